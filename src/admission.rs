@@ -1,20 +1,60 @@
-//! STAND-IN while the core is being written; the signatures are final.
+//! The one function that everything is a door to: bytes of an AdmissionReview in, bytes of an AdmissionReview out.
+//!
+//! It cannot fail and cannot wait: clock, rules and settings enter as values.
+
+pub mod patch;
+pub mod reply;
+pub mod review;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use time::OffsetDateTime;
 
-/// 8 MiB.
-pub const MAX_BODY_BYTES: usize = 8 << 20;
+use crate::law::{self, Change, Findings, Part, Rule, Severity};
+use crate::scan::{Member, Scan};
+use reply::Reply;
+use review::{Operation, Request, Target};
 
+/// Limit of a body: 8 MiB. Two objects of the API server's 3 MiB and 2 MiB for the rest. It is a policy: Go may escape
+/// `<`, `>` and `&` to six bytes each, so a legal object could in theory exceed it.
+pub const BODY_MAX_BYTES: usize = 8 << 20;
+
+/// The two webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door { Validate, Mutate }
+pub enum Door {
+    Validate,
+    Mutate,
+}
 
+/// What the validating door does with a review that it cannot judge. The mutating door always allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FaultPolicy { #[default] Refuse, Allow, FailurePolicy }
+pub enum FaultPolicy {
+    /// A refusal with the uid.
+    #[default]
+    Refuse,
+    /// Allowed, with a warning.
+    Allow,
+    /// HTTP 503, so that the registration's failurePolicy decides.
+    FailurePolicy,
+}
 
 /// Why a review was not judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault { TooBig, TooLate, TooBusy, Internal, Unreadable }
+pub enum Fault {
+    /// The body is no AdmissionReview v1 that can be judged.
+    Unreadable,
+    /// The body exceeds [`BODY_MAX_BYTES`].
+    TooBig,
+    /// The deadline passed before the body was read.
+    TooLate,
+    /// Too many reviews are in flight.
+    TooBusy,
+    /// A rule panicked.
+    Internal,
+}
 
-/// Everything a verdict depends on besides the bytes.
+/// Everything that an answer depends on besides the bytes.
+#[derive(Clone, Copy)]
 pub struct Context<'a> {
     pub door: Door,
     pub now: OffsetDateTime,
@@ -22,32 +62,129 @@ pub struct Context<'a> {
     pub faults: FaultPolicy,
 }
 
-pub struct Rule; // really crate::law::Rule, with `id: &'static str`
-pub static RULES: &[Rule] = &[]; // really crate::law::RULES
-
+/// What became of a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict { Allowed, Mended, Refused, Fault(Fault) }
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity { Advise, Refuse } // really crate::law::Severity
-
-/// What logs and metrics may know of a review: never the object's contents.
-#[derive(Debug)]
-pub struct Summary {
-    pub uid: String, pub operation: String, pub group: String, pub kind: String, pub resource: String,
-    pub namespace: String, pub name: String, pub user: String,
-    pub verdict: Verdict,
-    pub findings: Vec<(&'static str, Severity)>,
-    pub mended: Vec<&'static str>,
+pub enum Verdict {
+    Allowed,
+    Mended,
+    Refused,
+    Fault(Fault),
 }
 
-/// The HTTP answer. `http` is 200 whenever a uid was found (503 under `failure-policy`), else 400.., then the body is a one-line JSON `Status`.
-pub struct Answer { pub http: u16, pub retry_after_seconds: Option<u32>, pub body: Vec<u8>, pub summary: Summary }
+/// What metrics and logs may know of a review: never the object's contents.
+#[derive(Debug)]
+pub struct Summary {
+    pub verdict: Verdict,
+    pub operation: &'static str,
+    /// The resource and subresource, or `other`.
+    pub resource: &'static str,
+    pub findings: Vec<(&'static str, Severity)>,
+    /// The rules whose mends wrote something.
+    pub mended: Vec<&'static str>,
+    /// Whose review it was; none where it was plainly allowed, since nothing is logged then.
+    pub identity: Option<Identity>,
+}
 
-/// Judges or mends one AdmissionReview. Only the first MAX_BODY_BYTES + 1 bytes matter: a longer body is `Fault::TooBig`.
-pub fn answer(_body: &[u8], context: &Context<'_>) -> Answer { fault(b"", Fault::Internal, context) }
+/// Whose review it was, for a log line.
+#[derive(Debug, Default)]
+pub struct Identity {
+    pub uid: String,
+    pub group: String,
+    pub version: String,
+    pub kind: String,
+    pub namespace: String,
+    pub name: String,
+    pub user: String,
+}
 
-/// Answers a review that is not judged, because of `fault`, with the uid found in `body` (what was read so far).
-pub fn fault(_body: &[u8], fault: Fault, _context: &Context<'_>) -> Answer {
-    Answer { http: 200, retry_after_seconds: None, body: b"{}".to_vec(), summary: Summary { uid: String::new(), operation: String::new(), group: String::new(), kind: String::new(), resource: String::new(), namespace: String::new(), name: String::new(), user: String::new(), verdict: Verdict::Fault(fault), findings: vec![], mended: vec![] } }
+/// The answer to one request. `http` is 200 wherever a uid was found (except under [`FaultPolicy::FailurePolicy`]);
+/// otherwise the body is a `Status` that says what is wrong. Either is one line of JSON.
+#[derive(Debug)]
+pub struct Answer {
+    pub http: u16,
+    pub body: Vec<u8>,
+    pub summary: Summary,
+}
+
+/// Judges or mends one review. Only the first [`BODY_MAX_BYTES`] + 1 bytes of `body` matter.
+pub fn answer(body: &[u8], context: &Context<'_>) -> Answer {
+    if body.len() > BODY_MAX_BYTES {
+        return fault(body, Fault::TooBig, context);
+    }
+    catch_unwind(AssertUnwindSafe(|| judge_body(body, context)))
+        .unwrap_or_else(|_| fault(body, Fault::Internal, context))
+}
+
+/// Answers a review that is not judged, with the uid that is found in what was read of it.
+pub fn fault(body: &[u8], fault: Fault, context: &Context<'_>) -> Answer {
+    let words = match fault {
+        Fault::Unreadable => "the review cannot be read",
+        Fault::TooBig => "the review exceeds the limit of 8 MiB: make the object smaller",
+        Fault::TooLate => "the review did not arrive before its deadline: try again, or raise timeoutSeconds",
+        Fault::TooBusy => "too many reviews are in flight: try again in a second",
+        Fault::Internal => "a rule failed on this review: this is a bug in scan-admission, please report it",
+    };
+    // A body is cut where a limit fell, so its last character may be too.
+    let text = String::from_utf8_lossy(&body[..body.len().min(BODY_MAX_BYTES)]);
+    let (review, _) = review::decode(&text);
+    reply::fault(&review, fault, words, context)
+}
+
+fn judge_body(body: &[u8], context: &Context<'_>) -> Answer {
+    let text = match std::str::from_utf8(body) {
+        Ok(text) => text,
+        Err(error) => {
+            let lossy = String::from_utf8_lossy(body);
+            let words = format!("the review is not UTF-8 at byte {}", error.valid_up_to());
+            return reply::fault(&review::decode(&lossy).0, Fault::Unreadable, &words, context);
+        }
+    };
+    let (review, end) = review::decode(text);
+    match end.and_then(|()| review.target()) {
+        Ok(target) => judge_review(&review.request, target, context),
+        Err(words) => reply::fault(&review, Fault::Unreadable, &words, context),
+    }
+}
+
+fn judge_review(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> Answer {
+    let mut reply = Reply::new(request);
+    match target {
+        Target::Nothing => {}
+        Target::Other(warning) => reply.warnings.push(warning),
+        Target::Scan { kind, operation, is_status, new, old } => match context.door {
+            Door::Mutate if is_status && operation == Operation::Update => {
+                let trusted = trusted(new, old);
+                let (_, operations) = law::mend(context.rules, kind, &trusted, old, context.now);
+                reply.mend(&operations);
+            }
+            Door::Mutate => {}
+            Door::Validate => {
+                let change = Change::new(kind, new, old, context.now);
+                let mut findings = Findings::default();
+                for part in parts(operation, is_status, new, old) {
+                    law::judge(context.rules, part, &change, &mut findings);
+                }
+                reply.judge(kind, &findings);
+            }
+        },
+    }
+    reply.answer()
+}
+
+/// The parts of a scan that the validating door judges (LAW §6).
+fn parts(operation: Operation, is_status: bool, new: &Scan<'_>, old: Option<&Scan<'_>>) -> impl Iterator<Item = Part> {
+    let is_new_status = match old {
+        // Without a status subresource a main update may write the status. Otherwise it is the old one, and spec
+        // edits and finalizers must go through.
+        Some(old) if operation == Operation::Update => new.status != old.status,
+        _ => new.status != Member::Absent,
+    };
+    let spec = (!is_status).then_some(Part::Spec);
+    spec.into_iter().chain((is_status || is_new_status).then_some(Part::Status))
+}
+
+/// The object as the API server will store it: on the status subresource the client's metadata and spec are not.
+fn trusted<'a>(new: &Scan<'a>, old: Option<&Scan<'a>>) -> Scan<'a> {
+    let from = old.unwrap_or(new);
+    Scan { metadata: from.metadata.clone(), spec: from.spec.clone(), status: new.status.clone() }
 }

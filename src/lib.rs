@@ -1,5 +1,3 @@
 pub mod admission;
-#[cfg(feature = "server")]
-pub mod cli;
-#[cfg(feature = "server")]
-pub mod server;
+pub mod law;
+pub mod scan;

@@ -1,0 +1,260 @@
+//! The AdmissionReview as it comes: one pass, borrowed, and what was read before a fault is kept.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::Identity;
+use crate::scan::json::printable;
+use crate::scan::{GROUP, Json, Key, Kind, Member, Object, Scan};
+
+/// Characters of an error or a name that an answer repeats.
+const SHOWN_MAX_CHARS: usize = 200;
+
+/// The envelope, as far as it was read.
+#[derive(Debug, Default)]
+pub struct Review<'a> {
+    pub api_version: Json<'a>,
+    kind: Json<'a>,
+    pub request: Request<'a>,
+}
+
+#[derive(Debug, Default)]
+pub struct Request<'a> {
+    uid: Json<'a>,
+    kind: Member<GroupKind<'a>>,
+    sub_resource: Json<'a>,
+    name: Json<'a>,
+    namespace: Json<'a>,
+    operation: Json<'a>,
+    user: Member<User<'a>>,
+    object: Member<Scan<'a>>,
+    old_object: Member<Scan<'a>>,
+}
+
+#[derive(Debug, Default)]
+struct GroupKind<'a> {
+    group: Json<'a>,
+    version: Json<'a>,
+    kind: Json<'a>,
+}
+
+#[derive(Debug, Default)]
+struct User<'a> {
+    name: Json<'a>,
+}
+
+/// The two operations that are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    Create,
+    Update,
+}
+
+/// What a request is about.
+#[derive(Debug)]
+pub enum Target<'r> {
+    Scan { kind: Kind, operation: Operation, is_status: bool, new: &'r Scan<'r>, old: Option<&'r Scan<'r>> },
+    /// DELETE or CONNECT of a scan: nothing is judged.
+    Nothing,
+    /// Something that is not ours to judge; the words are a warning.
+    Other(String),
+}
+
+/// Reads a body. The review holds what was read before the end or the fault; the fault is told in words.
+pub fn decode(text: &str) -> (Review<'_>, Result<(), String>) {
+    let mut review = Review::default();
+    let mut json = serde_json::Deserializer::from_str(text);
+    let end = Fill(&mut review).deserialize(&mut json).and_then(|()| json.end());
+    let end = end.map_err(|error| {
+        format!("the body is no AdmissionReview in JSON: {}", printable(&error.to_string(), SHOWN_MAX_CHARS))
+    });
+    (review, end)
+}
+
+/// Reads an object into place, so that its members outlive a fault further on. Null is left as it is.
+struct Fill<'s, T>(&'s mut T);
+
+impl<'de, T: Object<'de>> DeserializeSeed<'de> for Fill<'_, T> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, T: Object<'de>> Visitor<'de> for Fill<'_, T> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        *self.0 = T::default();
+        while let Some(key) = map.next_key()? {
+            self.0.member(key, &mut map)?;
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for Review<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+        match key.as_ref() {
+            "apiVersion" => self.api_version = map.next_value()?,
+            "kind" => self.kind = map.next_value()?,
+            "request" => map.next_value_seed(Fill(&mut self.request))?,
+            _ => drop(map.next_value::<IgnoredAny>()?),
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for Request<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+        match key.as_ref() {
+            "uid" => self.uid = map.next_value()?,
+            "kind" => self.kind = map.next_value()?,
+            "subResource" => self.sub_resource = map.next_value()?,
+            "name" => self.name = map.next_value()?,
+            "namespace" => self.namespace = map.next_value()?,
+            "operation" => self.operation = map.next_value()?,
+            "userInfo" => self.user = map.next_value()?,
+            "object" => self.object = map.next_value()?,
+            "oldObject" => self.old_object = map.next_value()?,
+            _ => drop(map.next_value::<IgnoredAny>()?),
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for GroupKind<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+        match key.as_ref() {
+            "group" => self.group = map.next_value()?,
+            "version" => self.version = map.next_value()?,
+            "kind" => self.kind = map.next_value()?,
+            _ => drop(map.next_value::<IgnoredAny>()?),
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for User<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+        match key.as_ref() {
+            "username" => self.name = map.next_value()?,
+            _ => drop(map.next_value::<IgnoredAny>()?),
+        }
+        Ok(())
+    }
+}
+
+impl Review<'_> {
+    /// What is to be judged, or in words why nothing can be.
+    pub fn target(&self) -> Result<Target<'_>, String> {
+        let shown = |json: &Json<'_>| if json.is_absent() { "absent".to_owned() } else { printable(json.as_str(), SHOWN_MAX_CHARS) };
+        if !self.kind.is_text("AdmissionReview") {
+            return Err(format!("kind is {}: \"AdmissionReview\" would be right", shown(&self.kind)));
+        }
+        if !self.api_version.is_text("admission.k8s.io/v1") {
+            return Err(format!(
+                "apiVersion is {}: this webhook speaks \"admission.k8s.io/v1\" only, so its registration must say \
+                 admissionReviewVersions: [\"v1\"]",
+                shown(&self.api_version)
+            ));
+        }
+        self.request.target()
+    }
+}
+
+impl Request<'_> {
+    /// The uid, which every answer must carry.
+    pub fn uid(&self) -> Option<Cow<'_, str>> {
+        self.uid.string().value()
+    }
+
+    pub fn name(&self) -> Cow<'_, str> {
+        text(&self.name)
+    }
+
+    /// The operation as a label: one of the four, or `other`.
+    pub fn operation(&self) -> &'static str {
+        let operations = ["CREATE", "UPDATE", "DELETE", "CONNECT"];
+        operations.into_iter().find(|operation| self.operation.is_text(operation)).unwrap_or("other")
+    }
+
+    /// The resource and subresource as a label: one of ours, or `other`.
+    pub fn resource(&self) -> &'static str {
+        match (self.scan_kind(), self.is_status()) {
+            (Some(Kind::SourceScan), Some(false)) => "sourcescans",
+            (Some(Kind::SourceScan), Some(true)) => "sourcescans/status",
+            (Some(Kind::ImageScan), Some(false)) => "imagescans",
+            (Some(Kind::ImageScan), Some(true)) => "imagescans/status",
+            _ => "other",
+        }
+    }
+
+    pub fn identity(&self) -> Identity {
+        let kind = self.kind.is();
+        let of_kind = |json: fn(&GroupKind<'_>) -> String| kind.map(json).unwrap_or_default();
+        Identity {
+            uid: text(&self.uid).into_owned(),
+            group: of_kind(|kind| text(&kind.group).into_owned()),
+            version: of_kind(|kind| text(&kind.version).into_owned()),
+            kind: of_kind(|kind| text(&kind.kind).into_owned()),
+            namespace: text(&self.namespace).into_owned(),
+            name: self.name().into_owned(),
+            user: self.user.is().map(|user| text(&user.name).into_owned()).unwrap_or_default(),
+        }
+    }
+
+    fn scan_kind(&self) -> Option<Kind> {
+        let found = self.kind.is().filter(|found| found.group.is_text(GROUP))?;
+        Kind::ALL.into_iter().find(|kind| found.kind.is_text(kind.name()))
+    }
+
+    /// Whether the request is for the status subresource; none where it is for another.
+    fn is_status(&self) -> Option<bool> {
+        match self.sub_resource.string() {
+            Member::Absent => Some(false),
+            Member::Is(name) if name == "status" => Some(true),
+            _ => None,
+        }
+    }
+
+    fn target(&self) -> Result<Target<'_>, String> {
+        let Some(found) = self.kind.is() else { return Err("request.kind is missing".to_owned()) };
+        let (Some(kind), Some(is_status)) = (self.scan_kind(), self.is_status()) else {
+            let sub_resource = text(&self.sub_resource);
+            let slash = if sub_resource.is_empty() { "" } else { "/" };
+            let what = format!("{}.{}{slash}{sub_resource}", text(&found.kind), text(&found.group));
+            return Ok(Target::Other(format!(
+                "{} was not judged: this webhook judges SourceScan and ImageScan of {GROUP} only, its registration is too wide",
+                printable(&what, SHOWN_MAX_CHARS)
+            )));
+        };
+        let operation = match self.operation() {
+            "CREATE" => Operation::Create,
+            "UPDATE" => Operation::Update,
+            "DELETE" | "CONNECT" => return Ok(Target::Nothing),
+            _ => {
+                let operation = printable(self.operation.as_str(), SHOWN_MAX_CHARS);
+                return Err(format!("request.operation is {operation}: CREATE, UPDATE, DELETE or CONNECT would be right"));
+            }
+        };
+        let new = match &self.object {
+            Member::Is(new) => new,
+            Member::Absent => return Err("request.object is missing".to_owned()),
+            Member::Wrong(found) => return Err(format!("request.object is {found}: an object would be right")),
+        };
+        Ok(Target::Scan { kind, operation, is_status, new, old: self.old_object.is() })
+    }
+}
+
+/// The text of a string, empty where there is none.
+fn text<'s>(json: &'s Json<'_>) -> Cow<'s, str> {
+    json.string().value().unwrap_or_default()
+}

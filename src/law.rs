@@ -1,0 +1,103 @@
+//! The law: which status a scan may have. A rule is a value; the table of them is [`RULES`].
+
+pub mod book;
+pub mod conditions;
+pub mod finding;
+pub mod mending;
+pub mod ratchet;
+pub mod rules;
+pub mod vocabulary;
+
+use std::cell::OnceCell;
+
+use time::OffsetDateTime;
+
+use crate::scan::{Kind, Scan};
+
+pub use conditions::Conditions;
+pub use finding::{Finding, Findings, Severity, Softened};
+pub use mending::{Operation, Patch, mend};
+pub use rules::RULES;
+
+/// One rule: what it checks, what it mends, and everything that is said about it.
+pub struct Rule {
+    /// The final name, also the name of its file: it appears in messages, metrics and docs.
+    pub id: &'static str,
+    /// The rule in one sentence.
+    pub title: &'static str,
+    /// Docs: what it checks.
+    pub checks: &'static str,
+    /// Docs: why it matters.
+    pub why: &'static str,
+    /// Docs: what breaks when it is broken.
+    pub breaks: &'static str,
+    /// Docs: how to repair the controller or the object.
+    pub repair: &'static str,
+    pub part: Part,
+    pub check: Check,
+    pub mend: Option<Mend>,
+    /// At least one that the rule finds fault with and one that it passes; they are its tests.
+    pub examples: &'static [Example],
+}
+
+pub type Check = for<'a> fn(&Change<'a>, &mut Findings<'a>);
+pub type Mend = fn(&Change<'_>, &mut Patch);
+
+/// The part of a scan that a rule judges: it decides at which requests the rule is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Status,
+    Spec,
+}
+
+/// An example of a rule. `old` and `new` are JSON with the members that matter; the rest of the object is undamaged.
+pub struct Example {
+    pub says: &'static str,
+    pub old: Option<&'static str>,
+    pub new: &'static str,
+    pub verdict: Verdict,
+}
+
+/// What a rule makes of an example. The strings are field paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Passes,
+    Advised(&'static str),
+    Refused(&'static str),
+    /// What the rule's mend makes of it: the JSON Patch.
+    Mended(&'static str),
+}
+
+/// What is judged: an object, what it was before, and when.
+pub struct Change<'a> {
+    pub kind: Kind,
+    pub new: &'a Scan<'a>,
+    /// None where there was nothing before (CREATE), or where the object is judged by itself.
+    pub old: Option<&'a Scan<'a>>,
+    pub now: OffsetDateTime,
+    conditions: OnceCell<Conditions<'a>>,
+}
+
+impl<'a> Change<'a> {
+    pub fn new(kind: Kind, new: &'a Scan<'a>, old: Option<&'a Scan<'a>>, now: OffsetDateTime) -> Self {
+        Change { kind, new, old, now, conditions: OnceCell::new() }
+    }
+
+    /// The conditions of the new object, well formed and by type.
+    pub fn conditions(&self) -> &Conditions<'a> {
+        self.conditions.get_or_init(|| Conditions::of(self.new))
+    }
+}
+
+/// Asks the rules of `part`. Refusals of an object that is being deleted are softened, and so are, where there is an
+/// old object, those that the ratchet excuses.
+pub fn judge<'a>(rules: &[Rule], part: Part, change: &Change<'a>, findings: &mut Findings<'a>) {
+    for rule in rules.iter().filter(|rule| rule.part == part) {
+        let found = findings.of(rule, change);
+        if change.new.is_deleting() {
+            found.iter_mut().for_each(|finding| finding.soften(Softened::Deleting));
+        } else if let Some(old) = change.old {
+            ratchet::soften(rule, change, old, found);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What a rule found: where, what is wrong, what would be right.
+
+use super::{Change, Rule};
+use crate::scan::json::printable;
+use crate::scan::{Field, Json};
+
+/// Findings that one rule may have at one object. An 8 MiB body has room for some 700,000 malformed conditions, and
+/// nobody reads more than a screenful; beyond this the rule says that there is more.
+pub const FINDINGS_PER_RULE: usize = 64;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    Advise,
+    Refuse,
+}
+
+impl Severity {
+    pub const ALL: [Severity; 2] = [Severity::Advise, Severity::Refuse];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Advise => "advise",
+            Severity::Refuse => "refuse",
+        }
+    }
+}
+
+/// Why a refusal became advice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Softened {
+    /// The old object was as bad at the same place, and nothing that matters there changed.
+    Standing,
+    /// The object is being deleted.
+    Deleting,
+}
+
+impl Softened {
+    pub fn words(self) -> &'static str {
+        match self {
+            Softened::Standing => "not refused, since it was so before this change",
+            Softened::Deleting => "not refused, since the object is being deleted",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Finding<'a> {
+    pub rule: &'static str,
+    pub severity: Severity,
+    pub field: Field<'a>,
+    /// What else the rule read for this finding; `field` itself goes without saying.
+    pub reads: Vec<Field<'a>>,
+    /// One sentence: what is wrong and what would be right.
+    pub message: String,
+    pub softened: Option<Softened>,
+}
+
+impl Finding<'_> {
+    /// Makes a refusal advice.
+    pub fn soften(&mut self, why: Softened) {
+        if self.severity == Severity::Refuse {
+            self.severity = Severity::Advise;
+            self.softened = Some(why);
+        }
+    }
+}
+
+/// Everything that was found, in the order of the rules.
+#[derive(Debug, Default)]
+pub struct Findings<'a> {
+    list: Vec<Finding<'a>>,
+    rule: &'static str,
+    /// Where the findings of the current rule begin.
+    start: usize,
+}
+
+impl<'a> Findings<'a> {
+    /// Asks `rule` and returns what it found.
+    pub fn of(&mut self, rule: &Rule, change: &Change<'a>) -> &mut [Finding<'a>] {
+        self.rule = rule.id;
+        self.start = self.list.len();
+        (rule.check)(change, self);
+        &mut self.list[self.start..]
+    }
+
+    pub fn refuse(&mut self, field: Field<'a>, message: impl Into<String>) -> &mut Finding<'a> {
+        self.push(Severity::Refuse, field, message.into())
+    }
+
+    pub fn advise(&mut self, field: Field<'a>, message: impl Into<String>) -> &mut Finding<'a> {
+        self.push(Severity::Advise, field, message.into())
+    }
+
+    pub fn list(&self) -> &[Finding<'a>] {
+        &self.list
+    }
+
+    pub fn is_refused(&self) -> bool {
+        self.list.iter().any(|finding| finding.severity == Severity::Refuse)
+    }
+
+    fn push(&mut self, severity: Severity, field: Field<'a>, message: String) -> &mut Finding<'a> {
+        let rule = self.rule;
+        let mut finding = Finding { rule, severity, field, reads: Vec::new(), message, softened: None };
+        if self.list.len() - self.start >= FINDINGS_PER_RULE
+            && let Some(last) = self.list.pop()
+        {
+            // The last place stands for all that is not listed, so only an unchanged status softens it.
+            finding.severity = severity.max(last.severity);
+            finding.field = Field::Status;
+            finding.message = format!("has more than {FINDINGS_PER_RULE} faults of this kind; mend those that are listed first");
+        }
+        let at = self.list.len();
+        self.list.push(finding);
+        &mut self.list[at]
+    }
+}
+
+/// Characters of a value that a message shows.
+const QUOTE_MAX_CHARS: usize = 64;
+
+/// A value as a message shows it: its JSON text, cut short, without control characters; `absent` where there is none.
+pub fn quote(json: &Json<'_>) -> String {
+    if json.is_absent() || json.as_str() == "\"\"" { "absent".to_owned() } else { printable(json.as_str(), QUOTE_MAX_CHARS) }
+}

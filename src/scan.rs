@@ -1,0 +1,234 @@
+//! What a scan *is*: the judged fields of a SourceScan or ImageScan, borrowed from the bytes they came in.
+//!
+//! Decoding never fails on contents: each judged field is absent, of a wrong JSON type, or there (see [`json`]).
+//! Everything else is skipped without memory, since `managedFields` are most of a real body.
+
+pub mod condition;
+pub mod count;
+pub mod field;
+pub mod json;
+pub mod source;
+pub mod time;
+
+use serde::de::{IgnoredAny, MapAccess};
+
+pub use condition::{Condition, ConditionMember, ConditionStatus, ConditionType};
+pub use count::{Count, CveCount};
+pub use field::{Entry, Field};
+pub use json::{Json, JsonType, Key, Member, Object};
+pub use source::{Source, SourceMember, Sources};
+
+/// The API group of both kinds.
+pub const GROUP: &str = "scanning.apps.tanzu.vmware.com";
+
+/// The two kinds of scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    SourceScan,
+    ImageScan,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 2] = [Kind::SourceScan, Kind::ImageScan];
+
+    /// The kind's name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::SourceScan => "SourceScan",
+            Kind::ImageScan => "ImageScan",
+        }
+    }
+
+    /// The kind's plural resource name.
+    pub fn resource(self) -> &'static str {
+        match self {
+            Kind::SourceScan => "sourcescans",
+            Kind::ImageScan => "imagescans",
+        }
+    }
+}
+
+/// How a field is spelt: as on the wire, or as on the vendor's page. Both are accepted everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spelling {
+    Wire,
+    Page,
+}
+
+impl Spelling {
+    pub const BOTH: [Spelling; 2] = [Spelling::Wire, Spelling::Page];
+}
+
+/// A member that exists in both spellings, read apart so that a conflict can be seen.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Spelt<T> {
+    pub wire: T,
+    pub page: T,
+}
+
+impl<T> Spelt<T> {
+    pub fn get(&self, spelling: Spelling) -> &T {
+        match spelling {
+            Spelling::Wire => &self.wire,
+            Spelling::Page => &self.page,
+        }
+    }
+
+    pub fn get_mut(&mut self, spelling: Spelling) -> &mut T {
+        match spelling {
+            Spelling::Wire => &mut self.wire,
+            Spelling::Page => &mut self.page,
+        }
+    }
+}
+
+/// The five phases a status may be in. No phase is terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Pending,
+    Scanning,
+    Completed,
+    Failed,
+    Error,
+}
+
+impl Phase {
+    pub const ALL: [Phase; 5] = [Phase::Pending, Phase::Scanning, Phase::Completed, Phase::Failed, Phase::Error];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Pending => "Pending",
+            Phase::Scanning => "Scanning",
+            Phase::Completed => "Completed",
+            Phase::Failed => "Failed",
+            Phase::Error => "Error",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Phase> {
+        Phase::ALL.into_iter().find(|phase| phase.name() == name)
+    }
+}
+
+/// A SourceScan or ImageScan, as far as it is judged.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Scan<'a> {
+    pub metadata: Member<Metadata<'a>>,
+    pub spec: Member<Spec<'a>>,
+    pub status: Member<Status<'a>>,
+}
+
+impl<'a> Object<'a> for Scan<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+        match key.as_ref() {
+            "metadata" => self.metadata = map.next_value()?,
+            "spec" => self.spec = map.next_value()?,
+            "status" => self.status = map.next_value()?,
+            _ => drop(map.next_value::<IgnoredAny>()?),
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Scan<'a> {
+    /// The status, where it is an object.
+    pub fn status(&self) -> Option<&Status<'a>> {
+        self.status.is()
+    }
+
+    /// `metadata.generation`, where it is an integer.
+    pub fn generation(&self) -> Option<i64> {
+        self.metadata.is()?.generation.integer().value()
+    }
+
+    /// Whether the object is being deleted.
+    pub fn is_deleting(&self) -> bool {
+        self.metadata.is().is_some_and(|metadata| !metadata.deletion_timestamp.is_absent())
+    }
+
+    /// Whether `spec.scanPolicy` names a policy.
+    pub fn has_scan_policy(&self) -> bool {
+        self.spec.is().is_some_and(|spec| !matches!(spec.scan_policy.string(), Member::Absent))
+    }
+}
+
+/// The judged part of `metadata`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Metadata<'a> {
+    pub generation: Json<'a>,
+    pub deletion_timestamp: Json<'a>,
+}
+
+impl<'a> Object<'a> for Metadata<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+        match key.as_ref() {
+            "generation" => self.generation = map.next_value()?,
+            "deletionTimestamp" => self.deletion_timestamp = map.next_value()?,
+            _ => drop(map.next_value::<IgnoredAny>()?),
+        }
+        Ok(())
+    }
+}
+
+/// The judged part of `spec`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Spec<'a> {
+    pub sources: Sources<'a>,
+    pub scan_template: Json<'a>,
+    pub scan_policy: Json<'a>,
+}
+
+impl<'a> Object<'a> for Spec<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+        match key.as_ref() {
+            "scanTemplate" => self.scan_template = map.next_value()?,
+            "scanPolicy" => self.scan_policy = map.next_value()?,
+            _ => self.sources.member(key, map)?,
+        }
+        Ok(())
+    }
+}
+
+/// The judged part of `status`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Status<'a> {
+    pub phase: Json<'a>,
+    pub conditions: Member<Vec<Member<Condition<'a>>>>,
+    pub cve_count: Spelt<Member<CveCount<'a>>>,
+    pub metadata_url: Spelt<Json<'a>>,
+    pub scanned_at: Json<'a>,
+    pub observed_generation: Json<'a>,
+    pub artifact: Member<Sources<'a>>,
+    pub compliant_artifact: Member<Sources<'a>>,
+}
+
+impl<'a> Object<'a> for Status<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+        match key.as_ref() {
+            "phase" => self.phase = map.next_value()?,
+            "conditions" => self.conditions = map.next_value()?,
+            "cveCount" => self.cve_count.wire = map.next_value()?,
+            "CVECount" => self.cve_count.page = map.next_value()?,
+            "metadataUrl" => self.metadata_url.wire = map.next_value()?,
+            "metadataURL" => self.metadata_url.page = map.next_value()?,
+            "scannedAt" => self.scanned_at = map.next_value()?,
+            "observedGeneration" => self.observed_generation = map.next_value()?,
+            "artifact" => self.artifact = map.next_value()?,
+            "compliantArtifact" => self.compliant_artifact = map.next_value()?,
+            _ => drop(map.next_value::<IgnoredAny>()?),
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Status<'a> {
+    /// The entries of the conditions list, empty where there is none.
+    pub fn conditions(&self) -> &[Member<Condition<'a>>] {
+        self.conditions.is().map_or(&[], Vec::as_slice)
+    }
+
+    /// The phase, where it is one of the five.
+    pub fn phase(&self) -> Option<Phase> {
+        Phase::parse(&self.phase.string().value()?)
+    }
+}

@@ -1,0 +1,202 @@
+//! A judged field: the path that findings name, the value that the ratchet compares, the place that a patch writes.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::{
+    Condition, ConditionMember, ConditionType, Count, CveCount, Json, JsonType, Member, Scan, Source, SourceMember,
+    Sources, Spelling, Status, json::printable,
+    source::Strings,
+};
+
+/// Characters of a key of the user's that a path shows; Kubernetes' own names end at 63.
+const KEY_MAX_CHARS: usize = 64;
+
+/// A field of a scan. Displayed as its path: `status.conditions[Succeeded].reason`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Field<'a> {
+    Status,
+    Phase,
+    Conditions,
+    Condition(Entry<'a>),
+    ConditionMember(Entry<'a>, ConditionMember),
+    CveCount(Spelling),
+    /// A count: the spelling of the container, the count, the spelling of its key.
+    Count(Spelling, Count, Spelling),
+    /// A member of a container that is none of the six.
+    OtherCount(Spelling, Cow<'a, str>),
+    MetadataUrl(Spelling),
+    ScannedAt,
+    Artifact(Artifact),
+    Source(Artifact, Source),
+    SourceMember(Artifact, Source, SourceMember),
+}
+
+/// An entry of `status.conditions`: by its type, or by index where the type is missing, malformed or doubled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry<'a> {
+    Type(Cow<'a, str>),
+    Index(usize),
+}
+
+impl From<ConditionType> for Entry<'_> {
+    fn from(kind: ConditionType) -> Self {
+        Entry::Type(Cow::Borrowed(kind.name()))
+    }
+}
+
+/// The two artifacts of a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Artifact {
+    Scanned,
+    Compliant,
+}
+
+impl Artifact {
+    pub const BOTH: [Artifact; 2] = [Artifact::Scanned, Artifact::Compliant];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Artifact::Scanned => "artifact",
+            Artifact::Compliant => "compliantArtifact",
+        }
+    }
+
+    pub fn of<'s, 'a>(self, status: &'s Status<'a>) -> &'s Member<Sources<'a>> {
+        match self {
+            Artifact::Scanned => &status.artifact,
+            Artifact::Compliant => &status.compliant_artifact,
+        }
+    }
+}
+
+/// The name of the cveCount container.
+pub fn cve_count_name(spelling: Spelling) -> &'static str {
+    match spelling {
+        Spelling::Wire => "cveCount",
+        Spelling::Page => "CVECount",
+    }
+}
+
+/// The name of the metadataUrl.
+pub fn metadata_url_name(spelling: Spelling) -> &'static str {
+    match spelling {
+        Spelling::Wire => "metadataUrl",
+        Spelling::Page => "metadataURL",
+    }
+}
+
+impl fmt::Display for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Entry::Type(name) => write!(f, "status.conditions[{name}]"),
+            Entry::Index(index) => write!(f, "status.conditions[{index}]"),
+        }
+    }
+}
+
+impl fmt::Display for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Field::Status => f.write_str("status"),
+            Field::Phase => f.write_str("status.phase"),
+            Field::Conditions => f.write_str("status.conditions"),
+            Field::Condition(entry) => entry.fmt(f),
+            Field::ConditionMember(entry, member) => write!(f, "{entry}.{}", member.name()),
+            Field::CveCount(container) => write!(f, "status.{}", cve_count_name(*container)),
+            Field::Count(container, count, key) => {
+                write!(f, "status.{}.{}", cve_count_name(*container), count.name(*key))
+            }
+            Field::OtherCount(container, key) => {
+                write!(f, "status.{}.{}", cve_count_name(*container), printable(key, KEY_MAX_CHARS))
+            },
+            Field::MetadataUrl(spelling) => write!(f, "status.{}", metadata_url_name(*spelling)),
+            Field::ScannedAt => f.write_str("status.scannedAt"),
+            Field::Artifact(artifact) => write!(f, "status.{}", artifact.name()),
+            Field::Source(artifact, source) => write!(f, "status.{}.{}", artifact.name(), source.name()),
+            Field::SourceMember(artifact, source, member) => {
+                write!(f, "status.{}.{}.{}", artifact.name(), source.name(), member.name())
+            }
+        }
+    }
+}
+
+/// What a field holds; compared by the ratchet.
+#[derive(Debug, PartialEq)]
+enum Value<'s, 'a> {
+    Absent,
+    Json(&'s Json<'a>),
+    Status(&'s Status<'a>),
+    Conditions(&'s [Member<Condition<'a>>]),
+    Condition(&'s Condition<'a>),
+    CveCount(&'s CveCount<'a>),
+    Sources(&'s Sources<'a>),
+    Source(&'s Strings<'a>),
+    Wrong(JsonType),
+}
+
+impl<'s, 'a> Value<'s, 'a> {
+    fn of<T>(member: &'s Member<T>, value: impl FnOnce(&'s T) -> Self) -> Self {
+        match member {
+            Member::Absent => Value::Absent,
+            Member::Wrong(json_type) => Value::Wrong(*json_type),
+            Member::Is(is) => value(is),
+        }
+    }
+
+    fn json(json: Option<&'s Json<'a>>) -> Self {
+        json.filter(|json| !json.is_absent()).map_or(Value::Absent, Value::Json)
+    }
+}
+
+impl Entry<'_> {
+    /// Finds the entry; of several of one type the first.
+    fn find<'s, 'a>(&self, status: &'s Status<'a>) -> Option<&'s Member<Condition<'a>>> {
+        let mut entries = status.conditions().iter();
+        match self {
+            Entry::Index(index) => entries.nth(*index),
+            Entry::Type(name) => entries
+                .find(|entry| entry.is().is_some_and(|condition| condition[ConditionMember::Type].is_text(name))),
+        }
+    }
+}
+
+impl Field<'_> {
+    /// Whether both scans say the same here. An absent field equals an absent one.
+    pub fn is_same(&self, one: &Scan<'_>, other: &Scan<'_>) -> bool {
+        self.value(one) == self.value(other)
+    }
+
+    fn value<'s, 'a>(&self, scan: &'s Scan<'a>) -> Value<'s, 'a> {
+        let Some(status) = scan.status() else {
+            return Value::of(&scan.status, Value::Status);
+        };
+        let condition = |entry: &Entry<'_>| entry.find(status).and_then(Member::is);
+        let cve_count = |container: &Spelling| status.cve_count.get(*container);
+        match self {
+            Field::Status => Value::Status(status),
+            Field::Phase => Value::json(Some(&status.phase)),
+            Field::Conditions => Value::of(&status.conditions, |entries| Value::Conditions(entries)),
+            Field::Condition(entry) => {
+                entry.find(status).map_or(Value::Absent, |entry| Value::of(entry, Value::Condition))
+            }
+            Field::ConditionMember(entry, member) => Value::json(condition(entry).map(|found| &found[*member])),
+            Field::CveCount(container) => Value::of(cve_count(container), Value::CveCount),
+            Field::Count(container, count, key) => {
+                Value::json(cve_count(container).is().map(|counts| counts.get(*count, *key)))
+            }
+            Field::OtherCount(container, key) => {
+                Value::json(cve_count(container).is().and_then(|counts| counts.other(key)))
+            }
+            Field::MetadataUrl(spelling) => Value::json(Some(status.metadata_url.get(*spelling))),
+            Field::ScannedAt => Value::json(Some(&status.scanned_at)),
+            Field::Artifact(artifact) => Value::of(artifact.of(status), Value::Sources),
+            Field::Source(artifact, source) => Value::of(artifact.of(status), |sources| {
+                Value::of(sources.get(*source), Value::Source)
+            }),
+            Field::SourceMember(artifact, source, member) => {
+                Value::json(artifact.of(status).is().and_then(|sources| sources.value(*source, *member)))
+            }
+        }
+    }
+}
