@@ -102,6 +102,8 @@ pub struct Identity {
 #[derive(Debug)]
 pub struct Answer {
     pub http: u16,
+    /// Whether the answer lets the request pass; false too where no review is answered.
+    pub is_allowed: bool,
     pub body: Vec<u8>,
     pub summary: Summary,
 }

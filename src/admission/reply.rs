@@ -135,7 +135,12 @@ impl<'r> Reply<'r> {
     pub fn answer(mut self) -> Answer {
         let uid = self.request.uid();
         let Some(uid) = uid.as_deref() else {
-            return unanswerable(self.summary, 400, "BadRequest", "request.uid is missing, so no review can be answered");
+            return unanswerable(
+                self.summary,
+                400,
+                "BadRequest",
+                "request.uid is missing, so no review can be answered",
+            );
         };
         bound(&mut self.warnings);
         let name = self.request.name();
@@ -169,10 +174,9 @@ pub fn fault(review: &Review<'_>, fault: Fault, words: &str, context: &Context<'
         Fault::Internal => (500, "InternalError"),
     };
     let uid = review.request.uid();
-    let (Some(uid), false) = (
-        uid.as_deref(),
-        context.faults == FaultPolicy::FailurePolicy && context.door == Door::Validate,
-    ) else {
+    let (Some(uid), false) =
+        (uid.as_deref(), context.faults == FaultPolicy::FailurePolicy && context.door == Door::Validate)
+    else {
         let http = if matches!(fault, Fault::Unreadable | Fault::TooBig) && uid.is_none() { code } else { 503 };
         return unanswerable(summary, http, reason, words);
     };
@@ -184,7 +188,13 @@ pub fn fault(review: &Review<'_>, fault: Fault, words: &str, context: &Context<'
         warnings.push(warned);
     } else {
         let retry_after_seconds = (fault == Fault::TooBusy).then_some(1);
-        let details = retry_after_seconds.map(|_| Details { name: "", group: "", kind: "", causes: Vec::new(), retry_after_seconds });
+        let details = retry_after_seconds.map(|_| Details {
+            name: "",
+            group: "",
+            kind: "",
+            causes: Vec::new(),
+            retry_after_seconds,
+        });
         status = Some(failure(code, reason, words.to_owned(), details));
     }
     // A client of another version understands only its own.
@@ -216,13 +226,15 @@ fn summary(request: &Request<'_>, verdict: Verdict) -> Summary {
 fn encode(api_version: &str, response: Response<'_>, summary: Summary) -> Answer {
     let review = AdmissionReview { kind: "AdmissionReview", api_version, response };
     // Only a map with keys that are no strings could fail here, and there is none.
-    Answer { http: 200, body: serde_json::to_vec(&review).unwrap_or_default(), summary }
+    let is_allowed = review.response.allowed;
+    Answer { http: 200, is_allowed, body: serde_json::to_vec(&review).unwrap_or_default(), summary }
 }
 
 /// An HTTP error where no review can be answered, or where failurePolicy shall decide.
 fn unanswerable(summary: Summary, http: u16, reason: &'static str, words: &str) -> Answer {
-    let status = Status { kind: Some("Status"), api_version: Some("v1"), ..failure(http, reason, words.to_owned(), None) };
-    Answer { http, body: serde_json::to_vec(&status).unwrap_or_default(), summary }
+    let status =
+        Status { kind: Some("Status"), api_version: Some("v1"), ..failure(http, reason, words.to_owned(), None) };
+    Answer { http, is_allowed: false, body: serde_json::to_vec(&status).unwrap_or_default(), summary }
 }
 
 fn failure<'r>(code: u16, reason: &'static str, message: String, details: Option<Details<'r>>) -> Status<'r> {

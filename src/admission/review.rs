@@ -55,7 +55,13 @@ pub enum Operation {
 /// What a request is about.
 #[derive(Debug)]
 pub enum Target<'r> {
-    Scan { kind: Kind, operation: Operation, is_status: bool, new: &'r Scan<'r>, old: Option<&'r Scan<'r>> },
+    Scan {
+        kind: Kind,
+        operation: Operation,
+        is_status: bool,
+        new: &'r Scan<'r>,
+        old: Option<&'r Scan<'r>>,
+    },
     /// DELETE or CONNECT of a scan: nothing is judged.
     Nothing,
     /// Something that is not ours to judge; the words are a warning.
@@ -155,7 +161,9 @@ impl<'a> Object<'a> for User<'a> {
 impl Review<'_> {
     /// What is to be judged, or in words why nothing can be.
     pub fn target(&self) -> Result<Target<'_>, String> {
-        let shown = |json: &Json<'_>| if json.is_absent() { "absent".to_owned() } else { printable(json.as_str(), SHOWN_MAX_CHARS) };
+        let shown = |json: &Json<'_>| {
+            if json.is_absent() { "absent".to_owned() } else { printable(json.as_str(), SHOWN_MAX_CHARS) }
+        };
         if !self.kind.is_text("AdmissionReview") {
             return Err(format!("kind is {}: \"AdmissionReview\" would be right", shown(&self.kind)));
         }
@@ -242,7 +250,9 @@ impl Request<'_> {
             "DELETE" | "CONNECT" => return Ok(Target::Nothing),
             _ => {
                 let operation = printable(self.operation.as_str(), SHOWN_MAX_CHARS);
-                return Err(format!("request.operation is {operation}: CREATE, UPDATE, DELETE or CONNECT would be right"));
+                return Err(format!(
+                    "request.operation is {operation}: CREATE, UPDATE, DELETE or CONNECT would be right"
+                ));
             }
         };
         let new = match &self.object {

@@ -64,8 +64,7 @@ fn left_over(scan: &Scan<'_>, status: &Status<'_>, first: &[Option<&Condition<'_
 
     let time = |known: ConditionType| first[known as usize].and_then(Condition::last_transition_time);
     // (a) The condition is not later than the run that is under way.
-    let is_running =
-        first[ConditionType::Scanning as usize].and_then(Condition::status) == Some(ConditionStatus::True);
+    let is_running = first[ConditionType::Scanning as usize].and_then(Condition::status) == Some(ConditionStatus::True);
     if is_running && let Some(started) = time(ConditionType::Scanning) {
         for known in ConditionType::ALL.into_iter().filter(|known| *known != ConditionType::Scanning) {
             over[known as usize] |= time(known).is_some_and(|at| at <= started);

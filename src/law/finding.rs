@@ -108,7 +108,8 @@ impl<'a> Findings<'a> {
             // The last place stands for all that is not listed, so only an unchanged status softens it.
             finding.severity = severity.max(last.severity);
             finding.field = Field::Status;
-            finding.message = format!("has more than {FINDINGS_PER_RULE} faults of this kind; mend those that are listed first");
+            finding.message =
+                format!("has more than {FINDINGS_PER_RULE} faults of this kind; mend those that are listed first");
         }
         let at = self.list.len();
         self.list.push(finding);
@@ -121,5 +122,9 @@ const QUOTE_MAX_CHARS: usize = 64;
 
 /// A value as a message shows it: its JSON text, cut short, without control characters; `absent` where there is none.
 pub fn quote(json: &Json<'_>) -> String {
-    if json.is_absent() || json.as_str() == "\"\"" { "absent".to_owned() } else { printable(json.as_str(), QUOTE_MAX_CHARS) }
+    if json.is_absent() || json.as_str() == "\"\"" {
+        "absent".to_owned()
+    } else {
+        printable(json.as_str(), QUOTE_MAX_CHARS)
+    }
 }

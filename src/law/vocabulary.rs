@@ -130,7 +130,12 @@ pub fn check<'a>(vocabulary: &'static Vocabulary, change: &Change<'a>, findings:
         let allowed: Vec<_> = vocabulary.rows.iter().map(|row| row.status.name()).collect();
         findings.refuse(
             field(ConditionMember::Status),
-            format!("is {}, which {} never is: {} would be right", status.name(), vocabulary.condition.name(), allowed.join(" or ")),
+            format!(
+                "is {}, which {} never is: {} would be right",
+                status.name(),
+                vocabulary.condition.name(),
+                allowed.join(" or ")
+            ),
         );
         return;
     };

@@ -2,8 +2,8 @@
 
 use std::ops::{Index, IndexMut};
 
-use serde::de::{IgnoredAny, MapAccess};
 use ::time::OffsetDateTime;
+use serde::de::{IgnoredAny, MapAccess};
 
 use super::json::{Json, Key, Object};
 use super::time;

@@ -17,8 +17,7 @@ pub enum Count {
 }
 
 impl Count {
-    pub const ALL: [Count; 6] =
-        [Count::Critical, Count::High, Count::Medium, Count::Low, Count::Unknown, Count::Total];
+    pub const ALL: [Count; 6] = [Count::Critical, Count::High, Count::Medium, Count::Low, Count::Unknown, Count::Total];
     pub const SEVERITIES: [Count; 5] = [Count::Critical, Count::High, Count::Medium, Count::Low, Count::Unknown];
 
     pub fn name(self, spelling: Spelling) -> &'static str {

@@ -5,8 +5,7 @@ use std::fmt;
 
 use super::{
     Condition, ConditionMember, ConditionType, Count, CveCount, Json, JsonType, Member, Scan, Source, SourceMember,
-    Sources, Spelling, Status, json::printable,
-    source::Strings,
+    Sources, Spelling, Status, json::printable, source::Strings,
 };
 
 /// Characters of a key of the user's that a path shows; Kubernetes' own names end at 63.
@@ -109,7 +108,7 @@ impl fmt::Display for Field<'_> {
             }
             Field::OtherCount(container, key) => {
                 write!(f, "status.{}.{}", cve_count_name(*container), printable(key, KEY_MAX_CHARS))
-            },
+            }
             Field::MetadataUrl(spelling) => write!(f, "status.{}", metadata_url_name(*spelling)),
             Field::ScannedAt => f.write_str("status.scannedAt"),
             Field::Artifact(artifact) => write!(f, "status.{}", artifact.name()),
@@ -155,8 +154,9 @@ impl Entry<'_> {
         let mut entries = status.conditions().iter();
         match self {
             Entry::Index(index) => entries.nth(*index),
-            Entry::Type(name) => entries
-                .find(|entry| entry.is().is_some_and(|condition| condition[ConditionMember::Type].is_text(name))),
+            Entry::Type(name) => {
+                entries.find(|entry| entry.is().is_some_and(|condition| condition[ConditionMember::Type].is_text(name)))
+            }
         }
     }
 }
@@ -191,9 +191,9 @@ impl Field<'_> {
             Field::MetadataUrl(spelling) => Value::json(Some(status.metadata_url.get(*spelling))),
             Field::ScannedAt => Value::json(Some(&status.scanned_at)),
             Field::Artifact(artifact) => Value::of(artifact.of(status), Value::Sources),
-            Field::Source(artifact, source) => Value::of(artifact.of(status), |sources| {
-                Value::of(sources.get(*source), Value::Source)
-            }),
+            Field::Source(artifact, source) => {
+                Value::of(artifact.of(status), |sources| Value::of(sources.get(*source), Value::Source))
+            }
             Field::SourceMember(artifact, source, member) => {
                 Value::json(artifact.of(status).is().and_then(|sources| sources.value(*source, *member)))
             }

@@ -5,9 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::law::finding::quote;
 use crate::law::{Change, Example, Findings, Part, Patch, Rule, Severity, Verdict};
 use crate::scan::count::whole;
-use crate::scan::{
-    Condition, ConditionMember, ConditionType, Entry, Field, Json, Member, Status, time,
-};
+use crate::scan::{Condition, ConditionMember, ConditionType, Entry, Field, Json, Member, Status, time};
 
 /// Limits of `metav1.Condition`, in characters.
 const TYPE_MAX_CHARS: usize = 316;
@@ -81,7 +79,8 @@ pub const RULE: Rule = Rule {
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
-    let is_sound = |condition: &Condition<'_>| ConditionMember::ALL.into_iter().all(|member| fault(condition, member).is_none());
+    let is_sound =
+        |condition: &Condition<'_>| ConditionMember::ALL.into_iter().all(|member| fault(condition, member).is_none());
     if status.conditions().iter().all(|entry| entry.is().is_some_and(is_sound)) {
         return;
     }
@@ -89,7 +88,10 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     for (index, entry) in status.conditions().iter().enumerate() {
         let Some(condition) = entry.is() else {
             let found = if let Member::Wrong(found) = entry { found.to_string() } else { "null or empty".to_owned() };
-            findings.refuse(Field::Condition(Entry::Index(index)), format!("is {found}: a condition object would be right"));
+            findings.refuse(
+                Field::Condition(Entry::Index(index)),
+                format!("is {found}: a condition object would be right"),
+            );
             continue;
         };
         let name = condition[ConditionMember::Type].string().value();
@@ -109,9 +111,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
 
 /// Whether no other rule needs to leave the entry out.
 pub fn is_well_formed(condition: &Condition<'_>) -> bool {
-    ConditionMember::ALL
-        .into_iter()
-        .all(|member| !matches!(fault(condition, member), Some((Severity::Refuse, _))))
+    ConditionMember::ALL.into_iter().all(|member| !matches!(fault(condition, member), Some((Severity::Refuse, _))))
 }
 
 /// Types that more than one entry has: their entries are named by index.
@@ -131,9 +131,10 @@ fn fault(condition: &Condition<'_>, member: ConditionMember) -> Option<(Severity
     };
     let refused = |is_right: bool, right| (!is_right).then_some((Severity::Refuse, right));
     match member {
-        ConditionMember::Type => {
-            refused(is_within(TYPE_MAX_CHARS, is_type), "a qualified name of at most 316 characters, such as Succeeded,")
-        }
+        ConditionMember::Type => refused(
+            is_within(TYPE_MAX_CHARS, is_type),
+            "a qualified name of at most 316 characters, such as Succeeded,",
+        ),
         ConditionMember::Status => refused(condition.status().is_some(), "True, False or Unknown"),
         ConditionMember::Reason if text == Member::Absent => {
             let severity = match condition.known_type() {
@@ -179,12 +180,15 @@ fn edges_and_middle(text: &str, edge: fn(char) -> bool, also: &str) -> bool {
 /// A missing time is the old one while the status is the same, else now.
 fn mend(change: &Change<'_>, patch: &mut Patch) {
     let Some(status) = change.new.status() else { return };
-    let is_missing = |condition: &Condition<'_>| condition[ConditionMember::LastTransitionTime].string() == Member::Absent;
+    let is_missing =
+        |condition: &Condition<'_>| condition[ConditionMember::LastTransitionTime].string() == Member::Absent;
     if !status.conditions().iter().any(|entry| entry.is().is_some_and(is_missing)) {
         return;
     }
     let mut old = HashMap::new();
-    for condition in change.old.and_then(|old| old.status()).map_or(&[][..], Status::conditions).iter().filter_map(Member::is) {
+    for condition in
+        change.old.and_then(|old| old.status()).map_or(&[][..], Status::conditions).iter().filter_map(Member::is)
+    {
         if let Member::Is(name) = condition[ConditionMember::Type].string() {
             old.entry(name).or_insert(condition);
         }

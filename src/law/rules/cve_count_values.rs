@@ -27,7 +27,12 @@ pub const RULE: Rule = Rule {
             new: r#"{"status": {"cveCount": {"critical": 1, "high": 2, "medium": 0, "low": 3, "unknown": 0, "total": 6}}}"#,
             verdict: Verdict::Passes,
         },
-        Example { says: "no counts: zero CVEs", old: None, new: r#"{"status": {"phase": "Completed"}}"#, verdict: Verdict::Passes },
+        Example {
+            says: "no counts: zero CVEs",
+            old: None,
+            new: r#"{"status": {"phase": "Completed"}}"#,
+            verdict: Verdict::Passes,
+        },
         Example {
             says: "a count in quotes",
             old: None,

@@ -74,7 +74,8 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         let Some(counts) = status.cve_count.get(container).is() else { continue };
         let Some(sum) = counts.sum() else { continue };
         if counts.spellings(Count::Total).next().is_none() && counts.has_severity() {
-            findings.advise(Field::Count(container, Count::Total, container), format!("is absent: {sum} would be right"));
+            findings
+                .advise(Field::Count(container, Count::Total, container), format!("is absent: {sum} would be right"));
         }
         for key in counts.spellings(Count::Total) {
             let Member::Is(total) = whole(counts.get(Count::Total, key)) else { continue };
@@ -94,13 +95,17 @@ fn wrong<'a>(
     findings: &mut Findings<'a>,
 ) {
     if counts.has_other_number() {
-        let message = format!("is {total}, but the five severities add up to {sum}: other members seem to be counted too");
+        let message =
+            format!("is {total}, but the five severities add up to {sum}: other members seem to be counted too");
         findings.advise(field, message);
         return;
     }
-    let finding = findings.refuse(field, format!("is {total}, but the severities add up to {sum}: {sum} would be right"));
+    let finding =
+        findings.refuse(field, format!("is {total}, but the severities add up to {sum}: {sum} would be right"));
     let severities = Count::SEVERITIES.into_iter();
-    finding.reads.extend(severities.flat_map(|severity| Spelling::BOTH.map(|key| Field::Count(container, severity, key))));
+    finding
+        .reads
+        .extend(severities.flat_map(|severity| Spelling::BOTH.map(|key| Field::Count(container, severity, key))));
 }
 
 /// The total is written wherever it is absent, wrong or malformed.

@@ -18,7 +18,12 @@ pub const RULE: Rule = Rule {
     check,
     mend: Some(mend),
     examples: &[
-        Example { says: "one of the five", old: None, new: r#"{"status": {"phase": "Pending"}}"#, verdict: Verdict::Passes },
+        Example {
+            says: "one of the five",
+            old: None,
+            new: r#"{"status": {"phase": "Pending"}}"#,
+            verdict: Verdict::Passes,
+        },
         Example {
             says: "a misspelt phase",
             old: None,

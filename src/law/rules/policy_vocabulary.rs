@@ -77,7 +77,9 @@ pub const RULE: Rule = Rule {
             says: "the reason is filled in, the message with X is not",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "False", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
-            verdict: Verdict::Mended(r#"[{"op": "add", "path": "/status/conditions/0/reason", "value": "EvaluationFailed"}]"#),
+            verdict: Verdict::Mended(
+                r#"[{"op": "add", "path": "/status/conditions/0/reason", "value": "EvaluationFailed"}]"#,
+            ),
         },
     ],
 };

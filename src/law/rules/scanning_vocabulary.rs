@@ -63,7 +63,9 @@ pub const RULE: Rule = Rule {
             says: "reason and message are filled in",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "Scanning", "status": "True", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
-            verdict: Verdict::Mended(r#"[{"op": "add", "path": "/status/conditions/0/reason", "value": "JobStarted"}, {"op": "add", "path": "/status/conditions/0/message", "value": "The scan job is running"}]"#),
+            verdict: Verdict::Mended(
+                r#"[{"op": "add", "path": "/status/conditions/0/reason", "value": "JobStarted"}, {"op": "add", "path": "/status/conditions/0/message", "value": "The scan job is running"}]"#,
+            ),
         },
     ],
 };
