@@ -60,6 +60,8 @@ pub struct Context<'a> {
     pub now: OffsetDateTime,
     pub rules: &'a [Rule],
     pub faults: FaultPolicy,
+    /// Who may write a status; empty: everybody.
+    pub status_writers: &'a [String],
 }
 
 /// What became of a review.
@@ -153,22 +155,26 @@ fn judge_review(request: &Request<'_>, target: Target<'_>, context: &Context<'_>
     match target {
         Target::Nothing => {}
         Target::Other(warning) => reply.warnings.push(warning),
-        Target::Scan { kind, operation, is_status, new, old } => match context.door {
-            Door::Mutate if is_status && operation == Operation::Update => {
-                let trusted = trusted(new, old);
-                let (_, operations) = law::mend(context.rules, kind, &trusted, old, context.now);
-                reply.mend(&operations);
-            }
-            Door::Mutate => {}
-            Door::Validate => {
-                let change = Change::new(kind, new, old, context.now);
+        Target::Scan { kind, operation, is_status, new, old } => {
+            let user = request.user();
+            let judge = |parts: &mut dyn Iterator<Item = Part>, reply: &mut Reply<'_>| {
+                let change = Change::new(kind, new, old, context.now).written_by(&user, context.status_writers);
                 let mut findings = Findings::default();
-                for part in parts(operation, is_status, new, old) {
-                    law::judge(context.rules, part, &change, &mut findings);
-                }
+                parts.for_each(|part| law::judge(context.rules, part, &change, &mut findings));
                 reply.judge(kind, &findings);
+            };
+            match (context.door, operation) {
+                (Door::Validate, _) => judge(&mut parts(operation, is_status, new, old), &mut reply),
+                (Door::Mutate, Operation::Create) => judge(&mut [Part::Create].into_iter(), &mut reply),
+                (Door::Mutate, Operation::Update) if is_status => {
+                    let trusted = trusted(new, old);
+                    let change =
+                        Change::new(kind, &trusted, old, context.now).written_by(&user, context.status_writers);
+                    reply.mend(&law::mend(context.rules, &change).1);
+                }
+                (Door::Mutate, Operation::Update) => {}
             }
-        },
+        }
     }
     reply.answer()
 }

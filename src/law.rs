@@ -3,6 +3,7 @@
 pub mod book;
 pub mod conditions;
 pub mod finding;
+pub mod lifecycle;
 pub mod mending;
 pub mod ratchet;
 pub mod rules;
@@ -48,15 +49,21 @@ pub type Mend = fn(&Change<'_>, &mut Patch);
 pub enum Part {
     Status,
     Spec,
+    /// The status that a CREATE carries, at the mutating door: the only one that sees it.
+    Create,
 }
 
 /// An example of a rule. `old` and `new` are JSON with the members that matter; the rest of the object is undamaged.
+/// `user` in `new` says who writes, where the status writers are [`EXAMPLE_WRITER`] alone.
 pub struct Example {
     pub says: &'static str,
     pub old: Option<&'static str>,
     pub new: &'static str,
     pub verdict: Verdict,
 }
+
+/// The only status writer that examples know.
+pub const EXAMPLE_WRITER: &str = "system:serviceaccount:scan-link-system:scan-link-controller";
 
 /// What a rule makes of an example. The strings are field paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,12 +82,35 @@ pub struct Change<'a> {
     /// None where there was nothing before (CREATE), or where the object is judged by itself.
     pub old: Option<&'a Scan<'a>>,
     pub now: OffsetDateTime,
+    /// Who makes the change; empty where that is not known.
+    pub user: &'a str,
+    /// Who may write a status; empty: everybody.
+    pub status_writers: &'a [String],
     conditions: OnceCell<Conditions<'a>>,
 }
 
 impl<'a> Change<'a> {
     pub fn new(kind: Kind, new: &'a Scan<'a>, old: Option<&'a Scan<'a>>, now: OffsetDateTime) -> Self {
-        Change { kind, new, old, now, conditions: OnceCell::new() }
+        Change { kind, new, old, now, user: "", status_writers: &[], conditions: OnceCell::new() }
+    }
+
+    /// The change as made by `user`, where only `status_writers` may write a status.
+    pub fn written_by(self, user: &'a str, status_writers: &'a [String]) -> Self {
+        Change { user, status_writers, ..self }
+    }
+
+    /// The old object judged by itself.
+    fn before(&self, old: &'a Scan<'a>) -> Self {
+        Change { old: None, ..self.with(old) }
+    }
+
+    /// The same change to another new object.
+    fn with<'b>(&self, new: &'b Scan<'b>) -> Change<'b>
+    where
+        'a: 'b,
+    {
+        let Change { kind, old, now, user, status_writers, .. } = *self;
+        Change { kind, new, old, now, user, status_writers, conditions: OnceCell::new() }
     }
 
     /// The conditions of the new object, well formed and by type.

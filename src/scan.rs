@@ -6,9 +6,12 @@
 pub mod condition;
 pub mod count;
 pub mod field;
+pub mod image;
 pub mod json;
+pub mod scanner;
 pub mod source;
 pub mod time;
+pub mod url;
 
 use serde::de::{IgnoredAny, MapAccess};
 
@@ -16,6 +19,7 @@ pub use condition::{Condition, ConditionMember, ConditionStatus, ConditionType};
 pub use count::{Count, CveCount};
 pub use field::{Entry, Field};
 pub use json::{Json, JsonType, Key, Member, Object};
+pub use scanner::{ScannedBy, ScannerMember};
 pub use source::{Source, SourceMember, Sources};
 
 /// The API group of both kinds.
@@ -141,6 +145,17 @@ impl<'a> Scan<'a> {
         self.metadata.is()?.generation.integer().value()
     }
 
+    /// Whether the status was written for the spec as it is: `status.observedGeneration` is `metadata.generation`.
+    pub fn is_caught_up(&self) -> bool {
+        let observed = self.status().and_then(|status| status.observed_generation.integer().value());
+        observed.is_some() && observed == self.generation()
+    }
+
+    /// The sources of the spec, where it is an object.
+    pub fn spec_source(&self, source: Source, member: SourceMember) -> Option<&Json<'a>> {
+        self.spec.is()?.sources.value(source, member)
+    }
+
     /// Whether the object is being deleted.
     pub fn is_deleting(&self) -> bool {
         self.metadata.is().is_some_and(|metadata| !metadata.deletion_timestamp.is_absent())
@@ -196,6 +211,7 @@ pub struct Status<'a> {
     pub conditions: Member<Vec<Member<Condition<'a>>>>,
     pub cve_count: Spelt<Member<CveCount<'a>>>,
     pub metadata_url: Spelt<Json<'a>>,
+    pub scanned_by: Member<ScannedBy<'a>>,
     pub scanned_at: Json<'a>,
     pub observed_generation: Json<'a>,
     pub artifact: Member<Sources<'a>>,
@@ -211,6 +227,7 @@ impl<'a> Object<'a> for Status<'a> {
             "CVECount" => self.cve_count.page = map.next_value()?,
             "metadataUrl" => self.metadata_url.wire = map.next_value()?,
             "metadataURL" => self.metadata_url.page = map.next_value()?,
+            "scannedBy" => self.scanned_by = map.next_value()?,
             "scannedAt" => self.scanned_at = map.next_value()?,
             "observedGeneration" => self.observed_generation = map.next_value()?,
             "artifact" => self.artifact = map.next_value()?,
@@ -225,6 +242,11 @@ impl<'a> Status<'a> {
     /// The entries of the conditions list, empty where there is none.
     pub fn conditions(&self) -> &[Member<Condition<'a>>] {
         self.conditions.is().map_or(&[], Vec::as_slice)
+    }
+
+    /// When it was scanned, where that is a time.
+    pub fn scanned_at(&self) -> Option<::time::OffsetDateTime> {
+        time::parse(&self.scanned_at.string().value()?)
     }
 
     /// The phase, where it is one of the five.

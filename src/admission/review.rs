@@ -188,6 +188,11 @@ impl Request<'_> {
         text(&self.name)
     }
 
+    /// Who makes the request; empty where that is not said.
+    pub fn user(&self) -> Cow<'_, str> {
+        self.user.is().map(|user| text(&user.name)).unwrap_or_default()
+    }
+
     /// The operation as a label: one of the four, or `other`.
     pub fn operation(&self) -> &'static str {
         let operations = ["CREATE", "UPDATE", "DELETE", "CONNECT"];
@@ -215,7 +220,7 @@ impl Request<'_> {
             kind: of_kind(|kind| text(&kind.kind).into_owned()),
             namespace: text(&self.namespace).into_owned(),
             name: self.name().into_owned(),
-            user: self.user.is().map(|user| text(&user.name).into_owned()).unwrap_or_default(),
+            user: self.user().into_owned(),
         }
     }
 

@@ -82,7 +82,7 @@ impl Review {
             while let Some(body) = values.next().map_err(|error| input::named(&input.name(), &error))? {
                 count += 1;
                 let now = self.now.unwrap_or_else(OffsetDateTime::now_utc);
-                let context = Context { door, now, rules: RULES, faults: FaultPolicy::Refuse };
+                let context = Context { door, now, rules: RULES, faults: FaultPolicy::Refuse, status_writers: &[] };
                 let answer = admission::answer(body, &context);
                 worst = worst.max(exit_code(&answer));
                 match output {

@@ -3,7 +3,9 @@
 use time::OffsetDateTime;
 
 use super::rules::condition_fields;
-use crate::scan::{Condition, ConditionMember, ConditionStatus, ConditionType, Member, Phase, Scan, Status};
+use crate::scan::{
+    Condition, ConditionMember, ConditionStatus, ConditionType, Entry, Field, Member, Phase, Scan, Status,
+};
 
 /// The first well-formed entry of each type. What `condition-fields` refuses is left out: no other rule sees it.
 #[derive(Debug, Default)]
@@ -32,6 +34,11 @@ impl<'a> Conditions<'a> {
         self.first[known as usize]
     }
 
+    /// The status of the condition, current or left over.
+    pub fn status(&self, known: ConditionType) -> Option<ConditionStatus> {
+        self.get(known)?.status()
+    }
+
     /// Whether there is no such condition at all: a left-over one counts as there.
     pub fn is_absent(&self, known: ConditionType) -> bool {
         self.get(known).is_none()
@@ -41,6 +48,28 @@ impl<'a> Conditions<'a> {
     pub fn current(&self, known: ConditionType) -> Option<ConditionStatus> {
         if self.left_over[known as usize] { None } else { self.get(known)?.status() }
     }
+}
+
+/// Everything that decides whether these conditions are there and current: what a rule reads that relates them.
+pub fn reads<'a>(types: &[ConditionType]) -> Vec<Field<'a>> {
+    let mut reads = vec![Field::Phase, Field::ObservedGeneration];
+    let mut types = types.to_vec();
+    if types.contains(&ConditionType::PolicySucceeded) {
+        types.push(ConditionType::Succeeded);
+        reads.push(Field::ScanPolicy);
+    }
+    types.push(ConditionType::Scanning);
+    for known in types {
+        for member in
+            [ConditionMember::Status, ConditionMember::LastTransitionTime, ConditionMember::ObservedGeneration]
+        {
+            let field = Field::ConditionMember(Entry::from(known), member);
+            if !reads.contains(&field) {
+                reads.push(field);
+            }
+        }
+    }
+    reads
 }
 
 /// LAW §2 "Left over": a rescan may keep old results beside the new run.

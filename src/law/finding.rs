@@ -1,5 +1,7 @@
 //! What a rule found: where, what is wrong, what would be right.
 
+use time::Duration;
+
 use super::{Change, Rule};
 use crate::scan::json::printable;
 use crate::scan::{Field, Json};
@@ -116,6 +118,9 @@ impl<'a> Findings<'a> {
         &mut self.list[at]
     }
 }
+
+/// How far a time may be ahead of now: clocks in a cluster differ by seconds, and 5 minutes is what Kerberos allows.
+pub const AHEAD_MAX: Duration = Duration::minutes(5);
 
 /// Characters of a value that a message shows.
 const QUOTE_MAX_CHARS: usize = 64;

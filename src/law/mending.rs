@@ -1,9 +1,7 @@
 //! Mends: derived fields, filled in or recomputed on our own copy first, so that the patch is known to apply.
 
-use time::OffsetDateTime;
-
-use super::{Change, Rule};
-use crate::scan::{Entry, Field, Json, Kind, Member, Scan};
+use super::{Change, Findings, Part, Rule};
+use crate::scan::{Entry, Field, Json, Member, Scan};
 
 /// What the mends of one rule want written.
 #[derive(Debug, Default)]
@@ -28,29 +26,48 @@ pub struct Operation {
     pub value: Json<'static>,
 }
 
-/// Asks every rule to mend `new`, each on what the ones before it left, and returns the mended copy (none where there
-/// was nothing to do) and the writes that made it.
-pub fn mend<'a>(
-    rules: &[Rule],
-    kind: Kind,
-    new: &Scan<'a>,
-    old: Option<&Scan<'a>>,
-    now: OffsetDateTime,
-) -> (Option<Scan<'a>>, Vec<Operation>) {
+/// Asks every rule to mend the new object, each on what the ones before it left, and returns the mended copy (none
+/// where there was nothing to do) and the writes that made it.
+///
+/// A mend that would have a status refused which passes without it is left out: filling in a phase makes strict what
+/// was advice.
+pub fn mend<'a>(rules: &[Rule], change: &Change<'a>) -> (Option<Scan<'a>>, Vec<Operation>) {
     let mut copy: Option<Scan<'a>> = None;
     let mut operations = Vec::new();
+    let mut is_refused = None;
     for (rule, mend) in rules.iter().filter_map(|rule| Some((rule, rule.mend?))) {
         let mut patch = Patch::default();
-        mend(&Change::new(kind, copy.as_ref().unwrap_or(new), old, now), &mut patch);
-        for (field, value) in patch.writes {
-            let place = place(copy.get_or_insert_with(|| new.clone()), &field);
-            let Some(place) = place.filter(|place| **place != value) else { continue };
-            let was = (!place.is_absent()).then(|| place.as_str().to_owned());
-            *place = value.clone();
-            operations.push(Operation { rule: rule.id, field, was, value });
+        mend(&change.with(copy.as_ref().unwrap_or(change.new)), &mut patch);
+        if patch.writes.is_empty() {
+            continue;
         }
+        let mut mended = copy.as_ref().unwrap_or(change.new).clone();
+        let written = apply(rule, patch, &mut mended);
+        let was_refused = *is_refused.get_or_insert_with(|| has_refusal(rules, change));
+        if written.is_empty() || !was_refused && has_refusal(rules, &change.with(&mended)) {
+            continue;
+        }
+        operations.extend(written);
+        copy = Some(mended);
     }
     (copy, operations)
+}
+
+fn has_refusal(rules: &[Rule], change: &Change<'_>) -> bool {
+    let mut findings = Findings::default();
+    super::judge(rules, Part::Status, change, &mut findings);
+    findings.is_refused()
+}
+
+/// Makes the writes of one rule on our own copy; what cannot be written there is left out.
+fn apply(rule: &Rule, patch: Patch, copy: &mut Scan<'_>) -> Vec<Operation> {
+    let write = |(field, value): (Field<'static>, Json<'static>)| {
+        let place = place(copy, &field).filter(|place| **place != value)?;
+        let was = (!place.is_absent()).then(|| place.as_str().to_owned());
+        *place = value.clone();
+        Some(Operation { rule: rule.id, field, was, value })
+    };
+    patch.writes.into_iter().filter_map(write).collect()
 }
 
 /// The place of a derived field, where its parent is there. No other field can be written.

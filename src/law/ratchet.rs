@@ -16,7 +16,7 @@ pub fn soften<'a>(rule: &Rule, change: &Change<'a>, old: &'a Scan<'a>, found: &m
         return;
     }
     let mut standing = Findings::default();
-    let before = Change::new(change.kind, old, None, change.now);
+    let before = change.before(old);
     let paths: HashSet<String> = standing
         .of(rule, &before)
         .iter()

@@ -3,9 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::json::printable;
+use super::scanner::Scanner;
+use super::source::Strings;
 use super::{
-    Condition, ConditionMember, ConditionType, Count, CveCount, Json, JsonType, Member, Scan, Source, SourceMember,
-    Sources, Spelling, Status, json::printable, source::Strings,
+    Condition, ConditionMember, ConditionType, Count, CveCount, Json, JsonType, Member, Scan, ScannedBy, ScannerMember,
+    Source, SourceMember, Sources, Spec, Spelling, Status,
 };
 
 /// Characters of a key of the user's that a path shows; Kubernetes' own names end at 63.
@@ -25,10 +28,20 @@ pub enum Field<'a> {
     /// A member of a container that is none of the six.
     OtherCount(Spelling, Cow<'a, str>),
     MetadataUrl(Spelling),
+    ScannedBy,
+    Scanner,
+    /// A member of the scanner: nested in `scanner`, or flat.
+    ScannerMember(bool, ScannerMember),
     ScannedAt,
+    ObservedGeneration,
     Artifact(Artifact),
     Source(Artifact, Source),
     SourceMember(Artifact, Source, SourceMember),
+    Generation,
+    Spec,
+    SpecSource(Source, SourceMember),
+    ScanTemplate,
+    ScanPolicy,
 }
 
 /// An entry of `status.conditions`: by its type, or by index where the type is missing, malformed or doubled.
@@ -110,12 +123,22 @@ impl fmt::Display for Field<'_> {
                 write!(f, "status.{}.{}", cve_count_name(*container), printable(key, KEY_MAX_CHARS))
             }
             Field::MetadataUrl(spelling) => write!(f, "status.{}", metadata_url_name(*spelling)),
+            Field::ScannedBy => f.write_str("status.scannedBy"),
+            Field::Scanner => f.write_str("status.scannedBy.scanner"),
+            Field::ScannerMember(true, member) => write!(f, "status.scannedBy.scanner.{}", member.name()),
+            Field::ScannerMember(false, member) => write!(f, "status.scannedBy.{}", member.name()),
             Field::ScannedAt => f.write_str("status.scannedAt"),
+            Field::ObservedGeneration => f.write_str("status.observedGeneration"),
             Field::Artifact(artifact) => write!(f, "status.{}", artifact.name()),
             Field::Source(artifact, source) => write!(f, "status.{}.{}", artifact.name(), source.name()),
             Field::SourceMember(artifact, source, member) => {
                 write!(f, "status.{}.{}.{}", artifact.name(), source.name(), member.name())
             }
+            Field::Generation => f.write_str("metadata.generation"),
+            Field::Spec => f.write_str("spec"),
+            Field::SpecSource(source, member) => write!(f, "spec.{}.{}", source.name(), member.name()),
+            Field::ScanTemplate => f.write_str("spec.scanTemplate"),
+            Field::ScanPolicy => f.write_str("spec.scanPolicy"),
         }
     }
 }
@@ -129,6 +152,9 @@ enum Value<'s, 'a> {
     Conditions(&'s [Member<Condition<'a>>]),
     Condition(&'s Condition<'a>),
     CveCount(&'s CveCount<'a>),
+    ScannedBy(&'s ScannedBy<'a>),
+    Scanner(&'s Scanner<'a>),
+    Spec(&'s Spec<'a>),
     Sources(&'s Sources<'a>),
     Source(&'s Strings<'a>),
     Wrong(JsonType),
@@ -168,9 +194,20 @@ impl Field<'_> {
     }
 
     fn value<'s, 'a>(&self, scan: &'s Scan<'a>) -> Value<'s, 'a> {
-        let Some(status) = scan.status() else {
-            return Value::of(&scan.status, Value::Status);
-        };
+        match self {
+            Field::Generation => Value::json(scan.metadata.is().map(|metadata| &metadata.generation)),
+            Field::Spec => Value::of(&scan.spec, Value::Spec),
+            Field::SpecSource(source, member) => Value::json(scan.spec_source(*source, *member)),
+            Field::ScanTemplate => Value::json(scan.spec.is().map(|spec| &spec.scan_template)),
+            Field::ScanPolicy => Value::json(scan.spec.is().map(|spec| &spec.scan_policy)),
+            _ => match &scan.status {
+                Member::Is(status) => self.status_value(status),
+                status => Value::of(status, Value::Status),
+            },
+        }
+    }
+
+    fn status_value<'s, 'a>(&self, status: &'s Status<'a>) -> Value<'s, 'a> {
         let condition = |entry: &Entry<'_>| entry.find(status).and_then(Member::is);
         let cve_count = |container: &Spelling| status.cve_count.get(*container);
         match self {
@@ -189,13 +226,24 @@ impl Field<'_> {
                 Value::json(cve_count(container).is().and_then(|counts| counts.other(key)))
             }
             Field::MetadataUrl(spelling) => Value::json(Some(status.metadata_url.get(*spelling))),
+            Field::ScannedBy => Value::of(&status.scanned_by, Value::ScannedBy),
+            Field::Scanner => Value::of(&status.scanned_by, |by| Value::of(&by.scanner, Value::Scanner)),
+            Field::ScannerMember(is_nested, member) => {
+                let scanner = |by: &'s ScannedBy<'a>| if *is_nested { by.scanner.is() } else { Some(&by.flat) };
+                Value::json(status.scanned_by.is().and_then(scanner).map(|scanner| scanner.get(*member)))
+            }
             Field::ScannedAt => Value::json(Some(&status.scanned_at)),
+            Field::ObservedGeneration => Value::json(Some(&status.observed_generation)),
             Field::Artifact(artifact) => Value::of(artifact.of(status), Value::Sources),
             Field::Source(artifact, source) => {
                 Value::of(artifact.of(status), |sources| Value::of(sources.get(*source), Value::Source))
             }
             Field::SourceMember(artifact, source, member) => {
                 Value::json(artifact.of(status).is().and_then(|sources| sources.value(*source, *member)))
+            }
+            // Answered above: these are no part of the status.
+            Field::Generation | Field::Spec | Field::SpecSource(..) | Field::ScanTemplate | Field::ScanPolicy => {
+                Value::Absent
             }
         }
     }

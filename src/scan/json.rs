@@ -219,6 +219,10 @@ impl<'a> Json<'a> {
         Json(Cow::Owned(integer.to_string()))
     }
 
+    pub fn into_owned(self) -> Json<'static> {
+        Json(Cow::Owned(self.0.into_owned()))
+    }
+
     /// The JSON text as found.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -14,7 +14,7 @@ pub fn now() -> OffsetDateTime {
 }
 
 pub fn context(door: Door) -> Context<'static> {
-    Context { door, now: now(), rules: RULES, faults: FaultPolicy::Refuse }
+    Context { door, now: now(), rules: RULES, faults: FaultPolicy::Refuse, status_writers: &[] }
 }
 
 /// A SourceScan with the members of `example` (RFC 7386) and nothing else said.

@@ -1,0 +1,56 @@
+//! `condition-duplicate`: one entry a type.
+
+use std::collections::HashMap;
+
+use super::condition_fields::is_well_formed;
+use crate::law::{Change, Example, Findings, Part, Rule, Verdict};
+use crate::scan::json::printable;
+use crate::scan::{ConditionMember, Entry, Field, Member};
+
+pub const RULE: Rule = Rule {
+    id: "condition-duplicate",
+    title: "No two conditions have one type.",
+    checks: "Each `type` is there once in `status.conditions`.",
+    why: "Conditions are a map by type that JSON writes as a list.",
+    breaks: "One reader takes the first entry, another the last: the same scan has succeeded and failed.",
+    repair: "Replace the entry of a type instead of appending one (meta.SetStatusCondition in Go does).",
+    part: Part::Status,
+    check,
+    mend: None,
+    examples: &[
+        Example {
+            says: "two types",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            verdict: Verdict::Passes,
+        },
+        Example {
+            says: "a type twice",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "lastTransitionTime": "2026-11-20T08:01:00Z"}, {"type": "Scanning", "status": "False", "reason": "JobFinished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            verdict: Verdict::Refused("status.conditions[1].type"),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let Some(status) = change.new.status() else { return };
+    let mut first = HashMap::new();
+    for (index, condition) in
+        status.conditions().iter().enumerate().filter_map(|(index, entry)| Some((index, entry.is()?)))
+    {
+        let Member::Is(name) = condition[ConditionMember::Type].string() else { continue };
+        if !is_well_formed(condition) {
+            continue;
+        }
+        if let Some(earlier) = first.get(&name) {
+            let field = |index| Field::ConditionMember(Entry::Index(index), ConditionMember::Type);
+            let name = printable(&name, 64);
+            let message =
+                format!("is {name} again, after status.conditions[{earlier}]: one entry a type would be right");
+            findings.refuse(field(index), message).reads.push(field(*earlier));
+        } else {
+            first.insert(name, index);
+        }
+    }
+}

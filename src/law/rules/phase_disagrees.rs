@@ -1,0 +1,86 @@
+//! `phase-disagrees`: The phase agrees with the conditions.
+
+use crate::law::conditions::reads;
+use crate::law::{Change, Example, Findings, Part, Rule, Severity, Verdict, lifecycle};
+use crate::scan::Field;
+
+pub const RULE: Rule = Rule {
+    id: "phase-disagrees",
+    title: "The phase agrees with the conditions.",
+    checks: "What the current conditions say goes with the phase, by the table of phases. Left-over conditions of \
+             an earlier run excuse and never accuse.",
+    why: "Phase and conditions are read by different people; both must tell the same story.",
+    breaks: "The GUI shows a completed scan while the supply chain waits, or a vulnerable image is shipped because \
+             one of the two said so.",
+    repair: "Write phase and conditions in one update, as the table of phases has them.",
+    part: Part::Status,
+    check,
+    mend: None,
+    examples: &[
+        Example {
+            says: "a run",
+            old: None,
+            new: r#"{"status": {"phase": "Scanning", "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
+            verdict: Verdict::Passes,
+        },
+        Example {
+            says: "a scan that passed its policy",
+            old: None,
+            new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"phase": "Completed", "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            verdict: Verdict::Passes,
+        },
+        Example {
+            says: "a job that finished before its policy is evaluated",
+            old: None,
+            new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"phase": "Scanning", "observedGeneration": 1, "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            verdict: Verdict::Passes,
+        },
+        Example {
+            says: "a completed scan that violated its policy",
+            old: None,
+            new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"phase": "Completed", "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            verdict: Verdict::Refused("status.phase"),
+        },
+        Example {
+            says: "a failed scan without a verdict",
+            old: None,
+            new: r#"{"status": {"phase": "Failed", "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            verdict: Verdict::Refused("status.phase"),
+        },
+        Example {
+            says: "an error that none of the conditions knows",
+            old: None,
+            new: r#"{"status": {"phase": "Error", "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            verdict: Verdict::Refused("status.phase"),
+        },
+        Example {
+            says: "an error without a condition that says which",
+            old: None,
+            new: r#"{"status": {"phase": "Error", "conditions": []}}"#,
+            verdict: Verdict::Advised("status.phase"),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let Some(phase) = change.new.status().and_then(|status| status.phase()) else { return };
+    let conditions = change.conditions();
+    for row in lifecycle::ROWS.iter().filter(|row| row.phase == phase) {
+        if !row.when.iter().all(|when| when.holds(conditions, change)) {
+            continue;
+        }
+        let words: Vec<_> = row.when.iter().map(|when| when.words()).collect();
+        let message = format!("is {} while {}: {} would be right", phase.name(), words.join(" and "), row.right);
+        match row.severity {
+            Severity::Refuse => {
+                let types: Vec<_> = row.when.iter().filter_map(|when| when.condition()).collect();
+                let finding = findings.refuse(Field::Phase, message);
+                finding.reads = reads(&types);
+                finding.reads.extend([Field::ScanPolicy, Field::Generation]);
+            }
+            Severity::Advise => {
+                findings.advise(Field::Phase, message);
+            }
+        }
+    }
+}

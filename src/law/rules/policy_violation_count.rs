@@ -1,0 +1,68 @@
+//! `policy-violation-count`: No more CVEs violate the policy than were found.
+
+use std::ops::Not as _;
+
+use crate::law::vocabulary::violations;
+use crate::law::{Change, Example, Findings, Part, Rule, Verdict};
+use crate::scan::json::printable;
+use crate::scan::{ConditionMember, ConditionType, Count, CveCount, Entry, Field, Member, Spelling};
+
+pub const RULE: Rule = Rule {
+    id: "policy-violation-count",
+    title: "No more CVEs violate the policy than were found.",
+    checks: "X of `Policy violated because of X CVEs` is at most the total. More is advice.",
+    why: "The policy looks at the CVEs that the scan found.",
+    breaks: "People look for violations that are not in the list.",
+    repair: "Write message and counts of the same run.",
+    part: Part::Status,
+    check,
+    mend: None,
+    examples: &[
+        Example {
+            says: "fewer violations than CVEs",
+            old: None,
+            new: r#"{"status": {"cveCount": {"high": 9, "total": 9}, "conditions": [{"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            verdict: Verdict::Passes,
+        },
+        Example {
+            says: "no counts to compare with",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            verdict: Verdict::Passes,
+        },
+        Example {
+            says: "more violations than CVEs",
+            old: None,
+            new: r#"{"status": {"cveCount": {"high": 3, "total": 3}, "conditions": [{"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            verdict: Verdict::Advised("status.conditions[PolicySucceeded].message"),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let Some(status) = change.new.status() else { return };
+    let Some(condition) = change.conditions().get(ConditionType::PolicySucceeded) else { return };
+    let Member::Is(message) = condition[ConditionMember::Message].string() else { return };
+    let Some(violations) = violations(&message) else { return };
+    let total = Spelling::BOTH.into_iter().find_map(|spelling| total(status.cve_count.get(spelling).is()?));
+    // A number that no u128 holds is more than any total.
+    if let Some(total) =
+        total.filter(|total| violations.parse().is_ok_and(|violations: i128| violations <= *total).not())
+    {
+        let field = Field::ConditionMember(Entry::from(ConditionType::PolicySucceeded), ConditionMember::Message);
+        let violations = printable(violations, 64);
+        findings.advise(
+            field,
+            format!("speaks of {violations} CVEs, but {total} were found: at most {total} would be right"),
+        );
+    }
+}
+
+/// The total, or the sum where there is none.
+fn total(counts: &CveCount<'_>) -> Option<i128> {
+    match counts.count(Count::Total) {
+        Member::Is(total) => Some(total.into()),
+        Member::Absent if counts.has_severity() => counts.sum(),
+        _ => None,
+    }
+}

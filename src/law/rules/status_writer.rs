@@ -1,0 +1,43 @@
+//! `status-writer`: Only the configured users write a status.
+
+use crate::law::{Change, Example, Findings, Part, Rule, Verdict};
+use crate::scan::Field;
+use crate::scan::json::printable;
+
+pub const RULE: Rule = Rule {
+    id: "status-writer",
+    title: "Only the configured users write a status.",
+    checks: "The user who writes a status is on the configured list of status writers. Off unless a list is \
+             configured.",
+    why: "A status is what the controller observed; whoever else may write it can pass a scan that never ran.",
+    breaks: "A vulnerable image is shipped with a status that somebody typed.",
+    repair: "Let the scan controller write the status, or add the user to the list.",
+    part: Part::Status,
+    check,
+    mend: None,
+    examples: &[
+        Example {
+            says: "the configured controller",
+            old: None,
+            new: r#"{"user": "system:serviceaccount:scan-link-system:scan-link-controller", "status": {"phase": "Pending"}}"#,
+            verdict: Verdict::Passes,
+        },
+        Example {
+            says: "a developer",
+            old: None,
+            new: r#"{"user": "developer", "status": {"phase": "Pending"}}"#,
+            verdict: Verdict::Refused("status"),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let writers = change.status_writers;
+    if !writers.is_empty() && !writers.iter().any(|writer| writer == change.user) {
+        let user = printable(change.user, 128);
+        findings.refuse(
+            Field::Status,
+            format!("is written by {user}, who is no status writer: a write by the scan controller would be right"),
+        );
+    }
+}

@@ -1,0 +1,67 @@
+//! URLs, as far as they are judged: absolute, http or https, with a host.
+
+/// Whether `text` is an absolute http(s) URL with a host. More is not asked, so that no URL that works is refused.
+pub fn is_http(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let is_scheme = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host_and_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    is_scheme && has_host(host_and_port) && !text.contains(|c: char| c.is_control() || c == ' ')
+}
+
+fn has_host(host_and_port: &str) -> bool {
+    let (host, port) = match host_and_port.strip_prefix('[') {
+        Some(literal) => match literal.split_once(']') {
+            Some((host, "")) => (host, ""),
+            Some((host, port)) if port.starts_with(':') => (host, &port[1..]),
+            _ => return false,
+        },
+        None => host_and_port.split_once(':').unwrap_or((host_and_port, "")),
+    };
+    !host.is_empty() && (port.is_empty() || port.parse::<u16>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_http;
+
+    #[test]
+    fn urls_with_a_host_are_told_from_others() {
+        for right in [
+            "http://a",
+            "https://store.example.com:8443/api/sources?digest=1#x",
+            "HTTPS://user:pass@host/",
+            "http://[::1]:8080/a",
+            "http://[fe80::1]",
+            "http://source-controller.flux-system.svc.cluster.local./gitrepository/dev.tar.gz",
+            "https://host:/path",
+            "https://b\u{fc}cher.example/",
+        ] {
+            assert!(is_http(right), "{right}");
+        }
+        for wrong in [
+            "",
+            "http",
+            "http:/",
+            "http://",
+            "http:///path",
+            "https://:8443/",
+            "//host/path",
+            "/path",
+            "ftp://host/",
+            "host/path",
+            "http://host:port/",
+            "http://host:65536/",
+            "http://[::1",
+            "http://[::1]x/",
+            "http://user@/",
+            "http://a b/",
+            "http://a/\n",
+            "mailto:a@b",
+            "http://?q",
+            "http://[]/",
+        ] {
+            assert!(!is_http(wrong), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Whole scans as a controller writes them, one change at a time.
+use serde_json::{Map, Value, json};
+
+use super::{Phase, Status};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    SourceScan,
+    ImageScan,
+}
+
+/// Of the counts and of the metadata URL: as on the wire, or as on the vendor's page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    Wire,
+    Page,
+}
+
+/// X of the violated policy's message.
+pub const VIOLATIONS: i64 = 7;
+
+const WIRE_COUNTS: [&str; 6] = ["critical", "high", "medium", "low", "unknown", "total"];
+const PAGE_COUNTS: [&str; 6] = ["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN", "CVETOTAL"];
+
+pub const REVISION: &str = "5805c6502976c10f5529e7f7aeb0af0c370c0354";
+pub const NEXT_REVISION: &str = "9d1f0c1be2a4f7c35e88d06b1a3c5d7e9f02468a";
+
+/// reason, message and error of §2's rows; the open texts are ours.
+fn row(name: &str, status: Status) -> (&'static str, &'static str, &'static str) {
+    match (name, status) {
+        ("Scanning", Status::True) => ("JobStarted", "The scan job is running", ""),
+        ("Scanning", Status::False) => ("JobFinished", "The scan job terminated", ""),
+        ("Succeeded", Status::True) => ("JobFinished", "The scan job finished", ""),
+        ("Succeeded", Status::False) => {
+            ("Error", "Scan job pod could not be retrieved. expected 1 pod, found 0", "expected 1 pod, found 0")
+        }
+        ("SendingResults", Status::True) => ("ResultsSent", "The scan results were sent", ""),
+        ("SendingResults", Status::False) => ("NotConfigured", "The metadata store is not configured", ""),
+        ("PolicySucceeded", Status::True) => ("EvaluationPassed", "No CVEs were found that violated the policy", ""),
+        ("PolicySucceeded", Status::False) => ("EvaluationFailed", "Policy violated because of 7 CVEs", ""),
+        ("PolicySucceeded", Status::Unknown) => {
+            ("Error", "An error has occurred", "rego_parse_error: policy.rego:3: unexpected token")
+        }
+        (name, status) => panic!("{name} has no row for {status:?}"),
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Scan {
+    kind: Kind,
+    spelling: Spelling,
+    object: Value,
+    /// The generations of the template and of the policy themselves.
+    pub template: i64,
+    pub policy: i64,
+}
+
+impl Scan {
+    /// As its author creates it: without a status.
+    pub fn created(kind: Kind, spelling: Spelling, scan_policy: bool) -> Scan {
+        let (name, template) = match kind {
+            Kind::SourceScan => ("hound-source", "blob-source-scan-template"),
+            Kind::ImageScan => ("hound-image", "private-image-scan-template"),
+        };
+        let object = json!({
+            "apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1",
+            "kind": format!("{kind:?}"),
+            "metadata": {
+                "name": name,
+                "namespace": "dev",
+                "generation": 1,
+                "uid": "6f1b8a9e-3c52-4a77-9d0c-2b8e5f4c7a11",
+                "creationTimestamp": "2026-11-20T08:00:00Z",
+            },
+            "spec": { "scanTemplate": template },
+        });
+        let mut scan = Scan { kind, spelling, object, template: 1, policy: 1 };
+        scan.set_source(REVISION);
+        if scan_policy {
+            scan.object["spec"]["scanPolicy"] = json!("scan-policy");
+        }
+        scan
+    }
+
+    fn set_source(&mut self, revision: &str) {
+        let server = "http://source-controller.flux-system.svc.cluster.local.";
+        let (member, source) = match self.kind {
+            Kind::SourceScan => (
+                "blob",
+                json!({
+                    "url": format!("{server}/gitrepository/dev/hound/{revision}.tar.gz"),
+                    "revision": format!("main/{revision}"),
+                }),
+            ),
+            Kind::ImageScan => {
+                let digest = format!("{revision:0<64}");
+                ("registry", json!({ "image": format!("registry.example.com/dev/hound@sha256:{digest}") }))
+            }
+        };
+        self.object["spec"][member] = source;
+    }
+
+    /// An edit of the spec, which the API server counts.
+    fn edited(&mut self) -> &mut Self {
+        let generation = &mut self.object["metadata"]["generation"];
+        *generation = json!(generation.as_i64().unwrap() + 1);
+        self
+    }
+
+    pub fn edit_source(&mut self, revision: &str) -> &mut Self {
+        self.set_source(revision);
+        self.edited()
+    }
+
+    pub fn edit_scan_policy(&mut self, name: Option<&str>) -> &mut Self {
+        let spec = self.object["spec"].as_object_mut().unwrap();
+        match name {
+            Some(name) => spec.insert("scanPolicy".to_owned(), json!(name)),
+            None => spec.remove("scanPolicy"),
+        };
+        self.edited()
+    }
+
+    pub fn edit_scan_template(&mut self, name: &str) -> &mut Self {
+        self.object["spec"]["scanTemplate"] = json!(name);
+        self.edited()
+    }
+
+    fn status(&mut self) -> &mut Map<String, Value> {
+        let status = &mut self.object["status"];
+        if status.is_null() {
+            *status = json!({});
+        }
+        status.as_object_mut().unwrap()
+    }
+
+    fn set(&mut self, field: &str, value: Value) -> &mut Self {
+        self.status().insert(field.to_owned(), value);
+        self
+    }
+
+    pub fn remove(&mut self, field: &str) -> &mut Self {
+        self.status().remove(field);
+        self
+    }
+
+    /// The controller has seen the spec, the template and the policy as they are now.
+    pub fn observe(&mut self) -> &mut Self {
+        let generation = self.object["metadata"]["generation"].clone();
+        let (template, policy) = (json!(self.template), json!(self.policy));
+        let has_policy = !self.object["spec"]["scanPolicy"].is_null();
+        self.set("observedGeneration", generation)
+            .set("observedTemplateGeneration", template)
+            .set("observedTemplateUID", json!("b46ef6e7-5e4d-4e9b-9aee-ebb1c3e645c2"));
+        if has_policy { self.set("observedPolicyGeneration", policy) } else { self.remove("observedPolicyGeneration") }
+    }
+
+    pub fn phase(&mut self, phase: Option<Phase>) -> &mut Self {
+        match phase {
+            Some(phase) => self.set("phase", json!(phase.name())),
+            None => self.remove("phase"),
+        }
+    }
+
+    /// Written by its row, for the generation that the controller has observed; since `at` unless it was so already.
+    pub fn condition(&mut self, name: &str, status: Status, at: &str) -> &mut Self {
+        let (reason, message, error) = row(name, status);
+        let mut entry = json!({
+            "type": name,
+            "status": status.name(),
+            "reason": reason,
+            "message": message,
+            "lastTransitionTime": at,
+            "observedGeneration": self.status()["observedGeneration"],
+        });
+        if !error.is_empty() {
+            entry["error"] = json!(error);
+        }
+        let conditions = self.conditions();
+        match conditions.iter_mut().find(|other| other["type"] == name) {
+            Some(other) => {
+                if other["status"] == entry["status"] {
+                    entry["lastTransitionTime"] = other["lastTransitionTime"].take();
+                }
+                *other = entry;
+            }
+            None => conditions.push(entry),
+        }
+        self
+    }
+
+    pub fn without(&mut self, name: &str) -> &mut Self {
+        self.conditions().retain(|entry| entry["type"] != name);
+        self
+    }
+
+    fn conditions(&mut self) -> &mut Vec<Value> {
+        self.status().entry("conditions").or_insert_with(|| json!([])).as_array_mut().unwrap()
+    }
+
+    pub fn counts(&mut self, counts: [i64; 5]) -> &mut Self {
+        let (field, names) = match self.spelling {
+            Spelling::Wire => ("cveCount", WIRE_COUNTS),
+            Spelling::Page => ("CVECount", PAGE_COUNTS),
+        };
+        let all = counts.into_iter().chain([counts.iter().sum()]);
+        let counts: Map<String, Value> = names.into_iter().map(str::to_owned).zip(all.map(Value::from)).collect();
+        self.set(field, counts.into())
+    }
+
+    pub fn metadata_url(&mut self) -> &mut Self {
+        let field = match self.spelling {
+            Spelling::Wire => "metadataUrl",
+            Spelling::Page => "metadataURL",
+        };
+        let store = "https://metadata-store-app.metadata-store.svc.cluster.local:8443";
+        let resource = match self.kind {
+            Kind::SourceScan => "sources",
+            Kind::ImageScan => "images",
+        };
+        self.set(field, json!(format!("{store}/api/{resource}?digest={REVISION}")))
+    }
+
+    pub fn scanned_by(&mut self, version: &str) -> &mut Self {
+        self.set("scannedBy", json!({ "scanner": { "name": "Grype", "vendor": "Anchore", "version": version } }))
+    }
+
+    pub fn scanned_at(&mut self, at: &str) -> &mut Self {
+        self.set("scannedAt", json!(at))
+    }
+
+    /// What was scanned: the spec's source.
+    pub fn artifact(&mut self) -> &mut Self {
+        let member = match self.kind {
+            Kind::SourceScan => "blob",
+            Kind::ImageScan => "registry",
+        };
+        let source = self.object["spec"][member].clone();
+        self.set("artifact", json!({ member: source }))
+    }
+
+    /// What ships next: the artifact.
+    pub fn compliant_artifact(&mut self) -> &mut Self {
+        let artifact = self.status()["artifact"].clone();
+        self.set("compliantArtifact", artifact)
+    }
+
+    pub fn value(&self) -> Value {
+        self.object.clone()
+    }
+}
