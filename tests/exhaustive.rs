@@ -1,0 +1,77 @@
+//! The engine against a table that was written from the law alone: every state, every pair of states, every life.
+
+#[path = "support/objects.rs"]
+mod objects;
+#[path = "states/mod.rs"]
+mod states;
+
+use std::collections::BTreeSet;
+
+use objects::{answer, context, patch, patched, review};
+use scan_admission::admission::{self, Door};
+use scan_admission::law::Severity;
+use serde_json::{Value, json};
+use states::{Expected, Kind, Spelling, lifecycles};
+
+/// The rules with a finding at the validating door.
+fn found(new: &Value, old: &Value) -> Expected {
+    let answer = admission::answer(review(new, Some(old)).to_string().as_bytes(), &context(Door::Validate));
+    let of = |severity| -> BTreeSet<&'static str> {
+        answer.summary.findings.iter().filter(|finding| finding.1 == severity).map(|finding| finding.0).collect()
+    };
+    Expected { refused: of(Severity::Refuse), advised: of(Severity::Advise) }
+}
+
+fn without_status(object: &Value) -> Value {
+    let mut object = object.clone();
+    object.as_object_mut().unwrap().remove("status");
+    object
+}
+
+#[test]
+fn every_state_is_judged_as_the_table_says() {
+    let mut differ = Vec::new();
+    for state in states::all() {
+        for kind in [Kind::SourceScan, Kind::ImageScan] {
+            for spelling in [Spelling::Wire, Spelling::Page] {
+                let object = state.object(kind, spelling);
+                let found = found(&object, &without_status(&object));
+                if found != state.expected() {
+                    differ.push(format!("{state:?}\n  found    {found:?}\n  expected {:?}", state.expected()));
+                }
+            }
+        }
+    }
+    assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ[..differ.len().min(10)].join("\n"));
+}
+
+/// Of a status that the law finds whole nothing is mended, and every mend leads to a status that is not worse.
+#[test]
+fn every_state_is_mended_without_harm() {
+    for state in states::all() {
+        let object = state.object(Kind::SourceScan, Spelling::Wire);
+        let old = without_status(&object);
+        let (_, body) = answer(&review(&object, Some(&old)), Door::Mutate);
+        let mended = patched(&object, &body);
+        let (before, after) = (found(&object, &old), found(&mended, &old));
+        assert!(!before.refused.is_empty() || after.refused.is_empty(), "{state:?}: {after:?}\n{}", patch(&body));
+        let (_, again) = answer(&review(&mended, Some(&old)), Door::Mutate);
+        assert_eq!(patch(&again), json!([]), "{state:?}");
+        if before == Expected::default() {
+            assert_eq!(patch(&body), json!([]), "{state:?}");
+        }
+    }
+}
+
+/// A life that the law allows is lived without a word, and without a patch.
+#[test]
+fn every_life_passes_without_a_word() {
+    for life in lifecycles::lifecycles() {
+        for (number, step) in life.steps.windows(2).enumerate() {
+            let says = format!("{}, step {}", life.name, number + 1);
+            assert_eq!(found(&step[1], &step[0]), Expected::default(), "{says}: {:#}", step[1]["status"]);
+            let (_, body) = answer(&review(&step[1], Some(&step[0])), Door::Mutate);
+            assert_eq!(patch(&body), json!([]), "{says}");
+        }
+    }
+}
