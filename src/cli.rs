@@ -3,6 +3,7 @@
 //! Exit: 0 all allowed, 1 something refused, 2 usage or unreadable input. Results on stdout, the rest on stderr.
 
 mod explain;
+mod generate;
 mod input;
 mod review;
 mod rules;
@@ -30,6 +31,7 @@ enum Verb {
     Review(review::Review),
     Explain(explain::Explain),
     Rules(rules::Rules),
+    Generate(generate::Generate),
 }
 
 /// Runs the command line of this process.
@@ -38,6 +40,7 @@ pub fn run() -> ExitCode {
         Verb::Review(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
+        Verb::Generate(verb) => verb.run(),
     };
     match done {
         Ok(code) => code,

@@ -1,0 +1,48 @@
+//! The book is what the table of rules says: generated = committed. `UPDATE=1 cargo test` writes it anew.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use scan_admission::law::{RULES, Verdict, book};
+
+#[test]
+fn the_committed_pages_are_the_generated_ones() {
+    let docs = Path::new("docs");
+    let is_update = std::env::var_os("UPDATE").is_some();
+    let pages = book::pages(RULES);
+    for (path, text) in &pages {
+        let path = docs.join(path);
+        if is_update {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == *text,
+            "{} is not what the rules say: run UPDATE=1 cargo test --test book",
+            path.display()
+        );
+    }
+    let due: BTreeSet<_> = pages.iter().map(|(path, _)| docs.join(path)).collect();
+    for file in fs::read_dir(docs.join("rules")).unwrap() {
+        let path = file.unwrap().path();
+        assert!(due.contains(&path), "{} belongs to no rule: remove it", path.display());
+    }
+}
+
+#[test]
+fn every_example_is_json_and_every_text_says_something() {
+    for rule in RULES {
+        for text in [rule.title, rule.checks, rule.why, rule.breaks, rule.repair] {
+            assert!(text.ends_with('.') && !text.contains("  "), "{}: {text}", rule.id);
+        }
+        for example in rule.examples {
+            let mended = if let Verdict::Mended(patch) = example.verdict { Some(patch) } else { None };
+            for json in [Some(example.new), example.old, mended].into_iter().flatten() {
+                serde_json::from_str::<serde_json::Value>(json)
+                    .unwrap_or_else(|error| panic!("{}: {error}: {json}", rule.id));
+            }
+        }
+    }
+}
