@@ -30,18 +30,12 @@ impl fmt::Display for JsonType {
 }
 
 /// A field as it was found: absent (or null), of the wrong JSON type, or there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Member<T> {
+    #[default]
     Absent,
     Wrong(JsonType),
     Is(T),
-}
-
-// Not derived: that would ask for `T: Default`.
-impl<T> Default for Member<T> {
-    fn default() -> Self {
-        Member::Absent
-    }
 }
 
 impl<T> Member<T> {
