@@ -50,7 +50,7 @@ pub struct Finding<'a> {
     pub rule: &'static str,
     pub severity: Severity,
     pub field: Field<'a>,
-    /// What else the rule read for this finding; `field` itself goes without saying.
+    /// What the rule read for this refusal: `field`, unless the rule says otherwise.
     pub reads: Vec<Field<'a>>,
     /// One sentence: what is wrong and what would be right.
     pub message: String,
@@ -103,13 +103,15 @@ impl<'a> Findings<'a> {
 
     fn push(&mut self, severity: Severity, field: Field<'a>, message: String) -> &mut Finding<'a> {
         let rule = self.rule;
-        let mut finding = Finding { rule, severity, field, reads: Vec::new(), message, softened: None };
+        let reads = if severity == Severity::Refuse { vec![field.clone()] } else { Vec::new() };
+        let mut finding = Finding { rule, severity, field, reads, message, softened: None };
         if self.list.len() - self.start >= FINDINGS_PER_RULE
             && let Some(last) = self.list.pop()
         {
             // The last place stands for all that is not listed, so only an unchanged status softens it.
             finding.severity = severity.max(last.severity);
             finding.field = Field::Status;
+            finding.reads = vec![Field::Status];
             finding.message =
                 format!("has more than {FINDINGS_PER_RULE} faults of this kind; mend those that are listed first");
         }

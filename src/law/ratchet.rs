@@ -9,8 +9,7 @@ use crate::scan::Scan;
 /// rule read for them changed.
 pub fn soften<'a>(rule: &Rule, change: &Change<'a>, old: &'a Scan<'a>, found: &mut [Finding<'a>]) {
     let is_excusable = |finding: &Finding<'_>| {
-        finding.severity == Severity::Refuse
-            && finding.reads.iter().chain([&finding.field]).all(|field| field.is_same(change.new, old))
+        finding.severity == Severity::Refuse && finding.reads.iter().all(|field| field.is_same(change.new, old))
     };
     if !found.iter().any(is_excusable) {
         return;

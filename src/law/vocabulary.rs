@@ -41,7 +41,7 @@ pub enum ErrorText {
 
 /// Messages of older releases: advice where the row would refuse them.
 const OLD_PASSED: &[&str] = &["No non-compliant vulnerabilities found", "No noncompliant vulnerabilities found"];
-const OLD_VIOLATION: &str = "Vulnerabilities that failed OPA policy: ";
+const OLD_VIOLATION: &str = "Vulnerabilities that failed OPA policy:";
 
 pub const SCANNING: Vocabulary = Vocabulary {
     condition: ConditionType::Scanning,

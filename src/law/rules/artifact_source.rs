@@ -110,7 +110,7 @@ fn compare<'a>(pair: Pair<'_, '_>, is_refused: bool, findings: &mut Findings<'a>
     let message = format!("differs from artifact.{}.{}: {right} would be right", source.name(), member.name());
     let field = |artifact| Field::SourceMember(artifact, source, member);
     if is_refused && is_elsewhere {
-        findings.refuse(field(Artifact::Compliant), message).reads = vec![field(Artifact::Scanned), Field::Phase];
+        findings.refuse(field(Artifact::Compliant), message).reads.extend([field(Artifact::Scanned), Field::Phase]);
     } else if is_elsewhere || member != SourceMember::Image {
         findings.advise(field(Artifact::Compliant), message);
     }

@@ -74,7 +74,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     match (phase, policy) {
         (Some(Phase::Failed), _) | (_, Some(ConditionStatus::False)) => {
             let message = "is there, but the policy did not pass: no compliantArtifact would be right";
-            findings.refuse(field, message).reads = reads(&[ConditionType::PolicySucceeded]);
+            findings.refuse(field, message).reads.extend(reads(&[ConditionType::PolicySucceeded]));
         }
         (Some(Phase::Error), _) | (_, Some(ConditionStatus::Unknown)) => {
             findings.advise(field, "is there, but no policy passed: no compliantArtifact would be right");

@@ -1,6 +1,6 @@
 //! `cve-total`: the total is the sum of the severities.
 
-use super::cve_count_values::mendable;
+use super::cve_count_values::{mendable, severities};
 use crate::law::{Change, Example, Findings, Part, Patch, Rule, Verdict};
 use crate::scan::count::whole;
 use crate::scan::{Count, CveCount, Field, Json, Member, Spelling};
@@ -100,12 +100,8 @@ fn wrong<'a>(
         findings.advise(field, message);
         return;
     }
-    let finding =
-        findings.refuse(field, format!("is {total}, but the severities add up to {sum}: {sum} would be right"));
-    let severities = Count::SEVERITIES.into_iter();
-    finding
-        .reads
-        .extend(severities.flat_map(|severity| Spelling::BOTH.map(|key| Field::Count(container, severity, key))));
+    let message = format!("is {total}, but the severities add up to {sum}: {sum} would be right");
+    findings.refuse(field, message).reads.extend(severities(container));
 }
 
 /// The total is written wherever it is absent, wrong or malformed.
