@@ -7,6 +7,7 @@ mod generate;
 mod input;
 mod review;
 mod rules;
+mod serve;
 mod stream;
 
 use std::io;
@@ -28,6 +29,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Serve(serve::Serve),
     Review(review::Review),
     Explain(explain::Explain),
     Rules(rules::Rules),
@@ -37,6 +39,7 @@ enum Verb {
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let done = match Cli::parse().verb {
+        Verb::Serve(verb) => verb.run(),
         Verb::Review(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),

@@ -36,3 +36,5 @@ pub mod admission;
 pub mod cli;
 pub mod law;
 pub mod scan;
+#[cfg(feature = "server")]
+pub mod server;

@@ -1,0 +1,201 @@
+//! The HTTPS server: bind, then serve. It turns connections into bodies for [`crate::admission`] and its answers into
+//! responses, and keeps every limit of [`limits`].
+//!
+//! Invariants: no port opens before its certificate is proven; a request that holds a review's uid gets an answer with
+//! that uid; nothing a client does ends more than its own connection.
+
+pub mod body;
+pub mod connection;
+pub mod development;
+pub mod gate;
+pub mod guard;
+pub mod health;
+pub mod limits;
+pub mod metrics;
+pub mod tls;
+
+use std::fmt;
+use std::future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::sign::CertifiedKey;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use self::connection::{Protocol, serve, serve_tls, stopping};
+use self::limits::{ACCEPT_PAUSE, ADMIN_CONNECTIONS, Limits, PIECE_BYTES};
+use self::metrics::Metrics;
+use crate::admission::FaultPolicy;
+use crate::law::Rule;
+
+/// What a server is started with.
+#[derive(Clone, Copy)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub admin: SocketAddr,
+    pub rules: &'static [Rule],
+    pub faults: FaultPolicy,
+    pub limits: Limits,
+}
+
+/// What all connections share.
+pub struct State {
+    rules: &'static [Rule],
+    faults: FaultPolicy,
+    limits: Limits,
+    memory: Semaphore,
+    metrics: Metrics,
+}
+
+/// Both addresses are bound, nothing is served yet.
+pub struct Server {
+    reviews: TcpListener,
+    admin: TcpListener,
+    tls: TlsAcceptor,
+    state: Arc<State>,
+}
+
+/// Why a server could not be bound.
+#[derive(Debug)]
+pub enum BindError {
+    Tls(tls::Error),
+    Listen(SocketAddr, io::Error),
+    Admin(SocketAddr, io::Error),
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tls(error) => write!(out, "the certificate {error}"),
+            Self::Listen(address, error) => write!(out, "cannot take reviews on {address}: {error}"),
+            Self::Admin(address, error) => write!(out, "cannot serve health and metrics on {address}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// Opens both ports. The certificate of the next handshake is whatever `certificate` then holds.
+pub async fn bind(settings: Settings, certificate: watch::Receiver<Arc<CertifiedKey>>) -> Result<Server, BindError> {
+    let Settings { listen, admin, rules, faults, limits } = settings;
+    let tls = tls::config(certificate).map_err(BindError::Tls)?;
+    Ok(Server {
+        reviews: TcpListener::bind(listen).await.map_err(|error| BindError::Listen(listen, error))?,
+        admin: TcpListener::bind(admin).await.map_err(|error| BindError::Admin(admin, error))?,
+        tls: TlsAcceptor::from(Arc::new(tls)),
+        state: Arc::new(State {
+            rules,
+            faults,
+            limits,
+            memory: Semaphore::new(limits.bodies_bytes / PIECE_BYTES),
+            metrics: Metrics::new(rules),
+        }),
+    })
+}
+
+impl Server {
+    pub fn reviews_address(&self) -> io::Result<SocketAddr> {
+        self.reviews.local_addr()
+    }
+
+    pub fn admin_address(&self) -> io::Result<SocketAddr> {
+        self.admin.local_addr()
+    }
+
+    /// From here on a panic is one line with its place and the count of panics, and never the message: it may hold
+    /// contents of an object. For the whole process, so it is the program that decides.
+    pub fn take_panics(&self) {
+        let state = self.state.clone();
+        std::panic::set_hook(Box::new(move |panic| {
+            let count = state.metrics.panics.inc() + 1;
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            tracing::error!(place, count, "panic");
+        }));
+    }
+
+    /// Serves until `stop` completes and the answers in flight are sent. Dropped, it ends at once.
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        let Self { reviews, admin, tls, state } = self;
+        let (stop_reviews, is_stopping) = watch::channel(false);
+        let (stop_admin, is_admin_stopping) = watch::channel(false);
+
+        let serve_reviews = accept(reviews, state.limits.connections, is_stopping.clone(), |stream| {
+            let (state, tls, stop) = (state.clone(), tls.clone(), is_stopping.clone());
+            async move {
+                let handle = |request| {
+                    let state = state.clone();
+                    async move { gate::handle(&state, request).await }
+                };
+                serve_tls(stream, tls, &state.limits, &state.metrics, stop, handle).await;
+            }
+        });
+        // Stays until the reviews are drained: that it is not ready is still to be seen.
+        let serve_admin = accept(admin, ADMIN_CONNECTIONS, is_admin_stopping.clone(), |stream| {
+            let (state, is_stopping, stop) = (state.clone(), is_stopping.clone(), is_admin_stopping.clone());
+            async move {
+                let handle = |request| future::ready(health::handle(&request, *is_stopping.borrow(), &state.metrics));
+                serve(stream, Protocol::Http1, &state.limits, stop, handle).await;
+            }
+        });
+        let stop_both = async {
+            stop.await;
+            stop_reviews.send_replace(true);
+        };
+        let drain_reviews = async {
+            drain(serve_reviews.await, &state.limits, "reviews").await;
+            stop_admin.send_replace(true);
+        };
+        let drain_admin = async { drain(serve_admin.await, &state.limits, "admin").await };
+        tokio::join!(stop_both, drain_reviews, drain_admin);
+    }
+}
+
+/// Spawns `serve` for each connection until the server stops, and returns those that are still open.
+async fn accept<F: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    limit: usize,
+    mut stop: watch::Receiver<bool>,
+    serve: impl Fn(TcpStream) -> F,
+) -> JoinSet<()> {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stopping(&mut stop) => return connections,
+            Some(ended) = connections.join_next() => report(ended),
+            accepted = listener.accept(), if connections.len() < limit => match accepted {
+                Ok((stream, _)) => {
+                    // Answers are small: waiting to fill a packet would only delay them. Without it they still arrive.
+                    let _ = stream.set_nodelay(true);
+                    connections.spawn(serve(stream));
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+}
+
+async fn drain(mut connections: JoinSet<()>, limits: &Limits, what: &str) {
+    let all = async {
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    };
+    if timeout(limits.drain, all).await.is_err() {
+        tracing::warn!(what, connections = connections.len(), "cutting connections that did not end in time");
+    }
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if ended.is_err_and(|error| error.is_panic()) {
+        tracing::error!("a connection was lost to a panic");
+    }
+}

@@ -1,0 +1,174 @@
+//! Reading a body: how much of it, how long, and from which memory.
+
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::body::{Body, Bytes};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
+
+use super::limits::{BODY_KEPT_BYTES, BODY_READ_BYTES, PIECE_BYTES};
+
+/// How reading ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    Whole,
+    TooLate,
+    TooBusy,
+    /// The client went away: there is nobody to answer.
+    Gone,
+}
+
+/// What is kept of a body, paid for from a memory that all reviews share.
+pub struct Kept<'a> {
+    pub bytes: Vec<u8>,
+    memory: &'a Semaphore,
+    share: Option<SemaphorePermit<'a>>,
+    is_shed: bool,
+}
+
+impl<'a> Kept<'a> {
+    /// `memory` has a permit for each piece.
+    pub fn new(memory: &'a Semaphore) -> Self {
+        let share = memory.try_acquire().ok();
+        Self { bytes: Vec::new(), memory, is_shed: share.is_none(), share }
+    }
+
+    /// Reads `body` to its end, or to the limit, and keeps its beginning.
+    pub async fn read<B: Body<Data = Bytes> + Unpin>(&mut self, body: B, deadline: Instant) -> End {
+        match timeout_at(deadline, self.read_on(body)).await {
+            Err(_) => End::TooLate,
+            Ok(Err(_)) => End::Gone,
+            Ok(Ok(())) if self.is_shed => End::TooBusy,
+            Ok(Ok(())) => End::Whole,
+        }
+    }
+
+    async fn read_on<B: Body<Data = Bytes> + Unpin>(&mut self, mut body: B) -> Result<(), B::Error> {
+        let mut left_bytes = BODY_READ_BYTES;
+        while let Some(frame) = body.frame().await {
+            // Anything but data is a trailer.
+            let Ok(data) = frame?.into_data() else { continue };
+            self.keep(&data);
+            match left_bytes.checked_sub(data.len()) {
+                Some(left) => left_bytes = left,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, data: &[u8]) {
+        let fits_bytes = (BODY_KEPT_BYTES - self.bytes.len()).min(data.len());
+        self.pay(self.bytes.len() + fits_bytes);
+        let paid_bytes = self.share.as_ref().map_or(1, SemaphorePermit::num_permits) * PIECE_BYTES;
+        let paid_bytes = paid_bytes.saturating_sub(self.bytes.len());
+        self.bytes.extend_from_slice(&data[..fits_bytes.min(paid_bytes)]);
+    }
+
+    /// Takes as many pieces as `bytes` need. A review that cannot have them is shed: it keeps what it has.
+    fn pay(&mut self, bytes: usize) {
+        let Some(share) = self.share.as_mut().filter(|_| !self.is_shed) else { return };
+        let more = bytes.div_ceil(PIECE_BYTES).saturating_sub(share.num_permits());
+        match u32::try_from(more).ok().and_then(|more| self.memory.try_acquire_many(more).ok()) {
+            Some(permits) => share.merge(permits),
+            None => self.is_shed = true,
+        }
+    }
+}
+
+/// How long the API server still waits: `?timeout=` less a margin, or `cap`, whichever is less.
+pub fn patience(query: Option<&str>, cap: Duration) -> Duration {
+    let timeout = query.unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("timeout="));
+    let Some(timeout) = timeout.and_then(go_duration).filter(|timeout| !timeout.is_zero()) else { return cap };
+    // The API server rounds what is left up to whole seconds; of a short timeout a quarter is for the way back.
+    let margin = (timeout / 4).min(Duration::from_secs(1));
+    (timeout - margin).min(cap)
+}
+
+/// A duration as Go writes it: `5s`, `1m30s`, `500ms`, `1.5h`. None for anything else, and for negative ones.
+fn go_duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (value, after) = rest.split_at(number);
+        let unit = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit);
+        seconds += value.parse::<f64>().ok()? * unit_seconds(unit)?;
+        rest = after;
+    }
+    Duration::try_from_secs_f64(seconds).ok().filter(|_| !text.is_empty())
+}
+
+fn unit_seconds(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "h" => 3600.0,
+        "m" => 60.0,
+        "s" => 1.0,
+        "ms" => 1e-3,
+        "us" => 1e-6,
+        "ns" => 1e-9,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAP: Duration = Duration::from_secs(10);
+
+    fn patience_millis(query: &str) -> u128 {
+        patience(Some(query), CAP).as_millis()
+    }
+
+    #[test]
+    fn the_timeout_of_the_api_server_is_kept_with_a_margin() {
+        assert_eq!(patience_millis("timeout=5s"), 4000);
+        assert_eq!(patience_millis("a=b&timeout=1s"), 750);
+        assert_eq!(patience_millis("timeout=500ms"), 375);
+        assert_eq!(patience_millis("timeout=1.5s"), 1125);
+        assert_eq!(patience_millis("timeout=0m6s500ms"), 5500);
+        assert_eq!(patience_millis("timeout=1m30s"), CAP.as_millis(), "never more than the cap");
+        assert_eq!(go_duration("1m30s"), Some(Duration::from_secs(90)));
+        assert_eq!(go_duration("2h45m"), Some(Duration::from_secs(9900)));
+    }
+
+    #[test]
+    fn a_timeout_that_is_none_is_ignored() {
+        for query in
+            ["", "timeout=", "timeout=5", "timeout=s", "timeout=-5s", "timeout=0s", "timeout=5x", "timeout=5sx"]
+        {
+            assert_eq!(patience_millis(query), CAP.as_millis(), "{query}");
+        }
+        assert_eq!(patience_millis("timeout=99999999999999999999999999999999999999999999h"), CAP.as_millis());
+        assert_eq!(patience_millis("timeout=1..5s"), CAP.as_millis());
+        assert_eq!(patience_millis("retimeout=1s"), CAP.as_millis());
+    }
+
+    #[test]
+    fn a_body_keeps_no_more_than_it_may_and_can_pay() {
+        let memory = Semaphore::new(3);
+        let mut first = Kept::new(&memory);
+        first.keep(&vec![1; 2 * PIECE_BYTES]);
+        assert_eq!((first.bytes.len(), first.is_shed), (2 * PIECE_BYTES, false));
+
+        let mut second = Kept::new(&memory);
+        second.keep(&vec![2; PIECE_BYTES + 1]);
+        assert_eq!((second.bytes.len(), second.is_shed), (PIECE_BYTES, true), "only one piece was left");
+
+        let mut third = Kept::new(&memory);
+        third.keep(&vec![3; 2 * PIECE_BYTES]);
+        assert_eq!((third.bytes.len(), third.is_shed), (PIECE_BYTES, true), "none was left: a prefix only");
+
+        drop((first, second, third));
+        assert_eq!(memory.available_permits(), 3, "all is given back");
+
+        let memory = Semaphore::new(1000);
+        let mut big = Kept::new(&memory);
+        big.keep(&vec![4; BODY_KEPT_BYTES + 5]);
+        big.keep(&[4]);
+        assert_eq!((big.bytes.len(), big.is_shed), (BODY_KEPT_BYTES, false));
+    }
+}

@@ -1,0 +1,125 @@
+//! One connection: its handshake, its requests, and the three ways it ends (the peer, idleness, the server stopping).
+
+use std::convert::Infallible;
+use std::pin::pin;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::guard::{Activity, Guard};
+use super::limits::{HEAD_BYTES, Limits, PING_INTERVAL, PING_TIMEOUT, STREAMS};
+use super::metrics::Metrics;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// Shakes hands and serves until the connection ends. A handshake under way when the server stops is given up:
+/// no request of it has been taken.
+pub async fn serve_tls<I, F>(
+    io: I,
+    tls: TlsAcceptor,
+    limits: &Limits,
+    metrics: &Metrics,
+    mut stop: watch::Receiver<bool>,
+    handle: impl Fn(Request<Incoming>) -> F,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    let shaken = tokio::select! {
+        () = stopping(&mut stop) => return,
+        shaken = timeout(limits.handshake, tls.accept(io)) => shaken,
+    };
+    let stream = match shaken {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            metrics.handshakes_failed.inc();
+            return tracing::debug!(%error, "TLS handshake failed");
+        }
+        Err(_) => {
+            metrics.handshakes_failed.inc();
+            return tracing::debug!("TLS handshake took too long");
+        }
+    };
+    metrics.handshakes.inc();
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    serve(stream, if is_http2 { Protocol::Http2 } else { Protocol::Http1 }, limits, stop, handle).await;
+}
+
+/// Serves HTTP until the connection ends.
+pub async fn serve<I, F>(
+    io: I,
+    protocol: Protocol,
+    limits: &Limits,
+    stop: watch::Receiver<bool>,
+    handle: impl Fn(Request<Incoming>) -> F,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    let activity = Activity::new();
+    let head = (protocol == Protocol::Http1).then_some(limits.head);
+    let io = TokioIo::new(Guard::new(io, activity.clone(), head, limits.write));
+    let service = service_fn(|request| {
+        let begun = activity.begin();
+        let answer = handle(request);
+        async move {
+            let answer = answer.await;
+            drop(begun);
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let ended = match protocol {
+        Protocol::Http1 => {
+            let mut http = http1::Builder::new();
+            http.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES);
+            drive(http.serve_connection(io, service), &activity, limits, stop).await
+        }
+        Protocol::Http2 => {
+            let mut http = http2::Builder::new(TokioExecutor::new());
+            http.timer(TokioTimer::new()).keep_alive_interval(PING_INTERVAL).keep_alive_timeout(PING_TIMEOUT);
+            http.max_concurrent_streams(STREAMS).max_header_list_size(HEAD_BYTES as u32);
+            drive(http.serve_connection(io, service), &activity, limits, stop).await
+        }
+    };
+    if let Err(error) = ended {
+        // A peer that goes away is no error of ours.
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+async fn drive<C: GracefulConnection>(
+    connection: C,
+    activity: &Activity,
+    limits: &Limits,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), C::Error> {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = stopping(&mut stop) => {}
+        () = activity.quiet_for(limits.idle) => {}
+    }
+    // Closes an idle connection at once; else `Connection: close` or GOAWAY goes with the answers in flight.
+    connection.as_mut().graceful_shutdown();
+    // An HTTP/2 peer that never began, or never acknowledges, would hold it.
+    timeout(limits.drain, connection).await.unwrap_or(Ok(()))
+}
+
+/// Returns when the server is to stop, or is gone.
+pub async fn stopping(stop: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, and with it the server.
+    let _ = stop.wait_for(|stopping| *stopping).await;
+}

@@ -1,0 +1,253 @@
+//! Certificates for a developer's own machine: a CA and a leaf in a folder, kept while they hold.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration as StdDuration;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, NameConstraints,
+};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, RootCertStore};
+use time::{Duration, OffsetDateTime};
+
+use super::tls;
+
+pub const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+const CA_LIFE: Duration = Duration::days(365);
+/// A CA has to outlive the leaves it signs, so this is also how long before its end a CA signs no more.
+const LEAF_LIFE: Duration = Duration::days(90);
+/// A leaf is renewed this long before its end: a server may run for a day.
+const MARGIN: Duration = Duration::days(1);
+/// For clocks that are behind this one, as those of containers and virtual machines are.
+const BACKDATED: Duration = Duration::hours(1);
+
+/// How a certificate is known as one of ours.
+const CA_NAME: &str = "scan-admission development CA";
+const LEAF_NAME: &str = "scan-admission development server";
+
+#[derive(Debug)]
+pub enum Error {
+    File(PathBuf, io::Error),
+    /// Somebody else's certificate: not ours to replace.
+    Foreign(PathBuf),
+    Made(rcgen::Error),
+    Tls(PathBuf, tls::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path, error) => write!(out, "{}: {error}", path.display()),
+            Self::Foreign(path) => {
+                write!(out, "{} is not a development certificate, so it is left alone", path.display())
+            }
+            Self::Made(error) => write!(out, "a development certificate could not be made: {error}"),
+            Self::Tls(path, error) => write!(out, "{} {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<rcgen::Error> for Error {
+    fn from(error: rcgen::Error) -> Self {
+        Self::Made(error)
+    }
+}
+
+/// The certificate in `folder`, made or renewed if need be. Processes that start together take turns.
+pub fn certificate(folder: &Path, now: OffsetDateTime) -> Result<CertifiedKey, Error> {
+    let failed = |error| Error::File(folder.to_owned(), error);
+    fs::create_dir_all(folder).map_err(failed)?;
+    // A lock on the folder itself: no file to leave behind, and none to make where the folder cannot be written.
+    let turn = File::open(folder).map_err(failed)?;
+    turn.lock().map_err(failed)?;
+
+    let (ca, leaf) = (Found::read(folder, "ca", CA_NAME)?, Found::read(folder, "tls", LEAF_NAME)?);
+    if let (Some(ca), Some(pair)) = (&ca.certificate, leaf.pair())
+        && [now, now + MARGIN].into_iter().all(|at| is_current(ca, at) && verifies(ca, &pair.cert[0], at))
+    {
+        return Ok(pair);
+    }
+    let issuer = match ca.issuer(now)? {
+        Some(issuer) => issuer,
+        None => {
+            let key = KeyPair::generate()?;
+            let params = ca_params(now)?;
+            ca.replace(&key.serialize_pem(), &params.self_signed(&key)?.pem(), now)?;
+            Issuer::new(params, key)
+        }
+    };
+    let key = KeyPair::generate()?;
+    leaf.replace(&key.serialize_pem(), &leaf_params(now)?.signed_by(&key, &issuer)?.pem(), now)?;
+    let key_path = leaf.key_path;
+    let chain = tls::chain(&leaf.certificate_path).map_err(|error| Error::Tls(leaf.certificate_path, error))?;
+    tls::key(&key_path).and_then(|key| tls::certified(chain, key)).map_err(|error| Error::Tls(key_path, error))
+}
+
+/// A certificate and its key as they are in the folder.
+struct Found {
+    certificate_path: PathBuf,
+    key_path: PathBuf,
+    /// Ours, if there is one that parses.
+    certificate: Option<CertificateDer<'static>>,
+}
+
+impl Found {
+    fn read(folder: &Path, stem: &str, name: &str) -> Result<Self, Error> {
+        let path = folder.join(stem).with_extension("crt");
+        let certificate = match tls::chain(&path) {
+            Ok(chain) if has_name(&chain[0], name) => chain.into_iter().next(),
+            Ok(_) => return Err(Error::Foreign(path)),
+            Err(tls::Error::Unreadable(error)) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::File(path, error));
+            }
+            Err(_) => None,
+        };
+        Ok(Self { certificate_path: path, key_path: folder.join(stem).with_extension("key"), certificate })
+    }
+
+    /// The certificate with its key, when they belong together.
+    fn pair(&self) -> Option<CertifiedKey> {
+        tls::certified(vec![self.certificate.clone()?], tls::key(&self.key_path).ok()?).ok()
+    }
+
+    /// This CA, if it can sign a leaf that it outlives.
+    fn issuer(&self, now: OffsetDateTime) -> Result<Option<Issuer<'static, KeyPair>>, Error> {
+        let signs = |ca| is_current(ca, now) && is_current(ca, now + LEAF_LIFE);
+        if self.pair().is_none() || !self.certificate.as_ref().is_some_and(signs) {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(&self.key_path).map_err(|error| Error::File(self.key_path.clone(), error))?;
+        Ok(Some(Issuer::new(ca_params(now)?, KeyPair::from_pem(&text)?)))
+    }
+
+    /// Writes a new pair. What was there and is not known as ours is moved aside, never lost.
+    fn replace(&self, key: &str, certificate: &str, now: OffsetDateTime) -> Result<(), Error> {
+        if self.pair().is_none() {
+            set_aside(&self.key_path, now)?;
+        }
+        if self.certificate.is_none() {
+            set_aside(&self.certificate_path, now)?;
+        }
+        write(&self.key_path, key, 0o600)?;
+        write(&self.certificate_path, certificate, 0o644)?;
+        tracing::info!(path = %self.certificate_path.display(), "made a development certificate");
+        Ok(())
+    }
+}
+
+fn set_aside(path: &Path, now: OffsetDateTime) -> Result<(), Error> {
+    let (stem, extension) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
+    // The extension stays last: keys and certificates are ignored by it.
+    let name = format!("{}.old-{}.{}", stem.display(), now.unix_timestamp(), extension.display());
+    let aside = path.with_file_name(name);
+    match fs::rename(path, &aside) {
+        Ok(()) => {
+            tracing::warn!(path = %path.display(), kept_as = %aside.display(), "not a development key or certificate that can be used: replaced")
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::File(path.to_owned(), error)),
+    }
+    Ok(())
+}
+
+/// Whole or not at all, and never with a wider mode than at last.
+fn write(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
+    let failed = |error| Error::File(path.to_owned(), error);
+    let new = path.with_file_name(format!(".new-{}", path.file_name().unwrap_or_default().display()));
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        // Left by a process that was killed: the lock is ours, so it is nobody's.
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    fs::rename(&new, path).map_err(failed)
+}
+
+fn ca_params(now: OffsetDateTime) -> Result<CertificateParams, Error> {
+    let mut params = params(&[], CA_NAME, now, CA_LIFE)?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    // Whoever trusts this CA, and leaves its key lying about, trusts it for this machine only.
+    let names = vec![
+        GeneralSubtree::DnsName("localhost".to_owned()),
+        GeneralSubtree::IpAddress(CidrSubnet::V4([127, 0, 0, 1], [255; 4])),
+        GeneralSubtree::IpAddress(CidrSubnet::V6(std::net::Ipv6Addr::LOCALHOST.octets(), [255; 16])),
+    ];
+    params.name_constraints = Some(NameConstraints { permitted_subtrees: names, excluded_subtrees: Vec::new() });
+    Ok(params)
+}
+
+fn leaf_params(now: OffsetDateTime) -> Result<CertificateParams, Error> {
+    let mut params = params(&NAMES, LEAF_NAME, now, LEAF_LIFE)?;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
+
+fn params(names: &[&str], name: &str, now: OffsetDateTime, life: Duration) -> Result<CertificateParams, Error> {
+    let mut params = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    params.distinguished_name.remove(DnType::CommonName);
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = now - BACKDATED;
+    params.not_after = now + life;
+    Ok(params)
+}
+
+fn roots(certificate: &CertificateDer<'static>) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    // What is no certificate makes an empty store, which has no name and verifies nothing.
+    let _ = roots.add(certificate.clone());
+    roots
+}
+
+fn has_name(certificate: &CertificateDer<'static>, name: &str) -> bool {
+    let roots = roots(certificate);
+    roots.roots.iter().any(|root| root.subject.windows(name.len()).any(|part| part == name.as_bytes()))
+}
+
+fn verify(
+    ca: &CertificateDer<'static>,
+    leaf: &CertificateDer<'_>,
+    name: &'static str,
+    at: OffsetDateTime,
+) -> Result<(), rustls::Error> {
+    let other = |error: &dyn fmt::Display| rustls::Error::General(error.to_string());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(ca)), Arc::new(ring::default_provider()))
+        .build()
+        .map_err(|error| other(&error))?;
+    let name = ServerName::try_from(name).map_err(|error| other(&error))?;
+    let seconds = u64::try_from(at.unix_timestamp()).unwrap_or(0);
+    let at = UnixTime::since_unix_epoch(StdDuration::from_secs(seconds));
+    verifier.verify_server_cert(leaf, &[], &name, &[], at).map(|_| ())
+}
+
+fn verifies(ca: &CertificateDer<'static>, leaf: &CertificateDer<'_>, at: OffsetDateTime) -> bool {
+    NAMES.iter().all(|name| verify(ca, leaf, name, at).is_ok())
+}
+
+/// Whether a CA is within its dates. A verifier does not ask that of a trust anchor, so it is asked as if of a leaf: it
+/// looks at the dates first, and only then finds that a CA is none.
+fn is_current(ca: &CertificateDer<'static>, at: OffsetDateTime) -> bool {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    !matches!(
+        verify(ca, ca, NAMES[0], at),
+        Err(rustls::Error::InvalidCertificate(
+            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
+        ))
+    )
+}

@@ -1,0 +1,142 @@
+//! The two doors: from an HTTP request to `admission::answer`, and from its answer to an HTTP response.
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use super::body::{End, Kept, patience};
+use super::{State, metrics};
+use crate::admission::{self, Answer, Context, Door, Fault, Identity, Summary, Verdict};
+
+/// Longest value of a client that a log line repeats: a Kubernetes name.
+const LOGGED_BYTES: usize = 253;
+
+/// Answers one request on the review address.
+pub async fn handle(state: &State, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let door = match request.uri().path() {
+        "/validate" => Door::Validate,
+        "/mutate" => Door::Mutate,
+        _ => {
+            return status(
+                StatusCode::NOT_FOUND,
+                "NotFound",
+                "POST an AdmissionReview to /validate or /mutate; health and metrics are on the admin address",
+            );
+        }
+    };
+    if request.method() != Method::POST {
+        let mut response = status(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "POST an AdmissionReview here");
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        return response;
+    }
+    state.metrics.in_flight.inc();
+    let _in_flight = InFlight(state);
+    review(state, door, request).await
+}
+
+/// A request whose client goes away is dropped in the middle: the gauge has to know.
+struct InFlight<'a>(&'a State);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.in_flight.dec();
+    }
+}
+
+async fn review(state: &State, door: Door, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let begun = Instant::now();
+    let (head, body) = request.into_parts();
+    let mut kept = Kept::new(&state.memory);
+    let deadline = begun + patience(head.uri.query(), state.limits.body);
+    let end = kept.read(body, deadline).await;
+
+    let context =
+        Context { door, now: OffsetDateTime::now_utc(), rules: state.rules, faults: state.faults, status_writers: &[] };
+    // Short and of the CPU only: another thread would cost more than it saves.
+    let answer = match end {
+        End::Whole => admission::answer(&kept.bytes, &context),
+        End::TooLate => admission::fault(&kept.bytes, Fault::TooLate, &context),
+        End::TooBusy => admission::fault(&kept.bytes, Fault::TooBusy, &context),
+        End::Gone => {
+            tracing::debug!(door = metrics::door(door), "the client went away before the review was whole");
+            return Response::new(Full::default());
+        }
+    };
+    let latency = begun.elapsed();
+    state.metrics.record(door, &answer.summary, latency);
+    if !matches!(answer.summary.verdict, Verdict::Allowed | Verdict::Mended) {
+        log(door, &answer.summary, latency);
+    }
+    // A review is answered whatever it calls itself; when there is none, its type says more than the decoder.
+    match foreign_type(&head.headers) {
+        Some(message) if answer.http == 400 => {
+            status(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", &message)
+        }
+        _ => response(answer),
+    }
+}
+
+fn response(answer: Answer) -> Response<Full<Bytes>> {
+    let mut response = json(answer.body);
+    *response.status_mut() = StatusCode::from_u16(answer.http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+}
+
+/// What is wrong with the type of a body, if anything.
+fn foreign_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?;
+    let name = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let shown: String = name.chars().take(80).collect();
+    (!name.eq_ignore_ascii_case("application/json")).then(|| {
+        format!("send an AdmissionReview as JSON, with Content-Type: application/json (this one is {shown:?})")
+    })
+}
+
+/// A `Status`, as the API server itself answers what is no review.
+fn status(code: StatusCode, reason: &str, message: &str) -> Response<Full<Bytes>> {
+    let body = serde_json::json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": message, "reason": reason, "code": code.as_u16(),
+    });
+    let mut response = json(format!("{body}\n").into_bytes());
+    *response.status_mut() = code;
+    response
+}
+
+fn json(body: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// One line for a refusal or a fault; never the object's contents.
+fn log(door: Door, summary: &Summary, latency: std::time::Duration) {
+    let mut rules: Vec<_> = summary.findings.iter().map(|(rule, _)| *rule).collect();
+    rules.dedup();
+    let rules = rules.join(",");
+    let (door, verdict, operation) = (metrics::door(door), metrics::verdict(summary.verdict), summary.operation);
+    let nobody = Identity::default();
+    let whose = summary.identity.as_ref().unwrap_or(&nobody);
+    let [uid, group, version, kind, namespace, name, user] =
+        [&whose.uid, &whose.group, &whose.version, &whose.kind, &whose.namespace, &whose.name, &whose.user]
+            .map(|value| &value[..value.floor_char_boundary(LOGGED_BYTES)]);
+    let latency_micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+    tracing::info!(
+        door,
+        verdict,
+        uid,
+        operation,
+        group,
+        version,
+        kind,
+        namespace,
+        name,
+        user,
+        rules,
+        latency_micros,
+        "review"
+    );
+}

@@ -1,0 +1,80 @@
+//! A limit on everything, each with where it comes from beside its value.
+
+use std::time::Duration;
+
+use crate::admission::BODY_MAX_BYTES;
+
+/// What of a body is kept, one byte more than a review may have: so `answer` sees that it is too big.
+pub const BODY_KEPT_BYTES: usize = BODY_MAX_BYTES + 1;
+
+/// What of a body is read at all, so that the client has sent everything when it gets its answer.
+/// Two objects of 3 MiB, the most the API server takes, with every byte escaped to six by Go are 36 MiB;
+/// 4 MiB are for the rest of the review. A longer body does not come from an API server: answer, then close.
+pub const BODY_READ_BYTES: usize = 40 << 20;
+
+/// The memory for bodies is shared out in pieces of this size, and one piece is what a review that is shed may keep:
+/// the API server writes the uid first, and even the objects of a common review end within 10 KiB.
+pub const PIECE_BYTES: usize = 64 << 10;
+
+/// HTTP/2 streams a connection. An API server opens another connection for more, and each stream may keep a piece.
+pub const STREAMS: u32 = 64;
+
+/// HTTP/1.1 heads and HTTP/2 header lists. The API server's are below 1 KiB; 16 KiB is hyper's own choice for HTTP/2.
+pub const HEAD_BYTES: usize = 16 << 10;
+
+/// Connections to the admin address: a kubelet and two Prometheus servers need three.
+pub const ADMIN_CONNECTIONS: usize = 64;
+
+/// How long accepting rests after an error that would only repeat (no file descriptors left): no spin, no long outage.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// HTTP/2 pings find a peer that is gone, or stuck in the middle of a frame: after 30 s, as Go's own transport does.
+pub const PING_INTERVAL: Duration = Duration::from_secs(20);
+pub const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The limits that a test, or later a configuration, may choose. `Limits::default()` is what the server runs with.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections to the review address at once; the kernel queues what is beyond.
+    pub connections: usize,
+    /// Memory for the bodies of all reviews in flight. Beyond it reviews are shed. Each takes a piece at least.
+    pub bodies_bytes: usize,
+    /// From the connection to the end of the TLS handshake.
+    pub handshake: Duration,
+    /// From the first byte of an HTTP/1.1 head to its last.
+    pub head: Duration,
+    /// From the last answer (or the handshake) to the next request.
+    pub idle: Duration,
+    /// From the end of the head to the end of the body, unless `?timeout=` says less.
+    pub body: Duration,
+    /// How long a client may leave an answer untaken.
+    pub write: Duration,
+    /// From the signal to stop to the end of the last connection.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Three API servers with 200 changing requests in flight each (their default) are 600 connections; the
+            // next power of two leaves room for idle ones. At 40 KiB of TLS and HTTP buffers each: 40 MiB.
+            connections: 1024,
+            // Eight of the biggest bodies, or a thousand common ones. A growing vector may reserve twice its length:
+            // 128 MiB at worst, which with the connections fits a container of 256 MiB.
+            bodies_bytes: 64 << 20,
+            // Two round trips and one signature: far below a second even across regions.
+            handshake: Duration::from_secs(5),
+            // A head is one packet.
+            head: Duration::from_secs(2),
+            // The API server keeps idle connections for 90 s; it has to be the one that closes them, or it would
+            // send a review into a connection that is just being closed.
+            idle: Duration::from_secs(100),
+            // The API server's default for a webhook's timeoutSeconds.
+            body: Duration::from_secs(10),
+            // As long as a review at most waits for its answer.
+            write: Duration::from_secs(10),
+            // The longest body, and 2 s to judge and answer it; well within the 30 s that Kubernetes waits.
+            drain: Duration::from_secs(12),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What Prometheus may know: counts and times, in label sets that no client can grow.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::admission::{Door, Fault, Summary, Verdict};
+use crate::law::{Rule, Severity};
+
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// From a review that is in the cache to the API server's default for a webhook's timeout.
+const LATENCY_BUCKETS_SECONDS: [f64; 17] =
+    [50e-6, 1e-4, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReviewLabels {
+    door: &'static str,
+    operation: &'static str,
+    resource: &'static str,
+    verdict: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct FindingLabels {
+    rule: &'static str,
+    severity: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct MendLabels {
+    rule: &'static str,
+}
+
+pub struct Metrics {
+    registry: Registry,
+    reviews: Family<ReviewLabels, Counter>,
+    findings: Family<FindingLabels, Counter>,
+    mends: Family<MendLabels, Counter>,
+    /// By door, resolved once.
+    validate_latency: Histogram,
+    mutate_latency: Histogram,
+    pub in_flight: Gauge,
+    pub shed: Counter,
+    pub panics: Counter,
+    pub handshakes: Counter,
+    pub handshakes_failed: Counter,
+}
+
+impl Metrics {
+    /// Every rule of the table is there from the start, at zero: a rate needs a first value.
+    pub fn new(rules: &[Rule]) -> Self {
+        let mut registry = Registry::with_prefix("scan_admission");
+        let latency: Family<[(&str, &str); 1], Histogram> =
+            Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS_SECONDS));
+        let metrics = Self {
+            reviews: Family::default(),
+            findings: Family::default(),
+            mends: Family::default(),
+            validate_latency: latency.get_or_create_owned(&[("door", door(Door::Validate))]),
+            mutate_latency: latency.get_or_create_owned(&[("door", door(Door::Mutate))]),
+            in_flight: Gauge::default(),
+            shed: Counter::default(),
+            panics: Counter::default(),
+            handshakes: Counter::default(),
+            handshakes_failed: Counter::default(),
+            registry: Registry::default(),
+        };
+        for rule in rules {
+            for severity in Severity::ALL {
+                metrics.findings.get_or_create(&finding(rule.id, severity)).inc_by(0);
+            }
+            if rule.mend.is_some() {
+                metrics.mends.get_or_create(&MendLabels { rule: rule.id }).inc_by(0);
+            }
+        }
+        registry.register("reviews", "Reviews answered", metrics.reviews.clone());
+        registry.register("findings", "Findings in reviews, by rule", metrics.findings.clone());
+        registry.register("mends", "Reviews mended, by rule", metrics.mends.clone());
+        let help = "From the end of a review's head to its answer";
+        registry.register_with_unit("review_duration", help, Unit::Seconds, latency);
+        registry.register("reviews_in_flight", "Reviews being read or judged", metrics.in_flight.clone());
+        registry.register("reviews_shed", "Reviews not judged for want of memory", metrics.shed.clone());
+        registry.register("panics", "Panics, caught or not", metrics.panics.clone());
+        registry.register("tls_handshakes", "TLS handshakes that succeeded", metrics.handshakes.clone());
+        registry.register("tls_handshake_failures", "TLS handshakes that failed", metrics.handshakes_failed.clone());
+        registry.register("build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        Self { registry, ..metrics }
+    }
+
+    pub fn record(&self, door_of_review: Door, summary: &Summary, latency: Duration) {
+        self.reviews.get_or_create(&review(door_of_review, summary)).inc();
+        for (rule, severity) in &summary.findings {
+            self.findings.get_or_create(&finding(rule, *severity)).inc();
+        }
+        for rule in &summary.mended {
+            self.mends.get_or_create(&MendLabels { rule }).inc();
+        }
+        if summary.verdict == Verdict::Fault(Fault::TooBusy) {
+            self.shed.inc();
+        }
+        match door_of_review {
+            Door::Validate => self.validate_latency.observe(latency.as_secs_f64()),
+            Door::Mutate => self.mutate_latency.observe(latency.as_secs_f64()),
+        }
+    }
+
+    /// The exposition, in OpenMetrics text, which every Prometheus since 2.5 reads.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+fn review(door_of_review: Door, summary: &Summary) -> ReviewLabels {
+    ReviewLabels {
+        door: door(door_of_review),
+        operation: summary.operation,
+        resource: summary.resource,
+        verdict: verdict(summary.verdict),
+    }
+}
+
+fn finding(rule: &'static str, severity: Severity) -> FindingLabels {
+    FindingLabels { rule, severity: severity.name() }
+}
+
+pub fn door(door: Door) -> &'static str {
+    match door {
+        Door::Validate => "validate",
+        Door::Mutate => "mutate",
+    }
+}
+
+pub fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allowed => "allowed",
+        Verdict::Mended => "mended",
+        Verdict::Refused => "refused",
+        Verdict::Fault(Fault::TooBig) => "too-big",
+        Verdict::Fault(Fault::TooLate) => "too-late",
+        Verdict::Fault(Fault::TooBusy) => "too-busy",
+        Verdict::Fault(Fault::Internal) => "internal",
+        Verdict::Fault(Fault::Unreadable) => "unreadable",
+    }
+}
