@@ -115,6 +115,7 @@ fn json(body: Vec<u8>) -> Response<Full<Bytes>> {
 /// One line for a refusal or a fault; never the object's contents.
 fn log(door: Door, summary: &Summary, latency: std::time::Duration) {
     let mut rules: Vec<_> = summary.findings.iter().map(|(rule, _)| *rule).collect();
+    rules.sort_unstable();
     rules.dedup();
     let rules = rules.join(",");
     let (door, verdict, operation) = (metrics::door(door), metrics::verdict(summary.verdict), summary.operation);

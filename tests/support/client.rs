@@ -1,0 +1,167 @@
+//! A TLS client: HTTP/1.1, HTTP/2, or bytes.
+
+// Each test crate that includes this module uses a part of it.
+#![allow(dead_code)]
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::{http1, http2};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// For waits that only a broken server makes long.
+pub const FAR: Duration = Duration::from_secs(60);
+
+pub enum Client {
+    Http1(http1::SendRequest<Full<Bytes>>),
+    Http2(http2::SendRequest<Full<Bytes>>),
+}
+
+#[derive(Debug)]
+pub struct Reply {
+    pub code: u16,
+    pub headers: hyper::HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+pub fn connector(ca: &Path, protocol: &str, versions: &[&'static SupportedProtocolVersion]) -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    TlsConnector::from(Arc::new(config))
+}
+
+/// A connection to write bytes to.
+pub async fn connect(ca: &Path, address: SocketAddr) -> TlsStream<TcpStream> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    shake(&connector(ca, "http/1.1", rustls::ALL_VERSIONS), stream).await
+}
+
+pub async fn shake<I: AsyncRead + AsyncWrite + Unpin>(connector: &TlsConnector, io: I) -> TlsStream<I> {
+    connector.connect(ServerName::try_from("localhost").unwrap(), io).await.unwrap()
+}
+
+impl Client {
+    pub async fn new(ca: &Path, address: SocketAddr, protocol: &str) -> Self {
+        let connector = connector(ca, protocol, rustls::ALL_VERSIONS);
+        Self::over(shake(&connector, TcpStream::connect(address).await.unwrap()).await).await
+    }
+
+    pub async fn over<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: TlsStream<I>) -> Self {
+        match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => {
+                let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+                tokio::spawn(connection);
+                Self::Http2(send)
+            }
+            _ => {
+                let (send, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+                tokio::spawn(connection);
+                Self::Http1(send)
+            }
+        }
+    }
+
+    pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Reply {
+        let response = match self {
+            Self::Http1(send) => {
+                send.ready().await.unwrap();
+                send.send_request(request).await
+            }
+            Self::Http2(send) => send.send_request(request).await,
+        };
+        Reply::of(response.unwrap()).await
+    }
+
+    /// As the API server does it.
+    pub async fn post(&mut self, path: &str, body: impl Into<Bytes>) -> Reply {
+        self.send(request(Method::POST, path, Some("application/json"), body)).await
+    }
+}
+
+impl Reply {
+    async fn of(response: Response<Incoming>) -> Self {
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes().to_vec();
+        Self { code: head.status.as_u16(), headers: head.headers, body }
+    }
+}
+
+pub fn request(method: Method, path: &str, content_type: Option<&str>, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+    let mut request =
+        Request::builder().method(method).uri(format!("https://localhost{path}")).header("host", "localhost");
+    if let Some(content_type) = content_type {
+        request = request.header("content-type", content_type);
+    }
+    request.body(Full::from(body.into())).unwrap()
+}
+
+/// The head of a POST, for a body that is written by hand.
+pub fn head(path: &str, length_bytes: usize) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length_bytes}\r\n\r\n"
+    )
+}
+
+/// What the server still sends until it closes, which it has to.
+pub async fn rest(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut bytes = Vec::new();
+    // That the peer closes without a TLS goodbye is all the same here.
+    let _ = tokio::time::timeout(FAR, stream.read_to_end(&mut bytes)).await.expect("the server closes the connection");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A GET over plain HTTP, on a connection of its own.
+pub async fn get(address: SocketAddr, path: &str) -> Reply {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut send, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    Reply::of(send.send_request(request(Method::GET, path, None, "")).await.unwrap()).await
+}
+
+/// The value of a sample of /metrics, by its whole name with labels.
+pub async fn metric(admin: SocketAddr, name: &str) -> Option<f64> {
+    let reply = get(admin, "/metrics").await;
+    let text = String::from_utf8(reply.body).unwrap();
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+/// Waits until a sample has a value.
+pub async fn until_metric(admin: SocketAddr, name: &str, value: f64) {
+    let waited = tokio::time::timeout(FAR, async {
+        while metric(admin, name).await != Some(value) {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{name} never became {value}");
+}
+
+/// Sends all of `bytes`.
+pub async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: impl AsRef<[u8]>) {
+    stream.write_all(bytes.as_ref()).await.unwrap();
+    stream.flush().await.unwrap();
+}

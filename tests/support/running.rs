@@ -1,0 +1,72 @@
+//! A server in the test's own process, on ports of its own, with limits of the test's choice.
+
+// Each test crate that includes this module uses a part of it.
+#![allow(dead_code)]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use scan_admission::admission::FaultPolicy;
+use scan_admission::law::RULES;
+use scan_admission::server::limits::Limits;
+use scan_admission::server::{Server, Settings, bind, development};
+use time::OffsetDateTime;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::client::{Client, FAR};
+use crate::folder::Folder;
+
+pub struct Running {
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+    pub ca: PathBuf,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+    _folder: Folder,
+}
+
+pub fn settings() -> Settings {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Settings { listen: any, admin: any, rules: RULES, faults: FaultPolicy::Refuse, limits: Limits::default() }
+}
+
+impl Running {
+    pub async fn new(settings: Settings) -> Self {
+        Self::with(settings, |_| {}).await
+    }
+
+    pub async fn with(settings: Settings, prepare: impl FnOnce(&Server)) -> Self {
+        let folder = Folder::new();
+        let certificate = development::certificate(folder.path(), OffsetDateTime::now_utc()).unwrap();
+        let (_renew, certificate) = watch::channel(Arc::new(certificate));
+        let server = bind(settings, certificate).await.unwrap();
+        prepare(&server);
+        let (stop, stopped) = oneshot::channel();
+        Self {
+            address: server.reviews_address().unwrap(),
+            admin: server.admin_address().unwrap(),
+            ca: folder.join("ca.crt"),
+            stop,
+            server: tokio::spawn(server.serve(async {
+                let _ = stopped.await;
+            })),
+            _folder: folder,
+        }
+    }
+
+    pub async fn client(&self, protocol: &str) -> Client {
+        Client::new(&self.ca, self.address, protocol).await
+    }
+
+    /// Tells the server to stop; what is returned ends when it has.
+    pub fn stop(self) -> impl Future<Output = ()> {
+        let Self { stop, server, _folder, .. } = self;
+        stop.send(()).unwrap();
+        async move {
+            let _folder = _folder;
+            tokio::time::timeout(FAR, server).await.expect("the server stops").unwrap();
+        }
+    }
+}
