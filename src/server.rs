@@ -15,7 +15,6 @@ pub mod metrics;
 pub mod tls;
 
 use std::fmt;
-use std::future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,7 +43,7 @@ pub struct Settings {
 }
 
 /// What all connections share.
-pub struct State {
+pub struct Shared {
     rules: &'static [Rule],
     faults: FaultPolicy,
     limits: Limits,
@@ -57,7 +56,7 @@ pub struct Server {
     reviews: TcpListener,
     admin: TcpListener,
     tls: TlsAcceptor,
-    state: Arc<State>,
+    shared: Arc<Shared>,
 }
 
 /// Why a server could not be bound.
@@ -88,7 +87,7 @@ pub async fn bind(settings: Settings, certificate: watch::Receiver<Arc<Certified
         reviews: TcpListener::bind(listen).await.map_err(|error| BindError::Listen(listen, error))?,
         admin: TcpListener::bind(admin).await.map_err(|error| BindError::Admin(admin, error))?,
         tls: TlsAcceptor::from(Arc::new(tls)),
-        state: Arc::new(State {
+        shared: Arc::new(Shared {
             rules,
             faults,
             limits,
@@ -110,9 +109,9 @@ impl Server {
     /// From here on a panic is one line with its place and the count of panics, and never the message: it may hold
     /// contents of an object. For the whole process, so it is the program that decides.
     pub fn take_panics(&self) {
-        let state = self.state.clone();
+        let shared = self.shared.clone();
         std::panic::set_hook(Box::new(move |panic| {
-            let count = state.metrics.panics.inc() + 1;
+            let count = shared.metrics.panics.inc() + 1;
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
             tracing::error!(place, count, "panic");
         }));
@@ -120,37 +119,31 @@ impl Server {
 
     /// Serves until `stop` completes and the answers in flight are sent. Dropped, it ends at once.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Self { reviews, admin, tls, state } = self;
+        let Self { reviews, admin, tls, shared } = self;
         let (stop_reviews, is_stopping) = watch::channel(false);
         let (stop_admin, is_admin_stopping) = watch::channel(false);
 
-        let serve_reviews = accept(reviews, state.limits.connections, is_stopping.clone(), |stream| {
-            let (state, tls, stop) = (state.clone(), tls.clone(), is_stopping.clone());
-            async move {
-                let handle = |request| {
-                    let state = state.clone();
-                    async move { gate::handle(&state, request).await }
-                };
-                serve_tls(stream, tls, &state.limits, &state.metrics, stop, handle).await;
-            }
+        let reviews_router = gate::router(shared.clone());
+        let serve_reviews = accept(reviews, shared.limits.connections, is_stopping.clone(), |stream| {
+            let (shared, tls, router, stop) =
+                (shared.clone(), tls.clone(), reviews_router.clone(), is_stopping.clone());
+            async move { serve_tls(stream, tls, &shared.limits, &shared.metrics, stop, router).await }
         });
         // Stays until the reviews are drained: that it is not ready is still to be seen.
+        let admin_router = health::router(shared.clone(), is_stopping.clone());
         let serve_admin = accept(admin, ADMIN_CONNECTIONS, is_admin_stopping.clone(), |stream| {
-            let (state, is_stopping, stop) = (state.clone(), is_stopping.clone(), is_admin_stopping.clone());
-            async move {
-                let handle = |request| future::ready(health::handle(&request, *is_stopping.borrow(), &state.metrics));
-                serve(stream, Protocol::Http1, &state.limits, stop, handle).await;
-            }
+            let (shared, router, stop) = (shared.clone(), admin_router.clone(), is_admin_stopping.clone());
+            async move { serve(stream, Protocol::Http1, &shared.limits, stop, router).await }
         });
         let stop_both = async {
             stop.await;
             stop_reviews.send_replace(true);
         };
         let drain_reviews = async {
-            drain(serve_reviews.await, &state.limits, "reviews").await;
+            drain(serve_reviews.await, &shared.limits, "reviews").await;
             stop_admin.send_replace(true);
         };
-        let drain_admin = async { drain(serve_admin.await, &state.limits, "admin").await };
+        let drain_admin = async { drain(serve_admin.await, &shared.limits, "admin").await };
         tokio::join!(stop_both, drain_reviews, drain_admin);
     }
 }

@@ -1,19 +1,19 @@
 //! One connection: its handshake, its requests, and the three ways it ends (the peer, idleness, the server stopping).
 
-use std::convert::Infallible;
 use std::pin::pin;
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
 
 use super::guard::{Activity, Guard};
 use super::limits::{HEAD_BYTES, Limits, PING_INTERVAL, PING_TIMEOUT, STREAMS};
@@ -27,16 +27,15 @@ pub enum Protocol {
 
 /// Shakes hands and serves until the connection ends. A handshake under way when the server stops is given up:
 /// no request of it has been taken.
-pub async fn serve_tls<I, F>(
+pub async fn serve_tls<I>(
     io: I,
     tls: TlsAcceptor,
     limits: &Limits,
     metrics: &Metrics,
     mut stop: watch::Receiver<bool>,
-    handle: impl Fn(Request<Incoming>) -> F,
+    router: Router,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
     let shaken = tokio::select! {
         () = stopping(&mut stop) => return,
@@ -55,30 +54,24 @@ pub async fn serve_tls<I, F>(
     };
     metrics.handshakes.inc();
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    serve(stream, if is_http2 { Protocol::Http2 } else { Protocol::Http1 }, limits, stop, handle).await;
+    serve(stream, if is_http2 { Protocol::Http2 } else { Protocol::Http1 }, limits, stop, router).await;
 }
 
 /// Serves HTTP until the connection ends.
-pub async fn serve<I, F>(
-    io: I,
-    protocol: Protocol,
-    limits: &Limits,
-    stop: watch::Receiver<bool>,
-    handle: impl Fn(Request<Incoming>) -> F,
-) where
+pub async fn serve<I>(io: I, protocol: Protocol, limits: &Limits, stop: watch::Receiver<bool>, router: Router)
+where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
     let activity = Activity::new();
     let head = (protocol == Protocol::Http1).then_some(limits.head);
     let io = TokioIo::new(Guard::new(io, activity.clone(), head, limits.write));
-    let service = service_fn(|request| {
+    let service = service_fn(|request: Request<Incoming>| {
         let begun = activity.begin();
-        let answer = handle(request);
+        let answer = router.clone().oneshot(request);
         async move {
             let answer = answer.await;
             drop(begun);
-            Ok::<_, Infallible>(answer)
+            answer
         }
     });
     let ended = match protocol {

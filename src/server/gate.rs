@@ -1,44 +1,52 @@
 //! The two doors: from an HTTP request to `admission::answer`, and from its answer to an HTTP response.
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use axum::response::Response;
+use axum::routing::post;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::body::{End, Kept, patience};
-use super::{State, metrics};
+use super::{Shared, metrics};
 use crate::admission::{self, Answer, Context, Door, Fault, Identity, Summary, Verdict};
 
 /// Longest value of a client that a log line repeats: a Kubernetes name.
 const LOGGED_BYTES: usize = 253;
 
-/// Answers one request on the review address.
-pub async fn handle(state: &State, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let door = match request.uri().path() {
-        "/validate" => Door::Validate,
-        "/mutate" => Door::Mutate,
-        _ => {
-            return status(
-                StatusCode::NOT_FOUND,
-                "NotFound",
-                "POST an AdmissionReview to /validate or /mutate; health and metrics are on the admin address",
-            );
-        }
+/// The routes of the review address.
+pub fn router(shared: Arc<Shared>) -> Router {
+    let door = |door| {
+        post(move |State(shared): State<Arc<Shared>>, request| async move { review(&shared, door, request).await })
     };
-    if request.method() != Method::POST {
-        let mut response = status(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "POST an AdmissionReview here");
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-        return response;
-    }
-    state.metrics.in_flight.inc();
-    let _in_flight = InFlight(state);
-    review(state, door, request).await
+    Router::new()
+        .route("/validate", door(Door::Validate))
+        .route("/mutate", door(Door::Mutate))
+        .fallback(async || {
+            let message =
+                "POST an AdmissionReview to /validate or /mutate; health and metrics are on the admin address";
+            status(StatusCode::NOT_FOUND, "NotFound", message)
+        })
+        .method_not_allowed_fallback(async || {
+            status(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "POST an AdmissionReview here")
+        })
+        .with_state(shared)
 }
 
 /// A request whose client goes away is dropped in the middle: the gauge has to know.
-struct InFlight<'a>(&'a State);
+struct InFlight<'a>(&'a Shared);
+
+impl<'a> InFlight<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        shared.metrics.in_flight.inc();
+        InFlight(shared)
+    }
+}
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
@@ -46,15 +54,21 @@ impl Drop for InFlight<'_> {
     }
 }
 
-async fn review(state: &State, door: Door, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn review(shared: &Shared, door: Door, request: Request) -> Response {
+    let _in_flight = InFlight::new(shared);
     let begun = Instant::now();
     let (head, body) = request.into_parts();
-    let mut kept = Kept::new(&state.memory);
-    let deadline = begun + patience(head.uri.query(), state.limits.body);
+    let mut kept = Kept::new(&shared.memory);
+    let deadline = begun + patience(head.uri.query(), shared.limits.body);
     let end = kept.read(body, deadline).await;
 
-    let context =
-        Context { door, now: OffsetDateTime::now_utc(), rules: state.rules, faults: state.faults, status_writers: &[] };
+    let context = Context {
+        door,
+        now: OffsetDateTime::now_utc(),
+        rules: shared.rules,
+        faults: shared.faults,
+        status_writers: &[],
+    };
     // Short and of the CPU only: another thread would cost more than it saves.
     let answer = match end {
         End::Whole => admission::answer(&kept.bytes, &context),
@@ -62,11 +76,11 @@ async fn review(state: &State, door: Door, request: Request<Incoming>) -> Respon
         End::TooBusy => admission::fault(&kept.bytes, Fault::TooBusy, &context),
         End::Gone => {
             tracing::debug!(door = metrics::door(door), "the client went away before the review was whole");
-            return Response::new(Full::default());
+            return Response::default();
         }
     };
     let latency = begun.elapsed();
-    state.metrics.record(door, &answer.summary, latency);
+    shared.metrics.record(door, &answer.summary, latency);
     if !matches!(answer.summary.verdict, Verdict::Allowed | Verdict::Mended) {
         log(door, &answer.summary, latency);
     }
@@ -79,7 +93,7 @@ async fn review(state: &State, door: Door, request: Request<Incoming>) -> Respon
     }
 }
 
-fn response(answer: Answer) -> Response<Full<Bytes>> {
+fn response(answer: Answer) -> Response {
     let mut response = json(answer.body);
     *response.status_mut() = StatusCode::from_u16(answer.http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response
@@ -96,7 +110,7 @@ fn foreign_type(headers: &HeaderMap) -> Option<String> {
 }
 
 /// A `Status`, as the API server itself answers what is no review.
-fn status(code: StatusCode, reason: &str, message: &str) -> Response<Full<Bytes>> {
+fn status(code: StatusCode, reason: &str, message: &str) -> Response {
     let body = serde_json::json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": code.as_u16(),
@@ -106,8 +120,8 @@ fn status(code: StatusCode, reason: &str, message: &str) -> Response<Full<Bytes>
     response
 }
 
-fn json(body: Vec<u8>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(body));
+fn json(body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
