@@ -265,7 +265,9 @@ impl Request<'_> {
             Member::Absent => return Err("request.object is missing".to_owned()),
             Member::Wrong(found) => return Err(format!("request.object is {found}: an object would be right")),
         };
-        Ok(Target::Scan { kind, operation, is_status, new, old: self.old_object.is() })
+        // Nothing was there before a CREATE, whatever the review says.
+        let old = self.old_object.is().filter(|_| operation == Operation::Update);
+        Ok(Target::Scan { kind, operation, is_status, new, old })
     }
 }
 

@@ -43,6 +43,14 @@ pub const RULE: Rule = Rule {
             verdict: Verdict::Refused("status.compliantArtifact"),
         },
         Example {
+            says: "an artifact that stood there on Failed before, while a condition is written",
+            old: Some(
+                r#"{"status": {"phase": "Failed", "compliantArtifact": {"blob": {"url": "https://example.com/code.tar.gz"}}}}"#,
+            ),
+            new: r#"{"status": {"phase": "Failed", "compliantArtifact": {"blob": {"url": "https://example.com/code.tar.gz"}}, "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            verdict: Verdict::Advised("status.compliantArtifact"),
+        },
+        Example {
             says: "an artifact of a scan that broke",
             old: None,
             new: r#"{"status": {"phase": "Error", "compliantArtifact": {"blob": {"url": "https://example.com/code.tar.gz"}}}}"#,
@@ -74,7 +82,12 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     match (phase, policy) {
         (Some(Phase::Failed), _) | (_, Some(ConditionStatus::False)) => {
             let message = "is there, but the policy did not pass: no compliantArtifact would be right";
-            findings.refuse(field, message).reads.extend(reads(&[ConditionType::PolicySucceeded]));
+            let finding = findings.refuse(field, message);
+            if phase == Some(Phase::Failed) {
+                finding.reads.push(Field::Phase);
+            } else {
+                finding.reads.extend(reads(&[ConditionType::PolicySucceeded]));
+            }
         }
         (Some(Phase::Error), _) | (_, Some(ConditionStatus::Unknown)) => {
             findings.advise(field, "is there, but no policy passed: no compliantArtifact would be right");

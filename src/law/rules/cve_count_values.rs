@@ -64,6 +64,12 @@ pub const RULE: Rule = Rule {
             verdict: Verdict::Advised("status.cveCount.critical"),
         },
         Example {
+            says: "a standing sum that no int64 holds beside another total",
+            old: Some(r#"{"status": {"cveCount": {"low": 9223372036854775807, "high": 1}}}"#),
+            new: r#"{"status": {"cveCount": {"low": 9223372036854775807, "high": 1, "total": 2}}}"#,
+            verdict: Verdict::Advised("status.cveCount"),
+        },
+        Example {
             says: "missing severities are filled in",
             old: None,
             new: r#"{"status": {"cveCount": {"critical": 1, "high": 2, "low": 3, "total": 6}}}"#,

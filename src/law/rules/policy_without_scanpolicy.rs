@@ -30,6 +30,14 @@ pub const RULE: Rule = Rule {
             verdict: Verdict::Refused("status.conditions[PolicySucceeded]"),
         },
         Example {
+            says: "a standing verdict of no policy whose message is corrected",
+            old: Some(
+                r#"{"status": {"observedGeneration": 1, "conditions": [{"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No noncompliant vulnerabilities found", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            ),
+            new: r#"{"status": {"observedGeneration": 1, "conditions": [{"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            verdict: Verdict::Advised("status.conditions[PolicySucceeded]"),
+        },
+        Example {
             says: "a verdict of no policy in a status of an older spec",
             old: None,
             new: r#"{"metadata": {"generation": 2}, "status": {"observedGeneration": 1, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,

@@ -1,0 +1,157 @@
+//! Every change of one field of a scan, with the field's name: `phase`, `conditions[Succeeded].reason`.
+
+use serde_json::{Value, json};
+
+const TYPES: [&str; 5] = ["Scanning", "Succeeded", "SendingResults", "PolicySucceeded", "example.com/Signed"];
+
+/// The values that each field is given, one after another; null takes it away.
+fn values(field: &str) -> Vec<Value> {
+    let last = field.rsplit('.').next().unwrap();
+    let is_count = field.starts_with("cveCount.") || field.starts_with("CVECount.");
+    match last {
+        _ if is_count => vec![json!(null), json!(0), json!(8), json!("8")],
+        "phase" => ["Pending", "Scanning", "Completed", "Failed", "Error", "Done"].iter().map(|it| json!(it)).collect(),
+        "status" => vec![json!("True"), json!("False"), json!("Unknown"), json!("Maybe")],
+        "type" => TYPES.iter().map(|it| json!(it)).chain([json!(null)]).collect(),
+        "reason" => {
+            vec![json!("JobFinished"), json!("EvaluationFailed"), json!("Other"), json!("no reason"), json!(null)]
+        }
+        "message" => vec![json!("Policy violated because of 3 CVEs"), json!("Whatever"), json!(7), json!(null)],
+        "error" => vec![json!("exit 2"), json!(null)],
+        "lastTransitionTime" => {
+            ["2026-11-20T07:00:00Z", "2026-11-20T09:00:00Z", "soon"].iter().map(|it| json!(it)).collect()
+        }
+        "observedGeneration" => vec![json!(null), json!(1), json!(4), json!(5)],
+        "generation" => vec![json!(1), json!(2)],
+        "scannedAt" => vec![json!("2026-11-20T08:05:00Z"), json!("yesterday"), json!(7)],
+        _ => vec![json!(null), json!("https://example.com/c"), json!(7), json!("ghcr.io/team/third:v1"), json!("p")],
+    }
+}
+
+fn status_fields() -> Vec<String> {
+    let mut fields: Vec<String> =
+        ["phase", "observedGeneration", "scannedAt", "metadataUrl", "metadataURL"].map(str::to_owned).into();
+    for container in ["cveCount", "CVECount"] {
+        for count in ["critical", "high", "medium", "low", "unknown", "total", "LOW", "CVETOTAL", "other"] {
+            fields.push(format!("{container}.{count}"));
+        }
+    }
+    for member in ["name", "version", "scanner.name", "scanner.vendor", "scanner.version"] {
+        fields.push(format!("scannedBy.{member}"));
+    }
+    for artifact in ["artifact", "compliantArtifact"] {
+        for member in ["blob.url", "blob.revision", "git.url", "git.revision", "registry.image"] {
+            fields.push(format!("{artifact}.{member}"));
+        }
+    }
+    fields
+}
+
+/// The name of the entry: its type, or its index where it has none or comes again.
+fn entries(object: &Value) -> Vec<(String, usize)> {
+    let conditions = object["status"]["conditions"].as_array();
+    let mut entries: Vec<(String, usize)> = Vec::new();
+    for (index, condition) in conditions.into_iter().flatten().enumerate() {
+        let name = condition["type"].as_str().map(|name| format!("conditions[{name}]"));
+        let name = name.filter(|name| entries.iter().all(|entry| entry.0 != *name));
+        entries.push((name.unwrap_or(format!("conditions[{index}]")), index));
+    }
+    entries
+}
+
+/// Each field that was changed and the object that has it changed. Another type changes two: one condition goes and
+/// another comes.
+pub fn of(object: &Value) -> Vec<(Vec<String>, Value)> {
+    let mut edits = Vec::new();
+    let mut edit = |field: String, pointer: &str| {
+        for value in values(&field) {
+            let mut edited = object.clone();
+            let come = value.as_str().filter(|_| field.ends_with(".type")).map(|name| format!("conditions[{name}]"));
+            if set(&mut edited, pointer, value).is_some() && edited != *object {
+                let fields = match (come, field.strip_suffix(".type")) {
+                    (come, Some(gone)) => [Some(gone.to_owned()), come].into_iter().flatten().collect(),
+                    _ => vec![field.clone()],
+                };
+                edits.push((fields, edited));
+            }
+        }
+    };
+    for field in status_fields() {
+        edit(field.clone(), &format!("status.{field}"));
+    }
+    for field in ["metadata.generation", "spec.scanPolicy", "spec.scanTemplate", "spec.blob.url", "spec.git.url"] {
+        edit(field.to_owned(), field);
+    }
+    for (name, index) in entries(object) {
+        for member in ["type", "status", "reason", "message", "error", "lastTransitionTime", "observedGeneration"] {
+            edit(format!("{name}.{member}"), &format!("status.conditions.{index}.{member}"));
+        }
+    }
+    edits.extend(entries_added_and_removed(object));
+    edits
+}
+
+fn entries_added_and_removed(object: &Value) -> Vec<(Vec<String>, Value)> {
+    let mut edits = Vec::new();
+    let entries = entries(object);
+    let has_index = entries.iter().any(|(name, index)| *name == format!("conditions[{index}]"));
+    // Where an entry is known by its index, others cannot be removed without moving it.
+    for (name, index) in entries.iter().filter(|_| !has_index) {
+        let mut edited = object.clone();
+        edited["status"]["conditions"].as_array_mut().unwrap().remove(*index);
+        edits.push((vec![name.clone()], edited));
+    }
+    let is_list = matches!(object["status"]["conditions"], Value::Null | Value::Array(_));
+    for name in TYPES.map(|name| format!("conditions[{name}]")) {
+        if !is_list || !object["status"].is_object() || entries.iter().any(|entry| entry.0 == name) {
+            continue;
+        }
+        for status in ["True", "False"] {
+            let entry = json!({
+                "type": name.trim_start_matches("conditions[").trim_end_matches(']'),
+                "status": status,
+                "reason": "JobFinished",
+                "lastTransitionTime": "2026-11-20T08:30:00Z",
+            });
+            let mut edited = object.clone();
+            let conditions = &mut edited["status"]["conditions"];
+            match conditions.as_array_mut() {
+                Some(conditions) => conditions.push(entry),
+                None => *conditions = json!([entry]),
+            }
+            edits.push((vec![name.clone()], edited));
+        }
+    }
+    edits
+}
+
+/// Sets or removes a member; none where there is no place for it.
+fn set(object: &mut Value, path: &str, value: Value) -> Option<()> {
+    let (parents, member) = path.rsplit_once('.')?;
+    let mut place = object;
+    for parent in parents.split('.') {
+        place = match parent.parse::<usize>() {
+            Ok(index) => place.get_mut(index)?,
+            Err(_) => {
+                let place = place.as_object_mut()?;
+                if value.is_null() && !place.contains_key(parent) {
+                    return None;
+                }
+                place.entry(parent).or_insert_with(|| json!({}))
+            }
+        };
+    }
+    let place = place.as_object_mut()?;
+    if value.is_null() {
+        place.remove(member)
+    } else {
+        place.insert(member.to_owned(), value)
+    };
+    Some(())
+}
+
+/// Whether one of the two names a field that the other is or contains.
+pub fn is_within(read: &str, changed: &str) -> bool {
+    let contains = |outer: &str, inner: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
+    read == changed || contains(read, changed) || contains(changed, read)
+}

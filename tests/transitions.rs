@@ -1,0 +1,230 @@
+//! Every pair of states as old and new, against what the sentences of LAW §3 say of the two.
+
+#[path = "support/findings.rs"]
+mod findings;
+#[path = "support/objects.rs"]
+mod objects;
+
+use findings::{Found, found};
+use objects::{review, scan};
+use serde_json::{Value, json};
+
+const PHASES: [&str; 6] = ["", "Pending", "Scanning", "Completed", "Failed", "Error"];
+/// The four types, and one that is not ours.
+const TYPES: [&str; 5] = ["Scanning", "Succeeded", "SendingResults", "PolicySucceeded", "example.com/Signed"];
+const STATUSES: [&str; 4] = ["", "True", "False", "Unknown"];
+
+/// The clock of the tests says 2026-11-24T12:00:00Z.
+const EARLY: &str = "2026-11-20T08:01:00Z";
+const LATE: &str = "2026-11-20T08:03:00Z";
+/// [`LATE`] elsewhere on earth.
+const LATE_THERE: &str = "2026-11-20T10:03:00+02:00";
+/// In the future, but not by more than 5 minutes.
+const AHEAD: &str = "2026-11-24T12:05:00Z";
+const FAR_AHEAD: &str = "2026-11-24T12:05:01Z";
+
+/// Times that are told apart by their number of seconds.
+fn seconds(time: &str) -> Option<i64> {
+    [(EARLY, 0), (LATE, 120), (LATE_THERE, 120), (AHEAD, 359_940), (FAR_AHEAD, 359_941)]
+        .into_iter()
+        .find(|known| known.0 == time)
+        .map(|known| known.1)
+}
+
+const NOW_SECONDS: i64 = 359_640;
+
+/// A scan with this status; empty strings are absent fields.
+fn with_status(mut status: Value) -> Value {
+    status.as_object_mut().unwrap().retain(|_, value| *value != json!(""));
+    let mut object = scan(r#"{"metadata": {"generation": 2}}"#);
+    object["status"] = status;
+    object
+}
+
+fn pair(old: Value, new: Value) -> Found {
+    found(&review(&with_status(new), Some(&with_status(old))))
+}
+
+/// Exactly these severities at `path`, and nowhere else, are what `rule` finds.
+#[track_caller]
+fn is(found: &Found, rule: &str, path: &str, is_refused: bool, is_advised: bool, of: &Value) {
+    let expected = [is_refused, is_advised].map(|is| if is { vec![path] } else { vec![] });
+    assert_eq!(found.of(rule), expected, "refused and advised by {rule}: {of}");
+}
+
+/// "Pending/Error → Completed/Failed, Completed ↔ Failed without a run between".
+#[test]
+fn every_pair_of_phases() {
+    let mut jumps = 0;
+    for old in PHASES {
+        for new in PHASES {
+            let is_without_a_run = matches!((old, new), ("Pending" | "Error", "Completed" | "Failed"));
+            let is_jump = is_without_a_run || matches!((old, new), ("Completed", "Failed") | ("Failed", "Completed"));
+            jumps += usize::from(is_jump);
+            let found = pair(json!({"phase": old}), json!({"phase": new}));
+            is(&found, "phase-jump", "status.phase", false, is_jump, &json!([old, new]));
+        }
+    }
+    assert_eq!(jumps, 6);
+    // Without an old object there is nothing to jump from.
+    let created = found(&review(&with_status(json!({"phase": "Completed"})), None));
+    is(&created, "phase-jump", "", false, false, &json!("no old object"));
+}
+
+fn conditions(name: &str, status: &str, time: &str) -> Value {
+    if status.is_empty() {
+        return json!([]);
+    }
+    json!([{"type": name, "status": status, "reason": "Because", "lastTransitionTime": time}])
+}
+
+/// "status changed but the time did not; time changed but the status did not; time went back; > 5 min in the future".
+#[test]
+fn every_pair_of_statuses_and_times_of_a_condition() {
+    let times = [EARLY, LATE, LATE_THERE, AHEAD, FAR_AHEAD];
+    for name in TYPES {
+        for (old, since) in STATUSES.iter().flat_map(|status| times.map(|time| (*status, time))) {
+            for (new, at) in STATUSES.iter().flat_map(|status| times.map(|time| (*status, time))) {
+                let is_pair = !old.is_empty() && !new.is_empty();
+                let [was, is_now] = [since, at].map(|time| seconds(time).unwrap());
+                let is_advised = !new.is_empty() && is_now > NOW_SECONDS + 300
+                    || is_pair && (old != new) && was == is_now
+                    || is_pair && (old == new) && was != is_now
+                    || is_pair && is_now < was;
+                let found = pair(
+                    json!({"conditions": conditions(name, old, since)}),
+                    json!({"conditions": conditions(name, new, at)}),
+                );
+                let path = format!("status.conditions[{name}].lastTransitionTime");
+                // Two sentences may be broken at once: the paths are a set.
+                is(&found, "transition-time", &path, false, is_advised, &json!([old, since, new, at]));
+            }
+        }
+    }
+}
+
+/// A condition's history is that of its type, wherever the entries stand, and another type has no part in it.
+#[test]
+fn a_condition_is_compared_with_the_old_one_of_its_type() {
+    let entry = |name, status, time| conditions(name, status, time)[0].clone();
+    let old = json!([entry("Scanning", "True", LATE), entry("Succeeded", "True", EARLY)]);
+    let swapped = json!([entry("Succeeded", "True", EARLY), entry("Scanning", "True", LATE)]);
+    let found = pair(json!({"conditions": old}), json!({"conditions": swapped}));
+    is(&found, "transition-time", "", false, false, &swapped);
+    let one = json!([entry("Succeeded", "True", EARLY), entry("Scanning", "False", LATE)]);
+    let found = pair(json!({"conditions": old}), json!({"conditions": one}));
+    is(&found, "transition-time", "status.conditions[Scanning].lastTransitionTime", false, true, &one);
+}
+
+/// "not an integer ≥ 0; status' or a condition's > metadata.generation", advice when "lower than the old one".
+#[test]
+fn every_pair_of_observed_generations() {
+    let (rule, path) = ("observed-generation", "status.observedGeneration");
+    let generations = [json!(""), json!(1), json!(2), json!(3)];
+    for old in &generations {
+        for new in &generations {
+            let [was, is_now] = [old, new].map(Value::as_i64);
+            let is_lower = matches!((was, is_now), (Some(was), Some(is_now)) if is_now < was);
+            let is_ahead = is_now == Some(3) && was != Some(3);
+            // What stood there before is not refused.
+            let is_standing = is_now == Some(3) && was == Some(3);
+            let found = pair(json!({"observedGeneration": old}), json!({"observedGeneration": new}));
+            is(&found, rule, path, is_ahead, is_lower || is_standing, &json!([old, new]));
+        }
+    }
+    for wrong in [json!(-1), json!("1"), json!(1.0), json!(9_223_372_036_854_775_808_u64), json!([2]), json!(true)] {
+        for old in &generations {
+            let found = pair(json!({"observedGeneration": old}), json!({"observedGeneration": wrong}));
+            is(&found, rule, path, true, false, &wrong);
+        }
+    }
+}
+
+#[test]
+fn every_pair_of_observed_generations_of_a_condition() {
+    let status = |name: &str, generation: &Value| {
+        let mut conditions = conditions(name, "True", EARLY);
+        if generation.is_i64() {
+            conditions[0]["observedGeneration"] = generation.clone();
+        }
+        json!({"conditions": conditions})
+    };
+    let generations = [json!(null), json!(1), json!(2), json!(3)];
+    for name in TYPES {
+        for old in &generations {
+            for new in &generations {
+                let [is_ahead, was_ahead] = [new, old].map(|generation| *generation == 3);
+                let path = format!("status.conditions[{name}].observedGeneration");
+                let found = pair(status(name, old), status(name, new));
+                let of = json!([name, old, new]);
+                is(&found, "observed-generation", &path, is_ahead && !was_ahead, is_ahead && was_ahead, &of);
+            }
+        }
+    }
+}
+
+/// Succeeded absent, True, False, and False of an older generation, which is left over but on Completed and Failed.
+const SUCCEEDED: [&str; 4] = ["", "True", "False", "False, left over"];
+
+fn beside_succeeded(phase: &str, succeeded: &str, scanned_at: &str) -> Value {
+    let (status, generation) = match succeeded.split_once(", ") {
+        Some((status, _)) => (status, 1),
+        None => (succeeded, 2),
+    };
+    let mut conditions = conditions("Succeeded", status, EARLY);
+    if let Some(entry) = conditions.get_mut(0) {
+        entry["observedGeneration"] = json!(generation);
+    }
+    json!({"phase": phase, "observedGeneration": 2, "scannedAt": scanned_at, "conditions": conditions})
+}
+
+/// "not RFC 3339; earlier than the old one, where the old one is not itself in the future", advice when "> 5 min in the
+/// future; absent on Completed/Failed; changed while Pending/Scanning, or together with current Succeeded=False".
+/// A time that is taken away is no change: what is left says nothing that was not so.
+#[test]
+fn every_pair_of_times_of_the_scan() {
+    let (rule, path) = ("scanned-at", "status.scannedAt");
+    let times = ["", EARLY, LATE, AHEAD, FAR_AHEAD, "yesterday"];
+    for phase in PHASES {
+        let is_done = phase == "Completed" || phase == "Failed";
+        for succeeded in SUCCEEDED {
+            let is_failure = succeeded == "False" || is_done && succeeded == "False, left over";
+            for (old, new) in times.into_iter().flat_map(|old| times.map(|new| (old, new))) {
+                let [was, is_now] = [old, new].map(seconds);
+                let is_malformed = new == "yesterday";
+                let is_earlier =
+                    matches!((was, is_now), (Some(was), Some(is_now)) if is_now < was && was <= NOW_SECONDS);
+                let is_changed = is_now.is_some() && old != new;
+                let is_advised = is_now.is_some_and(|is_now| is_now > NOW_SECONDS + 300)
+                    || new.is_empty() && is_done
+                    || is_changed && (phase == "Pending" || phase == "Scanning" || is_failure)
+                    || is_malformed && old == new;
+                let found = pair(beside_succeeded("Scanning", "", old), beside_succeeded(phase, succeeded, new));
+                let of = json!([phase, succeeded, old, new]);
+                is(&found, rule, path, is_earlier || is_malformed && old != new, is_advised, &of);
+            }
+        }
+    }
+}
+
+/// "counts that changed while Scanning=True" beside the other two sentences, "counts on Pending" and "Failed with counts
+/// absent or total 0".
+#[test]
+fn every_pair_of_counts() {
+    let counts = [json!(""), json!({"total": 0}), json!({"low": 1, "total": 1}), json!({"low": 2, "total": 2})];
+    for (name, phase) in ["cveCount", "CVECount"].into_iter().flat_map(|name| PHASES.map(|phase| (name, phase))) {
+        for scanning in STATUSES {
+            for (old, new) in counts.iter().flat_map(|old| counts.iter().map(move |new| (old, new))) {
+                let is_there = new.is_object();
+                let is_advised = phase == "Pending" && is_there
+                    || scanning == "True" && is_there && old != new
+                    || phase == "Failed" && (!is_there || new["total"] == 0);
+                let status = |phase: &str, counts: &Value| json!({"phase": phase, name: counts, "conditions": conditions("Scanning", scanning, EARLY)});
+                let found = pair(status("Scanning", old), status(phase, new));
+                // What is absent is asked for in the wire's spelling.
+                let path = format!("status.{}", if is_there { name } else { "cveCount" });
+                is(&found, "cve-count-timing", &path, false, is_advised, &json!([phase, scanning, old, new]));
+            }
+        }
+    }
+}
