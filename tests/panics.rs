@@ -1,0 +1,81 @@
+//! A rule that panics, alone in its process: the hook for panics is the process's.
+
+#[path = "support/client.rs"]
+mod client;
+#[path = "support/folder.rs"]
+mod folder;
+#[path = "support/running.rs"]
+mod running;
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use folder::fixture;
+use running::{Running, settings};
+use scan_admission::law::{Change, Findings, Part, Patch, Rule};
+use scan_admission::server::Settings;
+
+const SECRET: &str = "contents of an object";
+
+fn check(_: &Change<'_>, _: &mut Findings<'_>) {
+    panic!("{SECRET}");
+}
+
+fn mend(_: &Change<'_>, _: &mut Patch) {
+    panic!("{SECRET}");
+}
+
+static RULES: [Rule; 1] = [Rule {
+    id: "panics",
+    title: "",
+    checks: "",
+    why: "",
+    breaks: "",
+    repair: "",
+    part: Part::Status,
+    check: |change, findings| check(change, findings),
+    mend: Some(mend),
+    examples: &[],
+}];
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_answered_counted_and_logged_without_its_words() {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
+    let server = Running::with(Settings { rules: &RULES, ..settings() }, |server| server.take_panics()).await;
+    let admin = server.admin;
+    for protocol in ["http/1.1", "h2"] {
+        let mut client = server.client(protocol).await;
+        for (path, is_allowed) in [("/validate", false), ("/mutate", true), ("/validate", false)] {
+            let reply = client.post(path, fixture("sourcescan-failed-5-completed.validate.json")).await;
+            let response = &reply.json()["response"];
+            assert_eq!((reply.code, &response["allowed"]), (200, &is_allowed.into()), "{response}");
+            assert_eq!(response["uid"], "f055a7cc-189e-4495-aa9c-11837793d1a8");
+            assert_eq!(response["status"]["code"], if is_allowed { serde_json::Value::Null } else { 500.into() });
+        }
+    }
+    let panics = client::metric(admin, "scan_admission_panics_total").await;
+    server.stop().await;
+    // From here on a panic is this test's own, and should be heard.
+    drop(std::panic::take_hook());
+    assert_eq!(panics, Some(6.0));
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.matches("place=\"tests/panics.rs:").count(), 6, "{log}");
+    assert_eq!(log.matches("verdict=\"internal\" uid=\"f055a7cc-189e-4495-aa9c-11837793d1a8\"").count(), 6, "{log}");
+    assert!(log.contains("kind=\"SourceScan\"") && log.contains("count=6"), "{log}");
+    assert!(!log.contains(SECRET), "{log}");
+}

@@ -1,0 +1,86 @@
+//! The real program, in a folder of its own.
+
+// Each test crate that includes this module uses a part of it.
+#![allow(dead_code)]
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+
+pub struct Process {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    errors: PathBuf,
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+}
+
+/// `scan-admission serve` on any port, with these arguments, in `folder`.
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
+    command.current_dir(folder).arg("serve").args(arguments).stdin(Stdio::null());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SCAN_ADMISSION_")) {
+        command.env_remove(name);
+    }
+    command.env("SCAN_ADMISSION_LISTEN", "127.0.0.1:0").env("SCAN_ADMISSION_ADMIN", "127.0.0.1:0");
+    command
+}
+
+/// Runs a start that is to fail, and says its exit code and words.
+pub fn fails(mut command: Command) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    assert_eq!(String::from_utf8(stdout).unwrap(), "", "only results go there");
+    (status.code(), String::from_utf8(stderr).unwrap())
+}
+
+impl Process {
+    /// Starts it and reads the ready line.
+    pub fn start(mut command: Command, errors: PathBuf) -> Self {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(File::create(&errors).unwrap()).spawn().expect("the program starts");
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let address = |scheme: &str| {
+            let rest = line.split_once(scheme)?.1;
+            rest.split_whitespace().next()?.parse().ok()
+        };
+        let (Some(address), Some(admin)) = (address("https://"), address("http://")) else {
+            panic!("not ready: {line:?} {}", fs::read_to_string(&errors).unwrap());
+        };
+        assert!(line.starts_with("ready: reviews on https://"), "{line}");
+        Self { child, stdout, errors, address, admin }
+    }
+
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+
+    pub fn errors(&self) -> String {
+        fs::read_to_string(&self.errors).unwrap()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let command = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
+    }
+
+    /// Its exit, and what it printed after the lines that were read.
+    pub fn wait(mut self) -> (ExitStatus, String) {
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap(), rest)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both do nothing where it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,218 @@
+//! Every time limit of a connection, on a clock that the tests move: nothing here waits.
+
+#[path = "support/client.rs"]
+mod client;
+#[path = "support/folder.rs"]
+mod folder;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::{connector, head, rest, shake, write};
+use folder::Folder;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response};
+use scan_admission::server::connection::serve_tls;
+use scan_admission::server::limits::{BODY_READ_BYTES, Limits, PING_INTERVAL, PING_TIMEOUT};
+use scan_admission::server::metrics::Metrics;
+use scan_admission::server::{development, tls};
+use time::OffsetDateTime;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::client::TlsStream;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HEAD: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+struct Pipe {
+    io: DuplexStream,
+    folder: Folder,
+    metrics: Arc<Metrics>,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<()>,
+}
+
+/// A connection through memory, whose requests are answered after `takes`.
+fn pipe(takes: Duration, answer_bytes: usize) -> Pipe {
+    let folder = Folder::new();
+    let certificate = development::certificate(folder.path(), OffsetDateTime::now_utc()).unwrap();
+    let (_renew, certificate) = watch::channel(Arc::new(certificate));
+    let tls = TlsAcceptor::from(Arc::new(tls::config(certificate).unwrap()));
+    let (stop, stopping) = watch::channel(false);
+    let (io, server_io) = duplex(16 << 10);
+    let metrics = Arc::new(Metrics::new(&[]));
+    let server = tokio::spawn({
+        let metrics = metrics.clone();
+        async move {
+            let handle = move |_: Request<Incoming>| async move {
+                sleep(takes).await;
+                Response::new(Full::new(Bytes::from(vec![b'.'; answer_bytes])))
+            };
+            serve_tls(server_io, tls, &Limits::default(), &metrics, stopping, handle).await;
+        }
+    });
+    Pipe { io, folder, metrics, stop, server }
+}
+
+impl Pipe {
+    /// Shakes hands for a protocol.
+    async fn open(self, protocol: &str) -> (TlsStream<DuplexStream>, JoinHandle<()>, watch::Sender<bool>) {
+        let connector = connector(&self.folder.join("ca.crt"), protocol, rustls::ALL_VERSIONS);
+        (shake(&connector, self.io).await, self.server, self.stop)
+    }
+}
+
+/// Reads one whole answer.
+async fn answered(stream: &mut TlsStream<DuplexStream>) {
+    let mut text = String::new();
+    while !text.ends_with("\r\n\r\n.") {
+        text.push(stream.read_u8().await.unwrap().into());
+    }
+}
+
+async fn seconds_until_closed(stream: &mut TlsStream<DuplexStream>) -> u64 {
+    let before = Instant::now();
+    // The clock of the tests jumps from one timer to the next.
+    let mut bytes = Vec::new();
+    let _ = timeout(Duration::from_secs(100_000), stream.read_to_end(&mut bytes)).await.expect("it is closed");
+    before.elapsed().as_secs()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_is_not_finished_is_cut() {
+    let limits = Limits::default();
+    let mut pipe = pipe(Duration::ZERO, 1);
+    let before = Instant::now();
+    pipe.io.write_all(b"\x16\x03\x01").await.unwrap();
+    pipe.server.await.unwrap();
+    assert_eq!(before.elapsed().as_secs(), limits.handshake.as_secs());
+    assert_eq!((pipe.metrics.handshakes_failed.get(), pipe.metrics.handshakes.get()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_outlives_the_api_server_and_then_ends() {
+    for protocol in ["http/1.1", "h2"] {
+        let (mut stream, server, _stop) = pipe(Duration::ZERO, 1).open(protocol).await;
+        let mut http2 = None;
+        if protocol == "h2" {
+            http2 = Some(client::Client::over(stream).await);
+            http2.as_mut().unwrap().post("/", "").await;
+            let before = Instant::now();
+            server.await.unwrap();
+            assert_eq!(before.elapsed().as_secs(), 100);
+            continue;
+        }
+        for _ in 0..2 {
+            write(&mut stream, HEAD).await;
+            answered(&mut stream).await;
+            sleep(95 * SECOND).await;
+        }
+        write(&mut stream, HEAD).await;
+        answered(&mut stream).await;
+        assert_eq!(seconds_until_closed(&mut stream).await, 100);
+        server.await.unwrap();
+        drop(http2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_trickles_is_cut_at_first_and_later() {
+    for requests_before in [0, 2] {
+        let (mut stream, server, _stop) = pipe(3 * SECOND, 1).open("http/1.1").await;
+        for _ in 0..requests_before {
+            write(&mut stream, HEAD).await;
+            answered(&mut stream).await;
+            sleep(50 * SECOND).await;
+        }
+        let before = Instant::now();
+        for byte in HEAD.bytes() {
+            if stream.write_all(&[byte]).await.is_err() || stream.flush().await.is_err() || server.is_finished() {
+                break;
+            }
+            sleep(SECOND / 2).await;
+        }
+        assert!(server.is_finished(), "cut while it trickled");
+        assert!((2.0..=3.0).contains(&before.elapsed().as_secs_f64()), "{:?}", before.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_in_two_packets_and_an_answer_that_takes_its_time_are_fine() {
+    let (mut stream, server, _stop) = pipe(60 * SECOND, 1).open("http/1.1").await;
+    for _ in 0..3 {
+        write(&mut stream, &HEAD[..10]).await;
+        sleep(SECOND).await;
+        write(&mut stream, &HEAD[10..]).await;
+        answered(&mut stream).await;
+    }
+    // The body is not the head's business: its deadline is the gate's.
+    write(&mut stream, head("/", 100)).await;
+    write(&mut stream, "half").await;
+    answered(&mut stream).await;
+    assert!(!server.is_finished() || seconds_until_closed(&mut stream).await == 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_not_taken_is_given_up() {
+    let (mut stream, server, _stop) = pipe(Duration::ZERO, 1 << 20).open("http/1.1").await;
+    let before = Instant::now();
+    write(&mut stream, HEAD).await;
+    server.await.unwrap();
+    assert_eq!(before.elapsed().as_secs(), Limits::default().write.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_http2_peer_that_never_begins_or_never_answers_a_ping_is_cut() {
+    let (_stream, server, _stop) = pipe(Duration::ZERO, 1).open("h2").await;
+    let before = Instant::now();
+    server.await.unwrap();
+    let limits = Limits::default();
+    assert_eq!(before.elapsed().as_secs(), (limits.idle + limits.drain).as_secs());
+
+    let (mut stream, server, _stop) = pipe(Duration::ZERO, 1).open("h2").await;
+    let before = Instant::now();
+    write(&mut stream, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+    server.await.unwrap();
+    assert_eq!(before.elapsed().as_secs(), (PING_INTERVAL + PING_TIMEOUT).as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_what_does_not_end_by_itself() {
+    // An HTTP/2 peer that never began, and a handshake.
+    let (_stream, server, stop) = pipe(Duration::ZERO, 1).open("h2").await;
+    let before = Instant::now();
+    stop.send_replace(true);
+    server.await.unwrap();
+    assert_eq!(before.elapsed().as_secs(), Limits::default().drain.as_secs());
+
+    let pipe = pipe(Duration::ZERO, 1);
+    let before = Instant::now();
+    pipe.stop.send_replace(true);
+    pipe.server.await.unwrap();
+    assert_eq!(before.elapsed().as_secs(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_the_answer_and_says_that_it_closes() {
+    let (mut stream, server, stop) = pipe(5 * SECOND, 1).open("http/1.1").await;
+    write(&mut stream, HEAD).await;
+    sleep(SECOND).await;
+    stop.send_replace(true);
+    let reply = rest(&mut stream).await;
+    assert!(reply.contains("connection: close\r\n") && reply.ends_with("\r\n\r\n."), "{reply}");
+    server.await.unwrap();
+}
+
+#[test]
+fn the_limits_stand_in_the_order_that_they_have_to() {
+    let limits = Limits::default();
+    assert!(limits.idle > 90 * SECOND, "the API server closes first");
+    assert!(limits.drain > limits.body, "a stop waits for the longest body");
+    assert!(limits.drain < 30 * SECOND, "before Kubernetes kills");
+    // Two objects of 3 MiB with each byte escaped to six.
+    const { assert!(BODY_READ_BYTES > 2 * 3 * 6 << 20) };
+}
