@@ -11,7 +11,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use client::{Client, FAR, connect, get, head, rest, until_metric, write};
@@ -70,9 +70,39 @@ async fn either_signal_stops_it_cleanly_with_a_review_in_flight() {
         waited.await.expect("it is not ready once it stops");
         write(&mut in_flight, &body[100..]).await;
         assert!(rest(&mut in_flight).await.ends_with(&expected()));
-        let (status, printed) = process.wait();
+        let (status, printed) = process.wait().await;
         assert_eq!((status.code(), printed.as_str()), (Some(0), ""), "{signal}");
     }
+}
+
+#[tokio::test]
+async fn nobody_reading_the_ready_line_is_no_error() {
+    let folder = Folder::new();
+    for _ in 0..5 {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        // The port has to be known beforehand: that of a probe, unless another test was given it since.
+        let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut command = command(folder.path(), &["--admin", &admin.to_string()]);
+        let mut child = command.stdout(writer).stderr(Stdio::null()).spawn().unwrap();
+        let waited = tokio::time::timeout(FAR, async {
+            loop {
+                if tokio::net::TcpStream::connect(admin).await.is_ok() {
+                    return get(admin, "/readyz").await.code == 200;
+                } else if child.try_wait().unwrap().is_some() {
+                    return false;
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+        let is_serving = waited.await.expect("it serves or ends");
+        let _ = child.kill();
+        child.wait().unwrap();
+        if is_serving {
+            return;
+        }
+    }
+    panic!("it does not serve");
 }
 
 #[tokio::test]
@@ -87,7 +117,7 @@ async fn a_second_signal_ends_it_at_once() {
         tokio::task::yield_now().await;
     }
     process.signal("INT");
-    assert_eq!(process.wait().0.code(), Some(1));
+    assert_eq!(process.wait().await.0.code(), Some(1));
 }
 
 #[tokio::test]
@@ -196,7 +226,7 @@ async fn own_files_are_served_with_their_chain_whatever_form_the_key_has() {
         let process = start(&folder, &["--tls-cert", "chain.crt", "--tls-key", key]);
         assert_answers(&process, &folder.join("root.crt")).await;
         process.signal("TERM");
-        assert_eq!(process.wait().1, "", "the curl line is for development certificates");
+        assert_eq!(process.wait().await.1, "", "the curl line is for development certificates");
     }
     let mut by_environment = command(folder.path(), &["--certs", "files"]);
     by_environment.env("SCAN_ADMISSION_TLS_CERT", "chain.crt").env("SCAN_ADMISSION_TLS_KEY", "chain.key");

@@ -97,10 +97,13 @@ async fn a_handshake_that_is_not_finished_is_cut() {
 async fn an_idle_connection_outlives_the_api_server_and_then_ends() {
     for protocol in ["http/1.1", "h2"] {
         let (mut stream, server, _stop) = pipe(Duration::ZERO, 1).open(protocol).await;
-        let mut http2 = None;
         if protocol == "h2" {
-            http2 = Some(client::Client::over(stream).await);
-            http2.as_mut().unwrap().post("/", "").await;
+            let mut client = client::Client::over(stream).await;
+            for _ in 0..2 {
+                client.post("/", "").await;
+                sleep(95 * SECOND).await;
+            }
+            client.post("/", "").await;
             let before = Instant::now();
             server.await.unwrap();
             assert_eq!(before.elapsed().as_secs(), 100);
@@ -115,7 +118,6 @@ async fn an_idle_connection_outlives_the_api_server_and_then_ends() {
         answered(&mut stream).await;
         assert_eq!(seconds_until_closed(&mut stream).await, 100);
         server.await.unwrap();
-        drop(http2);
     }
 }
 
@@ -152,8 +154,10 @@ async fn a_head_in_two_packets_and_an_answer_that_takes_its_time_are_fine() {
     // The body is not the head's business: its deadline is the gate's.
     write(&mut stream, head("/", 100)).await;
     write(&mut stream, "half").await;
+    sleep(30 * SECOND).await;
+    assert!(!server.is_finished());
+    write(&mut stream, [b'.'; 96]).await;
     answered(&mut stream).await;
-    assert!(!server.is_finished() || seconds_until_closed(&mut stream).await == 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -184,6 +188,7 @@ async fn an_http2_peer_that_never_begins_or_never_answers_a_ping_is_cut() {
 async fn a_stop_ends_what_does_not_end_by_itself() {
     // An HTTP/2 peer that never began, and a handshake.
     let (_stream, server, stop) = pipe(Duration::ZERO, 1).open("h2").await;
+    sleep(SECOND).await;
     let before = Instant::now();
     stop.send_replace(true);
     server.await.unwrap();
@@ -214,5 +219,5 @@ fn the_limits_stand_in_the_order_that_they_have_to() {
     assert!(limits.drain > limits.body, "a stop waits for the longest body");
     assert!(limits.drain < 30 * SECOND, "before Kubernetes kills");
     // Two objects of 3 MiB with each byte escaped to six.
-    const { assert!(BODY_READ_BYTES > 2 * 3 * 6 << 20) };
+    const { assert!(BODY_READ_BYTES > 2 * 6 * (3 << 20)) };
 }

@@ -115,6 +115,12 @@ fn unit_seconds(unit: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use hyper::body::Frame;
+
     use super::*;
 
     const CAP: Duration = Duration::from_secs(10);
@@ -170,5 +176,28 @@ mod tests {
         big.keep(&vec![4; BODY_KEPT_BYTES + 5]);
         big.keep(&[4]);
         assert_eq!((big.bytes.len(), big.is_shed), (BODY_KEPT_BYTES, false));
+    }
+
+    /// Never ends, and counts what was read of it.
+    struct Endless(usize);
+
+    impl Body for &mut Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            static FRAME: [u8; 1 << 20] = [0; 1 << 20];
+            self.0 += FRAME.len();
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&FRAME)))))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_endless_body_is_given_up() {
+        let memory = Semaphore::new(1000);
+        let (mut kept, mut body) = (Kept::new(&memory), Endless(0));
+        let end = kept.read(&mut body, Instant::now() + Duration::from_secs(3600)).await;
+        assert_eq!((end, kept.bytes.len()), (End::Whole, BODY_KEPT_BYTES));
+        assert_eq!(body.0, BODY_READ_BYTES + (1 << 20), "one frame more tells that there is more");
     }
 }

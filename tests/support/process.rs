@@ -70,10 +70,14 @@ impl Process {
     }
 
     /// Its exit, and what it printed after the lines that were read.
-    pub fn wait(mut self) -> (ExitStatus, String) {
-        let mut rest = String::new();
-        self.stdout.read_to_string(&mut rest).unwrap();
-        (self.child.wait().unwrap(), rest)
+    pub async fn wait(mut self) -> (ExitStatus, String) {
+        // On another thread: the test's clients have to go on answering meanwhile.
+        let waited = tokio::task::spawn_blocking(move || {
+            let mut rest = String::new();
+            self.stdout.read_to_string(&mut rest).unwrap();
+            (self.child.wait().unwrap(), rest)
+        });
+        waited.await.unwrap()
     }
 }
 
