@@ -199,3 +199,73 @@ impl<R: Read> Documents<R> {
 fn is_json(text: &[u8]) -> bool {
     matches!(text[1..].trim_ascii_start().first(), None | Some(b'"' | b'}'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each document's text, line, column and whether it is JSON.
+    fn cut(stream: &str) -> Vec<(String, usize, usize, bool)> {
+        let mut documents = Documents::new(stream.as_bytes());
+        let mut all = Vec::new();
+        while let Some(document) = documents.next().unwrap() {
+            assert!(!document.is_cut);
+            let Place { line, column } = document.start;
+            all.push((String::from_utf8(document.bytes.to_vec()).unwrap(), line, column, document.is_json));
+        }
+        all
+    }
+
+    #[test]
+    fn documents_are_cut_where_they_end() {
+        let long = format!("#{}\n", "x".repeat(200_000));
+        for (stream, expected) in [
+            ("", &[][..]),
+            ("\n# c\n---\n...\n--- # c\n", &[]),
+            ("a: 1\n", &[("a: 1\n", 1, 1, false)]),
+            ("\u{FEFF}a: 1", &[("a: 1", 1, 1, false)]),
+            (
+                "a: 1\n---\nb: 2\r\n---\r\nc: 3",
+                &[("a: 1\n", 1, 1, false), ("b: 2\r\n", 3, 1, false), ("c: 3", 5, 1, false)],
+            ),
+            (
+                "a: |\n  ---\n ---\n---x\n--- x\n",
+                &[("a: |\n  ---\n ---\n---x\n", 1, 1, false), ("--- x\n", 5, 1, false)],
+            ),
+            (
+                "%YAML 1.1\n# c\n---\na: 1\n...\nb: 2\n",
+                &[("%YAML 1.1\n---\na: 1\n", 1, 1, false), ("b: 2\n", 6, 1, false)],
+            ),
+            ("{}{\"a\":\"}\"} {}", &[("{}", 1, 1, true), ("{\"a\":\"}\"}", 1, 3, true), (" {}", 1, 12, true)]),
+            ("{\n\"é\":1}# c\n \n[]", &[("{\n\"é\":1}", 1, 1, true), ("[]", 4, 1, false)]),
+            ("{a: 1}\n{b: 2}\n", &[("{a: 1}\n{b: 2}\n", 1, 1, false)]),
+            (
+                "{\"a\":1\n{\"b\":2}\n---\n{\"c\":\n---\nd: 1",
+                &[
+                    ("{\"a\":1\n", 1, 1, true),
+                    ("{\"b\":2}", 2, 1, true),
+                    ("{\"c\":\n", 4, 1, true),
+                    ("d: 1", 6, 1, false),
+                ],
+            ),
+            (&format!("{long}a: 1\n{long}"), &[(&format!("a: 1\n{long}"), 2, 1, false)]),
+        ] {
+            let expected: Vec<_> =
+                expected.iter().map(|(text, line, column, json)| ((*text).to_owned(), *line, *column, *json)).collect();
+            assert!(cut(stream) == expected, "{stream:?}: {:?}", cut(stream));
+        }
+    }
+
+    #[test]
+    fn a_document_is_dropped_beyond_the_limit() {
+        let stream = io::repeat(b'x').take(DOCUMENT_MAX_BYTES as u64 + 7).chain(&b"\n---\na: 1\n"[..]);
+        let mut documents = Documents::new(stream);
+        let big = documents.next().unwrap().unwrap();
+        assert!(big.is_cut && big.bytes.len() == DOCUMENT_MAX_BYTES);
+        let small = documents.next().unwrap().unwrap();
+        assert_eq!(
+            small,
+            Document { bytes: b"a: 1\n", start: Place { line: 3, column: 1 }, is_json: false, is_cut: false }
+        );
+    }
+}

@@ -225,7 +225,10 @@ fn check_json(text: &str) -> Result<(), Fault> {
     }
     serde_json::from_str::<IgnoredAny>(text).map(drop).map_err(|error| {
         let line: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-        Fault::new(line + error.column().saturating_sub(1), format!("this is no JSON: {}", words(&error)))
+        Fault::new(
+            line + error.column().saturating_sub(1),
+            format!("this is no JSON: {}; mend it here or just before", words(&error)),
+        )
     })
 }
 

@@ -34,7 +34,7 @@ struct Step<'a, 'p> {
 
 fn member<'a, 'p>(object: &'a str, path: &'p str) -> Option<Step<'a, 'p>> {
     let Members(members) = serde_json::from_str(object).ok()?;
-    let fitting = members.into_iter().filter_map(|(name, value)| {
+    let fitting = members.into_iter().rev().filter_map(|(name, value)| {
         let text: Cow<'_, str> = serde_json::from_str(name.get()).ok()?;
         let rest = path.strip_prefix(&*text).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']))?;
         Some(Step { found: name.get(), value: value.get(), rest })

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use serde::Serialize;
 
 /// A place in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
     pub line: usize,
     pub column: usize,

@@ -84,7 +84,7 @@ impl<W: Write> Report<W> {
         Report { out, output, counts: Counts::default(), is_first: true, faults: Vec::new() }
     }
 
-    /// Tells what was found at a scan. `place` finds a field.
+    /// Tells what was found at a scan, from its first line to its last. `place` finds a field.
     pub fn scan(
         &mut self,
         file: &str,
@@ -98,9 +98,16 @@ impl<W: Write> Report<W> {
             Some(Severity::Advise) => self.counts.advised += 1,
             Some(Severity::Refuse) => self.counts.refused += 1,
         }
-        for finding in findings.list() {
-            let field = finding.field.to_string();
-            let place = place(&field);
+        let mut placed: Vec<_> = findings
+            .list()
+            .iter()
+            .map(|finding| {
+                let field = finding.field.to_string();
+                (place(&field), field, finding)
+            })
+            .collect();
+        placed.sort_by_key(|(place, ..)| *place);
+        for (place, field, finding) in placed {
             self.line(&Line {
                 file,
                 place,
