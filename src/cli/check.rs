@@ -17,16 +17,15 @@ use crate::scan::{Member, Scan};
 
 /// Checks the scans in manifests: their spec, and the status where there is one
 #[derive(Args)]
-#[command(
-    after_help = "Reads YAML, JSON, Lists and what kubectl get -o yaml or -o json prints. Objects of other kinds are skipped.
+#[command(after_help = "Reads YAML, JSON, Lists and what kubectl get -o yaml or -o json prints.
+Objects of other kinds are skipped.
 
 Examples:
   scan-admission check scans/ more.yaml
   kubectl get sourcescans,imagescans -A -o yaml | scan-admission check
   scan-admission check -o json scans/ | jq -r '.findings[].rule'
 
-Exit: 0 nothing refused, 1 something refused, 2 something could not be read."
-)]
+Exit: 0 nothing refused, 1 something refused, 2 something could not be read.")]
 pub struct Check {
     /// Lines as compilers print them, or one JSON document
     #[arg(short, long, value_enum, default_value_t = Output::Text, env = "SCAN_ADMISSION_OUTPUT")]

@@ -1,8 +1,8 @@
 //! Cuts a stream into its documents, in memory that one of them bounds.
 //!
 //! YAML ends at a line that begins with `---` or `...`, which neither scalar nor comment may, so the cut is YAML's own.
-//! A document that begins with `{` and then a quote is JSON, as for kubectl: it ends where its braces close, and another
-//! may follow at once. So one that is broken never swallows the next.
+//! A document that begins with `{` and then a quote is JSON, as for kubectl: it ends where its braces close, and
+//! another may follow at once. So one that is broken never swallows the next.
 
 use std::io::{self, BufRead, BufReader, Read};
 

@@ -34,7 +34,6 @@ pub fn resolve<'a>(text: Cow<'a, str>, is_plain: bool, tag: Option<&granit_parse
                 ("bool", Scalar::Boolean(boolean)) => Ok(Scalar::Boolean(boolean)),
                 ("int", Scalar::Integer(integer)) => Ok(Scalar::Integer(integer)),
                 ("float", Scalar::Float(float)) => Ok(Scalar::Float(float)),
-                #[expect(clippy::cast_precision_loss, reason = "the tag asks for it")]
                 ("float", Scalar::Integer(integer)) => Ok(Scalar::Float(integer as f64)),
                 _ => Err(format!("\"{shown}\" is not what its tag !!{name} says: drop the tag or mend the value")),
             }
