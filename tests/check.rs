@@ -6,11 +6,25 @@ mod checker;
 
 use std::io::Read as _;
 
-use checker::{command, places, report, run};
-use serde_json::json;
+use checker::{command, report, run};
+use serde_json::{Value, json};
 
 /// A scan without status, in one line, to be damaged.
 const SPEC: &str = r#""apiVersion":"scanning.apps.tanzu.vmware.com/v1beta1","kind":"SourceScan","spec":{"blob":{"url":"https://example.com/a"},"scanTemplate":"t"}"#;
+
+/// Line, column, field and rule of each finding.
+fn places(report: &Value) -> Vec<(u64, u64, &str, &str)> {
+    report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| {
+            let number = |key: &str| finding[key].as_u64().unwrap();
+            let text = |key: &str| finding[key].as_str().unwrap();
+            (number("line"), number("column"), text("field"), text("rule"))
+        })
+        .collect()
+}
 
 #[test]
 fn text_is_what_compilers_print() {

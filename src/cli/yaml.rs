@@ -169,7 +169,8 @@ mod tests {
         // Aliases are as deep as what they name, and as big.
         let fault = to_json(&format!("[&a {}, [*a]]", nest(DEPTH_MAX - 1))).unwrap_err();
         assert!(fault.words.contains("more than 10000 levels"), "{fault:?}");
-        let laughs = (1..10).map(|n| format!("l{n}: &l{n} [{}]\n", [format!("*l{}", n - 1); 10].join(",")));
+        let laughs = (1..10)
+            .map(|n| format!("l{n}: &l{n} [{}]\n", (0..10).map(|_| format!("*l{},", n - 1)).collect::<String>()));
         let fault = to_json(&("l0: &l0 lol\n".to_owned() + &laughs.collect::<String>())).unwrap_err();
         assert!(fault.words.contains("8 MiB"), "{fault:?}");
         let big = format!("a: &a {}\nb: [{}]", "x".repeat(1 << 20), ["*a"; 9].join(","));

@@ -42,17 +42,3 @@ pub fn report(args: &[&str], stdin: &[u8]) -> (i32, Value) {
         serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", run.stdout, run.stderr)),
     )
 }
-
-/// Line, column, field and rule of each finding.
-pub fn places(report: &Value) -> Vec<(u64, u64, &str, &str)> {
-    report["findings"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|finding| {
-            let number = |key: &str| finding[key].as_u64().unwrap();
-            let text = |key: &str| finding[key].as_str().unwrap();
-            (number("line"), number("column"), text("field"), text("rule"))
-        })
-        .collect()
-}
