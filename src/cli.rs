@@ -2,18 +2,29 @@
 //!
 //! Exit: 0 all allowed, 1 something refused, 2 usage or unreadable input. Results on stdout, the rest on stderr.
 
+mod check;
+mod documents;
 mod explain;
 mod generate;
 mod input;
+mod manifest;
+mod path;
+mod place;
+mod report;
 mod review;
 mod rules;
 mod serve;
 mod stream;
+mod yaml;
 
+use std::fmt::Display;
 use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use time::OffsetDateTime;
+
+use crate::scan::time as clock;
 
 /// Something was refused.
 const REFUSED: u8 = 1;
@@ -31,6 +42,7 @@ struct Cli {
 enum Verb {
     Serve(serve::Serve),
     Review(review::Review),
+    Check(check::Check),
     Explain(explain::Explain),
     Rules(rules::Rules),
     Generate(generate::Generate),
@@ -41,6 +53,7 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Serve(verb) => verb.run(),
         Verb::Review(verb) => verb.run(),
+        Verb::Check(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
         Verb::Generate(verb) => verb.run(),
@@ -50,11 +63,21 @@ pub fn run() -> ExitCode {
         // Whoever reads the results has read enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            anstream::eprintln!("{ERROR}error:{ERROR:#} {error}");
+            complain(error);
             ExitCode::from(UNUSABLE)
         }
     }
 }
 
+/// Says on stderr what is wrong.
+fn complain(error: impl Display) {
+    anstream::eprintln!("{ERROR}error:{ERROR:#} {error}");
+}
+
 /// The style of `error:`, as clap prints it.
 const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
+
+/// Reads the value of `--now`.
+fn parse_time(text: &str) -> Result<OffsetDateTime, String> {
+    clock::parse(text).ok_or_else(|| "not a time such as 2026-11-20T08:05:00Z".to_owned())
+}

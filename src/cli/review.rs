@@ -12,7 +12,6 @@ use super::stream::Values;
 use super::{REFUSED, UNUSABLE, input};
 use crate::admission::{self, Answer, BODY_MAX_BYTES, Context, Door, FaultPolicy};
 use crate::law::RULES;
-use crate::scan::time as clock;
 
 /// Answers a stream of AdmissionReviews as the server would, one response a line
 #[derive(Args)]
@@ -27,7 +26,7 @@ pub struct Review {
     #[arg(long, value_enum, default_value_t = DoorName::Validate, env = "SCAN_ADMISSION_DOOR")]
     door: DoorName,
     /// The time of the verdict [default: the clock's]
-    #[arg(long, value_name = "RFC3339", value_parser = parse_time, env = "SCAN_ADMISSION_NOW")]
+    #[arg(long, value_name = "RFC3339", value_parser = super::parse_time, env = "SCAN_ADMISSION_NOW")]
     now: Option<OffsetDateTime>,
     /// Words, or the bytes that the server would send [default: text on a terminal, json elsewhere]
     #[arg(short, long, value_enum, env = "SCAN_ADMISSION_OUTPUT")]
@@ -49,10 +48,6 @@ enum Output {
     Json,
 }
 
-fn parse_time(text: &str) -> Result<OffsetDateTime, String> {
-    clock::parse(text).ok_or_else(|| "not a time such as 2026-11-20T08:05:00Z".to_owned())
-}
-
 impl Review {
     pub fn run(self) -> io::Result<ExitCode> {
         let door = match self.door {
@@ -71,7 +66,7 @@ impl Review {
                 Ok(reader) => reader,
                 // The other files are still worth an answer.
                 Err(error) => {
-                    anstream::eprintln!("{0}error:{0:#} {error}", super::ERROR);
+                    super::complain(error);
                     worst = UNUSABLE;
                     continue;
                 }
@@ -94,7 +89,7 @@ impl Review {
                 }
             }
             if count == 0 {
-                anstream::eprintln!("{0}error:{0:#} {1}: no AdmissionReview in it", super::ERROR, input.name());
+                super::complain(format_args!("{}: no AdmissionReview in it", input.name()));
                 worst = UNUSABLE;
             }
         }

@@ -65,7 +65,7 @@ impl<R: Read> Values<R> {
 
 /// Where in a value the bytes are.
 #[derive(Debug)]
-struct Cut {
+pub struct Cut {
     depth: usize,
     is_string: bool,
     is_escaped: bool,
@@ -82,7 +82,7 @@ impl Default for Cut {
 
 impl Cut {
     /// Where in `bytes` the value ends, if it does.
-    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+    pub fn end(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while at < bytes.len() {
             if self.is_string {

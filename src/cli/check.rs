@@ -1,0 +1,123 @@
+//! `check`: manifests in, what the law says of the scans in them out, with file, line and column.
+
+use std::io::{self, BufWriter, Read, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use time::OffsetDateTime;
+
+use super::documents::{Document, Documents};
+use super::input::{self, Input};
+use super::manifest::{Found, Manifest, Misfit, Subject};
+use super::report::{Output, Report};
+use super::{REFUSED, UNUSABLE};
+use crate::law::{self, Change, Findings, Part, RULES};
+use crate::scan::{Member, Scan};
+
+/// Checks the scans in manifests: their spec, and the status where there is one
+#[derive(Args)]
+#[command(after_help = "Reads YAML, JSON, Lists and what kubectl get -o yaml or -o json prints.
+Objects of other kinds are skipped.
+
+Examples:
+  scan-admission check scans/ more.yaml
+  kubectl get sourcescans,imagescans -A -o yaml | scan-admission check
+  scan-admission check -o json scans/ | jq -r '.findings[].rule'
+
+Exit: 0 nothing refused, 1 something refused, 2 something could not be read.")]
+pub struct Check {
+    /// Lines as compilers print them, or one JSON document
+    #[arg(short, long, value_enum, default_value_t = Output::Text, env = "SCAN_ADMISSION_OUTPUT")]
+    output: Output,
+    /// The time of the verdict [default: the clock's]
+    #[arg(long, value_name = "RFC3339", value_parser = super::parse_time, env = "SCAN_ADMISSION_NOW")]
+    now: Option<OffsetDateTime>,
+    /// Files, folders (their .yaml, .yml and .json files) or `-` for standard input, which is the default
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+impl Check {
+    pub fn run(self) -> io::Result<ExitCode> {
+        let now = self.now.unwrap_or_else(OffsetDateTime::now_utc);
+        let out: Box<dyn Write> = match self.output {
+            Output::Json => Box::new(io::stdout().lock()),
+            Output::Text => Box::new(anstream::stdout().lock()),
+        };
+        let mut report = Report::new(BufWriter::new(out), self.output);
+        for input in input::inputs(&self.files, &["yaml", "yml", "json"])? {
+            match input.open() {
+                Ok(reader) => file(&input, reader, now, &mut report)?,
+                // The other files are still worth a check.
+                Err(error) => report.unreadable(&input.name(), &error),
+            }
+        }
+        let counts = report.finish()?;
+        let code = match (counts.errors, counts.refused) {
+            (0, 0) => 0,
+            (0, _) => REFUSED,
+            _ => UNUSABLE,
+        };
+        Ok(ExitCode::from(code))
+    }
+}
+
+fn file(input: &Input, reader: impl Read, now: OffsetDateTime, report: &mut Report<impl Write>) -> io::Result<()> {
+    let name = input.name();
+    report.counts.files += 1;
+    let mut documents = Documents::new(reader);
+    loop {
+        match documents.next() {
+            Ok(Some(document)) => check(&name, &document, now, report)?,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                report.unreadable(&name, &input::named(&name, &error));
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn check(name: &str, document: &Document<'_>, now: OffsetDateTime, report: &mut Report<impl Write>) -> io::Result<()> {
+    let manifest = match Manifest::read(document) {
+        Ok(manifest) => manifest,
+        Err(misfit) => {
+            report.fault(name, misfit);
+            return Ok(());
+        }
+    };
+    for found in manifest.objects() {
+        match found {
+            Found::Other => report.counts.skipped += 1,
+            Found::Fault(misfit) => report.fault(name, misfit),
+            Found::Scan(subject) => scan(name, &manifest, &subject, now, report)?,
+        }
+    }
+    Ok(())
+}
+
+/// Judges a scan as the validating door does where there was none before.
+fn scan(
+    name: &str,
+    manifest: &Manifest<'_>,
+    subject: &Subject<'_>,
+    now: OffsetDateTime,
+    report: &mut Report<impl Write>,
+) -> io::Result<()> {
+    let scan = match serde_json::from_str::<Member<Scan<'_>>>(subject.json) {
+        Ok(scan) => scan.value().unwrap_or_default(),
+        Err(error) => {
+            let place = manifest.field(subject.json, "");
+            report.fault(name, Misfit { place, words: format!("this scan cannot be read: {error}") });
+            return Ok(());
+        }
+    };
+    let change = Change::new(subject.kind, &scan, None, now);
+    let mut findings = Findings::default();
+    law::judge(RULES, Part::Spec, &change, &mut findings);
+    if scan.status != Member::Absent {
+        law::judge(RULES, Part::Status, &change, &mut findings);
+    }
+    report.scan(name, subject, &findings, |field| manifest.field(subject.json, field))
+}
