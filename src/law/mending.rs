@@ -35,22 +35,29 @@ pub fn mend<'a>(rules: &[Rule], change: &Change<'a>) -> (Option<Scan<'a>>, Vec<O
     let mut copy: Option<Scan<'a>> = None;
     let mut operations = Vec::new();
     let mut is_refused = None;
-    for (rule, mend) in rules.iter().filter_map(|rule| Some((rule, rule.mend?))) {
-        let mut patch = Patch::default();
-        mend(&change.with(copy.as_ref().unwrap_or(change.new)), &mut patch);
-        if patch.writes.is_empty() {
-            continue;
+    // A mend that was left out may be due after another, so that the mend of a mended object is empty: until a round
+    // writes nothing.
+    loop {
+        let before = operations.len();
+        for (rule, mend) in rules.iter().filter_map(|rule| Some((rule, rule.mend?))) {
+            let mut patch = Patch::default();
+            mend(&change.with(copy.as_ref().unwrap_or(change.new)), &mut patch);
+            if patch.writes.is_empty() {
+                continue;
+            }
+            let mut mended = copy.as_ref().unwrap_or(change.new).clone();
+            let written = apply(rule, patch, &mut mended);
+            let was_refused = *is_refused.get_or_insert_with(|| has_refusal(rules, change));
+            if written.is_empty() || !was_refused && has_refusal(rules, &change.with(&mended)) {
+                continue;
+            }
+            operations.extend(written);
+            copy = Some(mended);
         }
-        let mut mended = copy.as_ref().unwrap_or(change.new).clone();
-        let written = apply(rule, patch, &mut mended);
-        let was_refused = *is_refused.get_or_insert_with(|| has_refusal(rules, change));
-        if written.is_empty() || !was_refused && has_refusal(rules, &change.with(&mended)) {
-            continue;
+        if operations.len() == before {
+            return (copy, operations);
         }
-        operations.extend(written);
-        copy = Some(mended);
     }
-    (copy, operations)
 }
 
 fn has_refusal(rules: &[Rule], change: &Change<'_>) -> bool {

@@ -175,3 +175,15 @@ fn what_is_there_stays() {
     expected["status"]["phase"] = json!("Scanning");
     assert_eq!(mended.object, expected);
 }
+
+/// "Idempotent", also where a mend must wait for another: a verdict without a time and a reason that stood so before
+/// gets its time only once it is whole, since the phase is compared with it then.
+#[test]
+fn mends_that_wait_for_each_other_are_made_in_one_patch() {
+    let bare = crate::with_status(json!({"phase": "Failed", "conditions": [
+        {"type": "PolicySucceeded", "status": "False", "message": "Policy violated because of 2 CVEs"},
+    ]}));
+    let mended = mend_object(&bare, &bare);
+    let path = |member: &str| format!("/status/conditions/0/{member}");
+    writes(&mended, vec![(path("lastTransitionTime"), json!(NOW)), (path("reason"), json!("EvaluationFailed"))]);
+}

@@ -240,8 +240,12 @@ impl Facts {
                 "Failed with counts absent or total 0",
                 on(Failed) && matches!(self.total, None | Some(0)),
             ),
-            // No total, nothing to compare with.
-            advise("policy-violation-count", "X > total", self.violations.zip(self.total).is_some_and(|(x, t)| x > t)),
+            // No total, nothing to compare with; and a left-over verdict never accuses.
+            advise(
+                "policy-violation-count",
+                "X > total",
+                p.is_some() && self.violations.zip(self.total).is_some_and(|(x, t)| x > t),
+            ),
             advise("metadata-url", "set while current SendingResults=False", self.metadata_url && d == Some(False)),
             advise("metadata-url", "absent while True", !self.metadata_url && d == Some(True)),
             advise("scanned-by", "absent on Completed/Failed", !self.scanned_by && done),

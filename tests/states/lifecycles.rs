@@ -41,6 +41,7 @@ const LIVES: &[(&str, bool, Live)] = &[
     ("no scanPolicy", false, no_scan_policy),
     ("policy still to come", true, |life| life.first().done(3).sent(3).step().passed(4)),
     ("policy still to come after a rescan", true, policy_to_come_after_rescan),
+    ("policy still to come after a rescan that finds less", true, policy_to_come_after_less_was_found),
     ("results sent after the policy", true, results_sent_late),
     ("store not configured", true, |life| life.first().done(3).unsent(3).passed(3)),
     ("store not configured, policy denies", true, |life| life.first().done(3).unsent(3).denied(3)),
@@ -74,6 +75,9 @@ fn at(minute: u8) -> String {
 /// critical, high, medium, low, unknown.
 const FOUND: [i64; 5] = [7, 88, 92, 5, 0];
 const FOUND_AGAIN: [i64; 5] = [7, 90, 93, 6, 1];
+
+/// Less than the violated policy's message speaks of.
+const FOUND_LESS: [i64; 5] = [0, 1, 2, 0, 0];
 
 impl Life {
     fn step(&mut self) -> &mut Self {
@@ -187,6 +191,13 @@ fn no_scan_policy(life: &mut Life) {
 }
 
 /// The old PolicySucceeded stays until the new one comes.
+/// The verdict that is left over speaks of more CVEs than there are now.
+fn policy_to_come_after_less_was_found(life: &mut Life) {
+    life.first_denied().new_source().running(20).ended(22);
+    life.scan.counts(FOUND_LESS);
+    life.step().passed(24);
+}
+
 fn policy_to_come_after_rescan(life: &mut Life) {
     life.first_denied().policy_edit(20).done(22).step().passed(23);
 }

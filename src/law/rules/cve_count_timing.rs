@@ -41,6 +41,12 @@ pub const RULE: Rule = Rule {
             verdict: Verdict::Advised("status.cveCount"),
         },
         Example {
+            says: "counts beside a Scanning that is left over from an older spec",
+            old: Some(r#"{"status": {"cveCount": {"low": 1}}}"#),
+            new: r#"{"metadata": {"generation": 2}, "status": {"phase": "Scanning", "observedGeneration": 2, "cveCount": {"low": 2}, "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "observedGeneration": 1, "lastTransitionTime": "2026-11-20T08:20:00Z"}]}}"#,
+            verdict: Verdict::Passes,
+        },
+        Example {
             says: "a failed scan without counts",
             old: None,
             new: r#"{"status": {"phase": "Failed"}}"#,
@@ -58,7 +64,7 @@ pub const RULE: Rule = Rule {
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     let old = change.old.map(|old| old.status().map(|status| &status.cve_count).cloned().unwrap_or_default());
-    let is_running = change.conditions().status(ConditionType::Scanning) == Some(ConditionStatus::True);
+    let is_running = change.conditions().current(ConditionType::Scanning) == Some(ConditionStatus::True);
     let containers = Spelling::BOTH.map(|spelling| (spelling, status.cve_count.get(spelling)));
     let there = containers.into_iter().filter(|(_, counts)| **counts != Member::Absent);
     for (spelling, counts) in there.clone() {

@@ -10,7 +10,7 @@ use crate::scan::{ConditionMember, ConditionType, Count, CveCount, Entry, Field,
 pub const RULE: Rule = Rule {
     id: "policy-violation-count",
     title: "No more CVEs violate the policy than were found.",
-    checks: "X of `Policy violated because of X CVEs` is at most the total. More is advice.",
+    checks: "X of a current `Policy violated because of X CVEs` is at most the total. More is advice.",
     why: "The policy looks at the CVEs that the scan found.",
     breaks: "People look for violations that are not in the list.",
     repair: "Write message and counts of the same run.",
@@ -36,12 +36,21 @@ pub const RULE: Rule = Rule {
             new: r#"{"status": {"cveCount": {"high": 3, "total": 3}, "conditions": [{"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             verdict: Verdict::Advised("status.conditions[PolicySucceeded].message"),
         },
+        Example {
+            says: "fewer CVEs in a new run than the verdict of the last one speaks of",
+            old: None,
+            new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"phase": "Scanning", "cveCount": {"high": 3, "total": 3}, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:22:00Z"}, {"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            verdict: Verdict::Passes,
+        },
     ],
 };
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
-    let Some(condition) = change.conditions().get(ConditionType::PolicySucceeded) else { return };
+    let conditions = change.conditions();
+    // A verdict of an earlier run spoke of other counts.
+    let is_current = conditions.current(ConditionType::PolicySucceeded).is_some();
+    let Some(condition) = conditions.get(ConditionType::PolicySucceeded).filter(|_| is_current) else { return };
     let Member::Is(message) = condition[ConditionMember::Message].string() else { return };
     let Some(violations) = violations(&message) else { return };
     let total = Spelling::BOTH.into_iter().find_map(|spelling| total(status.cve_count.get(spelling).is()?));
