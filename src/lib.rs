@@ -31,6 +31,8 @@
 //! - What a condition may say and what goes with a phase are tables of data; checks, mends and docs follow from them.
 //! - Nothing is true in two places without a test that compares them.
 
+#![warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unwrap_used)]
+
 pub mod admission;
 #[cfg(feature = "server")]
 pub mod cli;

@@ -1,7 +1,6 @@
 //! Objects and reviews for tests: an example's members in an otherwise undamaged scan.
 
-// Each test crate that includes this module uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
 
 use scan_admission::admission::{self, Answer, Context, Door, FaultPolicy};
 use scan_admission::law::RULES;
