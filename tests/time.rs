@@ -8,11 +8,9 @@ mod folder;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use client::{connector, head, rest, shake, write};
 use folder::Folder;
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::{Request, Response};
 use scan_admission::server::connection::serve_tls;
 use scan_admission::server::limits::{BODY_READ_BYTES, Limits, PING_INTERVAL, PING_TIMEOUT};
 use scan_admission::server::metrics::Metrics;
@@ -48,11 +46,11 @@ fn pipe(takes: Duration, answer_bytes: usize) -> Pipe {
     let server = tokio::spawn({
         let metrics = metrics.clone();
         async move {
-            let handle = move |_: Request<Incoming>| async move {
+            let router = Router::new().fallback(move || async move {
                 sleep(takes).await;
-                Response::new(Full::new(Bytes::from(vec![b'.'; answer_bytes])))
-            };
-            serve_tls(server_io, tls, &Limits::default(), &metrics, stopping, handle).await;
+                vec![b'.'; answer_bytes]
+            });
+            serve_tls(server_io, tls, &Limits::default(), &metrics, stopping, router).await;
         }
     });
     Pipe { io, folder, metrics, stop, server }
