@@ -1,7 +1,6 @@
 //! A TLS client: HTTP/1.1, HTTP/2, or bytes.
 
-// Each test crate that includes this module uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
 
 use std::net::SocketAddr;
 use std::path::Path;

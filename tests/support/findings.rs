@@ -1,7 +1,6 @@
 //! What a reply of the validating door says, read from its body as a client reads it.
 
-// Each test crate that includes this module uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,6 @@
 //! A folder of one test's own, removed with it.
 
-// Each test crate that includes this module uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,6 @@
 //! The real program, in a folder of its own.
 
-// Each test crate that includes this module uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};

@@ -1,7 +1,6 @@
 //! A server in the test's own process, on ports of its own, with limits of the test's choice.
 
-// Each test crate that includes this module uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
