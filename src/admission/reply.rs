@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::review::{Request, Review};
 use super::{Answer, Context, Door, Fault, FaultPolicy, Summary, Verdict, patch};
 use crate::law::{Finding, Findings, Operation, Severity};
+use crate::scan::json::printable;
 use crate::scan::{GROUP, Kind};
 
 /// The API server cuts warnings to 256 runes each once they exceed 4,096 in all, and drops the rest.
@@ -13,6 +14,8 @@ const WARNINGS_MAX_RUNES: usize = 4096;
 const WARNINGS_MAX: usize = 16;
 /// Room for `and 99999999 more warnings`, since findings are bounded far below.
 const MORE_MAX_RUNES: usize = 32;
+/// What Kubernetes lets a name have.
+const NAME_MAX_CHARS: usize = 253;
 
 #[derive(Serialize)]
 struct AdmissionReview<'r> {
@@ -109,7 +112,7 @@ impl<'r> Reply<'r> {
                 self.summary.mended.push(operation.rule);
             }
             if let Some(was) = &operation.was {
-                let was = crate::scan::json::printable(was, WARNING_MAX_RUNES);
+                let was = printable(was, WARNING_MAX_RUNES);
                 let message = format!("was {was}, set to {}", operation.value.as_str());
                 self.warnings.push(warning(&operation.field.to_string(), &message, operation.rule));
             }
@@ -243,10 +246,11 @@ fn failure<'r>(code: u16, reason: &'static str, message: String, details: Option
 
 /// 422 Invalid: kubectl prints the causes, one a line, and clients of the API the message, so both list everything.
 fn invalid(kind: Kind, name: &str, causes: Vec<Cause>) -> Status<'_> {
+    let shown = printable(name, NAME_MAX_CHARS);
     let listed: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
     let message = match listed.as_slice() {
-        [one] => format!("{}.{GROUP} \"{name}\" is invalid: {one}", kind.name()),
-        all => format!("{}.{GROUP} \"{name}\" is invalid: [{}]", kind.name(), all.join(", ")),
+        [one] => format!("{}.{GROUP} \"{shown}\" is invalid: {one}", kind.name()),
+        all => format!("{}.{GROUP} \"{shown}\" is invalid: [{}]", kind.name(), all.join(", ")),
     };
     let details = Details { name, group: GROUP, kind: kind.name(), causes, retry_after_seconds: None };
     failure(422, "Invalid", message, Some(details))

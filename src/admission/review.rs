@@ -11,6 +11,8 @@ use crate::scan::{GROUP, Json, Key, Kind, Member, Object, Scan};
 
 /// Characters of an error or a name that an answer repeats.
 const SHOWN_MAX_CHARS: usize = 200;
+/// Characters of the kind in a warning, which has 256 in all.
+const WHAT_MAX_CHARS: usize = 100;
 
 /// The envelope, as far as it was read.
 #[derive(Debug, Default)]
@@ -246,7 +248,7 @@ impl Request<'_> {
             let what = format!("{}.{}{slash}{sub_resource}", text(&found.kind), text(&found.group));
             return Ok(Target::Other(format!(
                 "{} was not judged: this webhook judges SourceScan and ImageScan of {GROUP} only, its registration is too wide",
-                printable(&what, SHOWN_MAX_CHARS)
+                printable(&what, WHAT_MAX_CHARS)
             )));
         };
         let operation = match self.operation() {
