@@ -1,0 +1,54 @@
+//! Memory does not grow with the object: what is not judged is skipped without a copy.
+
+#[path = "support/edits.rs"]
+mod edits;
+#[path = "support/objects.rs"]
+mod objects;
+
+use allocation_counter::measure;
+use objects::context;
+use scan_admission::admission::{self, Door, review};
+use serde_json::{Map, Value, json};
+
+/// The captured review of a whole status, with an object grown by `bytes` by `grow`.
+fn grown(bytes: usize, grow: fn(&mut Value, Value)) -> String {
+    let captured = edits::captured().iter().find(|captured| captured.name == "sourcescan-completed-2-status.validate");
+    let mut review = captured.unwrap().lean.clone();
+    let member =
+        |number: usize| (format!("f:member-{number:08}"), json!({".": {}, "f:name": {}, "f:values": [1, "x"]}));
+    let count = bytes / 50;
+    let members: Map<String, Value> = (0..count).map(member).collect();
+    grow(&mut review["request"]["object"], Value::from(members));
+    let text = review.to_string();
+    assert!(text.len() >= bytes, "{}", text.len());
+    text
+}
+
+fn in_managed_fields(object: &mut Value, members: Value) {
+    object["metadata"]["managedFields"] = json!([{"manager": "kubectl", "fieldsV1": members}]);
+}
+
+fn in_status(object: &mut Value, mut members: Value) {
+    object["status"].as_object_mut().unwrap().append(members.as_object_mut().unwrap());
+}
+
+#[test]
+fn allocations_do_not_grow_with_what_is_not_judged() {
+    for grow in [in_managed_fields, in_status] {
+        let counts = [1_000, 100_000, 1_000_000, 4_000_000].map(|bytes| {
+            let text = grown(bytes, grow);
+            let decoded = measure(|| assert!(review::decode(&text).1.is_ok()));
+            assert!(decoded.bytes_max < 16 << 10, "{decoded:?}");
+            let answered = [Door::Validate, Door::Mutate].map(|door| {
+                let mut is_judged = false;
+                let used = measure(|| is_judged = admission::answer(text.as_bytes(), &context(door)).is_allowed);
+                assert!(is_judged);
+                used.count_total
+            });
+            (decoded.count_total, answered)
+        });
+        println!("allocations of decode, of answer at both doors: {:?}", counts[0]);
+        assert!(counts.iter().all(|count| *count == counts[0]), "{counts:?}");
+        assert!(counts[0].0 <= 16, "{counts:?}");
+    }
+}

@@ -1,0 +1,222 @@
+//! Reviews that cannot be judged, rules that panic, and the exact words of every kind of answer.
+
+#[path = "support/edits.rs"]
+mod edits;
+#[path = "support/objects.rs"]
+mod objects;
+
+use edits::edited;
+use objects::{context, patched, review, scan};
+use scan_admission::admission::{self, Answer, BODY_MAX_BYTES, Context, Door, Fault, FaultPolicy};
+use scan_admission::law::{Change, Findings, Part, Patch, Rule};
+use serde_json::{Value, json};
+
+const DOORS: [Door; 2] = [Door::Validate, Door::Mutate];
+const POLICIES: [FaultPolicy; 3] = [FaultPolicy::Refuse, FaultPolicy::Allow, FaultPolicy::FailurePolicy];
+const UID: &str = "1f661b25-f893-42af-8e36-d8c81ef6d774";
+
+/// A review with `json` at `pointer`. The uid comes first, as the API server sends it.
+fn with(pointer: &str, json: &str) -> String {
+    let status = r#"{"status": {"conditions": [{"type": "Scanning", "reason": ""}], "cveCount": {"low": 1}}}"#;
+    let mut review = review(&scan(status), None);
+    review["request"].as_object_mut().unwrap().remove("uid");
+    edited(&review, &[(pointer.to_owned(), Some(json.to_owned()))]).replacen(
+        "\"request\":{",
+        &format!("\"request\":{{\"uid\":\"{UID}\","),
+        1,
+    )
+}
+
+fn json(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+/// At both doors: an answer with the uid, and none refused at the mutating door.
+fn answered(body: &[u8]) -> [Value; 2] {
+    DOORS.map(|door| {
+        let answer = admission::answer(body, &context(door));
+        let json = json(&answer);
+        assert_eq!((answer.http, &json["response"]["uid"]), (200, &json!(UID)), "{json}");
+        assert!(answer.is_allowed || door == Door::Validate, "{json}");
+        json
+    })
+}
+
+#[test]
+fn a_million_levels_are_answered() {
+    const LEVELS: usize = 1_000_000;
+    for pointer in [
+        "/apiVersion",
+        "/request/kind",
+        "/request/userInfo",
+        "/request/object",
+        "/request/object/metadata",
+        "/request/object/metadata/name",
+        "/request/object/status",
+        "/request/object/status/conditions",
+        "/request/object/status/conditions/0",
+        "/request/object/status/conditions/0/reason",
+        "/request/object/status/cveCount",
+        "/request/object/status/cveCount/low",
+        "/request/object/status/more",
+        "/request/oldObject",
+    ] {
+        answered(with(pointer, &format!("{}{}", "[".repeat(LEVELS), "]".repeat(LEVELS))).as_bytes());
+        if pointer.starts_with("/request") {
+            answered(with(pointer, &"[".repeat(LEVELS)).as_bytes());
+        }
+        answered(with(pointer, &format!("{}0{}", "{\"a\":".repeat(LEVELS), "}".repeat(LEVELS))).as_bytes());
+    }
+}
+
+#[test]
+fn one_byte_beyond_the_limit_is_a_fault_and_the_limit_is_none() {
+    let body = with("/request/object/status/more", "\"\"");
+    let filler = "x".repeat(BODY_MAX_BYTES - body.len());
+    let fits = with("/request/object/status/more", &format!("\"{filler}\""));
+    assert_eq!(fits.len(), BODY_MAX_BYTES);
+    let [validated, _] = answered(fits.as_bytes());
+    assert_eq!(validated["response"]["status"]["code"], 422);
+    let [validated, mutated] = answered(format!("{fits} ").as_bytes());
+    assert_eq!(validated["response"]["status"]["code"], 413);
+    assert!(mutated["response"]["warnings"][0].as_str().unwrap().contains("8 MiB"));
+    // A character that the limit cuts in two.
+    let cut = format!("{}\"é", &fits[..BODY_MAX_BYTES - 2]);
+    assert!(cut.len() > BODY_MAX_BYTES && !cut.is_char_boundary(BODY_MAX_BYTES));
+    answered(cut.as_bytes());
+}
+
+#[test]
+fn of_a_key_that_comes_twice_the_last_wins() {
+    let doubled =
+        with("/request/object/status/cveCount", r#"{"low": 7, "low": 1, "total": 7, "total": 2, "CRITICAL": 1}"#);
+    let doubled = doubled.replacen("\"uid\":", "\"uid\":\"another\",\"uid\":", 1);
+    let [validated, mutated] = answered(doubled.as_bytes());
+    let message = validated["response"]["status"]["message"].as_str().unwrap();
+    assert!(!message.contains("[cve-total]"), "{message}");
+    let sent: Value = serde_json::from_str(&doubled).unwrap();
+    let counts = patched(&sent["request"]["object"], &mutated)["status"]["cveCount"].clone();
+    assert_eq!(counts, json!({"CRITICAL": 1, "low": 1, "high": 0, "medium": 0, "unknown": 0, "total": 2}));
+}
+
+#[test]
+fn what_is_no_utf_8_is_refused_with_the_uid() {
+    let mut body = with("/request/object/status/phase", "\"Pending\"").into_bytes();
+    let at = body.len() - 100;
+    body[at] = 0xff;
+    let [validated, mutated] = answered(&body);
+    assert_eq!(validated["response"]["status"]["message"], format!("the review is not UTF-8 at byte {at}"));
+    assert_eq!(mutated["response"]["warnings"].as_array().unwrap().len(), 1);
+}
+
+const PANICS: Rule = Rule {
+    id: "panics",
+    title: "",
+    checks: "",
+    why: "",
+    breaks: "",
+    repair: "",
+    part: Part::Status,
+    check: |_: &Change<'_>, _: &mut Findings<'_>| panic!("on purpose"),
+    mend: Some(|_: &Change<'_>, _: &mut Patch| panic!("on purpose")),
+    examples: &[],
+};
+
+#[test]
+fn a_rule_that_panics_is_answered() {
+    let body = with("/request/object/status/more", "1");
+    for faults in POLICIES {
+        for door in DOORS {
+            let context = Context { rules: &[PANICS], faults, ..context(door) };
+            check_fault(&admission::answer(body.as_bytes(), &context), door, faults, 500);
+        }
+    }
+}
+
+#[test]
+fn every_fault_follows_its_policy() {
+    let body = with("/request/object/status/more", "1");
+    for (fault, code, without_uid) in [
+        (Fault::Unreadable, 400, 400),
+        (Fault::TooBig, 413, 413),
+        (Fault::TooLate, 504, 503),
+        (Fault::TooBusy, 429, 503),
+        (Fault::Internal, 500, 503),
+    ] {
+        for faults in POLICIES {
+            for door in DOORS {
+                let context = Context { faults, ..context(door) };
+                check_fault(&admission::fault(body.as_bytes(), fault, &context), door, faults, code);
+                for nothing in [&b""[..], b"{}", b"no json", b"{\"request\":{\"uid\":7}}", b"\xff"] {
+                    let answer = admission::fault(nothing, fault, &context);
+                    assert_eq!((answer.http, answer.is_allowed), (without_uid, false));
+                    assert_eq!(json(&answer)["kind"], "Status");
+                }
+            }
+        }
+    }
+}
+
+/// What becomes of a fault with a uid.
+fn check_fault(answer: &Answer, door: Door, faults: FaultPolicy, code: u16) {
+    let json = json(answer);
+    let response = &json["response"];
+    match (door, faults) {
+        (Door::Validate, FaultPolicy::FailurePolicy) => {
+            assert_eq!((answer.http, json["kind"].as_str()), (503, Some("Status")));
+        }
+        (Door::Validate, FaultPolicy::Refuse) => {
+            assert_eq!((answer.http, &response["uid"], &response["allowed"]), (200, &json!(UID), &json!(false)));
+            assert_eq!(response["status"]["code"], code);
+            let retry = &response["status"]["details"]["retryAfterSeconds"];
+            assert_eq!(*retry, if code == 429 { json!(1) } else { Value::Null });
+        }
+        (Door::Mutate, _) | (Door::Validate, FaultPolicy::Allow) => {
+            assert_eq!((answer.http, &response["uid"], &response["allowed"]), (200, &json!(UID), &json!(true)));
+            assert_eq!(response["warnings"].as_array().unwrap().len(), 1, "{json}");
+            assert!(response["patch"].is_null() && response["status"].is_null());
+        }
+    }
+}
+
+/// The words that users and clients see, byte for byte.
+#[test]
+fn golden_words() {
+    let say =
+        |body: &str, door: Door| String::from_utf8(admission::answer(body.as_bytes(), &context(door)).body).unwrap();
+    let update = |status: &str| review(&scan(&format!(r#"{{"status": {status}}}"#)), None).to_string();
+    let fault = |fault: Fault, door| {
+        String::from_utf8(admission::fault(update("{}").as_bytes(), fault, &context(door)).body).unwrap()
+    };
+    let v1beta1 = |door| say(&update("{}").replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1"), door);
+    let said = [
+        ("refusal", say(&update(r#"{"phase": "Complete", "cveCount": {"critical": 1, "total": 2}}"#), Door::Validate)),
+        ("advice", say(&update(r#"{"cveCount": {"critical": 1}}"#), Door::Validate)),
+        (
+            "mend",
+            say(
+                &update(
+                    r#"{"cveCount": {"critical": 1, "high": 2, "medium": 0, "low": 0, "unknown": 0, "total": 22}}"#,
+                ),
+                Door::Mutate,
+            ),
+        ),
+        ("unreadable, refused", fault(Fault::Unreadable, Door::Validate)),
+        ("unreadable, allowed", fault(Fault::Unreadable, Door::Mutate)),
+        ("too big", fault(Fault::TooBig, Door::Validate)),
+        ("too late", fault(Fault::TooLate, Door::Validate)),
+        ("too busy", fault(Fault::TooBusy, Door::Validate)),
+        ("internal", fault(Fault::Internal, Door::Validate)),
+        ("v1beta1, refused", v1beta1(Door::Validate)),
+        ("v1beta1, allowed", v1beta1(Door::Mutate)),
+        ("no uid", say("{}", Door::Validate)),
+        ("too wide", say(&update("{}").replace("SourceScan", "Pod"), Door::Validate)),
+    ];
+    let said: String = said.iter().map(|(name, line)| format!("# {name}\n{line}\n")).collect();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/words.txt");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, &said).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(said == committed, "not the committed words; UPDATE=1 cargo test --test faults writes these:\n{said}");
+}
