@@ -100,7 +100,7 @@ pub trait Object<'de>: Default {
 /// What a [`Member`] can be decoded to: an object or a list. The other shape is skipped and told by its type.
 pub trait Shape<'de>: Sized {
     fn from_object<A: MapAccess<'de>>(mut map: A) -> Result<Member<Self>, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        while map.next_entry::<Key<'_>, IgnoredAny>()?.is_some() {}
         Ok(Member::Wrong(JsonType::Object))
     }
 
