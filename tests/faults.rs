@@ -61,11 +61,18 @@ fn a_million_levels_are_answered() {
         "/request/object/status/more",
         "/request/oldObject",
     ] {
-        answered(with(pointer, &format!("{}{}", "[".repeat(LEVELS), "]".repeat(LEVELS))).as_bytes());
+        let lists = format!("{}{}", "[".repeat(LEVELS), "]".repeat(LEVELS));
+        let objects = format!("{}0{}", "{\"a\":".repeat(LEVELS), "}".repeat(LEVELS));
+        for json in [lists, objects] {
+            for answer in answered(with(pointer, &json).as_bytes()) {
+                let is_fault = answer["response"]["auditAnnotations"]["decision"] == "fault";
+                // Contents are judged, however deep they are.
+                assert!(!is_fault || !pointer.starts_with("/request/object/"), "{pointer}: {answer}");
+            }
+        }
         if pointer.starts_with("/request") {
             answered(with(pointer, &"[".repeat(LEVELS)).as_bytes());
         }
-        answered(with(pointer, &format!("{}0{}", "{\"a\":".repeat(LEVELS), "}".repeat(LEVELS))).as_bytes());
     }
 }
 
