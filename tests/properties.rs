@@ -200,7 +200,7 @@ proptest! {
 
     /// The patch of the reply is the one that the law made, and the API server's copy of the client's spec is not read.
     #[test]
-    fn the_reply_carries_the_patch(update in update(), spec in edits::json()) {
+    fn the_reply_carries_the_patch(update in update(), spec in select(&["null", "{}", r#"{"scanPolicy": "policy"}"#, r#"{"scanPolicy": ""}"#, "[1]"][..])) {
         let mut sent = update.sent;
         let text = &update.text;
         let (_, reply) = sound(text.as_bytes(), Door::Mutate);
@@ -208,11 +208,9 @@ proptest! {
         if is_same_outside(&sent) {
             prop_assert_eq!(objects::patch(&reply), serde_json::from_str::<Value>(&patch::to_json(&operations)).unwrap());
         }
-        if let Ok(spec) = serde_json::from_str(&spec) {
-            sent["request"]["object"]["spec"] = spec;
-            let (_, other) = sound(sent.to_string().as_bytes(), Door::Mutate);
-            prop_assert_eq!(objects::patch(&other), objects::patch(&reply));
-        }
+        sent["request"]["object"]["spec"] = serde_json::from_str(spec).unwrap();
+        let (_, other) = sound(sent.to_string().as_bytes(), Door::Mutate);
+        prop_assert_eq!(objects::patch(&other), objects::patch(&reply));
     }
 
     /// Both spellings get the same verdict and the same mends.

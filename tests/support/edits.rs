@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngSeed};
 use serde_json::Value;
 
@@ -248,6 +248,41 @@ pub fn json() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Fields with what the law lets them say, so that edits lead from one legal status to another, or just beside.
+const LIKELY: &[(&str, &[&str])] = &[
+    ("phase", &[r#""Pending""#, r#""Scanning""#, r#""Completed""#, r#""Failed""#, r#""Error""#]),
+    ("scannedAt", &TIMES),
+    ("conditions/0/status", &STATUSES),
+    ("conditions/1/status", &STATUSES),
+    ("conditions/2/status", &STATUSES),
+    ("conditions/3/status", &STATUSES),
+    ("conditions/0/lastTransitionTime", &TIMES),
+    ("conditions/1/lastTransitionTime", &TIMES),
+    ("conditions/3/lastTransitionTime", &TIMES),
+    ("conditions/0/message", &[r#""The scan job is running""#, r#""The scan job terminated""#]),
+    ("conditions/1/reason", &[r#""JobFinished""#, r#""Error""#]),
+    (
+        "conditions/3/message",
+        &[r#""No CVEs were found that violated the policy""#, r#""Policy violated because of 3 CVEs""#],
+    ),
+    ("conditions/3", &[]),
+    ("conditions/3/observedGeneration", &["0", "1"]),
+    ("cveCount/critical", &["0", "1"]),
+    ("cveCount/low", &["2", "12"]),
+    ("cveCount/total", &["22", "3"]),
+    ("observedGeneration", &["0", "1", "2"]),
+];
+const STATUSES: [&str; 3] = [r#""True""#, r#""False""#, r#""Unknown""#];
+const TIMES: [&str; 3] = [r#""2026-11-20T08:00:00Z""#, r#""2026-11-20T08:03:00Z""#, r#""2026-11-20T09:00:00Z""#];
+
+fn likely() -> impl Strategy<Value = Edit> {
+    (select(LIKELY), any::<Index>()).prop_map(|((field, values), index)| {
+        // One more than there are: none.
+        let value = values.get(index.index(values.len() + 1)).map(|json| (*json).to_owned());
+        (format!("/status/{field}"), value)
+    })
+}
+
 /// A field, and the JSON text to write there; none removes the field.
 pub type Edit = (String, Option<String>);
 
@@ -259,6 +294,7 @@ pub fn edits() -> impl Strategy<Value = Vec<Edit>> {
     };
     let field = prop_oneof![
         1 => select(ENVELOPE).prop_map(str::to_owned),
+        1 => Just("/request/object/metadata/deletionTimestamp".to_owned()),
         6 => object("object"),
         3 => object("oldObject"),
     ];
@@ -267,7 +303,8 @@ pub fn edits() -> impl Strategy<Value = Vec<Edit>> {
 
 /// Edits of the status of one object.
 pub fn status_edits(at_most: usize) -> impl Strategy<Value = Vec<Edit>> {
-    proptest::collection::vec((select(status_fields()), value()), 0..=at_most).prop_map(readable)
+    let edit = prop_oneof![(select(status_fields()), value()), likely()];
+    proptest::collection::vec(edit, 0..=at_most).prop_map(readable)
 }
 
 fn value() -> impl Strategy<Value = Option<String>> {
