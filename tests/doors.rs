@@ -71,8 +71,9 @@ fn an_update_of_the_status_is_mended_at_one_door_and_judged_at_the_other() {
         // The mutating door never refuses, and leaves what it cannot mend.
         assert!(mended.is_allowed);
         assert_eq!(patch(&body), json!([{"op": "add", "path": "/status/cveCount/total", "value": 1}]));
-        // The spec is no part of this request, however broken it is.
         assert_eq!(refused(&review), ["phase-unknown"]);
+        // The spec is no part of this request, however broken it is.
+        assert!(found(&review).advised.iter().all(|finding| finding.1.starts_with("status.")));
     }
 }
 
