@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 pub struct Process {
     child: Child,
@@ -29,9 +29,15 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
 
 /// Runs a start that is to fail, and says its exit code and words.
 pub fn fails(mut command: Command) -> (Option<i32>, String) {
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    assert_eq!(String::from_utf8(stdout).unwrap(), "", "only results go there");
-    (status.code(), String::from_utf8(stderr).unwrap())
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    if !line.is_empty() {
+        let _ = child.kill();
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(line, "", "only results go there");
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
 impl Process {
