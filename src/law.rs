@@ -129,5 +129,6 @@ pub fn judge<'a>(rules: &[Rule], part: Part, change: &Change<'a>, findings: &mut
         } else if let Some(old) = change.old {
             ratchet::soften(rule, change, old, found);
         }
+        findings.shorten();
     }
 }

@@ -111,7 +111,8 @@ impl<'r> Reply<'r> {
             if !self.summary.mended.contains(&operation.rule) {
                 self.summary.mended.push(operation.rule);
             }
-            if let Some(was) = &operation.was {
+            // An empty string says nothing, so there is nothing to tell.
+            if let Some(was) = operation.was.as_ref().filter(|was| *was != "\"\"") {
                 let was = printable(was, WARNING_MAX_RUNES);
                 let message = format!("was {was}, set to {}", operation.value.as_str());
                 self.warnings.push(warning(&operation.field.to_string(), &message, operation.rule));

@@ -6,9 +6,12 @@ use super::{Change, Rule};
 use crate::scan::json::printable;
 use crate::scan::{Field, Json};
 
-/// Findings that one rule may have at one object. An 8 MiB body has room for some 700,000 malformed conditions, and
-/// nobody reads more than a screenful; beyond this the rule says that there is more.
-pub const FINDINGS_PER_RULE: usize = 64;
+/// Findings that one rule may have at one object. A list of conditions may have 20,000 malformed entries, and the ratchet
+/// looks each finding up in it; 1,000 take it less than half a second. Beyond this the rule says that there is more.
+const FINDINGS_MAX: usize = 1_000;
+
+/// Findings of one rule that are shown: nobody reads more than a screenful.
+pub const FINDINGS_SHOWN: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -85,6 +88,19 @@ impl<'a> Findings<'a> {
         &mut self.list[self.start..]
     }
 
+    /// Cuts what the current rule found to what is shown, the gravest first.
+    pub fn shorten(&mut self) {
+        if self.list.len() - self.start <= FINDINGS_SHOWN {
+            return;
+        }
+        self.list[self.start..].sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        let rest = self.list.split_off(self.start + FINDINGS_SHOWN - 1);
+        if let Some(gravest) = rest.first() {
+            let more = more(self.rule, FINDINGS_SHOWN - 1);
+            self.list.push(Finding { severity: gravest.severity, softened: gravest.softened, ..more });
+        }
+    }
+
     pub fn refuse(&mut self, field: Field<'a>, message: impl Into<String>) -> &mut Finding<'a> {
         self.push(Severity::Refuse, field, message.into())
     }
@@ -105,20 +121,23 @@ impl<'a> Findings<'a> {
         let rule = self.rule;
         let reads = if severity == Severity::Refuse { vec![field.clone()] } else { Vec::new() };
         let mut finding = Finding { rule, severity, field, reads, message, softened: None };
-        if self.list.len() - self.start >= FINDINGS_PER_RULE
+        if self.list.len() - self.start >= FINDINGS_MAX
             && let Some(last) = self.list.pop()
         {
             // The last place stands for all that is not listed, so only an unchanged status softens it.
-            finding.severity = severity.max(last.severity);
-            finding.field = Field::Status;
-            finding.reads = vec![Field::Status];
-            finding.message =
-                format!("has more than {FINDINGS_PER_RULE} faults of this kind; mend those that are listed first");
+            finding = Finding { severity: severity.max(last.severity), ..more(rule, FINDINGS_MAX - 1) };
         }
         let at = self.list.len();
         self.list.push(finding);
         &mut self.list[at]
     }
+}
+
+/// Stands for findings that are not listed beside `listed` that are.
+fn more<'a>(rule: &'static str, listed: usize) -> Finding<'a> {
+    let message = format!("has more than {listed} faults of this kind: mend those that are listed first");
+    let (field, reads) = (Field::Status, vec![Field::Status]);
+    Finding { rule, severity: Severity::Advise, field, reads, message, softened: None }
 }
 
 /// How far a time may be ahead of now: clocks in a cluster differ by seconds, and 5 minutes is what Kerberos allows.

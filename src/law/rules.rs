@@ -3,7 +3,7 @@
 mod artifact_source;
 mod compliant_artifact;
 mod condition_duplicate;
-pub mod condition_fields;
+mod condition_fields;
 mod condition_unknown_type;
 mod cve_count_timing;
 mod cve_count_values;

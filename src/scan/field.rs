@@ -151,6 +151,7 @@ enum Value<'s, 'a> {
     Status(&'s Status<'a>),
     Conditions(&'s [Member<Condition<'a>>]),
     Condition(&'s Condition<'a>),
+    Each(Vec<Value<'s, 'a>>),
     CveCount(&'s CveCount<'a>),
     ScannedBy(&'s ScannedBy<'a>),
     Scanner(&'s Scanner<'a>),
@@ -175,19 +176,26 @@ impl<'s, 'a> Value<'s, 'a> {
 }
 
 impl Entry<'_> {
-    /// Finds the entry; of several of one type the first.
-    fn find<'s, 'a>(&self, status: &'s Status<'a>) -> Option<&'s Member<Condition<'a>>> {
-        let mut entries = status.conditions().iter();
+    /// The entry, or every entry of the type: which of them counts depends on all.
+    fn find<'s, 'a>(&self, status: &'s Status<'a>) -> Vec<&'s Member<Condition<'a>>> {
+        let entries = status.conditions();
+        let is_of = |entry: &Member<Condition<'a>>, name: &str| {
+            entry.is().is_some_and(|condition| condition[ConditionMember::Type].is_text(name))
+        };
         match self {
-            Entry::Index(index) => entries.nth(*index),
-            Entry::Type(name) => {
-                entries.find(|entry| entry.is().is_some_and(|condition| condition[ConditionMember::Type].is_text(name)))
-            }
+            Entry::Index(index) => entries.get(*index).into_iter().collect(),
+            Entry::Type(name) => entries.iter().filter(|entry| is_of(entry, name)).collect(),
         }
     }
 }
 
-impl Field<'_> {
+impl<'f> Field<'f> {
+    /// The five severities of a container in both spellings: what a sum reads.
+    pub fn severities(container: Spelling) -> Vec<Field<'f>> {
+        let keys = |severity| Spelling::BOTH.map(|key| Field::Count(container, severity, key));
+        Count::SEVERITIES.into_iter().flat_map(keys).collect()
+    }
+
     /// Whether both scans say the same here. An absent field equals an absent one.
     pub fn is_same(&self, one: &Scan<'_>, other: &Scan<'_>) -> bool {
         self.value(one) == self.value(other)
@@ -208,16 +216,16 @@ impl Field<'_> {
     }
 
     fn status_value<'s, 'a>(&self, status: &'s Status<'a>) -> Value<'s, 'a> {
-        let condition = |entry: &Entry<'_>| entry.find(status).and_then(Member::is);
+        let each = |entry: &Entry<'_>, value: &dyn Fn(&'s Condition<'a>) -> Value<'s, 'a>| {
+            Value::Each(entry.find(status).into_iter().map(|entry| Value::of(entry, value)).collect())
+        };
         let cve_count = |container: &Spelling| status.cve_count.get(*container);
         match self {
             Field::Status => Value::Status(status),
             Field::Phase => Value::json(Some(&status.phase)),
             Field::Conditions => Value::of(&status.conditions, |entries| Value::Conditions(entries)),
-            Field::Condition(entry) => {
-                entry.find(status).map_or(Value::Absent, |entry| Value::of(entry, Value::Condition))
-            }
-            Field::ConditionMember(entry, member) => Value::json(condition(entry).map(|found| &found[*member])),
+            Field::Condition(entry) => each(entry, &Value::Condition),
+            Field::ConditionMember(entry, member) => each(entry, &|condition| Value::json(Some(&condition[*member]))),
             Field::CveCount(container) => Value::of(cve_count(container), Value::CveCount),
             Field::Count(container, count, key) => {
                 Value::json(cve_count(container).is().map(|counts| counts.get(*count, *key)))

@@ -106,7 +106,7 @@ fn compare<'a>(pair: Pair<'_, '_>, is_refused: bool, findings: &mut Findings<'a>
         && shipped
             .as_deref()
             .is_some_and(|shipped| !scanned.as_deref().is_some_and(|scanned| is_same_source(member, shipped, scanned)));
-    let right = scanned.map_or("nothing".to_owned(), |scanned| printable(&scanned, 128));
+    let right = scanned.map_or("none".to_owned(), |scanned| printable(&scanned, 128));
     let message = format!("differs from artifact.{}.{}: {right} would be right", source.name(), member.name());
     let field = |artifact| Field::SourceMember(artifact, source, member);
     if is_refused && is_elsewhere {

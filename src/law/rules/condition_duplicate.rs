@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::condition_fields::is_well_formed;
+use crate::law::conditions::is_well_formed;
 use crate::law::{Change, Example, Findings, Part, Rule, Verdict};
 use crate::scan::json::printable;
 use crate::scan::{ConditionMember, Entry, Field, Member};

@@ -1,16 +1,12 @@
 //! `condition-fields`: each entry of the conditions list is a well-formed `metav1.Condition`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
+use crate::law::conditions::{self, doubled, fault};
 use crate::law::finding::quote;
 use crate::law::{Change, Example, Findings, Part, Patch, Rule, Severity, Verdict};
-use crate::scan::count::whole;
-use crate::scan::{Condition, ConditionMember, ConditionType, Entry, Field, Json, Member, Status, time};
-
-/// Limits of `metav1.Condition`, in characters.
-const TYPE_MAX_CHARS: usize = 316;
-const REASON_MAX_CHARS: usize = 1024;
-const MESSAGE_MAX_CHARS: usize = 32768;
+use crate::scan::json::ENTRIES_MAX;
+use crate::scan::{Condition, ConditionMember, Entry, Field, Json, Member, Status, time};
 
 pub const RULE: Rule = Rule {
     id: "condition-fields",
@@ -81,8 +77,12 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     let is_sound =
         |condition: &Condition<'_>| ConditionMember::ALL.into_iter().all(|member| fault(condition, member).is_none());
-    if status.conditions().iter().all(|entry| entry.is().is_some_and(is_sound)) {
+    let is_short = status.conditions().len() <= ENTRIES_MAX;
+    if is_short && status.conditions().iter().all(|entry| entry.is().is_some_and(is_sound)) {
         return;
+    }
+    if !is_short {
+        findings.refuse(Field::Conditions, format!("has more than {ENTRIES_MAX} entries: one a type would be right"));
     }
     let doubled = doubled(status);
     for (index, entry) in status.conditions().iter().enumerate() {
@@ -95,7 +95,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
             continue;
         };
         let name = condition[ConditionMember::Type].string().value();
-        let name = name.filter(|name| is_type(name) && !doubled.contains(name));
+        let name = name.filter(|name| conditions::is_type(name) && !doubled.contains(name));
         let entry = name.map_or(Entry::Index(index), Entry::Type);
         for member in ConditionMember::ALL {
             let Some((severity, right)) = fault(condition, member) else { continue };
@@ -107,74 +107,6 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
             };
         }
     }
-}
-
-/// Whether no other rule needs to leave the entry out.
-pub fn is_well_formed(condition: &Condition<'_>) -> bool {
-    ConditionMember::ALL.into_iter().all(|member| !matches!(fault(condition, member), Some((Severity::Refuse, _))))
-}
-
-/// Types that more than one entry has: their entries are named by index.
-pub fn doubled<'s>(status: &'s Status<'_>) -> HashSet<std::borrow::Cow<'s, str>> {
-    let mut seen = HashSet::new();
-    let types = status.conditions().iter().filter_map(|entry| entry.is()?[ConditionMember::Type].string().value());
-    types.filter(|name| !seen.insert(name.clone())).collect()
-}
-
-/// What is wrong with one member, and what would be right.
-fn fault(condition: &Condition<'_>, member: ConditionMember) -> Option<(Severity, &'static str)> {
-    let json = &condition[member];
-    let text = json.string();
-    let is_within = |max, fits: fn(&str) -> bool| match &text {
-        Member::Is(text) => text.chars().count() <= max && fits(text),
-        _ => false,
-    };
-    let refused = |is_right: bool, right| (!is_right).then_some((Severity::Refuse, right));
-    match member {
-        ConditionMember::Type => refused(
-            is_within(TYPE_MAX_CHARS, is_type),
-            "a qualified name of at most 316 characters, such as Succeeded,",
-        ),
-        ConditionMember::Status => refused(condition.status().is_some(), "True, False or Unknown"),
-        ConditionMember::Reason if text == Member::Absent => {
-            let severity = match condition.known_type() {
-                None | Some(ConditionType::SendingResults) => Severity::Advise,
-                Some(_) => Severity::Refuse,
-            };
-            Some((severity, "a CamelCase word, such as JobFinished,"))
-        }
-        ConditionMember::Reason => {
-            refused(is_within(REASON_MAX_CHARS, is_reason), "a CamelCase word of at most 1,024 characters")
-        }
-        ConditionMember::Message | ConditionMember::Error => refused(
-            text == Member::Absent || is_within(MESSAGE_MAX_CHARS, |_| true),
-            "a string of at most 32,768 characters",
-        ),
-        ConditionMember::LastTransitionTime => {
-            refused(condition.last_transition_time().is_some(), "an RFC 3339 time, such as 2026-11-20T08:01:00Z,")
-        }
-        ConditionMember::ObservedGeneration => refused(!matches!(whole(json), Member::Wrong(_)), "an integer ≥ 0"),
-    }
-}
-
-/// The pattern of `metav1.Condition`'s type: an optional DNS prefix and `/`, then a name.
-fn is_type(text: &str) -> bool {
-    let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
-    let is_label = |label: &str| edges_and_middle(label, |c| c.is_ascii_lowercase() || c.is_ascii_digit(), "-");
-    prefix.is_none_or(|prefix| prefix.split('.').all(is_label))
-        && edges_and_middle(name, |c| c.is_ascii_alphanumeric(), "-_.")
-}
-
-/// The pattern of `metav1.Condition`'s reason.
-fn is_reason(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_,:".contains(c))
-}
-
-/// Not empty, with `edge` characters at both ends and those or `also` between.
-fn edges_and_middle(text: &str, edge: fn(char) -> bool, also: &str) -> bool {
-    text.starts_with(edge) && text.ends_with(edge) && text.chars().all(|c| edge(c) || also.contains(c))
 }
 
 /// A missing time is the old one while the status is the same, else now.

@@ -1,6 +1,6 @@
 //! `condition-unknown-type`: a type that nobody reads.
 
-use super::condition_fields::is_well_formed;
+use crate::law::conditions::is_well_formed;
 use crate::law::{Change, Example, Findings, Part, Rule, Verdict};
 use crate::scan::json::printable;
 use crate::scan::{ConditionMember, ConditionType, Entry, Field, Member};

@@ -107,7 +107,7 @@ fn check_counts<'a>(container: Spelling, counts: &'a CveCount<'a>, findings: &mu
     }
     if let Some(sum) = counts.sum().filter(|sum| i64::try_from(*sum).is_err()) {
         let message = format!("adds up to {sum}: severities whose sum is at most {} would be right", i64::MAX);
-        findings.refuse(Field::CveCount(container), message).reads = severities(container);
+        findings.refuse(Field::CveCount(container), message).reads = Field::severities(container);
     }
     for (key, _) in counts.others.iter().filter(|(_, value)| !value.is_absent()) {
         findings.advise(
@@ -115,12 +115,6 @@ fn check_counts<'a>(container: Spelling, counts: &'a CveCount<'a>, findings: &mu
             "is none of critical, high, medium, low, unknown and total: readers will not see it",
         );
     }
-}
-
-/// The five severities of a container in both spellings: what a sum reads.
-pub fn severities<'a>(container: Spelling) -> Vec<Field<'a>> {
-    let keys = |severity| Spelling::BOTH.map(|key| Field::Count(container, severity, key));
-    Count::SEVERITIES.into_iter().flat_map(keys).collect()
 }
 
 /// The containers whose severities can be added up, with their sums: what the mends of counts work on.

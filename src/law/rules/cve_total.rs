@@ -1,6 +1,6 @@
 //! `cve-total`: the total is the sum of the severities.
 
-use super::cve_count_values::{mendable, severities};
+use super::cve_count_values::mendable;
 use crate::law::{Change, Example, Findings, Part, Patch, Rule, Verdict};
 use crate::scan::count::whole;
 use crate::scan::{Count, CveCount, Field, Json, Member, Spelling};
@@ -101,7 +101,7 @@ fn wrong<'a>(
         return;
     }
     let message = format!("is {total}, but the severities add up to {sum}: {sum} would be right");
-    findings.refuse(field, message).reads.extend(severities(container));
+    findings.refuse(field, message).reads.extend(Field::severities(container));
 }
 
 /// The total is written wherever it is absent, wrong or malformed.

@@ -1,6 +1,6 @@
 //! `observed-generation`: Nobody has seen a spec that is not there yet.
 
-use super::condition_fields::is_well_formed;
+use crate::law::conditions::is_well_formed;
 use crate::law::finding::quote;
 use crate::law::{Change, Example, Findings, Part, Rule, Verdict};
 use crate::scan::count::whole;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::condition_fields::is_well_formed;
+use crate::law::conditions::is_well_formed;
 use crate::law::finding::AHEAD_MAX;
 use crate::law::{Change, Example, Findings, Part, Rule, Verdict};
 use crate::scan::{Condition, ConditionMember, Entry, Field, Member, Status};
