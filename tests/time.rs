@@ -72,9 +72,13 @@ async fn answered(stream: &mut TlsStream<DuplexStream>) {
     }
 }
 
+/// The clock of the tests jumps from one timer to the next: this waits for no longer than the server does.
+async fn ended(server: JoinHandle<()>) {
+    timeout(Duration::from_secs(100_000), server).await.expect("the connection ends").unwrap();
+}
+
 async fn seconds_until_closed(stream: &mut TlsStream<DuplexStream>) -> u64 {
     let before = Instant::now();
-    // The clock of the tests jumps from one timer to the next.
     let mut bytes = Vec::new();
     let _ = timeout(Duration::from_secs(100_000), stream.read_to_end(&mut bytes)).await.expect("it is closed");
     before.elapsed().as_secs()
@@ -86,7 +90,7 @@ async fn a_handshake_that_is_not_finished_is_cut() {
     let mut pipe = pipe(Duration::ZERO, 1);
     let before = Instant::now();
     pipe.io.write_all(b"\x16\x03\x01").await.unwrap();
-    pipe.server.await.unwrap();
+    ended(pipe.server).await;
     assert_eq!(before.elapsed().as_secs(), limits.handshake.as_secs());
     assert_eq!((pipe.metrics.handshakes_failed.get(), pipe.metrics.handshakes.get()), (1, 0));
 }
@@ -103,7 +107,7 @@ async fn an_idle_connection_outlives_the_api_server_and_then_ends() {
             }
             client.post("/", "").await;
             let before = Instant::now();
-            server.await.unwrap();
+            ended(server).await;
             assert_eq!(before.elapsed().as_secs(), 100);
             continue;
         }
@@ -115,7 +119,7 @@ async fn an_idle_connection_outlives_the_api_server_and_then_ends() {
         write(&mut stream, HEAD).await;
         answered(&mut stream).await;
         assert_eq!(seconds_until_closed(&mut stream).await, 100);
-        server.await.unwrap();
+        ended(server).await;
     }
 }
 
@@ -163,7 +167,7 @@ async fn an_answer_that_is_not_taken_is_given_up() {
     let (mut stream, server, _stop) = pipe(Duration::ZERO, 1 << 20).open("http/1.1").await;
     let before = Instant::now();
     write(&mut stream, HEAD).await;
-    server.await.unwrap();
+    ended(server).await;
     assert_eq!(before.elapsed().as_secs(), Limits::default().write.as_secs());
 }
 
@@ -171,14 +175,14 @@ async fn an_answer_that_is_not_taken_is_given_up() {
 async fn an_http2_peer_that_never_begins_or_never_answers_a_ping_is_cut() {
     let (_stream, server, _stop) = pipe(Duration::ZERO, 1).open("h2").await;
     let before = Instant::now();
-    server.await.unwrap();
+    ended(server).await;
     let limits = Limits::default();
     assert_eq!(before.elapsed().as_secs(), (limits.idle + limits.drain).as_secs());
 
     let (mut stream, server, _stop) = pipe(Duration::ZERO, 1).open("h2").await;
     let before = Instant::now();
     write(&mut stream, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
-    server.await.unwrap();
+    ended(server).await;
     assert_eq!(before.elapsed().as_secs(), (PING_INTERVAL + PING_TIMEOUT).as_secs());
 }
 
@@ -189,13 +193,13 @@ async fn a_stop_ends_what_does_not_end_by_itself() {
     sleep(SECOND).await;
     let before = Instant::now();
     stop.send_replace(true);
-    server.await.unwrap();
+    ended(server).await;
     assert_eq!(before.elapsed().as_secs(), Limits::default().drain.as_secs());
 
     let pipe = pipe(Duration::ZERO, 1);
     let before = Instant::now();
     pipe.stop.send_replace(true);
-    pipe.server.await.unwrap();
+    ended(pipe.server).await;
     assert_eq!(before.elapsed().as_secs(), 0);
 }
 
@@ -207,7 +211,7 @@ async fn a_stop_waits_for_the_answer_and_says_that_it_closes() {
     stop.send_replace(true);
     let reply = rest(&mut stream).await;
     assert!(reply.contains("connection: close\r\n") && reply.ends_with("\r\n\r\n."), "{reply}");
-    server.await.unwrap();
+    ended(server).await;
 }
 
 #[test]
