@@ -46,3 +46,17 @@ fn every_example_is_json_and_every_text_says_something() {
         }
     }
 }
+
+/// CONTRIBUTING.md shows what a rule costs by one that is there.
+#[test]
+fn the_rule_in_contributing_is_the_one_in_the_source() {
+    let guide = fs::read_to_string("CONTRIBUTING.md").unwrap();
+    let shown: String = guide
+        .lines()
+        .skip_while(|line| *line != "+++ b/src/law/rules/scan_template.rs")
+        .skip(1)
+        .take_while(|line| line.starts_with('+'))
+        .map(|line| format!("{}\n", &line[1..]))
+        .collect();
+    assert_eq!(shown, fs::read_to_string("src/law/rules/scan_template.rs").unwrap());
+}
