@@ -20,7 +20,8 @@ import (
 func startEtcd(ctx context.Context, dir string) (*process, error) {
 	config := embed.NewConfig()
 	config.Dir = filepath.Join(dir, "etcd")
-	config.LogLevel = "warn"
+	config.LogLevel = "error"
+	config.WarningUnaryRequestDuration = time.Second // the library's default, 0, warns of every request
 	config.UnsafeNoFsync = true // the data is thrown away
 	client := url.URL{Scheme: "unix", Path: filepath.Join(dir, "etcd.sock")}
 	config.ListenClientUrls = []url.URL{client}
