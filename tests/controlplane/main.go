@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
 )
 
 const (
@@ -64,6 +65,11 @@ func run() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	// A hook of the API server that is interrupted in its start ends the process by this door.
+	klog.OsExit = func(code int) {
+		_ = os.RemoveAll(dir)
+		os.Exit(code)
+	}
 
 	// The parent holds the other end of stdin: it closes when the parent ends, however it ends.
 	lines := make(chan string)
