@@ -12,7 +12,9 @@ use controlplane::{Absent, ControlPlane, Namespace, User, eventually};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use serde_json::{Value, json};
 
-const TESTS: &[(&str, fn(&Namespace<'_>))] = &[
+type Test = fn(&Namespace<'_>);
+
+const TESTS: &[(&str, Test)] = &[
     ("the-cluster-is-the-pinned-release", the_cluster_is_the_pinned_release),
     ("a-scan-through-kubectl", a_scan_through_kubectl),
     ("who-may-do-what", who_may_do_what),
@@ -223,18 +225,15 @@ fn a_deleted_namespace_goes(namespace: &Namespace<'_>) {
 }
 
 fn no_process_is_left(_: &Namespace<'_>) {
-    let ends: [(&str, fn(&mut ControlPlane)); 2] = [
-        ("its parent's end of the pipe closes", |cluster| cluster.stop().unwrap()),
-        ("SIGTERM", |cluster| {
-            let killed = Command::new("kill").arg(cluster.pid().to_string()).status();
-            assert!(killed.unwrap().success());
-        }),
-    ];
-    for (how, end) in ends {
+    for signal in [false, true] {
         let mut cluster = ControlPlane::start().unwrap_or_else(|absent| panic!("{absent:?}"));
         assert!(cluster.ready.folder.exists());
-        end(&mut cluster);
-        cluster.stop().unwrap_or_else(|error| panic!("{how}: {error}"));
-        assert!(!cluster.ready.folder.exists(), "{how}");
+        if signal {
+            assert!(Command::new("kill").arg(cluster.pid().to_string()).status().unwrap().success());
+            cluster.wait().unwrap();
+        } else {
+            cluster.stop().unwrap();
+        }
+        assert!(!cluster.ready.folder.exists(), "signal: {signal}");
     }
 }

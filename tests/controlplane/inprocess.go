@@ -22,7 +22,7 @@ func startEtcd(ctx context.Context, dir string) (*process, error) {
 	config.Dir = filepath.Join(dir, "etcd")
 	config.LogLevel = "error"
 	config.WarningUnaryRequestDuration = time.Second // the library's default, 0, warns of every request
-	config.UnsafeNoFsync = true // the data is thrown away
+	config.UnsafeNoFsync = true                      // the data is thrown away
 	client := url.URL{Scheme: "unix", Path: filepath.Join(dir, "etcd.sock")}
 	config.ListenClientUrls = []url.URL{client}
 	// No other member will ever ask: any free port for the peers, and nowhere for clients.

@@ -58,7 +58,10 @@ func run() (err error) {
 	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	context.AfterFunc(ctx, func() {
+		stop() // a second signal ends the process at once
+		time.AfterFunc(2*stopLimit, func() { klog.OsExit(1) })
+	})
 
 	dir, err := emptyFolder(*folder)
 	if err != nil {

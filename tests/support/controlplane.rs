@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
@@ -29,7 +30,8 @@ pub enum User {
 }
 
 impl User {
-    const ALL: [User; 4] = [User::Admin, User::ScanController, User::Developer, User::Webhook];
+    /// The admin is always there.
+    const GUESTS: [User; 3] = [User::ScanController, User::Developer, User::Webhook];
 
     fn name(self) -> &'static str {
         match self {
@@ -109,7 +111,9 @@ impl ControlPlane {
     pub fn start() -> Result<ControlPlane, Absent> {
         static PROGRAMS: OnceLock<Result<Programs, Absent>> = OnceLock::new();
         let programs = PROGRAMS.get_or_init(build).as_ref().map_err(Absent::clone)?;
-        let log = programs.folder.join(format!("{}.log", env!("CARGO_CRATE_NAME")));
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let log = programs.folder.join(format!("{}-{number}.log", env!("CARGO_CRATE_NAME")));
         let broken = |what: String| {
             let said = fs::read_to_string(&log).unwrap_or_default();
             let tail: Vec<&str> = said.lines().rev().take(20).collect();
@@ -117,7 +121,7 @@ impl ControlPlane {
         };
         let stderr = File::create(&log).map_err(|error| broken(format!("{}: {error}", log.display())))?;
         let mut child = Command::new(&programs.controlplane)
-            .args(User::ALL.map(|user| format!("-user={}={}", user.name(), user.identity())))
+            .args(User::GUESTS.map(|user| format!("-user={}={}", user.name(), user.identity())))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -126,7 +130,7 @@ impl ControlPlane {
         let stdin = child.stdin.take();
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
-        // No clock here: the program gives up by itself and closes its stdout.
+        // No clock here: the program gives up by itself, and its stdout closes.
         let ready = stdout.read_line(&mut line).map_err(|error| error.to_string());
         match ready.and_then(|_| serde_json::from_str(&line).map_err(|error| error.to_string())) {
             Ok(ready) => {
@@ -180,9 +184,13 @@ impl ControlPlane {
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Stops it and says how it ended.
+    /// Stops it and says how it ended; it bounds its own end.
     pub fn stop(&mut self) -> Result<(), String> {
         self.pipes.lock().unwrap_or_else(PoisonError::into_inner).0.take();
+        self.wait()
+    }
+
+    pub fn wait(&mut self) -> Result<(), String> {
         let status = self.child.wait().map_err(|error| error.to_string())?;
         if status.success() { Ok(()) } else { Err(format!("the control plane ended with {status}")) }
     }
@@ -326,7 +334,8 @@ fn build() -> Result<Programs, Absent> {
     command
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/controlplane"))
         .env("GOGC", "400") // memory for time: the compiler collects less
-        .args(["build", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false"])
+        // No inlining and no debug information: a third less to compile, and nothing here is hot.
+        .args(["build", "-trimpath", "-buildvcs=false", "-gcflags=all=-l -dwarf=false"])
         .arg(format!("-ldflags=-s -w -X k8s.io/component-base/version.gitVersion={VERSION}"))
         .args(assets.is_some().then_some("-tags=assets"))
         .arg("-o")
