@@ -1,0 +1,353 @@
+//! The cluster of the tests: builds `tests/controlplane` once, starts one for the test process,
+//! and ends it with the process, however that ends (it reads the end of our pipe).
+
+// Each test crate that includes this module uses a part of it.
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The release that the module pins, as `kubectl version` prints it.
+const VERSION: &str = "v1.36.3";
+
+/// Who works on the cluster. The rights of all but `Admin` are RBAC: tests/fixtures/cluster/users.yaml and ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum User {
+    Admin,
+    ScanController,
+    Developer,
+    Webhook,
+}
+
+impl User {
+    /// The admin is always there.
+    const GUESTS: [User; 3] = [User::ScanController, User::Developer, User::Webhook];
+
+    fn name(self) -> &'static str {
+        match self {
+            User::Admin => "admin",
+            User::ScanController => "scan-controller",
+            User::Developer => "developer",
+            User::Webhook => "webhook",
+        }
+    }
+
+    /// User name and groups of the certificate; a ServiceAccount's are those that its token would give.
+    fn identity(self) -> &'static str {
+        match self {
+            User::Admin => "kubernetes-admin,system:masters",
+            User::ScanController => {
+                "system:serviceaccount:scan-link-system:scan-link-controller,\
+                 system:serviceaccounts,system:serviceaccounts:scan-link-system"
+            }
+            User::Developer => "developer,developers",
+            User::Webhook => {
+                "system:serviceaccount:scan-admission:scan-admission,\
+                 system:serviceaccounts,system:serviceaccounts:scan-admission"
+            }
+        }
+    }
+
+    pub fn username(self) -> &'static str {
+        self.identity().split(',').next().unwrap_or_default()
+    }
+}
+
+/// Why there is no cluster.
+#[derive(Clone, Debug)]
+pub enum Absent {
+    /// Nothing here to build it with: no fault of the project's.
+    Tools(String),
+    /// It should have been there.
+    Broken(String),
+}
+
+/// The ready line.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ready {
+    pub address: String,
+    pub version: String,
+    pub folder: PathBuf,
+    pub ca: PathBuf,
+    pub kubeconfigs: BTreeMap<String, PathBuf>,
+    pub audit_log: PathBuf,
+    pub webhook_client: WebhookClient,
+}
+
+/// Who the API server says it is to a webhook that asks for a client certificate.
+#[derive(Debug, Deserialize)]
+pub struct WebhookClient {
+    pub ca: PathBuf,
+    pub name: String,
+}
+
+/// What a user was granted, held against what it has asked for so far.
+#[derive(Debug, Deserialize)]
+pub struct Rights {
+    pub used: Vec<String>,
+    pub unused: Vec<String>,
+    pub denied: Vec<String>,
+}
+
+pub struct ControlPlane {
+    pub ready: Ready,
+    kubectl: PathBuf,
+    child: Child,
+    pipes: Mutex<(Option<ChildStdin>, BufReader<ChildStdout>)>,
+}
+
+impl ControlPlane {
+    pub fn start() -> Result<ControlPlane, Absent> {
+        static PROGRAMS: OnceLock<Result<Programs, Absent>> = OnceLock::new();
+        let programs = PROGRAMS.get_or_init(build).as_ref().map_err(Absent::clone)?;
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let log = programs.folder.join(format!("{}-{number}.log", env!("CARGO_CRATE_NAME")));
+        let broken = |what: String| {
+            let said = fs::read_to_string(&log).unwrap_or_default();
+            let tail: Vec<&str> = said.lines().rev().take(20).collect();
+            Absent::Broken(format!("{what}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n")))
+        };
+        let stderr = File::create(&log).map_err(|error| broken(format!("{}: {error}", log.display())))?;
+        let mut child = Command::new(&programs.controlplane)
+            .args(User::GUESTS.map(|user| format!("-user={}={}", user.name(), user.identity())))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .map_err(|error| broken(format!("{}: {error}", programs.controlplane.display())))?;
+        let stdin = child.stdin.take();
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        // No clock here: the program gives up by itself, and its stdout closes.
+        let ready = stdout.read_line(&mut line).map_err(|error| error.to_string());
+        match ready.and_then(|_| serde_json::from_str(&line).map_err(|error| error.to_string())) {
+            Ok(ready) => {
+                Ok(ControlPlane { ready, kubectl: programs.kubectl.clone(), child, pipes: Mutex::new((stdin, stdout)) })
+            }
+            Err(error) => {
+                drop(stdin);
+                let status = child.wait();
+                Err(broken(format!("the control plane did not get ready ({error}; {status:?}):")))
+            }
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn kubeconfig(&self, user: User) -> &Path {
+        &self.ready.kubeconfigs[user.name()]
+    }
+
+    /// A kubectl of this user, ready for more arguments; every request of it is bounded.
+    pub fn kubectl(&self, user: User) -> Kubectl {
+        let mut command = Command::new(&self.kubectl);
+        command
+            .env("KUBECONFIG", self.kubeconfig(user))
+            .env("KUBECACHEDIR", self.ready.folder.join("kubectl-cache"))
+            .env("KUBECTL_KUBERC", "false")
+            .arg("--request-timeout=30s");
+        Kubectl { command, stdin: Vec::new() }
+    }
+
+    /// A namespace for one test.
+    pub fn namespace(&self, name: &str) -> Namespace<'_> {
+        self.kubectl(User::Admin).args(["create", "namespace", name]).run().ok();
+        Namespace { cluster: self, name: name.to_owned() }
+    }
+
+    pub fn rights(&self, user: User) -> Rights {
+        let mut pipes = self.pipes.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some(stdin), stdout) = &mut *pipes else { panic!("stopped") };
+        writeln!(stdin, "rights {}", user.username()).expect("the control plane reads");
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("the control plane answers");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    /// The audit log so far, an event a value.
+    pub fn audit(&self) -> Vec<Value> {
+        let log = fs::read_to_string(&self.ready.audit_log).expect("the audit log is there");
+        log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Stops it and says how it ended; it bounds its own end.
+    pub fn stop(&mut self) -> Result<(), String> {
+        self.pipes.lock().unwrap_or_else(PoisonError::into_inner).0.take();
+        self.wait()
+    }
+
+    pub fn wait(&mut self) -> Result<(), String> {
+        let status = self.child.wait().map_err(|error| error.to_string())?;
+        if status.success() { Ok(()) } else { Err(format!("the control plane ended with {status}")) }
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop() {
+            eprintln!("{error}");
+        }
+    }
+}
+
+/// A namespace of one test; it goes with the cluster.
+pub struct Namespace<'a> {
+    pub cluster: &'a ControlPlane,
+    pub name: String,
+}
+
+impl Namespace<'_> {
+    pub fn kubectl(&self, user: User) -> Kubectl {
+        self.cluster.kubectl(user).args(["--namespace", &self.name])
+    }
+}
+
+/// One call of kubectl.
+pub struct Kubectl {
+    command: Command,
+    stdin: Vec<u8>,
+}
+
+impl Kubectl {
+    pub fn args<T: AsRef<std::ffi::OsStr>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// What `-f -` reads.
+    pub fn input(mut self, text: impl Into<Vec<u8>>) -> Self {
+        self.stdin = text.into();
+        self
+    }
+
+    pub fn run(mut self) -> Said {
+        let called = format!("{:?}", self.command.get_args().collect::<Vec<_>>());
+        let mut child = self
+            .command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("kubectl was built");
+        let (mut stdin, input) = (child.stdin.take().expect("piped"), self.stdin);
+        // A kubectl that fails early does not read; its words say why.
+        let writer = thread::spawn(move || drop(stdin.write_all(&input)));
+        let output = child.wait_with_output().expect("kubectl ends");
+        writer.join().expect("the writer does not panic");
+        Said {
+            called,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            code: output.status.code(),
+        }
+    }
+}
+
+/// What kubectl said.
+#[derive(Debug)]
+pub struct Said {
+    called: String,
+    pub stdout: String,
+    pub stderr: String,
+    pub code: Option<i32>,
+}
+
+impl Said {
+    /// It worked; its stdout.
+    #[track_caller]
+    pub fn ok(&self) -> &str {
+        assert_eq!(self.code, Some(0), "kubectl {}\n{}{}", self.called, self.stdout, self.stderr);
+        &self.stdout
+    }
+
+    /// It failed; its stderr.
+    #[track_caller]
+    pub fn refused(&self) -> &str {
+        assert_eq!(self.code, Some(1), "kubectl {}\n{}{}", self.called, self.stdout, self.stderr);
+        &self.stderr
+    }
+}
+
+/// Tries until `done`, for what the API server takes in by a watch: a new hook counts after 3 to 50 ms.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = done() {
+            return value;
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "not within 10 s: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+struct Programs {
+    folder: PathBuf,
+    controlplane: PathBuf,
+    kubectl: PathBuf,
+}
+
+/// Builds what is missing or old; `go build` knows, and takes about 2 s to find that nothing is.
+fn build() -> Result<Programs, Absent> {
+    let go = env::var_os("GO").unwrap_or_else(|| "go".into());
+    let found = Command::new(&go).arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !found.is_ok_and(|status| status.success()) {
+        return Err(Absent::Tools("no Go to build the control plane with: install Go 1.26 or newer".to_owned()));
+    }
+    let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
+    let kubectl = assets.as_ref().map(|folder| folder.join("kubectl")).filter(|kubectl| kubectl.exists());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("controlplane");
+    let out = folder.join(if assets.is_some() { "assets" } else { "libraries" });
+    let broken = |error: std::io::Error| Absent::Broken(format!("{}: {error}", out.display()));
+    fs::create_dir_all(&out).map_err(broken)?;
+    // Other test processes wait here; the lock goes with the process that holds it.
+    let lock = File::create(folder.join("lock")).map_err(broken)?;
+    lock.lock().map_err(broken)?;
+
+    let time = match (out.join("controlplane").exists(), &assets) {
+        (true, _) => "seconds, if nothing changed",
+        (false, None) => "about 4 minutes on two free cores, this first time",
+        (false, Some(_)) => "about 2 minutes on two free cores, this first time",
+    };
+    eprintln!("building the cluster of the tests (tests/controlplane, Go): {time} …");
+    let start = Instant::now();
+    let mut command = Command::new(&go);
+    command
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/controlplane"))
+        .env("GOGC", "400") // memory for time: the compiler collects less
+        // No inlining and no debug information: a third less to compile, and nothing here is hot.
+        .args(["build", "-trimpath", "-buildvcs=false", "-gcflags=all=-l -dwarf=false"])
+        .arg(format!("-ldflags=-s -w -X k8s.io/component-base/version.gitVersion={VERSION}"))
+        .args(assets.is_some().then_some("-tags=assets"))
+        .arg("-o")
+        .arg(out.join("")) // with the slash: a folder for both
+        .arg(".")
+        .args(kubectl.is_none().then_some("./kubectl"));
+    let output = command.output().map_err(broken)?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(Absent::Broken(format!("`go build` in tests/controlplane failed:\n{said}")));
+    }
+    eprintln!("building the cluster of the tests: done in {:.0?}", start.elapsed());
+    let kubectl = kubectl.unwrap_or_else(|| out.join("kubectl"));
+    Ok(Programs { controlplane: out.join("controlplane"), kubectl, folder })
+}
