@@ -2,6 +2,10 @@
 //! Without Go the tests are ignored and say so; with CI set that is a failure.
 #[path = "support/controlplane.rs"]
 mod controlplane;
+#[path = "support/folder.rs"]
+mod folder;
+#[path = "support/process.rs"]
+mod process;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -9,7 +13,9 @@ use std::sync::{Arc, OnceLock};
 use std::{env, fs};
 
 use controlplane::{Absent, ControlPlane, Namespace, User, eventually};
+use folder::Folder;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use process::Process;
 use serde_json::{Value, json};
 
 type Test = fn(&Namespace<'_>);
@@ -20,6 +26,7 @@ const TESTS: &[(&str, Test)] = &[
     ("who-may-do-what", who_may_do_what),
     ("a-policy-denies-and-a-policy-mends", a_policy_denies_and_a_policy_mends),
     ("a-webhook-that-is-down", a_webhook_that_is_down),
+    ("our-webhook-refuses-advises-and-mends", our_webhook_refuses_advises_and_mends),
     ("rights-too-few-and-too-many", rights_too_few_and_too_many),
     ("a-deleted-namespace-goes", a_deleted_namespace_goes),
     ("no-process-is-left", no_process_is_left),
@@ -193,6 +200,80 @@ fn a_webhook_that_is_down(namespace: &Namespace<'_>) {
         let failed_open = "failed-open.validating.webhook.admission.k8s.io/round_0_index_0";
         namespace.cluster.audit().iter().find_map(|event| event["annotations"][failed_open].as_str().map(drop))
     });
+}
+
+/// Both webhooks of a server that runs here, by its URL, for one namespace.
+fn webhooks(namespace: &Namespace<'_>, server: &Process, ca_bundle: &str) -> Value {
+    let webhook = |path: &str, policy: &str| {
+        json!([{
+            "name": format!("{path}.scan-admission.dev"),
+            "clientConfig": {"url": format!("https://{}/{path}", server.address), "caBundle": ca_bundle},
+            "rules": [{"apiGroups": ["scanning.apps.tanzu.vmware.com"], "apiVersions": ["*"],
+                "operations": ["UPDATE"], "resources": ["sourcescans/status"]}],
+            "namespaceSelector": only(namespace),
+            "failurePolicy": policy, "sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 5,
+        }])
+    };
+    let configuration = |kind: &str, webhooks: Value| {
+        json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind,
+            "metadata": {"name": "scan-admission"}, "webhooks": webhooks})
+    };
+    json!({"apiVersion": "v1", "kind": "List", "items": [
+        configuration("ValidatingWebhookConfiguration", webhook("validate", "Fail")),
+        configuration("MutatingWebhookConfiguration", webhook("mutate", "Ignore")),
+    ]})
+}
+
+/// The words that README.md shows are those that kubectl prints.
+fn our_webhook_refuses_advises_and_mends(namespace: &Namespace<'_>) {
+    use base64::Engine as _;
+    let folder = Folder::new();
+    let server = Process::start(process::command(folder.path(), &[]), folder.join("errors"));
+    let ca = fs::read(folder.join("certs/ca.crt")).unwrap();
+    let ca_bundle = base64::engine::general_purpose::STANDARD.encode(ca);
+    let configurations = webhooks(namespace, &server, &ca_bundle).to_string();
+    namespace.kubectl(User::Admin).args(["create", "-f", "-"]).input(configurations).run().ok();
+    namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("failed").to_string()).run().ok();
+
+    let patch = |status: Value| {
+        let patch = json!({"status": status}).to_string();
+        let arguments = ["patch", "sourcescan", "failed", "--subresource=status", "--type=merge", "--patch", &patch];
+        namespace.kubectl(User::ScanController).args(arguments).run()
+    };
+    // A new configuration counts some milliseconds after it is written.
+    let refused = eventually("the webhook refuses", || {
+        Some(patch(json!({"phase": "Complete", "cveCount": {"critical": "1"}}))).filter(|said| said.code == Some(1))
+    });
+    assert_eq!(
+        refused.stderr,
+        "The SourceScan \"failed\" is invalid: \n\
+         * status.phase: is \"Complete\": one of Pending, Scanning, Completed, Failed, Error would be right [phase-unknown]\n\
+         * status.cveCount.critical: is \"1\": an integer ≥ 0 would be right [cve-count-values]\n"
+    );
+
+    let readme = include_str!("../README.md");
+    assert!(readme.contains(&refused.stderr), "README.md shows other words");
+
+    let mended = patch(json!({"phase": "Pending", "cveCount": {"critical": 1, "high": 22, "total": 22}}));
+    mended.ok();
+    assert_eq!(
+        mended.stderr,
+        "Warning: status.cveCount.total: was 22, set to 23 [cve-total]\n\
+         Warning: status.cveCount: is there on phase Pending: no counts before a scan would be right [cve-count-timing]\n"
+    );
+    assert!(readme.contains(mended.stderr.lines().next().unwrap()), "README.md shows another warning");
+    let stored = namespace.kubectl(User::Developer).args(["get", "sourcescan", "failed", "-o", "json"]).run();
+    let stored: Value = serde_json::from_str(stored.ok()).unwrap();
+    let whole = json!({"critical": 1, "high": 22, "medium": 0, "low": 0, "unknown": 0, "total": 23});
+    assert_eq!(stored["status"]["cveCount"], whole);
+    eventually("the audit log says so", || {
+        namespace.cluster.audit().iter().find_map(|event| {
+            let annotations = &event["annotations"];
+            let is_ours = annotations["mutate.scan-admission.dev/mended"] == "cve-total,cve-count-values";
+            (is_ours && annotations["validate.scan-admission.dev/decision"] == "allow").then_some(())
+        })
+    });
+    server.signal("TERM");
 }
 
 fn rights_too_few_and_too_many(namespace: &Namespace<'_>) {
