@@ -2,7 +2,7 @@
 //! and ends it with the process, however that ends (it reads the end of our pipe).
 
 // Each test crate that includes this module uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
 
 use std::collections::BTreeMap;
 use std::fs::File;
