@@ -1,7 +1,6 @@
 //! The cluster of the tests: builds `tests/controlplane` once, starts one for the test process,
 //! and ends it with the process, however that ends (it reads the end of our pipe).
 
-// Each test crate that includes this module uses a part of it.
 #![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
 
 use std::collections::BTreeMap;
