@@ -42,14 +42,6 @@ impl Kind {
             Kind::ImageScan => "ImageScan",
         }
     }
-
-    /// The kind's plural resource name.
-    pub fn resource(self) -> &'static str {
-        match self {
-            Kind::SourceScan => "sourcescans",
-            Kind::ImageScan => "imagescans",
-        }
-    }
 }
 
 /// How a field is spelt: as on the wire, or as on the vendor's page. Both are accepted everywhere.
