@@ -71,6 +71,16 @@ impl<'a> Sources<'a> {
         &self.0[source as usize]
     }
 
+    /// Whether nothing judged is there: a Go struct without values is written as empty strings in empty objects.
+    pub fn is_empty(&self) -> bool {
+        let is_absent = |json: &Json<'_>| json.string() == Member::Absent;
+        self.0.iter().all(|source| match source {
+            Member::Absent => true,
+            Member::Wrong(_) => false,
+            Member::Is(strings) => strings.0.iter().all(is_absent),
+        })
+    }
+
     /// A member of a source, where the source is there.
     pub fn value(&self, source: Source, member: SourceMember) -> Option<&Json<'a>> {
         self.get(source).is().map(|strings| strings.get(member))

@@ -31,6 +31,12 @@ pub const RULE: Rule = Rule {
             verdict: Verdict::Passes,
         },
         Example {
+            says: "an artifact without a value",
+            old: None,
+            new: r#"{"status": {"phase": "Failed", "compliantArtifact": {"blob": null, "registry": {"image": ""}}}}"#,
+            verdict: Verdict::Passes,
+        },
+        Example {
             says: "an artifact of a failed scan",
             old: None,
             new: r#"{"status": {"phase": "Failed", "compliantArtifact": {"blob": {"url": "https://example.com/code.tar.gz"}}}}"#,
@@ -69,7 +75,12 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     let field = Field::Artifact(Artifact::Compliant);
     let phase = status.phase();
-    if status.compliant_artifact == Member::Absent {
+    let is_absent = match &status.compliant_artifact {
+        Member::Absent => true,
+        Member::Wrong(_) => false,
+        Member::Is(sources) => sources.is_empty(),
+    };
+    if is_absent {
         if phase == Some(Phase::Completed) && change.new.has_scan_policy() {
             findings.advise(
                 field,
