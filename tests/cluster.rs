@@ -65,6 +65,11 @@ fn cluster() -> Result<ControlPlane, Absent> {
             return Err(Absent::Broken(format!("the cluster could not be set up: {said:?}")));
         }
     }
+    // "There can be a delay between when CustomResourceDefinitions are created and when they are available."
+    eventually("the kinds are served", || {
+        let create = admin().args(["create", "--dry-run=server", "-f", "-"]).input(scan("served").to_string()).run();
+        (create.code == Some(0)).then_some(())
+    });
     Ok(cluster)
 }
 

@@ -6,7 +6,7 @@ use super::review::{Request, Review};
 use super::{Answer, Context, Door, Fault, FaultPolicy, Summary, Verdict, patch};
 use crate::law::{Finding, Findings, Operation, Severity};
 use crate::scan::json::printable;
-use crate::scan::{GROUP, Kind};
+use crate::scan::{Field, GROUP, Kind};
 
 /// The API server cuts warnings to 256 runes each once they exceed 4,096 in all, and drops the rest.
 const WARNING_MAX_RUNES: usize = 256;
@@ -111,8 +111,9 @@ impl<'r> Reply<'r> {
             if !self.summary.mended.contains(&operation.rule) {
                 self.summary.mended.push(operation.rule);
             }
-            // An empty string says nothing, so there is nothing to tell.
-            if let Some(was) = operation.was.as_ref().filter(|was| *was != "\"\"") {
+            // An empty string says nothing, so there is nothing to tell; as a count it is malformed.
+            let is_said = |was: &&String| *was != "\"\"" || matches!(operation.field, Field::Count(..));
+            if let Some(was) = operation.was.as_ref().filter(is_said) {
                 let was = printable(was, WARNING_MAX_RUNES);
                 let message = format!("was {was}, set to {}", operation.value.as_str());
                 self.warnings.push(warning(&operation.field.to_string(), &message, operation.rule));
