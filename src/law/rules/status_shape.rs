@@ -83,14 +83,12 @@ fn strings<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     for artifact in Artifact::BOTH {
         let Some(sources) = artifact.of(status).is() else { continue };
-        for (source, strings) in Source::ALL.map(|source| (source, sources.get(source).is())) {
-            for &member in strings.map_or(&[][..], |_| source.members()) {
+        for source in Source::ALL {
+            for &member in source.members() {
                 let Some(json) = sources.value(source, member) else { continue };
                 if let Member::Wrong(_) = json.string() {
-                    findings.refuse(
-                        Field::SourceMember(artifact, source, member),
-                        format!("is {}: a string would be right", quote(json)),
-                    );
+                    let message = format!("is {}: a string would be right", quote(json));
+                    findings.refuse(Field::SourceMember(artifact, source, member), message);
                 }
             }
         }
