@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The release that the module pins, as `kubectl version` prints it.
 const VERSION: &str = "v1.36.3";
@@ -163,8 +163,10 @@ impl ControlPlane {
     }
 
     /// A namespace for one test.
-    pub fn namespace(&self, name: &str) -> Namespace<'_> {
-        self.kubectl(User::Admin).args(["create", "namespace", name]).run().ok();
+    pub fn namespace(&self, name: &str, labels: &Value) -> Namespace<'_> {
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}).to_string();
+        self.kubectl(User::Admin).args(["create", "-f", "-"]).input(namespace).run().ok();
         Namespace { cluster: self, name: name.to_owned() }
     }
 

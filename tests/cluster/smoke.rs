@@ -1,0 +1,184 @@
+//! The cluster itself, before anything of ours is in it: users and their rights, policies, a webhook that is down.
+
+use std::process::Command;
+use std::{env, fs};
+
+use serde_json::{Value, json};
+
+use crate::Test;
+use crate::controlplane::{ControlPlane, Namespace, User, eventually};
+use crate::{only, scan};
+
+pub const TESTS: &[(&str, Test)] = &[
+    ("the-cluster-is-the-pinned-release", the_cluster_is_the_pinned_release),
+    ("a-scan-through-kubectl", a_scan_through_kubectl),
+    ("who-may-do-what", who_may_do_what),
+    ("a-policy-denies-and-a-policy-mends", a_policy_denies_and_a_policy_mends),
+    ("a-webhook-that-is-down", a_webhook_that_is_down),
+    ("rights-too-few-and-too-many", rights_too_few_and_too_many),
+    ("a-deleted-namespace-goes", a_deleted_namespace_goes),
+    ("no-process-is-left", no_process_is_left),
+];
+
+fn the_cluster_is_the_pinned_release(namespace: &Namespace<'_>) {
+    let said = namespace.kubectl(User::Developer).args(["version", "-o", "json"]).run();
+    let versions: Value = serde_json::from_str(said.ok()).unwrap();
+    // With KUBEBUILDER_ASSETS it is whatever release they are.
+    if env::var_os("KUBEBUILDER_ASSETS").is_none() {
+        assert_eq!(versions["serverVersion"]["minor"], "36", "{versions}");
+        assert_eq!(versions["serverVersion"]["gitVersion"], namespace.cluster.ready.version, "{versions}");
+    }
+    assert_eq!(namespace.kubectl(User::Admin).args(["get", "--raw", "/readyz"]).run().ok(), "ok");
+}
+
+fn a_scan_through_kubectl(namespace: &Namespace<'_>) {
+    let developer = || namespace.kubectl(User::Developer);
+    let controller = || namespace.kubectl(User::ScanController);
+
+    developer().args(["create", "-f", "-"]).input(scan("one").to_string()).run().ok();
+    developer().args(["apply", "-f", "-"]).input(scan("two").to_string()).run().ok();
+    developer().args(["apply", "--server-side", "-f", "-"]).input(scan("three").to_string()).run().ok();
+    developer().args(["apply", "--dry-run=server", "-f", "-"]).input(scan("four").to_string()).run().ok();
+    assert!(developer().args(["get", "sourcescan", "four"]).run().refused().contains("not found"));
+
+    let status = r#"{"status": {"phase": "Completed", "CVECount": {"CVETOTAL": 3}}}"#;
+    let patch = ["patch", "sourcescan", "one", "--type=merge", "--patch", status];
+    developer().args(patch).run().ok(); // accepted, and the status dropped
+    controller().args(patch).args(["--subresource=status"]).run().ok();
+    let table = developer().args(["get", "sourcescans"]).run();
+    let rows: Vec<Vec<&str>> = table.ok().lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["NAME", "PHASE", "AGE", "CVETOTAL"]);
+    assert_eq!((rows[1][0], rows[1][1], rows[1][3]), ("one", "Completed", "3"));
+    assert_eq!(rows.len(), 4, "{rows:?}");
+
+    let editor = namespace.cluster.ready.folder.join("editor.sh");
+    fs::write(&editor, "sed -i s/code.tar.gz/edited.tar.gz/ \"$1\"\n").unwrap();
+    let edit = developer().env("KUBE_EDITOR", format!("sh {}", editor.display()));
+    edit.args(["edit", "sourcescan", "two"]).run().ok();
+    let url = ["get", "sourcescan", "two", "-o", "jsonpath={.spec.blob.url}"];
+    assert_eq!(developer().args(url).run().ok(), "https://example.com/edited.tar.gz");
+    developer().args(["delete", "sourcescans", "--all"]).run().ok();
+}
+
+fn who_may_do_what(namespace: &Namespace<'_>) {
+    namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("one").to_string()).run().ok();
+    let patch = ["patch", "sourcescan", "one", "--subresource=status", "--type=merge", "--patch", "{}"];
+    let refused = namespace.kubectl(User::Developer).args(patch).run();
+    assert!(
+        refused.refused().contains(r#"User "developer" cannot patch resource "sourcescans/status""#),
+        "{refused:?}"
+    );
+    let refused = namespace.kubectl(User::Webhook).args(["get", "sourcescan", "one"]).run();
+    assert!(refused.refused().contains(r#"cannot get resource "sourcescans""#), "{refused:?}");
+}
+
+fn a_policy_denies_and_a_policy_mends(namespace: &Namespace<'_>) {
+    let group = "admissionregistration.k8s.io/v1";
+    let scans = json!([{"apiGroups": ["scanning.apps.tanzu.vmware.com"], "apiVersions": ["*"],
+        "operations": ["CREATE", "UPDATE"], "resources": ["sourcescans"]}]);
+    let constraints = json!({"namespaceSelector": only(namespace), "resourceRules": scans});
+    let policies = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": group, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "smoke"}, "spec": {
+            "matchConstraints": constraints,
+            "validations": [{"expression": "object.metadata.name != 'bad'", "message": "no bad scans"}]}},
+        {"apiVersion": group, "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "smoke"},
+            "spec": {"policyName": "smoke", "validationActions": ["Deny"]}},
+        {"apiVersion": group, "kind": "MutatingAdmissionPolicy", "metadata": {"name": "smoke"}, "spec": {
+            "matchConstraints": constraints, "reinvocationPolicy": "Never",
+            "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {
+                "expression": "Object{metadata: Object.metadata{labels: {'mended': 'yes'}}}"}}]}},
+        {"apiVersion": group, "kind": "MutatingAdmissionPolicyBinding", "metadata": {"name": "smoke"},
+            "spec": {"policyName": "smoke"}},
+    ]});
+    namespace.kubectl(User::Admin).args(["create", "-f", "-"]).input(policies.to_string()).run().ok();
+    let create = |name: &str| {
+        let developer = namespace.kubectl(User::Developer);
+        developer.args(["create", "--dry-run=server", "-o", "json", "-f", "-"]).input(scan(name).to_string()).run()
+    };
+    let denied = eventually("the policy denies", || Some(create("bad")).filter(|said| said.code == Some(1)));
+    let words = "ValidatingAdmissionPolicy 'smoke' with binding 'smoke' denied request: no bad scans";
+    assert!(denied.stderr.contains(words), "{denied:?}");
+    eventually("the policy mends", || create("good").ok().contains(r#""mended": "yes""#).then_some(()));
+}
+
+fn a_webhook_that_is_down(namespace: &Namespace<'_>) {
+    // A port that was free a moment ago: nobody listens.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "hook"},
+        "spec": {"type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}]}});
+    namespace.kubectl(User::Admin).args(["create", "-f", "-"]).input(service.to_string()).run().ok();
+    let register = |policy: &str| {
+        let hook = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": "smoke"},
+            "webhooks": [{
+                "name": "smoke.scan-admission.dev",
+                "clientConfig": {"service": {"namespace": namespace.name, "name": "hook", "path": "/validate", "port": port}},
+                "rules": [{"apiGroups": ["scanning.apps.tanzu.vmware.com"], "apiVersions": ["*"],
+                    "operations": ["CREATE"], "resources": ["sourcescans"]}],
+                "namespaceSelector": only(namespace),
+                "failurePolicy": policy, "sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 5,
+            }],
+        });
+        namespace.kubectl(User::Admin).args(["apply", "-f", "-"]).input(hook.to_string()).run().ok();
+    };
+    let create = || {
+        let developer = namespace.kubectl(User::Developer);
+        developer.args(["create", "--dry-run=server", "-f", "-"]).input(scan("one").to_string()).run()
+    };
+    register("Fail");
+    let refused = eventually("Fail refuses", || Some(create()).filter(|said| said.code == Some(1)));
+    let words = r#"failed calling webhook "smoke.scan-admission.dev": failed to call webhook: Post "https://hook."#;
+    assert!(refused.stderr.contains(words), "{refused:?}");
+    assert!(refused.stderr.contains("connection refused"), "{refused:?}");
+    register("Ignore");
+    eventually("Ignore lets through", || Some(create()).filter(|said| said.code == Some(0)));
+    eventually("the audit log says so", || {
+        let failed_open = "failed-open.validating.webhook.admission.k8s.io/round_0_index_0";
+        namespace.cluster.audit().iter().find_map(|event| event["annotations"][failed_open].as_str().map(drop))
+    });
+}
+
+fn rights_too_few_and_too_many(namespace: &Namespace<'_>) {
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "smoke"}, "rules": [
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["needed"], "verbs": ["get", "delete"]}]});
+    namespace.kubectl(User::Admin).args(["create", "-f", "-"]).input(role.to_string()).run().ok();
+    let bind = ["create", "rolebinding", "smoke", "--role=smoke", "--serviceaccount=scan-admission:scan-admission"];
+    namespace.kubectl(User::Admin).args(bind).run().ok();
+    let get = |name: &str| namespace.kubectl(User::Webhook).args(["get", "secret", name]).run();
+    eventually("the role counts", || get("needed").stderr.contains("not found").then_some(()));
+    assert!(get("other").refused().contains("Forbidden"));
+
+    let own = |texts: Vec<String>| -> Vec<String> {
+        texts.into_iter().filter(|text| text.ends_with(&format!(" in {}", namespace.name))).collect()
+    };
+    let name = &namespace.name;
+    eventually("the report", || {
+        let rights = namespace.cluster.rights(User::Webhook);
+        let (used, unused, denied) = (own(rights.used), own(rights.unused), own(rights.denied));
+        (used == [format!("Role smoke: get secrets needed in {name}")]
+            && unused == [format!("Role smoke: delete secrets needed in {name}")]
+            && denied.contains(&format!("get secrets other in {name}")))
+        .then_some(())
+    });
+}
+
+fn a_deleted_namespace_goes(namespace: &Namespace<'_>) {
+    namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("one").to_string()).run().ok();
+    namespace.cluster.kubectl(User::Admin).args(["delete", "namespace", &namespace.name, "--timeout=30s"]).run().ok();
+}
+
+fn no_process_is_left(_: &Namespace<'_>) {
+    for signal in [false, true] {
+        let mut cluster = ControlPlane::start().unwrap_or_else(|absent| panic!("{absent:?}"));
+        assert!(cluster.ready.folder.exists());
+        if signal {
+            assert!(Command::new("kill").arg(cluster.pid().to_string()).status().unwrap().success());
+            cluster.wait().unwrap();
+        } else {
+            cluster.stop().unwrap();
+        }
+        assert!(!cluster.ready.folder.exists(), "signal: {signal}");
+    }
+}
