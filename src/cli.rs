@@ -8,6 +8,7 @@ mod explain;
 mod generate;
 mod input;
 mod manifest;
+mod manifests;
 mod path;
 mod place;
 mod report;

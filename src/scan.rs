@@ -42,6 +42,14 @@ impl Kind {
             Kind::ImageScan => "ImageScan",
         }
     }
+
+    /// The resource's name in URLs and registrations.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Kind::SourceScan => "sourcescans",
+            Kind::ImageScan => "imagescans",
+        }
+    }
 }
 
 /// How a field is spelt: as on the wire, or as on the vendor's page. Both are accepted everywhere.

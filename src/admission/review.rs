@@ -204,9 +204,8 @@ impl Request<'_> {
     /// The resource and subresource as a label: one of ours, or `other`.
     pub fn resource(&self) -> &'static str {
         match (self.scan_kind(), self.is_status()) {
-            (Some(Kind::SourceScan), Some(false)) => "sourcescans",
+            (Some(kind), Some(false)) => kind.plural(),
             (Some(Kind::SourceScan), Some(true)) => "sourcescans/status",
-            (Some(Kind::ImageScan), Some(false)) => "imagescans",
             (Some(Kind::ImageScan), Some(true)) => "imagescans/status",
             _ => "other",
         }

@@ -2,31 +2,33 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, ValueEnum};
 
-use super::Cli;
+use super::{Cli, manifests};
 use crate::law::{RULES, book};
 
-/// Writes what is made from the code: the docs of the rules, completions, man pages
+/// Writes what is made from the code: manifests, the docs of the rules, completions, man pages
 #[derive(Args)]
 #[command(after_help = "Examples:
-  scan-admission generate docs
+  scan-admission generate manifests
   scan-admission generate completions --to ~/.local/share/scan-admission")]
 pub struct Generate {
     #[arg(value_enum)]
     what: What,
-    /// The folder to write to [default: docs for docs, else the current one]
+    /// The folder to write to [default: docs for docs, manifests for manifests, else the current one]
     #[arg(long, value_name = "DIR", env = "SCAN_ADMISSION_TO")]
     to: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum What {
     /// A page a rule and the overview with the tables, in Markdown
     Docs,
+    /// What to install on a cluster, for kubectl apply -k
+    Manifests,
     /// Completions for bash, elvish, fish, PowerShell and zsh
     Completions,
     /// A man page a verb
@@ -35,15 +37,11 @@ enum What {
 
 impl Generate {
     pub fn run(self) -> io::Result<ExitCode> {
-        let to = self.to.unwrap_or_else(|| PathBuf::from(if self.what == What::Docs { "docs" } else { "." }));
+        let to = self.to.unwrap_or_else(|| PathBuf::from(self.what.folder()));
         fs::create_dir_all(&to)?;
         match self.what {
-            What::Docs => {
-                fs::create_dir_all(to.join("rules"))?;
-                for (path, text) in book::pages(RULES) {
-                    fs::write(to.join(path), text)?;
-                }
-            }
+            What::Docs => write(&to, book::pages(RULES))?,
+            What::Manifests => write(&to, manifests::files())?,
             What::Completions => {
                 for shell in clap_complete::Shell::value_variants() {
                     clap_complete::generate_to(*shell, &mut Cli::command(), "scan-admission", &to)?;
@@ -54,4 +52,25 @@ impl Generate {
         writeln!(io::stderr(), "written to {}", to.display())?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+impl What {
+    /// Where it goes by default.
+    fn folder(self) -> &'static str {
+        match self {
+            What::Docs => "docs",
+            What::Manifests => "manifests",
+            What::Completions | What::Man => ".",
+        }
+    }
+}
+
+/// Writes files by their paths below `to`.
+fn write(to: &Path, files: Vec<(String, String)>) -> io::Result<()> {
+    for (path, text) in files {
+        let path = to.join(path);
+        path.parent().map(fs::create_dir_all).transpose()?;
+        fs::write(path, text)?;
+    }
+    Ok(())
 }

@@ -21,6 +21,10 @@ use crate::law::RULES;
 use crate::server::limits::Limits;
 use crate::server::{self, BindError, Server, Settings, development, tls};
 
+/// The ports where none are given, on this machine alone.
+pub const REVIEWS_PORT: u16 = 8443;
+pub const ADMIN_PORT: u16 = 8080;
+
 /// Where development certificates live, in the folder the program is started in.
 const CERTS: &str = "certs";
 /// A review of the repository, for the line that shows how to ask.
@@ -36,10 +40,10 @@ const CUT_SHORT: u8 = 1;
   scan-admission serve --listen 0.0.0.0:8443 --admin 0.0.0.0:8080 --tls-cert tls.crt --tls-key tls.key")]
 pub struct Serve {
     /// Where reviews are taken: POST /validate and /mutate over HTTPS
-    #[arg(long, env = "SCAN_ADMISSION_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
+    #[arg(long, env = "SCAN_ADMISSION_LISTEN", value_name = "ADDRESS", default_value_t = local(REVIEWS_PORT))]
     listen: SocketAddr,
     /// Where /livez, /readyz and /metrics are, over plain HTTP
-    #[arg(long, env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value_t = local(ADMIN_PORT))]
     admin: SocketAddr,
     /// Where the certificate comes from [default: files with --tls-cert, else dev]
     #[arg(long, env = "SCAN_ADMISSION_CERTS", value_enum)]
@@ -87,6 +91,10 @@ impl From<Faults> for FaultPolicy {
             Faults::FailurePolicy => Self::FailurePolicy,
         }
     }
+}
+
+fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
 }
 
 impl Serve {

@@ -19,14 +19,18 @@ use crate::admission::{self, Answer, Context, Door, Fault, Identity, Summary, Ve
 /// Longest value of a client that a log line repeats: a Kubernetes name.
 const LOGGED_BYTES: usize = 253;
 
+/// Paths of the two doors.
+pub const VALIDATE: &str = "/validate";
+pub const MUTATE: &str = "/mutate";
+
 /// The routes of the review address.
 pub fn router(shared: Arc<Shared>) -> Router {
     let door = |door| {
         post(move |State(shared): State<Arc<Shared>>, request| async move { review(&shared, door, request).await })
     };
     Router::new()
-        .route("/validate", door(Door::Validate))
-        .route("/mutate", door(Door::Mutate))
+        .route(VALIDATE, door(Door::Validate))
+        .route(MUTATE, door(Door::Mutate))
         .fallback(async || {
             let message =
                 "POST an AdmissionReview to /validate or /mutate; health and metrics are on the admin address";

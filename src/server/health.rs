@@ -12,6 +12,11 @@ use tokio::sync::watch;
 
 use super::{Shared, metrics};
 
+/// Is the process alive; does it take reviews; what has it done.
+pub const LIVEZ: &str = "/livez";
+pub const READYZ: &str = "/readyz";
+pub const METRICS: &str = "/metrics";
+
 /// The routes of the admin address. `is_stopping`: answers in flight are still finished, but no new reviews should come.
 pub fn router(shared: Arc<Shared>, is_stopping: watch::Receiver<bool>) -> Router {
     let ready = move || {
@@ -19,9 +24,9 @@ pub fn router(shared: Arc<Shared>, is_stopping: watch::Receiver<bool>) -> Router
         async move { if is_stopping { (StatusCode::SERVICE_UNAVAILABLE, "stopping\n") } else { (StatusCode::OK, "ok\n") } }
     };
     Router::new()
-        .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+        .route(LIVEZ, get(async || "ok\n"))
+        .route(READYZ, get(ready))
+        .route(METRICS, get(metrics))
         .fallback(async || (StatusCode::NOT_FOUND, "the paths here are /livez, /readyz and /metrics\n"))
         .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "use GET\n"))
         .with_state(shared)

@@ -1,9 +1,12 @@
-//! The cluster with our webhooks in it, installed for all namespaces but those of tests that register their own.
+//! The cluster with our webhooks in it, installed as manifests/README.md says, by the real files: for all namespaces but
+//! those of tests that register their own.
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use base64::Engine as _;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 
 use crate::controlplane::{Absent, ControlPlane, Namespace, User, eventually};
@@ -13,6 +16,8 @@ use crate::{Hooks, Test, scan};
 
 pub const TESTS: &[(&str, Test)] = &[("the-words-of-the-readme", the_words_of_the_readme)];
 
+/// The name that the API server calls.
+const HOST: &str = "scan-admission.scan-admission.svc";
 /// Label of the namespaces that our webhooks pass over.
 const OWN: &str = "tests.scan-admission.dev/own-webhooks";
 
@@ -28,14 +33,17 @@ impl Installed {
     pub fn new() -> Result<Installed, Absent> {
         let cluster = ControlPlane::start()?;
         let folder = Folder::new();
-        let server = Process::start(process::command(folder.path(), &[]), folder.join("errors"));
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cluster");
-        let ca = fs::read(folder.join("certs/ca.crt")).expect("serve makes its certificates");
+        let ca = certificates(folder.path());
+        let arguments = ["--tls-cert", "tls.crt", "--tls-key", "tls.key"];
+        let server = Process::start(process::command(folder.path(), &arguments), folder.join("errors"));
+        let overlay = overlay(folder.path(), &ca, server.address.port());
+        let users = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cluster/users.yaml");
         let admin = || cluster.kubectl(User::Admin);
         for call in [
-            admin().args(["apply", "-f"]).args([&fixtures]),
+            admin().args(["apply", "-f"]).args([&users]),
+            admin().args(["apply", "-k"]).args([folder.join("manifests/base/crds")]),
             admin().args(["wait", "--for=condition=Established", "--timeout=30s", "--all", "crd"]),
-            admin().args(["create", "-f", "-"]).input(webhooks(&server, &ca).to_string()),
+            admin().args(["apply", "-k"]).args([overlay]),
         ] {
             let said = call.run();
             if said.code != Some(0) {
@@ -58,27 +66,59 @@ impl Installed {
     }
 }
 
-/// Both webhooks of a server that runs here, by its URL.
-fn webhooks(server: &Process, ca: &[u8]) -> Value {
-    let ca_bundle = base64::engine::general_purpose::STANDARD.encode(ca);
-    let webhook = |path: &str, policy: &str| {
-        json!([{
-            "name": format!("{path}.scan-admission.dev"),
-            "clientConfig": {"url": format!("https://{}/{path}", server.address), "caBundle": ca_bundle},
-            "rules": [{"apiGroups": ["scanning.apps.tanzu.vmware.com"], "apiVersions": ["*"],
-                "operations": ["UPDATE"], "resources": ["sourcescans/status", "imagescans/status"]}],
-            "namespaceSelector": {"matchExpressions": [{"key": OWN, "operator": "DoesNotExist"}]},
-            "failurePolicy": policy, "sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 5,
-        }])
+/// Writes a certificate for the Service and its key to `folder`; the CA that has signed it, as PEM.
+fn certificates(folder: &Path) -> String {
+    let mut ca = CertificateParams::default();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let ca_key = KeyPair::generate().unwrap();
+    let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new([HOST.to_owned()]).unwrap().signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
+    fs::write(folder.join("tls.crt"), leaf.pem()).unwrap();
+    fs::write(folder.join("tls.key"), key.serialize_pem()).unwrap();
+    ca_pem
+}
+
+/// Writes the manifests and the overlay of manifests/README.md, with what differs here: no kube-proxy, so that the
+/// Service is a name for this machine; a port of the system's choice; and namespaces that are passed over.
+fn overlay(folder: &Path, ca: &str, port: u16) -> std::path::PathBuf {
+    let generate = Command::new(env!("CARGO_BIN_EXE_scan-admission"))
+        .args(["generate", "manifests", "--to"])
+        .arg(folder.join("manifests"))
+        .output()
+        .unwrap();
+    assert!(generate.status.success(), "{generate:?}");
+    let readme = include_str!("../../manifests/README.md");
+    let shown = readme.split("   ```yaml\n").nth(1).and_then(|rest| rest.split("   ```\n").next()).expect("an overlay");
+    let mut text: String =
+        shown.lines().map(|line| format!("{}\n", line.strip_prefix("   ").unwrap_or(line))).collect();
+    text = text.replace("CA_IN_BASE64", &base64::engine::general_purpose::STANDARD.encode(ca));
+    let selector = json!({"matchExpressions": [{"key": OWN, "operator": "DoesNotExist"}]});
+    let patches = |count: usize| -> Value {
+        (0..count)
+            .flat_map(|index| {
+                let webhook = format!("/webhooks/{index}");
+                [
+                    json!({"op": "replace", "path": format!("{webhook}/clientConfig/service/port"), "value": port}),
+                    json!({"op": "add", "path": format!("{webhook}/namespaceSelector"), "value": selector}),
+                ]
+            })
+            .collect()
     };
-    let configuration = |kind: &str, webhooks: Value| {
-        json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind,
-            "metadata": {"name": "scan-admission"}, "webhooks": webhooks})
-    };
-    json!({"apiVersion": "v1", "kind": "List", "items": [
-        configuration("ValidatingWebhookConfiguration", webhook("validate", "Fail")),
-        configuration("MutatingWebhookConfiguration", webhook("mutate", "Ignore")),
-    ]})
+    let service = json!([{"op": "replace", "path": "/spec", "value": {
+        "type": "ExternalName", "externalName": "localhost", "ports": [{"name": "https", "port": port}]}}]);
+    for (kind, patch) in [
+        ("Service", service),
+        ("ValidatingWebhookConfiguration", patches(2)),
+        ("MutatingWebhookConfiguration", patches(1)),
+    ] {
+        let patch = patch.to_string();
+        text += &format!("- {}\n", json!({"target": {"kind": kind}, "patch": patch}));
+    }
+    let overlay = folder.join("manifests/mine");
+    fs::create_dir(&overlay).unwrap();
+    fs::write(overlay.join("kustomization.yaml"), text).unwrap();
+    overlay
 }
 
 /// The words that README.md shows are those that kubectl prints.
@@ -119,8 +159,8 @@ fn the_words_of_the_readme(namespace: &Namespace<'_>) {
     eventually("the audit log says so", || {
         namespace.cluster.audit().iter().find_map(|event| {
             let annotations = &event["annotations"];
-            let is_ours = annotations["mutate.scan-admission.dev/mended"] == "cve-total,cve-count-values";
-            (is_ours && annotations["validate.scan-admission.dev/decision"] == "allow").then_some(())
+            let is_ours = annotations["mend.scan-admission.dev/mended"] == "cve-total,cve-count-values";
+            (is_ours && annotations["status.scan-admission.dev/decision"] == "allow").then_some(())
         })
     });
 }
