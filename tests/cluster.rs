@@ -8,6 +8,8 @@ mod folder;
 mod installed;
 #[path = "support/process.rs"]
 mod process;
+#[path = "cluster/registration.rs"]
+mod registration;
 #[path = "cluster/smoke.rs"]
 mod smoke;
 
@@ -32,7 +34,8 @@ enum Hooks {
 }
 
 /// The tests of each file.
-const TESTS: &[(Hooks, &[(&str, Test)])] = &[(Hooks::Own, smoke::TESTS), (Hooks::Installed, installed::TESTS)];
+const TESTS: &[(Hooks, &[(&str, Test)])] =
+    &[(Hooks::Own, smoke::TESTS), (Hooks::Installed, installed::TESTS), (Hooks::Installed, registration::TESTS)];
 
 fn main() -> ExitCode {
     let shared = Arc::new(OnceLock::new());

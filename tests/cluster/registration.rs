@@ -1,0 +1,186 @@
+//! What was installed: kinds, pods and webhooks as the API server takes them.
+
+use std::collections::BTreeSet;
+
+use scan_admission::scan::field::{Artifact, cve_count_name, metadata_url_name};
+use scan_admission::scan::{Count, Kind, ScannerMember, Source, Spelling};
+use serde_json::{Value, json};
+
+use crate::controlplane::{Namespace, User};
+use crate::{Test, scan};
+
+pub const TESTS: &[(&str, Test)] = &[
+    ("the-kinds-describe-what-is-judged", the_kinds_describe_what_is_judged),
+    ("the-schema-leaves-the-status-to-the-webhook", the_schema_leaves_the_status_to_the_webhook),
+    ("pods-are-admitted-under-the-restricted-standard", pods_are_admitted_under_the_restricted_standard),
+    ("another-port-is-one-place", another_port_is_one_place),
+    ("the-webhook-has-no-more-rights-than-it-uses", the_webhook_has_no_more_rights_than_it_uses),
+    ("the-glass-can-be-broken", the_glass_can_be_broken),
+];
+
+fn get(namespace: &Namespace<'_>, arguments: &[&str]) -> Value {
+    let said = namespace.kubectl(User::Admin).args(["get"]).args(arguments).args(["-o", "json"]).run();
+    serde_json::from_str(said.ok()).unwrap()
+}
+
+/// The paths of a schema's properties, each without a type.
+fn untyped(schema: &Value, path: &str, paths: &mut BTreeSet<String>) {
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}{name}");
+        assert_eq!(property["type"], Value::Null, "{path}");
+        assert_eq!(property["x-kubernetes-preserve-unknown-fields"], true, "{path}");
+        assert!(property["description"].is_string(), "{path}");
+        untyped(property, &format!("{path}."), paths);
+        paths.insert(path);
+    }
+}
+
+/// Every field that a rule judges, and the three that none does.
+fn judged() -> BTreeSet<String> {
+    let mut paths: BTreeSet<String> = ["phase", "conditions", "scannedBy", "scannedBy.scanner", "scannedAt"]
+        .into_iter()
+        .chain(["observedGeneration", "observedTemplateGeneration", "observedTemplateUID", "observedPolicyGeneration"])
+        .map(ToOwned::to_owned)
+        .collect();
+    for spelling in Spelling::BOTH {
+        let counts = cve_count_name(spelling);
+        paths.extend(Count::ALL.map(|count| format!("{counts}.{}", count.name(spelling))));
+        paths.extend([counts.to_owned(), metadata_url_name(spelling).to_owned()]);
+    }
+    paths.extend(ScannerMember::ALL.map(|member| format!("scannedBy.scanner.{}", member.name())));
+    for artifact in Artifact::BOTH.map(Artifact::name) {
+        for source in Source::ALL {
+            let path = format!("{artifact}.{}", source.name());
+            paths.extend(source.members().iter().map(|member| format!("{path}.{}", member.name())));
+            paths.insert(path);
+        }
+        paths.insert(artifact.to_owned());
+    }
+    paths
+}
+
+fn the_kinds_describe_what_is_judged(namespace: &Namespace<'_>) {
+    let headings = [
+        (Kind::SourceScan, "srcscan", "PHASE SCANNEDREVISION SCANNEDREPOSITORY AGE"),
+        (Kind::ImageScan, "imgscan", "PHASE SCANNEDIMAGE AGE"),
+    ];
+    for (kind, short, before) in headings {
+        let name = format!("{}.scanning.apps.tanzu.vmware.com", kind.plural());
+        let definition = get(namespace, &["crd", &name]);
+        let version = &definition["spec"]["versions"][0];
+        assert_eq!((&version["name"], &version["subresources"]), (&json!("v1beta1"), &json!({"status": {}})));
+        let mut paths = BTreeSet::new();
+        untyped(&version["schema"]["openAPIV3Schema"]["properties"]["status"], "", &mut paths);
+        assert_eq!(paths, judged(), "{name}");
+        for what in ["spec", "status.cveCount", "status.CVECount.CVETOTAL"] {
+            let path = format!("{}.{what}", kind.plural());
+            let explained = namespace.kubectl(User::Developer).args(["explain", &path]).run();
+            assert!(explained.ok().contains("DESCRIPTION"), "{explained:?}");
+        }
+        // The short name is one; a table without rows has no head.
+        let scan = json!({"apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1", "kind": kind.name(),
+            "metadata": {"name": "one"}, "spec": {"registry": {"image": "example.com/a:1"},
+            "blob": {"url": "https://example.com/a.tgz"}, "scanTemplate": "template"}});
+        let create = ["create", "--validate=ignore", "-f", "-"];
+        namespace.kubectl(User::Developer).args(create).input(scan.to_string()).run().ok();
+        let table = namespace.kubectl(User::Developer).args(["get", short]).run();
+        let head = table.ok().lines().next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(head, format!("NAME {before} CRITICAL HIGH MEDIUM LOW UNKNOWN CVETOTAL"));
+    }
+}
+
+/// Types that are wrong are told in our words, and a list is one value: no merge of two writers' conditions.
+fn the_schema_leaves_the_status_to_the_webhook(namespace: &Namespace<'_>) {
+    namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("one").to_string()).run().ok();
+    let wrong = [
+        ("", json!("done"), "status: is a string: an object would be right [status-shape]"),
+        ("phase", json!(1), "status.phase: is 1: one of "),
+        ("conditions", json!({}), "status.conditions: is an object: a list would be right [status-shape]"),
+        (
+            "cveCount",
+            json!("many"),
+            "status.cveCount: is a string: an object of counts would be right [cve-count-values]",
+        ),
+        ("artifact", json!([]), "status.artifact: is a list: an object would be right [status-shape]"),
+    ];
+    for (field, value, words) in wrong {
+        let status = if field.is_empty() { value } else { json!({field: value}) };
+        let patch = json!({"status": status}).to_string();
+        let patch = ["patch", "sourcescan", "one", "--subresource=status", "--type=merge", "--patch", &patch];
+        let refused = namespace.kubectl(User::ScanController).args(patch).run();
+        assert!(refused.refused().contains(words), "{refused:?}");
+    }
+    let status = json!({"apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1", "kind": "SourceScan",
+        "metadata": {"name": "one"}, "status": {"phase": "Scanning", "conditions": [{"type": "Scanning", "status": "True",
+        "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}});
+    let apply = ["apply", "--server-side", "--subresource=status", "-f", "-"];
+    namespace.kubectl(User::ScanController).args(apply).input(status.to_string()).run().ok();
+    let stored = get(namespace, &["sourcescan", "one", "--show-managed-fields"]);
+    let managers = stored["metadata"]["managedFields"].as_array().unwrap();
+    let conditions = managers.iter().find_map(|manager| manager["fieldsV1"]["f:status"].get("f:conditions"));
+    assert_eq!(conditions, Some(&json!({})));
+}
+
+/// The namespace enforces it, so the API server itself is asked.
+fn pods_are_admitted_under_the_restricted_standard(namespace: &Namespace<'_>) {
+    let own = ["--namespace", "scan-admission"];
+    let labels = &get(namespace, &["namespace", "scan-admission"])["metadata"]["labels"];
+    assert_eq!(labels["pod-security.kubernetes.io/enforce"], "restricted");
+    let pod = |change: fn(&mut Value)| {
+        let template = &get(namespace, &["deployment", "scan-admission", own[0], own[1]])["spec"]["template"];
+        let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}, "spec": template["spec"]});
+        change(&mut pod["spec"]);
+        let create = ["create", "--dry-run=server", "-f", "-"];
+        namespace.cluster.kubectl(User::Admin).args(own).args(create).input(pod.to_string()).run()
+    };
+    pod(|_| {}).ok();
+    let refused = pod(|spec| spec["containers"][0]["securityContext"]["capabilities"] = json!({}));
+    assert!(refused.refused().contains("violates PodSecurity \"restricted:latest\""), "{refused:?}");
+}
+
+fn another_port_is_one_place(namespace: &Namespace<'_>) {
+    let readme = include_str!("../../manifests/README.md");
+    let section = readme.split("## Another port").nth(1).unwrap();
+    let patch = section.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = crate::folder::Folder::new();
+    let generate = std::process::Command::new(env!("CARGO_BIN_EXE_scan-admission"))
+        .args(["generate", "manifests", "--to"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(generate.status.success());
+    let overlay = folder.join("mine");
+    std::fs::create_dir(&overlay).unwrap();
+    std::fs::write(overlay.join("kustomization.yaml"), format!("resources: [../base]\npatches:\n{patch}")).unwrap();
+    let build = |folder: &std::path::Path| {
+        let build = namespace.cluster.kubectl(User::Admin).args(["create", "--dry-run=client", "-o", "json", "-k"]);
+        build.args([folder]).run().ok().to_owned()
+    };
+    let (before, after) = (build(&folder.join("base")), build(&overlay));
+    assert_eq!(before.matches("8443").count(), 2, "an argument and the port of the container");
+    assert_eq!(after, before.replace("8443", "10250"));
+}
+
+/// The role and what was asked for, as far as other tests have come.
+fn the_webhook_has_no_more_rights_than_it_uses(namespace: &Namespace<'_>) {
+    let rights = namespace.cluster.rights(User::Webhook);
+    let ours = |texts: Vec<String>| -> Vec<String> {
+        texts.into_iter().filter(|text| !text.ends_with(" in rights-too-few-and-too-many")).collect()
+    };
+    // Answering reviews needs none.
+    assert_eq!(ours(rights.unused), [""; 0]);
+}
+
+fn the_glass_can_be_broken(namespace: &Namespace<'_>) {
+    namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("one").to_string()).run().ok();
+    let patch = |groups: &[&str]| {
+        let patch = ["patch", "sourcescan", "one", "--subresource=status", "--type=merge", "--patch"];
+        let status = r#"{"status": {"phase": "Complete", "cveCount": {"critical": 1}}}"#;
+        namespace.kubectl(User::Admin).args(["--as=somebody"]).args(groups).args(patch).args([status]).run()
+    };
+    assert!(patch(&["--as-group=system:masters"]).refused().contains("[phase-unknown]"));
+    assert_eq!(patch(&["--as-group=system:masters", "--as-group=scan-admission:break-glass"]).stderr, "");
+    // As it was written, without a total.
+    let stored = get(namespace, &["sourcescan", "one"]);
+    assert_eq!(stored["status"], json!({"phase": "Complete", "cveCount": {"critical": 1}}));
+}

@@ -1,0 +1,99 @@
+//! The manifests are what `generate manifests` makes, and what they say of the program is true of it.
+//! `UPDATE=1 cargo test` writes them anew. tests/cluster applies them to a real API server.
+#[path = "support/folder.rs"]
+mod folder;
+#[path = "support/process.rs"]
+mod process;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use folder::Folder;
+use process::Process;
+use rcgen::{CertificateParams, KeyPair};
+
+/// Below `folder`, by path.
+fn files(folder: &Path) -> BTreeMap<String, String> {
+    walkdir::WalkDir::new(folder)
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().is_file())
+        .map(|entry| {
+            let path = entry.path().strip_prefix(folder).unwrap().display().to_string();
+            (path, fs::read_to_string(entry.path()).unwrap())
+        })
+        .collect()
+}
+
+fn generate(folder: &Path) {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
+    assert!(program.args(["generate", "manifests", "--to"]).arg(folder).output().unwrap().status.success());
+}
+
+#[test]
+fn the_committed_manifests_are_the_generated_ones() {
+    let folder = Folder::new();
+    generate(folder.path());
+    if std::env::var_os("UPDATE").is_some() {
+        fs::remove_dir_all("manifests/base").unwrap();
+        generate(Path::new("manifests"));
+    }
+    let (generated, committed) = (files(&folder.join("base")), files(Path::new("manifests/base")));
+    assert_eq!(generated.keys().collect::<Vec<_>>(), committed.keys().collect::<Vec<_>>());
+    for (path, text) in &generated {
+        assert!(
+            *text == committed[path],
+            "base/{path} is not what is generated: run UPDATE=1 cargo test --test manifests"
+        );
+        assert!(!text.contains("{{"), "base/{path}: a value is missing");
+    }
+}
+
+/// As in a container: these arguments, no environment, a folder that cannot be written.
+#[tokio::test]
+async fn the_arguments_of_the_deployment_start_the_program() {
+    let folder = Folder::new();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["scan-admission.scan-admission.svc".to_owned()]).unwrap();
+    fs::write(folder.join("tls.crt"), certificate.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(folder.join("tls.key"), key.serialize_pem()).unwrap();
+
+    let deployment = fs::read_to_string("manifests/base/deployment.yaml").unwrap();
+    let arguments: Vec<String> = deployment
+        .lines()
+        .map(str::trim)
+        .skip_while(|line| *line != "args:")
+        .skip(1)
+        .map_while(|line| line.strip_prefix("- "))
+        .map(|argument| argument.replace("/etc/scan-admission/tls", &folder.path().display().to_string()))
+        .collect();
+    let addresses = ["--listen=0.0.0.0:8443", "--admin=0.0.0.0:8080"];
+    assert!(addresses.iter().all(|address| arguments.iter().any(|argument| argument == address)), "{arguments:?}");
+    let arguments = arguments.iter().map(|argument| match addresses.iter().find(|address| *address == argument) {
+        Some(address) => format!("{}=127.0.0.1:0", address.split_once('=').unwrap().0),
+        None => argument.clone(),
+    });
+
+    let nowhere = folder.join("read-only");
+    fs::create_dir(&nowhere).unwrap();
+    fs::set_permissions(&nowhere, fs::Permissions::from_mode(0o555)).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
+    program.args(arguments).env_clear().current_dir(&nowhere);
+    let server = Process::start(program, folder.join("errors"));
+    for probe in ["path: /readyz", "path: /livez"] {
+        assert!(deployment.contains(probe), "{probe}");
+        let mut stream = TcpStream::connect(server.admin).unwrap();
+        write!(stream, "GET {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", &probe[6..]).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
+    server.signal("TERM");
+    assert!(server.wait().await.0.success());
+    assert_eq!(fs::read_dir(&nowhere).unwrap().count(), 0);
+}
