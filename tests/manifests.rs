@@ -6,12 +6,11 @@ mod folder;
 mod process;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::{env, fs};
 
 use folder::Folder;
 use process::Process;
@@ -39,7 +38,7 @@ fn generate(folder: &Path) {
 fn the_committed_manifests_are_the_generated_ones() {
     let folder = Folder::new();
     generate(folder.path());
-    if std::env::var_os("UPDATE").is_some() {
+    if env::var_os("UPDATE").is_some() {
         fs::remove_dir_all("manifests/base").unwrap();
         generate(Path::new("manifests"));
     }
@@ -54,7 +53,11 @@ fn the_committed_manifests_are_the_generated_ones() {
     }
 }
 
-/// As in a container: these arguments, no environment, a folder that cannot be written.
+/// A folder that cannot be written, not even by root.
+const READ_ONLY: &str = if cfg!(target_os = "linux") { "/proc" } else { "/" };
+
+/// As in a container: these arguments, no environment, a folder that cannot be written. BINARY names another build of
+/// the program: .ci/run tests that of the image so.
 #[tokio::test]
 async fn the_arguments_of_the_deployment_start_the_program() {
     let folder = Folder::new();
@@ -79,11 +82,8 @@ async fn the_arguments_of_the_deployment_start_the_program() {
         None => argument.clone(),
     });
 
-    let nowhere = folder.join("read-only");
-    fs::create_dir(&nowhere).unwrap();
-    fs::set_permissions(&nowhere, fs::Permissions::from_mode(0o555)).unwrap();
-    let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
-    program.args(arguments).env_clear().current_dir(&nowhere);
+    let mut program = Command::new(env::var_os("BINARY").unwrap_or(env!("CARGO_BIN_EXE_scan-admission").into()));
+    program.args(arguments).env_clear().current_dir(READ_ONLY);
     let server = Process::start(program, folder.join("errors"));
     for probe in ["path: /readyz", "path: /livez"] {
         assert!(deployment.contains(probe), "{probe}");
@@ -95,5 +95,27 @@ async fn the_arguments_of_the_deployment_start_the_program() {
     }
     server.signal("TERM");
     assert!(server.wait().await.0.success());
-    assert_eq!(fs::read_dir(&nowhere).unwrap().count(), 0);
+}
+
+/// What the recipe of the image says in words of its own.
+#[test]
+fn the_recipe_of_the_image_names_the_versions_and_ports_of_the_code() {
+    let recipe = fs::read_to_string("manifests/Containerfile").unwrap();
+    let cargo = fs::read_to_string("Cargo.toml").unwrap();
+    let rust = cargo.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap().trim_matches('"');
+    let version = env!("CARGO_PKG_VERSION");
+    for line in [
+        format!("ARG RUST={rust}"),
+        "EXPOSE 8443 8080".to_owned(),
+        "USER 65532:65532".to_owned(),
+        format!("#     podman build -f manifests/Containerfile -t scan-admission:{version} ."),
+    ] {
+        assert!(recipe.lines().any(|found| found == line), "{line}");
+    }
+    let deployment = fs::read_to_string("manifests/base/deployment.yaml").unwrap();
+    for line in ["containerPort: 8443", "containerPort: 8080", "runAsUser: 65532", "runAsGroup: 65532"] {
+        assert!(deployment.contains(line), "{line}");
+    }
+    let readme = fs::read_to_string("manifests/README.md").unwrap();
+    assert!(readme.contains(&format!("podman push registry.example.com/scan-admission:{version}\n")));
 }
