@@ -6,6 +6,8 @@ mod controlplane;
 mod folder;
 #[path = "cluster/installed.rs"]
 mod installed;
+#[path = "cluster/outage.rs"]
+mod outage;
 #[path = "support/process.rs"]
 mod process;
 #[path = "cluster/registration.rs"]
@@ -34,8 +36,12 @@ enum Hooks {
 }
 
 /// The tests of each file.
-const TESTS: &[(Hooks, &[(&str, Test)])] =
-    &[(Hooks::Own, smoke::TESTS), (Hooks::Installed, installed::TESTS), (Hooks::Installed, registration::TESTS)];
+const TESTS: &[(Hooks, &[(&str, Test)])] = &[
+    (Hooks::Own, smoke::TESTS),
+    (Hooks::Installed, installed::TESTS),
+    (Hooks::Installed, registration::TESTS),
+    (Hooks::Own, outage::TESTS),
+];
 
 fn main() -> ExitCode {
     let shared = Arc::new(OnceLock::new());
