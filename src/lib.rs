@@ -11,6 +11,7 @@
 //! | [`law`] | the rules, [`law::RULES`]; `judge` and `mend` | scan |
 //! | [`admission`] | `answer`: decode, judge or mend, encode | scan, law |
 //! | `server` | the HTTPS server: limits, TLS, health, metrics | admission, law, scan |
+//! | `cluster` | the API server's side: the CA that replicas share, caBundles | law, scan |
 //! | `cli` | verbs and wiring | all |
 //!
 //! # A walk
@@ -36,6 +37,8 @@
 pub mod admission;
 #[cfg(feature = "server")]
 pub mod cli;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod law;
 pub mod scan;
 #[cfg(feature = "server")]

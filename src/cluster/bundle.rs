@@ -1,0 +1,128 @@
+//! The caBundles of the two webhook configurations: what they hold, and the server-side apply of just that field.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
+};
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use kube::{Client, Error};
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier as _;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::authority::{Bundle, bundle, pem};
+
+/// Who owns the field.
+const FIELD_MANAGER: &str = "scan-admission";
+
+/// One of the two kinds of configuration.
+pub fn kinds() -> [ApiResource; 2] {
+    [ApiResource::erase::<ValidatingWebhookConfiguration>(&()), ApiResource::erase::<MutatingWebhookConfiguration>(&())]
+}
+
+/// What became of a write.
+pub enum Written {
+    /// All was as it should be.
+    Nothing,
+    Bundle,
+    /// Another was faster: read again.
+    Conflict,
+}
+
+#[derive(Deserialize)]
+struct Webhook {
+    name: String,
+    #[serde(rename = "clientConfig")]
+    client: WebhookClientConfig,
+}
+
+/// A configuration as it was read.
+pub struct Configuration {
+    kind: ApiResource,
+    name: String,
+    resource_version: Option<String>,
+    webhooks: Vec<Webhook>,
+}
+
+impl Configuration {
+    pub async fn read(client: &Client, kind: ApiResource, name: &str) -> Result<Option<Self>, Error> {
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
+        let Some(mut object) = api.get_opt(name).await? else { return Ok(None) };
+        let webhooks = object.data["webhooks"].take();
+        let webhooks = Option::deserialize(webhooks).map_err(Error::SerdeError)?.unwrap_or_default();
+        Ok(Some(Self { kind, name: name.to_owned(), resource_version: object.metadata.resource_version, webhooks }))
+    }
+
+    /// Kind and name, for messages.
+    pub fn id(&self) -> String {
+        format!("{} {}", self.kind.kind, self.name)
+    }
+
+    /// The caBundle of each webhook.
+    pub fn bundles(&self) -> impl Iterator<Item = Bundle> {
+        self.webhooks.iter().map(carried)
+    }
+
+    /// Writes `wanted` where something else is.
+    pub async fn put(&self, client: &Client, wanted: &Bundle) -> Result<Written, Error> {
+        let is_same = |found: Bundle| found.len() == wanted.len() && wanted.iter().all(|ca| found.contains(ca));
+        if self.bundles().all(is_same) {
+            return Ok(Written::Nothing);
+        }
+        let text = k8s_openapi::ByteString(pem(wanted).into_bytes());
+        let webhooks: Vec<Value> =
+            self.webhooks.iter().map(|one| json!({"name": one.name, "clientConfig": {"caBundle": text}})).collect();
+        let patch = json!({
+            "apiVersion": self.kind.api_version, "kind": self.kind.kind, "webhooks": webhooks,
+            // Of what was read: a replica that was asleep meanwhile does not undo what others have done.
+            "metadata": {"name": self.name, "resourceVersion": self.resource_version},
+        });
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &self.kind);
+        let forced = PatchParams::apply(FIELD_MANAGER).force();
+        match api.patch(&self.name, &forced, &Patch::Apply(patch)).await {
+            Ok(_) => Ok(Written::Bundle),
+            Err(Error::Api(status)) if status.is_conflict() => Ok(Written::Conflict),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Why an API server would refuse this certificate of a server, if it would.
+    pub fn distrusts(&self, leaf: &CertificateDer<'_>, now: OffsetDateTime) -> Option<String> {
+        self.webhooks.iter().find_map(|webhook| {
+            let host = host(&webhook.client)?;
+            let error = verify(carried(webhook), leaf, &host, now).err()?;
+            Some(format!("{}: the webhook {} calls {host}: {error}", self.id(), webhook.name))
+        })
+    }
+}
+
+fn carried(webhook: &Webhook) -> Bundle {
+    webhook.client.ca_bundle.as_ref().map(|text| bundle(&text.0)).unwrap_or_default()
+}
+
+/// The name that the API server asks for.
+fn host(client: &WebhookClientConfig) -> Option<String> {
+    if let Some(service) = &client.service {
+        return Some(format!("{}.{}.svc", service.name, service.namespace));
+    }
+    let url: axum::http::Uri = client.url.as_ref()?.parse().ok()?;
+    Some(url.host()?.trim_matches(['[', ']']).to_owned())
+}
+
+fn verify(carried: Bundle, leaf: &CertificateDer<'_>, host: &str, now: OffsetDateTime) -> Result<(), String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(carried);
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider()))
+        .build()
+        .map_err(|_| "its caBundle holds no certificate".to_owned())?;
+    let host = ServerName::try_from(host).map_err(|error| error.to_string())?;
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(now.unix_timestamp().try_into().unwrap_or(0)));
+    verifier.verify_server_cert(leaf, &[], &host, &[], now).map(drop).map_err(|error| error.to_string())
+}

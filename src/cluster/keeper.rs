@@ -1,0 +1,262 @@
+//! Keeps a replica's certificate signed by the shared CA, and the CA in the webhook configurations.
+//!
+//! One loop: read the configurations, then the Secret, and take the one step that is due. Watches only wake it, all that
+//! it acts on is read anew. In this order, and written under the resourceVersion that was read: what a replica undoes
+//! after a sleep is refused, since whoever announced a CA meanwhile has written the configurations after that reading.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration as StdDuration;
+
+use futures_util::StreamExt as _;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, DynamicObject, PartialObjectMeta, PostParams};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Client, Error as ApiError};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use rustls::pki_types::CertificateDer;
+use rustls::sign::CertifiedKey;
+use time::OffsetDateTime;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+
+use super::authority::{Authority, Bundle, Step, Times};
+use super::bundle::{Configuration, Written, kinds};
+use super::ca::{self, Ca};
+
+/// The longest that nothing is looked at: watches may have missed something.
+const LOOK_MAX: StdDuration = StdDuration::from_secs(10);
+/// A round is six requests; an API server that takes longer for them is as good as away.
+const ROUND_MAX: StdDuration = StdDuration::from_secs(30);
+/// A leaf is renewed at two thirds of its life, less up to this part of it, so that replicas do not all do it at once.
+const JITTER: f64 = 0.1;
+
+const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "scan-admission");
+
+/// What is kept, and where.
+pub struct Keeper {
+    pub client: Client,
+    /// Of the Service that the API server calls.
+    pub namespace: String,
+    pub service: String,
+    /// In the namespace of the Service.
+    pub secret: String,
+    /// Both configurations have it.
+    pub configuration: String,
+    pub times: Times,
+}
+
+/// For metrics.
+#[derive(Clone, Default)]
+pub struct Report {
+    /// End of the CA that signs, in Unix seconds; 0 where there is none.
+    pub ca_not_after: Gauge,
+    /// 1 where every webhook would accept the certificate that is served.
+    pub in_step: Gauge,
+    /// Looks that could not be ended.
+    pub failures: Counter,
+}
+
+/// To the server.
+pub struct Outlet {
+    /// Each certificate that is to be served.
+    pub renew: watch::Sender<Option<Arc<CertifiedKey>>>,
+    /// Whether every webhook accepts it.
+    pub trusted: watch::Sender<bool>,
+    pub report: Report,
+}
+
+/// What this replica serves.
+struct Leaf {
+    certificate: CertificateDer<'static>,
+    ca: CertificateDer<'static>,
+    renew_at: OffsetDateTime,
+}
+
+/// From look to look.
+#[derive(Default)]
+struct State {
+    leaf: Option<Leaf>,
+    /// Of the Secret, as they were last told.
+    damages: Vec<String>,
+}
+
+enum Round {
+    /// Something was written: look again at once.
+    Again,
+    Done,
+}
+
+impl Keeper {
+    /// Never returns.
+    pub async fn keep(self, clock: fn() -> OffsetDateTime, outlet: Outlet) {
+        let wake = Arc::new(Notify::new());
+        self.watch(&wake);
+        let look = LOOK_MAX.min(self.times.settle.unsigned_abs() / 2);
+        let mut state = State::default();
+        let mut told = String::new();
+        loop {
+            let round = timeout(ROUND_MAX, self.round(clock, &mut state, &outlet)).await;
+            let trouble = match round {
+                Ok(Ok(Round::Again)) => continue,
+                Ok(Ok(Round::Done)) => String::new(),
+                Ok(Err(trouble)) => trouble,
+                Err(_) => "the API server does not answer".to_owned(),
+            };
+            if !trouble.is_empty() {
+                outlet.report.failures.inc();
+            }
+            if trouble != told {
+                match trouble.as_str() {
+                    "" => tracing::info!("every webhook accepts the certificate that is served"),
+                    trouble => tracing::error!("{trouble}"),
+                }
+                told = trouble;
+            }
+            tokio::select! {
+                () = wake.notified() => {}
+                () = sleep(look) => {}
+            }
+        }
+    }
+
+    /// Wakes the loop when somebody writes the Secret or a configuration.
+    fn watch(&self, wake: &Arc<Notify>) {
+        let named = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let secrets: Api<PartialObjectMeta<Secret>> = Api::namespaced(self.client.clone(), &self.namespace);
+        let mut watches = vec![watcher(secrets, named(&self.secret)).default_backoff().map(drop).boxed()];
+        for kind in kinds() {
+            let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
+            watches.push(watcher(api, named(&self.configuration)).default_backoff().map(drop).boxed());
+        }
+        let (mut events, wake) = (futures_util::stream::select_all(watches), wake.clone());
+        tokio::spawn(async move {
+            while events.next().await.is_some() {
+                wake.notify_one();
+            }
+        });
+    }
+
+    /// One look, and at most one step. An error is what the log says.
+    async fn round(&self, clock: fn() -> OffsetDateTime, state: &mut State, outlet: &Outlet) -> Result<Round, String> {
+        let mut configurations = Vec::new();
+        let mut missing = None;
+        for kind in kinds() {
+            let id = format!("{} {}", kind.kind, self.configuration);
+            match Configuration::read(&self.client, kind, &self.configuration).await {
+                Ok(Some(configuration)) => configurations.push(configuration),
+                Ok(None) => missing = Some(format!("{id} is not there: apply the manifests")),
+                Err(error) => return Err(format!("{id} cannot be read: {error}")),
+            }
+        }
+        let bundles: Vec<Bundle> = configurations.iter().flat_map(Configuration::bundles).collect();
+        let carried = missing.is_none().then_some(&bundles[..]);
+
+        let now = clock();
+        let secret = self.read_secret().await?;
+        let leaf = &mut state.leaf;
+        let served_by = leaf.as_ref().map(|leaf| &leaf.ca);
+        let data = secret.iter().flat_map(|secret| &secret.data).flatten();
+        let data = data.map(|(name, value)| (name.clone(), value.0.clone())).collect();
+        let (authority, damages) = Authority::parse(&data, now);
+        if damages != state.damages {
+            damages.iter().for_each(|damage| tracing::warn!(secret = self.secret, "{damage}: it is replaced"));
+            state.damages = damages;
+        }
+        let authority = match authority.step(carried, served_by, now, self.times).map_err(|error| error.to_string())? {
+            Step::Rest(authority) => authority,
+            Step::Save(authority, why) => {
+                if self.save(secret, &authority).await? {
+                    tracing::info!(secret = self.secret, "{why}");
+                }
+                return Ok(Round::Again);
+            }
+        };
+        if let Some(ca) = &authority.current {
+            outlet.report.ca_not_after.set(ca.not_after.unix_timestamp());
+            if leaf.as_ref().is_none_or(|leaf| leaf.ca != ca.certificate || leaf.renew_at <= now) {
+                *leaf = Some(self.sign(ca, now, &outlet.renew).map_err(|error| error.to_string())?);
+            }
+        }
+        for configuration in &configurations {
+            match configuration.put(&self.client, &authority.bundle()).await {
+                Ok(Written::Nothing) => {}
+                Ok(Written::Bundle) => {
+                    tracing::info!(configuration = configuration.id(), "the caBundle was put right");
+                    return Ok(Round::Again);
+                }
+                Ok(Written::Conflict) => return Ok(Round::Again),
+                Err(error) => return Err(format!("the caBundle of {} cannot be written: {error}", configuration.id())),
+            }
+        }
+        let distrust = match leaf {
+            Some(leaf) => configurations.iter().find_map(|one| one.distrusts(&leaf.certificate, now)),
+            None => Some("there is no certificate yet: a new CA is being announced".to_owned()),
+        };
+        let trouble = missing.or(distrust);
+        outlet.report.in_step.set(trouble.is_none().into());
+        outlet.trusted.send_replace(trouble.is_none());
+        trouble.map_or(Ok(Round::Done), Err)
+    }
+
+    async fn read_secret(&self) -> Result<Option<Secret>, String> {
+        let id = format!("the Secret {}/{}", self.namespace, self.secret);
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let secret = secrets.get_opt(&self.secret).await.map_err(|error| format!("{id} cannot be read: {error}"))?;
+        let is_ours = |secret: &Secret| {
+            let labels = secret.metadata.labels.as_ref();
+            let is_empty = secret.data.as_ref().is_none_or(BTreeMap::is_empty);
+            is_empty || labels.and_then(|labels| labels.get(MANAGED_BY.0)).is_some_and(|by| by == MANAGED_BY.1)
+        };
+        match secret {
+            Some(secret) if !is_ours(&secret) => Err(format!(
+                "{id} is somebody else's and is left alone: it has no label {}={}; name another with --ca-secret, or delete it",
+                MANAGED_BY.0, MANAGED_BY.1
+            )),
+            secret => Ok(secret),
+        }
+    }
+
+    /// Creates or replaces the Secret. False: another was faster.
+    async fn save(&self, found: Option<Secret>, authority: &Authority) -> Result<bool, String> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let is_new = found.is_none();
+        let mut secret = found.unwrap_or_default();
+        secret.metadata.name = Some(self.secret.clone());
+        let labels = secret.metadata.labels.get_or_insert_default();
+        for (name, value) in [MANAGED_BY, ("app.kubernetes.io/name", MANAGED_BY.1)] {
+            labels.insert(name.to_owned(), value.to_owned());
+        }
+        secret.data = Some(authority.data().into_iter().map(|(name, value)| (name, ByteString(value))).collect());
+        let written = if is_new {
+            secrets.create(&PostParams::default(), &secret).await
+        } else {
+            secrets.replace(&self.secret, &PostParams::default(), &secret).await
+        };
+        match written {
+            Ok(_) => Ok(true),
+            // Created, or written, or deleted meanwhile.
+            Err(ApiError::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
+            Err(error) => Err(format!("the Secret {}/{} cannot be written: {error}", self.namespace, self.secret)),
+        }
+    }
+
+    fn sign(
+        &self,
+        ca: &Ca,
+        now: OffsetDateTime,
+        renew: &watch::Sender<Option<Arc<CertifiedKey>>>,
+    ) -> Result<Leaf, ca::Error> {
+        let (service, namespace) = (&self.service, &self.namespace);
+        let names = ["", ".svc", ".svc.cluster.local"].map(|end| format!("{service}.{namespace}{end}"));
+        let names = [names.as_slice(), &[service.clone()]].concat();
+        let pair = ca.leaf(&names, now, self.times.leaf)?;
+        let certificate = pair.cert[0].clone();
+        let jitter = fastrand::f64() * JITTER;
+        let renew_at = now + self.times.leaf * (2.0 / 3.0 - jitter);
+        renew.send_replace(Some(Arc::new(pair)));
+        Ok(Leaf { certificate, ca: ca.certificate.clone(), renew_at })
+    }
+}
