@@ -5,13 +5,18 @@
 //! that uid; nothing a client does ends more than its own connection.
 
 pub mod body;
+pub mod certificate;
 pub mod connection;
 pub mod development;
+pub mod expiry;
+pub mod files;
 pub mod gate;
 pub mod guard;
 pub mod health;
 pub mod limits;
 pub mod metrics;
+pub mod pair;
+pub mod renewal;
 pub mod tls;
 
 use std::fmt;
@@ -20,6 +25,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustls::sign::CertifiedKey;
+use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -27,6 +33,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use self::connection::{Protocol, serve, serve_tls, stopping};
+use self::expiry::Readiness;
 use self::limits::{ACCEPT_PAUSE, ADMIN_CONNECTIONS, Limits, PIECE_BYTES};
 use self::metrics::Metrics;
 use crate::admission::FaultPolicy;
@@ -56,13 +63,14 @@ pub struct Server {
     reviews: TcpListener,
     admin: TcpListener,
     tls: TlsAcceptor,
+    certificate: watch::Receiver<Arc<CertifiedKey>>,
     shared: Arc<Shared>,
 }
 
 /// Why a server could not be bound.
 #[derive(Debug)]
 pub enum BindError {
-    Tls(tls::Error),
+    Tls(rustls::Error),
     Listen(SocketAddr, io::Error),
     Admin(SocketAddr, io::Error),
 }
@@ -70,7 +78,7 @@ pub enum BindError {
 impl fmt::Display for BindError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tls(error) => write!(out, "the certificate {error}"),
+            Self::Tls(error) => write!(out, "TLS cannot be set up: {error}"),
             Self::Listen(address, error) => write!(out, "cannot take reviews on {address}: {error}"),
             Self::Admin(address, error) => write!(out, "cannot serve health and metrics on {address}: {error}"),
         }
@@ -82,11 +90,12 @@ impl std::error::Error for BindError {}
 /// Opens both ports. The certificate of the next handshake is whatever `certificate` then holds.
 pub async fn bind(settings: Settings, certificate: watch::Receiver<Arc<CertifiedKey>>) -> Result<Server, BindError> {
     let Settings { listen, admin, rules, faults, limits } = settings;
-    let tls = tls::config(certificate).map_err(BindError::Tls)?;
+    let tls = tls::config(certificate.clone()).map_err(BindError::Tls)?;
     Ok(Server {
         reviews: TcpListener::bind(listen).await.map_err(|error| BindError::Listen(listen, error))?,
         admin: TcpListener::bind(admin).await.map_err(|error| BindError::Admin(admin, error))?,
         tls: TlsAcceptor::from(Arc::new(tls)),
+        certificate,
         shared: Arc::new(Shared {
             rules,
             faults,
@@ -106,6 +115,11 @@ impl Server {
         self.admin.local_addr()
     }
 
+    /// For whoever renews the certificate.
+    pub fn renewal_counts(&self) -> renewal::Counts {
+        self.shared.metrics.certificate.clone()
+    }
+
     /// From here on a panic is one line with its place and the count of panics, and never the message: it may hold
     /// contents of an object. For the whole process, so it is the program that decides.
     pub fn take_panics(&self) {
@@ -119,7 +133,7 @@ impl Server {
 
     /// Serves until `stop` completes and the answers in flight are sent. Dropped, it ends at once.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Self { reviews, admin, tls, shared } = self;
+        let Self { reviews, admin, tls, certificate, shared } = self;
         let (stop_reviews, is_stopping) = watch::channel(false);
         let (stop_admin, is_admin_stopping) = watch::channel(false);
 
@@ -130,7 +144,7 @@ impl Server {
             async move { serve_tls(stream, tls, &shared.limits, &shared.metrics, stop, router).await }
         });
         // Stays until the reviews are drained: that it is not ready is still to be seen.
-        let admin_router = health::router(shared.clone(), is_stopping.clone());
+        let admin_router = health::router(shared.clone(), Readiness::new(certificate.clone()), is_stopping.clone());
         let serve_admin = accept(admin, ADMIN_CONNECTIONS, is_admin_stopping.clone(), |stream| {
             let (shared, router, stop) = (shared.clone(), admin_router.clone(), is_admin_stopping.clone());
             async move { serve(stream, Protocol::Http1, &shared.limits, stop, router).await }
@@ -144,7 +158,11 @@ impl Server {
             stop_admin.send_replace(true);
         };
         let drain_admin = async { drain(serve_admin.await, &shared.limits, "admin").await };
-        tokio::join!(stop_both, drain_reviews, drain_admin);
+        let watch_expiry = expiry::watch(certificate, &shared.metrics.certificate_not_after, OffsetDateTime::now_utc);
+        tokio::select! {
+            _ = async { tokio::join!(stop_both, drain_reviews, drain_admin) } => {}
+            () = watch_expiry => {}
+        }
     }
 }
 

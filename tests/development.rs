@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use folder::Folder;
-use scan_admission::server::development::{Error, certificate};
+use scan_admission::server::development::{Error, certificate, look};
 use time::{Duration, OffsetDateTime};
 
 const FILES: [&str; 4] = ["ca.crt", "ca.key", "tls.crt", "tls.key"];
@@ -44,14 +44,32 @@ fn changed(later: Duration) -> [bool; 4] {
 fn certificates_are_kept_while_they_hold_and_renewed_before_they_end() {
     let (kept, leaf, both) = ([false; 4], [false, false, true, true], [true; 4]);
     assert_eq!(changed(Duration::ZERO), kept);
-    assert_eq!(changed(88 * DAY), kept);
-    assert_eq!(changed(89 * DAY + Duration::HOUR), leaf, "a day before its end");
+    assert_eq!(changed(59 * DAY), kept);
+    assert_eq!(changed(60 * DAY), leaf, "less than a third of its life is left");
+    assert_eq!(changed(89 * DAY), leaf);
     assert_eq!(changed(91 * DAY), leaf);
     assert_eq!(changed(274 * DAY), leaf);
     assert_eq!(changed(276 * DAY), both, "a leaf would outlive its CA");
     assert_eq!(changed(400 * DAY), both);
     assert_eq!(changed(-DAY), both, "not yet valid");
     assert_eq!(changed(-Duration::MINUTE * 30), kept, "a clock that is a little behind");
+}
+
+#[test]
+fn a_server_that_runs_for_months_gets_the_next_one() {
+    let folder = Folder::new();
+    let mut look = look(folder.path().to_owned(), certificate(folder.path(), now()).unwrap());
+    let before = contents(folder.path());
+    assert!(look(now() + 59 * DAY).is_none());
+    assert_eq!(contents(folder.path()), before);
+    let next = look(now() + 60 * DAY).unwrap().unwrap();
+    assert!(contents(folder.path())[2] != before[2]);
+    assert_eq!(next.cert, certificate(folder.path(), now() + 60 * DAY).unwrap().cert);
+    assert!(look(now() + 61 * DAY).is_none());
+    // Somebody has put another one there meanwhile.
+    fs::write(folder.join("tls.crt"), rcgen::generate_simple_self_signed([]).unwrap().cert.pem()).unwrap();
+    let error = look(now() + 150 * DAY).unwrap().unwrap_err();
+    assert!(error.ends_with("tls.crt is not a development certificate, so it is left alone"), "{error}");
 }
 
 #[test]

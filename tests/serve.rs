@@ -4,6 +4,8 @@
 mod client;
 #[path = "support/folder.rs"]
 mod folder;
+#[path = "support/pki.rs"]
+mod pki;
 #[path = "support/process.rs"]
 mod process;
 
@@ -13,11 +15,10 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use base64::Engine as _;
 use client::{Client, FAR, connect, get, head, rest, until_metric, write};
 use folder::{Folder, fixture};
+use pki::Ca;
 use process::{Process, command, fails};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use scan_admission::admission::{self, Context, Door, FaultPolicy};
 use scan_admission::law::RULES;
 use scan_admission::server::development;
@@ -192,73 +193,44 @@ fn the_curl_line_works_as_it_is_printed() {
     }
 }
 
-/// A root that a client trusts, and a chain that only holds with its middle: leaf first.
-fn chain(folder: &Folder) -> KeyPair {
-    let ca = |depth| {
-        let mut params = CertificateParams::new([]).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(depth));
-        params.distinguished_name.push(rcgen::DnType::OrganizationName, format!("depth {depth}"));
-        (params, KeyPair::generate().unwrap())
-    };
-    let ((root, root_key), (middle, middle_key), key) = (ca(1), ca(0), KeyPair::generate().unwrap());
-    fs::write(folder.join("root.crt"), root.self_signed(&root_key).unwrap().pem()).unwrap();
-    let middle_pem = middle.signed_by(&middle_key, &Issuer::from_params(&root, &root_key)).unwrap().pem();
-    let leaf = CertificateParams::new(["localhost".to_owned()]).unwrap();
-    let leaf_pem = leaf.signed_by(&key, &Issuer::from_params(&middle, &middle_key)).unwrap().pem();
-    fs::write(folder.join("middle.crt"), &middle_pem).unwrap();
-    fs::write(folder.join("chain.crt"), leaf_pem + &middle_pem).unwrap();
-    fs::write(folder.join("chain.key"), key.serialize_pem()).unwrap();
-    key
+/// A certificate of one's own: `ca.crt`, `own.crt` and `own.key`.
+fn own(folder: &Folder) {
+    let ca = Ca::new();
+    fs::write(folder.join("ca.crt"), &ca.pem).unwrap();
+    ca.pair(1).write(&folder.join("own.crt"), &folder.join("own.key"));
 }
 
 #[tokio::test]
-async fn own_files_are_served_with_their_chain_whatever_form_the_key_has() {
+async fn own_files_are_served_whoever_names_them() {
     let folder = Folder::new();
-    let key = chain(&folder);
-    // SEC1 is what PKCS#8 wraps: after 29 bytes for a key of P-256.
-    let sec1 = base64::engine::general_purpose::STANDARD.encode(&key.serialize_der()[29..]);
-    fs::write(
-        folder.join("sec1.key"),
-        format!("-----BEGIN EC PRIVATE KEY-----\n{sec1}\n-----END EC PRIVATE KEY-----\n"),
-    )
-    .unwrap();
-    for key in ["chain.key", "sec1.key"] {
-        let process = start(&folder, &["--tls-cert", "chain.crt", "--tls-key", key]);
-        assert_answers(&process, &folder.join("root.crt")).await;
+    own(&folder);
+    let by_flags = command(folder.path(), &["--tls-cert", "own.crt", "--tls-key", "own.key"]);
+    let mut by_environment = command(folder.path(), &["--certs", "files"]);
+    by_environment.env("SCAN_ADMISSION_TLS_CERT", "own.crt").env("SCAN_ADMISSION_TLS_KEY", "own.key");
+    for command in [by_flags, by_environment] {
+        let process = Process::start(command, folder.join("errors"));
+        assert_answers(&process, &folder.join("ca.crt")).await;
         process.signal("TERM");
         assert_eq!(process.wait().await.1, "", "the curl line is for development certificates");
     }
-    let mut by_environment = command(folder.path(), &["--certs", "files"]);
-    by_environment.env("SCAN_ADMISSION_TLS_CERT", "chain.crt").env("SCAN_ADMISSION_TLS_KEY", "chain.key");
-    let process = Process::start(by_environment, folder.join("errors"));
-    assert_answers(&process, &folder.join("root.crt")).await;
     assert!(!folder.join("certs").exists(), "nothing is written");
 }
 
 #[test]
 fn what_cannot_be_served_is_said_with_the_flag_and_exit_code_2() {
     let folder = Folder::new();
-    chain(&folder);
-    fs::write(folder.join("other.key"), KeyPair::generate().unwrap().serialize_pem()).unwrap();
-    fs::write(folder.join("empty"), "").unwrap();
+    own(&folder);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let (cert, key) = ("--tls-cert", "--tls-key");
     let cases: &[(&[&str], &[&str])] = &[
-        (&[cert, "chain.crt"], &["--tls-key"]),
-        (&[key, "chain.key"], &["--tls-cert"]),
+        (&[cert, "own.crt"], &["--tls-key"]),
+        (&[key, "own.key"], &["--tls-cert"]),
         (&["--certs", "files"], &["--tls-cert"]),
-        (&["--certs", "dev", cert, "chain.crt", key, "chain.key"], &["--certs dev", "--certs files"]),
+        (&["--certs", "dev", cert, "own.crt", key, "own.key"], &["--certs dev", "--certs files"]),
         (&["--certs", "cluster"], &["cluster", "dev, files"]),
         (&["--faults", "maybe"], &["maybe", "failure-policy"]),
         (&["--listen", "8443"], &["--listen", "8443"]),
-        (&[cert, "chain.crt", key, "other.key"], &["--tls-key other.key", "is not the key of the first certificate"]),
-        (&[cert, "middle.crt", key, "chain.key"], &["--tls-key chain.key", "is not the key of the first certificate"]),
-        (&[cert, "none.crt", key, "chain.key"], &["--tls-cert none.crt", "cannot be read"]),
-        (&[cert, "chain.crt", key, "none.key"], &["--tls-key none.key", "cannot be read"]),
-        (&[cert, "chain.key", key, "chain.key"], &["--tls-cert chain.key", "holds no certificate"]),
-        (&[cert, "chain.crt", key, "chain.crt"], &["--tls-key chain.crt", "holds no private key"]),
-        (&[cert, "empty", key, "empty"], &["--tls-cert empty", "holds no certificate"]),
         (&["--listen", &taken], &["--listen", &taken, "in use"]),
         (&["--admin", &taken], &["--admin", &taken, "in use"]),
     ];
@@ -267,7 +239,7 @@ fn what_cannot_be_served_is_said_with_the_flag_and_exit_code_2() {
         assert_eq!(code, Some(2), "{arguments:?} {errors}");
         assert!(words.iter().all(|word| errors.contains(word)), "{arguments:?} {errors}");
     }
-    fs::copy(folder.join("chain.crt"), folder.join("certs/tls.crt")).unwrap();
+    fs::copy(folder.join("own.crt"), folder.join("certs/tls.crt")).unwrap();
     let (code, errors) = fails(command(folder.path(), &[]));
     assert!(code == Some(2) && errors.contains("certs/tls.crt is not a development certificate"), "{errors}");
 }

@@ -1,14 +1,12 @@
 //! `serve`: from flags to a running server, and from signals to its end.
 
-use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use rustls::sign::CertifiedKey;
 use time::OffsetDateTime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
@@ -16,17 +14,17 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::certs::{self, DEVELOPMENT, Source};
 use crate::admission::FaultPolicy;
 use crate::law::RULES;
 use crate::server::limits::Limits;
-use crate::server::{self, BindError, Server, Settings, development, tls};
+use crate::server::renewal::follow;
+use crate::server::{self, BindError, Server, Settings};
 
 /// The ports where none are given, on this machine alone.
 pub const REVIEWS_PORT: u16 = 8443;
 pub const ADMIN_PORT: u16 = 8080;
 
-/// Where development certificates live, in the folder the program is started in.
-const CERTS: &str = "certs";
 /// A review of the repository, for the line that shows how to ask.
 const EXAMPLE: &str = "tests/fixtures/reviews/sourcescan-failed-5-completed.validate.json";
 
@@ -45,32 +43,11 @@ pub struct Serve {
     /// Where /livez, /readyz and /metrics are, over plain HTTP
     #[arg(long, env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value_t = local(ADMIN_PORT))]
     admin: SocketAddr,
-    /// Where the certificate comes from [default: files with --tls-cert, else dev]
-    #[arg(long, env = "SCAN_ADMISSION_CERTS", value_enum)]
-    certs: Option<Certs>,
-    /// PEM file with the server's certificate, then its chain
-    #[arg(
-        long,
-        env = "SCAN_ADMISSION_TLS_CERT",
-        value_name = "FILE",
-        requires = "tls_key",
-        required_if_eq("certs", "files")
-    )]
-    tls_cert: Option<PathBuf>,
-    /// PEM file with the key of the certificate: PKCS#8, PKCS#1 or SEC1
-    #[arg(long, env = "SCAN_ADMISSION_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    certs: certs::Args,
     /// What the validating door does with a review it cannot judge: too big, too late, too busy, or a fault of its own
     #[arg(long, env = "SCAN_ADMISSION_FAULTS", value_enum, default_value = "refuse")]
     faults: Faults,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Certs {
-    /// A development CA and certificate, made under certs/
-    Dev,
-    /// The files of --tls-cert and --tls-key
-    Files,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -101,7 +78,7 @@ impl Serve {
     /// Serves until a signal ends it.
     pub fn run(self) -> io::Result<ExitCode> {
         log_to_stderr();
-        certificate(&self).and_then(|certificate| start(&self, certificate)).map_err(io::Error::other)
+        self.certs.source().and_then(|source| start(&self, source)).map_err(io::Error::other)
     }
 }
 
@@ -115,33 +92,14 @@ fn log_to_stderr() {
         .try_init();
 }
 
-fn certificate(args: &Serve) -> Result<CertifiedKey, String> {
-    match (&args.tls_cert, &args.tls_key) {
-        (Some(_), _) | (_, Some(_)) if args.certs == Some(Certs::Dev) => {
-            Err("--certs dev makes its own certificate: leave out --tls-cert and --tls-key, or say --certs files".to_owned())
-        }
-        (Some(certificate), Some(key)) => {
-            let chain = tls::chain(certificate).map_err(|error| about("--tls-cert", certificate, &error))?;
-            tls::key(key).and_then(|key| tls::certified(chain, key)).map_err(|error| about("--tls-key", key, &error))
-        }
-        _ => development::certificate(Path::new(CERTS), OffsetDateTime::now_utc()).map_err(|error| {
-            format!("--certs dev: {error}\nserve certificates of your own with --tls-cert FILE --tls-key FILE, or move the file away, or start in another folder")
-        }),
-    }
-}
-
-fn about(flag: &str, path: &Path, error: &dyn Display) -> String {
-    format!("{flag} {}: the file {error}", path.display())
-}
-
-fn start(args: &Serve, certificate: CertifiedKey) -> Result<ExitCode, String> {
+fn start(args: &Serve, source: Source) -> Result<ExitCode, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("no threads to serve with: {error}"))?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         // The sender is for whoever renews the certificate; the server goes on with the last one.
-        let (_renew, certificate) = watch::channel(Arc::new(certificate));
+        let (renew, certificate) = watch::channel(Arc::new(source.first));
         let settings = Settings {
             listen: args.listen,
             admin: args.admin,
@@ -156,10 +114,13 @@ fn start(args: &Serve, certificate: CertifiedKey) -> Result<ExitCode, String> {
             BindError::Admin(..) => format!("--admin: {error}\nchoose another with --admin ADDRESS, port 0 for any"),
         })?;
         server.take_panics();
-        let is_development = args.tls_cert.is_none();
-        announce(&server, is_development).map_err(|error| format!("no address: {error}"))?;
+        tokio::spawn(follow(source.look, source.every, OffsetDateTime::now_utc, renew, server.renewal_counts()));
+        announce(&server, source.is_development).map_err(|error| format!("no address: {error}"))?;
         Ok(until_signalled(server, signals).await)
-    })
+    });
+    // Waits for no look at the files: their disk may hang.
+    runtime.shutdown_background();
+    done
 }
 
 /// The ready line, and a line to try. Nobody may be reading: that is no error.
@@ -185,7 +146,7 @@ fn curl(address: SocketAddr) -> String {
         IpAddr::V4(ip) => format!("--resolve localhost:{port}:{ip} https://localhost:{port}/validate"),
         IpAddr::V6(ip) => format!("--resolve 'localhost:{port}:[{ip}]' https://localhost:{port}/validate"),
     };
-    format!("curl --cacert {CERTS}/ca.crt -H 'Content-Type: application/json' --data-binary @{EXAMPLE} {to}\n")
+    format!("curl --cacert {DEVELOPMENT}/ca.crt -H 'Content-Type: application/json' --data-binary @{EXAMPLE} {to}\n")
 }
 
 struct Signals {

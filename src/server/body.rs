@@ -87,7 +87,7 @@ pub fn patience(query: Option<&str>, cap: Duration) -> Duration {
 }
 
 /// A duration as Go writes it: `5s`, `1m30s`, `500ms`, `1.5h`. None for anything else, and for negative ones.
-fn go_duration(text: &str) -> Option<Duration> {
+pub fn go_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut seconds = 0.0;
     while !rest.is_empty() {

@@ -12,23 +12,23 @@ use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, NameConstraints,
 };
+use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, RootCertStore};
 use time::{Duration, OffsetDateTime};
 
-use super::tls;
+use super::certificate::Facts;
+use super::pair::{self, Fault};
+use super::renewal::Look;
 
 pub const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 const CA_LIFE: Duration = Duration::days(365);
 /// A CA has to outlive the leaves it signs, so this is also how long before its end a CA signs no more.
 const LEAF_LIFE: Duration = Duration::days(90);
-/// A leaf is renewed this long before its end: a server may run for a day.
-const MARGIN: Duration = Duration::days(1);
 /// For clocks that are behind this one, as those of containers and virtual machines are.
 const BACKDATED: Duration = Duration::hours(1);
 
@@ -42,7 +42,7 @@ pub enum Error {
     /// Somebody else's certificate: not ours to replace.
     Foreign(PathBuf),
     Made(rcgen::Error),
-    Tls(PathBuf, tls::Error),
+    Pair(PathBuf, Fault),
 }
 
 impl fmt::Display for Error {
@@ -53,7 +53,7 @@ impl fmt::Display for Error {
                 write!(out, "{} is not a development certificate, so it is left alone", path.display())
             }
             Self::Made(error) => write!(out, "a development certificate could not be made: {error}"),
-            Self::Tls(path, error) => write!(out, "{} {error}", path.display()),
+            Self::Pair(path, fault) => write!(out, "{}: the file {fault}", path.display()),
         }
     }
 }
@@ -75,8 +75,10 @@ pub fn certificate(folder: &Path, now: OffsetDateTime) -> Result<CertifiedKey, E
     turn.lock().map_err(failed)?;
 
     let (ca, leaf) = (Found::read(folder, "ca", CA_NAME)?, Found::read(folder, "tls", LEAF_NAME)?);
-    if let (Some(ca), Some(pair)) = (&ca.certificate, leaf.pair())
-        && [now, now + MARGIN].into_iter().all(|at| is_current(ca, at) && verifies(ca, &pair.cert[0], at))
+    if let (Some((ca, ca_facts)), Some(pair)) = (&ca.certificate, leaf.pair())
+        && ca_facts.is_current(now)
+        && verifies(ca, &pair.cert[0], now)
+        && !is_due(&pair, now)
     {
         return Ok(pair);
     }
@@ -90,10 +92,21 @@ pub fn certificate(folder: &Path, now: OffsetDateTime) -> Result<CertifiedKey, E
         }
     };
     let key = KeyPair::generate()?;
-    leaf.replace(&key.serialize_pem(), &leaf_params(now)?.signed_by(&key, &issuer)?.pem(), now)?;
-    let key_path = leaf.key_path;
-    let chain = tls::chain(&leaf.certificate_path).map_err(|error| Error::Tls(leaf.certificate_path, error))?;
-    tls::key(&key_path).and_then(|key| tls::certified(chain, key)).map_err(|error| Error::Tls(key_path, error))
+    let made = leaf_params(now)?.signed_by(&key, &issuer)?;
+    leaf.replace(&key.serialize_pem(), &made.pem(), now)?;
+    pair::certified(vec![made.into()], key.into()).map_err(|fault| Error::Pair(leaf.certificate_path, fault))
+}
+
+/// Makes the next certificate when the one that is served is due: a server that runs for months has it, too.
+pub fn look(folder: PathBuf, mut served: CertifiedKey) -> Look {
+    Box::new(move |now| {
+        let made = is_due(&served, now).then(|| certificate(&folder, now))?;
+        Some(made.inspect(|made| served = made.clone()).map_err(|error| error.to_string()))
+    })
+}
+
+fn is_due(pair: &CertifiedKey, now: OffsetDateTime) -> bool {
+    pair.cert.first().and_then(|leaf| Facts::of(leaf).ok()).is_none_or(|facts| facts.is_due(now))
 }
 
 /// A certificate and its key as they are in the folder.
@@ -101,32 +114,35 @@ struct Found {
     certificate_path: PathBuf,
     key_path: PathBuf,
     /// Ours, if there is one that parses.
-    certificate: Option<CertificateDer<'static>>,
+    certificate: Option<(CertificateDer<'static>, Facts)>,
 }
 
 impl Found {
     fn read(folder: &Path, stem: &str, name: &str) -> Result<Self, Error> {
         let path = folder.join(stem).with_extension("crt");
-        let certificate = match tls::chain(&path) {
-            Ok(chain) if has_name(&chain[0], name) => chain.into_iter().next(),
-            Ok(_) => return Err(Error::Foreign(path)),
-            Err(tls::Error::Unreadable(error)) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::File(path, error));
-            }
-            Err(_) => None,
+        let text = match fs::read(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::File(path, error)),
+            text => text.unwrap_or_default(),
         };
+        let first = pair::chain(&text).ok().and_then(|chain| chain.into_iter().next());
+        let certificate = first.and_then(|first| Facts::of(&first).ok().map(|facts| (first, facts)));
+        if certificate.as_ref().is_some_and(|(_, facts)| !facts.subject.contains(name)) {
+            return Err(Error::Foreign(path));
+        }
         Ok(Self { certificate_path: path, key_path: folder.join(stem).with_extension("key"), certificate })
     }
 
     /// The certificate with its key, when they belong together.
     fn pair(&self) -> Option<CertifiedKey> {
-        tls::certified(vec![self.certificate.clone()?], tls::key(&self.key_path).ok()?).ok()
+        let (certificate, _) = self.certificate.as_ref()?;
+        let key = pair::key(&fs::read(&self.key_path).ok()?).ok()?;
+        pair::certified(vec![certificate.clone()], key).ok()
     }
 
     /// This CA, if it can sign a leaf that it outlives.
     fn issuer(&self, now: OffsetDateTime) -> Result<Option<Issuer<'static, KeyPair>>, Error> {
-        let signs = |ca| is_current(ca, now) && is_current(ca, now + LEAF_LIFE);
-        if self.pair().is_none() || !self.certificate.as_ref().is_some_and(signs) {
+        let signs = |facts: &Facts| facts.is_current(now) && facts.is_current(now + LEAF_LIFE);
+        if self.pair().is_none() || !self.certificate.as_ref().is_some_and(|(_, facts)| signs(facts)) {
             return Ok(None);
         }
         let text = fs::read_to_string(&self.key_path).map_err(|error| Error::File(self.key_path.clone(), error))?;
@@ -208,46 +224,16 @@ fn params(names: &[&str], name: &str, now: OffsetDateTime, life: Duration) -> Re
     Ok(params)
 }
 
-fn roots(certificate: &CertificateDer<'static>) -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    // What is no certificate makes an empty store, which has no name and verifies nothing.
-    let _ = roots.add(certificate.clone());
-    roots
-}
-
-fn has_name(certificate: &CertificateDer<'static>, name: &str) -> bool {
-    let roots = roots(certificate);
-    roots.roots.iter().any(|root| root.subject.windows(name.len()).any(|part| part == name.as_bytes()))
-}
-
-fn verify(
-    ca: &CertificateDer<'static>,
-    leaf: &CertificateDer<'_>,
-    name: &'static str,
-    at: OffsetDateTime,
-) -> Result<(), rustls::Error> {
-    let other = |error: &dyn fmt::Display| rustls::Error::General(error.to_string());
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(ca)), Arc::new(ring::default_provider()))
-        .build()
-        .map_err(|error| other(&error))?;
-    let name = ServerName::try_from(name).map_err(|error| other(&error))?;
-    let seconds = u64::try_from(at.unix_timestamp()).unwrap_or(0);
-    let at = UnixTime::since_unix_epoch(StdDuration::from_secs(seconds));
-    verifier.verify_server_cert(leaf, &[], &name, &[], at).map(|_| ())
-}
-
+/// Whether a client that trusts the CA takes the leaf for each of our names.
 fn verifies(ca: &CertificateDer<'static>, leaf: &CertificateDer<'_>, at: OffsetDateTime) -> bool {
-    NAMES.iter().all(|name| verify(ca, leaf, name, at).is_ok())
-}
-
-/// Whether a CA is within its dates. A verifier does not ask that of a trust anchor, so it is asked as if of a leaf: it
-/// looks at the dates first, and only then finds that a CA is none.
-fn is_current(ca: &CertificateDer<'static>, at: OffsetDateTime) -> bool {
-    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
-    !matches!(
-        verify(ca, ca, NAMES[0], at),
-        Err(rustls::Error::InvalidCertificate(
-            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
-        ))
-    )
+    let mut roots = RootCertStore::empty();
+    // What is no CA makes an empty store, which verifies nothing.
+    let _ = roots.add(ca.clone());
+    let provider = Arc::new(ring::default_provider());
+    let Ok(verifier) = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build() else {
+        return false;
+    };
+    let at = UnixTime::since_unix_epoch(StdDuration::from_secs(u64::try_from(at.unix_timestamp()).unwrap_or(0)));
+    let accepts = |name| verifier.verify_server_cert(leaf, &[], &name, &[], at).is_ok();
+    NAMES.iter().all(|name| ServerName::try_from(*name).is_ok_and(accepts))
 }

@@ -8,8 +8,10 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use time::OffsetDateTime;
 use tokio::sync::watch;
 
+use super::expiry::Readiness;
 use super::{Shared, metrics};
 
 /// Is the process alive; does it take reviews; what has it done.
@@ -18,10 +20,17 @@ pub const READYZ: &str = "/readyz";
 pub const METRICS: &str = "/metrics";
 
 /// The routes of the admin address. `is_stopping`: answers in flight are still finished, but no new reviews should come.
-pub fn router(shared: Arc<Shared>, is_stopping: watch::Receiver<bool>) -> Router {
+pub fn router(shared: Arc<Shared>, certificate: Readiness, is_stopping: watch::Receiver<bool>) -> Router {
+    let certificate = Arc::new(certificate);
     let ready = move || {
-        let is_stopping = *is_stopping.borrow();
-        async move { if is_stopping { (StatusCode::SERVICE_UNAVAILABLE, "stopping\n") } else { (StatusCode::OK, "ok\n") } }
+        let answer = if *is_stopping.borrow() {
+            (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+        } else if !certificate.is_ready(OffsetDateTime::now_utc()) {
+            (StatusCode::SERVICE_UNAVAILABLE, "the certificate is not within its dates\n")
+        } else {
+            (StatusCode::OK, "ok\n")
+        };
+        async move { answer }
     };
     Router::new()
         .route(LIVEZ, get(async || "ok\n"))

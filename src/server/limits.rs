@@ -1,5 +1,6 @@
 //! A limit on everything, each with where it comes from beside its value.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::admission::BODY_MAX_BYTES;
@@ -31,6 +32,20 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// HTTP/2 pings find a peer that is gone, or stuck in the middle of a frame: after 30 s, as Go's own transport does.
 pub const PING_INTERVAL: Duration = Duration::from_secs(20);
 pub const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Within what time a change of certificate files is served; they are looked at twice in it. Two reads of some KiB a look
+/// cost nothing, and a second adds nothing to the 60 to 90 s after which a kubelet mounts what is new in a Secret.
+pub const CERTS_POLL: &str = "1s";
+/// Less would be busy with nothing else; more would take half of what cert-manager leaves of its shortest certificates
+/// (an hour, renewed 20 minutes before its end).
+pub const CERTS_POLL_RANGE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(600);
+
+/// How often the dates of the certificate that is served are compared with the clock: two numbers, and an alarm that is
+/// at most so late.
+pub const EXPIRY_LOOK: Duration = Duration::from_secs(60);
+
+/// How often a development certificate is looked at: at the last third of its life, a month, some minutes do not matter.
+pub const DEVELOPMENT_LOOK: Duration = Duration::from_secs(3600);
 
 /// The limits that a test, or later a configuration, may choose. `Limits::default()` is what the server runs with.
 #[derive(Debug, Clone, Copy)]

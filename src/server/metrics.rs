@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::renewal::Counts;
 use crate::admission::{Door, Fault, Summary, Verdict};
 use crate::law::{Rule, Severity};
 
@@ -51,6 +52,8 @@ pub struct Metrics {
     pub panics: Counter,
     pub handshakes: Counter,
     pub handshakes_failed: Counter,
+    pub certificate_not_after: Gauge,
+    pub certificate: Counts,
 }
 
 impl Metrics {
@@ -70,6 +73,8 @@ impl Metrics {
             panics: Counter::default(),
             handshakes: Counter::default(),
             handshakes_failed: Counter::default(),
+            certificate_not_after: Gauge::default(),
+            certificate: Counts::default(),
             registry: Registry::default(),
         };
         for rule in rules {
@@ -90,6 +95,13 @@ impl Metrics {
         registry.register("panics", "Panics, caught or not", metrics.panics.clone());
         registry.register("tls_handshakes", "TLS handshakes that succeeded", metrics.handshakes.clone());
         registry.register("tls_handshake_failures", "TLS handshakes that failed", metrics.handshakes_failed.clone());
+        let help = "When the certificate that is served ends, since the epoch";
+        let gauge = metrics.certificate_not_after.clone();
+        registry.register_with_unit("certificate_not_after_timestamp", help, Unit::Seconds, gauge);
+        let Counts { looks, reloads, failures } = metrics.certificate.clone();
+        registry.register("certificate_looks", "Looks for a newer certificate", looks);
+        registry.register("certificate_reloads", "Certificates that replaced another", reloads);
+        registry.register("certificate_reload_failures", "Newer certificates that could not be used", failures);
         registry.register("build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         Self { registry, ..metrics }
     }

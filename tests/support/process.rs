@@ -65,6 +65,10 @@ impl Process {
         line
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn errors(&self) -> String {
         fs::read_to_string(&self.errors).unwrap()
     }

@@ -1,0 +1,415 @@
+//! `serve` with certificate files: what it serves, what it takes over when they change, what it refuses.
+
+#[path = "support/client.rs"]
+mod client;
+#[path = "support/folder.rs"]
+mod folder;
+#[path = "support/pki.rs"]
+mod pki;
+#[path = "support/process.rs"]
+mod process;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use base64::Engine as _;
+use client::{Client, FAR, connector, metric, shake, until_metric};
+use folder::{Folder, fixture};
+use pki::{Ca, Mount, Pair, leaf};
+use process::{Process, command, fails};
+use rcgen::KeyPair;
+use rustls::HandshakeKind;
+use rustls::pki_types::CertificateDer;
+use time::{Duration, OffsetDateTime};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
+const LOOKS: &str = "scan_admission_certificate_looks_total";
+const RELOADS: &str = "scan_admission_certificate_reloads_total";
+const FAILURES: &str = "scan_admission_certificate_reload_failures_total";
+
+/// A server of what is mounted, which it compares all the time.
+fn start(folder: &Folder) -> Process {
+    let arguments = ["--tls-cert", "mount/tls.crt", "--tls-key", "mount/tls.key", "--certs-poll", "10ms"];
+    Process::start(command(folder.path(), &arguments), folder.join("errors"))
+}
+
+/// Writes the CA, and returns it with a client that trusts it and would resume its sessions.
+fn ca(folder: &Folder) -> (Ca, TlsConnector) {
+    let ca = Ca::new();
+    fs::write(folder.join("ca.crt"), &ca.pem).unwrap();
+    let connector = connector(&folder.join("ca.crt"), "http/1.1", rustls::ALL_VERSIONS);
+    (ca, connector)
+}
+
+/// The certificate that a new connection gets.
+async fn served(connector: &TlsConnector, process: &Process) -> CertificateDer<'static> {
+    let stream = shake(connector, TcpStream::connect(process.address).await.unwrap()).await;
+    stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+}
+
+/// Waits for the two looks that take over what is new by now: the first one to end may have begun before.
+async fn polled(process: &Process) {
+    let before = metric(process.admin, LOOKS).await.unwrap();
+    let waited = tokio::time::timeout(FAR, async {
+        while metric(process.admin, LOOKS).await.unwrap() < before + 3.0 {
+            tokio::task::yield_now().await;
+        }
+    });
+    waited.await.expect("the files are polled");
+}
+
+fn descriptors(process: &Process) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_swaps_of_a_mounted_secret_under_load() {
+    const SWAPS: u64 = 200;
+    let folder = Folder::new();
+    let (ca, connector) = ca(&folder);
+    let mut mount = Mount::new(folder.join("mount"), &ca.pair(1000));
+    let process = start(&folder);
+    served(&connector, &process).await;
+    let descriptors_before = descriptors(&process);
+
+    // One client that stays, in each protocol, and one that comes anew for each review.
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (path, address) = (folder.join("ca.crt"), process.address);
+    let load = ["http/1.1", "h2", "anew"].map(|kind| {
+        let (path, is_over) = (path.clone(), is_over.clone());
+        tokio::spawn(async move {
+            let protocol = if kind == "anew" { "http/1.1" } else { kind };
+            let mut client = Client::new(&path, address, protocol).await;
+            let mut reviews = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                if kind == "anew" {
+                    client = Client::new(&path, address, protocol).await;
+                }
+                assert_eq!(client.post("/validate", fixture(LEGAL)).await.code, 200);
+                reviews += 1;
+            }
+            reviews
+        })
+    });
+    for serial in 1..=SWAPS {
+        let pair = ca.pair(1000 + serial);
+        mount.swap(&pair);
+        polled(&process).await;
+        assert_eq!(
+            served(&connector, &process).await,
+            pair.der,
+            "swap {serial} is served after one poll, which is two looks"
+        );
+    }
+    is_over.store(true, Ordering::Relaxed);
+    for client in load {
+        assert!(client.await.expect("no handshake and no review failed") > 0);
+    }
+    for (name, value) in
+        [(RELOADS, SWAPS as f64), (FAILURES, 0.0), ("scan_admission_tls_handshake_failures_total", 0.0)]
+    {
+        assert_eq!(metric(process.admin, name).await, Some(value), "{name} {}", process.errors());
+    }
+    let waited = tokio::time::timeout(FAR, async {
+        while descriptors(&process) > descriptors_before {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{} file descriptors, {descriptors_before} before", descriptors(&process));
+}
+
+#[tokio::test]
+async fn a_new_pair_is_for_new_connections_and_no_session_is_resumed() {
+    let folder = Folder::new();
+    let ca = ca(&folder).0;
+    fs::create_dir(folder.join("mount")).unwrap();
+    let (certificate, key) = (folder.join("mount/tls.crt"), folder.join("mount/tls.key"));
+    ca.pair(1).write(&certificate, &key);
+    let process = start(&folder);
+    for version in rustls::ALL_VERSIONS {
+        // One client for all its connections, with the session cache that rustls gives it.
+        let connector = connector(&folder.join("ca.crt"), "http/1.1", &[version]);
+        let open = shake(&connector, TcpStream::connect(process.address).await.unwrap()).await;
+        let mut open = Client::over(open).await;
+        for serial in [2, 3] {
+            let pair = ca.pair(serial);
+            pair.write(&certificate, &key);
+            polled(&process).await;
+            // What has a session ticket has read it with its answer.
+            assert_eq!(open.post("/validate", fixture(LEGAL)).await.code, 200, "an open connection goes on");
+            let stream = shake(&connector, TcpStream::connect(process.address).await.unwrap()).await;
+            let tls = stream.get_ref().1;
+            assert_eq!(tls.handshake_kind(), Some(HandshakeKind::Full), "{version:?}");
+            assert_eq!(tls.peer_certificates().unwrap()[0], pair.der);
+        }
+    }
+}
+
+/// The pairs of every kind of key, with the files' two forms of the same key where there are two.
+fn kinds(ca: &Ca) -> Vec<(&'static str, Pair)> {
+    let pem = |label: &str, der: &[u8]| {
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
+    };
+    let with = |pair: &Pair, key: String| Pair { key, ..pair.clone() };
+    let sign = |key: &KeyPair| ca.sign(&leaf(), key);
+    let p256 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+    let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let rsa = KeyPair::from_pem(&key_file("rsa-2048.pkcs8.key")).unwrap();
+    let ec = [sign(&p256), sign(&p384)];
+    // SEC1 is what PKCS#8 wraps: after 29 bytes for a key of P-256, after 27 (shorter names) for one of P-384.
+    let sec1 = [&p256.serialize_der()[29..], &p384.serialize_der()[27..]].map(|der| pem("EC PRIVATE KEY", der));
+    let [p256_sec1, p384_sec1] = sec1;
+    vec![
+        ("P-256 in SEC1", with(&ec[0], p256_sec1)),
+        ("P-256 in PKCS#8", ec[0].clone()),
+        ("P-384 in SEC1", with(&ec[1], p384_sec1)),
+        ("P-384 in PKCS#8", ec[1].clone()),
+        ("Ed25519 in PKCS#8", sign(&ed25519)),
+        ("RSA in PKCS#1", with(&sign(&rsa), key_file("rsa-2048.pkcs1.key"))),
+        ("RSA in PKCS#8", sign(&rsa)),
+    ]
+}
+
+fn key_file(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keys").join(name)).unwrap()
+}
+
+#[tokio::test]
+async fn every_kind_of_key_shakes_hands_with_its_chain() {
+    let folder = Folder::new();
+    let (ca, _) = ca(&folder);
+    let kinds = kinds(&ca.middle());
+    let mut mount = Mount::new(folder.join("mount"), &kinds[0].1);
+    let process = start(&folder);
+    for (name, pair) in kinds {
+        mount.swap(&pair);
+        polled(&process).await;
+        for version in rustls::ALL_VERSIONS {
+            let connector = connector(&folder.join("ca.crt"), "http/1.1", &[version]);
+            let stream = shake(&connector, TcpStream::connect(process.address).await.unwrap()).await;
+            let tls = stream.get_ref().1;
+            assert_eq!(tls.peer_certificates().unwrap()[0], pair.der, "{name} {version:?}");
+            assert_eq!(tls.peer_certificates().unwrap().len(), 2, "the root is the client's");
+        }
+    }
+    assert_eq!(metric(process.admin, FAILURES).await, Some(0.0), "{}", process.errors());
+}
+
+#[tokio::test]
+async fn a_bad_pair_is_refused_once_and_the_old_one_goes_on() {
+    let folder = Folder::new();
+    let (ca, connector) = ca(&folder);
+    let (first, second) = (ca.pair(1), ca.pair(2));
+    // Swapped as a whole: of files that are written one by one, any number of looks may find the half.
+    let mut mount = Mount::new(folder.join("mount"), &first);
+    let process = start(&folder);
+    let mut expired = leaf();
+    expired.not_after = OffsetDateTime::now_utc() - Duration::MINUTE;
+    let expired = ca.sign(&expired, &KeyPair::generate().unwrap());
+    let half = Pair { certificate: second.certificate[..300].to_owned(), ..second.clone() };
+    let other = Pair { key: first.key.clone(), ..second.clone() };
+    let bad = [
+        (&half, "--tls-cert mount/tls.crt: the file holds a certificate that does not parse: "),
+        (&other, "--tls-key mount/tls.key: the file is not the key of the first certificate: "),
+        (&expired, "--tls-cert mount/tls.crt: the file holds a certificate that expired at "),
+    ];
+    for (index, (pair, words)) in bad.into_iter().enumerate() {
+        mount.swap(pair);
+        until_metric(process.admin, FAILURES, (index + 1) as f64).await;
+        // Nothing more is said of it.
+        polled(&process).await;
+        assert_eq!(served(&connector, &process).await, first.der);
+        assert_eq!(metric(process.admin, FAILURES).await, Some((index + 1) as f64));
+        let errors = process.errors();
+        assert_eq!(errors.matches(words).count(), 1, "{errors}");
+    }
+    mount.swap(&second);
+    polled(&process).await;
+    assert_eq!(served(&connector, &process).await, second.der);
+    fs::remove_file(folder.join("mount/tls.key")).unwrap();
+    until_metric(process.admin, FAILURES, 4.0).await;
+    assert!(process.errors().contains("--tls-key mount/tls.key: the file cannot be read: No such file"));
+    assert_eq!(served(&connector, &process).await, second.der);
+    let ready = client::get(process.admin, "/readyz").await.code;
+    assert_eq!((metric(process.admin, RELOADS).await, ready), (Some(1.0), 200));
+    let not_after = metric(process.admin, "scan_admission_certificate_not_after_timestamp_seconds").await.unwrap();
+    let left = not_after - OffsetDateTime::now_utc().unix_timestamp() as f64;
+    assert!((29.0..=30.0).contains(&(left / 86_400.0)), "{not_after}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_late_is_served_and_complained_of() {
+    let folder = Folder::new();
+    let (ca, connector) = ca(&folder);
+    let mut mount = Mount::new(folder.join("mount"), &ca.pair(1));
+    let process = start(&folder);
+    let mut due = leaf();
+    (due.not_before, due.not_after) =
+        (OffsetDateTime::now_utc() - 2 * Duration::DAY, OffsetDateTime::now_utc() + 23 * Duration::HOUR);
+    let due = ca.sign(&due, &KeyPair::generate().unwrap());
+    mount.swap(&due);
+    polled(&process).await;
+    assert_eq!(served(&connector, &process).await, due.der);
+    let waited = tokio::time::timeout(FAR, async {
+        while !process.errors().contains("the certificate ends soon: it should have been renewed by now") {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{}", process.errors());
+    assert_eq!(metric(process.admin, FAILURES).await, Some(0.0));
+}
+
+/// What `serve` says of a pair of files, without what is said of the time.
+fn refusal(folder: &Folder, certificate: &str, key: &str) -> String {
+    let (code, errors) = fails(command(folder.path(), &["--tls-cert", certificate, "--tls-key", key]));
+    assert_eq!(code, Some(2), "{errors}");
+    let errors = errors.strip_prefix("error: ").unwrap_or_else(|| panic!("{errors}"));
+    errors.trim_end().to_owned()
+}
+
+#[test]
+fn wrong_files_are_refused_in_words_that_help() {
+    let folder = Folder::new();
+    let ca = ca(&folder).0;
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+    let good = ca.pair(1);
+    good.write(&folder.join("tls.crt"), &folder.join("tls.key"));
+    let mut no_host = leaf();
+    no_host.subject_alt_names.clear();
+    let no_host = ca.sign(&no_host, &KeyPair::from_pem(&good.key).unwrap());
+    write("no-host.crt", &no_host.certificate);
+    write("empty", "");
+    write("big", &" ".repeat((1 << 20) + 1));
+    write("half.crt", &good.certificate[..good.certificate.len() / 2]);
+    write("other.key", &KeyPair::generate().unwrap().serialize_pem());
+    for name in ["encrypted.pkcs8.key", "encrypted.sec1.key", "p521.sec1.key", "rsa-1024.pkcs8.key"] {
+        write(name, &key_file(name));
+    }
+    fs::create_dir(folder.join("mount")).unwrap();
+    let folder_words = "is a folder: name the PEM file in it, as tls.crt and tls.key are in a mounted Secret";
+    let encrypted = "holds a private key with a password, and nobody is here to type it: take it off with openssl pkey -in FILE -out NEW";
+    let supported = "RSA of 2048 bits or more, ECDSA on P-256 or P-384, or Ed25519 is needed";
+    let unsupported = format!(
+        "holds a private key that cannot be used: unexpected error: failed to parse private key as RSA, ECDSA, or EdDSA: {supported}"
+    );
+    let cases = [
+        ("none.crt", "tls.key", 0, "cannot be read: No such file or directory (os error 2)"),
+        ("tls.crt", "none.key", 1, "cannot be read: No such file or directory (os error 2)"),
+        ("mount", "tls.key", 0, folder_words),
+        ("tls.crt", "mount", 1, folder_words),
+        (
+            "/dev/null",
+            "tls.key",
+            0,
+            "is a pipe or a device: name a plain file, which can be read again when it changes",
+        ),
+        ("big", "tls.key", 0, "has more than 1048576 bytes: name the PEM file"),
+        ("empty", "tls.key", 0, "is empty: a PEM file is needed"),
+        ("tls.crt", "empty", 1, "is empty: a PEM file is needed"),
+        (
+            "tls.key",
+            "tls.key",
+            0,
+            "holds no certificate: give a PEM file with -----BEGIN CERTIFICATE-----, and put the server's own certificate first, then its chain",
+        ),
+        ("half.crt", "tls.key", 0, "holds a certificate that does not parse: its -----END line is missing"),
+        (
+            "ca.crt",
+            "tls.key",
+            0,
+            "begins with the certificate of a CA, which clients refuse from a server: put the server's own certificate first, then its chain",
+        ),
+        (
+            "no-host.crt",
+            "tls.key",
+            0,
+            "holds a certificate that is for no host: make one with the name that clients ask for in its subjectAltName, for a Service NAME.NAMESPACE.svc",
+        ),
+        (
+            "tls.crt",
+            "tls.crt",
+            1,
+            "holds no private key: a PEM file with PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY is needed, not encrypted",
+        ),
+        ("tls.crt", "encrypted.pkcs8.key", 1, encrypted),
+        ("tls.crt", "encrypted.sec1.key", 1, encrypted),
+        ("tls.crt", "p521.sec1.key", 1, &unsupported),
+        ("tls.crt", "rsa-1024.pkcs8.key", 1, &unsupported),
+        (
+            "tls.crt",
+            "other.key",
+            1,
+            "is not the key of the first certificate: give the one that is, and put the server's own certificate first, then its chain",
+        ),
+    ];
+    for (certificate, key, wrong, words) in cases {
+        let (flag, file) = [("--tls-cert", certificate), ("--tls-key", key)][wrong];
+        assert_eq!(refusal(&folder, certificate, key), format!("{flag} {file}: the file {words}"));
+    }
+}
+
+#[test]
+fn a_certificate_out_of_its_dates_is_refused_at_the_start() {
+    let folder = Folder::new();
+    let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
+    let said = |time: OffsetDateTime| scan_admission::scan::time::format(time).unwrap();
+    for (begin, end, words, what_to_do) in [
+        (-48, -24, format!("expired at {}", said(now - Duration::DAY)), "renew it, or set the clock right"),
+        (
+            24,
+            48,
+            format!("is not valid before {}", said(now + Duration::DAY)),
+            "set the clock right, or give one that is valid",
+        ),
+    ] {
+        let mut params = leaf();
+        (params.not_before, params.not_after) = (now + begin * Duration::HOUR, now + end * Duration::HOUR);
+        let pair = Ca::new().sign(&params, &KeyPair::generate().unwrap());
+        pair.write(&folder.join("tls.crt"), &folder.join("tls.key"));
+        let refusal = refusal(&folder, "tls.crt", "tls.key");
+        let words = format!("--tls-cert tls.crt: the file holds a certificate that {words}, and now it is ");
+        let rest = refusal.strip_prefix(&words).unwrap_or_else(|| panic!("{refusal}"));
+        let (time, rest) = rest.split_once(": ").unwrap();
+        assert!(scan_admission::scan::time::parse(time).unwrap() >= now, "{refusal}");
+        assert_eq!(rest, what_to_do);
+    }
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_refused() {
+    let folder = Folder::new();
+    Ca::new().pair(1).write(&folder.join("tls.crt"), &folder.join("tls.key"));
+    fs::set_permissions(folder.join("tls.key"), fs::Permissions::from_mode(0o000)).unwrap();
+    let mut command = command(folder.path(), &["--tls-cert", "tls.crt", "--tls-key", "tls.key"]);
+    if fs::metadata(folder.path()).unwrap().uid() == 0 {
+        // Nothing is forbidden to root. Anybody else has to be able to run the program where it is.
+        command.uid(65534).gid(65534);
+        let program = Path::new(env!("CARGO_BIN_EXE_scan-admission"));
+        if !program.ancestors().all(|path| fs::metadata(path).unwrap().mode() & 0o001 != 0) {
+            eprintln!("skipped: only root may go to {}", program.display());
+            return;
+        }
+    }
+    let (code, errors) = fails(command);
+    let words = "error: --tls-key tls.key: the file cannot be read: Permission denied (os error 13): let the user that runs this read it, in a Pod by securityContext.fsGroup\n";
+    assert_eq!((code, errors.as_str()), (Some(2), words));
+}
+
+#[test]
+fn the_poll_is_a_duration_within_reason() {
+    let folder = Folder::new();
+    for value in ["", "1", "-1s", "9ms", "10m1s", "soon"] {
+        let (code, errors) = fails(command(folder.path(), &[&format!("--certs-poll={value}")]));
+        assert_eq!(code, Some(2), "{errors}");
+        assert!(errors.contains("'--certs-poll <DURATION>'"), "{errors}");
+        assert!(errors.contains("not a duration from 10ms to 600s, such as 1s") || value.is_empty(), "{errors}");
+    }
+}

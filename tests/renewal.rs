@@ -1,0 +1,173 @@
+//! Certificates that change, on a clock that the tests move: nothing here waits.
+
+#[path = "support/client.rs"]
+mod client;
+#[path = "support/folder.rs"]
+mod folder;
+#[path = "support/pki.rs"]
+mod pki;
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::{get, until_metric};
+use folder::Folder;
+use pki::{Ca, Pair, leaf};
+use rcgen::KeyPair;
+use rustls::sign::CertifiedKey;
+use scan_admission::admission::FaultPolicy;
+use scan_admission::server::files::{NamedFile, SETTLED_LOOKS, Watched};
+use scan_admission::server::limits::{CERTS_POLL, CERTS_POLL_RANGE, Limits};
+use scan_admission::server::pair::{self, Fault};
+use scan_admission::server::renewal::{Counts, follow};
+use scan_admission::server::{Settings, bind, body};
+use time::OffsetDateTime;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+/// Any number of files, that go together when they are equal.
+struct Equal {
+    folder: Folder,
+    watched: Watched<String>,
+}
+
+impl Equal {
+    fn new() -> Self {
+        let folder = Folder::new();
+        let files: Vec<_> = ["a", "b", "c"]
+            .map(|name| NamedFile { flag: "--file", path: folder.join(name) })
+            .into_iter()
+            .inspect(|file| fs::write(&file.path, "1").unwrap())
+            .collect();
+        let prove = |contents: &[Vec<u8>], _| match contents.iter().position(|text| *text != contents[0]) {
+            None => Ok(String::from_utf8(contents[0].clone()).unwrap()),
+            Some(index) => Err((index, Fault::OtherKey)),
+        };
+        let (watched, first) = Watched::open(files, prove, now()).unwrap();
+        assert_eq!(first, "1");
+        Self { folder, watched }
+    }
+
+    fn write(&self, contents: [&str; 3]) {
+        for (name, text) in ["a", "b", "c"].into_iter().zip(contents) {
+            fs::write(self.folder.join(name), text).unwrap();
+        }
+    }
+
+    /// What a look finds: the value, or the name of the file that is wrong.
+    fn look(&mut self) -> Option<Result<String, String>> {
+        let found = self.watched.look(now())?;
+        Some(found.map_err(|error| error.path.file_name().unwrap().display().to_string()))
+    }
+}
+
+#[test]
+fn what_is_new_is_judged_at_the_second_look_and_a_fault_is_told_once() {
+    let good = |value: &str| Some(Ok(value.to_owned()));
+    let bad = |file: &str| Some(Err(file.to_owned()));
+    let mut files = Equal::new();
+    assert_eq!((files.look(), files.look()), (None, None));
+    files.write(["2", "2", "1"]);
+    assert_eq!(files.look(), None, "it is still being written");
+    files.write(["2", "2", "2"]);
+    assert_eq!((files.look(), files.look(), files.look()), (None, good("2"), None));
+    for half in ["3", "3.", "3.1"] {
+        files.write([half; 3]);
+        assert_eq!(files.look(), None, "each of them would do, and is not what was meant");
+    }
+    assert_eq!(files.look(), good("3.1"));
+
+    files.write(["3.1", "3.1", "4"]);
+    assert_eq!((files.look(), files.look(), files.look(), files.look()), (None, bad("c"), None, None));
+    files.write(["3.1", "4", "4"]);
+    assert_eq!((files.look(), files.look(), files.look()), (None, bad("b"), None), "bad in another way");
+    fs::remove_file(files.folder.join("a")).unwrap();
+    assert_eq!((files.look(), files.look(), files.look()), (None, bad("a"), None));
+    files.write(["3.1"; 3]);
+    assert_eq!((files.look(), files.look()), (None, None), "as it was");
+    files.write(["3.1", "4", "4"]);
+    assert_eq!((files.look(), files.look()), (None, bad("b")), "bad anew");
+    files.write(["4"; 3]);
+    assert_eq!((files.look(), files.look()), (None, good("4")));
+}
+
+/// The files of `pair`, and what `serve` makes of them.
+fn watched(folder: &Folder, pair: &Pair, now: OffsetDateTime) -> (Watched<CertifiedKey>, CertifiedKey) {
+    pair.write(&folder.join("tls.crt"), &folder.join("tls.key"));
+    let files = ["tls.crt", "tls.key"].map(|name| NamedFile { flag: "--file", path: folder.join(name) }).into();
+    Watched::open(files, |contents, now| pair::prove(&contents[0], &contents[1], now), now).unwrap()
+}
+
+#[test]
+fn what_was_too_early_is_taken_when_its_time_has_come() {
+    let folder = Folder::new();
+    let ca = Ca::new();
+    let (mut watched, _) = watched(&folder, &ca.pair(1), now());
+    let mut params = leaf();
+    params.not_before = now() + time::Duration::DAY;
+    let later = ca.sign(&params, &KeyPair::generate().unwrap());
+    later.write(&folder.join("tls.crt"), &folder.join("tls.key"));
+    assert!(watched.look(now()).is_none());
+    assert!(matches!(watched.look(now()).unwrap().unwrap_err().fault, Fault::NotYetValid(..)));
+    assert!(watched.look(now()).is_none(), "told once, though another second has come");
+    let taken = watched.look(now() + 2 * time::Duration::DAY).unwrap().unwrap();
+    assert_eq!(taken.cert[0], later.der);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_pair_is_sent_on_within_the_poll_interval() {
+    let poll = body::go_duration(CERTS_POLL).unwrap();
+    assert!(CERTS_POLL_RANGE.contains(&poll));
+    let folder = Folder::new();
+    let ca = Ca::new();
+    let (mut watched, first) = watched(&folder, &ca.pair(1), now());
+    let (renew, mut certificate) = watch::channel(Arc::new(first));
+    let look = Box::new(move |now| watched.look(now).map(|found| found.map_err(|error| error.to_string())));
+    let counts = Counts::default();
+    tokio::spawn(follow(look, poll / SETTLED_LOOKS, now, renew, counts.clone()));
+    for serial in 2..20 {
+        sleep(Duration::from_millis(serial * 77)).await;
+        let pair = ca.pair(serial);
+        pair.write(&folder.join("tls.crt"), &folder.join("tls.key"));
+        let written = Instant::now();
+        certificate.changed().await.unwrap();
+        assert!(written.elapsed() <= poll + Duration::from_millis(1), "{:?}", written.elapsed());
+        assert_eq!(certificate.borrow_and_update().cert[0], pair.der);
+        assert_eq!(counts.reloads.get(), serial - 1);
+    }
+}
+
+#[tokio::test]
+async fn readiness_waits_for_a_certificate_within_its_dates_and_then_stays() {
+    let ca = Ca::new();
+    let served = |begin: i32, end: i32| {
+        let mut params = leaf();
+        params.not_before = now() + begin * time::Duration::HOUR;
+        params.not_after = now() + end * time::Duration::HOUR;
+        let pair = ca.sign(&params, &KeyPair::generate().unwrap());
+        let key = pair::key(pair.key.as_bytes()).unwrap();
+        (Arc::new(pair::certified(vec![pair.der], key).unwrap()), params.not_after.unix_timestamp() as f64)
+    };
+    let (renew, certificate) = watch::channel(served(1, 2).0);
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let settings =
+        Settings { listen: any, admin: any, rules: &[], faults: FaultPolicy::Refuse, limits: Limits::default() };
+    let server = bind(settings, certificate).await.unwrap();
+    let admin = server.admin_address().unwrap();
+    let server = tokio::spawn(server.serve(std::future::pending()));
+    for (begin, end, code) in [(1, 2, 503), (-2, -1, 503), (-1, 1, 200), (-2, -1, 200), (1, 2, 200)] {
+        let (certificate, not_after) = served(begin, end);
+        renew.send_replace(certificate);
+        until_metric(admin, "scan_admission_certificate_not_after_timestamp_seconds", not_after).await;
+        let reply = get(admin, "/readyz").await;
+        assert_eq!(reply.code, code, "{begin} {end} {}", String::from_utf8_lossy(&reply.body));
+        assert_eq!(get(admin, "/livez").await.code, 200);
+    }
+    server.abort();
+}
