@@ -1,4 +1,4 @@
-//! `serve` with certificate files: what it serves, what it takes over when they change, what it refuses.
+//! `serve` with certificate files: what it serves, what it takes over when they change, and what not.
 
 #[path = "support/client.rs"]
 mod client;
@@ -10,16 +10,13 @@ mod pki;
 mod process;
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
 use client::{Client, FAR, connector, metric, shake, until_metric};
 use folder::{Folder, fixture};
-use pki::{Ca, Mount, Pair, leaf};
+use pki::{Ca, Mount, Pair, key_file, leaf};
 use process::{Process, command, fails};
 use rcgen::KeyPair;
 use rustls::HandshakeKind;
@@ -178,10 +175,6 @@ fn kinds(ca: &Ca) -> Vec<(&'static str, Pair)> {
     ]
 }
 
-fn key_file(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keys").join(name)).unwrap()
-}
-
 #[tokio::test]
 async fn every_kind_of_key_shakes_hands_with_its_chain() {
     let folder = Folder::new();
@@ -265,142 +258,6 @@ async fn a_certificate_that_is_late_is_served_and_complained_of() {
     });
     assert!(waited.await.is_ok(), "{}", process.errors());
     assert_eq!(metric(process.admin, FAILURES).await, Some(0.0));
-}
-
-/// What `serve` says of a pair of files, without what is said of the time.
-fn refusal(folder: &Folder, certificate: &str, key: &str) -> String {
-    let (code, errors) = fails(command(folder.path(), &["--tls-cert", certificate, "--tls-key", key]));
-    assert_eq!(code, Some(2), "{errors}");
-    let errors = errors.strip_prefix("error: ").unwrap_or_else(|| panic!("{errors}"));
-    errors.trim_end().to_owned()
-}
-
-#[test]
-fn wrong_files_are_refused_in_words_that_help() {
-    let folder = Folder::new();
-    let ca = ca(&folder).0;
-    let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
-    let good = ca.pair(1);
-    good.write(&folder.join("tls.crt"), &folder.join("tls.key"));
-    let mut no_host = leaf();
-    no_host.subject_alt_names.clear();
-    let no_host = ca.sign(&no_host, &KeyPair::from_pem(&good.key).unwrap());
-    write("no-host.crt", &no_host.certificate);
-    write("empty", "");
-    write("big", &" ".repeat((1 << 20) + 1));
-    write("half.crt", &good.certificate[..good.certificate.len() / 2]);
-    write("other.key", &KeyPair::generate().unwrap().serialize_pem());
-    for name in ["encrypted.pkcs8.key", "encrypted.sec1.key", "p521.sec1.key", "rsa-1024.pkcs8.key"] {
-        write(name, &key_file(name));
-    }
-    fs::create_dir(folder.join("mount")).unwrap();
-    let folder_words = "is a folder: name the PEM file in it, as tls.crt and tls.key are in a mounted Secret";
-    let encrypted = "holds a private key with a password, and nobody is here to type it: take it off with openssl pkey -in FILE -out NEW";
-    let supported = "RSA of 2048 bits or more, ECDSA on P-256 or P-384, or Ed25519 is needed";
-    let unsupported = format!(
-        "holds a private key that cannot be used: unexpected error: failed to parse private key as RSA, ECDSA, or EdDSA: {supported}"
-    );
-    let cases = [
-        ("none.crt", "tls.key", 0, "cannot be read: No such file or directory (os error 2)"),
-        ("tls.crt", "none.key", 1, "cannot be read: No such file or directory (os error 2)"),
-        ("mount", "tls.key", 0, folder_words),
-        ("tls.crt", "mount", 1, folder_words),
-        (
-            "/dev/null",
-            "tls.key",
-            0,
-            "is a pipe or a device: name a plain file, which can be read again when it changes",
-        ),
-        ("big", "tls.key", 0, "has more than 1048576 bytes: name the PEM file"),
-        ("empty", "tls.key", 0, "is empty: a PEM file is needed"),
-        ("tls.crt", "empty", 1, "is empty: a PEM file is needed"),
-        (
-            "tls.key",
-            "tls.key",
-            0,
-            "holds no certificate: give a PEM file with -----BEGIN CERTIFICATE-----, and put the server's own certificate first, then its chain",
-        ),
-        ("half.crt", "tls.key", 0, "holds a certificate that does not parse: its -----END line is missing"),
-        (
-            "ca.crt",
-            "tls.key",
-            0,
-            "begins with the certificate of a CA, which clients refuse from a server: put the server's own certificate first, then its chain",
-        ),
-        (
-            "no-host.crt",
-            "tls.key",
-            0,
-            "holds a certificate that is for no host: make one with the name that clients ask for in its subjectAltName, for a Service NAME.NAMESPACE.svc",
-        ),
-        (
-            "tls.crt",
-            "tls.crt",
-            1,
-            "holds no private key: a PEM file with PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY is needed, not encrypted",
-        ),
-        ("tls.crt", "encrypted.pkcs8.key", 1, encrypted),
-        ("tls.crt", "encrypted.sec1.key", 1, encrypted),
-        ("tls.crt", "p521.sec1.key", 1, &unsupported),
-        ("tls.crt", "rsa-1024.pkcs8.key", 1, &unsupported),
-        (
-            "tls.crt",
-            "other.key",
-            1,
-            "is not the key of the first certificate: give the one that is, and put the server's own certificate first, then its chain",
-        ),
-    ];
-    for (certificate, key, wrong, words) in cases {
-        let (flag, file) = [("--tls-cert", certificate), ("--tls-key", key)][wrong];
-        assert_eq!(refusal(&folder, certificate, key), format!("{flag} {file}: the file {words}"));
-    }
-}
-
-#[test]
-fn a_certificate_out_of_its_dates_is_refused_at_the_start() {
-    let folder = Folder::new();
-    let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
-    let said = |time: OffsetDateTime| scan_admission::scan::time::format(time).unwrap();
-    for (begin, end, words, what_to_do) in [
-        (-48, -24, format!("expired at {}", said(now - Duration::DAY)), "renew it, or set the clock right"),
-        (
-            24,
-            48,
-            format!("is not valid before {}", said(now + Duration::DAY)),
-            "set the clock right, or give one that is valid",
-        ),
-    ] {
-        let mut params = leaf();
-        (params.not_before, params.not_after) = (now + begin * Duration::HOUR, now + end * Duration::HOUR);
-        let pair = Ca::new().sign(&params, &KeyPair::generate().unwrap());
-        pair.write(&folder.join("tls.crt"), &folder.join("tls.key"));
-        let refusal = refusal(&folder, "tls.crt", "tls.key");
-        let words = format!("--tls-cert tls.crt: the file holds a certificate that {words}, and now it is ");
-        let rest = refusal.strip_prefix(&words).unwrap_or_else(|| panic!("{refusal}"));
-        let (time, rest) = rest.split_once(": ").unwrap();
-        assert!(scan_admission::scan::time::parse(time).unwrap() >= now, "{refusal}");
-        assert_eq!(rest, what_to_do);
-    }
-}
-
-#[test]
-fn a_file_that_may_not_be_read_is_refused() {
-    let folder = Folder::new();
-    Ca::new().pair(1).write(&folder.join("tls.crt"), &folder.join("tls.key"));
-    fs::set_permissions(folder.join("tls.key"), fs::Permissions::from_mode(0o000)).unwrap();
-    let mut command = command(folder.path(), &["--tls-cert", "tls.crt", "--tls-key", "tls.key"]);
-    if fs::metadata(folder.path()).unwrap().uid() == 0 {
-        // Nothing is forbidden to root. Anybody else has to be able to run the program where it is.
-        command.uid(65534).gid(65534);
-        let program = Path::new(env!("CARGO_BIN_EXE_scan-admission"));
-        if !program.ancestors().all(|path| fs::metadata(path).unwrap().mode() & 0o001 != 0) {
-            eprintln!("skipped: only root may go to {}", program.display());
-            return;
-        }
-    }
-    let (code, errors) = fails(command);
-    let words = "error: --tls-key tls.key: the file cannot be read: Permission denied (os error 13): let the user that runs this read it, in a Pod by securityContext.fsGroup\n";
-    assert_eq!((code, errors.as_str()), (Some(2), words));
 }
 
 #[test]

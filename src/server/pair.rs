@@ -61,7 +61,7 @@ impl fmt::Display for Fault {
                 write!(out, "holds no certificate: give a PEM file with -----BEGIN CERTIFICATE-----, and {ORDER}")
             }
             Self::BadCertificate(why) => write!(out, "holds a certificate that does not parse: {why}"),
-            Self::Ca => write!(out, "begins with the certificate of a CA, which clients refuse from a server: {ORDER}"),
+            Self::Ca => write!(out, "begins with the certificate of a CA, which not every client takes from a server: {ORDER}"),
             Self::NoHost => out.write_str(
                 "holds a certificate that is for no host: make one with the name that clients ask for in its subjectAltName, for a Service NAME.NAMESPACE.svc",
             ),

@@ -109,3 +109,8 @@ impl Mount {
         }
     }
 }
+
+/// A key of tests/fixtures/keys.
+pub fn key_file(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keys").join(name)).unwrap()
+}
