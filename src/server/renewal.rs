@@ -51,7 +51,7 @@ pub async fn follow(
                 tracing::warn!(%error, "a newer certificate cannot be used: the old one is still served");
             }
         }
-        // Last: who has seen two more of these knows that the files were compared from first to last.
+        // Last: who sees this grow knows that what was found is served.
         counts.looks.inc();
     }
 }
