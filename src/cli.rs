@@ -2,6 +2,8 @@
 //!
 //! Exit: 0 all allowed, 1 something refused, 2 usage or unreadable input. Results on stdout, the rest on stderr.
 
+#[cfg(feature = "cluster")]
+mod ca;
 mod certs;
 mod check;
 mod documents;

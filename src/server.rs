@@ -24,6 +24,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use rustls::sign::CertifiedKey;
 use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpStream};
@@ -49,6 +51,15 @@ pub struct Settings {
     pub limits: Limits,
 }
 
+/// What handshakes are answered with.
+#[derive(Clone)]
+pub struct Certificate {
+    /// None while there is none yet.
+    pub current: watch::Receiver<Option<Arc<CertifiedKey>>>,
+    /// Whether those who call are known to accept it; until then the server is not ready.
+    pub is_trusted: watch::Receiver<bool>,
+}
+
 /// What all connections share.
 pub struct Shared {
     rules: &'static [Rule],
@@ -63,7 +74,7 @@ pub struct Server {
     reviews: TcpListener,
     admin: TcpListener,
     tls: TlsAcceptor,
-    certificate: watch::Receiver<Arc<CertifiedKey>>,
+    certificate: Certificate,
     shared: Arc<Shared>,
 }
 
@@ -88,9 +99,9 @@ impl fmt::Display for BindError {
 impl std::error::Error for BindError {}
 
 /// Opens both ports. The certificate of the next handshake is whatever `certificate` then holds.
-pub async fn bind(settings: Settings, certificate: watch::Receiver<Arc<CertifiedKey>>) -> Result<Server, BindError> {
+pub async fn bind(settings: Settings, certificate: Certificate) -> Result<Server, BindError> {
     let Settings { listen, admin, rules, faults, limits } = settings;
-    let tls = tls::config(certificate.clone()).map_err(BindError::Tls)?;
+    let tls = tls::config(certificate.current.clone()).map_err(BindError::Tls)?;
     Ok(Server {
         reviews: TcpListener::bind(listen).await.map_err(|error| BindError::Listen(listen, error))?,
         admin: TcpListener::bind(admin).await.map_err(|error| BindError::Admin(admin, error))?,
@@ -118,6 +129,12 @@ impl Server {
     /// For whoever renews the certificate.
     pub fn renewal_counts(&self) -> renewal::Counts {
         self.shared.metrics.certificate.clone()
+    }
+
+    /// For whoever keeps the CA: when it ends, whether all webhooks accept what is served, looks that failed.
+    pub fn ca_metrics(&self) -> (Gauge, Gauge, Counter) {
+        let metrics = &self.shared.metrics;
+        (metrics.ca_not_after.clone(), metrics.ca_bundle_in_step.clone(), metrics.ca_failures.clone())
     }
 
     /// From here on a panic is one line with its place and the count of panics, and never the message: it may hold
@@ -158,7 +175,8 @@ impl Server {
             stop_admin.send_replace(true);
         };
         let drain_admin = async { drain(serve_admin.await, &shared.limits, "admin").await };
-        let watch_expiry = expiry::watch(certificate, &shared.metrics.certificate_not_after, OffsetDateTime::now_utc);
+        let watch_expiry =
+            expiry::watch(certificate.current, &shared.metrics.certificate_not_after, OffsetDateTime::now_utc);
         tokio::select! {
             _ = async { tokio::join!(stop_both, drain_reviews, drain_admin) } => {}
             () = watch_expiry => {}

@@ -22,7 +22,7 @@ use scan_admission::server::files::{NamedFile, SETTLED_LOOKS, Watched};
 use scan_admission::server::limits::{CERTS_POLL, CERTS_POLL_RANGE, Limits};
 use scan_admission::server::pair::{self, Fault};
 use scan_admission::server::renewal::{Counts, follow};
-use scan_admission::server::{Settings, bind, body};
+use scan_admission::server::{Certificate, Settings, bind, body};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -127,7 +127,7 @@ async fn a_new_pair_is_sent_on_within_the_poll_interval() {
     let folder = Folder::new();
     let ca = Ca::new();
     let (mut watched, first) = watched(&folder, &ca.pair(1), now());
-    let (renew, mut certificate) = watch::channel(Arc::new(first));
+    let (renew, mut certificate) = watch::channel(Some(Arc::new(first)));
     let look = Box::new(move |now| watched.look(now).map(|found| found.map_err(|error| error.to_string())));
     let counts = Counts::default();
     tokio::spawn(follow(look, poll / SETTLED_LOOKS, now, renew, counts.clone()));
@@ -138,7 +138,7 @@ async fn a_new_pair_is_sent_on_within_the_poll_interval() {
         let written = Instant::now();
         certificate.changed().await.unwrap();
         assert!(written.elapsed() <= poll + Duration::from_millis(1), "{:?}", written.elapsed());
-        assert_eq!(certificate.borrow_and_update().cert[0], pair.der);
+        assert_eq!(certificate.borrow_and_update().as_ref().unwrap().cert[0], pair.der);
         assert_eq!(counts.reloads.get(), serial - 1);
     }
 }
@@ -152,9 +152,10 @@ async fn readiness_waits_for_a_certificate_within_its_dates_and_then_stays() {
         params.not_after = now() + end * time::Duration::HOUR;
         let pair = ca.sign(&params, &KeyPair::generate().unwrap());
         let key = pair::key(pair.key.as_bytes()).unwrap();
-        (Arc::new(pair::certified(vec![pair.der], key).unwrap()), params.not_after.unix_timestamp() as f64)
+        (Some(Arc::new(pair::certified(vec![pair.der], key).unwrap())), params.not_after.unix_timestamp() as f64)
     };
-    let (renew, certificate) = watch::channel(served(1, 2).0);
+    let (renew, current) = watch::channel(served(1, 2).0);
+    let certificate = Certificate { current, is_trusted: watch::channel(true).1 };
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let settings =
         Settings { listen: any, admin: any, rules: &[], faults: FaultPolicy::Refuse, limits: Limits::default() };

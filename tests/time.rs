@@ -38,7 +38,7 @@ struct Pipe {
 fn pipe(takes: Duration, answer_bytes: usize) -> Pipe {
     let folder = Folder::new();
     let certificate = development::certificate(folder.path(), OffsetDateTime::now_utc()).unwrap();
-    let (_renew, certificate) = watch::channel(Arc::new(certificate));
+    let (_renew, certificate) = watch::channel(Some(Arc::new(certificate)));
     let tls = TlsAcceptor::from(Arc::new(tls::config(certificate).unwrap()));
     let (stop, stopping) = watch::channel(false);
     let (io, server_io) = duplex(16 << 10);

@@ -1,17 +1,21 @@
 //! Where the certificate of `serve` comes from, and who looks for the next one.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use rustls::sign::CertifiedKey;
 use time::OffsetDateTime;
+use tokio::sync::watch;
 
+#[cfg(feature = "cluster")]
+use crate::cluster::keeper::{Keeper, Outlet, Report};
 use crate::server::body::go_duration;
 use crate::server::files::{NamedFile, SETTLED_LOOKS, Watched};
 use crate::server::limits::{CERTS_POLL, CERTS_POLL_RANGE, DEVELOPMENT_LOOK};
-use crate::server::renewal::Look;
-use crate::server::{development, pair};
+use crate::server::renewal::{Look, follow};
+use crate::server::{Server, development, pair};
 
 /// Where development certificates live, in the folder the program is started in.
 pub const DEVELOPMENT: &str = "certs";
@@ -36,6 +40,9 @@ pub struct Args {
     /// Within what time a change of both files is served
     #[arg(long, env = "SCAN_ADMISSION_CERTS_POLL", value_name = "DURATION", default_value = CERTS_POLL, value_parser = parse_poll)]
     certs_poll: Duration,
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    cluster: super::ca::Args,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,6 +51,9 @@ enum Certs {
     Dev,
     /// The files of --tls-cert and --tls-key, read again when they change
     Files,
+    /// A CA in a Secret that all replicas share, and caBundles that are kept in step with it
+    #[cfg(feature = "cluster")]
+    Cluster,
 }
 
 fn parse_poll(text: &str) -> Result<Duration, String> {
@@ -54,16 +64,32 @@ fn parse_poll(text: &str) -> Result<Duration, String> {
 
 /// A certificate to begin with, and how to come by newer ones.
 pub struct Source {
-    pub first: CertifiedKey,
-    pub look: Look,
-    pub every: Duration,
+    /// Proven already, except from the cluster.
+    pub first: Option<CertifiedKey>,
+    pub renewal: Renewal,
     pub is_development: bool,
 }
 
+pub enum Renewal {
+    /// Looks again and again.
+    Look(Look, Duration),
+    #[cfg(feature = "cluster")]
+    Keep(Box<Keeper>),
+}
+
 impl Args {
-    pub fn source(&self) -> Result<Source, String> {
+    pub async fn source(&self) -> Result<Source, String> {
         let now = OffsetDateTime::now_utc();
         match (&self.tls_cert, &self.tls_key) {
+            #[cfg(feature = "cluster")]
+            (None, _) if self.certs == Some(Certs::Cluster) => {
+                let keeper = Box::new(self.cluster.keeper().await?);
+                Ok(Source { first: None, renewal: Renewal::Keep(keeper), is_development: false })
+            }
+            #[cfg(feature = "cluster")]
+            _ if self.certs == Some(Certs::Cluster) => {
+                Err("--certs cluster makes its own certificate: leave out --tls-cert and --tls-key, or say --certs files".to_owned())
+            }
             (Some(_), _) | (_, Some(_)) if self.certs == Some(Certs::Dev) => {
                 Err("--certs dev makes its own certificate: leave out --tls-cert and --tls-key, or say --certs files".to_owned())
             }
@@ -81,11 +107,30 @@ fn files(certificate: &Path, key: &Path, poll: Duration, now: OffsetDateTime) ->
     let (mut watched, first) = Watched::open(files, |contents, now| pair::prove(&contents[0], &contents[1], now), now)
         .map_err(|error| error.to_string())?;
     let look = Box::new(move |now| watched.look(now).map(|found| found.map_err(|error| error.to_string())));
-    Ok(Source { first, look, every: poll / SETTLED_LOOKS, is_development: false })
+    Ok(Source { first: Some(first), renewal: Renewal::Look(look, poll / SETTLED_LOOKS), is_development: false })
 }
 
 fn dev(now: OffsetDateTime) -> Result<Source, development::Error> {
     let first = development::certificate(Path::new(DEVELOPMENT), now)?;
     let look = development::look(DEVELOPMENT.into(), first.clone());
-    Ok(Source { first, look, every: DEVELOPMENT_LOOK, is_development: true })
+    Ok(Source { first: Some(first), renewal: Renewal::Look(look, DEVELOPMENT_LOOK), is_development: true })
+}
+
+impl Renewal {
+    /// Begins, for as long as the runtime runs. `trusted` is told whether the API servers accept what is served.
+    pub fn spawn(self, renew: watch::Sender<Option<Arc<CertifiedKey>>>, trusted: watch::Sender<bool>, server: &Server) {
+        match self {
+            Self::Look(look, every) => {
+                // They were proven before they came here, and nobody knows more.
+                trusted.send_replace(true);
+                tokio::spawn(follow(look, every, OffsetDateTime::now_utc, renew, server.renewal_counts()));
+            }
+            #[cfg(feature = "cluster")]
+            Self::Keep(keeper) => {
+                let (ca_not_after, in_step, failures) = server.ca_metrics();
+                let report = Report { ca_not_after, in_step, failures };
+                tokio::spawn(keeper.keep(OffsetDateTime::now_utc, Outlet { renew, trusted, report }));
+            }
+        }
+    }
 }

@@ -7,19 +7,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use time::OffsetDateTime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::certs::{self, DEVELOPMENT, Source};
+use super::certs::{self, DEVELOPMENT};
 use crate::admission::FaultPolicy;
 use crate::law::RULES;
 use crate::server::limits::Limits;
-use crate::server::renewal::follow;
-use crate::server::{self, BindError, Server, Settings};
+use crate::server::{self, BindError, Certificate, Server, Settings};
 
 /// The ports where none are given, on this machine alone.
 pub const REVIEWS_PORT: u16 = 8443;
@@ -78,7 +76,7 @@ impl Serve {
     /// Serves until a signal ends it.
     pub fn run(self) -> io::Result<ExitCode> {
         log_to_stderr();
-        self.certs.source().and_then(|source| start(&self, source)).map_err(io::Error::other)
+        start(&self).map_err(io::Error::other)
     }
 }
 
@@ -92,14 +90,16 @@ fn log_to_stderr() {
         .try_init();
 }
 
-fn start(args: &Serve, source: Source) -> Result<ExitCode, String> {
+fn start(args: &Serve) -> Result<ExitCode, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("no threads to serve with: {error}"))?;
     let done = runtime.block_on(async {
-        // The sender is for whoever renews the certificate; the server goes on with the last one.
-        let (renew, certificate) = watch::channel(Arc::new(source.first));
+        let source = args.certs.source().await?;
+        // The senders are for whoever renews the certificate; the server goes on with the last one.
+        let (renew, current) = watch::channel(source.first.map(Arc::new));
+        let (trusted, is_trusted) = watch::channel(false);
         let settings = Settings {
             listen: args.listen,
             admin: args.admin,
@@ -108,13 +108,18 @@ fn start(args: &Serve, source: Source) -> Result<ExitCode, String> {
             limits: Limits::default(),
         };
         let signals = Signals::new().map_err(|error| format!("cannot take signals: {error}"))?;
-        let server = server::bind(settings, certificate).await.map_err(|error| match error {
-            BindError::Tls(_) => error.to_string(),
-            BindError::Listen(..) => format!("--listen: {error}\nchoose another with --listen ADDRESS, port 0 for any"),
-            BindError::Admin(..) => format!("--admin: {error}\nchoose another with --admin ADDRESS, port 0 for any"),
-        })?;
+        let server =
+            server::bind(settings, Certificate { current, is_trusted }).await.map_err(|error| match error {
+                BindError::Tls(_) => error.to_string(),
+                BindError::Listen(..) => {
+                    format!("--listen: {error}\nchoose another with --listen ADDRESS, port 0 for any")
+                }
+                BindError::Admin(..) => {
+                    format!("--admin: {error}\nchoose another with --admin ADDRESS, port 0 for any")
+                }
+            })?;
         server.take_panics();
-        tokio::spawn(follow(source.look, source.every, OffsetDateTime::now_utc, renew, server.renewal_counts()));
+        source.renewal.spawn(renew, trusted, &server);
         announce(&server, source.is_development).map_err(|error| format!("no address: {error}"))?;
         Ok(until_signalled(server, signals).await)
     });

@@ -9,11 +9,12 @@ use time::{Duration, OffsetDateTime};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::Certificate;
 use super::certificate::Facts;
 use super::limits::EXPIRY_LOOK;
 use crate::scan::time::format;
 
-type Receiver = watch::Receiver<Arc<CertifiedKey>>;
+type Receiver = watch::Receiver<Option<Arc<CertifiedKey>>>;
 
 /// How often what is still so is said again.
 const REMINDER: Duration = Duration::DAY;
@@ -63,7 +64,7 @@ impl Alarm {
 /// Keeps the gauge, and warns, for as long as the server runs.
 pub async fn watch(mut certificate: Receiver, not_after: &Gauge, clock: fn() -> OffsetDateTime) {
     loop {
-        let facts = facts(&certificate.borrow_and_update());
+        let facts = facts(certificate.borrow_and_update().as_deref());
         not_after.set(facts.as_ref().map_or(0, |facts| facts.not_after.unix_timestamp()));
         if let Some(facts) = &facts {
             tracing::info!(not_after = format(facts.not_after), "serving a certificate");
@@ -98,27 +99,35 @@ fn tell(stage: Stage, facts: &Facts) {
 /// A replica is not ready before it can serve a certificate that clients accept. Once it could, it stays ready: where one
 /// has not been renewed the others have not either, and a webhook without replicas would only fail with other words.
 pub struct Readiness {
-    certificate: Receiver,
-    has_been_current: AtomicBool,
+    certificate: Certificate,
+    has_been_ready: AtomicBool,
 }
 
 impl Readiness {
-    pub fn new(certificate: Receiver) -> Self {
-        Self { certificate, has_been_current: AtomicBool::new(false) }
+    pub fn new(certificate: Certificate) -> Self {
+        Self { certificate, has_been_ready: AtomicBool::new(false) }
     }
 
-    pub fn is_ready(&self, now: OffsetDateTime) -> bool {
-        if !self.has_been_current.load(Ordering::Relaxed) {
-            let is_current = facts(&self.certificate.borrow()).is_some_and(|facts| facts.is_current(now));
-            self.has_been_current.fetch_or(is_current, Ordering::Relaxed);
+    /// Or why not, a line.
+    pub fn check(&self, now: OffsetDateTime) -> Result<(), &'static str> {
+        if self.has_been_ready.load(Ordering::Relaxed) {
+            return Ok(());
         }
-        self.has_been_current.load(Ordering::Relaxed)
+        match facts(self.certificate.current.borrow().as_deref()) {
+            None => return Err("there is no certificate yet\n"),
+            Some(facts) if !facts.is_current(now) => return Err("the certificate is not within its dates\n"),
+            Some(_) if !*self.certificate.is_trusted.borrow() => {
+                return Err("the webhooks' caBundle does not verify the certificate yet\n");
+            }
+            Some(_) => self.has_been_ready.store(true, Ordering::Relaxed),
+        }
+        Ok(())
     }
 }
 
 /// None where the one who gave the certificate has not proven it.
-fn facts(certificate: &CertifiedKey) -> Option<Facts> {
-    Facts::of(certificate.cert.first()?).ok()
+fn facts(certificate: Option<&CertifiedKey>) -> Option<Facts> {
+    Facts::of(certificate?.cert.first()?).ok()
 }
 
 #[cfg(test)]

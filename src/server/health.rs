@@ -25,10 +25,11 @@ pub fn router(shared: Arc<Shared>, certificate: Readiness, is_stopping: watch::R
     let ready = move || {
         let answer = if *is_stopping.borrow() {
             (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
-        } else if !certificate.is_ready(OffsetDateTime::now_utc()) {
-            (StatusCode::SERVICE_UNAVAILABLE, "the certificate is not within its dates\n")
         } else {
-            (StatusCode::OK, "ok\n")
+            match certificate.check(OffsetDateTime::now_utc()) {
+                Err(why_not) => (StatusCode::SERVICE_UNAVAILABLE, why_not),
+                Ok(()) => (StatusCode::OK, "ok\n"),
+            }
         };
         async move { answer }
     };

@@ -54,6 +54,9 @@ pub struct Metrics {
     pub handshakes_failed: Counter,
     pub certificate_not_after: Gauge,
     pub certificate: Counts,
+    pub ca_not_after: Gauge,
+    pub ca_bundle_in_step: Gauge,
+    pub ca_failures: Counter,
 }
 
 impl Metrics {
@@ -75,6 +78,9 @@ impl Metrics {
             handshakes_failed: Counter::default(),
             certificate_not_after: Gauge::default(),
             certificate: Counts::default(),
+            ca_not_after: Gauge::default(),
+            ca_bundle_in_step: Gauge::default(),
+            ca_failures: Counter::default(),
             registry: Registry::default(),
         };
         for rule in rules {
@@ -102,6 +108,13 @@ impl Metrics {
         registry.register("certificate_looks", "Looks for a newer certificate", looks);
         registry.register("certificate_reloads", "Certificates that replaced another", reloads);
         registry.register("certificate_reload_failures", "Newer certificates that could not be used", failures);
+        let help = "When the CA that signs ends, since the epoch; 0 without one";
+        let gauge = metrics.ca_not_after.clone();
+        registry.register_with_unit("ca_not_after_timestamp", help, Unit::Seconds, gauge);
+        let help = "Whether the caBundle of every webhook verifies the certificate that is served; 0 without a CA";
+        registry.register("ca_bundle_in_step", help, metrics.ca_bundle_in_step.clone());
+        let help = "Looks at the CA and the webhook configurations that failed";
+        registry.register("ca_failures", help, metrics.ca_failures.clone());
         registry.register("build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         Self { registry, ..metrics }
     }

@@ -26,7 +26,7 @@ pub async fn follow(
     mut look: Look,
     every: Duration,
     clock: fn() -> OffsetDateTime,
-    renew: watch::Sender<Arc<CertifiedKey>>,
+    renew: watch::Sender<Option<Arc<CertifiedKey>>>,
     counts: Counts,
 ) {
     loop {
@@ -43,7 +43,7 @@ pub async fn follow(
         match found {
             None => {}
             Some(Ok(certificate)) => {
-                renew.send_replace(Arc::new(certificate));
+                renew.send_replace(Some(Arc::new(certificate)));
                 counts.reloads.inc();
             }
             Some(Err(error)) => {

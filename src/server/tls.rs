@@ -9,7 +9,7 @@ use rustls::{Error, ServerConfig};
 use tokio::sync::watch;
 
 /// TLS 1.3 and 1.2 with whatever certificate the channel holds when a client says hello: a reload is one `send`.
-pub fn config(certificate: watch::Receiver<Arc<CertifiedKey>>) -> Result<ServerConfig, Error> {
+pub fn config(certificate: watch::Receiver<Option<Arc<CertifiedKey>>>) -> Result<ServerConfig, Error> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
@@ -23,10 +23,11 @@ pub fn config(certificate: watch::Receiver<Arc<CertifiedKey>>) -> Result<ServerC
 }
 
 #[derive(Debug)]
-struct Current(watch::Receiver<Arc<CertifiedKey>>);
+struct Current(watch::Receiver<Option<Arc<CertifiedKey>>>);
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.borrow().clone())
+        // None while there is none: the handshake fails, and the client is told so.
+        self.0.borrow().clone()
     }
 }

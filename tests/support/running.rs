@@ -9,7 +9,7 @@ use std::sync::Arc;
 use scan_admission::admission::FaultPolicy;
 use scan_admission::law::RULES;
 use scan_admission::server::limits::Limits;
-use scan_admission::server::{Server, Settings, bind, development};
+use scan_admission::server::{Certificate, Server, Settings, bind, development};
 use time::OffsetDateTime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -39,7 +39,8 @@ impl Running {
     pub async fn with(settings: Settings, prepare: impl FnOnce(&Server)) -> Self {
         let folder = Folder::new();
         let certificate = development::certificate(folder.path(), OffsetDateTime::now_utc()).unwrap();
-        let (_renew, certificate) = watch::channel(Arc::new(certificate));
+        let current = watch::channel(Some(Arc::new(certificate))).1;
+        let certificate = Certificate { current, is_trusted: watch::channel(true).1 };
         let server = bind(settings, certificate).await.unwrap();
         prepare(&server);
         let (stop, stopped) = oneshot::channel();
