@@ -23,13 +23,16 @@ const HEAD: &str = "# Made by `scan-admission generate manifests`. Change it in 
 const TEMPLATES: &[(&str, &str)] = &[
     ("base/kustomization.yaml", include_str!("manifests/base/kustomization.yaml")),
     ("base/namespace.yaml", include_str!("manifests/base/namespace.yaml")),
-    ("base/serviceaccount.yaml", include_str!("manifests/base/serviceaccount.yaml")),
+    ("base/rbac.yaml", include_str!("manifests/base/rbac.yaml")),
     ("base/service.yaml", include_str!("manifests/base/service.yaml")),
     ("base/deployment.yaml", include_str!("manifests/base/deployment.yaml")),
     ("base/poddisruptionbudget.yaml", include_str!("manifests/base/poddisruptionbudget.yaml")),
     ("base/networkpolicy.yaml", include_str!("manifests/base/networkpolicy.yaml")),
     ("base/webhooks.yaml", include_str!("manifests/base/webhooks.yaml")),
     ("base/crds/kustomization.yaml", include_str!("manifests/base/crds/kustomization.yaml")),
+    ("files/kustomization.yaml", include_str!("manifests/files/kustomization.yaml")),
+    ("cert-manager/kustomization.yaml", include_str!("manifests/cert-manager/kustomization.yaml")),
+    ("cert-manager/certificate.yaml", include_str!("manifests/cert-manager/certificate.yaml")),
 ];
 
 /// Every file, by its path below the folder of manifests.
