@@ -10,6 +10,8 @@ mod installed;
 mod outage;
 #[path = "support/process.rs"]
 mod process;
+#[path = "cluster/refusals.rs"]
+mod refusals;
 #[path = "cluster/registration.rs"]
 mod registration;
 #[path = "cluster/smoke.rs"]
@@ -19,7 +21,7 @@ use std::env;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
-use controlplane::{Absent, Namespace};
+use controlplane::{Absent, Kubectl, Namespace, User};
 use installed::Installed;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use serde_json::{Value, json};
@@ -41,6 +43,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Installed, installed::TESTS),
     (Hooks::Installed, registration::TESTS),
     (Hooks::Own, outage::TESTS),
+    (Hooks::Installed, refusals::TESTS),
 ];
 
 fn main() -> ExitCode {
@@ -75,4 +78,10 @@ fn scan(name: &str) -> Value {
 /// `namespaceSelector` of a hook or policy that one test has for itself.
 fn only(namespace: &Namespace<'_>) -> Value {
     json!({"matchLabels": {"kubernetes.io/metadata.name": namespace.name}})
+}
+
+/// A kubectl of somebody whom our webhooks let pass: it writes what they would refuse.
+fn break_glass(namespace: &Namespace<'_>) -> Kubectl {
+    let groups = ["--as-group=system:masters", "--as-group=scan-admission:break-glass"];
+    namespace.kubectl(User::Admin).args(["--as=somebody"]).args(groups)
 }
