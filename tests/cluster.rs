@@ -16,6 +16,8 @@ mod refusals;
 mod registration;
 #[path = "cluster/smoke.rs"]
 mod smoke;
+#[path = "cluster/wire.rs"]
+mod wire;
 
 use std::env;
 use std::process::ExitCode;
@@ -44,6 +46,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Installed, registration::TESTS),
     (Hooks::Own, outage::TESTS),
     (Hooks::Installed, refusals::TESTS),
+    (Hooks::Installed, wire::TESTS),
 ];
 
 fn main() -> ExitCode {

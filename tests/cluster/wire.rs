@@ -1,0 +1,289 @@
+//! What the API server shows our webhooks of each request, and what it makes of their answers (LAW §6).
+
+use serde_json::{Value, json};
+
+use crate::controlplane::{Namespace, Said, User, eventually};
+use crate::{Test, break_glass, scan};
+
+pub const TESTS: &[(&str, Test)] = &[
+    ("a-create-with-a-status-warns", a_create_with_a_status_warns),
+    ("a-main-update-is-not-judged-by-its-old-status", a_main_update_is_not_judged_by_its_old_status),
+    ("a-forged-spec-on-the-status-changes-nothing", a_forged_spec_on_the_status_changes_nothing),
+    ("finalizers-and-deletion-always-work", finalizers_and_deletion_always_work),
+    ("a-dry-run-says-the-same-and-stores-nothing", a_dry_run_says_the_same_and_stores_nothing),
+    ("an-old-bad-scan-can-be-worked-on", an_old_bad_scan_can_be_worked_on),
+    ("a-policy-changes-the-status-after-us", a_policy_changes_the_status_after_us),
+];
+
+pub const GROUP: &str = "scanning.apps.tanzu.vmware.com";
+
+/// A scan of this name with these members besides.
+pub fn with(name: &str, members: Value) -> Value {
+    let mut scan = scan(name);
+    json_patch::merge(&mut scan, &members);
+    scan
+}
+
+pub fn stored(namespace: &Namespace<'_>, name: &str) -> Value {
+    let said = namespace.kubectl(User::Developer).args(["get", "sourcescan", name, "-o", "json"]).run();
+    serde_json::from_str(said.ok()).unwrap()
+}
+
+/// Writes a scan and its status past our webhooks.
+pub fn seed(namespace: &Namespace<'_>, scan: &Value) {
+    break_glass(namespace).args(["create", "-f", "-"]).input(scan.to_string()).run().ok();
+    break_glass(namespace).args(["replace", "--subresource=status", "-f", "-"]).input(scan.to_string()).run().ok();
+}
+
+/// The controller's update of a scan as it is stored, with these changes to it.
+pub fn replace(namespace: &Namespace<'_>, name: &str, arguments: &[&str], changes: Value) -> Said {
+    let mut object = stored(namespace, name);
+    json_patch::merge(&mut object, &changes);
+    let controller = namespace.kubectl(User::ScanController).args(["replace", "-f", "-"]).args(arguments);
+    controller.input(object.to_string()).run()
+}
+
+pub fn patch(namespace: &Namespace<'_>, name: &str, arguments: &[&str], changes: Value) -> Said {
+    let patch = ["patch", "sourcescan", name, "--type=merge", "--patch", &changes.to_string()];
+    namespace.kubectl(User::ScanController).args(patch).args(arguments).run()
+}
+
+pub const STATUS: &str = "--subresource=status";
+
+/// What our webhooks and the API server noted in the audit log on the last write of this scan.
+pub fn annotations(namespace: &Namespace<'_>, name: &str) -> Value {
+    eventually("the write is in the audit log", || {
+        let events = namespace.cluster.audit();
+        let event = events.iter().rev().find(|event| {
+            let object = &event["objectRef"];
+            object["namespace"] == namespace.name && object["name"] == name && event["verb"] != "get"
+        });
+        event.map(|event| event["annotations"].clone())
+    })
+}
+
+fn a_create_with_a_status_warns(namespace: &Namespace<'_>) {
+    let warning = "Warning: status: comes with a CREATE, where a status subresource drops it: an update of the status \
+                   subresource would be right [status-on-create]\n";
+    let ways: [&[&str]; 4] = [&["create"], &["apply"], &["apply", "--server-side"], &["create", "--dry-run=server"]];
+    for (number, way) in ways.into_iter().enumerate() {
+        let create = |name: &str, status: Value| {
+            let scan = with(name, json!({"status": status})).to_string();
+            let said = namespace.kubectl(User::Developer).args(way).args(["-f", "-"]).input(scan).run();
+            said.ok();
+            (said.stderr, annotations(namespace, name))
+        };
+        // Dropped before the validating webhook, which would have refused it.
+        let name = format!("with-{number}");
+        let (said, noted) = create(&name, json!({"phase": "Done"}));
+        assert_eq!(said, warning, "{way:?}");
+        assert_eq!(noted["create.scan-admission.dev/rules"], "status-on-create", "{way:?}: {noted}");
+        assert_eq!(noted["spec.scan-admission.dev/decision"], "allow", "{way:?}: {noted}");
+        if !way.contains(&"--dry-run=server") {
+            assert_eq!(stored(namespace, &name)["status"], json!(null), "{way:?}");
+        }
+        for (name, status) in [(format!("empty-{number}"), json!({})), (format!("without-{number}"), json!(null))] {
+            let (said, noted) = create(&name, status.clone());
+            assert_eq!(said, "", "{way:?}");
+            // Asked only where there is something to say.
+            assert_eq!(noted["create.scan-admission.dev/decision"].is_null(), status.is_null(), "{way:?}: {noted}");
+        }
+    }
+}
+
+fn a_main_update_is_not_judged_by_its_old_status(namespace: &Namespace<'_>) {
+    let bad = json!({"phase": "Done", "cveCount": {"low": "1"}});
+    seed(namespace, &with("bad", json!({"status": bad})));
+    seed(namespace, &with("good", json!({"status": {"phase": "Pending"}})));
+    // A status in a main update is nobody's: the API server puts the old one in its place, here a bad one and a good one.
+    for changes in [
+        json!({"metadata": {"labels": {"a": "b"}}}),
+        json!({"spec": {"scanTemplate": "another"}}),
+        json!({"status": {"phase": "Pending", "cveCount": null}}),
+        json!({"status": {"phase": "Gone"}}),
+        json!({"status": null}),
+    ] {
+        for name in ["bad", "good"] {
+            let before = stored(namespace, name)["status"].clone();
+            for said in [replace(namespace, name, &[], changes.clone()), patch(namespace, name, &[], changes.clone())] {
+                said.ok();
+                assert_eq!(said.stderr, "", "{changes}");
+            }
+            assert_eq!(stored(namespace, name)["status"], before, "{changes}");
+        }
+    }
+    replace(namespace, "bad", &[], json!({"metadata": {"labels": {"c": "d"}}, "status": {"phase": "Gone"}})).ok();
+    let noted = annotations(namespace, "bad");
+    assert_eq!(noted["spec.scan-admission.dev/decision"], "allow", "{noted}");
+    assert!(noted["spec.scan-admission.dev/rules"].is_null(), "{noted}");
+}
+
+fn a_forged_spec_on_the_status_changes_nothing(namespace: &Namespace<'_>) {
+    let condition = |kind: &str, reason: &str, message: &str| json!({"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": "2020-11-20T08:03:00Z"});
+    let succeeded = condition("Succeeded", "JobFinished", "The scan job finished");
+    let passed = condition("PolicySucceeded", "EvaluationPassed", "No CVEs were found that violated the policy");
+    seed(namespace, &with("one", json!({"spec": {"scanPolicy": "scan-policy"}})));
+    seed(namespace, &scan("two"));
+    // The mutating door is shown the forged spec: by it, this would be Completed.
+    let status = json!({"observedGeneration": 1, "conditions": [succeeded]});
+    let forged = json!({"spec": {"scanPolicy": null}, "metadata": {"labels": {"forged": "yes"}}, "status": status});
+    let said = replace(namespace, "one", &[STATUS], forged);
+    said.ok();
+    assert!(said.stderr.contains("Warning: status.phase: is absent beside conditions"), "{}", said.stderr);
+    let one = stored(namespace, "one");
+    assert_eq!(one["status"], status);
+    assert_eq!((&one["spec"]["scanPolicy"], &one["metadata"]["labels"]), (&json!("scan-policy"), &json!(null)));
+    assert_eq!(one["metadata"]["generation"], 1);
+
+    // A verdict of no policy, a generation that is not there, a deletion that was not asked for.
+    let status = json!({"observedGeneration": 1, "phase": "Completed", "conditions": [succeeded, passed]});
+    let said = replace(namespace, "two", &[STATUS], json!({"spec": {"scanPolicy": "forged"}, "status": status}));
+    assert!(said.refused().contains("[policy-without-scanpolicy]"), "{said:?}");
+    let metadata =
+        json!({"generation": 7, "deletionTimestamp": "2020-11-20T08:03:00Z", "finalizers": ["example.com/forged"]});
+    let said = replace(namespace, "two", &[STATUS], json!({"metadata": metadata, "status": {"observedGeneration": 7}}));
+    assert!(said.refused().contains("[observed-generation]"), "{said:?}");
+    assert_eq!(stored(namespace, "two")["status"], json!(null));
+}
+
+fn finalizers_and_deletion_always_work(namespace: &Namespace<'_>) {
+    // Nothing about it is right: no target, and a status that is refused.
+    let bad = |name: &str| {
+        let members =
+            json!({"spec": null, "metadata": {"finalizers": ["example.com/wait"]}, "status": {"phase": "Done"}});
+        with(name, members)
+    };
+    seed(namespace, &bad("one"));
+    seed(namespace, &bad("two"));
+    let finalizers =
+        |name: &str, finalizers: Value| patch(namespace, name, &[], json!({"metadata": {"finalizers": finalizers}}));
+    let standing = "Warning: spec.blob.url: names neither blob.url nor git.url: one of them would be right (not refused, \
+                    since it was so before this change) [scan-target]\n";
+    for list in [json!(["example.com/wait", "example.com/more"]), json!(["example.com/wait"])] {
+        let said = finalizers("one", list);
+        said.ok();
+        assert!(said.stderr.starts_with(standing), "{}", said.stderr);
+    }
+
+    let delete =
+        |name: &str| namespace.kubectl(User::Developer).args(["delete", "sourcescan", name, "--wait=false"]).run();
+    assert_eq!(delete("one").stderr, "");
+    let said = patch(namespace, "one", &[STATUS], json!({"status": {"phase": "Gone"}}));
+    said.ok();
+    assert!(
+        said.stderr.contains("(not refused, since the object is being deleted) [phase-unknown]"),
+        "{}",
+        said.stderr
+    );
+    let said = finalizers("one", json!(null));
+    said.ok();
+    assert_eq!(said.stderr, "");
+    assert!(annotations(namespace, "one").as_object().unwrap().keys().all(|key| !key.contains("scan-admission.dev")));
+    let gone = namespace.kubectl(User::Developer).args(["get", "sourcescan", "one"]).run();
+    assert!(gone.refused().contains("not found"), "{gone:?}");
+    // Without finalizers at once.
+    finalizers("two", json!(null)).ok();
+    assert_eq!(delete("two").stderr, "");
+    let none = namespace.kubectl(User::Developer).args(["get", "sourcescans", "-o", "name"]).run();
+    assert_eq!(none.ok(), "");
+}
+
+fn a_dry_run_says_the_same_and_stores_nothing(namespace: &Namespace<'_>) {
+    seed(namespace, &scan("one"));
+    for (status, code) in [
+        (json!({"phase": "Pending", "cveCount": {"low": 2, "total": 1}}), 0),
+        (json!({"phase": "Done", "scannedAt": "yesterday", "cveCount": {"low": 2, "total": 1}}), 1),
+    ] {
+        let dry = patch(namespace, "one", &[STATUS, "--dry-run=server", "-o", "json"], json!({"status": status}));
+        assert_eq!(dry.code, Some(code), "{dry:?}");
+        if code == 0 {
+            let answer: Value = serde_json::from_str(&dry.stdout).unwrap();
+            assert_eq!(answer["status"]["cveCount"]["total"], 2, "{answer}");
+        }
+        assert_eq!(stored(namespace, "one")["status"], json!(null));
+        let wet = patch(namespace, "one", &[STATUS], json!({"status": status}));
+        assert_eq!((wet.code, wet.stderr), (dry.code, dry.stderr));
+        seed_status(namespace, "one");
+    }
+    let create = |more: &[&str]| {
+        let scan = with("two", json!({"spec": {"blob": null, "scanTemplate": null}})).to_string();
+        namespace.kubectl(User::Developer).args(["create", "-f", "-"]).args(more).input(scan).run()
+    };
+    assert_eq!(create(&["--dry-run=server"]).refused(), create(&[]).refused());
+}
+
+/// No status any more.
+fn seed_status(namespace: &Namespace<'_>, name: &str) {
+    let patch = ["patch", "sourcescan", name, STATUS, "--type=merge", "--patch", r#"{"status": null}"#];
+    break_glass(namespace).args(patch).run().ok();
+}
+
+fn an_old_bad_scan_can_be_worked_on(namespace: &Namespace<'_>) {
+    let status = json!({"phase": "Done", "cveCount": {"low": "1", "high": 1}, "conditions": [
+        {"type": "Scanning", "status": "Maybe", "reason": "JobStarted", "lastTransitionTime": "2020-11-20T08:03:00Z"}]});
+    seed(namespace, &with("one", json!({"status": status})));
+    let standing = "(not refused, since it was so before this change)";
+    // Another count, another condition, in every way of writing.
+    let succeeded = json!({"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished",
+        "lastTransitionTime": "2020-11-20T08:03:00Z"});
+    let conditions = json!([status["conditions"][0], succeeded]);
+    for said in [
+        patch(namespace, "one", &[STATUS], json!({"status": {"cveCount": {"high": 2}}})),
+        replace(namespace, "one", &[STATUS], json!({"status": {"conditions": conditions}})),
+    ] {
+        said.ok();
+        for path in ["status.phase", "status.cveCount.low", "status.conditions[Scanning].status"] {
+            let is_told = |line: &str| line.starts_with(&format!("Warning: {path}: ")) && line.contains(standing);
+            assert!(said.stderr.lines().any(is_told), "{path}: {}", said.stderr);
+        }
+    }
+    assert_eq!(stored(namespace, "one")["status"]["cveCount"], json!({"low": "1", "high": 2}));
+    // What is touched has to be right.
+    for (changes, rule) in
+        [(json!({"phase": "Gone"}), "phase-unknown"), (json!({"cveCount": {"low": "2"}}), "cve-count-values")]
+    {
+        let said = patch(namespace, "one", &[STATUS], json!({"status": changes}));
+        let is_cause = |line: &str| !line.starts_with("Warning: ") && line.contains(&format!("[{rule}]"));
+        assert!(said.refused().lines().any(is_cause), "{said:?}");
+    }
+    // And once it is right it stays so.
+    let right = json!({"phase": "Pending", "cveCount": null, "conditions": null});
+    let said = patch(namespace, "one", &[STATUS], json!({"status": right}));
+    said.ok();
+    assert_eq!(said.stderr, "");
+    let said = patch(namespace, "one", &[STATUS], json!({"status": {"phase": "Done"}}));
+    assert!(said.refused().contains("[phase-unknown]"), "{said:?}");
+}
+
+/// A policy that adds a count once it sees our total: the API server asks us again, and the total is right in the end.
+fn a_policy_changes_the_status_after_us(namespace: &Namespace<'_>) {
+    let name = format!("{}-late", namespace.name);
+    let group = "admissionregistration.k8s.io/v1";
+    let policies = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": group, "kind": "MutatingAdmissionPolicy", "metadata": {"name": name}, "spec": {
+            "matchConstraints": {"namespaceSelector": crate::only(namespace), "resourceRules": [{"apiGroups": [GROUP],
+                "apiVersions": ["*"], "operations": ["UPDATE"], "resources": ["sourcescans/status"]}]},
+            "reinvocationPolicy": "IfNeeded",
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {
+                "expression": "has(object.status) && has(object.status.cveCount) && has(object.status.cveCount.total) ? [JSONPatch{op: 'add', path: '/status/cveCount/high', value: 7}] : []"}}]}},
+        {"apiVersion": group, "kind": "MutatingAdmissionPolicyBinding", "metadata": {"name": name},
+            "spec": {"policyName": name}},
+    ]});
+    seed(namespace, &scan("one"));
+    namespace.kubectl(User::Admin).args(["create", "-f", "-"]).input(policies.to_string()).run().ok();
+    let counts = json!({"low": 1, "high": null, "total": null});
+    let said = eventually("the policy counts", || {
+        let said = patch(namespace, "one", &[STATUS], json!({"status": {"phase": "Scanning", "cveCount": counts}}));
+        said.ok();
+        (stored(namespace, "one")["status"]["cveCount"]["high"] == 7).then_some(said)
+    });
+    assert_eq!(said.stderr.lines().next(), Some("Warning: status.cveCount.total: was 1, set to 8 [cve-total]"));
+    let whole = json!({"critical": 0, "high": 7, "medium": 0, "low": 1, "unknown": 0, "total": 8});
+    assert_eq!(stored(namespace, "one")["status"]["cveCount"], whole);
+    let noted = annotations(namespace, "one");
+    for round in 0..2 {
+        let round = &noted[format!("mutation.webhook.admission.k8s.io/round_{round}_index_0")];
+        let round: Value = serde_json::from_str(round.as_str().unwrap_or_else(|| panic!("{noted:#}"))).unwrap();
+        assert_eq!((&round["webhook"], &round["mutated"]), (&json!("mend.scan-admission.dev"), &json!(true)));
+    }
+}
