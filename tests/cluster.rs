@@ -12,6 +12,8 @@ mod outage;
 mod process;
 #[path = "cluster/refusals.rs"]
 mod refusals;
+#[path = "cluster/registered.rs"]
+mod registered;
 #[path = "cluster/registration.rs"]
 mod registration;
 #[path = "cluster/smoke.rs"]
@@ -47,6 +49,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, outage::TESTS),
     (Hooks::Installed, refusals::TESTS),
     (Hooks::Installed, wire::TESTS),
+    (Hooks::Own, registered::TESTS),
 ];
 
 fn main() -> ExitCode {
