@@ -4,7 +4,7 @@ use time::Duration;
 
 use super::{Change, Rule};
 use crate::scan::json::printable;
-use crate::scan::{Field, Json};
+use crate::scan::{Field, Json, Member};
 
 /// Findings that one rule may have at one object. A list of conditions may have 20,000 malformed entries, and the ratchet
 /// looks each finding up in it; 1,000 take it less than half a second. Beyond this the rule says that there is more.
@@ -148,9 +148,13 @@ const QUOTE_MAX_CHARS: usize = 64;
 
 /// A value as a message shows it: its JSON text, cut short, without control characters; `absent` where there is none.
 pub fn quote(json: &Json<'_>) -> String {
-    if json.is_absent() || json.as_str() == "\"\"" {
-        "absent".to_owned()
-    } else {
-        printable(json.as_str(), QUOTE_MAX_CHARS)
+    match json.string() {
+        Member::Absent => "absent".to_owned(),
+        // Written anew: the API server escapes `<`, `>` and `&`, which nobody would recognise.
+        Member::Is(text) => {
+            let shown: String = text.chars().take(QUOTE_MAX_CHARS).collect();
+            printable(Json::from_text(&shown).as_str(), QUOTE_MAX_CHARS)
+        }
+        Member::Wrong(_) => printable(json.as_str(), QUOTE_MAX_CHARS),
     }
 }
