@@ -244,7 +244,10 @@ impl Request<'_> {
         let (Some(kind), Some(is_status)) = (self.scan_kind(), self.is_status()) else {
             let sub_resource = text(&self.sub_resource);
             let slash = if sub_resource.is_empty() { "" } else { "/" };
-            let what = format!("{}.{}{slash}{sub_resource}", text(&found.kind), text(&found.group));
+            let group = text(&found.group);
+            // Kubernetes' first kinds have none.
+            let dot = if group.is_empty() { "" } else { "." };
+            let what = format!("{}{dot}{group}{slash}{sub_resource}", text(&found.kind));
             return Ok(Target::Other(format!(
                 "{} was not judged: this webhook judges SourceScan and ImageScan of {GROUP} only, its registration is too wide",
                 printable(&what, WHAT_MAX_CHARS)

@@ -102,7 +102,7 @@ fn a_registration_that_is_too_wide(namespace: &Namespace<'_>) {
 
     let other = namespace.kubectl(User::Admin).args(["create", "configmap", "other"]).run();
     other.ok();
-    let warning = "Warning: ConfigMap. was not judged: this webhook judges SourceScan and ImageScan of \
+    let warning = "Warning: ConfigMap was not judged: this webhook judges SourceScan and ImageScan of \
                    scanning.apps.tanzu.vmware.com only, its registration is too wide\n";
     assert_eq!(other.stderr, warning);
 
