@@ -56,8 +56,11 @@ fn sound(body: &[u8], door: Door) -> (u16, Value) {
 }
 
 fn sound_with_uid(body: &[u8], uid: Option<&str>) {
+    let mut warnings = String::new();
     for door in [Door::Validate, Door::Mutate] {
         let (http, json) = sound(body, door);
+        let said = json["response"]["warnings"].as_array().into_iter().flatten();
+        warnings.extend(said.filter_map(Value::as_str));
         match uid {
             Some(uid) => {
                 assert_eq!((http, &json["response"]["uid"]), (200, &json!(uid)), "{}", String::from_utf8_lossy(body));
@@ -65,6 +68,8 @@ fn sound_with_uid(body: &[u8], uid: Option<&str>) {
             None => assert_eq!(http, 400),
         }
     }
+    // The API server counts those of both.
+    assert!(warnings.chars().count() <= 4096, "{warnings}");
 }
 
 type Found = BTreeSet<(&'static str, Severity, String)>;

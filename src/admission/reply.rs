@@ -8,10 +8,13 @@ use crate::law::{Finding, Findings, Operation, Severity};
 use crate::scan::json::printable;
 use crate::scan::{Field, GROUP, Kind};
 
-/// The API server cuts warnings to 256 runes each once they exceed 4,096 in all, and drops the rest.
+/// The API server cuts warnings to 256 runes each once those of all webhooks exceed 4,096 in all, and drops the rest.
 const WARNING_MAX_RUNES: usize = 256;
-const WARNINGS_MAX_RUNES: usize = 4096;
+/// The rest is for what the mutating door says of the same request: at most two totals in two spellings were put right.
+const WARNINGS_MAX_RUNES: usize = 4096 - 4 * 160;
 const WARNINGS_MAX: usize = 16;
+/// Of what a mend has replaced, so that its warning has room for what it was set to.
+const WAS_MAX_CHARS: usize = 64;
 /// Room for `and 99999999 more warnings`, since findings are bounded far below.
 const MORE_MAX_RUNES: usize = 32;
 /// What Kubernetes lets a name have.
@@ -114,7 +117,7 @@ impl<'r> Reply<'r> {
             // An empty string says nothing, so there is nothing to tell; as a count it is malformed.
             let is_said = |was: &&String| *was != "\"\"" || matches!(operation.field, Field::Count(..));
             if let Some(was) = operation.was.as_ref().filter(is_said) {
-                let was = printable(was, WARNING_MAX_RUNES);
+                let was = printable(was, WAS_MAX_CHARS);
                 let message = format!("was {was}, set to {}", operation.value.as_str());
                 self.warnings.push(warning(&operation.field.to_string(), &message, operation.rule));
             }
