@@ -99,12 +99,18 @@ impl Case {
 
 /// All examples that a rule refuses or advises on, and what no single rule has.
 fn cases() -> Vec<Case> {
-    let mut cases: Vec<Case> = Vec::new();
+    let mut cases = Vec::new();
     for rule in RULES.iter().filter(|rule| NOT_HERE.iter().all(|(id, _)| *id != rule.id)) {
         let broken =
             rule.examples.iter().filter(|example| matches!(example.verdict, Verdict::Refused(_) | Verdict::Advised(_)));
         cases.extend(broken.map(|example| Case::of_example(rule.id, rule.part, example)));
     }
+    cases.extend(words());
+    cases
+}
+
+/// What no single rule has an example of.
+fn words() -> Vec<Case> {
     let conditions = |count: usize, length: usize| -> Vec<Value> {
         let name = |index| format!("T{index}-{}", "t".repeat(length));
         (0..count)
@@ -114,29 +120,50 @@ fn cases() -> Vec<Case> {
             .collect()
     };
     let counts = json!({"critical": 1, "high": 22, "total": 22});
-    cases.extend([
-        Case::of_status("several faults", json!({
+    let mut image = Case::of_status("an image", json!({"phase": "Complete", "cveCount": counts}));
+    let registry = json!({"registry": {"image": "ghcr.io/team/app:v1"}, "blob": null});
+    json_patch::merge(&mut image.new, &json!({"kind": "ImageScan", "spec": registry}));
+    vec![
+        image,
+        Case::of_status(
+            "several faults",
+            json!({
             "phase": "Complete", "scannedAt": "yesterday", "metadataUrl": "store", "cveCount": {"low": "1"},
-            "conditions": [{"type": "Succeeded", "status": "yes"}, null]})),
-        Case::of_status("a refusal with advice and a mend", json!({
-            "phase": "Pending", "scannedAt": "yesterday", "cveCount": counts})),
+            "conditions": [{"type": "Succeeded", "status": "yes"}, null]}),
+        ),
+        Case::of_status(
+            "a refusal with advice and a mend",
+            json!({
+            "phase": "Pending", "scannedAt": "yesterday", "cveCount": counts}),
+        ),
         Case::of_status("advice and a mend", json!({"phase": "Pending", "cveCount": counts})),
         Case::of_status("more advice than is shown", json!({"phase": "Pending", "conditions": conditions(20, 1)})),
         Case::of_status("longer advice than is shown", json!({"phase": "Pending", "conditions": conditions(20, 240)})),
-        Case::of_status("longer advice than is shown and mends", json!({
-            "phase": "Pending", "conditions": conditions(20, 240), "cveCount": counts, "CVECount": {"LOW": 1, "CVETOTAL": "2".repeat(300)}})),
+        Case::of_status(
+            "longer advice than is shown and mends",
+            json!({
+            "phase": "Pending", "conditions": conditions(20, 240), "cveCount": counts, "CVECount": {"LOW": 1, "CVETOTAL": "2".repeat(300)}}),
+        ),
         Case::of_status("quotes", json!({"phase": "the \"Completed\" phase's \\ end"})),
         Case::of_status("markup", json!({"phase": "<b>Completed</b> & more"})),
-        Case::of_status("control characters", json!({
-            "phase": "Com\u{1b}[31mpleted\u{7}\u{7f}\r\n\tnext\u{0}", "metadataUrl": "a\u{202e}b\u{2028}c\u{200b}d\u{85}e"})),
-        Case::of_status("other scripts", json!({"phase": "Terminé – 完了 ✓ 🎉", "conditions": [
+        Case::of_status(
+            "control characters",
+            json!({
+            "phase": "Com\u{1b}[31mpleted\u{7}\u{7f}\r\n\tnext\u{0}", "metadataUrl": "a\u{202e}b\u{2028}c\u{200b}d\u{85}e"}),
+        ),
+        Case::of_status(
+            "other scripts",
+            json!({"phase": "Terminé – 完了 ✓ 🎉", "conditions": [
             {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "Keine Lücken gefunden",
-                "lastTransitionTime": "2020-11-20T08:03:00Z"}]})),
-        Case::of_status("advice in other scripts and with control characters", json!({"phase": "Pending", "cveCount": {
-            "low": 1, "\u{1b}[31m\"négligé\"\n<b>": 2}})),
+                "lastTransitionTime": "2020-11-20T08:03:00Z"}]}),
+        ),
+        Case::of_status(
+            "advice in other scripts and with control characters",
+            json!({"phase": "Pending", "cveCount": {
+            "low": 1, "\u{1b}[31m\"négligé\"\n<b>": 2}}),
+        ),
         Case::of_status("a long value", json!({"phase": "Completed".repeat(40)})),
-    ]);
-    cases
+    ]
 }
 
 /// Writes everything that has to be there before the cases run.

@@ -12,6 +12,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("finalizers-and-deletion-always-work", finalizers_and_deletion_always_work),
     ("a-dry-run-says-the-same-and-stores-nothing", a_dry_run_says_the_same_and_stores_nothing),
     ("an-old-bad-scan-can-be-worked-on", an_old_bad_scan_can_be_worked_on),
+    ("a-refusal-is-the-same-in-every-way-of-writing", a_refusal_is_the_same_in_every_way_of_writing),
     ("a-policy-changes-the-status-after-us", a_policy_changes_the_status_after_us),
 ];
 
@@ -253,6 +254,30 @@ fn an_old_bad_scan_can_be_worked_on(namespace: &Namespace<'_>) {
     assert_eq!(said.stderr, "");
     let said = patch(namespace, "one", &[STATUS], json!({"status": {"phase": "Done"}}));
     assert!(said.refused().contains("[phase-unknown]"), "{said:?}");
+}
+
+fn a_refusal_is_the_same_in_every_way_of_writing(namespace: &Namespace<'_>) {
+    seed(namespace, &with("one", json!({"status": {"observedGeneration": 1}})));
+    let status = json!({"phase": "Done", "scannedAt": "yesterday", "cveCount": {"low": 2, "total": 1}});
+    let object = with("one", json!({"status": status})).to_string();
+    let merge = json!({"status": status}).to_string();
+    let json = json!([{"op": "add", "path": "/status", "value": status}]).to_string();
+    let ways: [(&[&str], &str); 4] = [
+        (&["patch", "sourcescan", "one", "--type=merge", "--patch", &merge], ""),
+        (&["patch", "sourcescan", "one", "--type=json", "--patch", &json], ""),
+        (&["replace", "-f", "-"], &object),
+        (&["apply", "--server-side", "-f", "-"], &object),
+    ];
+    for (way, input) in ways {
+        let said = namespace.kubectl(User::ScanController).args(way).args([STATUS]).input(input).run();
+        let words = "Warning: status.cveCount.total: was 1, set to 2 [cve-total]\n\
+             The SourceScan \"one\" is invalid: \n\
+             * status.phase: is \"Done\": one of Pending, Scanning, Completed, Failed, Error would be right [phase-unknown]\n\
+             * status.scannedAt: is \"yesterday\": an RFC 3339 time, such as 2026-11-20T08:03:00Z, would be right [scanned-at]\n";
+        assert_eq!((said.code, said.stdout.as_str(), said.stderr.as_str()), (Some(1), "", words), "{way:?}");
+        assert_eq!(annotations(namespace, "one")["status.scan-admission.dev/rules"], "phase-unknown,scanned-at");
+    }
+    assert_eq!(stored(namespace, "one")["status"], json!({"observedGeneration": 1}));
 }
 
 /// A policy that adds a count once it sees our total: the API server asks us again, and the total is right in the end.
