@@ -307,8 +307,12 @@ fn a_policy_changes_the_status_after_us(namespace: &Namespace<'_>) {
     assert_eq!(stored(namespace, "one")["status"]["cveCount"], whole);
     let noted = annotations(namespace, "one");
     for round in 0..2 {
-        let round = &noted[format!("mutation.webhook.admission.k8s.io/round_{round}_index_0")];
-        let round: Value = serde_json::from_str(round.as_str().unwrap_or_else(|| panic!("{noted:#}"))).unwrap();
-        assert_eq!((&round["webhook"], &round["mutated"]), (&json!("mend.scan-admission.dev"), &json!(true)));
+        // Which number the webhook has depends on those that other tests register meanwhile.
+        let round = format!("mutation.webhook.admission.k8s.io/round_{round}_index_");
+        let is_ours = |(key, value): (&String, &Value)| {
+            let said = value.as_str().filter(|_| key.starts_with(&round));
+            said.is_some_and(|said| said.contains(r#""webhook":"mend.scan-admission.dev","mutated":true"#))
+        };
+        assert!(noted.as_object().unwrap().iter().any(is_ours), "{round}: {noted:#}");
     }
 }
