@@ -6,10 +6,16 @@ mod controlplane;
 mod folder;
 #[path = "cluster/installed.rs"]
 mod installed;
+#[path = "cluster/life.rs"]
+mod life;
+#[path = "cluster/lives.rs"]
+mod lives;
 #[path = "support/process.rs"]
 mod process;
 #[path = "cluster/smoke.rs"]
 mod smoke;
+#[path = "cluster/writing.rs"]
+mod writing;
 
 use std::env;
 use std::process::ExitCode;
@@ -32,7 +38,8 @@ enum Hooks {
 }
 
 /// The tests of each file.
-const TESTS: &[(Hooks, &[(&str, Test)])] = &[(Hooks::Own, smoke::TESTS), (Hooks::Installed, installed::TESTS)];
+const TESTS: &[(Hooks, &[(&str, Test)])] =
+    &[(Hooks::Own, smoke::TESTS), (Hooks::Installed, installed::TESTS), (Hooks::Installed, lives::TESTS)];
 
 fn main() -> ExitCode {
     let shared = Arc::new(OnceLock::new());
