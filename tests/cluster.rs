@@ -12,8 +12,14 @@ mod life;
 mod lives;
 #[path = "support/process.rs"]
 mod process;
+#[path = "cluster/recorder.rs"]
+mod recorder;
+#[path = "cluster/recording.rs"]
+mod recording;
 #[path = "cluster/smoke.rs"]
 mod smoke;
+#[path = "cluster/captured.rs"]
+mod captured;
 #[path = "cluster/writing.rs"]
 mod writing;
 
@@ -38,8 +44,12 @@ enum Hooks {
 }
 
 /// The tests of each file.
-const TESTS: &[(Hooks, &[(&str, Test)])] =
-    &[(Hooks::Own, smoke::TESTS), (Hooks::Installed, installed::TESTS), (Hooks::Installed, lives::TESTS)];
+const TESTS: &[(Hooks, &[(&str, Test)])] = &[
+    (Hooks::Own, smoke::TESTS),
+    (Hooks::Own, recording::TESTS),
+    (Hooks::Installed, installed::TESTS),
+    (Hooks::Installed, lives::TESTS),
+];
 
 fn main() -> ExitCode {
     let shared = Arc::new(OnceLock::new());

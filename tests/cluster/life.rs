@@ -7,6 +7,8 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::writing::Way;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Life {
@@ -14,6 +16,8 @@ pub struct Life {
     pub name: String,
     /// What this life is about.
     pub says: String,
+    /// The way of writing that tests/fixtures/reviews shows.
+    pub recorded: Way,
     pub spec: Value,
     /// A status that is sent with the creation; it is never stored.
     created: Option<Value>,

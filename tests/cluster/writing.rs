@@ -5,13 +5,15 @@ use std::fs;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::{Client, Error};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::runtime::{self, Runtime};
 
 use crate::controlplane::{Kubectl, Namespace, User};
 use crate::folder::Folder;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Way {
     /// `kubectl patch --type=merge`
     PatchMerge,
