@@ -1,15 +1,25 @@
 //! On a real API server, with the real kubectl. One cluster for all tests, a namespace for each.
 //! Without Go the tests are ignored and say so; with CI set that is a failure.
+#[path = "cluster/captured.rs"]
+mod captured;
 #[path = "support/controlplane.rs"]
 mod controlplane;
 #[path = "support/folder.rs"]
 mod folder;
 #[path = "cluster/installed.rs"]
 mod installed;
+#[path = "cluster/life.rs"]
+mod life;
+#[path = "cluster/lives.rs"]
+mod lives;
 #[path = "cluster/outage.rs"]
 mod outage;
 #[path = "support/process.rs"]
 mod process;
+#[path = "cluster/recorder.rs"]
+mod recorder;
+#[path = "cluster/recording.rs"]
+mod recording;
 #[path = "cluster/refusals.rs"]
 mod refusals;
 #[path = "cluster/registered.rs"]
@@ -20,6 +30,8 @@ mod registration;
 mod smoke;
 #[path = "cluster/wire.rs"]
 mod wire;
+#[path = "cluster/writing.rs"]
+mod writing;
 
 use std::env;
 use std::process::ExitCode;
@@ -50,6 +62,8 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Installed, refusals::TESTS),
     (Hooks::Installed, wire::TESTS),
     (Hooks::Own, registered::TESTS),
+    (Hooks::Own, recording::TESTS),
+    (Hooks::Installed, lives::TESTS),
 ];
 
 fn main() -> ExitCode {
@@ -57,7 +71,7 @@ fn main() -> ExitCode {
     let tests = TESTS.iter().flat_map(|&(hooks, tests)| tests.iter().map(move |&(name, test)| (hooks, name, test)));
     let trials = tests.map(|(hooks, name, test)| {
         let shared = shared.clone();
-        Trial::ignorable_test(name, move || match shared.get_or_init(Installed::new) {
+        Trial::ignorable_test(name, move || match shared.get_or_init(installed) {
             Ok(installed) => {
                 test(&installed.namespace(name, hooks));
                 Ok(Completion::Completed)
@@ -70,6 +84,14 @@ fn main() -> ExitCode {
     // The last owner: the cluster stops here, before the process says that it is done.
     drop(shared);
     conclusion.exit_code()
+}
+
+/// A set-up that panics does so once.
+fn installed() -> Result<Installed, Absent> {
+    std::panic::catch_unwind(Installed::new).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+        Err(Absent::Broken(format!("the cluster could not be set up: {words}")))
+    })
 }
 
 fn scan(name: &str) -> Value {

@@ -107,5 +107,5 @@ fn captured_reviews_are_allowed_without_a_word_or_a_patch() {
         }
         count += 1;
     }
-    assert_eq!(count, 68);
+    assert!(count > 100, "{count}");
 }

@@ -64,7 +64,7 @@ async fn a_panic_is_answered_counted_and_logged_without_its_words() {
             let reply = client.post(path, fixture("sourcescan-failed-5-completed.validate.json")).await;
             let response = &reply.json()["response"];
             assert_eq!((reply.code, &response["allowed"]), (200, &is_allowed.into()), "{response}");
-            assert_eq!(response["uid"], "f055a7cc-189e-4495-aa9c-11837793d1a8");
+            assert_eq!(response["uid"], "94f92d23-f99b-4ca9-84ee-0f8f20f961dd");
             assert_eq!(response["status"]["code"], if is_allowed { serde_json::Value::Null } else { 500.into() });
         }
     }
@@ -75,7 +75,7 @@ async fn a_panic_is_answered_counted_and_logged_without_its_words() {
     assert_eq!(panics, Some(6.0));
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert_eq!(log.matches("place=\"tests/panics.rs:").count(), 6, "{log}");
-    assert_eq!(log.matches("verdict=\"internal\" uid=\"f055a7cc-189e-4495-aa9c-11837793d1a8\"").count(), 6, "{log}");
+    assert_eq!(log.matches("verdict=\"internal\" uid=\"94f92d23-f99b-4ca9-84ee-0f8f20f961dd\"").count(), 6, "{log}");
     assert!(log.contains("kind=\"SourceScan\"") && log.contains("count=6"), "{log}");
     assert!(!log.contains(SECRET), "{log}");
 }

@@ -285,13 +285,17 @@ fn check_operation(operation: &Value, object: &Value) {
     assert_ne!(operation["value"], *there);
 }
 
-/// The path of a condition's member with the type in place of the index.
+/// The path of a condition's member with the type in place of the index, which is the first entry of a type.
 fn by_type(path: &str, object: &Value) -> String {
     let Some((index, member)) = path.strip_prefix("status.conditions[").and_then(|rest| rest.split_once(']')) else {
         return path.to_owned();
     };
-    let entry = &object["status"]["conditions"][index.parse::<usize>().unwrap()];
-    format!("status.conditions[{}]{member}", entry["type"].as_str().unwrap_or_default())
+    let (conditions, index) = (&object["status"]["conditions"].as_array().unwrap(), index.parse::<usize>().unwrap());
+    let kind = &conditions[index]["type"];
+    if conditions[..index].iter().any(|entry| entry["type"] == *kind) {
+        return path.to_owned();
+    }
+    format!("status.conditions[{}]{member}", kind.as_str().unwrap_or_default())
 }
 
 /// Whether metadata and spec are the old ones, as a status update's are in the end.

@@ -169,6 +169,11 @@ async fn two_starts_at_once_in_one_folder_both_serve() {
 }
 
 #[test]
+fn the_readme_shows_the_answer() {
+    assert!(include_str!("../README.md").contains(&expected()), "{}", expected());
+}
+
+#[test]
 fn the_curl_line_works_as_it_is_printed() {
     let folder = Folder::new();
     symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"), folder.join("tests")).unwrap();

@@ -13,6 +13,7 @@ use crate::server::body::go_duration;
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "With --certs cluster")]
+#[group(id = "ca")]
 pub struct Args {
     /// The cluster, where this does not run in it
     #[arg(long, env = "SCAN_ADMISSION_KUBECONFIG", value_name = "FILE")]

@@ -21,6 +21,7 @@ use crate::server::{Server, development, pair};
 pub const DEVELOPMENT: &str = "certs";
 
 #[derive(clap::Args)]
+#[group(id = "certificates")]
 pub struct Args {
     /// Where the certificate comes from [default: files with --tls-cert, else dev]
     #[arg(long, env = "SCAN_ADMISSION_CERTS", value_enum)]

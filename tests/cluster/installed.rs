@@ -5,8 +5,6 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use base64::Engine as _;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 
 use crate::controlplane::{Absent, ControlPlane, Namespace, User, eventually};
@@ -16,8 +14,6 @@ use crate::{Hooks, Test, scan};
 
 pub const TESTS: &[(&str, Test)] = &[("the-words-of-the-readme", the_words_of_the_readme)];
 
-/// The name that the API server calls.
-const HOST: &str = "scan-admission.scan-admission.svc";
 /// Label of the namespaces that our webhooks pass over.
 const OWN: &str = "tests.scan-admission.dev/own-webhooks";
 
@@ -33,11 +29,10 @@ impl Installed {
     pub fn new() -> Result<Installed, Absent> {
         let cluster = ControlPlane::start()?;
         let folder = Folder::new();
-        let ca = certificates(folder.path());
-        let arguments = ["--tls-cert", "tls.crt", "--tls-key", "tls.key"];
-        let server = Process::start(process::command(folder.path(), &arguments), folder.join("errors"));
-        let overlay = overlay(folder.path(), &ca, server.address.port());
+        // As the Deployment says, by the webhook's own identity. It finds nothing yet, and waits.
+        let server = Process::start(replica(&cluster, &folder, "60s"), folder.join("errors"));
         let users = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cluster/users.yaml");
+        let overlay = overlay(folder.path(), server.address.port());
         let admin = || cluster.kubectl(User::Admin);
         for call in [
             admin().args(["apply", "-f"]).args([&users]),
@@ -50,13 +45,13 @@ impl Installed {
                 return Err(Absent::Broken(format!("the cluster could not be set up: {said:?}")));
             }
         }
-        // "There can be a delay between when CustomResourceDefinitions are created and when they are available", and a
-        // new configuration counts some milliseconds after it is written.
+        // "There can be a delay between when CustomResourceDefinitions are created and when they are available", a new
+        // configuration counts some milliseconds after it is written, and the webhook has to make its certificate.
         let bad = json!({"apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1", "kind": "SourceScan",
             "metadata": {"name": "bad"}, "status": {"phase": "Completed"}});
         eventually("both doors answer", || {
             let create = admin().args(["create", "--dry-run=server", "-f", "-"]).input(bad.to_string()).run();
-            (create.code == Some(1) && create.stderr.contains("Warning: ")).then_some(())
+            (create.stderr.contains("[scan-target]") && create.stderr.contains("[status-on-create]")).then_some(())
         });
         Ok(Installed { cluster, _server: server, _folder: folder })
     }
@@ -68,22 +63,16 @@ impl Installed {
     }
 }
 
-/// Writes a certificate for the Service and its key to `folder`; the CA that has signed it, as PEM.
-fn certificates(folder: &Path) -> String {
-    let mut ca = CertificateParams::default();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    let ca_key = KeyPair::generate().unwrap();
-    let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
-    let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new([HOST.to_owned()]).unwrap().signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
-    fs::write(folder.join("tls.crt"), leaf.pem()).unwrap();
-    fs::write(folder.join("tls.key"), key.serialize_pem()).unwrap();
-    ca_pem
+/// One of the pods of the Deployment.
+pub fn replica(cluster: &ControlPlane, folder: &Folder, settle: &str) -> Command {
+    let mut command = process::command(folder.path(), &["--certs=cluster", "--ca-settle", settle, "--kubeconfig"]);
+    command.arg(cluster.kubeconfig(User::Webhook));
+    command
 }
 
 /// Writes the manifests and the overlay of manifests/README.md, with what differs here: no kube-proxy, so that the
 /// Service is a name for this machine; a port of the system's choice; and namespaces that are passed over.
-fn overlay(folder: &Path, ca: &str, port: u16) -> std::path::PathBuf {
+fn overlay(folder: &Path, port: u16) -> std::path::PathBuf {
     let generate = Command::new(env!("CARGO_BIN_EXE_scan-admission"))
         .args(["generate", "manifests", "--to"])
         .arg(folder.join("manifests"))
@@ -91,10 +80,7 @@ fn overlay(folder: &Path, ca: &str, port: u16) -> std::path::PathBuf {
         .unwrap();
     assert!(generate.status.success(), "{generate:?}");
     let readme = include_str!("../../manifests/README.md");
-    let shown = readme.split("   ```yaml\n").nth(1).and_then(|rest| rest.split("   ```\n").next()).expect("an overlay");
-    let mut text: String =
-        shown.lines().map(|line| format!("{}\n", line.strip_prefix("   ").unwrap_or(line))).collect();
-    text = text.replace("CA_IN_BASE64", &base64::engine::general_purpose::STANDARD.encode(ca));
+    let mut text = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```\n").next()).unwrap().to_owned();
     let selector = json!({"matchExpressions": [{"key": OWN, "operator": "DoesNotExist"}]});
     let patches: Value = (0..2)
         .flat_map(|index| {
@@ -105,6 +91,7 @@ fn overlay(folder: &Path, ca: &str, port: u16) -> std::path::PathBuf {
             ]
         })
         .collect();
+    text += "patches:\n";
     let service = json!([{"op": "replace", "path": "/spec", "value": {
         "type": "ExternalName", "externalName": "localhost", "ports": [{"name": "https", "port": port}]}}]);
     for (kind, patch) in [("Service", service), (".*WebhookConfiguration", patches)] {
