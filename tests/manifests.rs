@@ -16,6 +16,9 @@ use folder::Folder;
 use process::Process;
 use rcgen::{CertificateParams, KeyPair};
 
+/// What is generated; the rest of manifests is written by hand.
+const FOLDERS: [&str; 3] = ["base", "files", "cert-manager"];
+
 /// Below `folder`, by path.
 fn files(folder: &Path) -> BTreeMap<String, String> {
     walkdir::WalkDir::new(folder)
@@ -39,17 +42,17 @@ fn the_committed_manifests_are_the_generated_ones() {
     let folder = Folder::new();
     generate(folder.path());
     if env::var_os("UPDATE").is_some() {
-        fs::remove_dir_all("manifests/base").unwrap();
+        for folder in FOLDERS {
+            fs::remove_dir_all(Path::new("manifests").join(folder)).unwrap();
+        }
         generate(Path::new("manifests"));
     }
-    let (generated, committed) = (files(&folder.join("base")), files(Path::new("manifests/base")));
+    let (generated, mut committed) = (files(folder.path()), files(Path::new("manifests")));
+    committed.retain(|path, _| FOLDERS.iter().any(|folder| path.starts_with(folder)));
     assert_eq!(generated.keys().collect::<Vec<_>>(), committed.keys().collect::<Vec<_>>());
     for (path, text) in &generated {
-        assert!(
-            *text == committed[path],
-            "base/{path} is not what is generated: run UPDATE=1 cargo test --test manifests"
-        );
-        assert!(!text.contains("{{"), "base/{path}: a value is missing");
+        assert!(*text == committed[path], "{path} is not what is generated: run UPDATE=1 cargo test --test manifests");
+        assert!(!text.contains("{{"), "{path}: a value is missing");
     }
 }
 
@@ -67,21 +70,32 @@ async fn the_arguments_of_the_deployment_start_the_program() {
     fs::write(folder.join("tls.key"), key.serialize_pem()).unwrap();
 
     let deployment = fs::read_to_string("manifests/base/deployment.yaml").unwrap();
-    let arguments: Vec<String> = deployment
+    let arguments: Vec<&str> = deployment
         .lines()
         .map(str::trim)
         .skip_while(|line| *line != "args:")
         .skip(1)
         .map_while(|line| line.strip_prefix("- "))
-        .map(|argument| argument.replace("/etc/scan-admission/tls", &folder.path().display().to_string()))
         .collect();
     let addresses = ["--listen=0.0.0.0:8443", "--admin=0.0.0.0:8080"];
-    assert!(addresses.iter().all(|address| arguments.iter().any(|argument| argument == address)), "{arguments:?}");
-    let arguments = arguments.iter().map(|argument| match addresses.iter().find(|address| *address == argument) {
-        Some(address) => format!("{}=127.0.0.1:0", address.split_once('=').unwrap().0),
-        None => argument.clone(),
-    });
+    let arguments_of_base =
+        ["serve", addresses[0], addresses[1], "--certs=cluster", "--service=$(NAMESPACE)/scan-admission"];
+    assert_eq!(arguments, arguments_of_base);
+    // Nowhere near a cluster they are understood at least.
+    let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
+    program.args(arguments).env_clear().current_dir(READ_ONLY);
+    let (code, errors) = process::fails(program);
+    assert_eq!((code, errors.contains("this is no pod of a cluster")), (Some(2), true), "{errors}");
 
+    // With files of one's own.
+    let overlay = fs::read_to_string("manifests/files/kustomization.yaml").unwrap();
+    let files = overlay.lines().filter_map(|line| line.split_once("value: --tls-")).map(|(_, flag)| {
+        let mounted = format!("--tls-{}", flag.trim_end_matches('}'));
+        mounted.replace("/etc/scan-admission/tls", &folder.path().display().to_string())
+    });
+    let mut arguments = vec!["serve".to_owned(), "--listen=127.0.0.1:0".to_owned(), "--admin=127.0.0.1:0".to_owned()];
+    arguments.extend(files);
+    assert_eq!(arguments.len(), 5);
     let mut program = Command::new(env::var_os("BINARY").unwrap_or(env!("CARGO_BIN_EXE_scan-admission").into()));
     program.args(arguments).env_clear().current_dir(READ_ONLY);
     let server = Process::start(program, folder.join("errors"));

@@ -41,11 +41,11 @@ pub struct Serve {
     /// Where /livez, /readyz and /metrics are, over plain HTTP
     #[arg(long, env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value_t = local(ADMIN_PORT))]
     admin: SocketAddr,
-    #[command(flatten)]
-    certs: certs::Args,
     /// What the validating door does with a review it cannot judge: too big, too late, too busy, or a fault of its own
     #[arg(long, env = "SCAN_ADMISSION_FAULTS", value_enum, default_value = "refuse")]
     faults: Faults,
+    #[command(flatten)]
+    certs: certs::Args,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -70,15 +70,17 @@ pub fn replica(cluster: &ControlPlane, folder: &Folder, settle: &str) -> Command
     command
 }
 
+/// Writes the manifests as a user gets them.
+pub fn generate(folder: &Path) {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
+    let generate = program.args(["generate", "manifests", "--to"]).arg(folder).output().unwrap();
+    assert!(generate.status.success(), "{generate:?}");
+}
+
 /// Writes the manifests and the overlay of manifests/README.md, with what differs here: no kube-proxy, so that the
 /// Service is a name for this machine; a port of the system's choice; and namespaces that are passed over.
 fn overlay(folder: &Path, port: u16) -> std::path::PathBuf {
-    let generate = Command::new(env!("CARGO_BIN_EXE_scan-admission"))
-        .args(["generate", "manifests", "--to"])
-        .arg(folder.join("manifests"))
-        .output()
-        .unwrap();
-    assert!(generate.status.success(), "{generate:?}");
+    generate(&folder.join("manifests"));
     let readme = include_str!("../../manifests/README.md");
     let mut text = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```\n").next()).unwrap().to_owned();
     let selector = json!({"matchExpressions": [{"key": OWN, "operator": "DoesNotExist"}]});

@@ -1,12 +1,16 @@
 //! What was installed: kinds, pods and webhooks as the API server takes them.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use scan_admission::scan::field::{Artifact, cve_count_name, metadata_url_name};
 use scan_admission::scan::{Count, Kind, ScannerMember, Source, Spelling};
 use serde_json::{Value, json};
 
 use crate::controlplane::{Namespace, User};
+use crate::folder::Folder;
+use crate::installed::generate;
 use crate::{Test, scan};
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -14,6 +18,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("the-schema-leaves-the-status-to-the-webhook", the_schema_leaves_the_status_to_the_webhook),
     ("pods-are-admitted-under-the-restricted-standard", pods_are_admitted_under_the_restricted_standard),
     ("another-port-is-one-place", another_port_is_one_place),
+    ("overlays-for-other-certificates", overlays_for_other_certificates),
     ("the-glass-can-be-broken", the_glass_can_be_broken),
 ];
 
@@ -141,23 +146,44 @@ fn another_port_is_one_place(namespace: &Namespace<'_>) {
     let readme = include_str!("../../manifests/README.md");
     let section = readme.split("## Another port").nth(1).unwrap();
     let patch = section.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
-    let folder = crate::folder::Folder::new();
-    let generate = std::process::Command::new(env!("CARGO_BIN_EXE_scan-admission"))
-        .args(["generate", "manifests", "--to"])
-        .arg(folder.path())
-        .output()
-        .unwrap();
-    assert!(generate.status.success());
+    let folder = Folder::new();
+    generate(folder.path());
     let overlay = folder.join("mine");
-    std::fs::create_dir(&overlay).unwrap();
-    std::fs::write(overlay.join("kustomization.yaml"), format!("resources: [../base]\n{patch}")).unwrap();
-    let build = |folder: &std::path::Path| {
+    fs::create_dir(&overlay).unwrap();
+    fs::write(overlay.join("kustomization.yaml"), format!("resources: [../base]\n{patch}")).unwrap();
+    let build = |folder: &Path| {
         let build = namespace.cluster.kubectl(User::Admin).args(["create", "--dry-run=client", "-o", "json", "-k"]);
         build.args([folder]).run().ok().to_owned()
     };
     let (before, after) = (build(&folder.join("base")), build(&overlay));
     assert_eq!(before.matches("8443").count(), 2, "an argument and the port of the container");
     assert_eq!(after, before.replace("8443", "10250"));
+}
+
+fn overlays_for_other_certificates(namespace: &Namespace<'_>) {
+    let folder = Folder::new();
+    generate(folder.path());
+    let build = |overlay: &str| {
+        let build = namespace.cluster.kubectl(User::Admin).args(["kustomize"]).args([folder.join(overlay)]).run();
+        build.ok().to_owned()
+    };
+    let files = build("files");
+    let apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"];
+    // The Service is another one here, as there is no kube-proxy.
+    let objects: Vec<&str> = files.split("---\n").filter(|object| !object.contains("\nkind: Service\n")).collect();
+    namespace.cluster.kubectl(User::Admin).args(apply).input(objects.join("---\n")).run().ok();
+    for absent in ["kind: Role", "kind: ClusterRole", "--certs", "fieldRef"] {
+        assert!(!files.contains(absent), "{absent} in {files}");
+    }
+    assert_eq!(files.matches("automountServiceAccountToken: false").count(), 2);
+    assert!(files.contains("egress: []"));
+
+    // Its kinds are not served here: what they have to agree with is.
+    let cert_manager = build("cert-manager");
+    assert_eq!(cert_manager.matches("cert-manager.io/inject-ca-from: scan-admission/scan-admission\n").count(), 2);
+    assert!(cert_manager.contains("  secretName: scan-admission-tls\n"), "of the Certificate");
+    assert!(cert_manager.contains("          secretName: scan-admission-tls\n"), "of the volume");
+    assert!(cert_manager.contains("  - scan-admission.scan-admission.svc\n"));
 }
 
 fn the_glass_can_be_broken(namespace: &Namespace<'_>) {
