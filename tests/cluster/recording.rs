@@ -5,21 +5,25 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::{env, fs};
 
+use hyper::Version;
+use hyper::http::uri::Authority;
+use serde_json::json;
+
 use crate::Test;
 use crate::captured::Review;
 use crate::controlplane::{Namespace, User, eventually};
 use crate::life::{Life, lives};
-use crate::recorder::Recorder;
+use crate::recorder::{Call, Recorder};
 use crate::scan;
 use crate::writing::Writer;
 
-pub const TESTS: &[(&str, Test)] = &[("recording", recording)];
+pub const TESTS: &[(&str, Test)] = &[("recording", recording), ("as-a-service-and-by-url", as_a_service_and_by_url)];
 
 const DOORS: [&str; 2] = ["mutate", "validate"];
 
 fn recording(namespace: &Namespace<'_>) {
-    let recorder = Recorder::start();
-    recorder.register(namespace);
+    let recorder = Recorder::start(namespace);
+    recorder.register(namespace, &recorder.url());
     eventually("both doors are asked", || {
         let create = ["create", "--dry-run=server", "-f", "-"];
         namespace.kubectl(User::Developer).args(create).input(scan("first").to_string()).run().ok();
@@ -58,11 +62,11 @@ fn record(recorder: &Recorder, writer: &Writer<'_>, life: &Life) -> Vec<(String,
         // A life without steps is its creation.
         let step = if life.steps.is_empty() { life.id() } else { format!("{}-{step}", life.id()) };
         let reviews = recorder.take();
-        let doors: Vec<_> = reviews.iter().map(|(door, _)| door.as_str()).collect();
+        let doors: Vec<_> = reviews.iter().map(|call| call.door.as_str()).collect();
         assert_eq!(doors, DOORS, "{step}");
-        for (door, body) in &reviews {
-            let name = format!("{step}.{door}");
-            let mut review = Review::read(body);
+        for call in &reviews {
+            let name = format!("{step}.{}", call.door);
+            let mut review = Review::read(&call.body);
             review.normalise(&name, &mut versions);
             files.push((format!("{name}.json"), review.text()));
         }
@@ -80,4 +84,41 @@ fn record(recorder: &Recorder, writer: &Writer<'_>, life: &Life) -> Vec<(String,
         keep(&step.name);
     }
     files
+}
+
+/// What KUBERNETES.md says of requests is what tests/walk.rs plays.
+fn as_a_service_and_by_url(namespace: &Namespace<'_>) {
+    let recorder = Recorder::start(namespace);
+    let port = recorder.address.port();
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "hook"},
+        "spec": {"type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}]}});
+    namespace.kubectl(User::Admin).args(["create", "-f", "-"]).input(service.to_string()).run().ok();
+    let service = json!({"service": {"namespace": namespace.name, "name": "hook", "port": port}});
+    let name = format!("hook.{}.svc", namespace.name);
+    let by_service = (service, Version::HTTP_11, Some(name.as_str()), format!("{name}:{port}"));
+    let by_url = (recorder.url(), Version::HTTP_2, None, recorder.address.to_string());
+    for (client, version, server_name, host) in [by_service, by_url] {
+        recorder.register(namespace, &client);
+        let call = eventually("it is called so", || {
+            let create = ["create", "--dry-run=server", "-f", "-"];
+            namespace.kubectl(User::Developer).args(create).input(scan("one").to_string()).run().ok();
+            recorder.take().into_iter().find(|Call { head, server_name: asked, door, .. }| {
+                let called = head.headers.get("host").map(|host| host.to_str().unwrap());
+                let called = called.or(head.uri.authority().map(Authority::as_str));
+                head.version == version
+                    && asked.as_deref() == server_name
+                    && called == Some(host.as_str())
+                    && door == "validate"
+            })
+        });
+        let header = |name: &str| call.head.headers.get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(call.head.method, "POST");
+        assert_eq!(call.head.uri.path_and_query().unwrap(), "/validate?timeout=5s");
+        assert_eq!(header("content-type"), Some("application/json"));
+        assert_eq!(header("accept"), Some("application/json, */*"));
+        assert_eq!(header("accept-encoding"), Some("gzip"));
+        assert_eq!(header("user-agent"), Some("kube-apiserver-admission"));
+        assert_eq!(header("content-length"), Some(call.body.len().to_string().as_str()));
+        assert_eq!((header("transfer-encoding"), header("expect")), (None, None));
+    }
 }
