@@ -148,9 +148,10 @@ impl Server {
         }));
     }
 
-    /// Serves until `stop` completes and the answers in flight are sent. Dropped, it ends at once.
+    /// Serves until `stop` completes, the delay has passed and the answers in flight are sent. Dropped, it ends at once.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Self { reviews, admin, tls, certificate, shared } = self;
+        let (leave, is_leaving) = watch::channel(false);
         let (stop_reviews, is_stopping) = watch::channel(false);
         let (stop_admin, is_admin_stopping) = watch::channel(false);
 
@@ -161,13 +162,15 @@ impl Server {
             async move { serve_tls(stream, tls, &shared.limits, &shared.metrics, stop, router).await }
         });
         // Stays until the reviews are drained: that it is not ready is still to be seen.
-        let admin_router = health::router(shared.clone(), Readiness::new(certificate.clone()), is_stopping.clone());
+        let admin_router = health::router(shared.clone(), Readiness::new(certificate.clone()), is_leaving);
         let serve_admin = accept(admin, ADMIN_CONNECTIONS, is_admin_stopping.clone(), |stream| {
             let (shared, router, stop) = (shared.clone(), admin_router.clone(), is_admin_stopping.clone());
             async move { serve(stream, Protocol::Http1, &shared.limits, stop, router).await }
         });
         let stop_both = async {
             stop.await;
+            leave.send_replace(true);
+            sleep(shared.limits.stop_delay).await;
             stop_reviews.send_replace(true);
         };
         let drain_reviews = async {

@@ -78,8 +78,14 @@ async fn the_arguments_of_the_deployment_start_the_program() {
         .map_while(|line| line.strip_prefix("- "))
         .collect();
     let addresses = ["--listen=0.0.0.0:8443", "--admin=0.0.0.0:8080"];
-    let arguments_of_base =
-        ["serve", addresses[0], addresses[1], "--certs=cluster", "--service=$(NAMESPACE)/scan-admission"];
+    let arguments_of_base = [
+        "serve",
+        addresses[0],
+        addresses[1],
+        "--certs=cluster",
+        "--service=$(NAMESPACE)/scan-admission",
+        "--stop-delay=5s",
+    ];
     assert_eq!(arguments, arguments_of_base);
     // Nowhere near a cluster they are understood at least.
     let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
@@ -93,9 +99,14 @@ async fn the_arguments_of_the_deployment_start_the_program() {
         let mounted = format!("--tls-{}", flag.trim_end_matches('}'));
         mounted.replace("/etc/scan-admission/tls", &folder.path().display().to_string())
     });
-    let mut arguments = vec!["serve".to_owned(), "--listen=127.0.0.1:0".to_owned(), "--admin=127.0.0.1:0".to_owned()];
+    let mut arguments = vec![
+        "serve".to_owned(),
+        "--stop-delay=0s".to_owned(),
+        "--listen=127.0.0.1:0".to_owned(),
+        "--admin=127.0.0.1:0".to_owned(),
+    ];
     arguments.extend(files);
-    assert_eq!(arguments.len(), 5);
+    assert_eq!(arguments.len(), 6);
     let mut program = Command::new(env::var_os("BINARY").unwrap_or(env!("CARGO_BIN_EXE_scan-admission").into()));
     program.args(arguments).env_clear().current_dir(READ_ONLY);
     let server = Process::start(program, folder.join("errors"));

@@ -56,7 +56,7 @@ async fn assert_answers(process: &Process, ca: &Path) {
 async fn either_signal_stops_it_cleanly_with_a_review_in_flight() {
     for signal in ["TERM", "INT"] {
         let folder = Folder::new();
-        let process = start(&folder, &[]);
+        let process = start(&folder, &["--stop-delay", "50ms"]);
         let ca = folder.join("certs/ca.crt");
         let mut idle = Client::new(&ca, process.address, "http/1.1").await;
         idle.post("/validate", fixture(LEGAL)).await;
@@ -107,6 +107,22 @@ async fn nobody_reading_the_ready_line_is_no_error() {
         }
     }
     panic!("it does not serve");
+}
+
+/// A node that has not heard of it yet goes on sending reviews, on new connections too.
+#[tokio::test]
+async fn it_goes_on_for_the_delay_and_says_that_it_is_not_ready() {
+    let folder = Folder::new();
+    // Longer than any test: the second signal ends it.
+    let process = start(&folder, &["--stop-delay", "10m"]);
+    process.signal("TERM");
+    while get(process.admin, "/readyz").await.code != 503 {
+        tokio::task::yield_now().await;
+    }
+    assert_answers(&process, &folder.join("certs/ca.crt")).await;
+    assert_eq!(get(process.admin, "/livez").await.code, 200);
+    process.signal("TERM");
+    assert_eq!(process.wait().await.0.code(), Some(1));
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ const DOMAIN: &str = "scan-admission.dev";
 /// Who is not asked about.
 const BREAK_GLASS: &str = "scan-admission:break-glass";
 /// How long a pod that is to go is still sent reviews: kube-proxy on every node hears of it within 1 to 2 s.
-const PRE_STOP_SECONDS: u64 = 5;
+const STOP_DELAY_SECONDS: u64 = 5;
 
 /// What each file begins with.
 const HEAD: &str = "# Made by `scan-admission generate manifests`. Change it in an overlay, not here.\n";
@@ -50,7 +50,7 @@ pub fn files() -> Vec<(String, String)> {
         ("readyz", &health::READYZ),
         ("reviews_port", &REVIEWS_PORT),
         ("admin_port", &ADMIN_PORT),
-        ("pre_stop_s", &PRE_STOP_SECONDS),
+        ("stop_delay_s", &STOP_DELAY_SECONDS),
         ("drain_s", &drain),
     ];
     let templates = TEMPLATES.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,6 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use super::certs::{self, DEVELOPMENT};
 use crate::admission::FaultPolicy;
 use crate::law::RULES;
+use crate::server::body::go_duration;
 use crate::server::limits::Limits;
 use crate::server::{self, BindError, Certificate, Server, Settings};
 
@@ -44,6 +46,9 @@ pub struct Serve {
     /// What the validating door does with a review it cannot judge: too big, too late, too busy, or a fault of its own
     #[arg(long, env = "SCAN_ADMISSION_FAULTS", value_enum, default_value = "refuse")]
     faults: Faults,
+    /// How long reviews are still taken after the signal to stop, until every node has heard that this replica is going
+    #[arg(long, env = "SCAN_ADMISSION_STOP_DELAY", value_name = "DURATION", default_value = "0s", value_parser = parse_delay)]
+    stop_delay: Duration,
     #[command(flatten)]
     certs: certs::Args,
 }
@@ -66,6 +71,14 @@ impl From<Faults> for FaultPolicy {
             Faults::FailurePolicy => Self::FailurePolicy,
         }
     }
+}
+
+fn parse_delay(text: &str) -> Result<Duration, String> {
+    // Nobody waits for longer: a node kills a pod after terminationGracePeriodSeconds, 30 by default.
+    let range = Duration::ZERO..=Duration::from_secs(600);
+    go_duration(text)
+        .filter(|delay| range.contains(delay))
+        .ok_or_else(|| "not a duration from 0s to 10m, such as 5s".to_owned())
 }
 
 fn local(port: u16) -> SocketAddr {
@@ -105,7 +118,7 @@ fn start(args: &Serve) -> Result<ExitCode, String> {
             admin: args.admin,
             rules: RULES,
             faults: args.faults.into(),
-            limits: Limits::default(),
+            limits: Limits { stop_delay: args.stop_delay, ..Limits::default() },
         };
         let signals = Signals::new().map_err(|error| format!("cannot take signals: {error}"))?;
         let server =
@@ -121,7 +134,7 @@ fn start(args: &Serve) -> Result<ExitCode, String> {
         server.take_panics();
         source.renewal.spawn(renew, trusted, &server);
         announce(&server, source.is_development).map_err(|error| format!("no address: {error}"))?;
-        Ok(until_signalled(server, signals).await)
+        Ok(until_signalled(server, signals, args.stop_delay).await)
     });
     // Waits for no look at the files: their disk may hang.
     runtime.shutdown_background();
@@ -173,11 +186,11 @@ impl Signals {
 }
 
 /// The first signal stops the server, a second one ends it.
-async fn until_signalled(server: Server, mut signals: Signals) -> ExitCode {
+async fn until_signalled(server: Server, mut signals: Signals, delay: Duration) -> ExitCode {
     let (stop, stopped) = oneshot::channel::<()>();
     let both = async {
         signals.next().await;
-        tracing::info!("stopping: finishing the reviews in flight");
+        tracing::info!(delay = ?delay, "stopping: not ready, and then finishing the reviews in flight");
         drop(stop);
         signals.next().await;
     };

@@ -19,11 +19,11 @@ pub const LIVEZ: &str = "/livez";
 pub const READYZ: &str = "/readyz";
 pub const METRICS: &str = "/metrics";
 
-/// The routes of the admin address. `is_stopping`: answers in flight are still finished, but no new reviews should come.
-pub fn router(shared: Arc<Shared>, certificate: Readiness, is_stopping: watch::Receiver<bool>) -> Router {
+/// The routes of the admin address. `is_leaving`: what comes is still answered, but no more should be sent.
+pub fn router(shared: Arc<Shared>, certificate: Readiness, is_leaving: watch::Receiver<bool>) -> Router {
     let certificate = Arc::new(certificate);
     let ready = move || {
-        let answer = if *is_stopping.borrow() {
+        let answer = if *is_leaving.borrow() {
             (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
         } else {
             match certificate.check(OffsetDateTime::now_utc()) {

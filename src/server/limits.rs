@@ -64,7 +64,9 @@ pub struct Limits {
     pub body: Duration,
     /// How long a client may leave an answer untaken.
     pub write: Duration,
-    /// From the signal to stop to the end of the last connection.
+    /// From the signal to stop to when no more reviews are taken. Meanwhile the server says that it is not ready.
+    pub stop_delay: Duration,
+    /// From then to the end of the last connection.
     pub drain: Duration,
 }
 
@@ -88,6 +90,8 @@ impl Default for Limits {
             body: Duration::from_secs(10),
             // As long as a review at most waits for its answer.
             write: Duration::from_secs(10),
+            // Nobody has to hear of it where no Service is in front; the manifests set what a cluster needs.
+            stop_delay: Duration::ZERO,
             // The longest body, and 2 s to judge and answer it; well within the 30 s that Kubernetes waits.
             drain: Duration::from_secs(12),
         }
