@@ -16,6 +16,8 @@ pub mod health;
 pub mod limits;
 pub mod metrics;
 pub mod pair;
+#[cfg(target_os = "linux")]
+pub mod process;
 pub mod renewal;
 pub mod tls;
 
@@ -170,7 +172,10 @@ impl Server {
         let stop_both = async {
             stop.await;
             leave.send_replace(true);
-            sleep(shared.limits.stop_delay).await;
+            // Even no time would be a tick of the clock, in which a review is answered without `Connection: close`.
+            if !shared.limits.stop_delay.is_zero() {
+                sleep(shared.limits.stop_delay).await;
+            }
             stop_reviews.send_replace(true);
         };
         let drain_reviews = async {

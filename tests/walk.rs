@@ -344,11 +344,27 @@ async fn the_admin_address_says_how_it_is_and_what_was_done() {
         ("scan_admission_mends_total{rule=\"cve-total\"}", 1.0),
         ("scan_admission_review_duration_seconds_count{door=\"mutate\"}", 3.0),
         ("scan_admission_review_duration_seconds_bucket{le=\"+Inf\",door=\"validate\"}", 4.0),
+        ("scan_admission_review_body_bytes_bucket{le=\"1024.0\",door=\"validate\"}", 1.0),
+        ("scan_admission_review_body_bytes_bucket{le=\"16384.0\",door=\"validate\"}", 4.0),
+        ("scan_admission_deadlines_missed_total", 0.0),
         ("scan_admission_tls_handshakes_total", 1.0),
         ("scan_admission_panics_total", 0.0),
         (IN_FLIGHT, 0.0),
     ] {
         assert_eq!(metric(admin, name).await, Some(value), "{name}");
+    }
+    if cfg!(target_os = "linux") {
+        let open = metric(admin, "process_open_fds").await;
+        assert_eq!(open.map(|open| open > 3.0 && open <= 4096.0), Some(true), "{open:?}");
+        let resident = metric(admin, "process_resident_memory_bytes").await.unwrap();
+        assert!(resident > 1e6, "{resident}");
+        let started = metric(admin, "process_start_time_seconds").await.unwrap();
+        let age_seconds = OffsetDateTime::now_utc().unix_timestamp() as f64 - started;
+        assert!((-1.0..3600.0).contains(&age_seconds), "{age_seconds}");
+        for name in ["process_cpu_seconds_total", "process_max_fds", "process_threads", "process_virtual_memory_bytes"]
+        {
+            assert!(metric(admin, name).await.is_some(), "{name}");
+        }
     }
     let all = String::from_utf8(get(admin, "/metrics").await.body).unwrap();
     assert!(!all.to_lowercase().contains("hack"), "no client makes labels");

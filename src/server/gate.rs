@@ -84,7 +84,7 @@ async fn review(shared: &Shared, door: Door, request: Request) -> Response {
         }
     };
     let latency = begun.elapsed();
-    shared.metrics.record(door, &answer.summary, latency);
+    shared.metrics.record(door, &answer.summary, kept.bytes.len(), latency);
     if !matches!(answer.summary.verdict, Verdict::Allowed | Verdict::Mended) {
         log(door, &answer.summary, latency);
     }

@@ -10,6 +10,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+#[cfg(target_os = "linux")]
+use super::process;
 use super::renewal::Counts;
 use crate::admission::{Door, Fault, Summary, Verdict};
 use crate::law::{Rule, Severity};
@@ -19,6 +21,11 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// From a review that is in the cache to the API server's default for a webhook's timeout.
 const LATENCY_BUCKETS_SECONDS: [f64; 17] =
     [50e-6, 1e-4, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// From the smallest review to the limit of one, by four.
+const BODY_BUCKETS_BYTES: [f64; 8] = [1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 8388608.0];
+
+type ByDoor = Family<[(&'static str, &'static str); 1], Histogram>;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReviewLabels {
@@ -45,10 +52,11 @@ pub struct Metrics {
     findings: Family<FindingLabels, Counter>,
     mends: Family<MendLabels, Counter>,
     /// By door, resolved once.
-    validate_latency: Histogram,
-    mutate_latency: Histogram,
+    latency: [Histogram; 2],
+    body_bytes: [Histogram; 2],
     pub in_flight: Gauge,
     pub shed: Counter,
+    pub deadlines_missed: Counter,
     pub panics: Counter,
     pub handshakes: Counter,
     pub handshakes_failed: Counter,
@@ -62,17 +70,18 @@ pub struct Metrics {
 impl Metrics {
     /// Every rule of the table is there from the start, at zero: a rate needs a first value.
     pub fn new(rules: &[Rule]) -> Self {
-        let mut registry = Registry::with_prefix("scan_admission");
-        let latency: Family<[(&str, &str); 1], Histogram> =
-            Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS_SECONDS));
+        let latency: ByDoor = Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS_SECONDS));
+        let body_bytes: ByDoor = Family::new_with_constructor(|| Histogram::new(BODY_BUCKETS_BYTES));
+        let of = |family: &ByDoor, of: Door| family.get_or_create_owned(&[("door", door(of))]);
         let metrics = Self {
             reviews: Family::default(),
             findings: Family::default(),
             mends: Family::default(),
-            validate_latency: latency.get_or_create_owned(&[("door", door(Door::Validate))]),
-            mutate_latency: latency.get_or_create_owned(&[("door", door(Door::Mutate))]),
+            latency: [of(&latency, Door::Validate), of(&latency, Door::Mutate)],
+            body_bytes: [of(&body_bytes, Door::Validate), of(&body_bytes, Door::Mutate)],
             in_flight: Gauge::default(),
             shed: Counter::default(),
+            deadlines_missed: Counter::default(),
             panics: Counter::default(),
             handshakes: Counter::default(),
             handshakes_failed: Counter::default(),
@@ -91,49 +100,61 @@ impl Metrics {
                 metrics.mends.get_or_create(&MendLabels { rule: rule.id }).inc_by(0);
             }
         }
-        registry.register("reviews", "Reviews answered", metrics.reviews.clone());
-        registry.register("findings", "Findings in reviews, by rule", metrics.findings.clone());
-        registry.register("mends", "Reviews mended, by rule", metrics.mends.clone());
+        let registry = metrics.register(latency, body_bytes);
+        Self { registry, ..metrics }
+    }
+
+    /// The registry of these, with their names and words.
+    fn register(&self, latency: ByDoor, body_bytes: ByDoor) -> Registry {
+        let mut all = Registry::default();
+        #[cfg(target_os = "linux")]
+        all.register_collector(Box::new(process::Collected));
+        let registry = all.sub_registry_with_prefix("scan_admission");
+        registry.register("reviews", "Reviews answered", self.reviews.clone());
+        registry.register("findings", "Findings in reviews, by rule", self.findings.clone());
+        registry.register("mends", "Reviews mended, by rule", self.mends.clone());
         let help = "From the end of a review's head to its answer";
         registry.register_with_unit("review_duration", help, Unit::Seconds, latency);
-        registry.register("reviews_in_flight", "Reviews being read or judged", metrics.in_flight.clone());
-        registry.register("reviews_shed", "Reviews not judged for want of memory", metrics.shed.clone());
-        registry.register("panics", "Panics, caught or not", metrics.panics.clone());
-        registry.register("tls_handshakes", "TLS handshakes that succeeded", metrics.handshakes.clone());
-        registry.register("tls_handshake_failures", "TLS handshakes that failed", metrics.handshakes_failed.clone());
+        registry.register_with_unit("review_body", "What was kept of a review", Unit::Bytes, body_bytes);
+        registry.register("reviews_in_flight", "Reviews being read or judged", self.in_flight.clone());
+        registry.register("reviews_shed", "Reviews not judged for want of memory", self.shed.clone());
+        registry.register("deadlines_missed", "Reviews not judged in time", self.deadlines_missed.clone());
+        registry.register("panics", "Panics, caught or not", self.panics.clone());
+        registry.register("tls_handshakes", "TLS handshakes that succeeded", self.handshakes.clone());
+        registry.register("tls_handshake_failures", "TLS handshakes that failed", self.handshakes_failed.clone());
         let help = "When the certificate that is served ends, since the epoch";
-        let gauge = metrics.certificate_not_after.clone();
+        let gauge = self.certificate_not_after.clone();
         registry.register_with_unit("certificate_not_after_timestamp", help, Unit::Seconds, gauge);
-        let Counts { looks, reloads, failures } = metrics.certificate.clone();
+        let Counts { looks, reloads, failures } = self.certificate.clone();
         registry.register("certificate_looks", "Looks for a newer certificate", looks);
         registry.register("certificate_reloads", "Certificates that replaced another", reloads);
         registry.register("certificate_reload_failures", "Newer certificates that could not be used", failures);
         let help = "When the CA that signs ends, since the epoch; 0 without one";
-        let gauge = metrics.ca_not_after.clone();
+        let gauge = self.ca_not_after.clone();
         registry.register_with_unit("ca_not_after_timestamp", help, Unit::Seconds, gauge);
         let help = "Whether the caBundle of every webhook verifies the certificate that is served; 0 without a CA";
-        registry.register("ca_bundle_in_step", help, metrics.ca_bundle_in_step.clone());
+        registry.register("ca_bundle_in_step", help, self.ca_bundle_in_step.clone());
         let help = "Looks at the CA and the webhook configurations that failed";
-        registry.register("ca_failures", help, metrics.ca_failures.clone());
+        registry.register("ca_failures", help, self.ca_failures.clone());
         registry.register("build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-        Self { registry, ..metrics }
+        all
     }
 
-    pub fn record(&self, door_of_review: Door, summary: &Summary, latency: Duration) {
-        self.reviews.get_or_create(&review(door_of_review, summary)).inc();
+    pub fn record(&self, of: Door, summary: &Summary, body_bytes: usize, latency: Duration) {
+        self.reviews.get_or_create(&review(of, summary)).inc();
         for (rule, severity) in &summary.findings {
             self.findings.get_or_create(&finding(rule, *severity)).inc();
         }
         for rule in &summary.mended {
             self.mends.get_or_create(&MendLabels { rule }).inc();
         }
-        if summary.verdict == Verdict::Fault(Fault::TooBusy) {
-            self.shed.inc();
-        }
-        match door_of_review {
-            Door::Validate => self.validate_latency.observe(latency.as_secs_f64()),
-            Door::Mutate => self.mutate_latency.observe(latency.as_secs_f64()),
-        }
+        match summary.verdict {
+            Verdict::Fault(Fault::TooBusy) => self.shed.inc(),
+            Verdict::Fault(Fault::TooLate) => self.deadlines_missed.inc(),
+            _ => 0,
+        };
+        self.latency[of as usize].observe(latency.as_secs_f64());
+        self.body_bytes[of as usize].observe(body_bytes as f64);
     }
 
     /// The exposition, in OpenMetrics text, which every Prometheus since 2.5 reads.
