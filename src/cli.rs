@@ -44,7 +44,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     Review(review::Review),
     Check(check::Check),
     Explain(explain::Explain),
