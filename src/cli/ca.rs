@@ -8,6 +8,7 @@ use time::Duration;
 
 use super::manifests::NAME;
 use crate::cluster::authority::Times;
+use crate::cluster::ca::LIFE_MAX;
 use crate::cluster::keeper::Keeper;
 use crate::server::body::go_duration;
 
@@ -40,8 +41,8 @@ pub struct Args {
 
 fn parse_life(text: &str) -> Result<Duration, String> {
     let life = go_duration(text).and_then(|life| Duration::try_from(life).ok());
-    // Times are written in whole seconds; ten years is beyond what anybody would want to trust.
-    let range = Duration::SECOND..=Duration::days(3653);
+    // Times are written in whole seconds.
+    let range = Duration::SECOND..=LIFE_MAX;
     life.filter(|life| range.contains(life)).ok_or_else(|| "not a duration from 1s to 87672h, such as 2160h".to_owned())
 }
 

@@ -129,7 +129,8 @@ impl Renewal {
             #[cfg(feature = "cluster")]
             Self::Keep(keeper) => {
                 let (ca_not_after, in_step, failures) = server.ca_metrics();
-                let report = Report { ca_not_after, in_step, failures };
+                let reloads = server.renewal_counts().reloads;
+                let report = Report { ca_not_after, in_step, reloads, failures };
                 tokio::spawn(keeper.keep(OffsetDateTime::now_utc, Outlet { renew, trusted, report }));
             }
         }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  announced ──> carried by every webhook, and settled ──> signs ──> every certificate of the old one has ended
-//!  next.crt      announced-at + settle                     ca.crt    old.crt goes at signs-since + leaf + settle
+//!  next.crt      announced-at + settle                     ca.crt    old.crt goes at signs-since + leaf-life + settle
 //! ```
 //!
 //! Each step is one write of the Secret under its resourceVersion. Whoever comes first takes it, there is no leader, and
@@ -16,15 +16,15 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use time::{Duration, OffsetDateTime};
 
-use super::ca::{Ca, Error, is_valid};
+use super::ca::{Ca, Error, LIFE_MAX, is_valid, whole_second};
 use crate::scan::time as clock;
 
-/// How long things hold.
+/// How long things hold. Replicas may have been started with different ones.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
     pub ca: Duration,
     pub leaf: Duration,
-    /// From where every webhook carries a CA to where every API server is sure to know.
+    /// From where every webhook carries a CA to where every API server is sure to know. Clocks may be this far apart.
     pub settle: Duration,
 }
 
@@ -43,6 +43,8 @@ pub struct Authority {
     signs_since: Option<OffsetDateTime>,
     /// Sign no more, but certificates of theirs may still be served.
     old: Bundle,
+    /// The longest life of a certificate that any replica signs: they may have been told different ones.
+    leaf_life: Duration,
 }
 
 /// What is to be written, and why.
@@ -56,35 +58,52 @@ const NEXT: [&str; 2] = ["next.crt", "next.key"];
 const OLD: &str = "old.crt";
 const ANNOUNCED_AT: &str = "announced-at";
 const SIGNS_SINCE: &str = "signs-since";
+const LEAF_LIFE: &str = "leaf-life-seconds";
+
+/// How far the clocks of replicas may be apart: a time that is later yet was written by no replica.
+const CLOCKS_APART_MAX: Duration = Duration::minutes(5);
+
+type Data = BTreeMap<String, Vec<u8>>;
 
 impl Authority {
     /// What is whole in the Secret, and what is wrong with the rest. A CA that has ended is as good as none.
-    pub fn parse(data: &BTreeMap<String, Vec<u8>>, now: OffsetDateTime) -> (Self, Vec<String>) {
+    pub fn parse(data: &Data, now: OffsetDateTime) -> (Self, Vec<String>) {
         let mut damages = Vec::new();
-        let mut ca = |[certificate, key]: [&str; 2]| {
-            let (found, found_key) = (data.get(certificate), data.get(key));
-            let ca = match (found, found_key) {
-                (None, None) => return None,
-                (Some(found), Some(found_key)) => Ca::parse(found, found_key),
-                (Some(_), None) => Err(Error::missing(key)),
-                (None, Some(_)) => Err(Error::missing(certificate)),
-            };
-            match ca {
-                Ok(ca) if ca.not_after <= now => damages.push(format!("{certificate} has expired")),
-                Ok(ca) => return Some(ca),
-                Err(error) => damages.push(format!("{certificate}: {error}")),
+        let [current, next] = [CURRENT, NEXT].map(|names| {
+            whole(data, names, now).unwrap_or_else(|damage| {
+                damages.push(damage);
+                None
+            })
+        });
+        let mut text = |name: &str, is_good: &dyn Fn(&str) -> bool, what: &str| {
+            let text = String::from_utf8_lossy(data.get(name)?);
+            let is_good = is_good(&text);
+            if !is_good {
+                damages.push(format!("{name} is {what}"));
             }
-            None
+            is_good.then(|| text.into_owned())
         };
-        let (current, next) = (ca(CURRENT), ca(NEXT));
-        let time = |name: &str| std::str::from_utf8(data.get(name)?).ok().and_then(clock::parse);
-        let old = data.get(OLD).map(|text| bundle(text)).unwrap_or_default();
-        (Self { current, next, announced_at: time(ANNOUNCED_AT), signs_since: time(SIGNS_SINCE), old }, damages)
+        let is_past = |text: &str| clock::parse(text).is_some_and(|time| time <= now + CLOCKS_APART_MAX);
+        let mut time = |name| text(name, &is_past, "no time, or in the future").as_deref().and_then(clock::parse);
+        let (announced_at, signs_since) = (time(ANNOUNCED_AT).filter(|_| next.is_some()), time(SIGNS_SINCE));
+        let seconds = |text: &str| {
+            text.parse::<u32>().ok().map(|life| Duration::seconds(life.into())).filter(|life| *life <= LIFE_MAX)
+        };
+        let leaf_life = text(LEAF_LIFE, &|text| seconds(text).is_some(), "no number of seconds");
+        let leaf_life = leaf_life.as_deref().and_then(seconds).unwrap_or_default();
+        let old = text(OLD, &|text| !bundle(text.as_bytes()).is_empty(), "no certificate");
+        let mut old = old.map(|text| bundle(text.as_bytes())).unwrap_or_default();
+        if current.is_none() {
+            // Only its key may be lost: what it has signed is served all the same.
+            let lost = data.get(CURRENT[0]).map(|text| bundle(text)).unwrap_or_default();
+            old.extend(lost.into_iter().filter(|ca| is_valid(ca, now)));
+        }
+        (Self { current, next, announced_at, signs_since, old, leaf_life }, damages)
     }
 
     /// As it is written to the Secret.
-    pub fn data(&self) -> BTreeMap<String, Vec<u8>> {
-        let mut data = BTreeMap::new();
+    pub fn data(&self) -> Data {
+        let mut data = Data::new();
         let mut put = |name: &str, text: String| data.insert(name.to_owned(), text.into_bytes());
         for (ca, [certificate, key]) in [(&self.current, CURRENT), (&self.next, NEXT)] {
             if let Some(ca) = ca {
@@ -96,52 +115,49 @@ impl Authority {
             put(OLD, pem(&self.old));
         }
         for (name, time) in [(ANNOUNCED_AT, self.announced_at), (SIGNS_SINCE, self.signs_since)] {
-            if let Some(text) = time.and_then(clock::format) {
+            // Rounded up: what is waited for from then on is not to come early.
+            if let Some(text) = time.and_then(|time| clock::format(whole_second(time))) {
                 put(name, text);
             }
         }
+        put(LEAF_LIFE, self.leaf_life.whole_seconds().to_string());
         data
     }
 
     /// What every webhook has to carry.
     pub fn bundle(&self) -> Bundle {
         let signing = [&self.current, &self.next].into_iter().flatten().map(|ca| &ca.certificate);
-        let mut bundle: Bundle = signing.chain(&self.old).cloned().collect();
-        bundle.dedup();
-        bundle
+        distinct(signing.chain(&self.old))
     }
 
-    /// The next step, if it is time for one. `carried` are the caBundles of all webhooks, none where one is not there;
-    /// `served_by` is the CA of the certificate that this replica serves.
+    /// The next step, if it is time for one. `carried` are the caBundles of all webhooks that are there: one that is not
+    /// calls nobody. `served_by` is the CA of the certificate that this replica serves.
     pub fn step(
-        self,
-        carried: Option<&[Bundle]>,
+        mut self,
+        carried: &[Bundle],
         served_by: Option<&CertificateDer<'static>>,
         now: OffsetDateTime,
         times: Times,
     ) -> Result<Step, Error> {
-        let is_carried =
-            |ca: &Ca| carried.is_some_and(|bundles| bundles.iter().all(|bundle| bundle.contains(&ca.certificate)));
-        let is_over = |since: OffsetDateTime, time: Duration| since + time <= now;
+        let is_carried = |ca: &Ca| carried.iter().all(|bundle| bundle.contains(&ca.certificate));
+        let is_over = |since: OffsetDateTime, time: Duration| since.saturating_add(time) <= now;
         let known = self.bundle();
-        let mut found = Bundle::new();
-        for ca in carried.into_iter().flatten().flatten().chain(served_by) {
-            if !known.contains(ca) && !found.contains(ca) && is_valid(ca, now) {
-                found.push(ca.clone());
-            }
-        }
+        let is_strange = |ca: &&CertificateDer<'static>| !known.contains(ca) && is_valid(ca, now);
+        let mut found = distinct(carried.iter().flatten().chain(served_by).filter(is_strange));
+        let is_longer = times.leaf > self.leaf_life;
+        self.leaf_life = self.leaf_life.max(times.leaf);
         Ok(match self {
             // Somebody may serve what one of these has signed. Where a CA signs, all others are known to have ended.
-            Self { current: None, next, mut old, .. } if !found.is_empty() => {
+            Self { current: None, mut old, .. } if !found.is_empty() => {
                 old.append(&mut found);
-                Step::Save(Self { next, old, ..Self::default() }, "the CAs that webhooks carry are kept for now")
+                Step::Save(Self { announced_at: None, old, ..self }, "the CAs that webhooks carry are kept for now")
             }
-            Self { current: None, next: None, old, .. } => {
+            Self { current: None, next: None, .. } => {
                 let ca = Some(Ca::new(now, times.ca)?);
-                if old.is_empty() {
-                    Step::Save(Self { current: ca, signs_since: Some(now), ..Self::default() }, "a new CA signs")
+                if self.old.is_empty() {
+                    Step::Save(Self { current: ca, signs_since: Some(now), ..self }, "a new CA signs")
                 } else {
-                    Step::Save(Self { next: ca, old, ..Self::default() }, "a new CA is announced")
+                    Step::Save(Self { next: ca, announced_at: None, ..self }, "a new CA is announced")
                 }
             }
             Self { next: Some(next), announced_at: None, .. } if is_carried(&next) => {
@@ -150,26 +166,56 @@ impl Authority {
             }
             Self { next: Some(next), announced_at: Some(_), .. } if !is_carried(&next) => {
                 let lost = Self { next: Some(next), announced_at: None, ..self };
-                Step::Save(lost, "a webhook has lost the new CA")
+                Step::Save(lost, "not every webhook carries the new CA any more: it is announced again")
             }
             Self { next: Some(next), announced_at: Some(since), .. } if is_over(since, times.settle) => {
                 let mut old = self.old;
                 old.extend(self.current.map(|ca| ca.certificate));
-                let promoted =
-                    Self { current: Some(next), next: None, announced_at: None, signs_since: Some(now), old };
+                let current = Some(next);
+                let promoted = Self { current, next: None, announced_at: None, signs_since: Some(now), old, ..self };
                 Step::Save(promoted, "the new CA signs")
             }
             Self { next: None, current: Some(current), .. } if current.is_due(now) => {
                 let next = Some(Ca::new(now, times.ca)?);
-                Step::Save(Self { current: Some(current), next, ..self }, "a new CA is announced")
+                let announced = Self { current: Some(current), next, announced_at: None, ..self };
+                Step::Save(announced, "a new CA is announced")
+            }
+            Self { current: Some(_), signs_since: None, .. } if !self.old.is_empty() => {
+                Step::Save(Self { signs_since: Some(now), ..self }, "the old CA is kept for now")
             }
             Self { current: Some(_), signs_since: Some(since), .. }
-                if !self.old.is_empty() && is_over(since, times.leaf + times.settle) =>
+                if !self.old.is_empty() && is_over(since, self.leaf_life + times.settle) =>
             {
-                Step::Save(Self { old: Vec::new(), ..self }, "the old CA is dropped: nothing it signed holds any more")
+                Step::Save(Self { old: Bundle::new(), ..self }, "the old CA is dropped: all it signed has ended")
             }
-            rest => Step::Rest(rest),
+            _ if is_longer => Step::Save(self, "certificates hold longer than before"),
+            _ => Step::Rest(self),
         })
+    }
+}
+
+fn distinct<'a>(certificates: impl Iterator<Item = &'a CertificateDer<'static>>) -> Bundle {
+    let mut distinct = Bundle::new();
+    for certificate in certificates {
+        if !distinct.contains(certificate) {
+            distinct.push(certificate.clone());
+        }
+    }
+    distinct
+}
+
+/// A CA, if there is one, or what is wrong with it.
+fn whole(data: &Data, [certificate, key]: [&str; 2], now: OffsetDateTime) -> Result<Option<Ca>, String> {
+    let ca = match (data.get(certificate), data.get(key)) {
+        (None, None) => return Ok(None),
+        (Some(certificate), Some(key)) => Ca::parse(certificate, key),
+        (Some(_), None) => Err(Error::missing(key)),
+        (None, Some(_)) => Err(Error::missing(certificate)),
+    };
+    match ca {
+        Ok(ca) if ca.not_after <= now => Err(format!("{certificate} has expired")),
+        Ok(ca) => Ok(Some(ca)),
+        Err(error) => Err(format!("{certificate}: {error}")),
     }
 }
 

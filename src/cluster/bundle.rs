@@ -8,11 +8,11 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Client, Error};
-use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, RootCertStore};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -124,5 +124,18 @@ fn verify(carried: Bundle, leaf: &CertificateDer<'_>, host: &str, now: OffsetDat
         .map_err(|_| "its caBundle holds no certificate".to_owned())?;
     let host = ServerName::try_from(host).map_err(|error| error.to_string())?;
     let now = UnixTime::since_unix_epoch(Duration::from_secs(now.unix_timestamp().try_into().unwrap_or(0)));
-    verifier.verify_server_cert(leaf, &[], &host, &[], now).map(drop).map_err(|error| error.to_string())
+    let verified = verifier.verify_server_cert(leaf, &[], &host, &[], now);
+    verified.map(drop).map_err(|error| match error {
+        // The words of rustls for it change with the time.
+        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "the certificate that is served has expired".to_owned()
+        }
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "its caBundle does not hold the CA of the certificate that is served".to_owned()
+        }
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "the certificate that is served is for another name, that of --service".to_owned(),
+        error => error.to_string(),
+    })
 }

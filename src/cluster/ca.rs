@@ -18,6 +18,8 @@ use x509_cert::time::Time;
 const CA_NAME: &str = "scan-admission CA";
 /// For clocks that are behind this one.
 const BACKDATED: Duration = Duration::minutes(5);
+/// Beyond what anybody would want to trust.
+pub const LIFE_MAX: Duration = Duration::days(3653);
 
 /// What is wrong with a CA, or why none could be made.
 #[derive(Debug)]
@@ -77,8 +79,11 @@ impl Ca {
         if !public_key.is_ok_and(|public_key| public_key == rcgen::PublicKeyData::subject_public_key_info(&key)) {
             return Err(Error("the key is not that of the certificate".to_owned()));
         }
+        if parsed.tbs_certificate().subject().to_string() != format!("CN={CA_NAME}") {
+            return Err(Error("the certificate is not one that this program has made".to_owned()));
+        }
         let (not_before, not_after) = validity(&parsed);
-        Ok(Self { certificate, key, made_at: not_before + BACKDATED, not_after })
+        Ok(Self { certificate, key, made_at: not_before.saturating_add(BACKDATED), not_after })
     }
 
     /// At two thirds of its life: what is left is long enough for the next one to settle.
@@ -90,13 +95,18 @@ impl Ca {
         self.key.serialize_pem()
     }
 
-    /// A certificate for a server of these names, and its key. It ends with the CA at the latest.
+    /// When a certificate ends that is signed now: with the CA at the latest.
+    pub fn leaf_end(&self, now: OffsetDateTime, life: Duration) -> OffsetDateTime {
+        self.not_after.min(whole_second(now + life))
+    }
+
+    /// A certificate for a server of these names, and its key.
     pub fn leaf(&self, names: &[String], now: OffsetDateTime, life: Duration) -> Result<CertifiedKey, Error> {
         let failed = |error| Error::new("no certificate could be signed", error);
         let mut issuer = params(self.made_at, self.not_after);
         issuer.distinguished_name.push(DnType::CommonName, CA_NAME);
         let key = KeyPair::generate().map_err(failed)?;
-        let mut params = params(now, self.not_after.min(now + life));
+        let mut params = params(now, self.leaf_end(now, life));
         params.subject_alt_names = CertificateParams::new(names).map_err(failed)?.subject_alt_names;
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -106,6 +116,12 @@ impl Ca {
         let key = ring::sign::any_supported_type(&key).map_err(|error| Error::new("no key was made", error))?;
         Ok(CertifiedKey::new(vec![certificate.der().clone()], key))
     }
+}
+
+/// Certificates know no parts of a second: rounded up, nothing is shorter than it was asked for.
+pub fn whole_second(time: OffsetDateTime) -> OffsetDateTime {
+    let up = time.saturating_add(Duration::nanoseconds(999_999_999));
+    up.replace_nanosecond(0).unwrap_or(up)
 }
 
 fn params(from: OffsetDateTime, to: OffsetDateTime) -> CertificateParams {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DynamicObject, PartialObjectMeta, PostParams};
@@ -25,11 +25,14 @@ use tokio::time::{sleep, timeout};
 use super::authority::{Authority, Bundle, Step, Times};
 use super::bundle::{Configuration, Written, kinds};
 use super::ca::{self, Ca};
+use super::{forbidden, why};
 
 /// The longest that nothing is looked at: watches may have missed something.
 const LOOK_MAX: StdDuration = StdDuration::from_secs(10);
 /// A round is six requests; an API server that takes longer for them is as good as away.
 const ROUND_MAX: StdDuration = StdDuration::from_secs(30);
+/// Between two looks at least: whoever writes against us is not answered faster.
+const PAUSE: StdDuration = StdDuration::from_millis(50);
 /// A leaf is renewed at two thirds of its life, less up to this part of it, so that replicas do not all do it at once.
 const JITTER: f64 = 0.1;
 
@@ -55,6 +58,8 @@ pub struct Report {
     pub ca_not_after: Gauge,
     /// 1 where every webhook would accept the certificate that is served.
     pub in_step: Gauge,
+    /// Certificates that replaced another.
+    pub reloads: Counter,
     /// Looks that could not be ended.
     pub failures: Counter,
 }
@@ -96,28 +101,32 @@ impl Keeper {
         self.watch(&wake);
         let look = LOOK_MAX.min(self.times.settle.unsigned_abs() / 2);
         let mut state = State::default();
-        let mut told = String::new();
+        let mut told = None;
         loop {
             let round = timeout(ROUND_MAX, self.round(clock, &mut state, &outlet)).await;
             let trouble = match round {
-                Ok(Ok(Round::Again)) => continue,
-                Ok(Ok(Round::Done)) => String::new(),
-                Ok(Err(trouble)) => trouble,
-                Err(_) => "the API server does not answer".to_owned(),
+                Ok(Ok(Round::Again)) => {
+                    sleep(PAUSE).await;
+                    continue;
+                }
+                Ok(Ok(Round::Done)) => None,
+                Ok(Err(trouble)) => Some(trouble),
+                Err(_) => Some("the API server does not answer".to_owned()),
             };
-            if !trouble.is_empty() {
+            if trouble.is_some() {
                 outlet.report.failures.inc();
             }
-            if trouble != told {
-                match trouble.as_str() {
-                    "" => tracing::info!("every webhook accepts the certificate that is served"),
-                    trouble => tracing::error!("{trouble}"),
+            if told.as_ref() != Some(&trouble) {
+                match &trouble {
+                    None => tracing::info!("every webhook accepts the certificate that is served"),
+                    Some(trouble) => tracing::error!("{trouble}"),
                 }
-                told = trouble;
+                told = Some(trouble);
             }
+            let renew_in = state.leaf.as_ref().and_then(|leaf| (leaf.renew_at - clock()).try_into().ok());
             tokio::select! {
-                () = wake.notified() => {}
-                () = sleep(look) => {}
+                () = wake.notified() => sleep(PAUSE).await,
+                () = sleep(renew_in.unwrap_or(look).min(look)) => {}
             }
         }
     }
@@ -126,38 +135,52 @@ impl Keeper {
     fn watch(&self, wake: &Arc<Notify>) {
         let named = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
         let secrets: Api<PartialObjectMeta<Secret>> = Api::namespaced(self.client.clone(), &self.namespace);
-        let mut watches = vec![watcher(secrets, named(&self.secret)).default_backoff().map(drop).boxed()];
+        let secrets = watcher(secrets, named(&self.secret)).default_backoff().map_ok(drop).boxed();
+        let mut watches = vec![(format!("the Secret {}/{}", self.namespace, self.secret), secrets)];
         for kind in kinds() {
+            let id = format!("{} {}", kind.kind, self.configuration);
             let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
-            watches.push(watcher(api, named(&self.configuration)).default_backoff().map(drop).boxed());
+            let watch = watcher(api, named(&self.configuration)).default_backoff().map_ok(drop).boxed();
+            watches.push((id, watch));
         }
-        let (mut events, wake) = (futures_util::stream::select_all(watches), wake.clone());
-        tokio::spawn(async move {
-            while events.next().await.is_some() {
-                wake.notify_one();
-            }
-        });
+        for (id, mut events) in watches {
+            let wake = wake.clone();
+            tokio::spawn(async move {
+                let mut is_told = false;
+                while let Some(event) = events.next().await {
+                    match event {
+                        Ok(()) => wake.notify_one(),
+                        // All else that can go wrong the looks meet too, and tell.
+                        Err(error) => {
+                            if let Some(why) = forbidden(&error).filter(|_| !is_told) {
+                                tracing::error!(
+                                    "{id} cannot be watched, so changes are seen only at the next look: {why}"
+                                );
+                                is_told = true;
+                            }
+                        }
+                    }
+                }
+            });
+        }
     }
 
     /// One look, and at most one step. An error is what the log says.
     async fn round(&self, clock: fn() -> OffsetDateTime, state: &mut State, outlet: &Outlet) -> Result<Round, String> {
         let mut configurations = Vec::new();
-        let mut missing = None;
+        let mut missing = Vec::new();
         for kind in kinds() {
             let id = format!("{} {}", kind.kind, self.configuration);
             match Configuration::read(&self.client, kind, &self.configuration).await {
                 Ok(Some(configuration)) => configurations.push(configuration),
-                Ok(None) => missing = Some(format!("{id} is not there: apply the manifests")),
-                Err(error) => return Err(format!("{id} cannot be read: {error}")),
+                Ok(None) => missing.push(id),
+                Err(error) => return Err(format!("{id} cannot be read: {}", why(&error))),
             }
         }
         let bundles: Vec<Bundle> = configurations.iter().flat_map(Configuration::bundles).collect();
-        let carried = missing.is_none().then_some(&bundles[..]);
 
         let now = clock();
         let secret = self.read_secret().await?;
-        let leaf = &mut state.leaf;
-        let served_by = leaf.as_ref().map(|leaf| &leaf.ca);
         let data = secret.iter().flat_map(|secret| &secret.data).flatten();
         let data = data.map(|(name, value)| (name.clone(), value.0.clone())).collect();
         let (authority, damages) = Authority::parse(&data, now);
@@ -165,7 +188,9 @@ impl Keeper {
             damages.iter().for_each(|damage| tracing::warn!(secret = self.secret, "{damage}: it is replaced"));
             state.damages = damages;
         }
-        let authority = match authority.step(carried, served_by, now, self.times).map_err(|error| error.to_string())? {
+        let served_by = state.leaf.as_ref().map(|leaf| &leaf.ca);
+        let step = authority.step(&bundles, served_by, now, self.times).map_err(|error| error.to_string())?;
+        let authority = match step {
             Step::Rest(authority) => authority,
             Step::Save(authority, why) => {
                 if self.save(secret, &authority).await? {
@@ -174,37 +199,54 @@ impl Keeper {
                 return Ok(Round::Again);
             }
         };
-        if let Some(ca) = &authority.current {
-            outlet.report.ca_not_after.set(ca.not_after.unix_timestamp());
-            if leaf.as_ref().is_none_or(|leaf| leaf.ca != ca.certificate || leaf.renew_at <= now) {
-                *leaf = Some(self.sign(ca, now, &outlet.renew).map_err(|error| error.to_string())?);
-            }
+        let ca = authority.current.as_ref();
+        outlet.report.ca_not_after.set(ca.map_or(0, |ca| ca.not_after.unix_timestamp()));
+        if let Some(ca) = ca
+            && state.leaf.as_ref().is_none_or(|leaf| leaf.ca != ca.certificate || leaf.renew_at <= now)
+        {
+            let leaf = self.sign(ca, now, &outlet.renew).map_err(|error| error.to_string())?;
+            outlet.report.reloads.inc_by(state.leaf.replace(leaf).is_some().into());
         }
-        for configuration in &configurations {
-            match configuration.put(&self.client, &authority.bundle()).await {
-                Ok(Written::Nothing) => {}
-                Ok(Written::Bundle) => {
-                    tracing::info!(configuration = configuration.id(), "the caBundle was put right");
-                    return Ok(Round::Again);
-                }
-                Ok(Written::Conflict) => return Ok(Round::Again),
-                Err(error) => return Err(format!("the caBundle of {} cannot be written: {error}", configuration.id())),
-            }
-        }
-        let distrust = match leaf {
+        let distrust = match &state.leaf {
             Some(leaf) => configurations.iter().find_map(|one| one.distrusts(&leaf.certificate, now)),
             None => Some("there is no certificate yet: a new CA is being announced".to_owned()),
         };
+        let missing =
+            (!missing.is_empty()).then(|| format!("{}: not there, apply the manifests", missing.join(" and ")));
         let trouble = missing.or(distrust);
         outlet.report.in_step.set(trouble.is_none().into());
         outlet.trusted.send_replace(trouble.is_none());
+        if self.put(&configurations, &authority.bundle()).await? {
+            return Ok(Round::Again);
+        }
         trouble.map_or(Ok(Round::Done), Err)
+    }
+
+    /// Writes the caBundles that are not as they should be. True: something has changed.
+    async fn put(&self, configurations: &[Configuration], bundle: &Bundle) -> Result<bool, String> {
+        let mut has_changed = false;
+        let mut failed = None;
+        // One that cannot be written keeps no other from it.
+        for configuration in configurations {
+            let id = configuration.id();
+            match configuration.put(&self.client, bundle).await {
+                Ok(Written::Nothing) => {}
+                Ok(Written::Bundle) => {
+                    tracing::info!(configuration = id, cas = bundle.len(), "the caBundle was put right");
+                    has_changed = true;
+                }
+                Ok(Written::Conflict) => has_changed = true,
+                Err(error) => failed = Some(format!("the caBundle of {id} cannot be written: {}", why(&error))),
+            }
+        }
+        failed.map_or(Ok(has_changed), Err)
     }
 
     async fn read_secret(&self) -> Result<Option<Secret>, String> {
         let id = format!("the Secret {}/{}", self.namespace, self.secret);
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        let secret = secrets.get_opt(&self.secret).await.map_err(|error| format!("{id} cannot be read: {error}"))?;
+        let secret =
+            secrets.get_opt(&self.secret).await.map_err(|error| format!("{id} cannot be read: {}", why(&error)))?;
         let is_ours = |secret: &Secret| {
             let labels = secret.metadata.labels.as_ref();
             let is_empty = secret.data.as_ref().is_none_or(BTreeMap::is_empty);
@@ -239,7 +281,9 @@ impl Keeper {
             Ok(_) => Ok(true),
             // Created, or written, or deleted meanwhile.
             Err(ApiError::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
-            Err(error) => Err(format!("the Secret {}/{} cannot be written: {error}", self.namespace, self.secret)),
+            Err(error) => {
+                Err(format!("the Secret {}/{} cannot be written: {}", self.namespace, self.secret, why(&error)))
+            }
         }
     }
 
@@ -251,11 +295,11 @@ impl Keeper {
     ) -> Result<Leaf, ca::Error> {
         let (service, namespace) = (&self.service, &self.namespace);
         let names = ["", ".svc", ".svc.cluster.local"].map(|end| format!("{service}.{namespace}{end}"));
-        let names = [names.as_slice(), &[service.clone()]].concat();
+        let names = [names.as_slice(), std::slice::from_ref(service)].concat();
         let pair = ca.leaf(&names, now, self.times.leaf)?;
         let certificate = pair.cert[0].clone();
         let jitter = fastrand::f64() * JITTER;
-        let renew_at = now + self.times.leaf * (2.0 / 3.0 - jitter);
+        let renew_at = now + (ca.leaf_end(now, self.times.leaf) - now) * (2.0 / 3.0 - jitter);
         renew.send_replace(Some(Arc::new(pair)));
         Ok(Leaf { certificate, ca: ca.certificate.clone(), renew_at })
     }
