@@ -10,6 +10,7 @@ pub mod connection;
 pub mod development;
 pub mod expiry;
 pub mod files;
+pub mod flood;
 pub mod gate;
 pub mod guard;
 pub mod health;
@@ -33,11 +34,12 @@ use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use self::connection::{Protocol, serve, serve_tls, stopping};
 use self::expiry::Readiness;
+use self::flood::Flood;
 use self::limits::{ACCEPT_PAUSE, ADMIN_CONNECTIONS, Limits, PIECE_BYTES};
 use self::metrics::Metrics;
 use crate::admission::FaultPolicy;
@@ -69,6 +71,7 @@ pub struct Shared {
     limits: Limits,
     memory: Semaphore,
     metrics: Metrics,
+    flood: Flood,
 }
 
 /// Both addresses are bound, nothing is served yet.
@@ -115,6 +118,7 @@ pub async fn bind(settings: Settings, certificate: Certificate) -> Result<Server
             limits,
             memory: Semaphore::new(limits.bodies_bytes / PIECE_BYTES),
             metrics: Metrics::new(rules),
+            flood: Flood::new(Instant::now()),
         }),
     })
 }

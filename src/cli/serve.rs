@@ -10,7 +10,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -49,8 +50,21 @@ pub struct Serve {
     /// How long reviews are still taken after the signal to stop, until every node has heard that this replica is going
     #[arg(long, env = "SCAN_ADMISSION_STOP_DELAY", value_name = "DURATION", default_value = "0s", value_parser = parse_delay)]
     stop_delay: Duration,
+    /// What is logged to stderr: error, warn, info, debug, trace, or a list of TARGET=LEVEL
+    #[arg(long, env = "SCAN_ADMISSION_LOG", value_name = "FILTER", default_value = "info")]
+    log: Targets,
+    /// How: text on a terminal and JSON elsewhere, or always one of them
+    #[arg(long, env = "SCAN_ADMISSION_LOG_FORMAT", value_enum, default_value = "auto")]
+    log_format: LogFormat,
     #[command(flatten)]
     certs: certs::Args,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Auto,
+    Text,
+    Json,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -88,19 +102,18 @@ fn local(port: u16) -> SocketAddr {
 impl Serve {
     /// Serves until a signal ends it.
     pub fn run(self) -> io::Result<ExitCode> {
-        log_to_stderr();
+        log_to_stderr(&self.log, self.log_format);
         start(&self).map_err(io::Error::other)
     }
 }
 
-fn log_to_stderr() {
-    let filter = std::env::var("SCAN_ADMISSION_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+fn log_to_stderr(filter: &Targets, format: LogFormat) {
+    let is_terminal = io::stderr().is_terminal();
+    let is_json = format == LogFormat::Json || (format == LogFormat::Auto && !is_terminal);
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(is_terminal);
+    let lines = if is_json { lines.json().flatten_event(true).boxed() } else { lines.boxed() };
     // A second one, in a test, changes nothing.
-    let _ = tracing_subscriber::registry()
-        .with(filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO)))
-        .with(lines)
-        .try_init();
+    let _ = tracing_subscriber::registry().with(filter.clone()).with(lines).try_init();
 }
 
 fn start(args: &Serve) -> Result<ExitCode, String> {

@@ -85,8 +85,10 @@ async fn review(shared: &Shared, door: Door, request: Request) -> Response {
     };
     let latency = begun.elapsed();
     shared.metrics.record(door, &answer.summary, kept.bytes.len(), latency);
-    if !matches!(answer.summary.verdict, Verdict::Allowed | Verdict::Mended) {
-        log(door, &answer.summary, latency);
+    if !matches!(answer.summary.verdict, Verdict::Allowed | Verdict::Mended)
+        && let Some(left_out) = shared.flood.admit(Instant::now())
+    {
+        log(door, &answer.summary, latency, left_out);
     }
     // A review is answered whatever it calls itself; when there is none, its type says more than the decoder.
     match foreign_type(&head.headers) {
@@ -130,8 +132,8 @@ fn json(body: Vec<u8>) -> Response {
     response
 }
 
-/// One line for a refusal or a fault; never the object's contents.
-fn log(door: Door, summary: &Summary, latency: std::time::Duration) {
+/// One line for a refusal or a fault; never the object's contents. In a flood only some, with how many were left out.
+fn log(door: Door, summary: &Summary, latency: std::time::Duration, left_out: u64) {
     let mut rules: Vec<_> = summary.findings.iter().map(|(rule, _)| *rule).collect();
     rules.sort_unstable();
     rules.dedup();
@@ -156,6 +158,7 @@ fn log(door: Door, summary: &Summary, latency: std::time::Duration) {
         user,
         rules,
         latency_micros,
+        left_out,
         "review"
     );
 }

@@ -1,0 +1,60 @@
+//! What the program writes to its log: one line for a refusal, with whose it was and nothing of what it holds.
+
+#[path = "support/client.rs"]
+mod client;
+#[path = "support/folder.rs"]
+mod folder;
+#[path = "support/process.rs"]
+mod process;
+
+use client::Client;
+use folder::{Folder, fixture};
+use process::{Process, command};
+use serde_json::Value;
+
+/// Asks the program for a verdict on a review that is refused, and gives what it has logged by then.
+async fn log_of_a_refusal(arguments: &[&str]) -> String {
+    let folder = Folder::new();
+    let process = Process::start(command(folder.path(), arguments), folder.join("errors"));
+    let review = String::from_utf8(fixture("sourcescan-failed-5-completed.validate.json")).unwrap();
+    let review = review.replacen("\"Completed\"", "\"Secretive\"", 1);
+    let mut client = Client::new(&folder.join("certs/ca.crt"), process.address, "http/1.1").await;
+    let reply = client.post("/validate", fixture("sourcescan-failed-5-completed.validate.json")).await;
+    assert_eq!(reply.code, 200);
+    let reply = client.post("/validate", review).await;
+    assert!(String::from_utf8(reply.body).unwrap().contains("[phase-unknown]"));
+    process.errors()
+}
+
+#[tokio::test]
+async fn a_refusal_is_one_line_of_json_without_contents() {
+    let log = log_of_a_refusal(&[]).await;
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let refusals: Vec<&Value> = lines.iter().filter(|line| line["message"] == "review").collect();
+    let [refusal] = refusals[..] else { panic!("{log}") };
+    for (name, value) in [
+        ("level", "INFO"),
+        ("door", "validate"),
+        ("verdict", "refused"),
+        ("operation", "UPDATE"),
+        ("group", "scanning.apps.tanzu.vmware.com"),
+        ("version", "v1beta1"),
+        ("kind", "SourceScan"),
+        ("name", "failed"),
+        ("user", "system:serviceaccount:scan-link-system:scan-link-controller"),
+    ] {
+        assert_eq!(refusal[name], value, "{name} in {refusal}");
+    }
+    let rules: Vec<&str> = refusal["rules"].as_str().unwrap().split(',').collect();
+    assert!(rules.contains(&"phase-unknown"), "{refusal}");
+    assert!(refusal["uid"].is_string() && refusal["namespace"].is_string(), "{refusal}");
+    assert!(refusal["latency_micros"].is_u64() && refusal["left_out"] == 0, "{refusal}");
+    assert!(!log.contains("Secretive"), "the contents of an object: {log}");
+}
+
+#[tokio::test]
+async fn text_and_less_of_it_where_asked_for() {
+    let log = log_of_a_refusal(&["--log-format", "text"]).await;
+    assert!(log.contains(" INFO scan_admission::server::gate: review door=\"validate\" verdict=\"refused\""), "{log}");
+    assert_eq!(log_of_a_refusal(&["--log", "error"]).await, "");
+}
