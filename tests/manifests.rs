@@ -17,7 +17,7 @@ use process::Process;
 use rcgen::{CertificateParams, KeyPair};
 
 /// What is generated; the rest of manifests is written by hand.
-const FOLDERS: [&str; 3] = ["base", "files", "cert-manager"];
+const FOLDERS: [&str; 4] = ["base", "break-glass", "files", "cert-manager"];
 
 /// Below `folder`, by path.
 fn files(folder: &Path) -> BTreeMap<String, String> {
@@ -84,6 +84,8 @@ async fn the_arguments_of_the_deployment_start_the_program() {
         addresses[1],
         "--certs=cluster",
         "--service=$(NAMESPACE)/scan-admission",
+        "--webhooks=scan-admission",
+        "--ca-secret=scan-admission-ca",
         "--stop-delay=5s",
     ];
     assert_eq!(arguments, arguments_of_base);

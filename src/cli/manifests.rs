@@ -23,6 +23,7 @@ const HEAD: &str = "# Made by `scan-admission generate manifests`. Change it in 
 const TEMPLATES: &[(&str, &str)] = &[
     ("base/kustomization.yaml", include_str!("manifests/base/kustomization.yaml")),
     ("base/namespace.yaml", include_str!("manifests/base/namespace.yaml")),
+    ("base/resourcequota.yaml", include_str!("manifests/base/resourcequota.yaml")),
     ("base/rbac.yaml", include_str!("manifests/base/rbac.yaml")),
     ("base/service.yaml", include_str!("manifests/base/service.yaml")),
     ("base/deployment.yaml", include_str!("manifests/base/deployment.yaml")),
@@ -30,6 +31,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("base/networkpolicy.yaml", include_str!("manifests/base/networkpolicy.yaml")),
     ("base/webhooks.yaml", include_str!("manifests/base/webhooks.yaml")),
     ("base/crds/kustomization.yaml", include_str!("manifests/base/crds/kustomization.yaml")),
+    ("break-glass/kustomization.yaml", include_str!("manifests/break-glass/kustomization.yaml")),
+    ("break-glass/rbac.yaml", include_str!("manifests/break-glass/rbac.yaml")),
     ("files/kustomization.yaml", include_str!("manifests/files/kustomization.yaml")),
     ("cert-manager/kustomization.yaml", include_str!("manifests/cert-manager/kustomization.yaml")),
     ("cert-manager/certificate.yaml", include_str!("manifests/cert-manager/certificate.yaml")),

@@ -8,7 +8,7 @@ use scan_admission::scan::field::{Artifact, cve_count_name, metadata_url_name};
 use scan_admission::scan::{Count, Kind, ScannerMember, Source, Spelling};
 use serde_json::{Value, json};
 
-use crate::controlplane::{Namespace, User};
+use crate::controlplane::{Namespace, User, eventually};
 use crate::folder::Folder;
 use crate::installed::generate;
 use crate::{Test, scan};
@@ -176,6 +176,14 @@ fn overlays_for_other_certificates(namespace: &Namespace<'_>) {
         assert!(!files.contains(absent), "{absent} in {files}");
     }
     assert_eq!(files.matches("automountServiceAccountToken: false").count(), 2);
+    let readme = include_str!("../../manifests/README.md");
+    let section = readme.split("## Certificates of your own").nth(1).unwrap();
+    let patch = section.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    fs::create_dir(folder.join("mine")).unwrap();
+    let overlay = format!("resources: [../files]\n{patch}").replace("CA_IN_BASE64", "Q0E=");
+    fs::write(folder.join("mine/kustomization.yaml"), overlay).unwrap();
+    let mine = build("mine");
+    assert_eq!((mine.matches("caBundle: Q0E=").count(), mine.matches("clientConfig:").count()), (4, 4), "{mine}");
     assert!(files.contains("egress: []"));
 
     // Its kinds are not served here: what they have to agree with is.
@@ -186,16 +194,37 @@ fn overlays_for_other_certificates(namespace: &Namespace<'_>) {
     assert!(cert_manager.contains("  - scan-admission.scan-admission.svc\n"));
 }
 
+/// By the component: one command, by whom it was given to, and nothing but scans.
 fn the_glass_can_be_broken(namespace: &Namespace<'_>) {
+    let folder = Folder::new();
+    generate(folder.path());
+    let admin = || namespace.cluster.kubectl(User::Admin);
+    admin().args(["apply", "-k"]).args([folder.join("break-glass")]).run().ok();
+    let bind = ["create", "clusterrolebinding", "tests-break-glass", "--clusterrole=scan-admission-break-glass"];
     namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("one").to_string()).run().ok();
-    let patch = |groups: &[&str]| {
-        let patch = ["patch", "sourcescan", "one", "--subresource=status", "--type=merge", "--patch"];
-        let status = r#"{"status": {"phase": "Complete", "cveCount": {"critical": 1}}}"#;
-        namespace.kubectl(User::Admin).args(["--as=somebody"]).args(groups).args(patch).args([status]).run()
+    let written = r#"{"status": {"phase": "Complete", "cveCount": {"critical": 1}}}"#;
+    let patch = |user: User, groups: &[&str]| {
+        let patch = ["patch", "sourcescan", "one", "--subresource=status", "--type=merge", "--patch", written];
+        namespace.kubectl(user).args(groups).args(patch).run()
     };
-    assert!(patch(&["--as-group=system:masters"]).refused().contains("[phase-unknown]"));
-    assert_eq!(patch(&["--as-group=system:masters", "--as-group=scan-admission:break-glass"]).stderr, "");
+    let broken = ["--as=scan-repair", "--as-group=scan-admission:break-glass"];
+    let refused = patch(User::Developer, &broken);
+    assert!(refused.refused().contains("Forbidden") && refused.stderr.contains("impersonate"), "{refused:?}");
+    admin().args(bind).args(["--user=developer"]).run().ok();
+    let done =
+        eventually("the binding counts", || Some(patch(User::Developer, &broken)).filter(|said| said.code == Some(0)));
+    assert_eq!(done.stderr, "");
     // As it was written, without a total.
     let stored = get(namespace, &["sourcescan", "one"]);
     assert_eq!(stored["status"], json!({"phase": "Complete", "cveCount": {"critical": 1}}));
+    let secrets = namespace.kubectl(User::Developer).args(broken).args(["get", "secrets"]).run();
+    assert!(secrets.refused().contains("Forbidden"), "{secrets:?}");
+    let more = ["--as=scan-repair", "--as-group=system:masters"];
+    let refused = patch(User::Developer, &more);
+    assert!(refused.refused().contains("Forbidden") && refused.stderr.contains("impersonate"), "{refused:?}");
+    // Without the group all is as ever: another scan, as the old fault of this one is excused.
+    namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("two").to_string()).run().ok();
+    let patch = ["patch", "sourcescan", "two", "--subresource=status", "--type=merge", "--patch", written];
+    let refused = namespace.kubectl(User::ScanController).args(patch).run();
+    assert!(refused.refused().contains("[phase-unknown]"), "{refused:?}");
 }
