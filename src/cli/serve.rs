@@ -82,12 +82,12 @@ impl Serve {
 
 fn log_to_stderr() {
     let filter = std::env::var("SCAN_ADMISSION_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    // Watches tell each of their tries; what is wrong with the cluster is told once, by those who look at it.
+    let default =
+        || Targets::new().with_default(LevelFilter::INFO).with_target("kube_runtime::watcher", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     // A second one, in a test, changes nothing.
-    let _ = tracing_subscriber::registry()
-        .with(filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO)))
-        .with(lines)
-        .try_init();
+    let _ = tracing_subscriber::registry().with(filter.unwrap_or_else(default)).with(lines).try_init();
 }
 
 fn start(args: &Serve) -> Result<ExitCode, String> {
