@@ -2,10 +2,18 @@
 //! Without Go the tests are ignored and say so; with CI set that is a failure.
 #[path = "cluster/captured.rs"]
 mod captured;
+#[path = "support/client.rs"]
+mod client;
 #[path = "support/controlplane.rs"]
 mod controlplane;
+#[path = "cluster/fleet.rs"]
+mod fleet;
 #[path = "support/folder.rs"]
 mod folder;
+#[path = "cluster/forwarder.rs"]
+mod forwarder;
+#[path = "cluster/healing.rs"]
+mod healing;
 #[path = "cluster/installed.rs"]
 mod installed;
 #[path = "cluster/life.rs"]
@@ -26,6 +34,8 @@ mod refusals;
 mod registered;
 #[path = "cluster/registration.rs"]
 mod registration;
+#[path = "cluster/rotation.rs"]
+mod rotation;
 #[path = "cluster/smoke.rs"]
 mod smoke;
 #[path = "cluster/wire.rs"]
@@ -64,6 +74,8 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, registered::TESTS),
     (Hooks::Own, recording::TESTS),
     (Hooks::Installed, lives::TESTS),
+    (Hooks::Own, rotation::TESTS),
+    (Hooks::Own, healing::TESTS),
 ];
 
 fn main() -> ExitCode {

@@ -49,10 +49,11 @@ fn parse_life(text: &str) -> Result<Duration, String> {
 impl Args {
     /// Who keeps the certificates, if the cluster can be reached at all. Needs a runtime.
     pub async fn keeper(&self) -> Result<Keeper, String> {
+        let is_label = |text: &str| !text.is_empty() && text.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'));
         let (namespace, service) = self
             .service
             .split_once('/')
-            .filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty() && !name.contains('/'))
+            .filter(|(namespace, name)| is_label(namespace) && is_label(name))
             .ok_or_else(|| format!("--service {}: it has to be NAMESPACE/NAME", self.service))?;
         let times = Times { ca: self.ca_life, leaf: self.cert_life, settle: self.ca_settle };
         // From two thirds of its life on a CA is changed; what it has signed last must end before it does.

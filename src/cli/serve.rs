@@ -29,6 +29,9 @@ pub const ADMIN_PORT: u16 = 8080;
 /// A review of the repository, for the line that shows how to ask.
 const EXAMPLE: &str = "tests/fixtures/reviews/sourcescan-failed-5-completed.validate.json";
 
+/// Watches tell each of their tries; what is wrong with the cluster is told once, by those who look at it.
+const LOG: &str = "info,kube_runtime::watcher=off";
+
 /// Ended by a second signal, with answers unsent.
 const CUT_SHORT: u8 = 1;
 
@@ -51,7 +54,7 @@ pub struct Serve {
     #[arg(long, env = "SCAN_ADMISSION_STOP_DELAY", value_name = "DURATION", default_value = "0s", value_parser = parse_delay)]
     stop_delay: Duration,
     /// What is logged to stderr: error, warn, info, debug, trace, or a list of TARGET=LEVEL
-    #[arg(long, env = "SCAN_ADMISSION_LOG", value_name = "FILTER", default_value = "info")]
+    #[arg(long, env = "SCAN_ADMISSION_LOG", value_name = "FILTER", default_value = LOG)]
     log: Targets,
     /// How: text on a terminal and JSON elsewhere, or always one of them
     #[arg(long, env = "SCAN_ADMISSION_LOG_FORMAT", value_enum, default_value = "auto")]

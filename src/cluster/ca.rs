@@ -54,7 +54,7 @@ impl Ca {
     pub fn new(now: OffsetDateTime, life: Duration) -> Result<Self, Error> {
         let failed = |error| Error::new("no CA could be made", error);
         let key = KeyPair::generate().map_err(failed)?;
-        let mut params = params(now, now + life);
+        let mut params = params(now - BACKDATED, now + life);
         params.distinguished_name.push(DnType::CommonName, CA_NAME);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -95,18 +95,20 @@ impl Ca {
         self.key.serialize_pem()
     }
 
-    /// When a certificate ends that is signed now: with the CA at the latest.
-    pub fn leaf_end(&self, now: OffsetDateTime, life: Duration) -> OffsetDateTime {
-        self.not_after.min(whole_second(now + life))
+    /// From when to when a certificate holds that is signed now. It ends with the CA at the latest, and is backdated less
+    /// than it lives: it should not be old when it is new.
+    pub fn leaf_dates(&self, now: OffsetDateTime, life: Duration) -> (OffsetDateTime, OffsetDateTime) {
+        (now - BACKDATED.min(life / 10), self.not_after.min(whole_second(now + life)))
     }
 
     /// A certificate for a server of these names, and its key.
     pub fn leaf(&self, names: &[String], now: OffsetDateTime, life: Duration) -> Result<CertifiedKey, Error> {
         let failed = |error| Error::new("no certificate could be signed", error);
-        let mut issuer = params(self.made_at, self.not_after);
+        let mut issuer = params(self.made_at - BACKDATED, self.not_after);
         issuer.distinguished_name.push(DnType::CommonName, CA_NAME);
         let key = KeyPair::generate().map_err(failed)?;
-        let mut params = params(now, self.leaf_end(now, life));
+        let (not_before, not_after) = self.leaf_dates(now, life);
+        let mut params = params(not_before, not_after);
         params.subject_alt_names = CertificateParams::new(names).map_err(failed)?.subject_alt_names;
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -124,11 +126,11 @@ pub fn whole_second(time: OffsetDateTime) -> OffsetDateTime {
     up.replace_nanosecond(0).unwrap_or(up)
 }
 
-fn params(from: OffsetDateTime, to: OffsetDateTime) -> CertificateParams {
+fn params(not_before: OffsetDateTime, not_after: OffsetDateTime) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.not_before = from - BACKDATED;
-    params.not_after = to;
+    params.not_before = not_before;
+    params.not_after = not_after;
     params
 }
 

@@ -299,7 +299,8 @@ impl Keeper {
         let pair = ca.leaf(&names, now, self.times.leaf)?;
         let certificate = pair.cert[0].clone();
         let jitter = fastrand::f64() * JITTER;
-        let renew_at = now + (ca.leaf_end(now, self.times.leaf) - now) * (2.0 / 3.0 - jitter);
+        let (not_before, not_after) = ca.leaf_dates(now, self.times.leaf);
+        let renew_at = not_before + (not_after - not_before) * (2.0 / 3.0 - jitter);
         renew.send_replace(Some(Arc::new(pair)));
         Ok(Leaf { certificate, ca: ca.certificate.clone(), renew_at })
     }

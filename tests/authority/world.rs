@@ -309,7 +309,7 @@ impl World {
                 let is_good = |leaf: &Leaf| leaf.ca == ca.certificate && now < leaf.renew_at;
                 let replica = &mut self.replicas[index];
                 if !replica.leaf.as_ref().is_some_and(is_good) {
-                    let end = ca.leaf_end(now, replica.times.leaf);
+                    let end = ca.leaf_dates(now, replica.times.leaf).1;
                     replica.leaf = Some(Leaf { ca: ca.certificate, end, renew_at: now + (end - now) * 3 / 5 });
                 }
                 false

@@ -31,26 +31,17 @@ impl Installed {
         let folder = Folder::new();
         // As the Deployment says, by the webhook's own identity. It finds nothing yet, and waits.
         let server = Process::start(replica(&cluster, &folder, "60s"), folder.join("errors"));
-        let users = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cluster/users.yaml");
-        let overlay = overlay(folder.path(), server.address.port());
-        let admin = || cluster.kubectl(User::Admin);
-        for call in [
-            admin().args(["apply", "-f"]).args([&users]),
-            admin().args(["apply", "-k"]).args([folder.join("manifests/base/crds")]),
-            admin().args(["wait", "--for=condition=Established", "--timeout=30s", "--all", "crd"]),
-            admin().args(["apply", "-k"]).args([overlay]),
-        ] {
-            let said = call.run();
-            if said.code != Some(0) {
-                return Err(Absent::Broken(format!("the cluster could not be set up: {said:?}")));
-            }
-        }
+        install(&cluster, &folder, server.address.port())?;
         // "There can be a delay between when CustomResourceDefinitions are created and when they are available", a new
         // configuration counts some milliseconds after it is written, and the webhook has to make its certificate.
         let bad = json!({"apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1", "kind": "SourceScan",
             "metadata": {"name": "bad"}, "status": {"phase": "Completed"}});
         eventually("both doors answer", || {
-            let create = admin().args(["create", "--dry-run=server", "-f", "-"]).input(bad.to_string()).run();
+            let create = cluster
+                .kubectl(User::Admin)
+                .args(["create", "--dry-run=server", "-f", "-"])
+                .input(bad.to_string())
+                .run();
             (create.stderr.contains("[scan-target]") && create.stderr.contains("[status-on-create]")).then_some(())
         });
         Ok(Installed { cluster, _server: server, _folder: folder })
@@ -61,6 +52,25 @@ impl Installed {
         let labels = if hooks == Hooks::Own { json!({OWN: ""}) } else { json!({}) };
         self.cluster.namespace(name, &labels)
     }
+}
+
+/// What a user applies: the users of the tests, the kinds, and the webhooks, which are called at this port.
+pub fn install(cluster: &ControlPlane, folder: &Folder, port: u16) -> Result<(), Absent> {
+    let users = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cluster/users.yaml");
+    let overlay = overlay(folder.path(), port);
+    let admin = || cluster.kubectl(User::Admin);
+    for call in [
+        admin().args(["apply", "-f"]).args([&users]),
+        admin().args(["apply", "-k"]).args([folder.join("manifests/base/crds")]),
+        admin().args(["wait", "--for=condition=Established", "--timeout=30s", "--all", "crd"]),
+        admin().args(["apply", "-k"]).args([overlay]),
+    ] {
+        let said = call.run();
+        if said.code != Some(0) {
+            return Err(Absent::Broken(format!("the cluster could not be set up: {said:?}")));
+        }
+    }
+    Ok(())
 }
 
 /// One of the pods of the Deployment.
