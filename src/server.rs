@@ -37,7 +37,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use self::connection::{Protocol, serve, serve_tls, stopping};
+use self::connection::{Protocol, Stage, reaching, serve, serve_tls};
 use self::expiry::Readiness;
 use self::flood::Flood;
 use self::limits::{ACCEPT_PAUSE, ADMIN_CONNECTIONS, Limits, PIECE_BYTES};
@@ -157,9 +157,8 @@ impl Server {
     /// Serves until `stop` completes, the delay has passed and the answers in flight are sent. Dropped, it ends at once.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Self { reviews, admin, tls, certificate, shared } = self;
-        let (leave, is_leaving) = watch::channel(false);
-        let (stop_reviews, is_stopping) = watch::channel(false);
-        let (stop_admin, is_admin_stopping) = watch::channel(false);
+        let (reviews_stage, is_stopping) = watch::channel(Stage::Serving);
+        let (admin_stage, is_admin_stopping) = watch::channel(Stage::Serving);
 
         let reviews_router = gate::router(shared.clone());
         let serve_reviews = accept(reviews, shared.limits.connections, is_stopping.clone(), |stream| {
@@ -168,23 +167,23 @@ impl Server {
             async move { serve_tls(stream, tls, &shared.limits, &shared.metrics, stop, router).await }
         });
         // Stays until the reviews are drained: that it is not ready is still to be seen.
-        let admin_router = health::router(shared.clone(), Readiness::new(certificate.clone()), is_leaving);
+        let admin_router = health::router(shared.clone(), Readiness::new(certificate.clone()), is_stopping.clone());
         let serve_admin = accept(admin, ADMIN_CONNECTIONS, is_admin_stopping.clone(), |stream| {
             let (shared, router, stop) = (shared.clone(), admin_router.clone(), is_admin_stopping.clone());
             async move { serve(stream, Protocol::Http1, &shared.limits, stop, router).await }
         });
         let stop_both = async {
             stop.await;
-            leave.send_replace(true);
+            reviews_stage.send_replace(Stage::Leaving);
             // Even no time would be a tick of the clock, in which a review is answered without `Connection: close`.
             if !shared.limits.stop_delay.is_zero() {
                 sleep(shared.limits.stop_delay).await;
             }
-            stop_reviews.send_replace(true);
+            reviews_stage.send_replace(Stage::Stopping);
         };
         let drain_reviews = async {
             drain(serve_reviews.await, &shared.limits, "reviews").await;
-            stop_admin.send_replace(true);
+            admin_stage.send_replace(Stage::Stopping);
         };
         let drain_admin = async { drain(serve_admin.await, &shared.limits, "admin").await };
         let watch_expiry =
@@ -200,13 +199,13 @@ impl Server {
 async fn accept<F: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
     limit: usize,
-    mut stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<Stage>,
     serve: impl Fn(TcpStream) -> F,
 ) -> JoinSet<()> {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            () = stopping(&mut stop) => return connections,
+            () = reaching(&mut stop, Stage::Stopping) => return connections,
             Some(ended) = connections.join_next() => report(ended),
             accepted = listener.accept(), if connections.len() < limit => match accepted {
                 Ok((stream, _)) => {

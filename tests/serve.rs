@@ -115,11 +115,22 @@ async fn it_goes_on_for_the_delay_and_says_that_it_is_not_ready() {
     let folder = Folder::new();
     // Longer than any test: the second signal ends it.
     let process = start(&folder, &["--stop-delay", "10m"]);
+    let ca = folder.join("certs/ca.crt");
+    let mut old = Client::new(&ca, process.address, "http/1.1").await;
+    let mut old_h2 = Client::new(&ca, process.address, "h2").await;
+    for client in [&mut old, &mut old_h2] {
+        assert_eq!(client.post("/validate", fixture(LEGAL)).await.headers.get("connection"), None);
+    }
     process.signal("TERM");
     while get(process.admin, "/readyz").await.code != 503 {
         tokio::task::yield_now().await;
     }
-    assert_answers(&process, &folder.join("certs/ca.crt")).await;
+    assert_answers(&process, &ca).await;
+    // Who is connected goes elsewhere with the next request, and loses none.
+    assert_eq!(old.post("/validate", fixture(LEGAL)).await.headers["connection"], "close");
+    for client in [old, old_h2] {
+        tokio::time::timeout(FAR, client.closed()).await.expect("the connection ends");
+    }
     assert_eq!(get(process.admin, "/livez").await.code, 200);
     process.signal("TERM");
     assert_eq!(process.wait().await.0.code(), Some(1));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use client::{connector, head, rest, shake, write};
 use folder::Folder;
-use scan_admission::server::connection::serve_tls;
+use scan_admission::server::connection::{Stage, serve_tls};
 use scan_admission::server::limits::{BODY_READ_BYTES, Limits, PING_INTERVAL, PING_TIMEOUT};
 use scan_admission::server::metrics::Metrics;
 use scan_admission::server::{development, tls};
@@ -30,7 +30,7 @@ struct Pipe {
     io: DuplexStream,
     folder: Folder,
     metrics: Arc<Metrics>,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Stage>,
     server: JoinHandle<()>,
 }
 
@@ -40,7 +40,7 @@ fn pipe(takes: Duration, answer_bytes: usize) -> Pipe {
     let certificate = development::certificate(folder.path(), OffsetDateTime::now_utc()).unwrap();
     let (_renew, certificate) = watch::channel(Some(Arc::new(certificate)));
     let tls = TlsAcceptor::from(Arc::new(tls::config(certificate).unwrap()));
-    let (stop, stopping) = watch::channel(false);
+    let (stop, stopping) = watch::channel(Stage::Serving);
     let (io, server_io) = duplex(16 << 10);
     let metrics = Arc::new(Metrics::new(&[]));
     let server = tokio::spawn({
@@ -58,7 +58,7 @@ fn pipe(takes: Duration, answer_bytes: usize) -> Pipe {
 
 impl Pipe {
     /// Shakes hands for a protocol.
-    async fn open(self, protocol: &str) -> (TlsStream<DuplexStream>, JoinHandle<()>, watch::Sender<bool>) {
+    async fn open(self, protocol: &str) -> (TlsStream<DuplexStream>, JoinHandle<()>, watch::Sender<Stage>) {
         let connector = connector(&self.folder.join("ca.crt"), protocol, rustls::ALL_VERSIONS);
         (shake(&connector, self.io).await, self.server, self.stop)
     }
@@ -192,13 +192,13 @@ async fn a_stop_ends_what_does_not_end_by_itself() {
     let (_stream, server, stop) = pipe(Duration::ZERO, 1).open("h2").await;
     sleep(SECOND).await;
     let before = Instant::now();
-    stop.send_replace(true);
+    stop.send_replace(Stage::Stopping);
     ended(server).await;
     assert_eq!(before.elapsed().as_secs(), Limits::default().drain.as_secs());
 
     let pipe = pipe(Duration::ZERO, 1);
     let before = Instant::now();
-    pipe.stop.send_replace(true);
+    pipe.stop.send_replace(Stage::Stopping);
     ended(pipe.server).await;
     assert_eq!(before.elapsed().as_secs(), 0);
 }
@@ -208,7 +208,7 @@ async fn a_stop_waits_for_the_answer_and_says_that_it_closes() {
     let (mut stream, server, stop) = pipe(5 * SECOND, 1).open("http/1.1").await;
     write(&mut stream, HEAD).await;
     sleep(SECOND).await;
-    stop.send_replace(true);
+    stop.send_replace(Stage::Stopping);
     let reply = rest(&mut stream).await;
     assert!(reply.contains("connection: close\r\n") && reply.ends_with("\r\n\r\n."), "{reply}");
     ended(server).await;

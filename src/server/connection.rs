@@ -5,6 +5,7 @@ use std::pin::pin;
 use axum::Router;
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -19,6 +20,15 @@ use super::guard::{Activity, Guard};
 use super::limits::{HEAD_BYTES, Limits, PING_INTERVAL, PING_TIMEOUT, STREAMS};
 use super::metrics::Metrics;
 
+/// How far a stop has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+pub enum Stage {
+    Serving,
+    /// What comes is still answered, but clients are sent elsewhere.
+    Leaving,
+    Stopping,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     Http1,
@@ -32,13 +42,13 @@ pub async fn serve_tls<I>(
     tls: TlsAcceptor,
     limits: &Limits,
     metrics: &Metrics,
-    mut stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<Stage>,
     router: Router,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let shaken = tokio::select! {
-        () = stopping(&mut stop) => return,
+        () = reaching(&mut stop, Stage::Stopping) => return,
         shaken = timeout(limits.handshake, tls.accept(io)) => shaken,
     };
     let stream = match shaken {
@@ -58,18 +68,30 @@ pub async fn serve_tls<I>(
 }
 
 /// Serves HTTP until the connection ends.
-pub async fn serve<I>(io: I, protocol: Protocol, limits: &Limits, stop: watch::Receiver<bool>, router: Router)
+pub async fn serve<I>(io: I, protocol: Protocol, limits: &Limits, stop: watch::Receiver<Stage>, router: Router)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let activity = Activity::new();
     let head = (protocol == Protocol::Http1).then_some(limits.head);
     let io = TokioIo::new(Guard::new(io, activity.clone(), head, limits.write));
+    // An HTTP/2 client that is told to go loses no request: those that were not taken it sends again elsewhere. One that
+    // comes later has nowhere better to go.
+    let until =
+        if protocol == Protocol::Http2 && *stop.borrow() == Stage::Serving { Stage::Leaving } else { Stage::Stopping };
     let service = service_fn(|request: Request<Incoming>| {
         let begun = activity.begin();
         let answer = router.clone().oneshot(request);
+        let stop = stop.clone();
         async move {
-            let answer = answer.await;
+            let mut answer = answer.await;
+            // The client goes elsewhere with its next request. Closed by us later, the connection might take one with it.
+            if let Ok(answer) = &mut answer
+                && protocol == Protocol::Http1
+                && *stop.borrow() != Stage::Serving
+            {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             drop(begun);
             answer
         }
@@ -78,13 +100,13 @@ where
         Protocol::Http1 => {
             let mut http = http1::Builder::new();
             http.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES);
-            drive(http.serve_connection(io, service), &activity, limits, stop).await
+            drive(http.serve_connection(io, service), &activity, limits, stop.clone(), until).await
         }
         Protocol::Http2 => {
             let mut http = http2::Builder::new(TokioExecutor::new());
             http.timer(TokioTimer::new()).keep_alive_interval(PING_INTERVAL).keep_alive_timeout(PING_TIMEOUT);
             http.max_concurrent_streams(STREAMS).max_header_list_size(HEAD_BYTES as u32);
-            drive(http.serve_connection(io, service), &activity, limits, stop).await
+            drive(http.serve_connection(io, service), &activity, limits, stop.clone(), until).await
         }
     };
     if let Err(error) = ended {
@@ -97,12 +119,13 @@ async fn drive<C: GracefulConnection>(
     connection: C,
     activity: &Activity,
     limits: &Limits,
-    mut stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<Stage>,
+    until: Stage,
 ) -> Result<(), C::Error> {
     let mut connection = pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return ended,
-        () = stopping(&mut stop) => {}
+        () = reaching(&mut stop, until) => {}
         () = activity.quiet_for(limits.idle) => {}
     }
     // Closes an idle connection at once; else `Connection: close` or GOAWAY goes with the answers in flight.
@@ -111,8 +134,8 @@ async fn drive<C: GracefulConnection>(
     timeout(limits.drain, connection).await.unwrap_or(Ok(()))
 }
 
-/// Returns when the server is to stop, or is gone.
-pub async fn stopping(stop: &mut watch::Receiver<bool>) {
+/// Returns when a stop has come so far, or the server is gone.
+pub async fn reaching(stop: &mut watch::Receiver<Stage>, stage: Stage) {
     // An error means that the sender is gone, and with it the server.
-    let _ = stop.wait_for(|stopping| *stopping).await;
+    let _ = stop.wait_for(|reached| *reached >= stage).await;
 }

@@ -11,6 +11,7 @@ use axum::routing::get;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
+use super::connection::Stage;
 use super::expiry::Readiness;
 use super::{Shared, metrics};
 
@@ -19,11 +20,11 @@ pub const LIVEZ: &str = "/livez";
 pub const READYZ: &str = "/readyz";
 pub const METRICS: &str = "/metrics";
 
-/// The routes of the admin address. `is_leaving`: what comes is still answered, but no more should be sent.
-pub fn router(shared: Arc<Shared>, certificate: Readiness, is_leaving: watch::Receiver<bool>) -> Router {
+/// The routes of the admin address. On the way to a stop it is not ready.
+pub fn router(shared: Arc<Shared>, certificate: Readiness, stop: watch::Receiver<Stage>) -> Router {
     let certificate = Arc::new(certificate);
     let ready = move || {
-        let answer = if *is_leaving.borrow() {
+        let answer = if *stop.borrow() != Stage::Serving {
             (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
         } else {
             match certificate.check(OffsetDateTime::now_utc()) {

@@ -96,6 +96,20 @@ impl Client {
         Reply::of(response.unwrap()).await
     }
 
+    /// Returns when the server has said that it takes no more.
+    pub async fn closed(mut self) {
+        loop {
+            let is_closed = match &mut self {
+                Self::Http1(send) => send.ready().await.is_err(),
+                Self::Http2(send) => send.ready().await.is_err() || send.is_closed(),
+            };
+            if is_closed {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// As the API server does it.
     pub async fn post(&mut self, path: &str, body: impl Into<Bytes>) -> Reply {
         self.send(request(Method::POST, path, Some("application/json"), body)).await
