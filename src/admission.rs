@@ -3,6 +3,7 @@
 //! It cannot fail and cannot wait: clock, rules and settings enter as values.
 
 pub mod patch;
+pub mod policy;
 pub mod reply;
 pub mod review;
 
@@ -12,6 +13,7 @@ use time::OffsetDateTime;
 
 use crate::law::{self, Change, Findings, Part, Rule, Severity};
 use crate::scan::{Member, Scan};
+pub use policy::{FaultPolicy, Override, Policy};
 use reply::Reply;
 use review::{Operation, Request, Target};
 
@@ -24,18 +26,6 @@ pub const BODY_MAX_BYTES: usize = 8 << 20;
 pub enum Door {
     Validate,
     Mutate,
-}
-
-/// What the validating door does with a review that it cannot judge. The mutating door always allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FaultPolicy {
-    /// A refusal with the uid.
-    #[default]
-    Refuse,
-    /// Allowed, with a warning.
-    Allow,
-    /// HTTP 503, so that the registration's failurePolicy decides.
-    FailurePolicy,
 }
 
 /// Why a review was not judged.
@@ -59,9 +49,7 @@ pub struct Context<'a> {
     pub door: Door,
     pub now: OffsetDateTime,
     pub rules: &'a [Rule],
-    pub faults: FaultPolicy,
-    /// Who may write a status; empty: everybody.
-    pub status_writers: &'a [String],
+    pub policy: &'a Policy,
 }
 
 /// What became of a review.
@@ -81,6 +69,8 @@ pub struct Summary {
     /// The resource and subresource, or `other`.
     pub resource: &'static str,
     pub findings: Vec<(&'static str, Severity)>,
+    /// The rules of findings that are for the audit log alone.
+    pub audited: Vec<&'static str>,
     /// The rules whose mends wrote something.
     pub mended: Vec<&'static str>,
     /// Whose review it was; none where it was plainly allowed, since nothing is logged then.
@@ -151,14 +141,19 @@ fn judge_body(body: &[u8], context: &Context<'_>) -> Answer {
 }
 
 fn judge_review(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> Answer {
-    let mut reply = Reply::new(request);
+    let policy = context.policy;
+    let mut reply = Reply::new(request, policy);
     match target {
         Target::Nothing => {}
         Target::Other(warning) => reply.warnings.push(warning),
         Target::Scan { kind, operation, is_status, new, old } => {
             let user = request.user();
+            let groups = if policy.overrides.is_empty() { Vec::new() } else { request.groups() };
+            let modes = policy.modes(&request.namespace(), &user, &groups);
+            let change =
+                |new| Change::new(kind, new, old, context.now).written_by(&user, &policy.status_writers).under(&modes);
             let judge = |parts: &mut dyn Iterator<Item = Part>, reply: &mut Reply<'_>| {
-                let change = Change::new(kind, new, old, context.now).written_by(&user, context.status_writers);
+                let change = change(new);
                 let mut findings = Findings::default();
                 parts.for_each(|part| law::judge(context.rules, part, &change, &mut findings));
                 reply.judge(kind, &findings);
@@ -168,9 +163,7 @@ fn judge_review(request: &Request<'_>, target: Target<'_>, context: &Context<'_>
                 (Door::Mutate, Operation::Create) => judge(&mut [Part::Create].into_iter(), &mut reply),
                 (Door::Mutate, Operation::Update) if is_status => {
                     let trusted = trusted(new, old);
-                    let change =
-                        Change::new(kind, &trusted, old, context.now).written_by(&user, context.status_writers);
-                    reply.mend(&law::mend(context.rules, &change).1);
+                    reply.mend(&law::mend(context.rules, &change(&trusted)).1);
                 }
                 (Door::Mutate, Operation::Update) => {}
             }

@@ -6,6 +6,7 @@
 mod ca;
 mod certs;
 mod check;
+mod config;
 mod documents;
 mod explain;
 mod generate;
@@ -50,6 +51,7 @@ enum Verb {
     Explain(explain::Explain),
     Rules(rules::Rules),
     Generate(generate::Generate),
+    Config(config::Verb),
 }
 
 /// Runs the command line of this process.
@@ -61,6 +63,7 @@ pub fn run() -> ExitCode {
         Verb::Explain(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
         Verb::Generate(verb) => verb.run(),
+        Verb::Config(verb) => verb.run(),
     };
     match done {
         Ok(code) => code,

@@ -5,6 +5,7 @@ pub mod conditions;
 pub mod finding;
 pub mod lifecycle;
 pub mod mending;
+pub mod mode;
 pub mod ratchet;
 pub mod rules;
 pub mod vocabulary;
@@ -18,6 +19,7 @@ use crate::scan::{Kind, Scan};
 pub use conditions::Conditions;
 pub use finding::{Finding, Findings, Severity, Softened};
 pub use mending::{Operation, Patch, mend};
+pub use mode::{Mode, Modes, Setting};
 pub use rules::RULES;
 
 /// One rule: what it checks, what it mends, and everything that is said about it.
@@ -86,17 +88,23 @@ pub struct Change<'a> {
     pub user: &'a str,
     /// Who may write a status; empty: everybody.
     pub status_writers: &'a [String],
+    pub modes: Modes<'a>,
     conditions: OnceCell<Conditions<'a>>,
 }
 
 impl<'a> Change<'a> {
     pub fn new(kind: Kind, new: &'a Scan<'a>, old: Option<&'a Scan<'a>>, now: OffsetDateTime) -> Self {
-        Change { kind, new, old, now, user: "", status_writers: &[], conditions: OnceCell::new() }
+        Change { kind, new, old, now, user: "", status_writers: &[], modes: &[], conditions: OnceCell::new() }
     }
 
     /// The change as made by `user`, where only `status_writers` may write a status.
     pub fn written_by(self, user: &'a str, status_writers: &'a [String]) -> Self {
         Change { user, status_writers, ..self }
+    }
+
+    /// The change as judged where the rules are set to `modes`.
+    pub fn under(self, modes: Modes<'a>) -> Self {
+        Change { modes, ..self }
     }
 
     /// The old object judged by itself.
@@ -109,8 +117,8 @@ impl<'a> Change<'a> {
     where
         'a: 'b,
     {
-        let Change { kind, old, now, user, status_writers, .. } = *self;
-        Change { kind, new, old, now, user, status_writers, conditions: OnceCell::new() }
+        let Change { kind, old, now, user, status_writers, modes, .. } = *self;
+        Change { kind, new, old, now, user, status_writers, modes, conditions: OnceCell::new() }
     }
 
     /// The conditions of the new object, well formed and by type.
@@ -119,16 +127,21 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Asks the rules of `part`. Refusals of an object that is being deleted are softened, and so are, where there is an
-/// old object, those that the ratchet excuses.
+/// Asks the rules of `part` that are not off. Refusals of an object that is being deleted are softened, and so are, where
+/// there is an old object, those that the ratchet excuses; then each finding is what the mode of its rule makes of it.
 pub fn judge<'a>(rules: &[Rule], part: Part, change: &Change<'a>, findings: &mut Findings<'a>) {
     for rule in rules.iter().filter(|rule| rule.part == part) {
+        let mode = Mode::of(rule, change.modes);
+        if mode == Mode::Off {
+            continue;
+        }
         let found = findings.of(rule, change);
         if change.new.is_deleting() {
             found.iter_mut().for_each(|finding| finding.soften(Softened::Deleting));
         } else if let Some(old) = change.old {
             ratchet::soften(rule, change, old, found);
         }
+        found.iter_mut().for_each(|finding| mode.apply(finding));
         findings.shorten();
     }
 }

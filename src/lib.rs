@@ -10,8 +10,9 @@
 //! | [`scan`] | what a scan *is*: borrowed wire types, both spellings | nothing of ours |
 //! | [`law`] | the rules, [`law::RULES`]; `judge` and `mend` | scan |
 //! | [`admission`] | `answer`: decode, judge or mend, encode | scan, law |
-//! | `server` | the HTTPS server: limits, TLS, health, metrics | admission, law, scan |
-//! | `cluster` | the API server's side: the CA that replicas share, caBundles | law, scan |
+//! | `config` | the configuration: modes of rules, status writers, limits | scan, law, admission |
+//! | `server` | the HTTPS server: limits, TLS, health, metrics | scan, law, admission, config |
+//! | `cluster` | the API server's side: the CA that replicas share, caBundles | scan, law, config |
 //! | `cli` | verbs and wiring | all |
 //!
 //! # A walk
@@ -39,6 +40,8 @@ pub mod admission;
 pub mod cli;
 #[cfg(feature = "cluster")]
 pub mod cluster;
+#[cfg(feature = "server")]
+pub mod config;
 pub mod law;
 pub mod scan;
 #[cfg(feature = "server")]

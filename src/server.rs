@@ -26,6 +26,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -40,19 +41,21 @@ use tokio_rustls::TlsAcceptor;
 use self::connection::{Protocol, Stage, reaching, serve, serve_tls};
 use self::expiry::Readiness;
 use self::flood::Flood;
-use self::limits::{ACCEPT_PAUSE, ADMIN_CONNECTIONS, Limits, PIECE_BYTES};
-use self::metrics::Metrics;
-use crate::admission::FaultPolicy;
+use self::limits::{ACCEPT_PAUSE, ADMIN_CONNECTIONS, PIECE_BYTES};
+use self::metrics::{ConfigMetrics, Metrics};
+use crate::config::{Config, Limits};
 use crate::law::Rule;
 
 /// What a server is started with.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Settings {
     pub listen: SocketAddr,
     pub admin: SocketAddr,
     pub rules: &'static [Rule],
-    pub faults: FaultPolicy,
-    pub limits: Limits,
+    /// The next review and the next connection have what this holds; connections and memory are bound once.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// From the signal to stop to when no more reviews are taken. Meanwhile the server says that it is not ready.
+    pub stop_delay: Duration,
 }
 
 /// What handshakes are answered with.
@@ -67,11 +70,16 @@ pub struct Certificate {
 /// What all connections share.
 pub struct Shared {
     rules: &'static [Rule],
-    faults: FaultPolicy,
-    limits: Limits,
+    config: watch::Receiver<Arc<Config>>,
     memory: Semaphore,
     metrics: Metrics,
     flood: Flood,
+}
+
+impl Shared {
+    fn config(&self) -> Arc<Config> {
+        self.config.borrow().clone()
+    }
 }
 
 /// Both addresses are bound, nothing is served yet.
@@ -80,6 +88,7 @@ pub struct Server {
     admin: TcpListener,
     tls: TlsAcceptor,
     certificate: Certificate,
+    stop_delay: Duration,
     shared: Arc<Shared>,
 }
 
@@ -105,18 +114,19 @@ impl std::error::Error for BindError {}
 
 /// Opens both ports. The certificate of the next handshake is whatever `certificate` then holds.
 pub async fn bind(settings: Settings, certificate: Certificate) -> Result<Server, BindError> {
-    let Settings { listen, admin, rules, faults, limits } = settings;
+    let Settings { listen, admin, rules, config, stop_delay } = settings;
+    let bodies_bytes = config.borrow().limits.bodies_bytes;
     let tls = tls::config(certificate.current.clone()).map_err(BindError::Tls)?;
     Ok(Server {
         reviews: TcpListener::bind(listen).await.map_err(|error| BindError::Listen(listen, error))?,
         admin: TcpListener::bind(admin).await.map_err(|error| BindError::Admin(admin, error))?,
         tls: TlsAcceptor::from(Arc::new(tls)),
         certificate,
+        stop_delay,
         shared: Arc::new(Shared {
             rules,
-            faults,
-            limits,
-            memory: Semaphore::new(limits.bodies_bytes / PIECE_BYTES),
+            config,
+            memory: Semaphore::new(bodies_bytes / PIECE_BYTES),
             metrics: Metrics::new(rules),
             flood: Flood::new(Instant::now()),
         }),
@@ -135,6 +145,11 @@ impl Server {
     /// For whoever renews the certificate.
     pub fn renewal_counts(&self) -> renewal::Counts {
         self.shared.metrics.certificate.clone()
+    }
+
+    /// For whoever reads the configuration again.
+    pub fn config_metrics(&self) -> ConfigMetrics {
+        self.shared.metrics.config.clone()
     }
 
     /// For whoever keeps the CA: when it ends, whether all webhooks accept what is served, looks that failed.
@@ -156,36 +171,36 @@ impl Server {
 
     /// Serves until `stop` completes, the delay has passed and the answers in flight are sent. Dropped, it ends at once.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Self { reviews, admin, tls, certificate, shared } = self;
+        let Self { reviews, admin, tls, certificate, stop_delay, shared } = self;
         let (reviews_stage, is_stopping) = watch::channel(Stage::Serving);
         let (admin_stage, is_admin_stopping) = watch::channel(Stage::Serving);
 
         let reviews_router = gate::router(shared.clone());
-        let serve_reviews = accept(reviews, shared.limits.connections, is_stopping.clone(), |stream| {
+        let serve_reviews = accept(reviews, shared.config().limits.connections, is_stopping.clone(), |stream| {
             let (shared, tls, router, stop) =
                 (shared.clone(), tls.clone(), reviews_router.clone(), is_stopping.clone());
-            async move { serve_tls(stream, tls, &shared.limits, &shared.metrics, stop, router).await }
+            async move { serve_tls(stream, tls, &shared.config().limits, &shared.metrics, stop, router).await }
         });
         // Stays until the reviews are drained: that it is not ready is still to be seen.
         let admin_router = health::router(shared.clone(), Readiness::new(certificate.clone()), is_stopping.clone());
         let serve_admin = accept(admin, ADMIN_CONNECTIONS, is_admin_stopping.clone(), |stream| {
             let (shared, router, stop) = (shared.clone(), admin_router.clone(), is_admin_stopping.clone());
-            async move { serve(stream, Protocol::Http1, &shared.limits, stop, router).await }
+            async move { serve(stream, Protocol::Http1, &shared.config().limits, stop, router).await }
         });
         let stop_both = async {
             stop.await;
             reviews_stage.send_replace(Stage::Leaving);
             // Even no time would be a tick of the clock, in which a review is answered without `Connection: close`.
-            if !shared.limits.stop_delay.is_zero() {
-                sleep(shared.limits.stop_delay).await;
+            if !stop_delay.is_zero() {
+                sleep(stop_delay).await;
             }
             reviews_stage.send_replace(Stage::Stopping);
         };
         let drain_reviews = async {
-            drain(serve_reviews.await, &shared.limits, "reviews").await;
+            drain(serve_reviews.await, &shared.config().limits, "reviews").await;
             admin_stage.send_replace(Stage::Stopping);
         };
-        let drain_admin = async { drain(serve_admin.await, &shared.limits, "admin").await };
+        let drain_admin = async { drain(serve_admin.await, &shared.config().limits, "admin").await };
         let watch_expiry =
             expiry::watch(certificate.current, &shared.metrics.certificate_not_after, OffsetDateTime::now_utc);
         tokio::select! {

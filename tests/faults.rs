@@ -7,7 +7,7 @@ mod objects;
 
 use edits::edited;
 use objects::{context, patched, review, scan};
-use scan_admission::admission::{self, Answer, BODY_MAX_BYTES, Context, Door, Fault, FaultPolicy};
+use scan_admission::admission::{self, Answer, BODY_MAX_BYTES, Context, Door, Fault, FaultPolicy, Policy};
 use scan_admission::law::{Change, Findings, Part, Patch, Rule};
 use serde_json::{Value, json};
 
@@ -134,7 +134,8 @@ fn a_rule_that_panics_is_answered() {
     let body = with("/request/object/status/more", "1");
     for faults in POLICIES {
         for door in DOORS {
-            let context = Context { rules: &[PANICS], faults, ..context(door) };
+            let policy = Policy { faults, ..Policy::default() };
+            let context = Context { rules: &[PANICS], policy: &policy, ..context(door) };
             check_fault(&admission::answer(body.as_bytes(), &context), door, faults, 500);
         }
     }
@@ -152,7 +153,8 @@ fn every_fault_follows_its_policy() {
     ] {
         for faults in POLICIES {
             for door in DOORS {
-                let context = Context { faults, ..context(door) };
+                let policy = Policy { faults, ..Policy::default() };
+                let context = Context { policy: &policy, ..context(door) };
                 check_fault(&admission::fault(body.as_bytes(), fault, &context), door, faults, code);
                 for nothing in [&b""[..], b"{}", b"no json", b"{\"request\":{\"uid\":7}}", b"\xff"] {
                     let answer = admission::fault(nothing, fault, &context);

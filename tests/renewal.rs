@@ -17,12 +17,12 @@ use folder::Folder;
 use pki::{Ca, Pair, leaf};
 use rcgen::KeyPair;
 use rustls::sign::CertifiedKey;
-use scan_admission::admission::FaultPolicy;
-use scan_admission::server::files::{NamedFile, SETTLED_LOOKS, Watched};
-use scan_admission::server::limits::{CERTS_POLL, CERTS_POLL_RANGE, Limits};
+use scan_admission::config::value::go_duration;
+use scan_admission::server::files::{self, NamedFile, SETTLED_LOOKS, Watched};
+use scan_admission::server::limits::{CERTS_POLL, CERTS_POLL_RANGE};
 use scan_admission::server::pair::{self, Fault};
 use scan_admission::server::renewal::{Counts, follow};
-use scan_admission::server::{Certificate, Settings, bind, body};
+use scan_admission::server::{Certificate, Settings, bind};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -34,7 +34,7 @@ fn now() -> OffsetDateTime {
 /// Any number of files, that go together when they are equal.
 struct Equal {
     folder: Folder,
-    watched: Watched<String>,
+    watched: Watched<String, Fault>,
 }
 
 impl Equal {
@@ -98,7 +98,7 @@ fn what_is_new_is_judged_at_the_second_look_and_a_fault_is_told_once() {
 }
 
 /// The files of `pair`, and what `serve` makes of them.
-fn watched(folder: &Folder, pair: &Pair, now: OffsetDateTime) -> (Watched<CertifiedKey>, CertifiedKey) {
+fn watched(folder: &Folder, pair: &Pair, now: OffsetDateTime) -> (Watched<CertifiedKey, Fault>, CertifiedKey) {
     pair.write(&folder.join("tls.crt"), &folder.join("tls.key"));
     let files = ["tls.crt", "tls.key"].map(|name| NamedFile { flag: "--file", path: folder.join(name) }).into();
     Watched::open(files, |contents, now| pair::prove(&contents[0], &contents[1], now), now).unwrap()
@@ -114,7 +114,7 @@ fn what_was_too_early_is_taken_when_its_time_has_come() {
     let later = ca.sign(&params, &KeyPair::generate().unwrap());
     later.write(&folder.join("tls.crt"), &folder.join("tls.key"));
     assert!(watched.look(now()).is_none());
-    assert!(matches!(watched.look(now()).unwrap().unwrap_err().fault, Fault::NotYetValid(..)));
+    assert!(matches!(watched.look(now()).unwrap().unwrap_err().fault, files::Fault::Contents(Fault::NotYetValid(..))));
     assert!(watched.look(now()).is_none(), "told once, though another second has come");
     let taken = watched.look(now() + 2 * time::Duration::DAY).unwrap().unwrap();
     assert_eq!(taken.cert[0], later.der);
@@ -122,7 +122,7 @@ fn what_was_too_early_is_taken_when_its_time_has_come() {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_pair_is_sent_on_within_the_poll_interval() {
-    let poll = body::go_duration(CERTS_POLL).unwrap();
+    let poll = go_duration(CERTS_POLL).unwrap();
     assert!(CERTS_POLL_RANGE.contains(&poll));
     let folder = Folder::new();
     let ca = Ca::new();
@@ -130,7 +130,8 @@ async fn a_new_pair_is_sent_on_within_the_poll_interval() {
     let (renew, mut certificate) = watch::channel(Some(Arc::new(first)));
     let look = Box::new(move |now| watched.look(now).map(|found| found.map_err(|error| error.to_string())));
     let counts = Counts::default();
-    tokio::spawn(follow(look, poll / SETTLED_LOOKS, now, renew, counts.clone()));
+    let take = move |certificate| drop(renew.send_replace(Some(Arc::new(certificate))));
+    tokio::spawn(follow("certificate", look, poll / SETTLED_LOOKS, now, take, counts.clone()));
     for serial in 2..20 {
         sleep(Duration::from_millis(serial * 77)).await;
         let pair = ca.pair(serial);
@@ -157,8 +158,13 @@ async fn readiness_waits_for_a_certificate_within_its_dates_and_then_stays() {
     let (renew, current) = watch::channel(served(1, 2).0);
     let certificate = Certificate { current, is_trusted: watch::channel(true).1 };
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let settings =
-        Settings { listen: any, admin: any, rules: &[], faults: FaultPolicy::Refuse, limits: Limits::default() };
+    let settings = Settings {
+        listen: any,
+        admin: any,
+        rules: &[],
+        config: watch::channel(Arc::default()).1,
+        stop_delay: Duration::ZERO,
+    };
     let server = bind(settings, certificate).await.unwrap();
     let admin = server.admin_address().unwrap();
     let server = tokio::spawn(server.serve(std::future::pending()));

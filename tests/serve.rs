@@ -21,7 +21,7 @@ use folder::{Folder, fixture};
 use pki::{Ca, key_file, leaf};
 use process::{Process, command, fails};
 use rcgen::KeyPair;
-use scan_admission::admission::{self, Context, Door, FaultPolicy};
+use scan_admission::admission::{self, Context, Door, Policy};
 use scan_admission::law::RULES;
 use scan_admission::scan::time as clock;
 use scan_admission::server::development;
@@ -35,13 +35,8 @@ fn start(folder: &Folder, arguments: &[&str]) -> Process {
 
 /// What the core answers to the legal review, the time being of no matter to it.
 fn expected() -> String {
-    let context = Context {
-        door: Door::Validate,
-        now: OffsetDateTime::now_utc(),
-        rules: RULES,
-        faults: FaultPolicy::Refuse,
-        status_writers: &[],
-    };
+    let policy = Policy::default();
+    let context = Context { door: Door::Validate, now: OffsetDateTime::now_utc(), rules: RULES, policy: &policy };
     String::from_utf8(admission::answer(&fixture(LEGAL), &context).body).unwrap()
 }
 
@@ -265,7 +260,6 @@ fn what_cannot_be_served_is_said_with_the_flag_and_exit_code_2() {
         (&["--certs", "dev", cert, "own.crt", key, "own.key"], &["--certs dev", "--certs files"]),
         (&["--certs", "cluster"], &["--certs cluster: this is no pod of a cluster", "--kubeconfig"]),
         (&["--certs", "vault"], &["vault", "dev, files, cluster"]),
-        (&["--faults", "maybe"], &["maybe", "failure-policy"]),
         (&["--listen", "8443"], &["--listen", "8443"]),
         (&["--listen", &taken], &["--listen", &taken, "in use"]),
         (&["--admin", &taken], &["--admin", &taken, "in use"]),
@@ -308,7 +302,7 @@ fn wrong_files_are_refused_in_words_that_help() {
         write(name, &key_file(name));
     }
     fs::create_dir(folder.join("mount")).unwrap();
-    let folder_words = "is a folder: name the PEM file in it, as tls.crt and tls.key are in a mounted Secret";
+    let folder_words = "is a folder: name the file in it, of a mounted Secret or ConfigMap that of its key";
     let encrypted = "holds a private key with a password, and nobody is here to type it: take it off with openssl pkey -in FILE -out NEW";
     let supported = "RSA of 2048 bits or more, ECDSA on P-256 or P-384, or Ed25519 is needed";
     let unsupported = format!(
@@ -325,7 +319,7 @@ fn wrong_files_are_refused_in_words_that_help() {
             0,
             "is a pipe or a device: name a plain file, which can be read again when it changes",
         ),
-        ("big", "tls.key", 0, "has more than 1048576 bytes: name the PEM file"),
+        ("big", "tls.key", 0, "has more than 1048576 bytes: a Secret or ConfigMap holds no such file"),
         ("empty", "tls.key", 0, "is empty: a PEM file is needed"),
         ("tls.crt", "empty", 1, "is empty: a PEM file is needed"),
         (

@@ -7,18 +7,21 @@ mod folder;
 #[path = "support/running.rs"]
 mod running;
 
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use client::{FAR, connect, connector, get, head, metric, request, rest, shake, until_metric, write};
 use folder::{fixture, fixtures};
 use hyper::Method;
 use running::{Running, settings};
-use scan_admission::admission::{self, BODY_MAX_BYTES, Context, Door, Fault, FaultPolicy};
+use scan_admission::admission::{self, BODY_MAX_BYTES, Context, Door, Fault, Policy};
+use scan_admission::config::{Config, Limits};
 use scan_admission::law::RULES;
-use scan_admission::server::limits::{Limits, PIECE_BYTES};
+use scan_admission::server::limits::PIECE_BYTES;
 use time::OffsetDateTime;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 const DOORS: [(&str, Door); 2] = [("/validate", Door::Validate), ("/mutate", Door::Mutate)];
 const PROTOCOLS: [&str; 2] = ["http/1.1", "h2"];
@@ -28,7 +31,8 @@ const IN_FLIGHT: &str = "scan_admission_reviews_in_flight";
 const NEVER: Duration = Duration::from_secs(3600);
 
 fn context(door: Door) -> Context<'static> {
-    Context { door, now: OffsetDateTime::now_utc(), rules: RULES, faults: FaultPolicy::Refuse, status_writers: &[] }
+    static POLICY: LazyLock<Policy> = LazyLock::new(Policy::default);
+    Context { door, now: OffsetDateTime::now_utc(), rules: RULES, policy: &POLICY }
 }
 
 fn answer(body: &[u8], door: Door) -> (u16, String) {
@@ -183,7 +187,8 @@ async fn a_body_that_stops_is_answered_at_its_deadline() {
 }
 
 fn settings_with(limits: Limits) -> scan_admission::server::Settings {
-    scan_admission::server::Settings { limits, ..settings() }
+    let config = Arc::new(Config { limits, ..Config::default() });
+    scan_admission::server::Settings { config: watch::channel(config).1, ..settings() }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::review::{Request, Review};
-use super::{Answer, Context, Door, Fault, FaultPolicy, Summary, Verdict, patch};
+use super::{Answer, Context, Door, Fault, FaultPolicy, Policy, Summary, Verdict, patch};
 use crate::law::{Finding, Findings, Operation, Severity};
 use crate::scan::json::printable;
 use crate::scan::{Field, GROUP, Kind};
@@ -39,19 +39,25 @@ struct Response<'r> {
     patch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patch_type: Option<&'static str>,
-    audit_annotations: Annotations,
+    audit_annotations: Annotations<'r>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'r [String],
 }
 
 /// Keys without `/`: the API server puts the webhook's name and a `/` before them.
 #[derive(Serialize)]
-struct Annotations {
+struct Annotations<'r> {
     decision: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     rules: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     mended: String,
+    /// In words: nothing else tells them.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    audited: String,
+    /// The digest of the configuration.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    config: &'r str,
 }
 
 #[derive(Serialize)]
@@ -92,15 +98,19 @@ struct Cause {
 /// The reply to a review that was judged or mended.
 pub struct Reply<'r> {
     request: &'r Request<'r>,
+    policy: &'r Policy,
     pub warnings: Vec<String>,
+    audited: Vec<String>,
     patch: Option<String>,
     refusal: Option<(Kind, Vec<Cause>)>,
     summary: Summary,
 }
 
 impl<'r> Reply<'r> {
-    pub fn new(request: &'r Request<'r>) -> Self {
-        Reply { request, warnings: Vec::new(), patch: None, refusal: None, summary: summary(request, Verdict::Allowed) }
+    pub fn new(request: &'r Request<'r>, policy: &'r Policy) -> Self {
+        let (warnings, audited) = (Vec::new(), Vec::new());
+        let summary = summary(request, Verdict::Allowed);
+        Reply { request, policy, warnings, audited, patch: None, refusal: None, summary }
     }
 
     /// Takes what the mends wrote. What replaces something is told.
@@ -128,6 +138,11 @@ impl<'r> Reply<'r> {
     pub fn judge(&mut self, kind: Kind, findings: &Findings<'_>) {
         let mut causes = Vec::new();
         for finding in findings.list() {
+            if finding.is_audited {
+                self.summary.audited.push(finding.rule);
+                self.audited.push(advice(finding));
+                continue;
+            }
             self.summary.findings.push((finding.rule, finding.severity));
             match finding.severity {
                 Severity::Refuse => causes.push(cause(finding)),
@@ -150,20 +165,26 @@ impl<'r> Reply<'r> {
                 "request.uid is missing, so no review can be answered",
             );
         };
-        bound(&mut self.warnings);
+        bound(&mut self.audited);
         let name = self.request.name();
         let is_allowed = self.refusal.is_none();
         if self.summary.verdict != Verdict::Allowed {
             self.summary.identity = Some(self.request.identity());
         }
-        let status = self.refusal.take().map(|(kind, causes)| invalid(kind, &name, causes));
+        let help = &self.policy.help;
+        if !is_allowed && !help.is_empty() {
+            // kubectl prints the causes and the warnings of a refusal, not its message; the first is never cut off.
+            self.warnings.insert(0, format!("help: {help}"));
+        }
+        bound(&mut self.warnings);
+        let status = self.refusal.take().map(|(kind, causes)| invalid(kind, &name, causes, help));
         let response = Response {
             uid,
             allowed: is_allowed,
             status,
             patch_type: self.patch.as_ref().map(|_| "JSONPatch"),
             patch: self.patch,
-            audit_annotations: annotations(&self.summary),
+            audit_annotations: annotations(&self.summary, &self.audited, self.policy),
             warnings: &self.warnings,
         };
         encode("admission.k8s.io/v1", response, self.summary)
@@ -183,12 +204,12 @@ pub fn fault(review: &Review<'_>, fault: Fault, words: &str, context: &Context<'
     };
     let uid = review.request.uid();
     let (Some(uid), false) =
-        (uid.as_deref(), context.faults == FaultPolicy::FailurePolicy && context.door == Door::Validate)
+        (uid.as_deref(), context.policy.faults == FaultPolicy::FailurePolicy && context.door == Door::Validate)
     else {
         let http = if matches!(fault, Fault::Unreadable | Fault::TooBig) && uid.is_none() { code } else { 503 };
         return unanswerable(summary, http, reason, words);
     };
-    let is_allowed = context.door == Door::Mutate || context.faults == FaultPolicy::Allow;
+    let is_allowed = context.door == Door::Mutate || context.policy.faults == FaultPolicy::Allow;
     let mut warnings = Vec::new();
     let mut status = None;
     if is_allowed {
@@ -214,7 +235,7 @@ pub fn fault(review: &Review<'_>, fault: Fault, words: &str, context: &Context<'
         status,
         patch: None,
         patch_type: None,
-        audit_annotations: annotations(&summary),
+        audit_annotations: annotations(&summary, &[], context.policy),
         warnings: &warnings,
     };
     encode(api_version.unwrap_or("admission.k8s.io/v1"), response, summary)
@@ -226,6 +247,7 @@ fn summary(request: &Request<'_>, verdict: Verdict) -> Summary {
         operation: request.operation(),
         resource: request.resource(),
         findings: Vec::new(),
+        audited: Vec::new(),
         mended: Vec::new(),
         identity: None,
     }
@@ -250,13 +272,16 @@ fn failure<'r>(code: u16, reason: &'static str, message: String, details: Option
 }
 
 /// 422 Invalid: kubectl prints the causes, one a line, and clients of the API the message, so both list everything.
-fn invalid(kind: Kind, name: &str, causes: Vec<Cause>) -> Status<'_> {
+fn invalid<'r>(kind: Kind, name: &'r str, causes: Vec<Cause>, help: &str) -> Status<'r> {
     let shown = printable(name, NAME_MAX_CHARS);
     let listed: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
-    let message = match listed.as_slice() {
+    let mut message = match listed.as_slice() {
         [one] => format!("{}.{GROUP} \"{shown}\" is invalid: {one}", kind.name()),
         all => format!("{}.{GROUP} \"{shown}\" is invalid: [{}]", kind.name(), all.join(", ")),
     };
+    if !help.is_empty() {
+        message += &format!("; help: {help}");
+    }
     let details = Details { name, group: GROUP, kind: kind.name(), causes, retry_after_seconds: None };
     failure(422, "Invalid", message, Some(details))
 }
@@ -306,7 +331,7 @@ fn bound(warnings: &mut Vec<String>) {
     }
 }
 
-fn annotations(summary: &Summary) -> Annotations {
+fn annotations<'r>(summary: &Summary, audited: &[String], policy: &'r Policy) -> Annotations<'r> {
     let decision = match summary.verdict {
         Verdict::Allowed => "allow",
         Verdict::Mended => "mend",
@@ -319,5 +344,11 @@ fn annotations(summary: &Summary) -> Annotations {
             rules.push(rule);
         }
     }
-    Annotations { decision, rules: rules.join(","), mended: summary.mended.join(",") }
+    Annotations {
+        decision,
+        rules: rules.join(","),
+        mended: summary.mended.join(","),
+        audited: audited.join("; "),
+        config: &policy.digest,
+    }
 }

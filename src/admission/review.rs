@@ -45,6 +45,7 @@ struct GroupKind<'a> {
 #[derive(Debug, Default)]
 struct User<'a> {
     name: Json<'a>,
+    groups: Json<'a>,
 }
 
 /// The two operations that are judged.
@@ -154,6 +155,7 @@ impl<'a> Object<'a> for User<'a> {
     fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
         match key.as_ref() {
             "username" => self.name = map.next_value()?,
+            "groups" => self.groups = map.next_value()?,
             _ => drop(map.next_value::<IgnoredAny>()?),
         }
         Ok(())
@@ -190,9 +192,19 @@ impl Request<'_> {
         text(&self.name)
     }
 
+    /// Empty where it is not said.
+    pub fn namespace(&self) -> Cow<'_, str> {
+        text(&self.namespace)
+    }
+
     /// Who makes the request; empty where that is not said.
     pub fn user(&self) -> Cow<'_, str> {
         self.user.is().map(|user| text(&user.name)).unwrap_or_default()
+    }
+
+    /// The groups of who makes the request; none where they are not said.
+    pub fn groups(&self) -> Vec<String> {
+        self.user.is().and_then(|user| serde_json::from_str(user.groups.as_str()).ok()).unwrap_or_default()
     }
 
     /// The operation as a label: one of the four, or `other`.
@@ -219,7 +231,7 @@ impl Request<'_> {
             group: of_kind(|kind| text(&kind.group).into_owned()),
             version: of_kind(|kind| text(&kind.version).into_owned()),
             kind: of_kind(|kind| text(&kind.kind).into_owned()),
-            namespace: text(&self.namespace).into_owned(),
+            namespace: self.namespace().into_owned(),
             name: self.name().into_owned(),
             user: self.user().into_owned(),
         }

@@ -10,7 +10,7 @@ use super::manifests::NAME;
 use crate::cluster::authority::Times;
 use crate::cluster::ca::LIFE_MAX;
 use crate::cluster::keeper::Keeper;
-use crate::server::body::go_duration;
+use crate::config::value::go_duration;
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "With --certs cluster")]

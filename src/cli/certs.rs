@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 #[cfg(feature = "cluster")]
 use crate::cluster::keeper::{Keeper, Outlet, Report};
-use crate::server::body::go_duration;
+use crate::config::value::go_duration;
 use crate::server::files::{NamedFile, SETTLED_LOOKS, Watched};
 use crate::server::limits::{CERTS_POLL, CERTS_POLL_RANGE, DEVELOPMENT_LOOK};
 use crate::server::renewal::{Look, follow};
@@ -57,7 +57,7 @@ enum Certs {
     Cluster,
 }
 
-fn parse_poll(text: &str) -> Result<Duration, String> {
+pub fn parse_poll(text: &str) -> Result<Duration, String> {
     go_duration(text).filter(|poll| CERTS_POLL_RANGE.contains(poll)).ok_or_else(|| {
         format!("not a duration from {:?} to {:?}, such as 1s", CERTS_POLL_RANGE.start(), CERTS_POLL_RANGE.end())
     })
@@ -73,7 +73,7 @@ pub struct Source {
 
 pub enum Renewal {
     /// Looks again and again.
-    Look(Look, Duration),
+    Look(Look<CertifiedKey>, Duration),
     #[cfg(feature = "cluster")]
     Keep(Box<Keeper>),
 }
@@ -124,7 +124,10 @@ impl Renewal {
             Self::Look(look, every) => {
                 // They were proven before they came here, and nobody knows more.
                 trusted.send_replace(true);
-                tokio::spawn(follow(look, every, OffsetDateTime::now_utc, renew, server.renewal_counts()));
+                // The next handshake has it, open connections go on.
+                let take = move |certificate| drop(renew.send_replace(Some(Arc::new(certificate))));
+                let counts = server.renewal_counts();
+                tokio::spawn(follow("certificate", look, every, OffsetDateTime::now_utc, take, counts));
             }
             #[cfg(feature = "cluster")]
             Self::Keep(keeper) => {

@@ -11,7 +11,8 @@ use super::documents::{Document, Documents};
 use super::input::{self, Input};
 use super::manifest::{Found, Manifest, Misfit, Subject};
 use super::report::{Output, Report};
-use super::{REFUSED, UNUSABLE};
+use super::{REFUSED, UNUSABLE, config};
+use crate::admission::Policy;
 use crate::law::{self, Change, Findings, Part, RULES};
 use crate::scan::{Member, Scan};
 
@@ -33,6 +34,8 @@ pub struct Check {
     /// The time of the verdict [default: the clock's]
     #[arg(long, value_name = "RFC3339", value_parser = super::parse_time, env = "SCAN_ADMISSION_NOW")]
     now: Option<OffsetDateTime>,
+    #[command(flatten)]
+    config: config::Args,
     /// Files, folders (their .yaml, .yml and .json files) or `-` for standard input, which is the default
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -40,7 +43,8 @@ pub struct Check {
 
 impl Check {
     pub fn run(self) -> io::Result<ExitCode> {
-        let now = self.now.unwrap_or_else(OffsetDateTime::now_utc);
+        let (config, _) = self.config.load().map_err(io::Error::other)?;
+        let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), policy: config.policy };
         let out: Box<dyn Write> = match self.output {
             Output::Json => Box::new(io::stdout().lock()),
             Output::Text => Box::new(anstream::stdout().lock()),
@@ -48,7 +52,7 @@ impl Check {
         let mut report = Report::new(BufWriter::new(out), self.output);
         for input in input::inputs(&self.files, &["yaml", "yml", "json"])? {
             match input.open() {
-                Ok(reader) => file(&input, reader, now, &mut report)?,
+                Ok(reader) => file(&input, reader, &judge, &mut report)?,
                 // The other files are still worth a check.
                 Err(error) => report.unreadable(&input.name(), &error),
             }
@@ -63,13 +67,20 @@ impl Check {
     }
 }
 
-fn file(input: &Input, reader: impl Read, now: OffsetDateTime, report: &mut Report<impl Write>) -> io::Result<()> {
+/// What the verdict depends on besides the scan. Who will write it is not known, so what the policy says of some users or
+/// groups is left out, and so are its status writers.
+struct Judge {
+    now: OffsetDateTime,
+    policy: Policy,
+}
+
+fn file(input: &Input, reader: impl Read, judge: &Judge, report: &mut Report<impl Write>) -> io::Result<()> {
     let name = input.name();
     report.counts.files += 1;
     let mut documents = Documents::new(reader);
     loop {
         match documents.next() {
-            Ok(Some(document)) => check(&name, &document, now, report)?,
+            Ok(Some(document)) => check(&name, &document, judge, report)?,
             Ok(None) => return Ok(()),
             Err(error) => {
                 report.unreadable(&name, &input::named(&name, &error));
@@ -79,7 +90,7 @@ fn file(input: &Input, reader: impl Read, now: OffsetDateTime, report: &mut Repo
     }
 }
 
-fn check(name: &str, document: &Document<'_>, now: OffsetDateTime, report: &mut Report<impl Write>) -> io::Result<()> {
+fn check(name: &str, document: &Document<'_>, judge: &Judge, report: &mut Report<impl Write>) -> io::Result<()> {
     let manifest = match Manifest::read(document) {
         Ok(manifest) => manifest,
         Err(misfit) => {
@@ -91,7 +102,7 @@ fn check(name: &str, document: &Document<'_>, now: OffsetDateTime, report: &mut 
         match found {
             Found::Other => report.counts.skipped += 1,
             Found::Fault(misfit) => report.fault(name, misfit),
-            Found::Scan(subject) => scan(name, &manifest, &subject, now, report)?,
+            Found::Scan(subject) => scan(name, &manifest, &subject, judge, report)?,
         }
     }
     Ok(())
@@ -102,7 +113,7 @@ fn scan(
     name: &str,
     manifest: &Manifest<'_>,
     subject: &Subject<'_>,
-    now: OffsetDateTime,
+    judge: &Judge,
     report: &mut Report<impl Write>,
 ) -> io::Result<()> {
     let scan = match serde_json::from_str::<Member<Scan<'_>>>(subject.json) {
@@ -113,7 +124,8 @@ fn scan(
             return Ok(());
         }
     };
-    let change = Change::new(subject.kind, &scan, None, now);
+    let modes = judge.policy.modes(&subject.namespace, "", &[]);
+    let change = Change::new(subject.kind, &scan, None, judge.now).under(&modes);
     let mut findings = Findings::default();
     law::judge(RULES, Part::Spec, &change, &mut findings);
     if scan.status != Member::Absent {

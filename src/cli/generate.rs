@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _, ValueEnum};
 
 use super::{Cli, manifests};
+use crate::config;
 use crate::law::{RULES, book};
 
-/// Writes what is made from the code: manifests, the docs of the rules, completions, man pages
+/// Writes what is made from the code: manifests, the docs, completions, man pages
 #[derive(Args)]
 #[command(after_help = "Examples:
   scan-admission generate manifests
@@ -25,7 +26,7 @@ pub struct Generate {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum What {
-    /// A page a rule and the overview with the tables, in Markdown
+    /// A page a rule, the overview with the tables, and the configuration with its schema
     Docs,
     /// What to install on a cluster, for kubectl apply -k
     Manifests,
@@ -40,7 +41,7 @@ impl Generate {
         let to = self.to.unwrap_or_else(|| PathBuf::from(self.what.folder()));
         fs::create_dir_all(&to)?;
         match self.what {
-            What::Docs => write(&to, book::pages(RULES))?,
+            What::Docs => write(&to, [book::pages(RULES), config::book::pages()].concat())?,
             What::Manifests => write(&to, manifests::files())?,
             What::Completions => {
                 for shell in clap_complete::Shell::value_variants() {

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::serve::{ADMIN_PORT, REVIEWS_PORT};
+use crate::config::Limits;
 use crate::scan::{GROUP, Kind};
-use crate::server::limits::Limits;
+
 use crate::server::{gate, health};
 
 /// The name of everything: namespace, Service, Deployment, webhook configurations, image.

@@ -13,7 +13,7 @@
 //! }
 //! ```
 //!
-//! `severity` is `refuse` or `advise`; line and column count from 1, and an error that has no place has neither.
+//! `severity` is `refuse` or `advise`, or `audit` where a configuration tells it in the audit log alone; line and column count from 1, and an error that has no place has neither.
 
 use std::io::{self, Write};
 
@@ -23,6 +23,9 @@ use super::manifest::{Misfit, Subject};
 use super::place::Place;
 use crate::law::{Finding, Findings, Severity};
 use crate::scan::json::printable;
+
+/// The severity of what no writer sees.
+const AUDIT: &str = "audit";
 
 /// Characters of a name that a line shows; Kubernetes' own end at 253.
 const NAME_MAX_CHARS: usize = 253;
@@ -93,7 +96,7 @@ impl<W: Write> Report<W> {
         place: impl Fn(&str) -> Place,
     ) -> io::Result<()> {
         self.counts.scans += 1;
-        match findings.list().iter().map(|finding| finding.severity).max() {
+        match findings.list().iter().filter(|finding| !finding.is_audited).map(|finding| finding.severity).max() {
             None => self.counts.clean += 1,
             Some(Severity::Advise) => self.counts.advised += 1,
             Some(Severity::Refuse) => self.counts.refused += 1,
@@ -116,7 +119,7 @@ impl<W: Write> Report<W> {
                 name: &subject.name,
                 field: &field,
                 rule: finding.rule,
-                severity: finding.severity.name(),
+                severity: if finding.is_audited { AUDIT } else { finding.severity.name() },
                 message: &message(finding),
             })?;
         }

@@ -9,8 +9,8 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::stream::Values;
-use super::{REFUSED, UNUSABLE, input};
-use crate::admission::{self, Answer, BODY_MAX_BYTES, Context, Door, FaultPolicy};
+use super::{REFUSED, UNUSABLE, config, input};
+use crate::admission::{self, Answer, BODY_MAX_BYTES, Context, Door};
 use crate::law::RULES;
 
 /// Answers a stream of AdmissionReviews as the server would, one response a line
@@ -28,6 +28,8 @@ pub struct Review {
     /// The time of the verdict [default: the clock's]
     #[arg(long, value_name = "RFC3339", value_parser = super::parse_time, env = "SCAN_ADMISSION_NOW")]
     now: Option<OffsetDateTime>,
+    #[command(flatten)]
+    config: config::Args,
     /// Words, or the bytes that the server would send [default: text on a terminal, json elsewhere]
     #[arg(short, long, value_enum, env = "SCAN_ADMISSION_OUTPUT")]
     output: Option<Output>,
@@ -54,6 +56,7 @@ impl Review {
             DoorName::Validate => Door::Validate,
             DoorName::Mutate => Door::Mutate,
         };
+        let (config, _) = self.config.load().map_err(io::Error::other)?;
         let output = self.output.unwrap_or(if io::stdout().is_terminal() { Output::Text } else { Output::Json });
         let out: Box<dyn Write> = match output {
             Output::Json => Box::new(io::stdout().lock()),
@@ -77,7 +80,7 @@ impl Review {
             while let Some(body) = values.next().map_err(|error| input::named(&input.name(), &error))? {
                 count += 1;
                 let now = self.now.unwrap_or_else(OffsetDateTime::now_utc);
-                let context = Context { door, now, rules: RULES, faults: FaultPolicy::Refuse, status_writers: &[] };
+                let context = Context { door, now, rules: RULES, policy: &config.policy };
                 let answer = admission::answer(body, &context);
                 worst = worst.max(exit_code(&answer));
                 match output {

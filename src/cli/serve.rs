@@ -16,10 +16,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::certs::{self, DEVELOPMENT};
-use crate::admission::FaultPolicy;
+use super::config;
+use crate::config::value::go_duration;
 use crate::law::RULES;
-use crate::server::body::go_duration;
-use crate::server::limits::Limits;
 use crate::server::{self, BindError, Certificate, Server, Settings};
 
 /// The ports where none are given, on this machine alone.
@@ -47,9 +46,10 @@ pub struct Serve {
     /// Where /livez, /readyz and /metrics are, over plain HTTP
     #[arg(long, env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value_t = local(ADMIN_PORT))]
     admin: SocketAddr,
-    /// What the validating door does with a review it cannot judge: too big, too late, too busy, or a fault of its own
-    #[arg(long, env = "SCAN_ADMISSION_FAULTS", value_enum, default_value = "refuse")]
-    faults: Faults,
+    #[command(flatten)]
+    config: config::Args,
+    #[command(flatten)]
+    config_poll: config::Poll,
     /// How long reviews are still taken after the signal to stop, until every node has heard that this replica is going
     #[arg(long, env = "SCAN_ADMISSION_STOP_DELAY", value_name = "DURATION", default_value = "0s", value_parser = parse_delay)]
     stop_delay: Duration,
@@ -68,26 +68,6 @@ enum LogFormat {
     Auto,
     Text,
     Json,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Faults {
-    /// Refuse it, with a verdict
-    Refuse,
-    /// Allow it, with a warning
-    Allow,
-    /// Answer 503, so that the registration's failurePolicy decides
-    FailurePolicy,
-}
-
-impl From<Faults> for FaultPolicy {
-    fn from(faults: Faults) -> Self {
-        match faults {
-            Faults::Refuse => Self::Refuse,
-            Faults::Allow => Self::Allow,
-            Faults::FailurePolicy => Self::FailurePolicy,
-        }
-    }
 }
 
 fn parse_delay(text: &str) -> Result<Duration, String> {
@@ -125,17 +105,14 @@ fn start(args: &Serve) -> Result<ExitCode, String> {
         .build()
         .map_err(|error| format!("no threads to serve with: {error}"))?;
     let done = runtime.block_on(async {
+        let (config, config_source) = args.config.load()?;
+        let (reload, config) = watch::channel(Arc::new(config));
         let source = args.certs.source().await?;
         // The senders are for whoever renews the certificate; the server goes on with the last one.
         let (renew, current) = watch::channel(source.first.map(Arc::new));
         let (trusted, is_trusted) = watch::channel(false);
-        let settings = Settings {
-            listen: args.listen,
-            admin: args.admin,
-            rules: RULES,
-            faults: args.faults.into(),
-            limits: Limits { stop_delay: args.stop_delay, ..Limits::default() },
-        };
+        let (listen, admin, stop_delay) = (args.listen, args.admin, args.stop_delay);
+        let settings = Settings { listen, admin, rules: RULES, config, stop_delay };
         let signals = Signals::new().map_err(|error| format!("cannot take signals: {error}"))?;
         let server =
             server::bind(settings, Certificate { current, is_trusted }).await.map_err(|error| match error {
@@ -149,6 +126,7 @@ fn start(args: &Serve) -> Result<ExitCode, String> {
             })?;
         server.take_panics();
         source.renewal.spawn(renew, trusted, &server);
+        config_source.spawn(&args.config_poll, reload, &server);
         announce(&server, source.is_development).map_err(|error| format!("no address: {error}"))?;
         Ok(until_signalled(server, signals, args.stop_delay).await)
     });

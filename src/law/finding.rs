@@ -30,13 +30,17 @@ impl Severity {
     }
 }
 
-/// Why a refusal became advice.
+/// Why a refusal became less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Softened {
     /// The old object was as bad at the same place, and nothing that matters there changed.
     Standing,
     /// The object is being deleted.
     Deleting,
+    /// The rule is set to warn.
+    Warn,
+    /// The rule is set to audit.
+    Audit,
 }
 
 impl Softened {
@@ -44,6 +48,8 @@ impl Softened {
         match self {
             Softened::Standing => "not refused, since it was so before this change",
             Softened::Deleting => "not refused, since the object is being deleted",
+            Softened::Warn => "not refused, since the rule is set to warn",
+            Softened::Audit => "not refused, since the rule is set to audit",
         }
     }
 }
@@ -58,6 +64,8 @@ pub struct Finding<'a> {
     /// One sentence: what is wrong and what would be right.
     pub message: String,
     pub softened: Option<Softened>,
+    /// For the audit log and the metrics alone.
+    pub is_audited: bool,
 }
 
 impl Finding<'_> {
@@ -97,7 +105,8 @@ impl<'a> Findings<'a> {
         let rest = self.list.split_off(self.start + FINDINGS_SHOWN - 1);
         if let Some(gravest) = rest.first() {
             let more = more(self.rule, FINDINGS_SHOWN - 1);
-            self.list.push(Finding { severity: gravest.severity, softened: gravest.softened, ..more });
+            let Finding { severity, softened, is_audited, .. } = *gravest;
+            self.list.push(Finding { severity, softened, is_audited, ..more });
         }
     }
 
@@ -120,7 +129,7 @@ impl<'a> Findings<'a> {
     fn push(&mut self, severity: Severity, field: Field<'a>, message: String) -> &mut Finding<'a> {
         let rule = self.rule;
         let reads = if severity == Severity::Refuse { vec![field.clone()] } else { Vec::new() };
-        let mut finding = Finding { rule, severity, field, reads, message, softened: None };
+        let mut finding = Finding { rule, severity, field, reads, message, softened: None, is_audited: false };
         if self.list.len() - self.start >= FINDINGS_MAX
             && let Some(last) = self.list.pop()
         {
@@ -137,7 +146,7 @@ impl<'a> Findings<'a> {
 fn more<'a>(rule: &'static str, listed: usize) -> Finding<'a> {
     let message = format!("has more than {listed} faults of this kind: mend those that are listed first");
     let (field, reads) = (Field::Status, vec![Field::Status]);
-    Finding { rule, severity: Severity::Advise, field, reads, message, softened: None }
+    Finding { rule, severity: Severity::Advise, field, reads, message, softened: None, is_audited: false }
 }
 
 /// How far a time may be ahead of now: clocks in a cluster differ by seconds, and 5 minutes is what Kerberos allows.

@@ -1,6 +1,6 @@
 //! Mends: derived fields, filled in or recomputed on our own copy first, so that the patch is known to apply.
 
-use super::{Change, Findings, Part, Rule};
+use super::{Change, Findings, Mode, Part, Rule};
 use crate::scan::{Entry, Field, Json, Member, Scan};
 
 /// What the mends of one rule want written.
@@ -26,7 +26,7 @@ pub struct Operation {
     pub value: Json<'static>,
 }
 
-/// Asks every rule to mend the new object, each on what the ones before it left, and returns the mended copy (none
+/// Asks every rule whose mode mends to mend the new object, each on what the ones before it left, and returns the mended copy (none
 /// where there was nothing to do) and the writes that made it.
 ///
 /// A mend that would have a status refused which passes without it is left out: filling in a phase makes strict what
@@ -40,6 +40,9 @@ pub fn mend<'a>(rules: &[Rule], change: &Change<'a>) -> (Option<Scan<'a>>, Vec<O
     loop {
         let before = operations.len();
         for (rule, mend) in rules.iter().filter_map(|rule| Some((rule, rule.mend?))) {
+            if !Mode::of(rule, change.modes).mends() {
+                continue;
+            }
             let mut patch = Patch::default();
             mend(&change.with(copy.as_ref().unwrap_or(change.new)), &mut patch);
             if patch.writes.is_empty() {

@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use super::limits::{BODY_KEPT_BYTES, BODY_READ_BYTES, PIECE_BYTES};
+use crate::config::value::go_duration;
 
 /// How reading ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,33 +87,6 @@ pub fn patience(query: Option<&str>, cap: Duration) -> Duration {
     (timeout - margin).min(cap)
 }
 
-/// A duration as Go writes it: `5s`, `1m30s`, `500ms`, `1.5h`. None for anything else, and for negative ones.
-pub fn go_duration(text: &str) -> Option<Duration> {
-    let mut rest = text;
-    let mut seconds = 0.0;
-    while !rest.is_empty() {
-        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (value, after) = rest.split_at(number);
-        let unit = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let (unit, after) = after.split_at(unit);
-        seconds += value.parse::<f64>().ok()? * unit_seconds(unit)?;
-        rest = after;
-    }
-    Duration::try_from_secs_f64(seconds).ok().filter(|_| !text.is_empty())
-}
-
-fn unit_seconds(unit: &str) -> Option<f64> {
-    Some(match unit {
-        "h" => 3600.0,
-        "m" => 60.0,
-        "s" => 1.0,
-        "ms" => 1e-3,
-        "us" => 1e-6,
-        "ns" => 1e-9,
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
@@ -137,8 +111,6 @@ mod tests {
         assert_eq!(patience_millis("timeout=1.5s"), 1125);
         assert_eq!(patience_millis("timeout=0m6s500ms"), 5500);
         assert_eq!(patience_millis("timeout=1m30s"), CAP.as_millis(), "never more than the cap");
-        assert_eq!(go_duration("1m30s"), Some(Duration::from_secs(90)));
-        assert_eq!(go_duration("2h45m"), Some(Duration::from_secs(9900)));
     }
 
     #[test]

@@ -17,8 +17,9 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::guard::{Activity, Guard};
-use super::limits::{HEAD_BYTES, Limits, PING_INTERVAL, PING_TIMEOUT, STREAMS};
+use super::limits::{HEAD_BYTES, PING_INTERVAL, PING_TIMEOUT, STREAMS};
 use super::metrics::Metrics;
+use crate::config::Limits;
 
 /// How far a stop has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]

@@ -98,7 +98,7 @@ pub fn certificate(folder: &Path, now: OffsetDateTime) -> Result<CertifiedKey, E
 }
 
 /// Makes the next certificate when the one that is served is due: a server that runs for months has it, too.
-pub fn look(folder: PathBuf, mut served: CertifiedKey) -> Look {
+pub fn look(folder: PathBuf, mut served: CertifiedKey) -> Look<CertifiedKey> {
     Box::new(move |now| {
         let made = is_due(&served, now).then(|| certificate(&folder, now))?;
         Some(made.inspect(|made| served = made.clone()).map_err(|error| error.to_string()))

@@ -1,18 +1,16 @@
 //! Files that are read again and again: what is new in them is proven before anybody sees it.
 //!
-//! Contents are compared. The kubelet swaps a mounted Secret by renaming a symlink above the files, so that whoever waits
+//! Contents are compared. The kubelet swaps a mounted Secret or ConfigMap by renaming a symlink above the files, so that whoever waits
 //! for a change of the files themselves hears of the first swap only, and then never again.
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
-use super::pair::Fault;
-
-/// What of a file is read. A Secret holds at most 1 MiB in all.
+/// What of a file is read. A Secret or ConfigMap holds at most 1 MiB in all.
 pub const FILE_MAX_BYTES: u64 = 1 << 20;
 
 /// A file, and the flag that names it.
@@ -21,33 +19,69 @@ pub struct NamedFile {
     pub path: PathBuf,
 }
 
-/// What is wrong with which file.
+/// Why a file cannot be used. Each reads on from `the file `.
 #[derive(Debug)]
-pub struct Error {
-    pub flag: &'static str,
-    pub path: PathBuf,
-    pub fault: Fault,
+pub enum Fault<F> {
+    Unreadable(io::Error),
+    Folder,
+    /// A pipe or a device, which would be read once, or for ever.
+    Special,
+    TooBig,
+    /// It can be read, but not be used.
+    Contents(F),
 }
 
-impl fmt::Display for Error {
+/// What to do about it.
+const RIGHT: &str = "let the user that runs this read it, in a Pod by securityContext.fsGroup";
+
+impl<F: fmt::Display> fmt::Display for Fault<F> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                write!(out, "cannot be read: {error}: {RIGHT}")
+            }
+            Self::Unreadable(error) => write!(out, "cannot be read: {error}"),
+            Self::Folder => {
+                out.write_str("is a folder: name the file in it, of a mounted Secret or ConfigMap that of its key")
+            }
+            Self::Special => {
+                out.write_str("is a pipe or a device: name a plain file, which can be read again when it changes")
+            }
+            Self::TooBig => {
+                write!(out, "has more than {FILE_MAX_BYTES} bytes: a Secret or ConfigMap holds no such file")
+            }
+            Self::Contents(fault) => fault.fmt(out),
+        }
+    }
+}
+
+/// What is wrong with which file.
+#[derive(Debug)]
+pub struct Error<F> {
+    pub flag: &'static str,
+    pub path: PathBuf,
+    pub fault: Fault<F>,
+}
+
+impl<F: fmt::Display> fmt::Display for Error<F> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} {}: the file {}", self.flag, self.path.display(), self.fault)
     }
 }
 
-impl std::error::Error for Error {}
+impl<F: fmt::Debug + fmt::Display> std::error::Error for Error<F> {}
 
 /// Makes a value of the contents of all files, or says what is wrong with which.
-pub type Proof<T> = fn(&[Vec<u8>], OffsetDateTime) -> Result<T, (usize, Fault)>;
+pub type Proof<T, F> = fn(&[Vec<u8>], OffsetDateTime) -> Result<T, (usize, F)>;
 
 /// How many looks in a row have to find the same before it is judged: what is being written is not yet what was meant. A
 /// chain that is half written would pass each proof, and files that are written one after the other fail theirs.
 pub const SETTLED_LOOKS: u32 = 2;
 
 /// Files that belong together, and the contents of them that were last proven.
-pub struct Watched<T> {
+pub struct Watched<T, F> {
     files: Vec<NamedFile>,
-    prove: Proof<T>,
+    prove: Proof<T, F>,
     proven: Vec<Vec<u8>>,
     /// What the last look found, where that is something else.
     last: Option<Seen>,
@@ -61,9 +95,9 @@ enum Seen {
     Unreadable(String),
 }
 
-impl<T> Watched<T> {
+impl<T, F: fmt::Display> Watched<T, F> {
     /// Reads the files for the first time.
-    pub fn open(files: Vec<NamedFile>, prove: Proof<T>, now: OffsetDateTime) -> Result<(Self, T), Error> {
+    pub fn open(files: Vec<NamedFile>, prove: Proof<T, F>, now: OffsetDateTime) -> Result<(Self, T), Error<F>> {
         let mut watched = Self { files, prove, proven: Vec::new(), last: None, is_told: false };
         watched.proven = watched.read()?;
         let value = watched.judge(&watched.proven, now)?;
@@ -73,11 +107,12 @@ impl<T> Watched<T> {
     /// What is new, has settled, and can be used, or what is wrong with it, once.
     ///
     /// What cannot be used is judged again at each look, as it may only be too early for it.
-    pub fn look(&mut self, now: OffsetDateTime) -> Option<Result<T, Error>> {
+    pub fn look(&mut self, now: OffsetDateTime) -> Option<Result<T, Error<F>>> {
         let read = self.read();
         let seen = match &read {
             Ok(contents) if *contents == self.proven => {
                 self.last = None;
+                self.is_told = false;
                 return None;
             }
             Ok(contents) => Seen::Contents(contents.clone()),
@@ -99,21 +134,26 @@ impl<T> Watched<T> {
         }
     }
 
-    fn judge(&self, contents: &[Vec<u8>], now: OffsetDateTime) -> Result<T, Error> {
-        (self.prove)(contents, now).map_err(|(index, fault)| error(&self.files[index], fault))
+    /// Whether what is there now was found to be of no use.
+    pub fn is_refused(&self) -> bool {
+        self.is_told
     }
 
-    fn read(&self) -> Result<Vec<Vec<u8>>, Error> {
+    fn judge(&self, contents: &[Vec<u8>], now: OffsetDateTime) -> Result<T, Error<F>> {
+        (self.prove)(contents, now).map_err(|(index, fault)| error(&self.files[index], Fault::Contents(fault)))
+    }
+
+    fn read(&self) -> Result<Vec<Vec<u8>>, Error<F>> {
         self.files.iter().map(|file| read(&file.path).map_err(|fault| error(file, fault))).collect()
     }
 }
 
-fn error(file: &NamedFile, fault: Fault) -> Error {
+fn error<F>(file: &NamedFile, fault: Fault<F>) -> Error<F> {
     Error { flag: file.flag, path: file.path.clone(), fault }
 }
 
 /// The contents of a plain file.
-fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+fn read<F>(path: &Path) -> Result<Vec<u8>, Fault<F>> {
     // Asked before it is opened: opening a pipe would wait for its writer.
     let kind = fs::metadata(path).map_err(Fault::Unreadable)?.file_type();
     if kind.is_dir() {

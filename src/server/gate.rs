@@ -62,17 +62,12 @@ async fn review(shared: &Shared, door: Door, request: Request) -> Response {
     let _in_flight = InFlight::new(shared);
     let begun = Instant::now();
     let (head, body) = request.into_parts();
+    let config = shared.config();
     let mut kept = Kept::new(&shared.memory);
-    let deadline = begun + patience(head.uri.query(), shared.limits.body);
+    let deadline = begun + patience(head.uri.query(), config.limits.body);
     let end = kept.read(body, deadline).await;
 
-    let context = Context {
-        door,
-        now: OffsetDateTime::now_utc(),
-        rules: shared.rules,
-        faults: shared.faults,
-        status_writers: &[],
-    };
+    let context = Context { door, now: OffsetDateTime::now_utc(), rules: shared.rules, policy: &config.policy };
     // Short and of the CPU only: another thread would cost more than it saves.
     let answer = match end {
         End::Whole => admission::answer(&kept.bytes, &context),

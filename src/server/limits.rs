@@ -40,60 +40,12 @@ pub const CERTS_POLL: &str = "1s";
 /// (an hour, renewed 20 minutes before its end).
 pub const CERTS_POLL_RANGE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(600);
 
+/// Within what time a change of the configuration counts, likewise.
+pub const CONFIG_POLL: &str = "1s";
+
 /// How often the dates of the certificate that is served are compared with the clock: two numbers, and an alarm that is
 /// at most so late.
 pub const EXPIRY_LOOK: Duration = Duration::from_secs(60);
 
 /// How often a development certificate is looked at: at the last third of its life, a month, some minutes do not matter.
 pub const DEVELOPMENT_LOOK: Duration = Duration::from_secs(3600);
-
-/// The limits that a test, or later a configuration, may choose. `Limits::default()` is what the server runs with.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Connections to the review address at once; the kernel queues what is beyond.
-    pub connections: usize,
-    /// Memory for the bodies of all reviews in flight. Beyond it reviews are shed. Each takes a piece at least.
-    pub bodies_bytes: usize,
-    /// From the connection to the end of the TLS handshake.
-    pub handshake: Duration,
-    /// From the first byte of an HTTP/1.1 head to its last.
-    pub head: Duration,
-    /// From the last answer (or the handshake) to the next request.
-    pub idle: Duration,
-    /// From the end of the head to the end of the body, unless `?timeout=` says less.
-    pub body: Duration,
-    /// How long a client may leave an answer untaken.
-    pub write: Duration,
-    /// From the signal to stop to when no more reviews are taken. Meanwhile the server says that it is not ready.
-    pub stop_delay: Duration,
-    /// From then to the end of the last connection.
-    pub drain: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            // Three API servers with 200 changing requests in flight each (their default) are 600 connections; the
-            // next power of two leaves room for idle ones. At 40 KiB of TLS and HTTP buffers each: 40 MiB.
-            connections: 1024,
-            // Eight of the biggest bodies, or a thousand common ones. A growing vector may reserve twice its length:
-            // 128 MiB at worst, which with the connections fits a container of 256 MiB.
-            bodies_bytes: 64 << 20,
-            // Two round trips and one signature: far below a second even across regions.
-            handshake: Duration::from_secs(5),
-            // A head is one packet.
-            head: Duration::from_secs(2),
-            // The API server keeps idle connections for 90 s; it has to be the one that closes them, or it would
-            // send a review into a connection that is just being closed.
-            idle: Duration::from_secs(100),
-            // The API server's default for a webhook's timeoutSeconds.
-            body: Duration::from_secs(10),
-            // As long as a review at most waits for its answer.
-            write: Duration::from_secs(10),
-            // Nobody has to hear of it where no Service is in front; the manifests set what a cluster needs.
-            stop_delay: Duration::ZERO,
-            // The longest body, and 2 s to judge and answer it; well within the 30 s that Kubernetes waits.
-            drain: Duration::from_secs(12),
-        }
-    }
-}

@@ -26,6 +26,8 @@ const LATENCY_BUCKETS_SECONDS: [f64; 17] =
 const BODY_BUCKETS_BYTES: [f64; 8] = [1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 8388608.0];
 
 type ByDoor = Family<[(&'static str, &'static str); 1], Histogram>;
+/// The severity of findings that are told in the audit log alone.
+const AUDIT: &str = "audit";
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReviewLabels {
@@ -62,9 +64,38 @@ pub struct Metrics {
     pub handshakes_failed: Counter,
     pub certificate_not_after: Gauge,
     pub certificate: Counts,
+    pub config: ConfigMetrics,
     pub ca_not_after: Gauge,
     pub ca_bundle_in_step: Gauge,
     pub ca_failures: Counter,
+}
+
+/// What is known of the configuration.
+#[derive(Clone, Default)]
+pub struct ConfigMetrics {
+    pub counts: Counts,
+    pub in_step: Gauge,
+    info: Family<[(&'static str, String); 1], Gauge>,
+}
+
+impl ConfigMetrics {
+    /// The digest of what is in use now; the one before is forgotten, so that there is one only.
+    pub fn take(&self, digest: &str) {
+        self.info.clear();
+        self.info.get_or_create(&[("digest", digest.to_owned())]).set(1);
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        let Self { counts: Counts { looks, reloads, failures }, in_step, info } = self.clone();
+        // Without a file there is nothing to be out of step with.
+        in_step.set(1);
+        registry.register("config", "The configuration that is in use, by its digest", info);
+        let help = "Whether the configuration's file is what is in use; 0 while it cannot be used";
+        registry.register("config_in_step", help, in_step);
+        registry.register("config_looks", "Looks for a newer configuration", looks);
+        registry.register("config_reloads", "Configurations that replaced another", reloads);
+        registry.register("config_reload_failures", "Newer configurations that could not be used", failures);
+    }
 }
 
 impl Metrics {
@@ -87,14 +118,15 @@ impl Metrics {
             handshakes_failed: Counter::default(),
             certificate_not_after: Gauge::default(),
             certificate: Counts::default(),
+            config: ConfigMetrics::default(),
             ca_not_after: Gauge::default(),
             ca_bundle_in_step: Gauge::default(),
             ca_failures: Counter::default(),
             registry: Registry::default(),
         };
         for rule in rules {
-            for severity in Severity::ALL {
-                metrics.findings.get_or_create(&finding(rule.id, severity)).inc_by(0);
+            for severity in Severity::ALL.map(Severity::name).into_iter().chain([AUDIT]) {
+                metrics.findings.get_or_create(&FindingLabels { rule: rule.id, severity }).inc_by(0);
             }
             if rule.mend.is_some() {
                 metrics.mends.get_or_create(&MendLabels { rule: rule.id }).inc_by(0);
@@ -129,6 +161,7 @@ impl Metrics {
         registry.register("certificate_looks", "Looks for a newer certificate", looks);
         registry.register("certificate_reloads", "Certificates that replaced another", reloads);
         registry.register("certificate_reload_failures", "Newer certificates that could not be used", failures);
+        self.config.register(registry);
         let help = "When the CA that signs ends, since the epoch; 0 without one";
         let gauge = self.ca_not_after.clone();
         registry.register_with_unit("ca_not_after_timestamp", help, Unit::Seconds, gauge);
@@ -143,7 +176,10 @@ impl Metrics {
     pub fn record(&self, of: Door, summary: &Summary, body_bytes: usize, latency: Duration) {
         self.reviews.get_or_create(&review(of, summary)).inc();
         for (rule, severity) in &summary.findings {
-            self.findings.get_or_create(&finding(rule, *severity)).inc();
+            self.findings.get_or_create(&FindingLabels { rule, severity: severity.name() }).inc();
+        }
+        for rule in &summary.audited {
+            self.findings.get_or_create(&FindingLabels { rule, severity: AUDIT }).inc();
         }
         for rule in &summary.mended {
             self.mends.get_or_create(&MendLabels { rule }).inc();
@@ -172,10 +208,6 @@ fn review(door_of_review: Door, summary: &Summary) -> ReviewLabels {
         resource: summary.resource,
         verdict: verdict(summary.verdict),
     }
-}
-
-fn finding(rule: &'static str, severity: Severity) -> FindingLabels {
-    FindingLabels { rule, severity: severity.name() }
 }
 
 pub fn door(door: Door) -> &'static str {

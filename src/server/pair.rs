@@ -1,7 +1,6 @@
 //! A certificate and its key: from the contents of two PEM files to what can be served, or to what is wrong with them.
 
 use std::fmt;
-use std::io;
 
 use rustls::InconsistentKeys;
 use rustls::crypto::ring;
@@ -11,17 +10,11 @@ use rustls::sign::CertifiedKey;
 use time::OffsetDateTime;
 
 use super::certificate::Facts;
-use super::files::FILE_MAX_BYTES;
 use crate::scan::time::format;
 
 /// Why a file cannot be used. Each reads on from `the file `.
 #[derive(Debug)]
 pub enum Fault {
-    Unreadable(io::Error),
-    Folder,
-    /// A pipe or a device, which would be read once, or for ever.
-    Special,
-    TooBig,
     Empty,
     NoCertificate,
     BadCertificate(String),
@@ -37,7 +30,6 @@ pub enum Fault {
 }
 
 /// What to do about it.
-const RIGHT: &str = "let the user that runs this read it, in a Pod by securityContext.fsGroup";
 const KEYS: &str = "RSA of 2048 bits or more, ECDSA on P-256 or P-384, or Ed25519 is needed";
 const ORDER: &str = "put the server's own certificate first, then its chain";
 
@@ -45,17 +37,6 @@ impl fmt::Display for Fault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = |time: &OffsetDateTime| format(*time).unwrap_or_default();
         match self {
-            Self::Unreadable(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                write!(out, "cannot be read: {error}: {RIGHT}")
-            }
-            Self::Unreadable(error) => write!(out, "cannot be read: {error}"),
-            Self::Folder => {
-                out.write_str("is a folder: name the PEM file in it, as tls.crt and tls.key are in a mounted Secret")
-            }
-            Self::Special => {
-                out.write_str("is a pipe or a device: name a plain file, which can be read again when it changes")
-            }
-            Self::TooBig => write!(out, "has more than {FILE_MAX_BYTES} bytes: name the PEM file"),
             Self::Empty => out.write_str("is empty: a PEM file is needed"),
             Self::NoCertificate => {
                 write!(out, "holds no certificate: give a PEM file with -----BEGIN CERTIFICATE-----, and {ORDER}")

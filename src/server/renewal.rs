@@ -1,19 +1,16 @@
-//! From whoever has a newer certificate to the handshakes.
+//! From whoever has a newer certificate, or a newer configuration, to those who use it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
-use rustls::sign::CertifiedKey;
 use time::OffsetDateTime;
-use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-/// Looks for a newer certificate at a time: none, one that is proven, or what is wrong with the one that was found.
-pub type Look = Box<dyn FnMut(OffsetDateTime) -> Option<Result<CertifiedKey, String>> + Send>;
+/// Looks for something newer at a time: none, one that is proven, or what is wrong with the one that was found.
+pub type Look<T> = Box<dyn FnMut(OffsetDateTime) -> Option<Result<T, String>> + Send>;
 
-/// What was done for newer certificates.
+/// What was done for newer ones.
 #[derive(Clone, Default)]
 pub struct Counts {
     pub looks: Counter,
@@ -21,12 +18,13 @@ pub struct Counts {
     pub failures: Counter,
 }
 
-/// Looks at every interval, and sends on what is found: the next handshake has it, open connections go on.
-pub async fn follow(
-    mut look: Look,
+/// Looks at every interval, and hands what is found to `take`. `what` it is, lines in the log say.
+pub async fn follow<T: Send + 'static>(
+    what: &'static str,
+    mut look: Look<T>,
     every: Duration,
     clock: fn() -> OffsetDateTime,
-    renew: watch::Sender<Option<Arc<CertifiedKey>>>,
+    mut take: impl FnMut(T),
     counts: Counts,
 ) {
     loop {
@@ -37,21 +35,21 @@ pub async fn follow(
             (look, found)
         });
         let Ok((back, found)) = looked.await else {
-            return tracing::error!("a look for a newer certificate was lost to a panic: restart to renew it");
+            return tracing::error!(what, "a look for a newer one was lost to a panic: restart to renew it");
         };
         look = back;
         match found {
             None => {}
-            Some(Ok(certificate)) => {
-                renew.send_replace(Some(Arc::new(certificate)));
+            Some(Ok(newer)) => {
+                take(newer);
                 counts.reloads.inc();
             }
             Some(Err(error)) => {
                 counts.failures.inc();
-                tracing::warn!(%error, "a newer certificate cannot be used: the old one is still served");
+                tracing::warn!(what, %error, "a newer one cannot be used: the last good one goes on");
             }
         }
-        // Last: who sees this grow knows that what was found is served.
+        // Last: who sees this grow knows that what was found is used.
         counts.looks.inc();
     }
 }

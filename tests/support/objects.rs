@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
 
-use scan_admission::admission::{self, Answer, Context, Door, FaultPolicy};
+use std::sync::LazyLock;
+
+use scan_admission::admission::{self, Answer, Context, Door, Policy};
 use scan_admission::law::RULES;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -15,8 +17,11 @@ pub fn now() -> OffsetDateTime {
     OffsetDateTime::parse(NOW, &Rfc3339).unwrap()
 }
 
+/// As without a configuration.
+static POLICY: LazyLock<Policy> = LazyLock::new(Policy::default);
+
 pub fn context(door: Door) -> Context<'static> {
-    Context { door, now: now(), rules: RULES, faults: FaultPolicy::Refuse, status_writers: &[] }
+    Context { door, now: now(), rules: RULES, policy: &POLICY }
 }
 
 /// A SourceScan with the members of `example` (RFC 7386) and nothing else said.

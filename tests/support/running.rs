@@ -5,10 +5,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use scan_admission::admission::FaultPolicy;
 use scan_admission::law::RULES;
-use scan_admission::server::limits::Limits;
 use scan_admission::server::{Certificate, Server, Settings, bind, development};
 use time::OffsetDateTime;
 use tokio::sync::{oneshot, watch};
@@ -28,7 +27,13 @@ pub struct Running {
 
 pub fn settings() -> Settings {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Settings { listen: any, admin: any, rules: RULES, faults: FaultPolicy::Refuse, limits: Limits::default() }
+    Settings {
+        listen: any,
+        admin: any,
+        rules: RULES,
+        config: watch::channel(Arc::default()).1,
+        stop_delay: Duration::ZERO,
+    }
 }
 
 impl Running {

@@ -1,0 +1,114 @@
+//! What a configuration says of the answers: modes, status writers, faults. `Policy::default()` is to have none.
+
+use serde::Deserialize;
+
+use crate::law::{Mode, Setting};
+
+/// What the validating door does with a review that it cannot judge: too big, too late, too busy, or a fault of its own.
+/// The mutating door always allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultPolicy {
+    /// Refuse it, with a verdict.
+    #[default]
+    Refuse,
+    /// Allow it, with a warning.
+    Allow,
+    /// Answer 503, so that the registration's failurePolicy decides.
+    FailurePolicy,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Policy {
+    pub faults: FaultPolicy,
+    /// The modes of rules at every request.
+    pub modes: Vec<Setting>,
+    /// The modes of rules at some: of those that match, the last that names a rule counts.
+    pub overrides: Vec<Override>,
+    /// Who may write a status; empty: everybody.
+    pub status_writers: Vec<String>,
+    /// A link that goes with each refusal; may be empty.
+    pub help: String,
+    /// Says in audit annotations which configuration this is; may be empty.
+    pub digest: String,
+}
+
+/// Modes of rules for requests that match every list that is not empty. Entries may have `*` for any characters.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Override {
+    pub namespaces: Vec<String>,
+    pub users: Vec<String>,
+    pub groups: Vec<String>,
+    pub modes: Vec<Setting>,
+}
+
+impl Policy {
+    /// The lists of modes that are for a request. Nothing is allocated where the policy sets no rule.
+    pub fn modes(&self, namespace: &str, user: &str, groups: &[String]) -> Vec<&[Setting]> {
+        let overrides = self.overrides.iter().filter(|over| over.is_for(namespace, user, groups));
+        let lists = Some(&self.modes).into_iter().chain(overrides.map(|over| &over.modes));
+        lists.filter(|list| !list.is_empty()).map(Vec::as_slice).collect()
+    }
+
+    /// Whether `rule` is asked anywhere because this policy says so.
+    pub fn sets(&self, rule: &str) -> bool {
+        let lists = Some(&self.modes).into_iter().chain(self.overrides.iter().map(|over| &over.modes));
+        lists.flatten().any(|setting| setting.rule == rule && setting.mode != Mode::Off)
+    }
+}
+
+impl Override {
+    fn is_for(&self, namespace: &str, user: &str, groups: &[String]) -> bool {
+        let has = |patterns: &[String], text: &str| patterns.iter().any(|pattern| matches(pattern, text));
+        (self.namespaces.is_empty() || has(&self.namespaces, namespace))
+            && (self.users.is_empty() || has(&self.users, user))
+            && (self.groups.is_empty() || groups.iter().any(|group| has(&self.groups, group)))
+    }
+}
+
+/// Whether `text` is what `pattern` says, where each `*` stands for any characters, or none.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(start) else { return false };
+    let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for part in middle.split('*') {
+        match text.find(part) {
+            Some(at) => text = &text[at + part.len()..],
+            None => return false,
+        }
+    }
+    text.ends_with(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        for (pattern, text, is_match) in [
+            ("dev", "dev", true),
+            ("dev", "dev-1", false),
+            ("", "", true),
+            ("*", "", true),
+            ("*", "anything", true),
+            ("dev-*", "dev-", true),
+            ("dev-*", "dev", false),
+            ("*-dev", "a-dev", true),
+            ("*-dev", "a-dev-b", false),
+            ("a*a", "a", false),
+            ("a*a", "aa", true),
+            ("a*b*c", "a1b2c", true),
+            ("a*b*c", "a1c2b", false),
+            ("a*bc*bc", "abc", false),
+            ("a*bc*bc", "abcbc", true),
+            ("a**b", "ab", true),
+            ("system:serviceaccount:dev-*:*", "system:serviceaccount:dev-a:default", true),
+            ("system:serviceaccount:dev-*:*", "system:serviceaccount:prod:default", false),
+            ("ü*", "üb", true),
+        ] {
+            assert_eq!(matches(pattern, text), is_match, "{pattern} {text}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The limits that a configuration may choose, each with where its default comes from beside its value.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::value::{self, Memory, Time};
+
+/// What the server allows at most. Times are durations such as `5s` or `1m30s`, from 100ms to 1h.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections to the review address at once, from 1 to 1000000; the kernel queues what is beyond. Bound at the
+    /// start: a change waits for a restart.
+    #[serde(deserialize_with = "value::connections")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub connections: usize,
+    /// Memory for the bodies of all reviews in flight, such as `64Mi`, from 16Mi to 64Gi. Beyond it reviews are shed. Each
+    /// takes 64Ki at least, and a growing one may reserve twice its length. Bound at the start: a change waits for a
+    /// restart.
+    #[serde(deserialize_with = "value::memory", serialize_with = "value::write_memory")]
+    #[schemars(with = "Memory")]
+    pub bodies_bytes: usize,
+    /// From the connection to the end of the TLS handshake.
+    #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
+    #[schemars(with = "Time")]
+    pub handshake: Duration,
+    /// From the first byte of an HTTP/1.1 head to its last.
+    #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
+    #[schemars(with = "Time")]
+    pub head: Duration,
+    /// From the last answer (or the handshake) to the next request. API servers close idle connections after 90 s, and it
+    /// should be they who do.
+    #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
+    #[schemars(with = "Time")]
+    pub idle: Duration,
+    /// From the end of the head to the end of the body, unless `?timeout=` says less.
+    #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
+    #[schemars(with = "Time")]
+    pub body: Duration,
+    /// How long a client may leave an answer untaken.
+    #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
+    #[schemars(with = "Time")]
+    pub write: Duration,
+    /// From the signal to stop to the end of the last connection: `body` and some seconds, within the pod's
+    /// terminationGracePeriodSeconds.
+    #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
+    #[schemars(with = "Time")]
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Three API servers with 200 changing requests in flight each (their default) are 600 connections; the
+            // next power of two leaves room for idle ones. At 40 KiB of TLS and HTTP buffers each: 40 MiB.
+            connections: 1024,
+            // Eight of the biggest bodies, or a thousand common ones. A growing vector may reserve twice its length:
+            // 128 MiB at worst, which with the connections fits a container of 256 MiB.
+            bodies_bytes: 64 << 20,
+            // Two round trips and one signature: far below a second even across regions.
+            handshake: Duration::from_secs(5),
+            // A head is one packet.
+            head: Duration::from_secs(2),
+            // The API server keeps idle connections for 90 s; it has to be the one that closes them, or it would
+            // send a review into a connection that is just being closed.
+            idle: Duration::from_secs(100),
+            // The API server's default for a webhook's timeoutSeconds.
+            body: Duration::from_secs(10),
+            // As long as a review at most waits for its answer.
+            write: Duration::from_secs(10),
+            // The longest body, and 2 s to judge and answer it; well within the 30 s that Kubernetes waits.
+            drain: Duration::from_secs(12),
+        }
+    }
+}

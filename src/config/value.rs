@@ -1,0 +1,174 @@
+//! Values as Kubernetes writes them: durations and amounts of memory.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serializer;
+use serde::de::{Deserializer, Error, Visitor};
+
+/// Every limit in time: below it nothing could be done, above it there is none in effect.
+const DURATION_RANGE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
+/// The biggest body and as much again at least: less would shed it where little else is in flight.
+const MEMORY_RANGE_BYTES: RangeInclusive<usize> = 16 << 20..=64 << 30;
+/// More than any process has file descriptors for.
+const CONNECTIONS_RANGE: RangeInclusive<usize> = 1..=1_000_000;
+
+const DURATION_WORDS: &str = "a duration from 100ms to 1h, such as 5s,";
+const MEMORY_WORDS: &str = "an amount of memory from 16Mi to 64Gi, such as 64Mi,";
+const CONNECTIONS_WORDS: &str = "an integer from 1 to 1000000";
+
+/// How a duration is written, for the schema.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+pub struct Time(
+    #[expect(dead_code, reason = "for the schema")]
+    #[schemars(regex(pattern = r"^([0-9]+(\.[0-9]*)?(h|m|s|ms|us|ns))+$"))]
+    String,
+);
+
+/// How an amount of memory is written, for the schema.
+#[derive(JsonSchema)]
+#[schemars(inline, untagged)]
+pub enum Memory {
+    Bytes(#[schemars(range(min = 16_777_216))] u64),
+    Amount(#[schemars(regex(pattern = r"^[0-9]+(k|M|G|Ki|Mi|Gi)?$"))] String),
+}
+
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let parse = |text: &str| go_duration(text).filter(|value| DURATION_RANGE.contains(value));
+    deserializer.deserialize_any(Text(parse, DURATION_WORDS, PhantomData))
+}
+
+pub fn memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let parse = |text: &str| bytes(text).filter(|value| MEMORY_RANGE_BYTES.contains(value));
+    deserializer.deserialize_any(Text(parse, MEMORY_WORDS, PhantomData))
+}
+
+pub fn connections<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let parse = |text: &str| text.parse().ok().filter(|value| CONNECTIONS_RANGE.contains(value));
+    deserializer.deserialize_any(Text(parse, CONNECTIONS_WORDS, PhantomData))
+}
+
+/// Writes a default in the schema.
+pub fn write_duration<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{duration:?}"))
+}
+
+/// Writes a default in the schema.
+pub fn write_memory<S: Serializer>(bytes: &usize, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{}Mi", bytes >> 20))
+}
+
+/// Reads a scalar by its text: how to parse it, and what would be right.
+struct Text<F, T>(F, &'static str, PhantomData<T>);
+
+impl<F: Fn(&str) -> Option<T>, T> Visitor<'_> for Text<F, T> {
+    type Value = T;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.1)
+    }
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        (self.0)(text).ok_or_else(|| E::custom(format_args!("is {text:?}: {} would be right", self.1)))
+    }
+    fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+    fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+    fn visit_f64<E: Error>(self, number: f64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+    fn visit_bool<E: Error>(self, value: bool) -> Result<T, E> {
+        self.visit_str(&value.to_string())
+    }
+    fn visit_unit<E: Error>(self) -> Result<T, E> {
+        self.visit_str("")
+    }
+}
+
+/// An amount as Kubernetes writes memory: `64Mi`, `1Gi`, `500M`, or plain bytes.
+fn bytes(text: &str) -> Option<usize> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit: usize = match unit {
+        "" => 1,
+        "k" => 1_000,
+        "M" => 1_000_000,
+        "G" => 1_000_000_000,
+        "Ki" => 1 << 10,
+        "Mi" => 1 << 20,
+        "Gi" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<usize>().ok()?.checked_mul(unit)
+}
+
+/// A duration as Go writes it: `5s`, `1m30s`, `500ms`, `1.5h`. None for anything else, and for negative ones.
+pub fn go_duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (value, after) = rest.split_at(number);
+        let unit = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit);
+        seconds += value.parse::<f64>().ok()? * unit_seconds(unit)?;
+        rest = after;
+    }
+    Duration::try_from_secs_f64(seconds).ok().filter(|_| !text.is_empty())
+}
+
+fn unit_seconds(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "h" => 3600.0,
+        "m" => 60.0,
+        "s" => 1.0,
+        "ms" => 1e-3,
+        "us" => 1e-6,
+        "ns" => 1e-9,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_gos() {
+        assert_eq!(go_duration("1m30s"), Some(Duration::from_secs(90)));
+        assert_eq!(go_duration("2h45m"), Some(Duration::from_secs(9900)));
+        assert_eq!(go_duration("1.5s"), Some(Duration::from_millis(1500)));
+        for text in ["", "5", "s", "-5s", "5x", "5 s", "1..5s"] {
+            assert_eq!(go_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn memory_is_kubernetes() {
+        for (text, value) in [
+            ("7", Some(7)),
+            ("64Mi", Some(64 << 20)),
+            ("1Gi", Some(1 << 30)),
+            ("3Ki", Some(3072)),
+            ("500M", Some(500_000_000)),
+            ("2k", Some(2000)),
+            ("1G", Some(1_000_000_000)),
+            ("", None),
+            ("Mi", None),
+            ("64MB", None),
+            ("64mi", None),
+            ("1.5Gi", None),
+            ("-1", None),
+            ("99999999999999999999", None),
+            ("99999999999Gi", None),
+        ] {
+            assert_eq!(bytes(text), value, "{text}");
+        }
+    }
+}

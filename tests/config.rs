@@ -1,0 +1,284 @@
+//! What a configuration makes of the answers (LAW §6, "Modes"), by the file that says it.
+
+#[path = "support/objects.rs"]
+mod objects;
+
+use objects::{context, patch, review, scan};
+use scan_admission::admission::{self, Answer, Context, Door, FaultPolicy, Verdict};
+use scan_admission::config::Config;
+use scan_admission::law::{Change, Findings, Part, Patch, Rule};
+use serde_json::{Value, json};
+
+const CONTROLLER: &str = "system:serviceaccount:scan-link-system:scan-link-controller";
+
+fn config(yaml: &str) -> Config {
+    Config::read(yaml.as_bytes()).unwrap_or_else(|fault| panic!("{fault}: {yaml}"))
+}
+
+fn answer(yaml: &str, review: &Value, door: Door) -> (Answer, Value) {
+    let config = config(yaml);
+    let answer = admission::answer(review.to_string().as_bytes(), &Context { policy: &config.policy, ..context(door) });
+    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    (answer, body["response"].clone())
+}
+
+/// What a reply says of `rule`: refusals, warnings, and what the audit annotation holds.
+fn said(response: &Value, rule: &str) -> [Vec<String>; 3] {
+    let end = format!(" [{rule}]");
+    let about = |texts: Vec<String>| texts.into_iter().filter(|text| text.ends_with(&end)).collect();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let causes = list(&response["status"]["details"]["causes"]).iter().map(|cause| text(&cause["message"])).collect();
+    let warnings = list(&response["warnings"]).iter().map(text).collect();
+    let audited = response["auditAnnotations"]["audited"].as_str().unwrap_or_default();
+    let audited = audited.split("; ").map(ToOwned::to_owned).collect();
+    [about(causes), about(warnings), about(audited)]
+}
+
+/// A scan that the validating door finds fault with, and where.
+struct Case {
+    rule: &'static str,
+    review: Value,
+    is_refused: bool,
+}
+
+/// A refusal and advice at each door and part that there is.
+fn cases() -> Vec<(Door, Case)> {
+    let update = |new: &str, old: Option<&str>| review(&scan(new), old.map(scan).as_ref());
+    let create = |new: &str| {
+        let mut review = update(new, None);
+        review["request"]["operation"] = json!("CREATE");
+        review["request"]["subResource"] = json!("");
+        review
+    };
+    let case = |door, rule, is_refused, review| (door, Case { rule, review, is_refused });
+    vec![
+        case(Door::Validate, "phase-unknown", true, update(r#"{"status": {"phase": "Done"}}"#, None)),
+        case(Door::Validate, "cve-total", true, update(r#"{"status": {"cveCount": {"high": 1, "total": 2}}}"#, None)),
+        case(Door::Validate, "cve-total", false, update(r#"{"status": {"cveCount": {"high": 1}}}"#, None)),
+        case(Door::Validate, "scan-target", true, create(r#"{"spec": {"blob": null}}"#)),
+        case(Door::Validate, "scan-template", false, create(r#"{"spec": {"scanTemplate": null}}"#)),
+        case(Door::Validate, "phase-unknown", true, create(r#"{"status": {"phase": "Done"}}"#)),
+        case(Door::Mutate, "status-on-create", false, create(r#"{"status": {"phase": "Pending"}}"#)),
+    ]
+}
+
+#[test]
+fn every_mode_makes_of_every_finding_what_it_should() {
+    for (door, Case { rule, review, is_refused }) in cases() {
+        let plain = said(&answer("", &review, door).1, rule);
+        let message = plain[usize::from(!is_refused)][0].clone();
+        for mode in ["deny", "warn", "audit", "off"] {
+            let (answer, response) = answer(&format!("rules: {{{rule}: {mode}}}"), &review, door);
+            let [causes, warnings, audited] = said(&response, rule);
+            let counts = [causes.len(), warnings.len(), audited.len()];
+            let expected = match (mode, is_refused) {
+                ("deny", true) => [1, 0, 0],
+                ("deny" | "warn", false) | ("warn", true) => [0, 1, 0],
+                ("audit", _) => [0, 0, 1],
+                _ => [0, 0, 0],
+            };
+            assert_eq!(counts, expected, "{rule} {mode} {response:#}");
+            let kept = [causes, warnings, audited].concat().concat();
+            let says_why = kept.contains(&format!("(not refused, since the rule is set to {mode})"));
+            assert_eq!(says_why, is_refused && matches!(mode, "warn" | "audit"), "{kept}");
+            // Besides that, the words are the same.
+            let words = message.trim_end_matches(&format!(" [{rule}]"));
+            assert!(mode == "off" || kept.contains(words), "{kept} {words}");
+
+            let rules = response["auditAnnotations"]["rules"].as_str().unwrap_or_default();
+            assert_eq!(rules.split(',').any(|id| id == rule), matches!(mode, "deny" | "warn"), "{response:#}");
+            assert_eq!(answer.summary.audited.contains(&rule), mode == "audit");
+            assert_eq!(answer.summary.findings.iter().any(|(id, _)| *id == rule), matches!(mode, "deny" | "warn"));
+            if rule != "cve-total" && is_refused {
+                assert_eq!(answer.is_allowed, mode != "deny", "{rule} {mode} {response:#}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_mend_is_made_where_its_rule_denies_or_warns() {
+    let status =
+        r#"{"status": {"cveCount": {"critical": 1, "high": 0, "medium": 0, "low": 0, "unknown": 0, "total": 3}}}"#;
+    let review = review(&scan(status), None);
+    for (mode, is_mended) in [("deny", true), ("warn", true), ("audit", false), ("off", false)] {
+        let (answer, response) = answer(&format!("rules: {{cve-total: {mode}}}"), &review, Door::Mutate);
+        let made = patch(&json!({"response": response}));
+        let due = json!([{"op": "replace", "path": "/status/cveCount/total", "value": 1}]);
+        assert_eq!(made, if is_mended { due } else { json!([]) }, "{mode}");
+        assert_eq!(answer.summary.verdict == Verdict::Mended, is_mended);
+        let [.., warnings, _] = said(&response, "cve-total");
+        assert_eq!(warnings.len(), usize::from(is_mended), "{response:#}");
+    }
+}
+
+fn panics(_: &Change<'_>, _: &mut Findings<'_>) {
+    panic!("on purpose")
+}
+
+#[test]
+fn what_is_off_is_not_asked() {
+    const RULE: Rule = Rule {
+        id: "phase-jump",
+        title: "",
+        checks: "",
+        why: "",
+        breaks: "",
+        repair: "",
+        part: Part::Status,
+        check: panics,
+        mend: Some(|_: &Change<'_>, _: &mut Patch| panic!("on purpose")),
+        examples: &[],
+    };
+    let body = review(&scan(r#"{"status": {"phase": "Pending"}}"#), None).to_string();
+    for door in [Door::Validate, Door::Mutate] {
+        for (yaml, is_asked) in [("", true), ("rules: {phase-jump: off}", false)] {
+            let policy = &config(yaml).policy;
+            let answer = admission::answer(body.as_bytes(), &Context { rules: &[RULE], policy, ..context(door) });
+            assert_eq!(answer.summary.verdict != Verdict::Allowed, is_asked, "{answer:?}");
+        }
+    }
+}
+
+/// Whether a write of an unknown phase is refused there and by them.
+fn is_refused(yaml: &str, namespace: &str, user: &str, groups: &[&str]) -> bool {
+    let mut review = review(&scan(r#"{"status": {"phase": "Done"}}"#), None);
+    review["request"]["namespace"] = json!(namespace);
+    review["request"]["userInfo"] = json!({"username": user, "groups": groups});
+    !answer(yaml, &review, Door::Validate).0.is_allowed
+}
+
+#[test]
+fn an_override_is_for_requests_that_match_all_its_lists() {
+    let by = |lists: &str| format!("overrides: [{{{lists}, rules: {{phase-unknown: warn}}}}]");
+    for (lists, namespace, user, groups, matches) in [
+        ("namespaces: [dev]", "dev", "jane", &[][..], true),
+        ("namespaces: [dev]", "dev-1", "jane", &[], false),
+        ("namespaces: [a, dev-*]", "dev-1", "jane", &[], true),
+        ("namespaces: ['*']", "", "", &[], true),
+        ("users: [jane]", "dev", "jane", &[], true),
+        ("users: [jane]", "dev", "john", &["jane"], false),
+        ("users: ['system:serviceaccount:dev:*']", "x", "system:serviceaccount:dev:bot", &[], true),
+        ("groups: [team]", "dev", "jane", &["system:authenticated", "team"], true),
+        ("groups: [team]", "dev", "team", &["system:authenticated"], false),
+        ("groups: ['*']", "dev", "jane", &[], false),
+        ("namespaces: [dev], users: [jane]", "dev", "jane", &[], true),
+        ("namespaces: [dev], users: [jane]", "dev", "john", &[], false),
+        ("namespaces: [dev], users: [jane]", "prod", "jane", &[], false),
+        ("namespaces: [dev], groups: [a, b]", "dev", "jane", &["c", "b"], true),
+        ("users: [jane], groups: [b]", "dev", "jane", &["c"], false),
+    ] {
+        assert_eq!(!is_refused(&by(lists), namespace, user, groups), matches, "{lists} {namespace} {user} {groups:?}");
+    }
+    // What the review does not say matches nothing.
+    let mut review = review(&scan(r#"{"status": {"phase": "Done"}}"#), None);
+    for user in [json!(null), json!({"username": "jane", "groups": "team"}), json!({"groups": [7]}), json!({})] {
+        review["request"]["userInfo"] = user;
+        assert!(!answer(&by("groups: [team]"), &review, Door::Validate).0.is_allowed);
+    }
+}
+
+#[test]
+fn the_last_override_that_names_the_rule_counts() {
+    let yaml = "
+rules: {phase-unknown: warn}
+overrides:
+- {namespaces: ['*'], rules: {phase-unknown: deny}}
+- {namespaces: [dev-*], rules: {phase-unknown: off, scan-template: off}}
+- {users: [jane], rules: {phase-unknown: deny}}
+- {namespaces: [dev-*], rules: {scan-template: deny}}
+";
+    for (namespace, user, refused) in
+        [("prod", "john", true), ("dev-1", "john", false), ("dev-1", "jane", true), ("prod", "jane", true)]
+    {
+        assert_eq!(is_refused(yaml, namespace, user, &[]), refused, "{namespace} {user}");
+    }
+    assert!(!is_refused("rules: {phase-unknown: warn}", "prod", "john", &[]), "rules, where no override matches");
+    let other = "{rules: {phase-unknown: warn}, overrides: [{namespaces: [prod], rules: {phase-jump: deny}}]}";
+    assert!(!is_refused(other, "prod", "john", &[]), "rules, where none that matches names the rule");
+}
+
+#[test]
+fn only_status_writers_write_where_they_are_named() {
+    let status = scan(r#"{"status": {"phase": "Pending"}}"#);
+    let by = |user: &str| {
+        let mut review = review(&status, None);
+        review["request"]["userInfo"]["username"] = json!(user);
+        review
+    };
+    let writers = format!("statusWriters: [{CONTROLLER}, restore]\n");
+    for (yaml, user, causes, warnings) in [
+        ("", "jane", 0, 0),
+        (writers.as_str(), CONTROLLER, 0, 0),
+        (&writers, "restore", 0, 0),
+        (&writers, "jane", 1, 0),
+        (&writers, "", 1, 0),
+        (&format!("{writers}rules: {{status-writer: warn}}"), "jane", 0, 1),
+        (&format!("{writers}rules: {{status-writer: off}}"), "jane", 0, 0),
+        (&format!("{writers}overrides: [{{users: [ja*], rules: {{status-writer: off}}}}]"), "jane", 0, 0),
+    ] {
+        let [refused, warned, _] = said(&answer(yaml, &by(user), Door::Validate).1, "status-writer");
+        assert_eq!((refused.len(), warned.len()), (causes, warnings), "{yaml} {user}");
+    }
+}
+
+#[test]
+fn the_help_link_goes_with_refusals_alone() {
+    let yaml = "help: https://wiki.example.com/scans";
+    let refused = review(&scan(r#"{"status": {"phase": "Done", "cveCount": {"low": 1}}}"#), None);
+    let response = answer(yaml, &refused, Door::Validate).1;
+    assert_eq!(response["warnings"][0], "help: https://wiki.example.com/scans", "kubectl prints no message");
+    let message = response["status"]["message"].as_str().unwrap();
+    assert!(message.ends_with("; help: https://wiki.example.com/scans"), "{message}");
+    for (review, door) in
+        [(&refused, Door::Mutate), (&review(&scan(r#"{"status": {"cveCount": {"low": 1}}}"#), None), Door::Validate)]
+    {
+        let (answer, response) = answer(yaml, review, door);
+        assert!(answer.is_allowed && !response.to_string().contains("wiki"), "{response:#}");
+    }
+}
+
+#[test]
+fn the_digest_is_in_every_annotation() {
+    let yaml = "faults: allow\n";
+    let digest = "b7cd0e6b63c9";
+    let clean = review(&scan(r#"{"status": {"phase": "Pending"}}"#), None);
+    for door in [Door::Validate, Door::Mutate] {
+        assert_eq!(answer(yaml, &clean, door).1["auditAnnotations"], json!({"decision": "allow", "config": digest}));
+        assert_eq!(answer("", &clean, door).1["auditAnnotations"]["config"], "e3b0c44298fc", "an empty file is one");
+    }
+    let config = config(yaml);
+    let context = Context { policy: &config.policy, ..context(Door::Validate) };
+    let fault = admission::fault(clean.to_string().as_bytes(), admission::Fault::TooLate, &context);
+    assert!(fault.is_allowed && config.policy.faults == FaultPolicy::Allow);
+    let body: Value = serde_json::from_slice(&fault.body).unwrap();
+    assert_eq!(body["response"]["auditAnnotations"], json!({"decision": "fault", "config": digest}));
+}
+
+/// An object that is being deleted and a standing fault are softened as ever, and say so.
+#[test]
+fn what_is_softened_already_says_why() {
+    let deleting = r#"{"metadata": {"deletionTimestamp": "2026-11-24T11:00:00Z"}, "status": {"phase": "Done"}}"#;
+    for mode in ["deny", "warn"] {
+        let yaml = format!("rules: {{phase-unknown: {mode}}}");
+        let [_, warnings, _] = said(&answer(&yaml, &review(&scan(deleting), None), Door::Validate).1, "phase-unknown");
+        assert!(warnings[0].contains("since the object is being deleted"), "{warnings:?}");
+        let standing = scan(r#"{"status": {"phase": "Done"}}"#);
+        let [_, warnings, _] =
+            said(&answer(&yaml, &review(&standing, Some(&standing)), Door::Validate).1, "phase-unknown");
+        assert!(warnings[0].contains("since it was so before this change"), "{warnings:?}");
+    }
+}
+
+#[test]
+fn many_audited_findings_are_bounded() {
+    let entry = json!({"type": 7});
+    let mut object = scan(r#"{"status": {}}"#);
+    object["status"]["conditions"] = json!(vec![entry; 500]);
+    let response = answer("rules: {condition-fields: audit}", &review(&object, None), Door::Validate).1;
+    assert_eq!(response["allowed"], true);
+    let audited = response["auditAnnotations"]["audited"].as_str().unwrap();
+    assert!(audited.len() < 4096 && audited.ends_with(" more"), "{audited}");
+    assert!(audited.contains("not refused, since the rule is set to audit"), "{audited}");
+}

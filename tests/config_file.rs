@@ -1,0 +1,355 @@
+//! The configuration's file: what it says, what is wrong with it word for word, and its schema.
+//! `UPDATE=1 cargo test` writes the page and the schema anew.
+
+#[path = "support/folder.rs"]
+mod folder;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use folder::Folder;
+use scan_admission::admission::{FaultPolicy, Override, Policy};
+use scan_admission::config::{Config, Limits, book};
+use scan_admission::law::{Mode, RULES, Setting};
+use serde_json::{Map, Value, json};
+
+fn program(arguments: &[&str]) -> Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SCAN_ADMISSION_")) {
+        program.env_remove(name);
+    }
+    program.args(arguments).output().unwrap()
+}
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn the_example_says_what_it_seems_to() {
+    let config = Config::read(book::EXAMPLE.as_bytes()).unwrap();
+    let modes = |modes: &[(&'static str, Mode)]| modes.iter().map(|&(rule, mode)| Setting { rule, mode }).collect();
+    let expected = Policy {
+        faults: FaultPolicy::Refuse,
+        modes: modes(&[("metadata-url", Mode::Warn), ("phase-jump", Mode::Off), ("scan-template", Mode::Audit)]),
+        overrides: vec![
+            Override {
+                namespaces: strings(&["dev-*", "sandbox"]),
+                modes: modes(&[("artifact-source", Mode::Audit), ("compliant-artifact", Mode::Warn)]),
+                ..Override::default()
+            },
+            Override {
+                namespaces: strings(&["sandbox"]),
+                groups: strings(&["security-team"]),
+                modes: modes(&[("compliant-artifact", Mode::Deny)]),
+                ..Override::default()
+            },
+        ],
+        status_writers: strings(&["system:serviceaccount:scan-link-system:scan-link-controller"]),
+        help: "https://wiki.example.com/scans".to_owned(),
+        digest: config.policy.digest.clone(),
+    };
+    assert_eq!(config.policy, expected);
+    // "These are the defaults."
+    assert_eq!(config.limits, Limits::default());
+    // Nothing that there is goes unmentioned.
+    let schema: Value = serde_json::from_str(&book::schema()).unwrap();
+    for name in schema["properties"].as_object().unwrap().keys() {
+        assert!(book::EXAMPLE.contains(&format!("\n{name}:")), "{name}");
+    }
+}
+
+#[test]
+fn what_is_left_out_is_at_its_default() {
+    for text in ["", "# nothing\n", "---\n", "{}", "rules: {}\noverrides: []\nstatusWriters: []\nlimits: {}\nhelp:\n"] {
+        let mut config = Config::read(text.as_bytes()).unwrap_or_else(|fault| panic!("{text:?}: {fault}"));
+        assert_eq!(config.policy.digest.len(), 12);
+        config.policy.digest.clear();
+        assert_eq!(config, Config::default(), "{text:?}");
+    }
+    let limits = "limits: {connections: 7, bodiesBytes: 1Gi, head: 1500ms, idle: 1m35s}";
+    let limits = Config::read(limits.as_bytes()).unwrap().limits;
+    let (head, idle) = (Duration::from_millis(1500), Duration::from_secs(95));
+    assert_eq!(limits, Limits { connections: 7, bodies_bytes: 1 << 30, head, idle, ..Limits::default() });
+    // Of JSON too, and modes in quotes as the writers of YAML of old put them.
+    let json = br#"{"rules": {"phase-jump": "off"}, "faults": "failure-policy"}"#;
+    let config = Config::read(json).unwrap();
+    assert_eq!(config.policy.modes, [Setting { rule: "phase-jump", mode: Mode::Off }]);
+    assert_eq!(config.policy.faults, FaultPolicy::FailurePolicy);
+}
+
+/// Files that cannot be used, and what is said of each: line, column, and what would be right.
+const WRONG: &[(&str, &str)] = &[
+    ("rulez: {}", r#"1:1: "rulez" is no field: "rules" would be right"#),
+    ("statuswriters: [a]", r#"1:1: "statuswriters" is no field: "statusWriters" would be right"#),
+    ("a: 1", r#"1:1: "a" is no field: one of rules, overrides, statusWriters, faults, limits, help would be right"#),
+    ("rules:\n  phase-jmp: off", r#"2:3: "phase-jmp" is no rule: "phase-jump" would be right"#),
+    ("rules:\n  cve_total: off", r#"2:3: "cve_total" is no rule: "cve-total" would be right"#),
+    ("rules:\n  x: off", r#"2:3: "x" is no rule: one of those that `scan-admission rules` prints would be right"#),
+    ("rules:\n  phase-jump: of", r#"2:15: "of" is no value: "off" would be right"#),
+    ("rules:\n  phase-jump: Warn", r#"2:15: "Warn" is no value: "warn" would be right"#),
+    ("rules:\n  phase-jump: false", r#"2:15: "false" is no value: "off" would be right"#),
+    ("rules:\n  phase-jump: block", r#"2:15: "block" is no value: one of deny, warn, audit, off would be right"#),
+    ("rules:\n  phase-jump:", r#"2:13: "~" is no value: one of deny, warn, audit, off would be right"#),
+    ("rules:\n  phase-jump: off\n  phase-jump: off", r#"3:3: "phase-jump" is there twice: once would be right"#),
+    ("rules: {}\nrules: {}", r#"2:1: "rules" is there twice: once would be right"#),
+    ("rules: [phase-jump]", "1:8: names with values would be right here"),
+    ("- rules", "1:1: names with values would be right here"),
+    (
+        "rules: {status-writer: warn}",
+        "1:24: status-writer would refuse nobody: a list of users in statusWriters would be right",
+    ),
+    (
+        "overrides:\n- users: [jane]\n  rules: {status-writer: deny}",
+        "3:26: status-writer would refuse nobody: a list of users in statusWriters would be right",
+    ),
+    ("overrides:\n- namespaces: dev\n  rules: {phase-jump: off}", "2:15: a list would be right here"),
+    (
+        "overrides:\n- namespace: [dev]\n  rules: {phase-jump: off}",
+        r#"2:3: "namespace" is no field: "namespaces" would be right"#,
+    ),
+    (
+        "overrides:\n- namespaces: [dev]\n  rules: {phase-jmp: off}",
+        r#"3:11: "phase-jmp" is no rule: "phase-jump" would be right"#,
+    ),
+    ("overrides:\n- namespaces: [dev]", r#"2:3: "rules" is missing here"#),
+    ("overrides:\n- namespaces: [dev]\n  rules: {}", "2:3: this override sets no rule: a mode at least would be right"),
+    (
+        "overrides:\n- rules: {phase-jump: off}",
+        "2:3: this override is for every request: namespaces, users or groups would be right, or its modes in the rules of the file",
+    ),
+    (
+        "overrides:\n- users: []\n  rules: {phase-jump: off}",
+        "2:3: a list of this override is empty: an entry at least would be right",
+    ),
+    (
+        "overrides:\n- users: ['']\n  rules: {phase-jump: off}",
+        r#"2:11: is "": a name, or a pattern with *, would be right"#,
+    ),
+    (
+        "overrides:\n- users: [*-bot]\n  rules: {phase-jump: off}",
+        "2:11: alias references unknown anchor: a pattern that begins with * has to be in quotes",
+    ),
+    ("statusWriters: a", "1:16: a list would be right here"),
+    ("statusWriters: [~]", "1:17: nothing is here: a text would be right"),
+    ("statusWriters: ['system:*']", r#"1:17: is "system:*": the whole name of a user would be right"#),
+    ("faults: alow", r#"1:9: "alow" is no value: "allow" would be right"#),
+    ("faults: failurePolicy", r#"1:9: "failurePolicy" is no value: "failure-policy" would be right"#),
+    ("help: wiki", r#"1:7: is "wiki": an http or https URL of at most 200 characters would be right"#),
+    ("limits: {conections: 5}", r#"1:10: "conections" is no field: "connections" would be right"#),
+    ("limits: {connections: 0}", r#"1:23: is "0": an integer from 1 to 1000000 would be right"#),
+    ("limits: {connections: many}", r#"1:23: is "many": an integer from 1 to 1000000 would be right"#),
+    (
+        "limits: {bodiesBytes: 64MB}",
+        r#"1:23: is "64MB": an amount of memory from 16Mi to 64Gi, such as 64Mi, would be right"#,
+    ),
+    (
+        "limits: {bodiesBytes: 1Mi}",
+        r#"1:23: is "1Mi": an amount of memory from 16Mi to 64Gi, such as 64Mi, would be right"#,
+    ),
+    ("limits: {idle: 5}", r#"1:16: is "5": a duration from 100ms to 1h, such as 5s, would be right"#),
+    ("limits: {idle: 2h}", r#"1:16: is "2h": a duration from 100ms to 1h, such as 5s, would be right"#),
+    ("limits: {idle: }", r#"1:14: is "": a duration from 100ms to 1h, such as 5s, would be right"#),
+    ("rules: {phase-jump: off", "1:8: unclosed bracket '{'"),
+    ("rules:\n\tphase-jump: off", "2:2: tabs disallowed within this context (block indentation)"),
+    ("rules: {}\n---\nrules: {}", "3:1: a second document begins here: one would be right"),
+];
+
+#[test]
+fn what_is_wrong_is_told_with_its_place_and_what_would_be_right() {
+    for (text, words) in WRONG {
+        let fault = Config::read(text.as_bytes()).expect_err(text);
+        assert_eq!(format!("{}:{}: {}", fault.line, fault.column, fault.words), *words, "{text}");
+    }
+    let fault = Config::read(b"rules: {phase-jump: \xff}").unwrap_err();
+    assert_eq!(fault.words, "input is not valid UTF-8");
+}
+
+/// A file that would take for ever, or all memory, ends soon.
+#[test]
+fn a_bomb_is_refused() {
+    let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..10 {
+        let (name, before) = ((b'a' + level) as char, (b'a' + level - 1) as char);
+        bomb += &format!("{name}: &{name} [{}]\n", vec![format!("*{before}"); 10].join(", "));
+    }
+    assert!(Config::read(bomb.as_bytes()).is_err());
+    let writers = bomb.replacen("a: &a", "statusWriters: &a", 1);
+    assert!(Config::read(writers.as_bytes()).is_err());
+    assert!(Config::read(format!("rules: {}", "[".repeat(100_000)).as_bytes()).is_err());
+    assert!(Config::read("{a: ".repeat(100_000).as_bytes()).is_err());
+}
+
+#[test]
+fn config_check_says_what_serve_would() {
+    let folder = Folder::new();
+    let path = folder.join("config.yaml");
+    let name = path.to_str().unwrap();
+    fs::write(&path, book::EXAMPLE).unwrap();
+    let said = program(&["config", "check", name]);
+    let digest = Config::read(book::EXAMPLE.as_bytes()).unwrap().policy.digest;
+    assert_eq!(said.status.code(), Some(0));
+    assert_eq!(String::from_utf8(said.stdout).unwrap(), format!("{name}: can be used, digest {digest}\n"));
+
+    fs::write(&path, "rules:\n  phase-jump: of\n").unwrap();
+    let fault = r#""of" is no value: "off" would be right"#;
+    let wrong = |arguments: &[&str], words: String| {
+        let said = program(arguments);
+        let errors = String::from_utf8(said.stderr).unwrap();
+        assert_eq!((said.status.code(), errors), (Some(2), format!("error: {words}\n")), "{arguments:?}");
+        assert_eq!(said.stdout, b"");
+    };
+    wrong(&["config", "check", name], format!("{name}:2:15: {fault}"));
+    for verb in ["serve", "review", "check"] {
+        let words = format!("--config {name}: the file is wrong at line 2, column 15: {fault}");
+        wrong(&[verb, "--config", name], words);
+    }
+    let none = folder.join("none").display().to_string();
+    wrong(
+        &["config", "check", &none],
+        format!("FILE {none}: the file cannot be read: No such file or directory (os error 2)"),
+    );
+}
+
+/// `review` and `check` judge as the server does with this configuration.
+#[test]
+fn review_and_check_take_a_configuration() {
+    let folder = Folder::new();
+    let write = |name: &str, text: &str| {
+        fs::write(folder.join(name), text).unwrap();
+        folder.join(name).display().to_string()
+    };
+    let scan = write(
+        "scan.yaml",
+        "apiVersion: scanning.apps.tanzu.vmware.com/v1beta1\nkind: SourceScan\nmetadata: {name: a, namespace: dev-1}\n\
+         spec: {scanTemplate: t, git: {url: 'https://example.com/a.git'}}\nstatus: {phase: Done}\n",
+    );
+    let mut review: Value =
+        serde_json::from_slice(&folder::fixture("sourcescan-failed-5-completed.validate.json")).unwrap();
+    review["request"]["object"]["status"]["phase"] = json!("Done");
+    review["request"]["namespace"] = json!("dev-1");
+    let review = write("review.json", &review.to_string());
+    for (yaml, code, severity) in [
+        ("", 1, Some("refuse")),
+        ("overrides: [{namespaces: [prod], rules: {phase-unknown: off}}]", 1, Some("refuse")),
+        ("overrides: [{namespaces: [dev-*], rules: {phase-unknown: warn}}]", 0, Some("advise")),
+        ("overrides: [{namespaces: [dev-*], rules: {phase-unknown: audit}}]", 0, Some("audit")),
+        ("rules: {phase-unknown: off}", 0, None),
+    ] {
+        let config = write("config.yaml", yaml);
+        let judged = program(&["review", "--config", &config, "-o", "json", &review]);
+        let answer: Value = serde_json::from_slice(&judged.stdout).unwrap();
+        assert_eq!(judged.status.code(), Some(code), "{yaml} {answer:#}");
+        let digest = Config::read(yaml.as_bytes()).unwrap().policy.digest;
+        assert_eq!(answer["response"]["auditAnnotations"]["config"], digest);
+
+        let checked = program(&["check", "--config", &config, "-o", "json", &scan]);
+        let found: Value = serde_json::from_slice(&checked.stdout).unwrap();
+        let severities: Vec<_> = found["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|finding| finding["rule"] == "phase-unknown")
+            .map(|finding| finding["severity"].as_str().unwrap())
+            .collect();
+        assert_eq!(checked.status.code(), Some(code), "{yaml} {found:#}");
+        assert_eq!(severities, severity.into_iter().collect::<Vec<_>>(), "{yaml}");
+    }
+}
+
+#[test]
+fn the_committed_page_and_schema_are_the_generated_ones() {
+    for (path, text) in book::pages() {
+        let path = Path::new("docs").join(path);
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&path, &text).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == text, "{}: run UPDATE=1 cargo test --test config_file", path.display());
+    }
+    assert_eq!(program(&["config", "schema"]).stdout, book::schema().into_bytes());
+}
+
+/// Whether `value` is what `schema` says, as far as ours say anything; patterns aside.
+fn is_valid(value: &Value, schema: &Value, root: &Value) -> bool {
+    let of = |name: &str| schema.get(name).and_then(Value::as_array);
+    if let Some(reference) = schema.get("$ref") {
+        let pointer = reference.as_str().unwrap().strip_prefix('#').unwrap();
+        return is_valid(value, root.pointer(pointer).unwrap(), root);
+    }
+    let name = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let has_type = schema.get("type").is_none_or(|due| match due {
+        Value::Array(types) => types.contains(&json!(name)),
+        due => *due == name,
+    });
+    let count = |any: &str| of(any).is_none_or(|all| all.iter().any(|one| is_valid(value, one, root)));
+    let members = |members: &Map<String, Value>| {
+        let of_member = |(key, member): (&String, &Value)| match schema["properties"].get(key) {
+            Some(due) => is_valid(member, due, root),
+            None => schema["additionalProperties"] != false,
+        };
+        members.iter().all(of_member)
+            && of("required").into_iter().flatten().all(|due| members.contains_key(due.as_str().unwrap()))
+    };
+    let is_number = |number: f64| {
+        let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
+        bound("minimum").is_none_or(|least| number >= least) && bound("maximum").is_none_or(|most| number <= most)
+    };
+    has_type
+        && count("anyOf")
+        && count("oneOf")
+        && schema.get("const").is_none_or(|due| value == due)
+        && value.as_f64().is_none_or(is_number)
+        && value.as_object().is_none_or(members)
+        && value.as_array().is_none_or(|all| {
+            all.len() as u64 >= schema["minItems"].as_u64().unwrap_or(0)
+                && all.iter().all(|one| is_valid(one, &schema["items"], root))
+        })
+}
+
+/// What an editor says of a file is what the program says.
+#[test]
+fn the_schema_takes_what_the_program_takes() {
+    let schema: Value = serde_json::from_str(&book::schema()).unwrap();
+    let as_json = |text: &str| serde_saphyr::from_str::<Value>(text).unwrap_or_default();
+    assert!(is_valid(&as_json(book::EXAMPLE), &schema, &schema));
+    assert!(is_valid(&json!({}), &schema, &schema));
+    let modes: Map<_, _> = RULES.iter().map(|rule| (rule.id.to_owned(), json!("audit"))).collect();
+    assert!(is_valid(&json!({"rules": modes}), &schema, &schema));
+
+    // What goes together, what a text looks like and what is there twice only the program knows.
+    let known = |words: &&(&str, &str)| {
+        [
+            "twice",
+            "would refuse nobody",
+            "every request",
+            "sets no rule",
+            "is \"",
+            "unknown anchor",
+            "unclosed",
+            "tabs",
+            "second document",
+        ]
+        .iter()
+        .all(|said| !words.1.contains(said))
+    };
+    let wrong: Vec<_> = WRONG.iter().filter(known).collect();
+    assert!(wrong.len() > 15, "{}", wrong.len());
+    for (text, _) in wrong {
+        assert!(!is_valid(&as_json(text), &schema, &schema), "{text}");
+    }
+    for limits in
+        [json!({"connections": 0}), json!({"connections": "7"}), json!({"bodiesBytes": 7}), json!({"idle": 7})]
+    {
+        assert!(!is_valid(&json!({"limits": limits}), &schema, &schema), "{limits}");
+    }
+}
