@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta, Patch, PatchParams};
 use kube::{Client, Error};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
@@ -48,6 +48,7 @@ pub struct Configuration {
     kind: ApiResource,
     name: String,
     resource_version: Option<String>,
+    uid: Option<String>,
     webhooks: Vec<Webhook>,
 }
 
@@ -57,7 +58,8 @@ impl Configuration {
         let Some(mut object) = api.get_opt(name).await? else { return Ok(None) };
         let webhooks = object.data["webhooks"].take();
         let webhooks = Option::deserialize(webhooks).map_err(Error::SerdeError)?.unwrap_or_default();
-        Ok(Some(Self { kind, name: name.to_owned(), resource_version: object.metadata.resource_version, webhooks }))
+        let ObjectMeta { resource_version, uid, .. } = object.metadata;
+        Ok(Some(Self { kind, name: name.to_owned(), resource_version, uid, webhooks }))
     }
 
     /// Kind and name, for messages.
@@ -82,7 +84,8 @@ impl Configuration {
         let patch = json!({
             "apiVersion": self.kind.api_version, "kind": self.kind.kind, "webhooks": webhooks,
             // Of what was read: a replica that was asleep meanwhile does not undo what others have done.
-            "metadata": {"name": self.name, "resourceVersion": self.resource_version},
+            // One that has been deleted is not made again: no other has its uid.
+            "metadata": {"name": self.name, "resourceVersion": self.resource_version, "uid": self.uid},
         });
         let api: Api<DynamicObject> = Api::all_with(client.clone(), &self.kind);
         let forced = PatchParams::apply(FIELD_MANAGER).force();

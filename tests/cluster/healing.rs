@@ -4,6 +4,8 @@ use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use scan_admission::cluster::authority::Bundle;
+use scan_admission::cluster::bundle::{Configuration, Written, kinds};
 use serde_json::{Value, json};
 
 use crate::Test;
@@ -162,7 +164,12 @@ fn the_secret_is_destroyed(fleet: &Fleet, replicas: &[Process]) {
 /// It is not for us to make it again: who deletes it wants to be rid of the webhook.
 fn a_configuration_is_deleted(fleet: &Fleet, replica: &Process) {
     let missing = "ValidatingWebhookConfiguration scan-admission: not there, apply the manifests";
+    let [kind, _] = kinds();
+    let read = fleet.runtime.block_on(Configuration::read(&fleet.client, kind, NAME)).unwrap().unwrap();
     fleet.admin(["delete", CONFIGURATIONS[0], NAME]).ok();
+    // Nor by a look that had read it before.
+    let written = fleet.runtime.block_on(read.put(&fleet.client, &Bundle::new()));
+    assert!(matches!(written, Ok(Written::Conflict)), "{:?}", written.err());
     until_logged(replica, missing);
     eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_in_step") == Some(0.0)).then_some(()));
     assert!(fleet.metric(replica, "ca_failures_total") > Some(0.0));
