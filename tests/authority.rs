@@ -85,6 +85,64 @@ fn a_ca_is_changed_with_overlap() {
     assert_eq!(Authority::parse(&data, signs).0.bundle(), second_ca);
 }
 
+/// Out of a backup, say: its CA is announced like any other, and what signed before goes on being trusted.
+#[test]
+fn a_secret_that_names_another_ca_does_not_sign_at_once() {
+    let mut used = Data::new();
+    let mut restored = Data::new();
+    settle(&mut used, start());
+    settle(&mut restored, start());
+    let now = start() + TIMES.settle;
+    let (old, other) = (bundle(&used["ca.crt"]), bundle(&restored["ca.crt"]));
+    let step = |data: &Data, carried: &[Bundle], served_by: Option<&Bundle>| {
+        let authority = Authority::parse(data, now).0;
+        match authority.step(carried, served_by.map(|ca| &ca[0]), now, TIMES).unwrap() {
+            Step::Save(authority, why) => Some((authority.data(), why)),
+            Step::Rest(_) => None,
+        }
+    };
+    let why = "the Secret names another CA than was in use: it is announced first";
+    // A replica that serves, and one that has just started.
+    for served_by in [Some(&old), None] {
+        let (saved, reason) = step(&restored, std::slice::from_ref(&old), served_by).unwrap();
+        assert_eq!(reason, why);
+        assert_eq!((bundle(&saved["next.crt"]), bundle(&saved["old.crt"])), (other.clone(), old.clone()));
+        assert!(!saved.contains_key("ca.crt"), "nobody signs by it yet");
+        let mut at = now;
+        let mut data = saved;
+        let mut reasons = settle(&mut data, at);
+        at += TIMES.settle;
+        reasons.extend(settle(&mut data, at));
+        assert_eq!(reasons, ["every webhook carries the new CA", "the new CA signs"]);
+        assert_eq!(bundle(&data["old.crt"]), old, "until all it signed has ended");
+    }
+    // That somebody has overwritten a caBundle is no such case: it is put back at once.
+    assert!(step(&used, std::slice::from_ref(&other), Some(&old)).is_none());
+}
+
+/// Go asks of an authority what webpki does not: that it is one, and its dates.
+#[test]
+fn what_no_api_server_takes_for_a_ca_is_damage() {
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "scan-admission CA");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let said = |params: &rcgen::CertificateParams| {
+        let certificate = params.self_signed(&key).unwrap().pem().into_bytes();
+        let key = key.serialize_pem().into_bytes();
+        let data = Data::from([("ca.crt".to_owned(), certificate), ("ca.key".to_owned(), key)]);
+        Authority::parse(&data, start()).1
+    };
+    assert_eq!(said(&params), ["ca.crt: the certificate is not a CA's"]);
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+    assert_eq!(said(&params), ["ca.crt: the certificate is not a CA's"]);
+    params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    assert_eq!(said(&params), [""; 0]);
+    params.not_before = start() + Duration::HOUR;
+    assert_eq!(said(&params), ["ca.crt is not valid yet"]);
+}
+
 /// Times are written in whole seconds: no wait is shorter for it.
 #[test]
 fn times_are_rounded_up() {

@@ -143,10 +143,67 @@ impl Authority {
         let is_over = |since: OffsetDateTime, time: Duration| since.saturating_add(time) <= now;
         let known = self.bundle();
         let is_strange = |ca: &&CertificateDer<'static>| !known.contains(ca) && is_valid(ca, now);
-        let mut found = distinct(carried.iter().flatten().chain(served_by).filter(is_strange));
+        let found = distinct(carried.iter().flatten().chain(served_by).filter(is_strange));
         let is_longer = times.leaf > self.leaf_life;
         self.leaf_life = self.leaf_life.max(times.leaf);
+        // Another Secret than before, out of a backup perhaps: what it names has not been announced.
+        let is_replaced = self.current.as_ref().is_some_and(|current| match served_by {
+            Some(ca) => found.contains(ca),
+            None => !is_carried(current) && !found.is_empty(),
+        });
+        let this = match self.recover(is_replaced, found, now, times)? {
+            Step::Rest(this) => this,
+            step => return Ok(step),
+        };
+        Ok(match this {
+            Self { next: Some(next), announced_at: None, .. } if is_carried(&next) => {
+                let announced = Self { next: Some(next), announced_at: Some(now), ..this };
+                Step::Save(announced, "every webhook carries the new CA")
+            }
+            Self { next: Some(next), announced_at: Some(_), .. } if !is_carried(&next) => {
+                let lost = Self { next: Some(next), announced_at: None, ..this };
+                Step::Save(lost, "not every webhook carries the new CA any more: it is announced again")
+            }
+            Self { next: Some(next), announced_at: Some(since), .. } if is_over(since, times.settle) => {
+                let mut old = this.old;
+                old.extend(this.current.map(|ca| ca.certificate));
+                let current = Some(next);
+                let promoted = Self { current, next: None, announced_at: None, signs_since: Some(now), old, ..this };
+                Step::Save(promoted, "the new CA signs")
+            }
+            Self { next: None, current: Some(current), .. } if current.is_due(now) => {
+                let next = Some(Ca::new(now, times.ca)?);
+                let announced = Self { current: Some(current), next, announced_at: None, ..this };
+                Step::Save(announced, "a new CA is announced")
+            }
+            Self { current: Some(_), signs_since: None, .. } if !this.old.is_empty() => {
+                Step::Save(Self { signs_since: Some(now), ..this }, "the old CA is kept for now")
+            }
+            Self { current: Some(_), signs_since: Some(since), .. }
+                if !this.old.is_empty() && is_over(since, this.leaf_life + times.settle) =>
+            {
+                Step::Save(Self { old: Bundle::new(), ..this }, "the old CA is dropped: all it signed has ended")
+            }
+            _ if is_longer => Step::Save(this, "certificates hold longer than before"),
+            _ => Step::Rest(this),
+        })
+    }
+
+    /// What to do where the Secret does not say who signs, or says another than before.
+    fn recover(self, is_replaced: bool, mut found: Bundle, now: OffsetDateTime, times: Times) -> Result<Step, Error> {
         Ok(match self {
+            Self { current: Some(current), next, mut old, .. } if is_replaced => {
+                old.append(&mut found);
+                let next = match next {
+                    None => current,
+                    Some(next) => {
+                        old.push(current.certificate);
+                        next
+                    }
+                };
+                let replaced = Self { current: None, next: Some(next), announced_at: None, old, ..self };
+                Step::Save(replaced, "the Secret names another CA than was in use: it is announced first")
+            }
             // Somebody may serve what one of these has signed. Where a CA signs, all others are known to have ended.
             Self { current: None, mut old, .. } if !found.is_empty() => {
                 old.append(&mut found);
@@ -160,41 +217,13 @@ impl Authority {
                     Step::Save(Self { next: ca, announced_at: None, ..self }, "a new CA is announced")
                 }
             }
-            Self { next: Some(next), announced_at: None, .. } if is_carried(&next) => {
-                let announced = Self { next: Some(next), announced_at: Some(now), ..self };
-                Step::Save(announced, "every webhook carries the new CA")
-            }
-            Self { next: Some(next), announced_at: Some(_), .. } if !is_carried(&next) => {
-                let lost = Self { next: Some(next), announced_at: None, ..self };
-                Step::Save(lost, "not every webhook carries the new CA any more: it is announced again")
-            }
-            Self { next: Some(next), announced_at: Some(since), .. } if is_over(since, times.settle) => {
-                let mut old = self.old;
-                old.extend(self.current.map(|ca| ca.certificate));
-                let current = Some(next);
-                let promoted = Self { current, next: None, announced_at: None, signs_since: Some(now), old, ..self };
-                Step::Save(promoted, "the new CA signs")
-            }
-            Self { next: None, current: Some(current), .. } if current.is_due(now) => {
-                let next = Some(Ca::new(now, times.ca)?);
-                let announced = Self { current: Some(current), next, announced_at: None, ..self };
-                Step::Save(announced, "a new CA is announced")
-            }
-            Self { current: Some(_), signs_since: None, .. } if !self.old.is_empty() => {
-                Step::Save(Self { signs_since: Some(now), ..self }, "the old CA is kept for now")
-            }
-            Self { current: Some(_), signs_since: Some(since), .. }
-                if !self.old.is_empty() && is_over(since, self.leaf_life + times.settle) =>
-            {
-                Step::Save(Self { old: Bundle::new(), ..self }, "the old CA is dropped: all it signed has ended")
-            }
-            _ if is_longer => Step::Save(self, "certificates hold longer than before"),
-            _ => Step::Rest(self),
+            rest => Step::Rest(rest),
         })
     }
 }
 
-fn distinct<'a>(certificates: impl Iterator<Item = &'a CertificateDer<'static>>) -> Bundle {
+/// Each once, in the order in which they came.
+pub fn distinct<'a>(certificates: impl Iterator<Item = &'a CertificateDer<'static>>) -> Bundle {
     let mut distinct = Bundle::new();
     for certificate in certificates {
         if !distinct.contains(certificate) {
@@ -214,6 +243,7 @@ fn whole(data: &Data, [certificate, key]: [&str; 2], now: OffsetDateTime) -> Res
     };
     match ca {
         Ok(ca) if ca.not_after <= now => Err(format!("{certificate} has expired")),
+        Ok(ca) if !is_valid(&ca.certificate, now) => Err(format!("{certificate} is not valid yet")),
         Ok(ca) => Ok(Some(ca)),
         Err(error) => Err(format!("{certificate}: {error}")),
     }

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::authority::{Bundle, bundle, pem};
+use super::ca::is_valid;
 
 /// Who owns the field.
 const FIELD_MANAGER: &str = "scan-admission";
@@ -121,10 +122,10 @@ fn host(client: &WebhookClientConfig) -> Option<String> {
 
 fn verify(carried: Bundle, leaf: &CertificateDer<'_>, host: &str, now: OffsetDateTime) -> Result<(), String> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(carried);
+    roots.add_parsable_certificates(carried.into_iter().filter(|ca| is_valid(ca, now)));
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider()))
         .build()
-        .map_err(|_| "its caBundle holds no certificate".to_owned())?;
+        .map_err(|_| "its caBundle holds no CA that is within its dates".to_owned())?;
     let host = ServerName::try_from(host).map_err(|error| error.to_string())?;
     let now = UnixTime::since_unix_epoch(Duration::from_secs(now.unix_timestamp().try_into().unwrap_or(0)));
     let verified = verifier.verify_server_cert(leaf, &[], &host, &[], now);

@@ -12,6 +12,7 @@ use rustls::sign::CertifiedKey;
 use time::{Duration, OffsetDateTime};
 use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
+use x509_cert::ext::pkix::{BasicConstraints as FoundConstraints, KeyUsage};
 use x509_cert::time::Time;
 
 /// All CAs have it, so that one issuer's parameters do for any of them; key identifiers tell them apart.
@@ -79,6 +80,9 @@ impl Ca {
         if !public_key.is_ok_and(|public_key| public_key == rcgen::PublicKeyData::subject_public_key_info(&key)) {
             return Err(Error("the key is not that of the certificate".to_owned()));
         }
+        if !is_ca(&parsed) {
+            return Err(Error("the certificate is not a CA's".to_owned()));
+        }
         if parsed.tbs_certificate().subject().to_string() != format!("CN={CA_NAME}") {
             return Err(Error("the certificate is not one that this program has made".to_owned()));
         }
@@ -134,11 +138,20 @@ fn params(not_before: OffsetDateTime, not_after: OffsetDateTime) -> CertificateP
     params
 }
 
+/// Whether an API server takes it for an authority: Go asks for the dates and the purpose of that, too.
 pub fn is_valid(certificate: &CertificateDer<'_>, now: OffsetDateTime) -> bool {
     Certificate::from_der(certificate).is_ok_and(|certificate| {
         let (not_before, not_after) = validity(&certificate);
-        (not_before..=not_after).contains(&now)
+        is_ca(&certificate) && (not_before..=not_after).contains(&now)
     })
+}
+
+fn is_ca(certificate: &Certificate) -> bool {
+    let certificate = certificate.tbs_certificate();
+    let constraints = certificate.get_extension::<FoundConstraints>();
+    let usage = certificate.get_extension::<KeyUsage>();
+    constraints.is_ok_and(|found| found.is_some_and(|(_, constraints)| constraints.ca))
+        && usage.is_ok_and(|found| found.is_none_or(|(_, usage)| usage.key_cert_sign()))
 }
 
 fn validity(certificate: &Certificate) -> (OffsetDateTime, OffsetDateTime) {

@@ -22,7 +22,7 @@ use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
-use super::authority::{Authority, Bundle, Step, Times};
+use super::authority::{Authority, Bundle, Step, Times, distinct};
 use super::bundle::{Configuration, Written, kinds};
 use super::ca::{self, Ca};
 use super::{forbidden, why};
@@ -73,11 +73,27 @@ pub struct Outlet {
     pub report: Report,
 }
 
+impl Outlet {
+    fn tell(&self, is_in_step: bool) {
+        self.report.in_step.set(is_in_step.into());
+        self.trusted.send_replace(is_in_step);
+    }
+}
+
 /// What this replica serves.
 struct Leaf {
     certificate: CertificateDer<'static>,
     ca: CertificateDer<'static>,
     renew_at: OffsetDateTime,
+    end: OffsetDateTime,
+}
+
+/// Why some webhook would not accept what is served.
+fn distrust(configurations: &[Configuration], leaf: Option<&Leaf>, now: OffsetDateTime) -> Option<String> {
+    match leaf {
+        Some(leaf) => configurations.iter().find_map(|one| one.distrusts(&leaf.certificate, now)),
+        None => Some("there is no certificate yet: a new CA is being announced".to_owned()),
+    }
 }
 
 /// From look to look.
@@ -167,20 +183,19 @@ impl Keeper {
 
     /// One look, and at most one step. An error is what the log says.
     async fn round(&self, clock: fn() -> OffsetDateTime, state: &mut State, outlet: &Outlet) -> Result<Round, String> {
-        let mut configurations = Vec::new();
-        let mut missing = Vec::new();
-        for kind in kinds() {
-            let id = format!("{} {}", kind.kind, self.configuration);
-            match Configuration::read(&self.client, kind, &self.configuration).await {
-                Ok(Some(configuration)) => configurations.push(configuration),
-                Ok(None) => missing.push(id),
-                Err(error) => return Err(format!("{id} cannot be read: {}", why(&error))),
-            }
-        }
+        let (configurations, missing) = self.read_configurations(outlet).await?;
         let bundles: Vec<Bundle> = configurations.iter().flat_map(Configuration::bundles).collect();
 
         let now = clock();
-        let secret = self.read_secret().await?;
+        let leaf = state.leaf.as_ref().filter(|leaf| now < leaf.end);
+        let secret = match self.read_secret().await {
+            Ok(secret) => secret,
+            Err(trouble) => {
+                outlet.tell(missing.is_empty() && distrust(&configurations, leaf, now).is_none());
+                self.put_back(&configurations, leaf).await?;
+                return Err(trouble);
+            }
+        };
         let data = secret.iter().flat_map(|secret| &secret.data).flatten();
         let data = data.map(|(name, value)| (name.clone(), value.0.clone())).collect();
         let (authority, damages) = Authority::parse(&data, now);
@@ -188,7 +203,7 @@ impl Keeper {
             damages.iter().for_each(|damage| tracing::warn!(secret = self.secret, "{damage}: it is replaced"));
             state.damages = damages;
         }
-        let served_by = state.leaf.as_ref().map(|leaf| &leaf.ca);
+        let served_by = leaf.map(|leaf| &leaf.ca);
         let step = authority.step(&bundles, served_by, now, self.times).map_err(|error| error.to_string())?;
         let authority = match step {
             Step::Rest(authority) => authority,
@@ -207,19 +222,33 @@ impl Keeper {
             let leaf = self.sign(ca, now, &outlet.renew).map_err(|error| error.to_string())?;
             outlet.report.reloads.inc_by(state.leaf.replace(leaf).is_some().into());
         }
-        let distrust = match &state.leaf {
-            Some(leaf) => configurations.iter().find_map(|one| one.distrusts(&leaf.certificate, now)),
-            None => Some("there is no certificate yet: a new CA is being announced".to_owned()),
-        };
+        let distrust = distrust(&configurations, state.leaf.as_ref(), now);
         let missing =
             (!missing.is_empty()).then(|| format!("{}: not there, apply the manifests", missing.join(" and ")));
         let trouble = missing.or(distrust);
-        outlet.report.in_step.set(trouble.is_none().into());
-        outlet.trusted.send_replace(trouble.is_none());
+        outlet.tell(trouble.is_none());
         if self.put(&configurations, &authority.bundle()).await? {
             return Ok(Round::Again);
         }
         trouble.map_or(Ok(Round::Done), Err)
+    }
+
+    /// Those that are there, and the names of those that are not.
+    async fn read_configurations(&self, outlet: &Outlet) -> Result<(Vec<Configuration>, Vec<String>), String> {
+        let mut configurations = Vec::new();
+        let mut missing = Vec::new();
+        for kind in kinds() {
+            let id = format!("{} {}", kind.kind, self.configuration);
+            match Configuration::read(&self.client, kind, &self.configuration).await {
+                Ok(Some(configuration)) => configurations.push(configuration),
+                Ok(None) => missing.push(id),
+                Err(error) => {
+                    outlet.tell(false);
+                    return Err(format!("{id} cannot be read: {}", why(&error)));
+                }
+            }
+        }
+        Ok((configurations, missing))
     }
 
     /// Writes the caBundles that are not as they should be. True: something has changed.
@@ -240,6 +269,20 @@ impl Keeper {
             }
         }
         failed.map_or(Ok(has_changed), Err)
+    }
+
+    /// While the Secret cannot be read: what is served stays verified, and nothing that others have written is taken away.
+    async fn put_back(&self, configurations: &[Configuration], leaf: Option<&Leaf>) -> Result<(), String> {
+        let Some(leaf) = leaf else { return Ok(()) };
+        for configuration in configurations {
+            if configuration.bundles().any(|bundle| !bundle.contains(&leaf.ca)) {
+                let mut wanted: Bundle = configuration.bundles().flatten().collect();
+                wanted.push(leaf.ca.clone());
+                wanted = distinct(wanted.iter());
+                self.put(std::slice::from_ref(configuration), &wanted).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn read_secret(&self) -> Result<Option<Secret>, String> {
@@ -302,6 +345,6 @@ impl Keeper {
         let (not_before, not_after) = ca.leaf_dates(now, self.times.leaf);
         let renew_at = not_before + (not_after - not_before) * (2.0 / 3.0 - jitter);
         renew.send_replace(Some(Arc::new(pair)));
-        Ok(Leaf { certificate, ca: ca.certificate.clone(), renew_at })
+        Ok(Leaf { certificate, ca: ca.certificate.clone(), renew_at, end: not_after })
     }
 }
