@@ -81,7 +81,7 @@ async fn review(shared: &Shared, door: Door, request: Request) -> Response {
     let latency = begun.elapsed();
     shared.metrics.record(door, &answer.summary, latency);
     if !matches!(answer.summary.verdict, Verdict::Allowed | Verdict::Mended) {
-        log(door, &answer.summary, latency);
+        log(door, &answer.summary, &config.policy.digest, latency);
     }
     // A review is answered whatever it calls itself; when there is none, its type says more than the decoder.
     match foreign_type(&head.headers) {
@@ -126,7 +126,7 @@ fn json(body: Vec<u8>) -> Response {
 }
 
 /// One line for a refusal or a fault; never the object's contents.
-fn log(door: Door, summary: &Summary, latency: std::time::Duration) {
+fn log(door: Door, summary: &Summary, config: &str, latency: std::time::Duration) {
     let mut rules: Vec<_> = summary.findings.iter().map(|(rule, _)| *rule).collect();
     rules.sort_unstable();
     rules.dedup();
@@ -150,6 +150,7 @@ fn log(door: Door, summary: &Summary, latency: std::time::Duration) {
         name,
         user,
         rules,
+        config,
         latency_micros,
         "review"
     );
