@@ -148,7 +148,7 @@ fn judge_review(request: &Request<'_>, target: Target<'_>, context: &Context<'_>
         Target::Other(warning) => reply.warnings.push(warning),
         Target::Scan { kind, operation, is_status, new, old } => {
             let user = request.user();
-            let groups = if policy.overrides.is_empty() { Vec::new() } else { request.groups() };
+            let groups = if policy.asks_groups() { request.groups() } else { Vec::new() };
             let modes = policy.modes(&request.namespace(), &user, &groups);
             let change =
                 |new| Change::new(kind, new, old, context.now).written_by(&user, &policy.status_writers).under(&modes);

@@ -7,7 +7,8 @@ mod objects;
 
 use allocation_counter::measure;
 use objects::context;
-use scan_admission::admission::{self, Door, review};
+use scan_admission::admission::{self, Context, Door, Override, Policy, review};
+use scan_admission::law::{Mode, Setting};
 use serde_json::{Map, Value, json};
 
 /// The captured review of a whole status, with an object grown by `bytes` by `grow`.
@@ -50,5 +51,32 @@ fn allocations_do_not_grow_with_what_is_not_judged() {
         println!("allocations of decode, of answer at both doors: {:?}", counts[0]);
         assert!(counts.iter().all(|count| *count == counts[0]), "{counts:?}");
         assert!(counts[0].0 <= 16, "{counts:?}");
+    }
+}
+
+/// What a configuration costs: nothing where it sets no rule, and where it does one list of what applies.
+#[test]
+fn a_configuration_costs_one_allocation() {
+    let text = grown(1_000, in_managed_fields);
+    let modes = vec![Setting { rule: "phase-jump", mode: Mode::Warn }];
+    let by_namespace = |namespaces: &[&str]| Override {
+        namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(),
+        modes: modes.clone(),
+        ..Override::default()
+    };
+    let with = |overrides: Vec<Override>| Policy { overrides, ..Policy::default() };
+    for (policy, more) in [
+        (Policy { help: "https://example.com".to_owned(), digest: "0".repeat(12), ..Policy::default() }, 0),
+        (Policy { modes: modes.clone(), ..Policy::default() }, 1),
+        (with(vec![by_namespace(&["nowhere", "no-*"]); 100]), 0),
+        (with(vec![by_namespace(&["*"])]), 1),
+    ] {
+        for door in [Door::Validate, Door::Mutate] {
+            let count = |context: &Context<'_>| {
+                measure(|| assert!(!admission::answer(text.as_bytes(), context).body.is_empty())).count_total
+            };
+            let (without, with) = (count(&context(door)), count(&Context { policy: &policy, ..context(door) }));
+            assert!(with == without + more, "{policy:?}: {with}, {without} without");
+        }
     }
 }

@@ -77,21 +77,28 @@ async fn the_arguments_of_the_deployment_start_the_program() {
         .skip(1)
         .map_while(|line| line.strip_prefix("- "))
         .collect();
+    // What is mounted there.
+    let mounted = fs::read_to_string("manifests/base/configmap.yaml").unwrap();
+    let config = mounted.split_once("  config.yaml: |\n").unwrap().1.replace("\n    ", "\n");
+    fs::write(folder.join("config.yaml"), config).unwrap();
+    let config = format!("--config={}", folder.join("config.yaml").display());
+    assert!(deployment.contains("        - name: config\n          mountPath: /etc/scan-admission/config\n"));
     let addresses = ["--listen=0.0.0.0:8443", "--admin=0.0.0.0:8080"];
+    let [listen, admin] = addresses;
     let arguments_of_base = [
         "serve",
-        addresses[0],
-        addresses[1],
+        listen,
+        admin,
         "--certs=cluster",
         "--service=$(NAMESPACE)/scan-admission",
         "--webhooks=scan-admission",
         "--ca-secret=scan-admission-ca",
-        "--stop-delay=5s",
     ];
-    assert_eq!(arguments, arguments_of_base);
+    let more = ["--config=/etc/scan-admission/config/config.yaml", "--stop-delay=5s"];
+    assert_eq!(arguments, [&arguments_of_base[..], &more].concat());
     // Nowhere near a cluster they are understood at least.
     let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
-    program.args(arguments).env_clear().current_dir(READ_ONLY);
+    program.args(arguments_of_base).arg(&config).env_clear().current_dir(READ_ONLY);
     let (code, errors) = process::fails(program);
     assert_eq!((code, errors.contains("this is no pod of a cluster")), (Some(2), true), "{errors}");
 
@@ -109,6 +116,7 @@ async fn the_arguments_of_the_deployment_start_the_program() {
     ];
     arguments.extend(files);
     assert_eq!(arguments.len(), 6);
+    arguments.push(config);
     let mut program = Command::new(env::var_os("BINARY").unwrap_or(env!("CARGO_BIN_EXE_scan-admission").into()));
     program.args(arguments).env_clear().current_dir(READ_ONLY);
     let server = Process::start(program, folder.join("errors"));

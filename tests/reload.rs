@@ -197,6 +197,14 @@ async fn a_bad_file_is_told_once_and_the_last_good_one_goes_on() {
     fs::write(folder.join("mount/config.yaml"), "# all at its default\n").unwrap();
     until_metric(process.admin, RELOADS, 1.0).await;
     assert_eq!(ask(&ca, &process).await["allowed"], false);
+    // The line of a refusal says under which configuration.
+    let config = format!("config=\"{}\"", digest("# all at its default\n"));
+    let waited = tokio::time::timeout(FAR, async {
+        while !process.errors().contains(&config) {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{}", process.errors());
     assert_eq!(get(process.admin, "/readyz").await.code, 200);
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::law::{Mode, Setting};
+use crate::law::Setting;
 
 /// What the validating door does with a review that it cannot judge: too big, too late, too busy, or a fault of its own.
 /// The mutating door always allows.
@@ -51,10 +51,9 @@ impl Policy {
         lists.filter(|list| !list.is_empty()).map(Vec::as_slice).collect()
     }
 
-    /// Whether `rule` is asked anywhere because this policy says so.
-    pub fn sets(&self, rule: &str) -> bool {
-        let lists = Some(&self.modes).into_iter().chain(self.overrides.iter().map(|over| &over.modes));
-        lists.flatten().any(|setting| setting.rule == rule && setting.mode != Mode::Off)
+    /// Whether the groups of who makes a request matter.
+    pub fn asks_groups(&self) -> bool {
+        self.overrides.iter().any(|over| !over.groups.is_empty())
     }
 }
 

@@ -27,6 +27,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("base/resourcequota.yaml", include_str!("manifests/base/resourcequota.yaml")),
     ("base/rbac.yaml", include_str!("manifests/base/rbac.yaml")),
     ("base/service.yaml", include_str!("manifests/base/service.yaml")),
+    ("base/configmap.yaml", include_str!("manifests/base/configmap.yaml")),
     ("base/deployment.yaml", include_str!("manifests/base/deployment.yaml")),
     ("base/poddisruptionbudget.yaml", include_str!("manifests/base/poddisruptionbudget.yaml")),
     ("base/networkpolicy.yaml", include_str!("manifests/base/networkpolicy.yaml")),

@@ -83,7 +83,7 @@ async fn review(shared: &Shared, door: Door, request: Request) -> Response {
     if !matches!(answer.summary.verdict, Verdict::Allowed | Verdict::Mended)
         && let Some(left_out) = shared.flood.admit(Instant::now())
     {
-        log(door, &answer.summary, latency, left_out);
+        log(door, &answer.summary, &config.policy.digest, latency, left_out);
     }
     // A review is answered whatever it calls itself; when there is none, its type says more than the decoder.
     match foreign_type(&head.headers) {
@@ -128,7 +128,7 @@ fn json(body: Vec<u8>) -> Response {
 }
 
 /// One line for a refusal or a fault; never the object's contents. In a flood only some, with how many were left out.
-fn log(door: Door, summary: &Summary, latency: std::time::Duration, left_out: u64) {
+fn log(door: Door, summary: &Summary, config: &str, latency: std::time::Duration, left_out: u64) {
     let mut rules: Vec<_> = summary.findings.iter().map(|(rule, _)| *rule).collect();
     rules.sort_unstable();
     rules.dedup();
@@ -152,6 +152,7 @@ fn log(door: Door, summary: &Summary, latency: std::time::Duration, left_out: u6
         name,
         user,
         rules,
+        config,
         latency_micros,
         left_out,
         "review"

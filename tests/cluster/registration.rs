@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use scan_admission::config::Config;
 use scan_admission::scan::field::{Artifact, cve_count_name, metadata_url_name};
 use scan_admission::scan::{Count, Kind, ScannerMember, Source, Spelling};
 use serde_json::{Value, json};
@@ -18,6 +19,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("the-schema-leaves-the-status-to-the-webhook", the_schema_leaves_the_status_to_the_webhook),
     ("pods-are-admitted-under-the-restricted-standard", pods_are_admitted_under_the_restricted_standard),
     ("another-port-is-one-place", another_port_is_one_place),
+    ("another-configuration-is-one-place", another_configuration_is_one_place),
     ("overlays-for-other-certificates", overlays_for_other_certificates),
     ("the-glass-can-be-broken", the_glass_can_be_broken),
 ];
@@ -142,9 +144,10 @@ fn pods_are_admitted_under_the_restricted_standard(namespace: &Namespace<'_>) {
     assert!(refused.refused().contains("violates PodSecurity \"restricted:latest\""), "{refused:?}");
 }
 
-fn another_port_is_one_place(namespace: &Namespace<'_>) {
+/// The base, and the base with the patch of this section of manifests/README.md.
+fn before_and_after(namespace: &Namespace<'_>, section: &str) -> (String, String) {
     let readme = include_str!("../../manifests/README.md");
-    let section = readme.split("## Another port").nth(1).unwrap();
+    let section = readme.split(section).nth(1).unwrap();
     let patch = section.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     let folder = Folder::new();
     generate(folder.path());
@@ -155,7 +158,26 @@ fn another_port_is_one_place(namespace: &Namespace<'_>) {
         let build = namespace.cluster.kubectl(User::Admin).args(["create", "--dry-run=client", "-o", "json", "-k"]);
         build.args([folder]).run().ok().to_owned()
     };
-    let (before, after) = (build(&folder.join("base")), build(&overlay));
+    (build(&folder.join("base")), build(&overlay))
+}
+
+fn another_configuration_is_one_place(namespace: &Namespace<'_>) {
+    let (before, after) = before_and_after(namespace, "## Configure it");
+    let config = |objects: &str| {
+        let objects = serde_json::Deserializer::from_str(objects).into_iter::<Value>();
+        let data = objects.map(Result::unwrap).find(|object| object["kind"] == "ConfigMap").unwrap()["data"].take();
+        let text = data["config.yaml"].as_str().unwrap().to_owned();
+        let config = Config::read(text.as_bytes()).unwrap();
+        (text, config.policy.modes.len(), config.policy.overrides.len())
+    };
+    let ((before_text, ..), (text, modes, overrides)) = (config(&before), config(&after));
+    assert_eq!((modes, overrides), (1, 1));
+    let json = |text: &str| serde_json::to_string(text).unwrap();
+    assert_eq!(after, before.replace(&json(&before_text), &json(&text)));
+}
+
+fn another_port_is_one_place(namespace: &Namespace<'_>) {
+    let (before, after) = before_and_after(namespace, "## Another port");
     assert_eq!(before.matches("8443").count(), 2, "an argument and the port of the container");
     assert_eq!(after, before.replace("8443", "10250"));
 }
@@ -185,6 +207,9 @@ fn overlays_for_other_certificates(namespace: &Namespace<'_>) {
     let mine = build("mine");
     assert_eq!((mine.matches("caBundle: Q0E=").count(), mine.matches("clientConfig:").count()), (4, 4), "{mine}");
     assert!(files.contains("egress: []"));
+    for mounted in ["mountPath: /etc/scan-admission/config\n", "mountPath: /etc/scan-admission/tls\n"] {
+        assert!(files.contains(mounted), "{mounted} in {files}");
+    }
 
     // Its kinds are not served here: what they have to agree with is.
     let cert_manager = build("cert-manager");

@@ -7,11 +7,11 @@ use crate::scan::json::printable;
 pub const RULE: Rule = Rule {
     id: "status-writer",
     title: "Only the configured users write a status.",
-    checks: "The user who writes a status is on the configured list of status writers. Off unless a list is \
-             configured.",
+    checks: "The user who writes a status is one of the `statusWriters` of the configuration. Off unless it names \
+             somebody.",
     why: "A status is what the controller observed; whoever else may write it can pass a scan that never ran.",
     breaks: "A vulnerable image is shipped with a status that somebody typed.",
-    repair: "Let the scan controller write the status, or add the user to the list.",
+    repair: "Let the scan controller write the status, or add the user to `statusWriters`.",
     part: Part::Status,
     check,
     mend: None,
