@@ -34,6 +34,8 @@ mod refusals;
 mod registered;
 #[path = "cluster/registration.rs"]
 mod registration;
+#[path = "cluster/restarts.rs"]
+mod restarts;
 #[path = "cluster/rotation.rs"]
 mod rotation;
 #[path = "cluster/smoke.rs"]
@@ -75,6 +77,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, recording::TESTS),
     (Hooks::Installed, lives::TESTS),
     (Hooks::Own, rotation::TESTS),
+    (Hooks::Own, restarts::TESTS),
     (Hooks::Own, healing::TESTS),
 ];
 

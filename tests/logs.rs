@@ -15,7 +15,9 @@ use serde_json::Value;
 /// Asks the program for a verdict on a review that is refused, and gives what it has logged by then.
 async fn log_of_a_refusal(arguments: &[&str]) -> String {
     let folder = Folder::new();
-    let process = Process::start(command(folder.path(), arguments), folder.join("errors"));
+    let mut program = command(folder.path(), arguments);
+    program.env_remove("SCAN_ADMISSION_LOG_FORMAT");
+    let process = Process::start(program, folder.join("errors"));
     let review = String::from_utf8(fixture("sourcescan-failed-5-completed.validate.json")).unwrap();
     let review = review.replacen("\"Completed\"", "\"Secretive\"", 1);
     let mut client = Client::new(&folder.join("certs/ca.crt"), process.address, "http/1.1").await;

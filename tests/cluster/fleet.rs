@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
@@ -34,10 +35,15 @@ pub struct Fleet {
 impl Fleet {
     /// All that is applied, and no replica yet.
     pub fn new() -> Self {
+        Self::with_lag(Duration::ZERO)
+    }
+
+    /// Behind a Service that hears so late of a replica that is no longer ready.
+    pub fn with_lag(lag: Duration) -> Self {
         let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let cluster = ControlPlane::start().unwrap_or_else(|absent| panic!("{absent:?}"));
         let folder = Folder::new();
-        let forwarder = Forwarder::start(runtime.handle());
+        let forwarder = Forwarder::start(runtime.handle(), lag);
         install(&cluster, &folder, forwarder.port).unwrap_or_else(|absent| panic!("{absent:?}"));
         let client = client(&runtime, &cluster, User::Admin);
         Self { cluster, folder, forwarder, client, runtime, started: Cell::new(0) }

@@ -1,7 +1,9 @@
 //! A Service in front of replicas, in place of kube-proxy: each new connection goes to one that is ready.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,6 +19,10 @@ pub type Endpoint = (SocketAddr, SocketAddr);
 #[derive(Clone)]
 pub struct Forwarder {
     pub port: u16,
+    /// How long an endpoint that is no longer ready is still sent connections: until every node has heard of it.
+    lag: Duration,
+    /// When each was last seen to be ready.
+    ready: Arc<Mutex<BTreeMap<Endpoint, Instant>>>,
     endpoints: Arc<Mutex<Vec<Endpoint>>>,
     cut: watch::Sender<()>,
     /// Each open connection holds it for reading.
@@ -24,10 +30,11 @@ pub struct Forwarder {
 }
 
 impl Forwarder {
-    pub fn start(runtime: &Handle) -> Self {
+    pub fn start(runtime: &Handle, lag: Duration) -> Self {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let forwarder = Self { port, endpoints: Arc::default(), cut: watch::Sender::new(()), open: Arc::default() };
+        let (endpoints, ready, open) = (Arc::default(), Arc::default(), Arc::default());
+        let forwarder = Self { port, lag, ready, endpoints, cut: watch::Sender::new(()), open };
         runtime.spawn(forwarder.clone().accept(listener));
         forwarder
     }
@@ -75,11 +82,20 @@ impl Forwarder {
             endpoints.rotate_left(by);
             endpoints.clone()
         };
-        for (reviews, admin) in turn {
-            if get(admin, "/readyz").await.code == 200 {
-                return Some(TcpStream::connect(reviews).await.unwrap());
+        for endpoint in turn {
+            if self.is_sent_to(endpoint).await {
+                return Some(TcpStream::connect(endpoint.0).await.unwrap());
             }
         }
         None
+    }
+
+    async fn is_sent_to(&self, endpoint: Endpoint) -> bool {
+        let is_ready = get(endpoint.1, "/readyz").await.code == 200;
+        let mut ready = self.ready.lock().unwrap();
+        if is_ready {
+            ready.insert(endpoint, Instant::now());
+        }
+        is_ready || ready.get(&endpoint).is_some_and(|last| last.elapsed() < self.lag)
     }
 }

@@ -60,7 +60,7 @@ impl Writer {
     }
 }
 
-fn scans(client: Client) -> Api<DynamicObject> {
+pub fn scans(client: Client) -> Api<DynamicObject> {
     let kind = GroupVersionKind::gvk("scanning.apps.tanzu.vmware.com", "v1beta1", "SourceScan");
     Api::namespaced_with(client, "scans", &ApiResource::from_gvk(&kind))
 }

@@ -24,6 +24,8 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
         command.env_remove(name);
     }
     command.env("SCAN_ADMISSION_LISTEN", "127.0.0.1:0").env("SCAN_ADMISSION_ADMIN", "127.0.0.1:0");
+    // What tests look for in a log is not to be escaped.
+    command.env("SCAN_ADMISSION_LOG_FORMAT", "text");
     command
 }
 
