@@ -1,5 +1,5 @@
-//! The process as Prometheus' client libraries show it: https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics
-//! Read from Linux's /proc when it is asked for; what cannot be read is left out.
+//! The process as [Prometheus' client libraries](https://prometheus.io/docs/instrumenting/writing_clientlibs/) show it.
+//! Read from /proc of Linux when it is asked for; what cannot be read is left out.
 
 use std::fmt;
 
