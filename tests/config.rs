@@ -2,11 +2,14 @@
 
 #[path = "support/objects.rs"]
 mod objects;
+#[path = "support/panics.rs"]
+mod panics;
 
 use objects::{context, patch, review, scan};
+use panics::PANICS;
 use scan_admission::admission::{self, Answer, Context, Door, FaultPolicy, Verdict};
 use scan_admission::config::Config;
-use scan_admission::law::{Change, Findings, Part, Patch, Rule};
+use scan_admission::law::Rule;
 use serde_json::{Value, json};
 
 const CONTROLLER: &str = "system:serviceaccount:scan-link-system:scan-link-controller";
@@ -113,24 +116,9 @@ fn a_mend_is_made_where_its_rule_denies_or_warns() {
     }
 }
 
-fn panics(_: &Change<'_>, _: &mut Findings<'_>) {
-    panic!("on purpose")
-}
-
 #[test]
 fn what_is_off_is_not_asked() {
-    const RULE: Rule = Rule {
-        id: "phase-jump",
-        title: "",
-        checks: "",
-        why: "",
-        breaks: "",
-        repair: "",
-        part: Part::Status,
-        check: panics,
-        mend: Some(|_: &Change<'_>, _: &mut Patch| panic!("on purpose")),
-        examples: &[],
-    };
+    const RULE: Rule = Rule { id: "phase-jump", ..PANICS };
     let body = review(&scan(r#"{"status": {"phase": "Pending"}}"#), None).to_string();
     for door in [Door::Validate, Door::Mutate] {
         for (yaml, is_asked) in [("", true), ("rules: {phase-jump: off}", false)] {

@@ -4,11 +4,13 @@
 mod edits;
 #[path = "support/objects.rs"]
 mod objects;
+#[path = "support/panics.rs"]
+mod panics;
 
 use edits::edited;
 use objects::{context, patched, review, scan};
+use panics::PANICS;
 use scan_admission::admission::{self, Answer, BODY_MAX_BYTES, Context, Door, Fault, FaultPolicy, Policy};
-use scan_admission::law::{Change, Findings, Part, Patch, Rule};
 use serde_json::{Value, json};
 
 const DOORS: [Door; 2] = [Door::Validate, Door::Mutate];
@@ -115,19 +117,6 @@ fn what_is_no_utf_8_is_refused_with_the_uid() {
     assert_eq!(validated["response"]["status"]["message"], format!("the review is not UTF-8 at byte {at}"));
     assert_eq!(mutated["response"]["warnings"].as_array().unwrap().len(), 1);
 }
-
-const PANICS: Rule = Rule {
-    id: "panics",
-    title: "",
-    checks: "",
-    why: "",
-    breaks: "",
-    repair: "",
-    part: Part::Status,
-    check: |_: &Change<'_>, _: &mut Findings<'_>| panic!("on purpose"),
-    mend: Some(|_: &Change<'_>, _: &mut Patch| panic!("on purpose")),
-    examples: &[],
-};
 
 #[test]
 fn a_rule_that_panics_is_answered() {

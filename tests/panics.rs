@@ -4,6 +4,8 @@
 mod client;
 #[path = "support/folder.rs"]
 mod folder;
+#[path = "support/panics.rs"]
+mod panics;
 #[path = "support/running.rs"]
 mod running;
 
@@ -11,8 +13,9 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use folder::fixture;
+use panics::PANICS;
 use running::{Running, settings};
-use scan_admission::law::{Change, Findings, Part, Patch, Rule};
+use scan_admission::law::{Change, Findings, Patch, Rule};
 use scan_admission::server::Settings;
 
 const SECRET: &str = "contents of an object";
@@ -25,18 +28,7 @@ fn mend(_: &Change<'_>, _: &mut Patch) {
     panic!("{SECRET}");
 }
 
-static RULES: [Rule; 1] = [Rule {
-    id: "panics",
-    title: "",
-    checks: "",
-    why: "",
-    breaks: "",
-    repair: "",
-    part: Part::Status,
-    check: |change, findings| check(change, findings),
-    mend: Some(mend),
-    examples: &[],
-}];
+static RULES: [Rule; 1] = [Rule { check: |change, findings| check(change, findings), mend: Some(mend), ..PANICS }];
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

@@ -81,6 +81,11 @@ pub enum Renewal {
 impl Args {
     pub async fn source(&self) -> Result<Source, String> {
         let now = OffsetDateTime::now_utc();
+        let makes_its_own = |source: &str| {
+            Err(format!(
+                "--certs {source} makes its own certificate: leave out --tls-cert and --tls-key, or say --certs files"
+            ))
+        };
         match (&self.tls_cert, &self.tls_key) {
             #[cfg(feature = "cluster")]
             (None, _) if self.certs == Some(Certs::Cluster) => {
@@ -88,12 +93,8 @@ impl Args {
                 Ok(Source { first: None, renewal: Renewal::Keep(keeper), is_development: false })
             }
             #[cfg(feature = "cluster")]
-            _ if self.certs == Some(Certs::Cluster) => {
-                Err("--certs cluster makes its own certificate: leave out --tls-cert and --tls-key, or say --certs files".to_owned())
-            }
-            (Some(_), _) | (_, Some(_)) if self.certs == Some(Certs::Dev) => {
-                Err("--certs dev makes its own certificate: leave out --tls-cert and --tls-key, or say --certs files".to_owned())
-            }
+            _ if self.certs == Some(Certs::Cluster) => makes_its_own("cluster"),
+            (Some(_), _) | (_, Some(_)) if self.certs == Some(Certs::Dev) => makes_its_own("dev"),
             (Some(certificate), Some(key)) => files(certificate, key, self.certs_poll, now),
             _ => dev(now).map_err(|error| {
                 format!("--certs dev: {error}\nserve certificates of your own with --tls-cert FILE --tls-key FILE, or move the file away, or start in another folder")

@@ -1,0 +1,16 @@
+//! A rule that panics, whichever way it is asked.
+
+use scan_admission::law::{Change, Findings, Part, Patch, Rule};
+
+pub const PANICS: Rule = Rule {
+    id: "panics",
+    title: "",
+    checks: "",
+    why: "",
+    breaks: "",
+    repair: "",
+    part: Part::Status,
+    check: |_: &Change<'_>, _: &mut Findings<'_>| panic!("on purpose"),
+    mend: Some(|_: &Change<'_>, _: &mut Patch| panic!("on purpose")),
+    examples: &[],
+};
