@@ -152,7 +152,7 @@ impl Keeper {
         let named = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
         let secrets: Api<PartialObjectMeta<Secret>> = Api::namespaced(self.client.clone(), &self.namespace);
         let secrets = watcher(secrets, named(&self.secret)).default_backoff().map_ok(drop).boxed();
-        let mut watches = vec![(format!("the Secret {}/{}", self.namespace, self.secret), secrets)];
+        let mut watches = vec![(self.secret_id(), secrets)];
         for kind in kinds() {
             let id = format!("{} {}", kind.kind, self.configuration);
             let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
@@ -285,11 +285,22 @@ impl Keeper {
         Ok(())
     }
 
+    fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// For messages.
+    fn secret_id(&self) -> String {
+        format!("the Secret {}/{}", self.namespace, self.secret)
+    }
+
     async fn read_secret(&self) -> Result<Option<Secret>, String> {
-        let id = format!("the Secret {}/{}", self.namespace, self.secret);
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        let secret =
-            secrets.get_opt(&self.secret).await.map_err(|error| format!("{id} cannot be read: {}", why(&error)))?;
+        let id = self.secret_id();
+        let secret = self
+            .secrets()
+            .get_opt(&self.secret)
+            .await
+            .map_err(|error| format!("{id} cannot be read: {}", why(&error)))?;
         let is_ours = |secret: &Secret| {
             let labels = secret.metadata.labels.as_ref();
             let is_empty = secret.data.as_ref().is_none_or(BTreeMap::is_empty);
@@ -306,7 +317,7 @@ impl Keeper {
 
     /// Creates or replaces the Secret. False: another was faster.
     async fn save(&self, found: Option<Secret>, authority: &Authority) -> Result<bool, String> {
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let secrets = self.secrets();
         let is_new = found.is_none();
         let mut secret = found.unwrap_or_default();
         secret.metadata.name = Some(self.secret.clone());
@@ -324,9 +335,7 @@ impl Keeper {
             Ok(_) => Ok(true),
             // Created, or written, or deleted meanwhile.
             Err(ApiError::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
-            Err(error) => {
-                Err(format!("the Secret {}/{} cannot be written: {}", self.namespace, self.secret, why(&error)))
-            }
+            Err(error) => Err(format!("{} cannot be written: {}", self.secret_id(), why(&error))),
         }
     }
 
