@@ -4,6 +4,7 @@
 
 #[cfg(feature = "cluster")]
 mod ca;
+mod callers;
 mod certs;
 mod check;
 mod config;

@@ -5,6 +5,7 @@
 //! that uid; nothing a client does ends more than its own connection.
 
 pub mod body;
+pub mod callers;
 pub mod certificate;
 pub mod connection;
 pub mod development;
@@ -38,6 +39,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use self::callers::Callers;
 use self::connection::{Protocol, Stage, reaching, serve, serve_tls};
 use self::expiry::Readiness;
 use self::flood::Flood;
@@ -54,6 +56,8 @@ pub struct Settings {
     pub rules: &'static [Rule],
     /// The next review and the next connection have what this holds; connections and memory are bound once.
     pub config: watch::Receiver<Arc<Config>>,
+    /// Who may call; none is anybody.
+    pub callers: Option<Arc<Callers>>,
     /// From the signal to stop to when no more reviews are taken. Meanwhile the server says that it is not ready.
     pub stop_delay: Duration,
 }
@@ -72,11 +76,22 @@ pub struct Shared {
     rules: &'static [Rule],
     config: watch::Receiver<Arc<Config>>,
     memory: Semaphore,
-    metrics: Metrics,
+    pub metrics: Metrics,
     flood: Flood,
 }
 
 impl Shared {
+    pub fn new(rules: &'static [Rule], config: watch::Receiver<Arc<Config>>) -> Self {
+        let bodies_bytes = config.borrow().limits.bodies_bytes;
+        Self {
+            rules,
+            config,
+            memory: Semaphore::new(bodies_bytes / PIECE_BYTES),
+            metrics: Metrics::new(rules),
+            flood: Flood::new(Instant::now()),
+        }
+    }
+
     fn config(&self) -> Arc<Config> {
         self.config.borrow().clone()
     }
@@ -114,22 +129,15 @@ impl std::error::Error for BindError {}
 
 /// Opens both ports. The certificate of the next handshake is whatever `certificate` then holds.
 pub async fn bind(settings: Settings, certificate: Certificate) -> Result<Server, BindError> {
-    let Settings { listen, admin, rules, config, stop_delay } = settings;
-    let bodies_bytes = config.borrow().limits.bodies_bytes;
-    let tls = tls::config(certificate.current.clone()).map_err(BindError::Tls)?;
+    let Settings { listen, admin, rules, config, callers, stop_delay } = settings;
+    let tls = tls::config(certificate.current.clone(), callers).map_err(BindError::Tls)?;
     Ok(Server {
         reviews: TcpListener::bind(listen).await.map_err(|error| BindError::Listen(listen, error))?,
         admin: TcpListener::bind(admin).await.map_err(|error| BindError::Admin(admin, error))?,
         tls: TlsAcceptor::from(Arc::new(tls)),
         certificate,
         stop_delay,
-        shared: Arc::new(Shared {
-            rules,
-            config,
-            memory: Semaphore::new(bodies_bytes / PIECE_BYTES),
-            metrics: Metrics::new(rules),
-            flood: Flood::new(Instant::now()),
-        }),
+        shared: Arc::new(Shared::new(rules, config)),
     })
 }
 
@@ -145,6 +153,11 @@ impl Server {
     /// For whoever renews the certificate.
     pub fn renewal_counts(&self) -> renewal::Counts {
         self.shared.metrics.certificate.clone()
+    }
+
+    /// For whoever looks for newer CAs of clients.
+    pub fn client_ca_counts(&self) -> renewal::Counts {
+        self.shared.metrics.client_ca.clone()
     }
 
     /// For whoever reads the configuration again.
@@ -176,14 +189,14 @@ impl Server {
         let (admin_stage, is_admin_stopping) = watch::channel(Stage::Serving);
 
         let reviews_router = gate::router(shared.clone());
-        let serve_reviews = accept(reviews, shared.config().limits.connections, is_stopping.clone(), |stream| {
+        let serve_reviews = accept(reviews, shared.config().limits.connections, is_stopping.clone(), |stream, peer| {
             let (shared, tls, router, stop) =
                 (shared.clone(), tls.clone(), reviews_router.clone(), is_stopping.clone());
-            async move { serve_tls(stream, tls, &shared.config().limits, &shared.metrics, stop, router).await }
+            async move { serve_tls(stream, peer, tls, &shared, stop, router).await }
         });
         // Stays until the reviews are drained: that it is not ready is still to be seen.
         let admin_router = health::router(shared.clone(), Readiness::new(certificate.clone()), is_stopping.clone());
-        let serve_admin = accept(admin, ADMIN_CONNECTIONS, is_admin_stopping.clone(), |stream| {
+        let serve_admin = accept(admin, ADMIN_CONNECTIONS, is_admin_stopping.clone(), |stream, _| {
             let (shared, router, stop) = (shared.clone(), admin_router.clone(), is_admin_stopping.clone());
             async move { serve(stream, Protocol::Http1, &shared.config().limits, stop, router).await }
         });
@@ -215,7 +228,7 @@ async fn accept<F: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
     limit: usize,
     mut stop: watch::Receiver<Stage>,
-    serve: impl Fn(TcpStream) -> F,
+    serve: impl Fn(TcpStream, SocketAddr) -> F,
 ) -> JoinSet<()> {
     let mut connections = JoinSet::new();
     loop {
@@ -223,10 +236,10 @@ async fn accept<F: Future<Output = ()> + Send + 'static>(
             () = reaching(&mut stop, Stage::Stopping) => return connections,
             Some(ended) = connections.join_next() => report(ended),
             accepted = listener.accept(), if connections.len() < limit => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     // Answers are small: waiting to fill a packet would only delay them. Without it they still arrive.
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(serve(stream));
+                    connections.spawn(serve(stream, peer));
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {

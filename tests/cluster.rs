@@ -1,5 +1,7 @@
 //! On a real API server, with the real kubectl. One cluster for all tests, a namespace for each.
 //! Without Go the tests are ignored and say so; with CI set that is a failure.
+#[path = "cluster/callers.rs"]
+mod callers;
 #[path = "cluster/captured.rs"]
 mod captured;
 #[path = "support/client.rs"]
@@ -71,6 +73,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Installed, installed::TESTS),
     (Hooks::Installed, registration::TESTS),
     (Hooks::Own, outage::TESTS),
+    (Hooks::Own, callers::TESTS),
     (Hooks::Installed, refusals::TESTS),
     (Hooks::Installed, wire::TESTS),
     (Hooks::Own, registered::TESTS),

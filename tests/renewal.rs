@@ -163,6 +163,7 @@ async fn readiness_waits_for_a_certificate_within_its_dates_and_then_stays() {
         admin: any,
         rules: &[],
         config: watch::channel(Arc::default()).1,
+        callers: None,
         stop_delay: Duration::ZERO,
     };
     let server = bind(settings, certificate).await.unwrap();

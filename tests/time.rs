@@ -14,8 +14,7 @@ use folder::Folder;
 use scan_admission::config::Limits;
 use scan_admission::server::connection::{Stage, serve_tls};
 use scan_admission::server::limits::{BODY_READ_BYTES, PING_INTERVAL, PING_TIMEOUT};
-use scan_admission::server::metrics::Metrics;
-use scan_admission::server::{development, tls};
+use scan_admission::server::{Shared, development, tls};
 use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::watch;
@@ -30,7 +29,7 @@ const HEAD: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 struct Pipe {
     io: DuplexStream,
     folder: Folder,
-    metrics: Arc<Metrics>,
+    shared: Arc<Shared>,
     stop: watch::Sender<Stage>,
     server: JoinHandle<()>,
 }
@@ -40,21 +39,22 @@ fn pipe(takes: Duration, answer_bytes: usize) -> Pipe {
     let folder = Folder::new();
     let certificate = development::certificate(folder.path(), OffsetDateTime::now_utc()).unwrap();
     let (_renew, certificate) = watch::channel(Some(Arc::new(certificate)));
-    let tls = TlsAcceptor::from(Arc::new(tls::config(certificate).unwrap()));
+    let tls = TlsAcceptor::from(Arc::new(tls::config(certificate, None).unwrap()));
     let (stop, stopping) = watch::channel(Stage::Serving);
     let (io, server_io) = duplex(16 << 10);
-    let metrics = Arc::new(Metrics::new(&[]));
+    let (_, config) = watch::channel(Arc::default());
+    let shared = Arc::new(Shared::new(&[], config));
     let server = tokio::spawn({
-        let metrics = metrics.clone();
+        let shared = shared.clone();
         async move {
             let router = Router::new().fallback(move || async move {
                 sleep(takes).await;
                 vec![b'.'; answer_bytes]
             });
-            serve_tls(server_io, tls, &Limits::default(), &metrics, stopping, router).await;
+            serve_tls(server_io, ([127, 0, 0, 1], 1).into(), tls, &shared, stopping, router).await;
         }
     });
-    Pipe { io, folder, metrics, stop, server }
+    Pipe { io, folder, shared, stop, server }
 }
 
 impl Pipe {
@@ -93,7 +93,7 @@ async fn a_handshake_that_is_not_finished_is_cut() {
     pipe.io.write_all(b"\x16\x03\x01").await.unwrap();
     ended(pipe.server).await;
     assert_eq!(before.elapsed().as_secs(), limits.handshake.as_secs());
-    assert_eq!((pipe.metrics.handshakes_failed.get(), pipe.metrics.handshakes.get()), (1, 0));
+    assert_eq!((pipe.shared.metrics.handshakes_failed.get(), pipe.shared.metrics.handshakes.get()), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -38,9 +38,9 @@ pub struct Args {
     /// PEM file with the key of the certificate: PKCS#8, PKCS#1 or SEC1
     #[arg(long, env = "SCAN_ADMISSION_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// Within what time a change of both files is served
+    /// Within what time a change of these files, or of --client-ca, counts for new connections
     #[arg(long, env = "SCAN_ADMISSION_CERTS_POLL", value_name = "DURATION", default_value = CERTS_POLL, value_parser = parse_poll)]
-    certs_poll: Duration,
+    pub certs_poll: Duration,
     #[cfg(feature = "cluster")]
     #[command(flatten)]
     cluster: super::ca::Args,

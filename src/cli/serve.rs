@@ -15,6 +15,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::callers;
 use super::certs::{self, DEVELOPMENT};
 use super::config;
 use crate::config::value::go_duration;
@@ -61,6 +62,8 @@ pub struct Serve {
     log_format: LogFormat,
     #[command(flatten)]
     certs: certs::Args,
+    #[command(flatten)]
+    callers: callers::Args,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -107,12 +110,13 @@ fn start(args: &Serve) -> Result<ExitCode, String> {
     let done = runtime.block_on(async {
         let (config, config_source) = args.config.load()?;
         let (reload, config) = watch::channel(Arc::new(config));
+        let (callers, callers_source) = args.callers.open()?.unzip();
         let source = args.certs.source().await?;
         // The senders are for whoever renews the certificate; the server goes on with the last one.
         let (renew, current) = watch::channel(source.first.map(Arc::new));
         let (trusted, is_trusted) = watch::channel(false);
         let (listen, admin, stop_delay) = (args.listen, args.admin, args.stop_delay);
-        let settings = Settings { listen, admin, rules: RULES, config, stop_delay };
+        let settings = Settings { listen, admin, rules: RULES, config, callers, stop_delay };
         let signals = Signals::new().map_err(|error| format!("cannot take signals: {error}"))?;
         let server =
             server::bind(settings, Certificate { current, is_trusted }).await.map_err(|error| match error {
@@ -127,7 +131,11 @@ fn start(args: &Serve) -> Result<ExitCode, String> {
         server.take_panics();
         source.renewal.spawn(renew, trusted, &server);
         config_source.spawn(&args.config_poll, reload, &server);
-        announce(&server, source.is_development).map_err(|error| format!("no address: {error}"))?;
+        let is_for_anybody = callers_source.is_none();
+        if let Some(callers_source) = callers_source {
+            callers_source.spawn(args.certs.certs_poll, &server);
+        }
+        announce(&server, source.is_development && is_for_anybody).map_err(|error| format!("no address: {error}"))?;
         Ok(until_signalled(server, signals, args.stop_delay).await)
     });
     // Waits for no look at the files: their disk may hang.
@@ -136,11 +144,11 @@ fn start(args: &Serve) -> Result<ExitCode, String> {
 }
 
 /// The ready line, and a line to try. Nobody may be reading: that is no error.
-fn announce(server: &Server, is_development: bool) -> io::Result<()> {
+fn announce(server: &Server, takes_curl: bool) -> io::Result<()> {
     let (reviews, admin) = (server.reviews_address()?, server.admin_address()?);
     let mut lines =
         format!("ready: reviews on https://{reviews} (/validate, /mutate), health and metrics on http://{admin}\n");
-    if is_development && Path::new(EXAMPLE).exists() {
+    if takes_curl && Path::new(EXAMPLE).exists() {
         lines += &curl(reviews);
     }
     let mut stdout = io::stdout().lock();

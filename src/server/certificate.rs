@@ -1,5 +1,7 @@
 //! What a certificate says of itself.
 
+use std::net::IpAddr;
+
 use rustls::pki_types::CertificateDer;
 use time::OffsetDateTime;
 use x509_cert::Certificate;
@@ -19,6 +21,8 @@ pub struct Facts {
     pub is_ca: bool,
     /// Whether it is for a host: a DNS name or an IP address in its subjectAltName.
     pub has_host: bool,
+    /// Its common name, and the DNS names, addresses and URIs of its subjectAltName.
+    pub names: Vec<String>,
 }
 
 impl Facts {
@@ -27,12 +31,14 @@ impl Facts {
         let certificate = certificate.tbs_certificate();
         let constraints = certificate.get_extension::<BasicConstraints>()?;
         let names = certificate.get_extension::<SubjectAltName>()?.map(|(_, names)| names.0).unwrap_or_default();
+        let common_name = certificate.subject().common_name()?.map(String::from);
         Ok(Self {
             subject: certificate.subject().to_string(),
             not_before: date(certificate.validity().not_before),
             not_after: date(certificate.validity().not_after),
             is_ca: constraints.is_some_and(|(_, constraints)| constraints.ca),
             has_host: names.iter().any(|name| matches!(name, GeneralName::DnsName(_) | GeneralName::IpAddress(_))),
+            names: common_name.into_iter().chain(names.iter().filter_map(text)).collect(),
         })
     }
 
@@ -43,6 +49,21 @@ impl Facts {
     /// Whether it should have been renewed.
     pub fn is_due(&self, at: OffsetDateTime) -> bool {
         self.not_after - at < (self.not_after - self.not_before) / DUE_PARTS
+    }
+}
+
+/// A name as people write it.
+fn text(name: &GeneralName) -> Option<String> {
+    match name {
+        GeneralName::DnsName(name) | GeneralName::Rfc822Name(name) | GeneralName::UniformResourceIdentifier(name) => {
+            Some(name.to_string())
+        }
+        GeneralName::IpAddress(octets) => {
+            let octets = octets.as_bytes();
+            let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+            v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok().map(|ip| ip.to_string())
+        }
+        _ => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! One connection: its handshake, its requests, and the three ways it ends (the peer, idleness, the server stopping).
 
+use std::net::SocketAddr;
 use std::pin::pin;
 
 use axum::Router;
@@ -12,13 +13,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::guard::{Activity, Guard};
 use super::limits::{HEAD_BYTES, PING_INTERVAL, PING_TIMEOUT, STREAMS};
-use super::metrics::Metrics;
+use super::{Shared, callers};
 use crate::config::Limits;
 
 /// How far a stop has come.
@@ -40,14 +41,16 @@ pub enum Protocol {
 /// no request of it has been taken.
 pub async fn serve_tls<I>(
     io: I,
+    peer: SocketAddr,
     tls: TlsAcceptor,
-    limits: &Limits,
-    metrics: &Metrics,
+    shared: &Shared,
     mut stop: watch::Receiver<Stage>,
     router: Router,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let Shared { metrics, .. } = shared;
+    let limits = &shared.config().limits;
     let shaken = tokio::select! {
         () = reaching(&mut stop, Stage::Stopping) => return,
         shaken = timeout(limits.handshake, tls.accept(io)) => shaken,
@@ -56,11 +59,17 @@ pub async fn serve_tls<I>(
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             metrics.handshakes_failed.inc();
-            return tracing::debug!(%error, "TLS handshake failed");
+            if let Some(why) = callers::refusal(&error) {
+                metrics.callers_refused.inc();
+                if let Some(left_out) = shared.flood.admit(Instant::now()) {
+                    tracing::warn!(%peer, %why, left_out, "a client was refused");
+                }
+            }
+            return tracing::debug!(%peer, %error, "TLS handshake failed");
         }
         Err(_) => {
             metrics.handshakes_failed.inc();
-            return tracing::debug!("TLS handshake took too long");
+            return tracing::debug!(%peer, "TLS handshake took too long");
         }
     };
     metrics.handshakes.inc();

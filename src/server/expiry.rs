@@ -138,7 +138,8 @@ mod tests {
 
     fn facts() -> Facts {
         let not_after = BEGIN + 90 * Duration::DAY;
-        Facts { subject: String::new(), not_before: BEGIN, not_after, is_ca: false, has_host: true }
+        let names = Vec::new();
+        Facts { subject: String::new(), not_before: BEGIN, not_after, is_ca: false, has_host: true, names }
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub struct Metrics {
     pub panics: Counter,
     pub handshakes: Counter,
     pub handshakes_failed: Counter,
+    pub callers_refused: Counter,
+    pub client_ca: Counts,
     pub certificate_not_after: Gauge,
     pub certificate: Counts,
     pub config: ConfigMetrics,
@@ -116,6 +118,8 @@ impl Metrics {
             panics: Counter::default(),
             handshakes: Counter::default(),
             handshakes_failed: Counter::default(),
+            callers_refused: Counter::default(),
+            client_ca: Counts::default(),
             certificate_not_after: Gauge::default(),
             certificate: Counts::default(),
             config: ConfigMetrics::default(),
@@ -154,6 +158,12 @@ impl Metrics {
         registry.register("panics", "Panics, caught or not", self.panics.clone());
         registry.register("tls_handshakes", "TLS handshakes that succeeded", self.handshakes.clone());
         registry.register("tls_handshake_failures", "TLS handshakes that failed", self.handshakes_failed.clone());
+        let help = "TLS handshakes that failed for who the client is";
+        registry.register("callers_refused", help, self.callers_refused.clone());
+        let Counts { looks, reloads, failures } = self.client_ca.clone();
+        registry.register("client_ca_looks", "Looks for newer CAs of clients", looks);
+        registry.register("client_ca_reloads", "CAs of clients that replaced others", reloads);
+        registry.register("client_ca_reload_failures", "Newer CAs of clients that could not be used", failures);
         let help = "When the certificate that is served ends, since the epoch";
         let gauge = self.certificate_not_after.clone();
         registry.register_with_unit("certificate_not_after_timestamp", help, Unit::Seconds, gauge);

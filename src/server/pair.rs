@@ -19,6 +19,7 @@ pub enum Fault {
     NoCertificate,
     BadCertificate(String),
     Ca,
+    NoCa(String),
     NoHost,
     NotYetValid(OffsetDateTime, OffsetDateTime),
     Expired(OffsetDateTime, OffsetDateTime),
@@ -39,10 +40,13 @@ impl fmt::Display for Fault {
         match self {
             Self::Empty => out.write_str("is empty: a PEM file is needed"),
             Self::NoCertificate => {
-                write!(out, "holds no certificate: give a PEM file with -----BEGIN CERTIFICATE-----, and {ORDER}")
+                out.write_str("holds no certificate: give a PEM file with -----BEGIN CERTIFICATE-----")
             }
             Self::BadCertificate(why) => write!(out, "holds a certificate that does not parse: {why}"),
             Self::Ca => write!(out, "begins with the certificate of a CA, which not every client takes from a server: {ORDER}"),
+            Self::NoCa(subject) => {
+                write!(out, "holds the certificate of {subject:?}, which is no CA: give that of the CA that has signed the clients'")
+            }
             Self::NoHost => out.write_str(
                 "holds a certificate that is for no host: make one with the name that clients ask for in its subjectAltName, for a Service NAME.NAMESPACE.svc",
             ),
@@ -82,13 +86,18 @@ pub fn prove(certificate: &[u8], key_text: &[u8], now: OffsetDateTime) -> Result
     if !facts.has_host {
         return Err(of_certificate(Fault::NoHost));
     }
+    within_dates(&facts, now).map_err(of_certificate)?;
+    Ok(pair)
+}
+
+pub fn within_dates(facts: &Facts, now: OffsetDateTime) -> Result<(), Fault> {
     if now < facts.not_before {
-        return Err(of_certificate(Fault::NotYetValid(facts.not_before, now)));
+        return Err(Fault::NotYetValid(facts.not_before, now));
     }
     if now > facts.not_after {
-        return Err(of_certificate(Fault::Expired(facts.not_after, now)));
+        return Err(Fault::Expired(facts.not_after, now));
     }
-    Ok(pair)
+    Ok(())
 }
 
 /// The certificates of a PEM file, each parsed: one at least.

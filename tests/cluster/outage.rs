@@ -13,7 +13,7 @@ use crate::{Test, only, scan};
 pub const TESTS: &[(&str, Test)] = &[("stopped-and-started-again", stopped_and_started_again)];
 
 /// The installed configurations under a name of their own: by the URL of `server`, for one namespace.
-fn register(namespace: &Namespace<'_>, server: &Process, ca: &[u8]) {
+pub fn register(namespace: &Namespace<'_>, server: &Process, ca: &[u8]) {
     let ca_bundle = base64::engine::general_purpose::STANDARD.encode(ca);
     for kind in ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"] {
         let admin = || namespace.cluster.kubectl(User::Admin);

@@ -53,6 +53,11 @@ impl Ca {
         Pair { certificate: signed.pem() + &self.chain, key: key.serialize_pem(), der: signed.der().clone() }
     }
 
+    /// To make one like it.
+    pub fn params(&self) -> CertificateParams {
+        self.params.clone()
+    }
+
     /// A pair that can be served, of a key of its own.
     pub fn pair(&self, serial: u64) -> Pair {
         let mut params = leaf();
