@@ -32,6 +32,7 @@ pub fn settings() -> Settings {
         admin: any,
         rules: RULES,
         config: watch::channel(Arc::default()).1,
+        callers: None,
         stop_delay: Duration::ZERO,
     }
 }
