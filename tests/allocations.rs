@@ -1,9 +1,16 @@
 //! Memory does not grow with the object: what is not judged is skipped without a copy.
 
+#[path = "bench/bodies.rs"]
+mod bodies;
 #[path = "support/edits.rs"]
 mod edits;
 #[path = "support/objects.rs"]
 mod objects;
+#[path = "bench/stages.rs"]
+mod stages;
+
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use allocation_counter::measure;
 use objects::context;
@@ -79,4 +86,30 @@ fn a_configuration_costs_one_allocation() {
             assert!(with == without + more, "{policy:?}: {with}, {without} without");
         }
     }
+}
+
+/// The allocations of each stage of each review that is benchmarked, and what an answer has allocated at most at once:
+/// a regression is seen here without a clock.
+#[test]
+fn a_review_costs_what_is_committed() {
+    let mut counts: BTreeMap<String, BTreeMap<&str, u64>> = BTreeMap::new();
+    for body in bodies::Body::all() {
+        let counts = counts.entry(body.name()).or_default();
+        stages::each(&body, &context(body.door), |stage, run| {
+            // What is made once for the whole process is no cost of a review.
+            run();
+            let used = measure(run);
+            counts.insert(stage, used.count_total);
+            if stage == "answer" {
+                counts.insert("answer, peak bytes", used.bytes_max);
+            }
+        });
+    }
+    let counted = serde_json::to_string_pretty(&counts).unwrap() + "\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/counts.json");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &counted).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == counted, "tests/bench/counts.json is not what is counted (UPDATE=1 rewrites it):\n{counted}");
 }

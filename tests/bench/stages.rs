@@ -1,0 +1,61 @@
+//! A review in process, as a whole and stage by stage.
+
+use std::hint::black_box;
+
+use scan_admission::admission::reply::Reply;
+use scan_admission::admission::review::{self, Target};
+use scan_admission::admission::{self, Answer, Context, Door};
+use scan_admission::law::{self, Change, Findings, Part};
+
+use crate::bodies::{Body, Fate};
+
+/// Hands over each stage by its name, to be run as often as wanted. What a stage makes is dropped in it.
+pub fn each(body: &Body, context: &Context<'_>, mut stage: impl FnMut(&'static str, &mut dyn FnMut())) {
+    let text = body.text.as_str();
+    check(body, &admission::answer(text.as_bytes(), context));
+    stage("answer", &mut || drop(black_box(admission::answer(black_box(text.as_bytes()), context))));
+    stage("decode", &mut || drop(black_box(review::decode(black_box(text)))));
+
+    let (review, _) = review::decode(text);
+    let Ok(Target::Scan { kind, new, old, .. }) = review.target() else { panic!("{} is no scan", body.name()) };
+    let change = || Change::new(kind, new, old, context.now);
+    match body.door {
+        Door::Validate => {
+            let judge = || {
+                let mut findings = Findings::default();
+                law::judge(context.rules, Part::Status, &change(), &mut findings);
+                findings
+            };
+            stage("judge", &mut || drop(black_box(judge())));
+            let findings = judge();
+            let encode = || {
+                let mut reply = Reply::new(&review.request, context.policy);
+                reply.judge(kind, &findings);
+                reply.answer()
+            };
+            check(body, &encode());
+            stage("encode", &mut || drop(black_box(encode())));
+        }
+        Door::Mutate => {
+            stage("mend", &mut || drop(black_box(law::mend(context.rules, &change()))));
+            let (_, operations) = law::mend(context.rules, &change());
+            let encode = || {
+                let mut reply = Reply::new(&review.request, context.policy);
+                reply.mend(&operations);
+                reply.answer()
+            };
+            check(body, &encode());
+            stage("encode", &mut || drop(black_box(encode())));
+        }
+    }
+}
+
+fn check(body: &Body, answer: &Answer) {
+    use admission::Verdict;
+    let expected = match body.fate {
+        Fate::Allowed => Verdict::Allowed,
+        Fate::Refused => Verdict::Refused,
+        Fate::Mended => Verdict::Mended,
+    };
+    assert_eq!(answer.summary.verdict, expected, "{}: {}", body.name(), String::from_utf8_lossy(&answer.body));
+}
