@@ -1,0 +1,66 @@
+//! In process: what the stages of a review cost, by criterion.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput};
+use serde_json::Value;
+
+use crate::bodies::Body;
+use crate::objects::context;
+use crate::stages;
+
+/// What one run took.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    pub median_nanos: f64,
+    /// The median is as likely as not to be off by no more than this (95 %).
+    pub spread_nanos: f64,
+}
+
+/// By the name of the body and of the stage.
+pub type Costs = BTreeMap<(String, String), Cost>;
+
+/// Measures every stage whose id, such as `decode/6 KB, allowed, validate`, has `filter` in it.
+pub fn run(bodies: &[Body], filter: &str, is_quick: bool) -> Costs {
+    let millis = |full, quick| Duration::from_millis(if is_quick { quick } else { full });
+    let mut criterion = Criterion::default()
+        .output_directory(&folder())
+        .warm_up_time(millis(100, 5))
+        .measurement_time(millis(300, 30))
+        .sample_size(if is_quick { 10 } else { 30 })
+        .nresamples(if is_quick { 1001 } else { 10_000 })
+        .without_plots();
+    let mut costs = Costs::new();
+    for body in bodies {
+        stages::each(body, &context(body.door), |stage, run| {
+            let name = body.name();
+            if !format!("{stage}/{name}").contains(filter) {
+                return;
+            }
+            let mut group = criterion.benchmark_group(stage);
+            group.throughput(Throughput::ElementsAndBytes { elements: 1, bytes: body.text.len() as u64 });
+            group.bench_function(&name, |bencher| bencher.iter(&mut *run));
+            group.finish();
+            costs.insert((name.clone(), stage.to_owned()), cost(stage, &name));
+        });
+    }
+    costs
+}
+
+/// Stays from run to run: criterion says what has changed since the last one.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench/criterion")
+}
+
+/// What criterion has just written.
+fn cost(stage: &str, name: &str) -> Cost {
+    let path = folder().join(stage).join(name).join("new/estimates.json");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let median = &serde_json::from_str::<Value>(&text).expect("criterion writes JSON")["median"];
+    let of = |pointer| median.pointer(pointer).and_then(Value::as_f64).expect("criterion estimates the median");
+    let (low, high) = (of("/confidence_interval/lower_bound"), of("/confidence_interval/upper_bound"));
+    Cost { median_nanos: of("/point_estimate"), spread_nanos: (high - low) / 2.0 }
+}
