@@ -8,19 +8,21 @@ pub mod count;
 pub mod field;
 pub mod image;
 pub mod json;
+pub mod reader;
 pub mod scanner;
 pub mod source;
 pub mod time;
 pub mod url;
 
-use serde::de::{IgnoredAny, MapAccess};
-
 pub use condition::{Condition, ConditionMember, ConditionStatus, ConditionType};
 pub use count::{Count, CveCount};
 pub use field::{Entry, Field};
-pub use json::{Json, JsonType, Key, Member, Object};
+pub use json::{Json, JsonType, Member, Object};
+pub use reader::{Key, Reader};
 pub use scanner::{ScannedBy, ScannerMember};
 pub use source::{Source, SourceMember, Sources};
+
+use reader::Fault;
 
 /// The API group of both kinds.
 pub const GROUP: &str = "scanning.apps.tanzu.vmware.com";
@@ -123,12 +125,12 @@ pub struct Scan<'a> {
 }
 
 impl<'a> Object<'a> for Scan<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
         match key.as_ref() {
-            "metadata" => self.metadata = map.next_value()?,
-            "spec" => self.spec = map.next_value()?,
-            "status" => self.status = map.next_value()?,
-            _ => drop(map.next_value::<IgnoredAny>()?),
+            "metadata" => self.metadata = value.read()?,
+            "spec" => self.spec = value.read()?,
+            "status" => self.status = value.read()?,
+            _ => value.skip()?,
         }
         Ok(())
     }
@@ -175,11 +177,11 @@ pub struct Metadata<'a> {
 }
 
 impl<'a> Object<'a> for Metadata<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
         match key.as_ref() {
-            "generation" => self.generation = map.next_value()?,
-            "deletionTimestamp" => self.deletion_timestamp = map.next_value()?,
-            _ => drop(map.next_value::<IgnoredAny>()?),
+            "generation" => self.generation = value.read()?,
+            "deletionTimestamp" => self.deletion_timestamp = value.read()?,
+            _ => value.skip()?,
         }
         Ok(())
     }
@@ -194,11 +196,11 @@ pub struct Spec<'a> {
 }
 
 impl<'a> Object<'a> for Spec<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
         match key.as_ref() {
-            "scanTemplate" => self.scan_template = map.next_value()?,
-            "scanPolicy" => self.scan_policy = map.next_value()?,
-            _ => self.sources.member(key, map)?,
+            "scanTemplate" => self.scan_template = value.read()?,
+            "scanPolicy" => self.scan_policy = value.read()?,
+            _ => self.sources.member(key, value)?,
         }
         Ok(())
     }
@@ -219,20 +221,20 @@ pub struct Status<'a> {
 }
 
 impl<'a> Object<'a> for Status<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
         match key.as_ref() {
-            "phase" => self.phase = map.next_value()?,
-            "conditions" => self.conditions = map.next_value()?,
-            "cveCount" => self.cve_count.wire = map.next_value()?,
-            "CVECount" => self.cve_count.page = map.next_value()?,
-            "metadataUrl" => self.metadata_url.wire = map.next_value()?,
-            "metadataURL" => self.metadata_url.page = map.next_value()?,
-            "scannedBy" => self.scanned_by = map.next_value()?,
-            "scannedAt" => self.scanned_at = map.next_value()?,
-            "observedGeneration" => self.observed_generation = map.next_value()?,
-            "artifact" => self.artifact = map.next_value()?,
-            "compliantArtifact" => self.compliant_artifact = map.next_value()?,
-            _ => drop(map.next_value::<IgnoredAny>()?),
+            "phase" => self.phase = value.read()?,
+            "conditions" => self.conditions = value.read()?,
+            "cveCount" => self.cve_count.wire = value.read()?,
+            "CVECount" => self.cve_count.page = value.read()?,
+            "metadataUrl" => self.metadata_url.wire = value.read()?,
+            "metadataURL" => self.metadata_url.page = value.read()?,
+            "scannedBy" => self.scanned_by = value.read()?,
+            "scannedAt" => self.scanned_at = value.read()?,
+            "observedGeneration" => self.observed_generation = value.read()?,
+            "artifact" => self.artifact = value.read()?,
+            "compliantArtifact" => self.compliant_artifact = value.read()?,
+            _ => value.skip()?,
         }
         Ok(())
     }

@@ -6,14 +6,14 @@ mod objects;
 use objects::{answer, patch, patched, review, scan};
 use scan_admission::admission::Door;
 use scan_admission::law::{Change, EXAMPLE_WRITER, Findings, Operation, Part, RULES, Rule, Severity, Verdict, judge};
-use scan_admission::scan::{Kind, Member, Scan};
+use scan_admission::scan::{Kind, Member, Scan, reader};
 use serde_json::Value;
 
 /// Hands a change to `ask` as the engine would see it.
 fn with_change<T>(new: &Value, old: Option<&Value>, ask: impl FnOnce(&Change<'_>) -> T) -> T {
     let (text, old) = (new.to_string(), old.map(Value::to_string));
-    let scan: Member<Scan<'_>> = serde_json::from_str(&text).unwrap();
-    let old: Option<Member<Scan<'_>>> = old.as_ref().map(|old| serde_json::from_str(old).unwrap());
+    let scan: Member<Scan<'_>> = reader::read(&text).unwrap();
+    let old: Option<Member<Scan<'_>>> = old.as_ref().map(|old| reader::read(old).unwrap());
     let kind = Kind::ALL.into_iter().find(|kind| kind.name() == new["kind"]).unwrap();
     let user = new["user"].as_str().unwrap_or(EXAMPLE_WRITER);
     let writers = [EXAMPLE_WRITER.to_owned()];

@@ -1,13 +1,11 @@
 //! The AdmissionReview as it comes: one pass, borrowed, and what was read before a fault is kept.
 
 use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::Identity;
 use crate::scan::json::printable;
-use crate::scan::{GROUP, Json, Key, Kind, Member, Object, Scan};
+use crate::scan::reader::Fault;
+use crate::scan::{GROUP, Json, Key, Kind, Member, Object, Reader, Scan};
 
 /// Characters of an error or a name that an answer repeats.
 const SHOWN_MAX_CHARS: usize = 200;
@@ -74,89 +72,59 @@ pub enum Target<'r> {
 /// Reads a body. The review holds what was read before the end or the fault; the fault is told in words.
 pub fn decode(text: &str) -> (Review<'_>, Result<(), String>) {
     let mut review = Review::default();
-    let mut json = serde_json::Deserializer::from_str(text);
-    let end = Fill(&mut review).deserialize(&mut json).and_then(|()| json.end());
-    let end = end.map_err(|error| {
-        format!("the body is no AdmissionReview in JSON: {}", printable(&error.to_string(), SHOWN_MAX_CHARS))
-    });
-    (review, end)
-}
-
-/// Reads an object into place, so that its members outlive a fault further on. Null is left as it is.
-struct Fill<'s, T>(&'s mut T);
-
-impl<'de, T: Object<'de>> DeserializeSeed<'de> for Fill<'_, T> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de, T: Object<'de>> Visitor<'de> for Fill<'_, T> {
-    type Value = ();
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        *self.0 = T::default();
-        while let Some(key) = map.next_key()? {
-            self.0.member(key, &mut map)?;
-        }
-        Ok(())
-    }
+    let mut reader = Reader::new(text);
+    let end = review.fill(&mut reader).and_then(|()| reader.end());
+    (review, end.map_err(|fault| format!("the body is no AdmissionReview in JSON: {}", fault.words(text))))
 }
 
 impl<'a> Object<'a> for Review<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
         match key.as_ref() {
-            "apiVersion" => self.api_version = map.next_value()?,
-            "kind" => self.kind = map.next_value()?,
-            "request" => map.next_value_seed(Fill(&mut self.request))?,
-            _ => drop(map.next_value::<IgnoredAny>()?),
+            "apiVersion" => self.api_version = value.read()?,
+            "kind" => self.kind = value.read()?,
+            "request" => self.request.fill(value)?,
+            _ => value.skip()?,
         }
         Ok(())
     }
 }
 
 impl<'a> Object<'a> for Request<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
         match key.as_ref() {
-            "uid" => self.uid = map.next_value()?,
-            "kind" => self.kind = map.next_value()?,
-            "subResource" => self.sub_resource = map.next_value()?,
-            "name" => self.name = map.next_value()?,
-            "namespace" => self.namespace = map.next_value()?,
-            "operation" => self.operation = map.next_value()?,
-            "userInfo" => self.user = map.next_value()?,
-            "object" => self.object = map.next_value()?,
-            "oldObject" => self.old_object = map.next_value()?,
-            _ => drop(map.next_value::<IgnoredAny>()?),
+            "uid" => self.uid = value.read()?,
+            "kind" => self.kind = value.read()?,
+            "subResource" => self.sub_resource = value.read()?,
+            "name" => self.name = value.read()?,
+            "namespace" => self.namespace = value.read()?,
+            "operation" => self.operation = value.read()?,
+            "userInfo" => self.user = value.read()?,
+            "object" => self.object = value.read()?,
+            "oldObject" => self.old_object = value.read()?,
+            _ => value.skip()?,
         }
         Ok(())
     }
 }
 
 impl<'a> Object<'a> for GroupKind<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
         match key.as_ref() {
-            "group" => self.group = map.next_value()?,
-            "version" => self.version = map.next_value()?,
-            "kind" => self.kind = map.next_value()?,
-            _ => drop(map.next_value::<IgnoredAny>()?),
+            "group" => self.group = value.read()?,
+            "version" => self.version = value.read()?,
+            "kind" => self.kind = value.read()?,
+            _ => value.skip()?,
         }
         Ok(())
     }
 }
 
 impl<'a> Object<'a> for User<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
         match key.as_ref() {
-            "username" => self.name = map.next_value()?,
-            "groups" => self.groups = map.next_value()?,
-            _ => drop(map.next_value::<IgnoredAny>()?),
+            "username" => self.name = value.read()?,
+            "groups" => self.groups = value.read()?,
+            _ => value.skip()?,
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use super::report::{Output, Report};
 use super::{REFUSED, UNUSABLE, config};
 use crate::admission::Policy;
 use crate::law::{self, Change, Findings, Part, RULES};
-use crate::scan::{Member, Scan};
+use crate::scan::{Member, Scan, reader};
 
 /// Checks the scans in manifests: their spec, and the status where there is one
 #[derive(Args)]
@@ -116,11 +116,14 @@ fn scan(
     judge: &Judge,
     report: &mut Report<impl Write>,
 ) -> io::Result<()> {
-    let scan = match serde_json::from_str::<Member<Scan<'_>>>(subject.json) {
+    let scan = match reader::read::<Member<Scan<'_>>>(subject.json) {
         Ok(scan) => scan.value().unwrap_or_default(),
         Err(error) => {
             let place = manifest.field(subject.json, "");
-            report.fault(name, Misfit { place, words: format!("this scan cannot be read: {error}") });
+            report.fault(
+                name,
+                Misfit { place, words: format!("this scan cannot be read: {}", error.words(subject.json)) },
+            );
             return Ok(());
         }
     };

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use serde::de::{IgnoredAny, MapAccess};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::documents::{DOCUMENT_MAX_BYTES, Document};
 use super::path;
 use super::place::{Place, Places};
 use super::yaml::{self, DEPTH_MAX, Fault};
-use crate::scan::{GROUP, Json, Key, Kind, Member, Object};
+use crate::scan::{GROUP, Json, Key, Kind, Member, Object, Reader, reader};
 
 /// Lists within Lists that are taken apart. kubectl writes none; each level is one more pass over the text.
 const LISTS_MAX: usize = 16;
@@ -101,7 +101,7 @@ impl<'a> Manifest<'a> {
     }
 
     fn object<'s>(&'s self, part: &Part<'s>) -> Result<One<'s>, String> {
-        let head: Head<'s> = match serde_json::from_str(part.json) {
+        let head: Head<'s> = match reader::read(part.json) {
             Ok(Member::Is(head)) => head,
             // An empty document, or one of comments.
             Ok(Member::Absent) if part.lists == 0 => return Ok(One::Nothing),
@@ -109,14 +109,14 @@ impl<'a> Manifest<'a> {
             Ok(Member::Wrong(json_type)) => {
                 return Err(format!("this is {json_type} and no object of Kubernetes: those have apiVersion and kind"));
             }
-            Err(error) => return Err(format!("this object cannot be read: {}", words(&error))),
+            Err(fault) => return Err(format!("this object cannot be read: {}", fault.words(part.json))),
         };
         let Some(of) = head.list() else { return Ok(One::Object(head.found(part))) };
         if part.lists == LISTS_MAX {
             return Err(format!("this is a List within {LISTS_MAX} Lists: take them apart"));
         }
         let items = head.items.map_or(Ok(Vec::new()), |items| {
-            serde_json::from_str::<Option<Vec<&RawValue>>>(items.get()).map(Option::unwrap_or_default)
+            serde_json::from_str::<Option<Vec<&RawValue>>>(items).map(Option::unwrap_or_default)
         });
         let items = items.map_err(|_| "the items of this List are no list".to_owned())?;
         Ok(One::List(items.into_iter().map(|item| Part { json: item.get(), of, lists: part.lists + 1 }).collect()))
@@ -144,17 +144,17 @@ struct Head<'a> {
     api_version: Json<'a>,
     kind: Json<'a>,
     metadata: Member<Names<'a>>,
-    items: Option<&'a RawValue>,
+    items: Option<&'a str>,
 }
 
 impl<'a> Object<'a> for Head<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), reader::Fault> {
         match key.as_ref() {
-            "apiVersion" => self.api_version = map.next_value()?,
-            "kind" => self.kind = map.next_value()?,
-            "metadata" => self.metadata = map.next_value()?,
-            "items" => self.items = Some(map.next_value()?),
-            _ => drop(map.next_value::<IgnoredAny>()?),
+            "apiVersion" => self.api_version = value.read()?,
+            "kind" => self.kind = value.read()?,
+            "metadata" => self.metadata = value.read()?,
+            "items" => self.items = Some(value.raw()?),
+            _ => value.skip()?,
         }
         Ok(())
     }
@@ -167,11 +167,11 @@ struct Names<'a> {
 }
 
 impl<'a> Object<'a> for Names<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), reader::Fault> {
         match key.as_ref() {
-            "namespace" => self.namespace = map.next_value()?,
-            "name" => self.name = map.next_value()?,
-            _ => drop(map.next_value::<IgnoredAny>()?),
+            "namespace" => self.namespace = value.read()?,
+            "name" => self.name = value.read()?,
+            _ => value.skip()?,
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The conditions of a status by type, and which of them are left over from an earlier run.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use time::OffsetDateTime;
 
@@ -21,21 +21,35 @@ const MESSAGE_MAX_CHARS: usize = 32768;
 pub struct Conditions<'a> {
     first: [Option<&'a Condition<'a>>; 4],
     left_over: [bool; 4],
+    /// The gravest fault of any entry: each is looked at once, and rules that find none here need not look again.
+    gravest: Option<Severity>,
 }
 
 impl<'a> Conditions<'a> {
     pub fn of(scan: &'a Scan<'a>) -> Self {
         let Some(status) = scan.status() else { return Conditions::default() };
-        let mut first = [None; 4];
+        let gravest = status.conditions().iter().map(|entry| entry.is().map_or(Some(Severity::Refuse), gravest)).max();
+        let mut conditions = Conditions { gravest: gravest.flatten(), ..Conditions::default() };
         for condition in status.conditions().iter().filter_map(Member::is) {
             if let Some(known) = condition.known_type()
-                && first[known as usize].is_none()
-                && is_well_formed(condition)
+                && conditions.first[known as usize].is_none()
+                && conditions.is_well_formed(condition)
             {
-                first[known as usize] = Some(condition);
+                conditions.first[known as usize] = Some(condition);
             }
         }
-        Conditions { first, left_over: left_over(scan, status, &first) }
+        conditions.left_over = left_over(scan, status, &conditions.first);
+        conditions
+    }
+
+    /// Whether `condition-fields` has nothing to say of any entry.
+    pub fn are_sound(&self) -> bool {
+        self.gravest.is_none()
+    }
+
+    /// Whether no other rule needs to leave the entry out.
+    pub fn is_well_formed(&self, condition: &Condition<'_>) -> bool {
+        self.gravest < Some(Severity::Refuse) || is_well_formed(condition)
     }
 
     /// The condition, current or left over.
@@ -120,9 +134,12 @@ fn left_over(scan: &Scan<'_>, status: &Status<'_>, first: &[Option<&Condition<'_
     over
 }
 
-/// Whether no other rule needs to leave the entry out.
-pub fn is_well_formed(condition: &Condition<'_>) -> bool {
-    ConditionMember::ALL.into_iter().all(|member| !matches!(fault(condition, member), Some((Severity::Refuse, _))))
+fn is_well_formed(condition: &Condition<'_>) -> bool {
+    gravest(condition) < Some(Severity::Refuse)
+}
+
+fn gravest(condition: &Condition<'_>) -> Option<Severity> {
+    ConditionMember::ALL.into_iter().filter_map(|member| Some(fault(condition, member)?.0)).max()
 }
 
 /// What is wrong with one member, and what would be right.
@@ -130,7 +147,7 @@ pub fn fault(condition: &Condition<'_>, member: ConditionMember) -> Option<(Seve
     let json = &condition[member];
     let text = json.string();
     let is_within = |max, fits: fn(&str) -> bool| match &text {
-        Member::Is(text) => text.chars().count() <= max && fits(text),
+        Member::Is(text) => (text.len() <= max || text.chars().count() <= max) && fits(text),
         _ => false,
     };
     let refused = |is_right: bool, right| (!is_right).then_some((Severity::Refuse, right));
@@ -164,21 +181,75 @@ pub fn fault(condition: &Condition<'_>, member: ConditionMember) -> Option<(Seve
 /// The pattern of `metav1.Condition`'s type: an optional DNS prefix and `/`, then a name.
 pub fn is_type(text: &str) -> bool {
     let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
-    let is_label = |label: &str| edges_and_middle(label, |c| c.is_ascii_lowercase() || c.is_ascii_digit(), "-");
-    prefix.is_none_or(|prefix| prefix.split('.').all(is_label))
-        && edges_and_middle(name, |c| c.is_ascii_alphanumeric(), "-_.")
+    let is_lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    prefix.is_none_or(|prefix| prefix.split('.').all(|label| edges_and_middle(label, is_lower, b"-")))
+        && edges_and_middle(name, |byte| byte.is_ascii_alphanumeric(), b"-_.")
 }
 
-/// The pattern of `metav1.Condition`'s reason.
+/// The pattern of `metav1.Condition`'s reason. All of both patterns is ASCII, so bytes are characters.
 fn is_reason(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_,:".contains(c))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b',' | b':'))
 }
 
 /// Not empty, with `edge` characters at both ends and those or `also` between.
-fn edges_and_middle(text: &str, edge: fn(char) -> bool, also: &str) -> bool {
-    text.starts_with(edge) && text.ends_with(edge) && text.chars().all(|c| edge(c) || also.contains(c))
+fn edges_and_middle(text: &str, edge: fn(u8) -> bool, also: &[u8]) -> bool {
+    let bytes = text.as_bytes();
+    bytes.first().is_some_and(|byte| edge(*byte))
+        && bytes.last().is_some_and(|byte| edge(*byte))
+        && bytes.iter().all(|byte| edge(*byte) || also.contains(byte))
+}
+
+/// Entries up to which looking through them costs less than a table: a scan has four types.
+const FEW_ENTRIES: usize = 16;
+
+/// Finds the first well-formed entry of a type, whatever the type.
+pub struct Firsts<'c, 's> {
+    /// What is known of all entries, where somebody has looked at them.
+    conditions: Option<&'c Conditions<'s>>,
+    entries: &'s [Member<Condition<'s>>],
+    /// Of many entries the place of the first of each type.
+    table: HashMap<Cow<'s, str>, usize>,
+}
+
+impl<'c, 's> Firsts<'c, 's> {
+    pub fn of(status: &'s Status<'s>, conditions: Option<&'c Conditions<'s>>) -> Self {
+        let mut firsts = Firsts { conditions, entries: status.conditions(), table: HashMap::new() };
+        if firsts.entries.len() > FEW_ENTRIES {
+            let mut table = HashMap::new();
+            for (index, condition) in firsts.well_formed() {
+                if let Member::Is(name) = condition[ConditionMember::Type].string() {
+                    table.entry(name).or_insert(index);
+                }
+            }
+            firsts.table = table;
+        }
+        firsts
+    }
+
+    /// The well-formed entries with their index.
+    pub fn well_formed(&self) -> impl Iterator<Item = (usize, &'s Condition<'s>)> {
+        self.all().filter(|(_, condition)| self.is_well_formed(condition))
+    }
+
+    fn all(&self) -> impl Iterator<Item = (usize, &'s Condition<'s>)> {
+        self.entries.iter().enumerate().filter_map(|(index, entry)| Some((index, entry.is()?)))
+    }
+
+    fn is_well_formed(&self, condition: &Condition<'_>) -> bool {
+        self.conditions.map_or_else(|| is_well_formed(condition), |all| all.is_well_formed(condition))
+    }
+
+    /// The first of the type of `condition`, with its index.
+    pub fn like(&self, condition: &Condition<'_>) -> Option<(usize, &'s Condition<'s>)> {
+        let name = &condition[ConditionMember::Type];
+        if self.entries.len() <= FEW_ENTRIES {
+            return self.all().find(|(_, other)| other[ConditionMember::Type] == *name && self.is_well_formed(other));
+        }
+        let index = *self.table.get(&*name.string().value()?)?;
+        Some((index, self.entries[index].is()?))
+    }
 }
 
 /// Types that more than one entry has: their entries are named by index.

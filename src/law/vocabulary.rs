@@ -176,10 +176,10 @@ impl<'a> Say<'_, 'a> {
     }
 
     fn message(&mut self, field: Field<'a>) {
-        let due = self.row.message.due();
+        let due = || self.row.message.due();
         let Some(found) = self.text(ConditionMember::Message) else {
             let is_explained = self.text(ConditionMember::Error).is_some();
-            match (self.row.message, due) {
+            match (self.row.message, due()) {
                 (Message::Explains, _) if !is_explained => {
                     self.findings.advise(field, "is absent and so is error: one of them should say what happened");
                 }
@@ -190,12 +190,14 @@ impl<'a> Say<'_, 'a> {
             }
             return;
         };
-        match (self.row.message.judge(&found), due) {
-            (Heard::Right, _) | (_, None) => {}
-            (Heard::Old, Some(due)) => {
+        let heard = self.row.message.judge(&found);
+        let (false, Some(due)) = (matches!(heard, Heard::Right), due()) else { return };
+        match heard {
+            Heard::Right => {}
+            Heard::Old => {
                 self.findings.advise(field, format!("is the wording of an older release: {due} would be right"));
             }
-            (Heard::Wrong, Some(due)) => {
+            Heard::Wrong => {
                 self.refuse(field, ConditionMember::Message, &format!("{due} would be right"));
             }
         }

@@ -2,11 +2,10 @@
 
 use std::ops::{Index, IndexMut};
 
-use ::time::OffsetDateTime;
-use serde::de::{IgnoredAny, MapAccess};
-
-use super::json::{Json, Key, Object};
+use super::json::{Json, Object};
+use super::reader::{Fault, Key, Reader};
 use super::time;
+use ::time::OffsetDateTime;
 
 /// The types of condition that a scan has. Entries of other types may be there; they are not judged together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,10 +116,10 @@ impl<'a> IndexMut<ConditionMember> for Condition<'a> {
 }
 
 impl<'a> Object<'a> for Condition<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
         match ConditionMember::ALL.into_iter().find(|member| member.name() == key.as_ref()) {
-            Some(member) => self[member] = map.next_value()?,
-            None => drop(map.next_value::<IgnoredAny>()?),
+            Some(member) => self[member] = value.read()?,
+            None => value.skip()?,
         }
         Ok(())
     }

@@ -1,9 +1,8 @@
 //! CVE counts: five severities and their total, in either set of keys.
 
-use serde::de::MapAccess;
-
 use super::Spelling;
-use super::json::{Json, JsonType, Key, Member, Object};
+use super::json::{Json, JsonType, Member, Object};
+use super::reader::{Fault, Key, Reader};
 
 /// The members of a cveCount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,10 +53,10 @@ pub struct CveCount<'a> {
 }
 
 impl<'a> Object<'a> for CveCount<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
         match Count::parse(key.as_ref()) {
-            Some((count, spelling)) => *self.get_mut(count, spelling) = map.next_value()?,
-            None => self.others.push((key, map.next_value()?)),
+            Some((count, spelling)) => *self.get_mut(count, spelling) = value.read()?,
+            None => self.others.push((key, value.read()?)),
         }
         Ok(())
     }

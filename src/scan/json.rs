@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use super::reader::{Fault, Key, Read, Reader};
 
 /// The JSON type that was found where another was due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +13,19 @@ pub enum JsonType {
     String,
     List,
     Object,
+}
+
+impl JsonType {
+    /// By the first byte of a value.
+    fn of(first: u8) -> Self {
+        match first {
+            b'"' => JsonType::String,
+            b'{' => JsonType::Object,
+            b'[' => JsonType::List,
+            b't' | b'f' => JsonType::Boolean,
+            _ => JsonType::Number,
+        }
+    }
 }
 
 impl fmt::Display for JsonType {
@@ -61,40 +72,19 @@ impl<T> Member<T> {
     }
 }
 
-/// A key of a JSON object, borrowed unless it is escaped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key<'a>(Cow<'a, str>);
-
-impl AsRef<str> for Key<'_> {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Key<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_borrowed_bytes<E>(self, key: &'de [u8]) -> Result<Key<'de>, E> {
-                Ok(Key(String::from_utf8_lossy(key)))
-            }
-            fn visit_bytes<E>(self, key: &[u8]) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(String::from_utf8_lossy(key).into_owned())))
-            }
-        }
-        // As bytes, since half a surrogate pair is no text and yet no fault: the key is one that we do not know.
-        deserializer.deserialize_bytes(KeyVisitor)
-    }
-}
-
 /// An object whose judged members are read into place and whose others are skipped.
-pub trait Object<'de>: Default {
-    /// Reads the value of `key` from `map`. A key that comes twice is read twice: the last wins, as in Go.
-    fn member<A: MapAccess<'de>>(&mut self, key: Key<'de>, map: &mut A) -> Result<(), A::Error>;
+pub trait Object<'a>: Default {
+    /// Reads the value of `key`. A key that comes twice is read twice: the last wins, as in Go.
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault>;
+
+    /// Reads an object into place, so that its members outlive a fault further on. Null is left as it is.
+    fn fill(&mut self, reader: &mut Reader<'a>) -> Result<(), Fault> {
+        if reader.peek() == b'n' {
+            return reader.skip();
+        }
+        *self = Self::default();
+        reader.object(|key, value| self.member(key, value))
+    }
 }
 
 /// Entries of a list that are judged. The smallest well-formed condition has 84 bytes, so the 1.5 MiB that etcd stores
@@ -102,80 +92,55 @@ pub trait Object<'de>: Default {
 pub const ENTRIES_MAX: usize = 20_000;
 
 /// What a [`Member`] can be decoded to: an object or a list. The other shape is skipped and told by its type.
-pub trait Shape<'de>: Sized {
-    fn from_object<A: MapAccess<'de>>(mut map: A) -> Result<Member<Self>, A::Error> {
-        while map.next_entry::<Key<'_>, IgnoredAny>()?.is_some() {}
+pub trait Shape<'a>: Sized {
+    fn from_object(reader: &mut Reader<'a>) -> Result<Member<Self>, Fault> {
+        reader.skip()?;
         Ok(Member::Wrong(JsonType::Object))
     }
 
-    fn from_list<A: SeqAccess<'de>>(mut list: A) -> Result<Member<Self>, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
+    fn from_list(reader: &mut Reader<'a>) -> Result<Member<Self>, Fault> {
+        reader.skip()?;
         Ok(Member::Wrong(JsonType::List))
     }
 }
 
-impl<'de, T: Object<'de>> Shape<'de> for T {
-    fn from_object<A: MapAccess<'de>>(mut map: A) -> Result<Member<Self>, A::Error> {
+impl<'a, T: Object<'a>> Shape<'a> for T {
+    fn from_object(reader: &mut Reader<'a>) -> Result<Member<Self>, Fault> {
         let mut object = T::default();
         let mut is_empty = true;
-        while let Some(key) = map.next_key()? {
-            object.member(key, &mut map)?;
+        reader.object(|key, value| {
             is_empty = false;
-        }
+            object.member(key, value)
+        })?;
         // An empty object says nothing: it counts as absent.
         Ok(if is_empty { Member::Absent } else { Member::Is(object) })
     }
 }
 
-impl<'de, T: Object<'de>> Shape<'de> for Vec<Member<T>> {
-    fn from_list<A: SeqAccess<'de>>(mut list: A) -> Result<Member<Self>, A::Error> {
+impl<'a, T: Object<'a>> Shape<'a> for Vec<Member<T>> {
+    fn from_list(reader: &mut Reader<'a>) -> Result<Member<Self>, Fault> {
         let mut entries = Vec::new();
-        while entries.len() <= ENTRIES_MAX {
-            let Some(entry) = list.next_element()? else { return Ok(Member::Is(entries)) };
-            entries.push(entry);
-        }
-        while list.next_element::<IgnoredAny>()?.is_some() {}
+        reader.list(|entry| {
+            if entries.len() > ENTRIES_MAX {
+                return entry.skip();
+            }
+            entries.push(entry.read()?);
+            Ok(())
+        })?;
         Ok(Member::Is(entries))
     }
 }
 
-impl<'de, T: Shape<'de>> Deserialize<'de> for Member<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(MemberVisitor(PhantomData))
-    }
-}
-
-struct MemberVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Shape<'de>> Visitor<'de> for MemberVisitor<T> {
-    type Value = Member<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-    fn visit_unit<E>(self) -> Result<Member<T>, E> {
-        Ok(Member::Absent)
-    }
-    fn visit_bool<E>(self, _: bool) -> Result<Member<T>, E> {
-        Ok(Member::Wrong(JsonType::Boolean))
-    }
-    fn visit_i64<E>(self, _: i64) -> Result<Member<T>, E> {
-        Ok(Member::Wrong(JsonType::Number))
-    }
-    fn visit_u64<E>(self, _: u64) -> Result<Member<T>, E> {
-        Ok(Member::Wrong(JsonType::Number))
-    }
-    fn visit_f64<E>(self, _: f64) -> Result<Member<T>, E> {
-        Ok(Member::Wrong(JsonType::Number))
-    }
-    fn visit_str<E>(self, _: &str) -> Result<Member<T>, E> {
-        Ok(Member::Wrong(JsonType::String))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Member<T>, A::Error> {
-        T::from_object(map)
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Member<T>, A::Error> {
-        T::from_list(list)
+impl<'a, T: Shape<'a>> Read<'a> for Member<T> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
+        let wrong = match reader.peek() {
+            b'{' => return T::from_object(reader),
+            b'[' => return T::from_list(reader),
+            b'n' => Member::Absent,
+            first => Member::Wrong(JsonType::of(first)),
+        };
+        reader.skip()?;
+        Ok(wrong)
     }
 }
 
@@ -189,9 +154,9 @@ impl Default for Json<'_> {
     }
 }
 
-impl<'de> Deserialize<'de> for Json<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Json(Cow::Borrowed(<&RawValue>::deserialize(deserializer)?.get())))
+impl<'a> Read<'a> for Json<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
+        Ok(Json(Cow::Borrowed(reader.raw()?)))
     }
 }
 
@@ -235,13 +200,7 @@ impl<'a> Json<'a> {
     }
 
     pub fn json_type(&self) -> JsonType {
-        match self.0.as_bytes().first() {
-            Some(b'"') => JsonType::String,
-            Some(b'{') => JsonType::Object,
-            Some(b'[') => JsonType::List,
-            Some(b't' | b'f') => JsonType::Boolean,
-            _ => JsonType::Number,
-        }
+        JsonType::of(self.0.as_bytes().first().copied().unwrap_or_default())
     }
 
     /// Reads a string. The empty string counts as absent.

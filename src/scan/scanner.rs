@@ -1,8 +1,7 @@
 //! Who scanned: `scannedBy.scanner.{name,vendor,version}`, or the same three flat in `scannedBy`.
 
-use serde::de::{IgnoredAny, MapAccess};
-
-use super::json::{Json, Key, Member, Object};
+use super::json::{Json, Member, Object};
+use super::reader::{Fault, Key, Reader};
 
 /// The judged members of a scanner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +34,10 @@ pub struct ScannedBy<'a> {
 }
 
 impl<'a> Object<'a> for ScannedBy<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
         match key.as_ref() {
-            "scanner" => self.scanner = map.next_value()?,
-            _ => self.flat.member(key, map)?,
+            "scanner" => self.scanner = value.read()?,
+            _ => self.flat.member(key, value)?,
         }
         Ok(())
     }
@@ -56,10 +55,10 @@ impl ScannedBy<'_> {
 pub struct Scanner<'a>([Json<'a>; 3]);
 
 impl<'a> Object<'a> for Scanner<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
         match ScannerMember::parse(key.as_ref()) {
-            Some(member) => self.0[member as usize] = map.next_value()?,
-            None => drop(map.next_value::<IgnoredAny>()?),
+            Some(member) => self.0[member as usize] = value.read()?,
+            None => value.skip()?,
         }
         Ok(())
     }

@@ -1,8 +1,7 @@
 //! Where code or an image comes from: the same shape in `spec`, `artifact` and `compliantArtifact`.
 
-use serde::de::{IgnoredAny, MapAccess};
-
-use super::json::{Json, Key, Member, Object};
+use super::json::{Json, Member, Object};
+use super::reader::{Fault, Key, Reader};
 
 /// The three kinds of source; each is an object of strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,10 +56,10 @@ impl SourceMember {
 pub struct Sources<'a>([Member<Strings<'a>>; 3]);
 
 impl<'a> Object<'a> for Sources<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
         match Source::ALL.into_iter().find(|source| source.name() == key.as_ref()) {
-            Some(source) => self.0[source as usize] = map.next_value()?,
-            None => drop(map.next_value::<IgnoredAny>()?),
+            Some(source) => self.0[source as usize] = value.read()?,
+            None => value.skip()?,
         }
         Ok(())
     }
@@ -92,15 +91,15 @@ impl<'a> Sources<'a> {
 pub struct Strings<'a>([Json<'a>; 4]);
 
 impl<'a> Object<'a> for Strings<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, key: Key<'a>, map: &mut A) -> Result<(), A::Error> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
         let member = match key.as_ref() {
             "url" => SourceMember::Url,
             "revision" => SourceMember::Revision,
             "image" => SourceMember::Image,
             "imagePullSecret" => SourceMember::ImagePullSecret,
-            _ => return map.next_value::<IgnoredAny>().map(drop),
+            _ => return value.skip(),
         };
-        self.0[member as usize] = map.next_value()?;
+        self.0[member as usize] = value.read()?;
         Ok(())
     }
 }

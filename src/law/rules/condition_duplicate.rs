@@ -1,11 +1,9 @@
 //! `condition-duplicate`: one entry a type.
 
-use std::collections::HashMap;
-
-use crate::law::conditions::is_well_formed;
+use crate::law::conditions::Firsts;
 use crate::law::{Change, Example, Findings, Part, Rule, Verdict};
 use crate::scan::json::printable;
-use crate::scan::{ConditionMember, Entry, Field, Member};
+use crate::scan::{ConditionMember, Entry, Field};
 
 pub const RULE: Rule = Rule {
     id: "condition-duplicate",
@@ -35,22 +33,13 @@ pub const RULE: Rule = Rule {
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
-    let mut first = HashMap::new();
-    for (index, condition) in
-        status.conditions().iter().enumerate().filter_map(|(index, entry)| Some((index, entry.is()?)))
-    {
-        let Member::Is(name) = condition[ConditionMember::Type].string() else { continue };
-        if !is_well_formed(condition) {
-            continue;
-        }
-        if let Some(earlier) = first.get(&name) {
-            let field = |index| Field::ConditionMember(Entry::Index(index), ConditionMember::Type);
-            let name = printable(&name, 64);
-            let message =
-                format!("is {name} again, after status.conditions[{earlier}]: one entry a type would be right");
-            findings.refuse(field(index), message).reads.push(field(*earlier));
-        } else {
-            first.insert(name, index);
-        }
+    let firsts = Firsts::of(status, Some(change.conditions()));
+    for (index, condition) in firsts.well_formed() {
+        let Some((earlier, _)) = firsts.like(condition).filter(|(earlier, _)| *earlier < index) else { continue };
+        let field = |index| Field::ConditionMember(Entry::Index(index), ConditionMember::Type);
+        let name = condition[ConditionMember::Type].string().value().unwrap_or_default();
+        let name = printable(&name, 64);
+        let message = format!("is {name} again, after status.conditions[{earlier}]: one entry a type would be right");
+        findings.refuse(field(index), message).reads.push(field(earlier));
     }
 }

@@ -75,10 +75,8 @@ pub const RULE: Rule = Rule {
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
-    let is_sound =
-        |condition: &Condition<'_>| ConditionMember::ALL.into_iter().all(|member| fault(condition, member).is_none());
     let is_short = status.conditions().len() <= ENTRIES_MAX;
-    if is_short && status.conditions().iter().all(|entry| entry.is().is_some_and(is_sound)) {
+    if is_short && change.conditions().are_sound() {
         return;
     }
     if !is_short {

@@ -1,6 +1,5 @@
 //! `condition-unknown-type`: a type that nobody reads.
 
-use crate::law::conditions::is_well_formed;
 use crate::law::{Change, Example, Findings, Part, Rule, Verdict};
 use crate::scan::json::printable;
 use crate::scan::{ConditionMember, ConditionType, Entry, Field, Member};
@@ -35,7 +34,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     for condition in status.conditions().iter().filter_map(Member::is) {
         let Member::Is(name) = condition[ConditionMember::Type].string() else { continue };
-        if condition.known_type().is_none() && is_well_formed(condition) {
+        if condition.known_type().is_none() && change.conditions().is_well_formed(condition) {
             let all = ConditionType::ALL.map(ConditionType::name).join(", ");
             let message = format!("is {}, which no reader of scans knows: it has {all}", printable(&name, 64));
             findings.advise(Field::ConditionMember(Entry::Type(name), ConditionMember::Type), message);

@@ -63,7 +63,7 @@ pub const RULE: Rule = Rule {
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
-    let old = change.old.map(|old| old.status().map(|status| &status.cve_count).cloned().unwrap_or_default());
+    let old = change.old.map(|old| old.status().map(|status| &status.cve_count));
     let is_running = change.conditions().current(ConditionType::Scanning) == Some(ConditionStatus::True);
     let containers = Spelling::BOTH.map(|spelling| (spelling, status.cve_count.get(spelling)));
     let there = containers.into_iter().filter(|(_, counts)| **counts != Member::Absent);
@@ -72,7 +72,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         if status.phase() == Some(Phase::Pending) {
             findings.advise(field.clone(), "is there on phase Pending: no counts before a scan would be right");
         }
-        if is_running && old.as_ref().is_some_and(|old| old.get(spelling) != counts) {
+        if is_running && old.is_some_and(|old| old.map_or(&Member::Absent, |old| old.get(spelling)) != counts) {
             findings
                 .advise(field.clone(), "changed while Scanning is True: the counts of the last scan would be right");
         }

@@ -1,6 +1,5 @@
 //! `observed-generation`: Nobody has seen a spec that is not there yet.
 
-use crate::law::conditions::is_well_formed;
 use crate::law::finding::quote;
 use crate::law::{Change, Example, Findings, Part, Rule, Verdict};
 use crate::scan::count::whole;
@@ -69,9 +68,12 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     if let Member::Is(observed) = observed {
         refuse(Field::ObservedGeneration, observed);
     }
-    for condition in status.conditions().iter().filter_map(Member::is).filter(|condition| is_well_formed(condition)) {
+    for condition in status.conditions().iter().filter_map(Member::is) {
         let Member::Is(observed) = whole(&condition[ConditionMember::ObservedGeneration]) else { continue };
         let Member::Is(name) = condition[ConditionMember::Type].string() else { continue };
+        if !change.conditions().is_well_formed(condition) {
+            continue;
+        }
         refuse(Field::ConditionMember(Entry::Type(name), ConditionMember::ObservedGeneration), observed);
     }
     let old = change.old.and_then(|old| old.status()).map(|old| whole(&old.observed_generation));

@@ -53,13 +53,13 @@ pub const RULE: Rule = Rule {
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
-    let all = Phase::ALL.map(Phase::name).join(", ");
+    let all = || Phase::ALL.map(Phase::name).join(", ");
     if status.phase.string() == Member::Absent {
         if !status.conditions().is_empty() {
-            findings.advise(Field::Phase, format!("is absent beside conditions: one of {all} would be right"));
+            findings.advise(Field::Phase, format!("is absent beside conditions: one of {} would be right", all()));
         }
     } else if status.phase().is_none() {
-        findings.refuse(Field::Phase, format!("is {}: one of {all} would be right", quote(&status.phase)));
+        findings.refuse(Field::Phase, format!("is {}: one of {} would be right", quote(&status.phase), all()));
     }
 }
 

@@ -1,13 +1,11 @@
 //! `transition-time`: The transition time is that of the status.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
-use crate::law::conditions::is_well_formed;
+use crate::law::conditions::Firsts;
 use crate::law::finding::AHEAD_MAX;
 use crate::law::{Change, Example, Findings, Part, Rule, Verdict};
-use crate::scan::{Condition, ConditionMember, Entry, Field, Member, Status};
+use crate::scan::{ConditionMember, Entry, Field};
 
 pub const RULE: Rule = Rule {
     id: "transition-time",
@@ -73,19 +71,24 @@ pub const RULE: Rule = Rule {
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
-    let old = change.old.and_then(|old| old.status()).map_or(Default::default(), first_by_type);
-    for (name, condition) in first_by_type(status) {
+    let old = change.old.and_then(|old| old.status()).map(|old| Firsts::of(old, None));
+    let firsts = Firsts::of(status, Some(change.conditions()));
+    for (index, condition) in firsts.well_formed() {
+        if firsts.like(condition).is_some_and(|(first, _)| first < index) {
+            continue;
+        }
         let Some(at) = condition.last_transition_time() else { continue };
-        let before = old.get(&name).and_then(|old| Some((old.status()?, old.last_transition_time()?)));
         let mut advise = |message| {
-            let entry = Entry::Type(name.clone());
-            findings.advise(Field::ConditionMember(entry, ConditionMember::LastTransitionTime), message);
+            let name = condition[ConditionMember::Type].string().value().unwrap_or_default();
+            let field = Field::ConditionMember(Entry::Type(name), ConditionMember::LastTransitionTime);
+            findings.advise(field, message);
         };
         if at > change.now + AHEAD_MAX {
             advise("is more than 5 minutes in the future: the time of the change would be right");
         }
-        let Some((before, since)) = before else { continue };
-        match (condition.status() == Some(before), at.cmp(&since)) {
+        let old = old.as_ref().and_then(|old| old.like(condition)).map(|(_, old)| old);
+        let Some((old, since)) = old.and_then(|old| Some((old, old.last_transition_time()?))) else { continue };
+        match (condition.status() == old.status(), at.cmp(&since)) {
             (_, Ordering::Less) => advise("went back: the time of the last change would be right"),
             (true, Ordering::Greater) => advise("changed, but the status did not: the old time would be right"),
             (false, Ordering::Equal) => {
@@ -94,15 +97,4 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
             _ => {}
         }
     }
-}
-
-/// The first well-formed entry of each type, whatever the type, in the order of the types.
-fn first_by_type<'a>(status: &'a Status<'a>) -> BTreeMap<Cow<'a, str>, &'a Condition<'a>> {
-    let mut first = BTreeMap::new();
-    for condition in status.conditions().iter().filter_map(Member::is).filter(|condition| is_well_formed(condition)) {
-        if let Member::Is(name) = condition[ConditionMember::Type].string() {
-            first.entry(name).or_insert(condition);
-        }
-    }
-    first
 }

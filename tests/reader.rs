@@ -1,0 +1,188 @@
+//! The reader of JSON beside `serde_json`: what is JSON, where a value ends, and what an object holds.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use scan_admission::scan::reader::{Fault, Read, Reader, read};
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+
+const CASES: u32 = 20_000;
+
+/// Steps over a value.
+struct Skipped;
+
+impl<'a> Read<'a> for Skipped {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
+        reader.skip().map(|()| Skipped)
+    }
+}
+
+/// Goes into each object and list, and writes down what it finds.
+struct Walked(Value);
+
+impl<'a> Read<'a> for Walked {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
+        let mut value = match reader.peek() {
+            b'{' => json!({}),
+            b'[' => json!([]),
+            _ => return Ok(Walked(serde_json::from_str(reader.raw()?).expect("what it lends is JSON"))),
+        };
+        match &mut value {
+            Value::Object(object) => reader.object(|key, member| {
+                object.insert(key.as_ref().to_owned(), member.read::<Walked>()?.0);
+                Ok(())
+            })?,
+            Value::Array(list) => reader.list(|entry| {
+                list.push(entry.read::<Walked>()?.0);
+                Ok(())
+            })?,
+            _ => {}
+        }
+        Ok(Walked(value))
+    }
+}
+
+/// Whether both say the same of a text.
+fn agree(text: &str) -> bool {
+    let theirs = serde_json::from_str::<IgnoredAny>(text).is_ok();
+    let ours = read::<Skipped>(text);
+    let words = ours.as_ref().err().map(|fault| fault.words(text));
+    assert_eq!(ours.is_ok(), theirs, "{text:?} {words:?}");
+    // In the middle of another text a value ends in the same place.
+    if theirs {
+        let mut reader = Reader::new(text);
+        assert_eq!(reader.raw().ok(), Some(text.trim_matches([' ', '\n', '\t', '\r'])), "{text:?}");
+    }
+    theirs
+}
+
+#[test]
+fn every_short_text_is_json_here_where_it_is_there() {
+    // Every text of up to five of these: what JSON is made of, and what it is not.
+    let pieces = [
+        "{", "}", "[", "]", ",", ":", "\"", "\\", "0", "1", "-", ".", "e", "+", "t", "true", "null", "\"a\"", " ",
+        "\n", "u", "00e9", "\u{1}", "é", "/",
+    ];
+    let mut texts = vec![String::new()];
+    let (mut is_json, mut all) = (0, 0);
+    for length in 0..=4 {
+        for text in &texts {
+            is_json += u32::from(agree(text));
+            all += 1;
+        }
+        if length < 4 {
+            texts = texts.iter().flat_map(|text| pieces.map(|piece| format!("{text}{piece}"))).collect();
+        }
+    }
+    assert_eq!(all, 1 + 25 + 25 * 25 + 25 * 25 * 25 + 25 * 25 * 25 * 25);
+    assert!(is_json > 1000, "{is_json}");
+}
+
+#[test]
+fn every_byte_of_a_string_is_looked_at_wherever_it_stands() {
+    // Any byte of ASCII, at each place of the eight that are looked at together, behind and before others.
+    for byte in 0..=127_u8 {
+        for before in 0..17 {
+            for after in [0, 1, 7, 8, 9] {
+                for filling in ["a", "\u{7f}", "é", "!"] {
+                    let byte = char::from(byte);
+                    agree(&format!("\"{}{byte}{}\"", filling.repeat(before), filling.repeat(after)));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn any_depth_is_stepped_over_and_each_end_has_to_fit() {
+    for depth in [1, 2, 63, 64, 65, 127, 128, 129, 1000] {
+        for pattern in 0..8_usize {
+            let is_object = |level: usize| pattern >> (level % 3) & 1 == 1;
+            let open: String = (0..depth).map(|level| if is_object(level) { "{\"a\":" } else { "[" }).collect();
+            let close: String = (0..depth).rev().map(|level| if is_object(level) { '}' } else { ']' }).collect();
+            assert!(agree(&format!("{open}1{close}")));
+            // The other end at one level.
+            for level in [0, depth / 2, depth - 1] {
+                let mut wrong = close.clone();
+                let other = if wrong.as_bytes()[level] == b'}' { "]" } else { "}" };
+                wrong.replace_range(level..=level, other);
+                assert!(!agree(&format!("{open}1{wrong}")), "{depth} {pattern} {level}");
+            }
+        }
+    }
+    let deep = "[".repeat(1_000_000) + &"]".repeat(1_000_000);
+    assert!(read::<Skipped>(&deep).is_ok() && read::<Skipped>(&deep[1..]).is_err());
+}
+
+#[test]
+fn a_fault_names_its_place_and_what_is_due() {
+    let words = |text: &str| read::<Skipped>(text).err().map(|fault| fault.words(text));
+    for (text, said) in [
+        ("", "line 1, column 1 (the end): a value is due"),
+        ("{\n  \"a\": 1,\n  b: 2}", "line 3, column 3: a key in quotes is due"),
+        ("{\"a\" 1}", "line 1, column 6: `:` is due"),
+        ("[1 2]", "line 1, column 4: `,` or `]` is due"),
+        ("{\"a\": 1", "line 1, column 8 (the end): `,` or `}` is due"),
+        ("01", "line 1, column 2: the end is due"),
+        ("[-]", "line 1, column 3: a digit is due"),
+        ("\"\\x\"", "line 1, column 2: an escape of JSON is due"),
+        ("\"a", "line 1, column 3 (the end): the end of a string, or an escape is due"),
+    ] {
+        assert_eq!(words(text).as_deref(), Some(said), "{text}");
+    }
+}
+
+fn captured() -> impl Strategy<Value = String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reviews");
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let texts: Vec<String> = paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    assert!(texts.len() > 50);
+    proptest::sample::select(texts)
+}
+
+/// What is put in place of some bytes.
+fn damage() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        "[{}\\[\\],:\"\\\\0-9eE.+tfnul \\n\u{1}é-]{1,3}",
+        Just("\\ud800".to_owned()),
+        Just("1e999".to_owned()),
+        Just("{\"a\":[".to_owned()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, rng_seed: proptest::test_runner::RngSeed::Fixed(7), ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_damaged_review_is_json_here_where_it_is_there(
+        mut text in captured(), hits in prop::collection::vec((any::<Index>(), 0..4_usize, damage()), 0..3),
+    ) {
+        for (at, length, new) in hits {
+            let floor = |at: usize| text.floor_char_boundary(at.min(text.len()));
+            let (begin, end) = (floor(at.index(text.len() + 1)), floor(at.index(text.len() + 1) + length));
+            text.replace_range(begin..end, &new);
+        }
+        agree(&text);
+    }
+}
+
+#[test]
+fn what_is_read_is_what_is_there() {
+    let texts = [
+        r#"{"a": 1, "b": [true, null, {}, [], ""], "a": {"\u00e9\n": "\"\\", "é": -1.5e3}}"#,
+        "[ { } , [ ] ]",
+        "  12  ",
+    ];
+    for text in texts {
+        assert_eq!(read::<Walked>(text).ok().map(|walked| walked.0), serde_json::from_str(text).ok(), "{text}");
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reviews");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert_eq!(read::<Walked>(&text).ok().map(|walked| walked.0), serde_json::from_str(&text).ok());
+    }
+}
