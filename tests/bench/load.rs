@@ -123,7 +123,10 @@ pub async fn closed(connections: &mut Vec<Connection>, count: u64, time: Duratio
         let left = left.clone();
         async move {
             let mut sent = 0;
-            while begun.elapsed() < time && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
+            // One at least, however slow the machine is.
+            while (sent == 0 || begun.elapsed() < time)
+                && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+            {
                 connection.review().await;
                 sent += 1;
             }
@@ -203,7 +206,7 @@ pub async fn cold(target: &Target, body: &Body, at_once: usize, time: Duration) 
         let reviews = Arc::new([0, 1].map(|turn| Review::new(body, 2 * number + turn, target.answers)));
         all.spawn(async move {
             let mut sent = 0;
-            while begun.elapsed() < time {
+            while sent == 0 || begun.elapsed() < time {
                 Connection::with(&target, reviews.clone()).await.review().await;
                 sent += 1;
             }
