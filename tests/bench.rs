@@ -1,19 +1,66 @@
-//! How fast it is, beside what others do in its place: `cargo bench`, or `cargo bench -- --quick`.
+//! How fast it is, beside what others do in its place.
+//!
+//!     cargo bench                   everything, in under 10 minutes; writes tests/bench/RESULTS.md and README.md's table
+//!     cargo bench -- --quick        the same in under one, less exactly; writes nothing
+//!     cargo bench -- core FILTER    in process alone, compared with the run before: `decode`, `answer/6 KB`, …
+//!
+//! `cargo test` runs it without figures: that every contender answers every review as it should.
 
 #[path = "bench/bodies.rs"]
 mod bodies;
+#[path = "support/client.rs"]
+mod client;
+#[path = "bench/contender.rs"]
+mod contender;
 #[path = "bench/core.rs"]
 mod core;
+#[path = "bench/figures.rs"]
+mod figures;
+#[path = "support/folder.rs"]
+mod folder;
+#[path = "bench/load.rs"]
+mod load;
+#[path = "bench/measure.rs"]
+mod measure;
 #[path = "support/objects.rs"]
 mod objects;
+#[path = "support/pki.rs"]
+mod pki;
+#[path = "bench/plan.rs"]
+mod plan;
+#[path = "support/process.rs"]
+mod process;
+#[path = "bench/report.rs"]
+mod report;
+#[path = "bench/smoke.rs"]
+mod smoke;
 #[path = "bench/stages.rs"]
 mod stages;
 
-use bodies::Body;
+use std::path::Path;
+use std::process::ExitCode;
 
-fn main() {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let is_quick = args.iter().any(|arg| arg == "--quick");
-    let filter = args.iter().find(|arg| !arg.starts_with('-')).map_or("", String::as_str);
-    core::run(&Body::all(), filter, is_quick);
+use bodies::Body;
+use plan::Plan;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).filter(|arg| !arg.starts_with("--")).collect();
+    let has = |flag| args.iter().any(|arg| arg == flag);
+    if let ["contender", name, certificate, key] = words[..] {
+        contender::serve(name, Path::new(certificate), Path::new(key));
+        return ExitCode::SUCCESS;
+    }
+    // `cargo bench` says so, `cargo test` does not.
+    if !has("--bench") {
+        return smoke::run();
+    }
+    if let ["core", ref filter @ ..] = words[..] {
+        core::run(&Body::all(), &filter.join(" "), has("--quick"));
+        return ExitCode::SUCCESS;
+    }
+    let plan = if has("--quick") { Plan::QUICK } else { Plan::FULL };
+    let figures = plan.run();
+    report::show(&figures, plan.is_kept);
+    ExitCode::SUCCESS
 }

@@ -1,0 +1,233 @@
+//! All that one run has measured, and what follows from it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::bodies::{Body, Fate, Shape, Size};
+use crate::core::Costs;
+use crate::measure::Sample;
+use scan_admission::admission::Door;
+
+/// Ours is this one of the contenders, in their order.
+pub const FLOOR: &str = "floor";
+pub const OURS: &str = "ours";
+pub const KUBE: &str = "kube-rs";
+pub const CONTROLLER_RUNTIME: &str = "controller-runtime";
+pub const CONTENDERS: [&str; 4] = [FLOOR, OURS, KUBE, CONTROLLER_RUNTIME];
+
+/// Reviews at once when memory is highest.
+pub const AT_ONCE: usize = 64;
+
+/// A cell that contenders are compared in: HTTP/1.1, eight connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cell {
+    Allowed6Kb,
+    Allowed110Kb,
+    Allowed1Mb,
+    /// At the mutating door, as the one after it.
+    AllowedMutating,
+    Mended,
+    Refused,
+    Cold,
+}
+
+impl Cell {
+    /// What all are compared in.
+    pub const ALL: [Cell; 4] = [Cell::Allowed6Kb, Cell::Allowed110Kb, Cell::Allowed1Mb, Cell::Cold];
+    pub const OURS: [Cell; 3] = [Cell::AllowedMutating, Cell::Mended, Cell::Refused];
+
+    pub fn body(self) -> Body {
+        let (size, shape, fate, door) = match self {
+            Cell::Allowed6Kb | Cell::Cold => (Size::Kb6, Shape::Plain, Fate::Allowed, Door::Validate),
+            Cell::Allowed110Kb => (Size::Kb110, Shape::Fields, Fate::Allowed, Door::Validate),
+            Cell::Allowed1Mb => (Size::Mb1, Shape::Fields, Fate::Allowed, Door::Validate),
+            Cell::AllowedMutating => (Size::Kb6, Shape::Plain, Fate::Allowed, Door::Mutate),
+            Cell::Mended => (Size::Kb6, Shape::Plain, Fate::Mended, Door::Mutate),
+            Cell::Refused => (Size::Kb6, Shape::Plain, Fate::Refused, Door::Validate),
+        };
+        Body::new(size, shape, fate, door)
+    }
+}
+
+/// What a process takes that has its own.
+#[derive(Debug, Clone)]
+pub struct Process {
+    pub binary_bytes: Option<u64>,
+    pub starts: Vec<Duration>,
+    pub resident_bytes: u64,
+    pub peak_bytes: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Row {
+    pub body: String,
+    pub protocol: &'static str,
+    /// None: a new one for each review, eight at once.
+    pub connections: Option<usize>,
+    pub sample: Sample,
+}
+
+#[derive(Debug, Default)]
+pub struct Figures {
+    pub costs: Costs,
+    /// A sample for each round.
+    pub side: BTreeMap<(&'static str, Cell), Vec<Sample>>,
+    pub processes: BTreeMap<&'static str, Process>,
+    /// Before resident memory was read.
+    pub reviews: u64,
+    /// Ours, in full.
+    pub matrix: Vec<Row>,
+    /// Who is missing, and why.
+    pub missing: Option<String>,
+}
+
+/// A median, and from where to where the rounds went.
+#[derive(Debug, Clone, Copy)]
+pub struct Spread {
+    pub median: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
+impl Spread {
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        Some(Spread { median: *values.get(values.len() / 2)?, low: *values.first()?, high: *values.last()? })
+    }
+}
+
+/// A goal, what was measured, and whether that reaches it.
+pub struct Goal {
+    pub what: String,
+    pub limit: String,
+    pub measured: String,
+    /// None where it could not be measured.
+    pub is_reached: Option<bool>,
+}
+
+fn cpu(sample: &Sample) -> f64 {
+    sample.cpu_micros
+}
+
+fn p99(sample: &Sample) -> f64 {
+    sample.latency.map_or(f64::NAN, |latency| latency.p99_micros)
+}
+
+impl Figures {
+    pub fn spread(&self, who: &'static str, cell: Cell, of: fn(&Sample) -> f64) -> Option<Spread> {
+        Spread::of(self.side.get(&(who, cell))?.iter().map(of))
+    }
+
+    /// Round by round, so that what else the machine does is in both.
+    fn ratio(
+        &self,
+        (who, cell): (&'static str, Cell),
+        (to, to_cell): (&'static str, Cell),
+        of: fn(&Sample) -> f64,
+    ) -> Option<Spread> {
+        let (a, b) = (self.side.get(&(who, cell))?, self.side.get(&(to, to_cell))?);
+        Spread::of(a.iter().zip(b).map(|(a, b)| of(a) / of(b)))
+    }
+
+    pub fn goals(&self, counts: &Value) -> Vec<Goal> {
+        let times = |what: &str, limit: f64, is_most: bool, found: Option<Spread>| Goal {
+            what: what.to_owned(),
+            limit: format!("{} {limit} ×", if is_most { "≤" } else { "≥" }),
+            measured: found.map_or("–".to_owned(), |found| {
+                format!("{:.2} × ({:.2}–{:.2})", found.median, found.low, found.high)
+            }),
+            is_reached: found.map(|found| if is_most { found.median <= limit } else { found.median >= limit }),
+        };
+        let mut goals = Vec::new();
+        for (cell, size, floor, controller_runtime) in [
+            (Cell::Allowed6Kb, "6 KB", 1.5, 12.0),
+            (Cell::Allowed110Kb, "110 KB", 2.0, 20.0),
+            (Cell::Allowed1Mb, "1.1 MB", 2.0, 20.0),
+        ] {
+            let ours = |who| (self.ratio((OURS, cell), (who, cell), cpu), self.ratio((who, cell), (OURS, cell), cpu));
+            goals.push(times(&format!("CPU, {size} allowed: ours to the floor's"), floor, true, ours(FLOOR).0));
+            let what = format!("CPU, {size} allowed: controller-runtime's to ours");
+            goals.push(times(&what, controller_runtime, false, ours(CONTROLLER_RUNTIME).1));
+            if cell == Cell::Allowed6Kb {
+                goals.push(times("CPU, 6 KB allowed: kube-rs' to ours", 4.0, false, ours(KUBE).1));
+            }
+        }
+        for (what, cell, to) in [
+            ("CPU, 6 KB: refused to allowed", Cell::Refused, Cell::Allowed6Kb),
+            ("CPU, 6 KB: mended to allowed at the same door", Cell::Mended, Cell::AllowedMutating),
+        ] {
+            goals.push(times(what, 1.3, true, self.ratio((OURS, cell), (OURS, to), cpu)));
+        }
+        let p99 = self.ratio((OURS, Cell::Allowed6Kb), (FLOOR, Cell::Allowed6Kb), p99);
+        goals.push(times("p99 at half of capacity, 6 KB allowed: ours to the floor's", 2.0, true, p99));
+        goals.extend(self.in_process(counts));
+        goals.extend(self.of_process());
+        goals
+    }
+
+    fn in_process(&self, counts: &Value) -> Vec<Goal> {
+        let body = Cell::Allowed6Kb.body().name();
+        let cost = self.costs.get(&(body.clone(), "answer".to_owned())).map(|cost| cost.median_nanos / 1e3);
+        let allocations = |name: &str| counts[name]["answer"].as_u64();
+        let small = allocations(&body);
+        let grown = [Size::Kb110, Size::Mb1]
+            .map(|size| allocations(&Body::new(size, Shape::Fields, Fate::Allowed, Door::Validate).name()));
+        vec![
+            Goal {
+                what: "`answer` in process, 6 KB allowed".to_owned(),
+                limit: "≤ 8 µs".to_owned(),
+                measured: cost.map_or("–".to_owned(), |micros| format!("{micros:.1} µs")),
+                is_reached: cost.map(|micros| micros <= 8.0),
+            },
+            Goal {
+                what: "Its allocations".to_owned(),
+                limit: "≤ 10".to_owned(),
+                measured: small.map_or("–".to_owned(), |count| count.to_string()),
+                is_reached: small.map(|count| count <= 10),
+            },
+            Goal {
+                what: "Those more for 1.1 MB".to_owned(),
+                limit: "0".to_owned(),
+                measured: format!("{}", grown[1].unwrap_or_default() as i64 - small.unwrap_or_default() as i64),
+                is_reached: small.map(|_| grown.iter().all(|grown| *grown == small)),
+            },
+        ]
+    }
+
+    fn of_process(&self) -> Vec<Goal> {
+        let ours = self.processes.get(OURS);
+        let mib = |what: String, limit: u64, found: Option<u64>| Goal {
+            what,
+            limit: format!("≤ {:.1} MiB", limit as f64 / MIB),
+            measured: found.map_or("–".to_owned(), |found| format!("{:.1} MiB", found as f64 / MIB)),
+            is_reached: found.map(|found| found <= limit),
+        };
+        let bodies_bytes = (AT_ONCE * Cell::Allowed1Mb.body().text.len()) as u64;
+        let start = ours.and_then(|ours| Spread::of(ours.starts.iter().map(Duration::as_secs_f64)));
+        vec![
+            mib(
+                format!("Resident after {} reviews of 6 KB", self.reviews),
+                15 << 20,
+                ours.map(|ours| ours.resident_bytes),
+            ),
+            mib(
+                format!("Peak with {AT_ONCE} × 1.1 MB at once: the bodies and 16 MiB"),
+                bodies_bytes + (16 << 20),
+                ours.map(|ours| ours.peak_bytes),
+            ),
+            Goal {
+                what: "From exec to the first answer".to_owned(),
+                limit: "≤ 50 ms".to_owned(),
+                measured: start.map_or("–".to_owned(), |start| {
+                    format!("{:.1} ms ({:.1}–{:.1})", start.median * 1e3, start.low * 1e3, start.high * 1e3)
+                }),
+                is_reached: start.map(|start| start.median <= 0.05),
+            },
+        ]
+    }
+}
+
+pub const MIB: f64 = (1 << 20) as f64;

@@ -1,0 +1,243 @@
+//! What is measured of a server: its processor time, its answers in time, its memory, its start.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use procfs::ticks_per_second;
+use rustls::ALL_VERSIONS;
+use tokio::io::AsyncReadExt as _;
+
+use crate::bodies::Body;
+use crate::client::{FAR, connect, connector, head, write};
+use crate::contender::{FLOOR, KUBE};
+use crate::folder::Folder;
+use crate::load::{self, Answers, Connection, Target};
+use crate::pki::Ca;
+use crate::process::{self, Process};
+
+/// Who answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    Floor,
+    Ours,
+    /// With memory for more bodies at once than the default has: 64 of 1.1 MB are a little more.
+    OursWithRoom,
+    Kube,
+    ControllerRuntime(PathBuf),
+}
+
+/// Certificates for all, and a folder for what they write.
+pub struct Place {
+    folder: Folder,
+}
+
+/// One that runs.
+pub struct Server {
+    process: Process,
+    ca: PathBuf,
+    answers: Answers,
+}
+
+/// For how long each is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    pub warm: Duration,
+    pub closed: Duration,
+    pub open: Duration,
+}
+
+/// What one measurement found.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    pub cpu_micros: f64,
+    pub per_second: f64,
+    /// At half of that, from when a review was due. None where each has a connection of its own.
+    pub latency: Option<Latency>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Latency {
+    pub p50_micros: f64,
+    pub p99_micros: f64,
+    pub p999_micros: f64,
+}
+
+impl Who {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Who::Floor => "floor",
+            Who::Ours | Who::OursWithRoom => "ours",
+            Who::Kube => "kube-rs",
+            Who::ControllerRuntime(_) => "controller-runtime",
+        }
+    }
+
+    /// The program, where it is one that is shipped.
+    pub fn program(&self) -> Option<PathBuf> {
+        match self {
+            Who::Floor | Who::Kube => None,
+            Who::Ours | Who::OursWithRoom => Some(env!("CARGO_BIN_EXE_scan-admission").into()),
+            Who::ControllerRuntime(program) => Some(program.clone()),
+        }
+    }
+
+    fn answers(&self) -> Answers {
+        match self {
+            Who::Floor => Answers::Constant,
+            Who::Ours | Who::OursWithRoom => Answers::Verdict,
+            Who::Kube | Who::ControllerRuntime(_) => Answers::RefusesOnly,
+        }
+    }
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let folder = Folder::new();
+        let ca = Ca::new();
+        std::fs::write(folder.join("ca.crt"), &ca.pem).expect("a folder");
+        std::fs::write(folder.join("room.yaml"), "limits: {bodiesBytes: 256Mi}\n").expect("a folder");
+        ca.pair(1).write(&folder.join("tls.crt"), &folder.join("tls.key"));
+        Place { folder }
+    }
+
+    pub fn start(&self, who: &Who) -> Server {
+        let [certificate, key] = ["tls.crt", "tls.key"].map(|name| self.folder.join(name));
+        let contender = |name| {
+            let mut command = Command::new(std::env::current_exe().expect("a program"));
+            command.args(["contender", name]).args([&certificate, &key]);
+            command
+        };
+        let ours = |more: &[&str]| {
+            let files = ["--tls-cert", "tls.crt", "--tls-key", "tls.key"];
+            process::command(self.folder.path(), &[&files, more].concat())
+        };
+        let mut command = match who {
+            Who::Floor => contender(FLOOR),
+            Who::Kube => contender(KUBE),
+            Who::Ours => ours(&[]),
+            Who::OursWithRoom => ours(&["--config", "room.yaml"]),
+            Who::ControllerRuntime(program) => {
+                let mut command = Command::new(program);
+                command.args([&certificate, &key]);
+                command
+            }
+        };
+        command.stdin(Stdio::null());
+        let process = Process::start(command, self.folder.join(&format!("{}.log", who.name())));
+        Server { process, ca: self.folder.join("ca.crt"), answers: who.answers() }
+    }
+}
+
+impl Server {
+    /// One review, whose answer is to be another than its own.
+    pub fn expecting(&self, answers: Answers) -> Asked {
+        Asked(Target { answers, ..self.target("http/1.1") })
+    }
+
+    fn target(&self, protocol: &str) -> Target {
+        let connector = connector(&self.ca, protocol, ALL_VERSIONS);
+        Target { connector, address: self.process.address, answers: self.answers }
+    }
+
+    /// On `count` connections that are kept.
+    pub async fn kept(&self, body: &Body, protocol: &str, count: usize, times: Times) -> Sample {
+        let mut connections = load::connect(&self.target(protocol), body, count).await;
+        load::closed(&mut connections, u64::MAX, times.warm).await;
+        let before = self.cpu();
+        let (sent, took) = load::closed(&mut connections, u64::MAX, times.closed).await;
+        let cpu = self.cpu() - before;
+        let latencies = load::open(&mut connections, took.mul_f64(2.0 / sent as f64), times.open).await;
+        let micros = |quantile| latencies.value_at_quantile(quantile) as f64 / 1e3;
+        let latency = Latency { p50_micros: micros(0.5), p99_micros: micros(0.99), p999_micros: micros(0.999) };
+        Sample { latency: Some(latency), ..Sample::of(cpu, sent, took) }
+    }
+
+    /// A connection for each review, `count` at once.
+    pub async fn cold(&self, body: &Body, protocol: &str, count: usize, times: Times) -> Sample {
+        let target = self.target(protocol);
+        load::cold(&target, body, count, times.warm).await;
+        let before = self.cpu();
+        let (sent, took) = load::cold(&target, body, count, times.closed).await;
+        Sample::of(self.cpu() - before, sent, took)
+    }
+
+    /// What is resident after so many reviews.
+    pub async fn resident_bytes_after(&self, body: &Body, count: u64) -> u64 {
+        let mut connections = load::connect(&self.target("http/1.1"), body, 8).await;
+        load::closed(&mut connections, count, Duration::MAX).await;
+        self.resident_bytes()
+    }
+
+    /// What was resident at most, with `count` reviews that are all there but for their last byte, and then answered.
+    pub async fn peak_bytes_with(&self, body: &Body, count: usize) -> u64 {
+        let (last, most) = body.text.as_bytes().split_last().expect("a body");
+        let mut streams = Vec::new();
+        for _ in 0..count {
+            let mut stream = connect(&self.ca, self.process.address).await;
+            write(&mut stream, head("/validate", body.text.len())).await;
+            write(&mut stream, most).await;
+            streams.push(stream);
+        }
+        let mut before = 0;
+        // Until it has read them all.
+        while before != self.resident_bytes() {
+            before = self.resident_bytes();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        for stream in &mut streams {
+            write(stream, [*last]).await;
+        }
+        for stream in &mut streams {
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"}}") && !answer.ends_with(b"}}\n") {
+                let read = tokio::time::timeout(FAR, stream.read_buf(&mut answer)).await.expect("an answer in time");
+                assert!(read.expect("an answer") > 0, "{}", String::from_utf8_lossy(&answer));
+            }
+            let answer = String::from_utf8(answer).expect("text");
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#""allowed":true"#), "{answer}");
+        }
+        self.status().vmhwm.expect("Linux tells") << 10
+    }
+
+    fn cpu(&self) -> Duration {
+        let stat = self.proc().stat().expect("it runs");
+        Duration::from_secs_f64((stat.utime + stat.stime) as f64 / ticks_per_second() as f64)
+    }
+
+    fn resident_bytes(&self) -> u64 {
+        self.status().vmrss.expect("Linux tells") << 10
+    }
+
+    fn status(&self) -> procfs::process::Status {
+        self.proc().status().expect("it runs")
+    }
+
+    fn proc(&self) -> procfs::process::Process {
+        procfs::process::Process::new(self.process.id() as i32).expect("it runs")
+    }
+}
+
+/// A server by its address alone.
+pub struct Asked(Target);
+
+impl Asked {
+    pub async fn review(&self, body: &Body) {
+        Connection::new(&self.0, body, 0).await.review().await;
+    }
+}
+
+impl Sample {
+    fn of(cpu: Duration, sent: u64, took: Duration) -> Self {
+        let sent = sent as f64;
+        Sample { cpu_micros: cpu.as_secs_f64() * 1e6 / sent, per_second: sent / took.as_secs_f64(), latency: None }
+    }
+}
+
+/// From the start of the program to its first answer.
+pub async fn first_answer(place: &Place, who: &Who, body: &Body) -> Duration {
+    let begun = Instant::now();
+    let server = place.start(who);
+    Connection::new(&server.target("http/1.1"), body, 0).await.review().await;
+    begun.elapsed()
+}

@@ -1,0 +1,156 @@
+//! What is measured, in which order and for how long.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::bodies::{Body, Fate, Shape, Size};
+use crate::core;
+use crate::figures::{AT_ONCE, Cell, Figures, Process, Row};
+use crate::measure::{Place, Server, Times, Who, first_answer};
+use scan_admission::admission::Door;
+
+pub struct Plan {
+    is_quick: bool,
+    /// Whether the results are written to files.
+    pub is_kept: bool,
+    /// Of all contenders, one after another.
+    rounds: usize,
+    starts: usize,
+    reviews: u64,
+    side: Times,
+    matrix: Times,
+    connections: &'static [usize],
+}
+
+/// Connections where contenders are compared.
+const CONNECTIONS: usize = 8;
+
+const fn times(warm: u64, closed: u64, open: u64) -> Times {
+    let millis = Duration::from_millis;
+    Times { warm: millis(warm), closed: millis(closed), open: millis(open) }
+}
+
+impl Plan {
+    pub const FULL: Plan = Plan {
+        is_quick: false,
+        is_kept: true,
+        rounds: 5,
+        starts: 11,
+        reviews: 100_000,
+        side: times(150, 800, 800),
+        matrix: times(50, 500, 600),
+        connections: &[1, 8, 64],
+    };
+    pub const QUICK: Plan = Plan {
+        is_quick: true,
+        is_kept: false,
+        rounds: 1,
+        starts: 3,
+        reviews: 5_000,
+        side: times(50, 300, 200),
+        matrix: times(20, 100, 50),
+        connections: &[8],
+    };
+
+    pub fn run(&self) -> Figures {
+        let begun = Instant::now();
+        let say = |what: &str| eprintln!("{:4} s  {what}", begun.elapsed().as_secs());
+        say("building what is missing");
+        let mut all = vec![Who::Floor, Who::Ours, Who::Kube];
+        let mut figures = Figures { reviews: self.reviews, ..Figures::default() };
+        match controller_runtime() {
+            Ok(program) => all.push(Who::ControllerRuntime(program)),
+            Err(why) => figures.missing = Some(why),
+        }
+        say("in process");
+        figures.costs = core::run(&Body::all(), "", self.is_quick);
+        // One thread: the other core is the server's.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let place = Place::new();
+            say("contenders side by side");
+            self.side_by_side(&place, &all, &mut figures).await;
+            say("starts and memory");
+            self.processes(&place, &all, &mut figures).await;
+            say("ours in full");
+            self.matrix(&place, &mut figures).await;
+            say("done");
+        });
+        figures
+    }
+
+    async fn side_by_side(&self, place: &Place, all: &[Who], figures: &mut Figures) {
+        let mut servers: Vec<(&Who, Server)> = all.iter().map(|who| (who, place.start(who))).collect();
+        for _ in 0..self.rounds {
+            // None is always behind the same one.
+            servers.rotate_left(1);
+            for cell in Cell::ALL.into_iter().chain(Cell::OURS) {
+                let body = cell.body();
+                for (who, server) in &servers {
+                    if **who != Who::Ours && Cell::OURS.contains(&cell) {
+                        continue;
+                    }
+                    let sample = match cell {
+                        Cell::Cold => server.cold(&body, "http/1.1", CONNECTIONS, self.side).await,
+                        _ => server.kept(&body, "http/1.1", CONNECTIONS, self.side).await,
+                    };
+                    figures.side.entry((who.name(), cell)).or_default().push(sample);
+                }
+            }
+        }
+    }
+
+    async fn processes(&self, place: &Place, all: &[Who], figures: &mut Figures) {
+        let (small, big) = (Cell::Allowed6Kb.body(), Cell::Allowed1Mb.body());
+        for who in all {
+            let binary_bytes = who.program().map(|path| std::fs::metadata(path).expect("a program").len());
+            let resident_bytes = place.start(who).resident_bytes_after(&small, self.reviews).await;
+            let with_room = if *who == Who::Ours { &Who::OursWithRoom } else { who };
+            let peak_bytes = place.start(with_room).peak_bytes_with(&big, AT_ONCE).await;
+            let process = Process { binary_bytes, starts: Vec::new(), resident_bytes, peak_bytes };
+            figures.processes.insert(who.name(), process);
+        }
+        for _ in 0..self.starts {
+            for who in all {
+                let start = first_answer(place, who, &small).await;
+                figures.processes.get_mut(who.name()).expect("measured").starts.push(start);
+            }
+        }
+    }
+
+    async fn matrix(&self, place: &Place, figures: &mut Figures) {
+        let (ours, with_room) = (place.start(&Who::Ours), place.start(&Who::OursWithRoom));
+        for body in Body::all() {
+            let ours = if body.size == Size::Mb1 { &with_room } else { &ours };
+            for protocol in ["http/1.1", "h2"] {
+                let mut add = |connections, sample| {
+                    figures.matrix.push(Row { body: body.name(), protocol, connections, sample });
+                };
+                for &connections in self.connections {
+                    add(Some(connections), ours.kept(&body, protocol, connections, self.matrix).await);
+                }
+                // A handshake costs the same whatever comes after it.
+                if body.fate == Fate::Allowed && body.door == Door::Validate && body.shape != Shape::Conditions {
+                    add(None, ours.cold(&body, protocol, CONNECTIONS, self.matrix).await);
+                }
+            }
+        }
+    }
+}
+
+/// Builds the webhook of tests/bench/controller-runtime, where there is Go.
+fn controller_runtime() -> Result<PathBuf, String> {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench/controller-runtime");
+    let built = Command::new("go")
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/controller-runtime"))
+        .args(["build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o"])
+        .arg(&program)
+        .arg(".")
+        .status();
+    match built {
+        Ok(status) if status.success() => Ok(program),
+        Ok(status) => Err(format!("go build ended with {status}")),
+        Err(error) => Err(format!("no Go: {error}")),
+    }
+}

@@ -1,0 +1,213 @@
+//! The results as Markdown: on the terminal, in tests/bench/RESULTS.md, and a part of them in README.md.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use procfs::{CpuInfo, Current as _, Meminfo};
+use serde_json::Value;
+
+use crate::bodies::Body;
+use crate::figures::{AT_ONCE, CONTENDERS, CONTROLLER_RUNTIME, Cell, Figures, Goal, MIB, Spread};
+use crate::measure::{Latency, Sample};
+
+/// Around the part in README.md.
+pub const MARKS: [&str; 2] = ["<!-- cargo bench writes this -->\n\n", "\n<!-- until here -->"];
+
+const EXPLAINED: &str = "What each does: *floor* is axum and rustls, set up as ours, answering a constant once it has the
+body. *kube-rs* is the same with `AdmissionReview<DynamicObject>` and a check of the total. *controller-runtime* decodes
+both objects to unstructured and checks the total, the phase and a few types. Ours asks all rules and compares with the
+old object: **the last two do less work**. Load and servers share the machine, so that reviews a second are of both.
+Latencies are at half of what was reached, from when a review was due, whether or not those before were answered.
+For the peak ours runs with `bodiesBytes: 256Mi`: 64 bodies of 1.1 MB at once are a little more than the default takes.";
+
+/// Prints the results, and where they are kept writes them.
+pub fn show(figures: &Figures, is_kept: bool) {
+    let text = results(figures);
+    println!("{text}");
+    if is_kept {
+        let readme = fs::read_to_string(readme_path()).expect("README.md");
+        let (before, _, after) = around(&readme).expect("README.md has the marks");
+        fs::write(readme_path(), format!("{before}{}{after}", table(figures))).expect("README.md");
+        fs::write(results_path(), text).expect("RESULTS.md");
+    }
+}
+
+pub fn results_path() -> PathBuf {
+    root().join("tests/bench/RESULTS.md")
+}
+
+pub fn readme_path() -> PathBuf {
+    root().join("README.md")
+}
+
+/// README.md up to our part with its mark, our part, and the rest from its mark on.
+pub fn around(readme: &str) -> Option<(&str, &str, &str)> {
+    let begin = readme.find(MARKS[0])? + MARKS[0].len();
+    let end = begin + readme[begin..].find(MARKS[1])?;
+    Some((&readme[..begin], &readme[begin..end], &readme[end..]))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn results(figures: &Figures) -> String {
+    let counts = fs::read_to_string(root().join("tests/bench/counts.json")).expect("counts.json");
+    let counts: Value = serde_json::from_str(&counts).expect("counts.json is JSON");
+    let mut out = String::from("# What a review costs\n\nWritten by `cargo bench`; not by hand.\n\n");
+    out += &table(figures);
+    if let Some(why) = &figures.missing {
+        let _ = writeln!(out, "\n{CONTROLLER_RUNTIME} is missing: {why}.");
+    }
+    let _ = writeln!(out, "\n{EXPLAINED}\n\n{}\n", versions());
+    let _ =
+        writeln!(out, "## Goals\n\nRatios are of one round, in brackets the lowest and the highest of all rounds.\n");
+    out += "| goal | limit | measured | |\n|---|---|---|---|\n";
+    for Goal { what, limit, measured, is_reached } in figures.goals(&counts) {
+        let verdict = match is_reached {
+            Some(true) => "reached",
+            Some(false) => "**not reached**",
+            None => "not measured",
+        };
+        let _ = writeln!(out, "| {what} | {limit} | {measured} | {verdict} |");
+    }
+    out += "\n## Side by side\n\nHTTP/1.1, 8 connections; the median of all rounds, in brackets the lowest and the highest.\n\n";
+    side_by_side(figures, &mut out);
+    out += "\n## In process\n\n";
+    in_process(figures, &counts, &mut out);
+    out += "\n## Ours in full\n\n";
+    matrix(figures, &mut out);
+    out
+}
+
+/// The part that README.md has.
+fn table(figures: &Figures) -> String {
+    let mut out = format!("| status update, HTTP/1.1 | {} |\n|---|{}\n", CONTENDERS.join(" | "), "---|".repeat(4));
+    let mut row = |what: &str, of: &dyn Fn(&'static str) -> Option<String>| {
+        let cells = CONTENDERS.map(|who| of(who).unwrap_or("–".to_owned()));
+        let _ = writeln!(out, "| {what} | {} |", cells.join(" | "));
+    };
+    for (cell, size) in [(Cell::Allowed6Kb, "6 KB"), (Cell::Allowed110Kb, "110 KB"), (Cell::Allowed1Mb, "1.1 MB")] {
+        let cpu = |who| Some(format!("{:.0} µs", figures.spread(who, cell, |sample| sample.cpu_micros)?.median));
+        row(&format!("{size}: CPU a review"), &cpu);
+    }
+    let p99 = |who| Some(format!("{:.0} µs", figures.spread(who, Cell::Allowed6Kb, p99)?.median));
+    row("6 KB: p99 at half of capacity", &p99);
+    let start = |who| {
+        let starts = figures.processes.get(who)?.starts.iter().map(|start| start.as_secs_f64() * 1e3);
+        Some(format!("{:.0} ms", Spread::of(starts)?.median))
+    };
+    row("from exec to the first answer", &start);
+    let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / MIB);
+    let resident = |who| Some(mib(figures.processes.get(who)?.resident_bytes));
+    row(&format!("resident after {} reviews of 6 KB", figures.reviews), &resident);
+    row(&format!("peak with {AT_ONCE} × 1.1 MB at once"), &|who| Some(mib(figures.processes.get(who)?.peak_bytes)));
+    row("binary", &|who| figures.processes.get(who)?.binary_bytes.map(mib));
+    let _ = writeln!(out, "\n`cargo bench` on {}.", machine());
+    out
+}
+
+fn p99(sample: &Sample) -> f64 {
+    sample.latency.map_or(f64::NAN, |latency| latency.p99_micros)
+}
+
+fn side_by_side(figures: &Figures, out: &mut String) {
+    *out +=
+        "| review | | CPU µs | × floor | reviews/s | p50 µs | p99 µs | p99.9 µs |\n|---|---|--:|--:|--:|--:|--:|--:|\n";
+    for cell in Cell::ALL.into_iter().chain(Cell::OURS) {
+        let cold = if cell == Cell::Cold { ", a connection each" } else { "" };
+        let name = cell.body().name();
+        for who in CONTENDERS {
+            let shown = |of: fn(&Sample) -> f64| {
+                let Some(Spread { median, low, high }) = figures.spread(who, cell, of) else { return "–".to_owned() };
+                if median.is_nan() { "–".to_owned() } else { format!("{median:.0} ({low:.0}–{high:.0})") }
+            };
+            let Some(cpu) = figures.spread(who, cell, |sample| sample.cpu_micros) else { continue };
+            let floor = figures.spread(CONTENDERS[0], cell, |sample| sample.cpu_micros);
+            let times = floor.map_or("–".to_owned(), |floor| format!("{:.2}", cpu.median / floor.median));
+            let per_second = shown(|sample| sample.per_second);
+            let latency = [
+                shown(|sample| sample.latency.map_or(f64::NAN, |latency| latency.p50_micros)),
+                shown(p99),
+                shown(|sample| sample.latency.map_or(f64::NAN, |latency| latency.p999_micros)),
+            ];
+            let cpu = format!("{:.1} ({:.1}–{:.1})", cpu.median, cpu.low, cpu.high);
+            let _ =
+                writeln!(out, "| {name}{cold} | {who} | {cpu} | {times} | {per_second} | {} |", latency.join(" | "));
+        }
+    }
+}
+
+fn in_process(figures: &Figures, counts: &Value, out: &mut String) {
+    *out += "One thread; medians, with half of their 95 % confidence intervals. `answer` is the whole; the allocations are\n\
+             those of tests/bench/counts.json, which `cargo test` compares.\n\n\
+             | review | decode µs | judge or mend µs | encode µs | answer µs | ± | reviews/s | MB/s | allocations |\n\
+             |---|--:|--:|--:|--:|--:|--:|--:|--:|\n";
+    for body in Body::all() {
+        let name = body.name();
+        let cost = |stage: &str| figures.costs.get(&(name.clone(), stage.to_owned()));
+        let micros =
+            |stage: &str| cost(stage).map_or("–".to_owned(), |cost| format!("{:.1}", cost.median_nanos / 1e3));
+        let Some(answer) = cost("answer") else { continue };
+        let judge = if cost("judge").is_some() { "judge" } else { "mend" };
+        let _ = writeln!(
+            out,
+            "| {name} | {} | {} | {} | {} | {:.1} | {:.0} | {:.0} | {} |",
+            micros("decode"),
+            micros(judge),
+            micros("encode"),
+            micros("answer"),
+            answer.spread_nanos / 1e3,
+            1e9 / answer.median_nanos,
+            body.text.len() as f64 * 1e3 / answer.median_nanos,
+            counts[&name]["answer"],
+        );
+    }
+}
+
+fn matrix(figures: &Figures, out: &mut String) {
+    *out += "| review | protocol | connections | CPU µs | reviews/s | p50 µs | p99 µs | p99.9 µs |\n|---|---|--:|--:|--:|--:|--:|--:|\n";
+    for row in &figures.matrix {
+        let connections = row.connections.map_or("one each".to_owned(), |count| count.to_string());
+        let Sample { cpu_micros, per_second, latency } = row.sample;
+        let latency =
+            latency.map_or("– | – | –".to_owned(), |Latency { p50_micros, p99_micros, p999_micros }| {
+                format!("{p50_micros:.0} | {p99_micros:.0} | {p999_micros:.0}")
+            });
+        let (body, protocol) = (&row.body, row.protocol);
+        let _ =
+            writeln!(out, "| {body} | {protocol} | {connections} | {cpu_micros:.1} | {per_second:.0} | {latency} |");
+    }
+}
+
+/// What it is, and not where.
+fn machine() -> String {
+    let cpus = CpuInfo::current().expect("Linux tells");
+    let model = cpus.model_name(0).unwrap_or("an unknown processor").trim().to_owned();
+    let memory = Meminfo::current().expect("Linux tells").mem_total;
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel: String = kernel.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    let cores = cpus.num_cores();
+    format!("{model}, {cores} cores, {:.0} GiB, Linux {kernel}", memory as f64 / (1 << 30) as f64)
+}
+
+/// Of what is measured and what it stands on.
+fn versions() -> String {
+    let said = |program: &str, argument: &str| {
+        let output = Command::new(program).arg(argument).output().ok();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let lock = include_str!("../../Cargo.lock");
+    let of = |name: &str| {
+        let after = lock.split_once(&format!("name = \"{name}\"\nversion = \"")).expect("Cargo.lock has it").1;
+        format!("{name} {}", after.split_once('"').expect("a version").0)
+    };
+    let crates = ["scan-admission", "axum", "hyper", "tokio", "rustls", "serde_json", "kube"].map(of).join(", ");
+    let modules = include_str!("controller-runtime/go.mod");
+    let line = modules.lines().find(|line| line.contains("sigs.k8s.io/controller-runtime ")).expect("go.mod has it");
+    let rust = said("rustc", "--version").unwrap_or_default();
+    let go = said("go", "version").map(|said| said.replace("go version ", "")).unwrap_or_else(|| "no Go".to_owned());
+    format!("Versions: {crates}; {rust}; {}; {go}.", line.trim())
+}

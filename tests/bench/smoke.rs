@@ -1,0 +1,102 @@
+//! What `cargo test` runs: every contender answers as it should, a wrong answer is seen, and README.md has the results.
+
+use std::fs;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::bodies::{Body, Fate};
+use crate::figures::Cell;
+use crate::load::Answers;
+use crate::measure::{Place, Times, Who, first_answer};
+use crate::report::{around, readme_path, results_path};
+
+const TIMES: Times = Times { warm: Duration::ZERO, closed: Duration::from_millis(20), open: Duration::from_millis(20) };
+
+pub fn run() -> ExitCode {
+    let trial = |name, test: fn()| {
+        Trial::test(name, move || -> Result<(), Failed> {
+            test();
+            Ok(())
+        })
+    };
+    let trials = vec![
+        trial("ours_answers_every_review", ours_answers_every_review),
+        trial("the_others_answer", the_others_answer),
+        trial("a_wrong_answer_is_seen", a_wrong_answer_is_seen),
+        trial("memory_and_starts_are_measured", memory_and_starts_are_measured),
+        trial("the_readme_has_the_results", the_readme_has_the_results),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn run_async<T>(test: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(test)
+}
+
+fn ours_answers_every_review() {
+    let place = Place::new();
+    let server = place.start(&Who::Ours);
+    run_async(async {
+        for body in Body::all() {
+            for protocol in ["http/1.1", "h2"] {
+                server.kept(&body, protocol, 2, TIMES).await;
+            }
+        }
+        server.cold(&Cell::Cold.body(), "h2", 2, TIMES).await;
+    });
+}
+
+fn the_others_answer() {
+    let place = Place::new();
+    run_async(async {
+        for who in [Who::Floor, Who::Kube] {
+            let server = place.start(&who);
+            for cell in Cell::ALL {
+                server.kept(&cell.body(), "http/1.1", 2, TIMES).await;
+            }
+            server.cold(&Cell::Cold.body(), "h2", 2, TIMES).await;
+        }
+    });
+}
+
+fn a_wrong_answer_is_seen() {
+    let place = Place::new();
+    run_async(async {
+        let (floor, ours) = (place.start(&Who::Floor), place.start(&Who::Ours));
+        let refused = Cell::Refused.body();
+        // An answer that never has the uid; ours, that refuses what was to be allowed or mended.
+        let of_another = Body { fate: Fate::Allowed, ..refused.clone() };
+        let not_mended = Body { fate: Fate::Mended, ..refused };
+        for (server, body) in [
+            (floor.expecting(Answers::Verdict), Cell::Allowed6Kb.body()),
+            (ours.expecting(Answers::Verdict), of_another),
+            (ours.expecting(Answers::Verdict), not_mended),
+            (ours.expecting(Answers::Constant), Cell::Allowed6Kb.body()),
+        ] {
+            let name = body.name();
+            let ended = tokio::spawn(async move { server.review(&body).await }).await;
+            assert!(ended.is_err_and(|error| error.is_panic()), "{name} passes");
+        }
+    });
+}
+
+fn memory_and_starts_are_measured() {
+    let place = Place::new();
+    run_async(async {
+        let small = Cell::Allowed6Kb.body();
+        assert!(place.start(&Who::Ours).resident_bytes_after(&small, 100).await > 0);
+        let peak_bytes = place.start(&Who::OursWithRoom).peak_bytes_with(&small, 64).await;
+        assert!(peak_bytes > 64 * small.text.len() as u64);
+        assert!(first_answer(&place, &Who::Ours, &small).await > Duration::ZERO);
+    });
+}
+
+/// Both are written by `cargo bench`.
+fn the_readme_has_the_results() {
+    let readme = fs::read_to_string(readme_path()).expect("README.md");
+    let results = fs::read_to_string(results_path()).expect("RESULTS.md");
+    let (_, table, _) = around(&readme).expect("README.md has the marks");
+    assert!(!table.is_empty() && results.contains(table), "README.md has not the table of RESULTS.md: run cargo bench");
+}
