@@ -131,17 +131,24 @@ impl<'a> Change<'a> {
 /// there is an old object, those that the ratchet excuses; then each finding is what the mode of its rule makes of it.
 pub fn judge<'a>(rules: &[Rule], part: Part, change: &Change<'a>, findings: &mut Findings<'a>) {
     for rule in rules.iter().filter(|rule| rule.part == part) {
-        let mode = Mode::of(rule, change.modes);
-        if mode == Mode::Off {
-            continue;
-        }
-        let found = findings.of(rule, change);
-        if change.new.is_deleting() {
-            found.iter_mut().for_each(|finding| finding.soften(Softened::Deleting));
-        } else if let Some(old) = change.old {
-            ratchet::soften(rule, change, old, found);
-        }
-        found.iter_mut().for_each(|finding| mode.apply(finding));
-        findings.shorten();
+        ask(rule, change, findings);
     }
+}
+
+fn ask<'a>(rule: &Rule, change: &Change<'a>, findings: &mut Findings<'a>) {
+    let mode = Mode::of(rule, change.modes);
+    if mode == Mode::Off {
+        return;
+    }
+    let found = findings.of(rule, change);
+    if found.is_empty() {
+        return;
+    }
+    if change.new.is_deleting() {
+        found.iter_mut().for_each(|finding| finding.soften(Softened::Deleting));
+    } else if let Some(old) = change.old {
+        ratchet::soften(rule, change, old, found);
+    }
+    found.iter_mut().for_each(|finding| mode.apply(finding));
+    findings.shorten();
 }

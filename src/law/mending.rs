@@ -65,8 +65,10 @@ pub fn mend<'a>(rules: &[Rule], change: &Change<'a>) -> (Option<Scan<'a>>, Vec<O
 
 fn has_refusal(rules: &[Rule], change: &Change<'_>) -> bool {
     let mut findings = Findings::default();
-    super::judge(rules, Part::Status, change, &mut findings);
-    findings.is_refused()
+    rules.iter().filter(|rule| rule.part == Part::Status).any(|rule| {
+        super::ask(rule, change, &mut findings);
+        findings.is_refused()
+    })
 }
 
 /// Makes the writes of one rule on our own copy; what cannot be written there is left out.
