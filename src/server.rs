@@ -50,6 +50,7 @@ use self::clock::Clock;
 use self::connection::{Protocol, Stage, serve, serve_tls};
 use self::expiry::Readiness;
 use self::flood::Flood;
+use self::judging::Shortage;
 use self::limits::{ADMIN_CONNECTIONS, PIECE_BYTES};
 use self::metrics::{ConfigMetrics, Metrics};
 use crate::config::Config;
@@ -89,6 +90,7 @@ pub struct Shared {
     memory: Arc<Semaphore>,
     /// For reviews that are long to judge, a permit each.
     cores: Arc<Semaphore>,
+    shortage: Shortage,
     clock: Clock,
     pub metrics: Metrics,
     flood: Flood,
@@ -109,6 +111,7 @@ impl Shared {
             config,
             memory: Arc::new(Semaphore::new(bodies_bytes / PIECE_BYTES)),
             cores: Arc::new(Semaphore::new(cores)),
+            shortage: Shortage::default(),
             clock: Clock::new(clock, metrics.clock_jumps.clone()),
             metrics,
             flood: Flood::new(Instant::now()),

@@ -196,7 +196,7 @@ fn settings_with(limits: Limits) -> scan_admission::server::Settings {
 
 #[tokio::test]
 async fn without_memory_a_review_is_shed_with_its_uid() {
-    let limits = Limits { bodies_bytes: PIECE_BYTES, ..Limits::default() };
+    let limits = Limits { bodies_bytes: PIECE_BYTES, head: NEVER, ..Limits::default() };
     let server = Running::new(settings_with(limits)).await;
     let body = fixture(LEGAL);
     let mut first = connect(&server.ca, server.address).await;
@@ -262,7 +262,8 @@ async fn expect_100_continue_is_answered() {
 #[tokio::test]
 async fn beyond_the_reviews_there_are_the_next_is_shed_with_its_uid() {
     let (sender, config) = watch::channel(Arc::default());
-    let reviews = |reviews| Arc::new(Config { limits: Limits { reviews, ..Limits::default() }, ..Config::default() });
+    let limits = Limits { head: NEVER, ..Limits::default() };
+    let reviews = |reviews| Arc::new(Config { limits: Limits { reviews, ..limits }, ..Config::default() });
     sender.send_replace(reviews(1));
     let server = Running::new(scan_admission::server::Settings { config, ..settings() }).await;
     let body = fixture(LEGAL);
@@ -286,6 +287,31 @@ async fn beyond_the_reviews_there_are_the_next_is_shed_with_its_uid() {
     assert_eq!(metric(server.admin, IN_FLIGHT).await, Some(1.0), "what is shed has given its place back");
     write(&mut first, &body[100..]).await;
     until_metric(server.admin, IN_FLIGHT, 0.0).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_sends_a_body_slowly_gives_up_the_place_when_another_is_shed() {
+    let head_time = Duration::from_millis(100);
+    let limits = Limits { reviews: 1, head: head_time, body: NEVER, ..Limits::default() };
+    let server = Running::new(settings_with(limits)).await;
+    let body = fixture(LEGAL);
+    let mut slow = connect(&server.ca, server.address).await;
+    write(&mut slow, head("/validate", body.len())).await;
+    write(&mut slow, &body[..body.len() - 1]).await;
+    until_metric(server.admin, IN_FLIGHT, 1.0).await;
+    let mut client = server.client("h2").await;
+    let mut shed = 0;
+    let waited = tokio::time::timeout(FAR, async {
+        while text(client.post("/validate", body.clone()).await) != answer(&body, Door::Validate) {
+            shed += 1;
+        }
+    });
+    waited.await.expect("there is a place again");
+    assert!(shed > 0, "the place was held");
+    let expected = admission::fault(&body[..body.len() - 1], Fault::TooBusy, &context(Door::Validate));
+    let reply = rest(&mut slow).await;
+    assert!(reply.ends_with(std::str::from_utf8(&expected.body).unwrap()), "{reply}");
     server.stop().await;
 }
 

@@ -31,7 +31,8 @@ pub struct Limits {
     #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
     #[schemars(with = "Time")]
     pub handshake: Duration,
-    /// From the first byte of an HTTP/1.1 head to its last.
+    /// From the first byte of an HTTP/1.1 head to its last. A body that takes longer gives up its place where others are
+    /// shed.
     #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
     #[schemars(with = "Time")]
     pub head: Duration,

@@ -47,14 +47,21 @@ async fn review(shared: Arc<Shared>, door: Door, request: Request) -> Response {
     let place = Place::take(&shared, config.limits.reviews);
     let mut kept = Kept::new(&shared.memory, place.is_none());
     let deadline = begun + patience(head.uri.query(), config.limits.body);
-    let end = kept.read(body, deadline).await;
+    let end = tokio::select! {
+        biased;
+        end = kept.read(body, deadline) => end,
+        () = shared.shortage.outlasts(config.limits.head) => End::TooBusy,
+    };
 
     let body_bytes = kept.bytes.len();
     let review = Review { shared: shared.clone(), config: config.clone(), door, kept, place };
     let answer = match end {
         End::Whole => review.judge(deadline).await,
         End::TooLate => review.fault(Fault::TooLate),
-        End::TooBusy => review.fault(Fault::TooBusy),
+        End::TooBusy => {
+            shared.shortage.tell();
+            review.fault(Fault::TooBusy)
+        }
         End::Gone => {
             tracing::debug!(door = metrics::door(door), "the client went away before the review was whole");
             return Response::default();

@@ -1,9 +1,11 @@
 //! From a review that was read to its answer, in time: its own, and that of the others.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Shared;
 use super::body::Kept;
@@ -26,6 +28,25 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.metrics.in_flight.dec();
+    }
+}
+
+/// Tells who sends a body slowly that others are shed for it.
+///
+/// An API server sends a body in one go. Else whoever holds all places with bodies that do not end would keep the API servers
+/// out until the deadline, and then again.
+#[derive(Default)]
+pub struct Shortage(Notify);
+
+impl Shortage {
+    pub fn tell(&self) {
+        self.0.notify_waiters();
+    }
+
+    /// Returns when another is shed although this one has had its time.
+    pub async fn outlasts(&self, patience: Duration) {
+        sleep(patience).await;
+        self.0.notified().await;
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::client::TlsStream;
 
-use crate::client::{Client, connector, head, request, until_metric};
+use crate::client::{Client, FAR, connector, head, request, until_metric};
 use crate::folder::{Folder, fixture};
 use crate::process::Process;
 use crate::{CONNECTIONS, IN_FLIGHT, LEGAL, LEGAL_UID, OPEN_FDS, RESIDENT, number, percentiles, sample, start};
@@ -43,7 +43,7 @@ impl Normal {
         for _ in 0..count {
             for client in &mut self.0 {
                 let begun = Instant::now();
-                let reply = timeout(crate::client::FAR, client.post("/validate?timeout=10s", fixture(LEGAL))).await;
+                let reply = timeout(FAR, client.post("/validate?timeout=10s", fixture(LEGAL))).await;
                 let review = reply.expect("an answer").json();
                 let response = &review["response"];
                 assert_eq!((&response["uid"], &response["allowed"]), (&LEGAL_UID.into(), &true.into()), "{review}");
@@ -108,12 +108,18 @@ async fn beside_hostile_clients_all_is_answered_and_nothing_leaks() {
 
 async fn attacked(kind: &str, processes: usize, process: &Process, ca: &Path, normal: &mut Normal) {
     let attack = Attack::start(kind, processes, process.address, ca);
-    // Whoever holds connections has them first.
-    if matches!(kind, "half-open" | "idle") {
-        until_metric(process.admin, CONNECTIONS, 1024.0).await;
-    } else if kind == "slow-bodies" {
-        until_metric(process.admin, IN_FLIGHT, CONNECTIONS_EACH as f64).await;
-    }
+    // Whoever holds connections has them first: a full house, or nearly, of which some come and go.
+    let held = match kind {
+        "half-open" | "idle" => (CONNECTIONS, 1000.0),
+        "slow-bodies" => (IN_FLIGHT, 400.0),
+        _ => (CONNECTIONS, 0.0),
+    };
+    let waited = timeout(FAR, async {
+        while sample(process, held.0).await < held.1 {
+            tokio::task::yield_now().await;
+        }
+    });
+    waited.await.expect("they are there");
     let end = Instant::now() + Duration::from_secs(number("HOSTILE_SECONDS", 0) as u64);
     let mut latencies = normal.reviews(200).await;
     while Instant::now() < end {
@@ -215,11 +221,13 @@ impl Victim {
     }
 
     async fn half_open(&self) {
-        let mut held = Vec::new();
-        for _ in 0..CONNECTIONS_EACH {
-            held.extend(TcpStream::connect(self.address).await);
+        loop {
+            let mut held = Vec::new();
+            for _ in 0..CONNECTIONS_EACH {
+                held.extend(TcpStream::connect(self.address).await);
+            }
+            sleep(Duration::from_secs(3)).await;
         }
-        std::future::pending().await
     }
 
     async fn idle(&self) {
@@ -331,6 +339,6 @@ async fn send(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
 /// All that the server says until it closes.
 async fn said(stream: &mut TlsStream<TcpStream>) -> String {
     let mut bytes = Vec::new();
-    let _ = timeout(crate::client::FAR, stream.read_to_end(&mut bytes)).await.expect("the server closes");
+    let _ = timeout(FAR, stream.read_to_end(&mut bytes)).await.expect("the server closes");
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -49,7 +49,10 @@ impl Tally {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_times_as_many_clients_as_there_are_places_are_all_answered() {
     let folder = Folder::new();
-    let config = format!("limits: {{reviews: {REVIEWS}, connections: {}, bodiesBytes: {BODIES_MIB}Mi}}\n", CLIENTS + 8);
+    let config = format!(
+        "limits: {{head: 1h, reviews: {REVIEWS}, connections: {}, bodiesBytes: {BODIES_MIB}Mi}}\n",
+        CLIENTS + 8
+    );
     let process = start(&folder, &config);
     let (ca, address, admin) = (folder.join("certs/ca.crt"), process.address, process.admin);
     let body = fixture(LEGAL);

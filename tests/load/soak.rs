@@ -4,13 +4,18 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
+use prometheus_client::metrics::counter::Counter;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use scan_admission::admission::{Context, Door, Policy, answer};
+use scan_admission::law::RULES;
+use scan_admission::server::metrics::Metrics;
+use time::OffsetDateTime;
 
 use crate::client::{Client, until_metric};
 use crate::edits::{captured, edited, edits};
-use crate::folder::Folder;
-use crate::{CONNECTIONS, IN_FLIGHT, RESIDENT, number, sample, start};
+use crate::folder::{Folder, fixture};
+use crate::{CONNECTIONS, IN_FLIGHT, LEGAL, RESIDENT, number, sample, start};
 
 /// Of each captured review: as it was sent, and damaged in these many ways.
 const DAMAGES: usize = 7;
@@ -130,4 +135,36 @@ async fn every_review_of_a_long_run_has_its_recorded_verdict_and_memory_is_flat(
     until_metric(process.admin, CONNECTIONS, 0.0).await;
     assert_eq!(sample(&process, IN_FLIGHT).await, 0.0);
     assert_eq!(sample(&process, "scan_admission_panics_total").await, 0.0);
+}
+
+/// Of the review that is captured most often: what it costs to answer it, and to count it.
+#[test]
+#[ignore = "prints figures: cargo test --release --test load -- --ignored --nocapture soak::what"]
+fn what_metrics_cost() {
+    const RUNS: u32 = 20_000;
+    let (now, policy) = (OffsetDateTime::now_utc(), Policy::default());
+    let metrics = Metrics::new(RULES, Counter::default());
+    let legal = fixture(LEGAL);
+    let refused = String::from_utf8(legal.clone()).unwrap().replacen("\"Completed\"", "\"Done\"", 1).into_bytes();
+    for (name, body) in [("allowed", legal), ("refused", refused)] {
+        let context = Context { door: Door::Validate, now, rules: RULES, policy: &policy };
+        let mut least = [f64::MAX; 2];
+        for _ in 0..10 {
+            let begun = Instant::now();
+            for _ in 0..RUNS {
+                std::hint::black_box(answer(std::hint::black_box(&body), &context));
+            }
+            least[0] = least[0].min(begun.elapsed().as_nanos() as f64 / f64::from(RUNS));
+            let summary = answer(&body, &context).summary;
+            let begun = Instant::now();
+            for _ in 0..RUNS {
+                metrics.in_flight.inc();
+                metrics.record(Door::Validate, std::hint::black_box(&summary), body.len(), begun.elapsed());
+                metrics.in_flight.dec();
+            }
+            least[1] = least[1].min(begun.elapsed().as_nanos() as f64 / f64::from(RUNS));
+        }
+        let [answered, counted] = least;
+        println!("{name}: answer {answered:.0} ns, metrics {counted:.0} ns, {:.2} %", 100.0 * counted / answered);
+    }
 }
