@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use time::OffsetDateTime;
 
-use crate::law::{self, Change, Findings, Part, Rule, Severity};
+use crate::law::{self, Change, Findings, Part, Rule, Severity, Softened};
 use crate::scan::{Member, Scan};
 pub use policy::{FaultPolicy, Override, Policy};
 use reply::Reply;
@@ -35,7 +35,7 @@ pub enum Fault {
     Unreadable,
     /// The body exceeds [`BODY_MAX_BYTES`].
     TooBig,
-    /// The deadline passed before the body was read.
+    /// The deadline passed before the body was read, or judged.
     TooLate,
     /// Too many reviews are in flight.
     TooBusy,
@@ -68,7 +68,8 @@ pub struct Summary {
     pub operation: &'static str,
     /// The resource and subresource, or `other`.
     pub resource: &'static str,
-    pub findings: Vec<(&'static str, Severity)>,
+    /// The rule, what became of what it found, and why if that is less than it said.
+    pub findings: Vec<(&'static str, Severity, Option<Softened>)>,
     /// The rules of findings that are for the audit log alone.
     pub audited: Vec<&'static str>,
     /// The rules whose mends wrote something.
@@ -114,7 +115,7 @@ pub fn fault(body: &[u8], fault: Fault, context: &Context<'_>) -> Answer {
     let words = match fault {
         Fault::Unreadable => "the review cannot be read",
         Fault::TooBig => "the review exceeds the limit of 8 MiB: make the object smaller",
-        Fault::TooLate => "the review did not arrive before its deadline: try again, or raise timeoutSeconds",
+        Fault::TooLate => "the review was not judged before its deadline: try again, or raise timeoutSeconds",
         Fault::TooBusy => "too many reviews are in flight: try again in a second",
         Fault::Internal => "a rule failed on this review: this is a bug in scan-admission, please report it",
     };

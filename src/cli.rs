@@ -12,6 +12,7 @@ mod documents;
 mod explain;
 mod generate;
 mod input;
+mod log;
 mod manifest;
 mod manifests;
 mod path;

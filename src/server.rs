@@ -4,10 +4,14 @@
 //! Invariants: no port opens before its certificate is proven; a request that holds a review's uid gets an answer with
 //! that uid; nothing a client does ends more than its own connection.
 
+pub mod accept;
 pub mod body;
 pub mod callers;
 pub mod certificate;
+pub mod clock;
 pub mod connection;
+#[cfg(target_os = "linux")]
+pub mod descriptors;
 pub mod development;
 pub mod expiry;
 pub mod files;
@@ -15,6 +19,7 @@ pub mod flood;
 pub mod gate;
 pub mod guard;
 pub mod health;
+pub mod judging;
 pub mod limits;
 pub mod metrics;
 pub mod pair;
@@ -26,6 +31,7 @@ pub mod tls;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,19 +39,21 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use rustls::sign::CertifiedKey;
 use time::OffsetDateTime;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsAcceptor;
 
+use self::accept::{accept, drain};
 use self::callers::Callers;
-use self::connection::{Protocol, Stage, reaching, serve, serve_tls};
+use self::clock::Clock;
+use self::connection::{Protocol, Stage, serve, serve_tls};
 use self::expiry::Readiness;
 use self::flood::Flood;
-use self::limits::{ACCEPT_PAUSE, ADMIN_CONNECTIONS, PIECE_BYTES};
+use self::judging::Shortage;
+use self::limits::{ADMIN_CONNECTIONS, PIECE_BYTES};
 use self::metrics::{ConfigMetrics, Metrics};
-use crate::config::{Config, Limits};
+use crate::config::Config;
 use crate::law::Rule;
 
 /// What a server is started with.
@@ -58,8 +66,12 @@ pub struct Settings {
     pub config: watch::Receiver<Arc<Config>>,
     /// Who may call; none is anybody.
     pub callers: Option<Arc<Callers>>,
+    /// The time that reviews are judged at, and certificates are current.
+    pub clock: fn() -> OffsetDateTime,
     /// From the signal to stop to when no more reviews are taken. Meanwhile the server says that it is not ready.
     pub stop_delay: Duration,
+    /// Counted by whoever writes the log, and shown with the metrics.
+    pub log_lines_lost: Counter,
 }
 
 /// What handshakes are answered with.
@@ -75,19 +87,33 @@ pub struct Certificate {
 pub struct Shared {
     rules: &'static [Rule],
     config: watch::Receiver<Arc<Config>>,
-    memory: Semaphore,
+    memory: Arc<Semaphore>,
+    /// For reviews that are long to judge, a permit each.
+    cores: Arc<Semaphore>,
+    shortage: Shortage,
+    clock: Clock,
     pub metrics: Metrics,
     flood: Flood,
 }
 
 impl Shared {
-    pub fn new(rules: &'static [Rule], config: watch::Receiver<Arc<Config>>) -> Self {
+    pub fn new(
+        rules: &'static [Rule],
+        config: watch::Receiver<Arc<Config>>,
+        clock: fn() -> OffsetDateTime,
+        log_lines_lost: Counter,
+    ) -> Self {
         let bodies_bytes = config.borrow().limits.bodies_bytes;
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let metrics = Metrics::new(rules, log_lines_lost);
         Self {
             rules,
             config,
-            memory: Semaphore::new(bodies_bytes / PIECE_BYTES),
-            metrics: Metrics::new(rules),
+            memory: Arc::new(Semaphore::new(bodies_bytes / PIECE_BYTES)),
+            cores: Arc::new(Semaphore::new(cores)),
+            shortage: Shortage::default(),
+            clock: Clock::new(clock, metrics.clock_jumps.clone()),
+            metrics,
             flood: Flood::new(Instant::now()),
         }
     }
@@ -101,8 +127,10 @@ impl Shared {
 pub struct Server {
     reviews: TcpListener,
     admin: TcpListener,
+    connections: usize,
     tls: TlsAcceptor,
     certificate: Certificate,
+    wall_clock: fn() -> OffsetDateTime,
     stop_delay: Duration,
     shared: Arc<Shared>,
 }
@@ -129,15 +157,20 @@ impl std::error::Error for BindError {}
 
 /// Opens both ports. The certificate of the next handshake is whatever `certificate` then holds.
 pub async fn bind(settings: Settings, certificate: Certificate) -> Result<Server, BindError> {
-    let Settings { listen, admin, rules, config, callers, stop_delay } = settings;
+    let Settings { listen, admin, rules, config, callers, clock, stop_delay, log_lines_lost } = settings;
+    let connections = config.borrow().limits.connections;
+    #[cfg(target_os = "linux")]
+    let connections = descriptors::fit(connections);
     let tls = tls::config(certificate.current.clone(), callers).map_err(BindError::Tls)?;
     Ok(Server {
         reviews: TcpListener::bind(listen).await.map_err(|error| BindError::Listen(listen, error))?,
         admin: TcpListener::bind(admin).await.map_err(|error| BindError::Admin(admin, error))?,
+        connections,
         tls: TlsAcceptor::from(Arc::new(tls)),
         certificate,
+        wall_clock: clock,
         stop_delay,
-        shared: Arc::new(Shared::new(rules, config)),
+        shared: Arc::new(Shared::new(rules, config, clock, log_lines_lost)),
     })
 }
 
@@ -184,21 +217,24 @@ impl Server {
 
     /// Serves until `stop` completes, the delay has passed and the answers in flight are sent. Dropped, it ends at once.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Self { reviews, admin, tls, certificate, stop_delay, shared } = self;
+        let Self { reviews, admin, connections, tls, certificate, wall_clock, stop_delay, shared } = self;
         let (reviews_stage, is_stopping) = watch::channel(Stage::Serving);
         let (admin_stage, is_admin_stopping) = watch::channel(Stage::Serving);
 
         let reviews_router = gate::router(shared.clone());
-        let serve_reviews = accept(reviews, shared.config().limits.connections, is_stopping.clone(), |stream, peer| {
-            let (shared, tls, router, stop) =
-                (shared.clone(), tls.clone(), reviews_router.clone(), is_stopping.clone());
-            async move { serve_tls(stream, peer, tls, &shared, stop, router).await }
+        let port = &shared.metrics.reviews_port;
+        let serve_reviews = accept(reviews, connections, is_stopping.clone(), port, |stream, peer, activity| {
+            let (shared, tls, router) = (shared.clone(), tls.clone(), reviews_router.clone());
+            let stop = is_stopping.clone();
+            async move { serve_tls(stream, peer, activity, tls, &shared, stop, router).await }
         });
         // Stays until the reviews are drained: that it is not ready is still to be seen.
-        let admin_router = health::router(shared.clone(), Readiness::new(certificate.clone()), is_stopping.clone());
-        let serve_admin = accept(admin, ADMIN_CONNECTIONS, is_admin_stopping.clone(), |stream, _| {
+        let admin_router =
+            health::router(shared.clone(), Readiness::new(certificate.clone(), wall_clock), is_stopping.clone());
+        let port = &shared.metrics.admin_port;
+        let serve_admin = accept(admin, ADMIN_CONNECTIONS, is_admin_stopping.clone(), port, |stream, _, activity| {
             let (shared, router, stop) = (shared.clone(), admin_router.clone(), is_admin_stopping.clone());
-            async move { serve(stream, Protocol::Http1, &shared.config().limits, stop, router).await }
+            async move { serve(stream, activity, Protocol::Http1, &shared.config().limits, stop, router).await }
         });
         let stop_both = async {
             stop.await;
@@ -214,56 +250,10 @@ impl Server {
             admin_stage.send_replace(Stage::Stopping);
         };
         let drain_admin = async { drain(serve_admin.await, &shared.config().limits, "admin").await };
-        let watch_expiry =
-            expiry::watch(certificate.current, &shared.metrics.certificate_not_after, OffsetDateTime::now_utc);
+        let watch_expiry = expiry::watch(certificate.current, &shared.metrics.certificate_not_after, wall_clock);
         tokio::select! {
             _ = async { tokio::join!(stop_both, drain_reviews, drain_admin) } => {}
             () = watch_expiry => {}
         }
-    }
-}
-
-/// Spawns `serve` for each connection until the server stops, and returns those that are still open.
-async fn accept<F: Future<Output = ()> + Send + 'static>(
-    listener: TcpListener,
-    limit: usize,
-    mut stop: watch::Receiver<Stage>,
-    serve: impl Fn(TcpStream, SocketAddr) -> F,
-) -> JoinSet<()> {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            () = reaching(&mut stop, Stage::Stopping) => return connections,
-            Some(ended) = connections.join_next() => report(ended),
-            accepted = listener.accept(), if connections.len() < limit => match accepted {
-                Ok((stream, peer)) => {
-                    // Answers are small: waiting to fill a packet would only delay them. Without it they still arrive.
-                    let _ = stream.set_nodelay(true);
-                    connections.spawn(serve(stream, peer));
-                }
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            },
-        }
-    }
-}
-
-async fn drain(mut connections: JoinSet<()>, limits: &Limits, what: &str) {
-    let all = async {
-        while let Some(ended) = connections.join_next().await {
-            report(ended);
-        }
-    };
-    if timeout(limits.drain, all).await.is_err() {
-        tracing::warn!(what, connections = connections.len(), "cutting connections that did not end in time");
-    }
-}
-
-fn report(ended: Result<(), JoinError>) {
-    if ended.is_err_and(|error| error.is_panic()) {
-        tracing::error!("a connection was lost to a panic");
     }
 }

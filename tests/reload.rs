@@ -146,6 +146,8 @@ async fn a_hundred_swaps_of_a_mounted_config_map_under_load() {
         println!("{reviews} reviews during {SWAPS} swaps");
         assert!(reviews > 0);
     }
+    const WARNED: &str = "scan_admission_findings_total{rule=\"phase-unknown\",severity=\"warn\"}";
+    assert!(metric(process.admin, WARNED).await > Some(0.0), "what deny would refuse is told from advice");
     for (name, value) in [(RELOADS, f64::from(SWAPS)), (FAILURES, 0.0), (IN_STEP, 1.0)] {
         assert_eq!(metric(process.admin, name).await, Some(value), "{name} {}", process.errors());
     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use client::{get, until_metric};
 use folder::Folder;
 use pki::{Ca, Pair, leaf};
+use prometheus_client::metrics::counter::Counter;
 use rcgen::KeyPair;
 use rustls::sign::CertifiedKey;
 use scan_admission::config::value::go_duration;
@@ -164,7 +165,9 @@ async fn readiness_waits_for_a_certificate_within_its_dates_and_then_stays() {
         rules: &[],
         config: watch::channel(Arc::default()).1,
         callers: None,
+        clock: now,
         stop_delay: Duration::ZERO,
+        log_lines_lost: Counter::default(),
     };
     let server = bind(settings, certificate).await.unwrap();
     let admin = server.admin_address().unwrap();

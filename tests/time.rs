@@ -11,8 +11,10 @@ use std::time::Duration;
 use axum::Router;
 use client::{connector, head, rest, shake, write};
 use folder::Folder;
+use prometheus_client::metrics::counter::Counter;
 use scan_admission::config::Limits;
 use scan_admission::server::connection::{Stage, serve_tls};
+use scan_admission::server::guard::Activity;
 use scan_admission::server::limits::{BODY_READ_BYTES, PING_INTERVAL, PING_TIMEOUT};
 use scan_admission::server::{Shared, development, tls};
 use time::OffsetDateTime;
@@ -43,7 +45,7 @@ fn pipe(takes: Duration, answer_bytes: usize) -> Pipe {
     let (stop, stopping) = watch::channel(Stage::Serving);
     let (io, server_io) = duplex(16 << 10);
     let (_, config) = watch::channel(Arc::default());
-    let shared = Arc::new(Shared::new(&[], config));
+    let shared = Arc::new(Shared::new(&[], config, OffsetDateTime::now_utc, Counter::default()));
     let server = tokio::spawn({
         let shared = shared.clone();
         async move {
@@ -51,7 +53,7 @@ fn pipe(takes: Duration, answer_bytes: usize) -> Pipe {
                 sleep(takes).await;
                 vec![b'.'; answer_bytes]
             });
-            serve_tls(server_io, ([127, 0, 0, 1], 1).into(), tls, &shared, stopping, router).await;
+            serve_tls(server_io, ([127, 0, 0, 1], 1).into(), Activity::new(), tls, &shared, stopping, router).await;
         }
     });
     Pipe { io, folder, shared, stop, server }

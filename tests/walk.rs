@@ -4,10 +4,13 @@
 mod client;
 #[path = "support/folder.rs"]
 mod folder;
+#[path = "support/panics.rs"]
+mod panics;
 #[path = "support/running.rs"]
 mod running;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use client::{FAR, connect, connector, get, head, metric, request, rest, shake, until_metric, write};
@@ -16,7 +19,7 @@ use hyper::Method;
 use running::{Running, settings};
 use scan_admission::admission::{self, BODY_MAX_BYTES, Context, Door, Fault, Policy};
 use scan_admission::config::{Config, Limits};
-use scan_admission::law::RULES;
+use scan_admission::law::{Change, Findings, RULES, Rule};
 use scan_admission::server::limits::PIECE_BYTES;
 use time::OffsetDateTime;
 use tokio::io::AsyncReadExt;
@@ -193,7 +196,7 @@ fn settings_with(limits: Limits) -> scan_admission::server::Settings {
 
 #[tokio::test]
 async fn without_memory_a_review_is_shed_with_its_uid() {
-    let limits = Limits { bodies_bytes: PIECE_BYTES, ..Limits::default() };
+    let limits = Limits { bodies_bytes: PIECE_BYTES, head: NEVER, ..Limits::default() };
     let server = Running::new(settings_with(limits)).await;
     let body = fixture(LEGAL);
     let mut first = connect(&server.ca, server.address).await;
@@ -257,18 +260,164 @@ async fn expect_100_continue_is_answered() {
 }
 
 #[tokio::test]
-async fn beyond_the_connections_there_are_the_next_waits() {
-    let server = Running::new(settings_with(Limits { connections: 1, ..Limits::default() })).await;
-    let mut first = server.client("http/1.1").await;
-    let (ca, address) = (server.ca.clone(), server.address);
-    let second = tokio::spawn(async move { client::Client::new(&ca, address, "http/1.1").await });
-    for _ in 0..20 {
-        first.post("/validate", fixture(LEGAL)).await;
+async fn beyond_the_reviews_there_are_the_next_is_shed_with_its_uid() {
+    let (sender, config) = watch::channel(Arc::default());
+    let limits = Limits { head: NEVER, ..Limits::default() };
+    let reviews = |reviews| Arc::new(Config { limits: Limits { reviews, ..limits }, ..Config::default() });
+    sender.send_replace(reviews(1));
+    let server = Running::new(scan_admission::server::Settings { config, ..settings() }).await;
+    let body = fixture(LEGAL);
+    let mut first = connect(&server.ca, server.address).await;
+    write(&mut first, head("/validate", body.len())).await;
+    write(&mut first, &body[..100]).await;
+    until_metric(server.admin, IN_FLIGHT, 1.0).await;
+    for protocol in PROTOCOLS {
+        let mut client = server.client(protocol).await;
+        for (path, door) in DOORS {
+            let expected = admission::fault(&body, Fault::TooBusy, &context(door));
+            let reply = client.post(path, body.clone()).await;
+            assert_eq!(text(reply), (200, String::from_utf8(expected.body).unwrap()));
+        }
     }
-    assert!(!second.is_finished(), "there is room for one");
-    drop(first);
-    let mut second = tokio::time::timeout(FAR, second).await.expect("room again").unwrap();
-    assert_eq!(second.post("/validate", fixture(LEGAL)).await.code, 200);
+    assert_eq!(metric(server.admin, "scan_admission_reviews_shed_total").await, Some(4.0));
+    // Another limit is for the next review.
+    sender.send_replace(reviews(2));
+    let mut client = server.client("h2").await;
+    assert_eq!(text(client.post("/validate", body.clone()).await), answer(&body, Door::Validate));
+    assert_eq!(metric(server.admin, IN_FLIGHT).await, Some(1.0), "what is shed has given its place back");
+    write(&mut first, &body[100..]).await;
+    until_metric(server.admin, IN_FLIGHT, 0.0).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_sends_a_body_slowly_gives_up_the_place_when_another_is_shed() {
+    let head_time = Duration::from_millis(100);
+    let limits = Limits { reviews: 1, head: head_time, body: NEVER, ..Limits::default() };
+    let server = Running::new(settings_with(limits)).await;
+    let body = fixture(LEGAL);
+    let mut slow = connect(&server.ca, server.address).await;
+    write(&mut slow, head("/validate", body.len())).await;
+    write(&mut slow, &body[..body.len() - 1]).await;
+    until_metric(server.admin, IN_FLIGHT, 1.0).await;
+    let mut client = server.client("h2").await;
+    let mut shed = 0;
+    let waited = tokio::time::timeout(FAR, async {
+        while text(client.post("/validate", body.clone()).await) != answer(&body, Door::Validate) {
+            shed += 1;
+        }
+    });
+    waited.await.expect("there is a place again");
+    assert!(shed > 0, "the place was held");
+    let expected = admission::fault(&body[..body.len() - 1], Fault::TooBusy, &context(Door::Validate));
+    let reply = rest(&mut slow).await;
+    assert!(reply.ends_with(std::str::from_utf8(&expected.body).unwrap()), "{reply}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn in_a_full_house_the_connection_that_is_needed_least_gives_way() {
+    const CLOSED: &str = "scan_admission_connections_closed_total";
+    let server = Running::new(settings_with(Limits { connections: 3, ..Limits::default() })).await;
+    let body = fixture(LEGAL);
+    // Older than all, and used.
+    let mut used = server.client("http/1.1").await;
+    assert_eq!(used.post("/validate", body.clone()).await.code, 200);
+    let mut half_open = TcpStream::connect(server.address).await.unwrap();
+    let mut busy = connect(&server.ca, server.address).await;
+    write(&mut busy, head("/validate", body.len())).await;
+    until_metric(server.admin, IN_FLIGHT, 1.0).await;
+
+    let mut unused = connect(&server.ca, server.address).await;
+    rest(&mut half_open).await;
+    let mut newer = connect(&server.ca, server.address).await;
+    rest(&mut unused).await;
+    write(&mut newer, head("/validate", body.len())).await;
+    until_metric(server.admin, IN_FLIGHT, 2.0).await;
+    assert_eq!(used.post("/validate", body.clone()).await.code, 200, "what was used goes last");
+    assert_eq!(metric(server.admin, CLOSED).await, Some(2.0));
+
+    let mut newest = connect(&server.ca, server.address).await;
+    tokio::time::timeout(FAR, used.closed()).await.expect("there was nothing else left");
+    write(&mut newest, head("/validate", body.len())).await;
+    until_metric(server.admin, IN_FLIGHT, 3.0).await;
+    let mut beyond = TcpStream::connect(server.address).await.unwrap();
+    rest(&mut beyond).await;
+    until_metric(server.admin, CLOSED, 4.0).await;
+    assert_eq!(metric(server.admin, "scan_admission_connections").await, Some(3.0));
+    for stream in [&mut busy, &mut newer, &mut newest] {
+        write(stream, &body).await;
+    }
+    until_metric(server.admin, IN_FLIGHT, 0.0).await;
+    server.stop().await;
+}
+
+/// The clock of a test, some days off.
+fn jumping() -> OffsetDateTime {
+    OffsetDateTime::now_utc() + time::Duration::days(DAYS_OFF.load(Relaxed))
+}
+static DAYS_OFF: AtomicI64 = AtomicI64::new(0);
+
+#[tokio::test]
+async fn a_clock_that_jumps_by_a_day_and_back_is_counted_and_believed() {
+    let server = Running::new(scan_admission::server::Settings { clock: jumping, ..settings() }).await;
+    let now = scan_admission::scan::time::format(OffsetDateTime::now_utc()).unwrap();
+    let body = String::from_utf8(fixture(LEGAL)).unwrap().replace("2026-11-20T08:22:00Z", &now);
+    let mut client = server.client("h2").await;
+    for (jumps, days) in [0, 1, -1, 0, -1].into_iter().enumerate() {
+        DAYS_OFF.store(days, Relaxed);
+        for _ in 0..2 {
+            let reply = client.post("/validate", body.clone()).await.json();
+            let response = &reply["response"];
+            assert_eq!(response["allowed"], true, "{response}");
+            assert_eq!(response.to_string().contains("[scanned-at]"), days < 0, "{days} days off: {response}");
+        }
+        assert_eq!(metric(server.admin, "scan_admission_clock_jumps_total").await, Some(jumps as f64), "{days}");
+        assert_eq!(get(server.admin, "/readyz").await.code, 200);
+    }
+    server.stop().await;
+}
+
+/// A rule that takes as long as a test says.
+fn slow(_: &Change<'_>, _: &mut Findings<'_>) {
+    let _turn = SLOW.lock();
+}
+static SLOW: Mutex<()> = Mutex::new(());
+static SLOW_RULES: [Rule; 1] = [Rule { check: slow, mend: None, ..panics::PANICS }];
+
+#[tokio::test]
+#[expect(clippy::await_holding_lock, reason = "it is for another thread to wait for")]
+async fn what_is_long_to_judge_holds_nobody_up_and_is_answered_at_its_deadline() {
+    let limits = Limits { body: NEVER, ..Limits::default() };
+    let server = Running::new(scan_admission::server::Settings { rules: &SLOW_RULES, ..settings_with(limits) }).await;
+    let (ca, address, admin) = (server.ca.clone(), server.address, server.admin);
+    let mut big = fixture(LEGAL);
+    big.resize(PIECE_BYTES + 1, b' ');
+    let turn = SLOW.lock().unwrap();
+    // More of them than there are cores, or threads that serve: this test has one.
+    let count = 2 + std::thread::available_parallelism().unwrap().get();
+    let post = |path| {
+        let (ca, big) = (ca.clone(), big.clone());
+        tokio::spawn(async move { client::Client::new(&ca, address, "http/1.1").await.post(path, big).await })
+    };
+    let mut judged = vec![post("/validate?timeout=100ms")];
+    until_metric(admin, IN_FLIGHT, 1.0).await;
+    judged.extend((1..count).map(|_| post("/validate")));
+    until_metric(admin, "scan_admission_deadlines_missed_total", 1.0).await;
+    // Nobody waits for the first any more, but it takes its place until it is done.
+    until_metric(admin, IN_FLIGHT, count as f64).await;
+    assert_eq!(get(admin, "/readyz").await.code, 200);
+    let reply = server.client("h2").await.post("/validate", "no review").await;
+    assert_eq!(text(reply), answer(b"no review", Door::Validate));
+    drop(turn);
+    for (index, judged) in judged.into_iter().enumerate() {
+        let reply = judged.await.unwrap().json();
+        let response = &reply["response"];
+        assert_eq!(response["uid"], "94f92d23-f99b-4ca9-84ee-0f8f20f961dd");
+        let code = if index == 0 { 504.into() } else { serde_json::Value::Null };
+        assert_eq!(response["status"]["code"], code, "{index}: {response}");
+    }
+    until_metric(admin, IN_FLIGHT, 0.0).await;
     server.stop().await;
 }
 
@@ -316,7 +465,7 @@ async fn the_admin_address_says_how_it_is_and_what_was_done() {
     assert_eq!((get(admin, "/").await.code, get(admin, "/validate").await.code), (404, 404));
     let all = String::from_utf8(get(admin, "/metrics").await.body).unwrap();
     for rule in RULES {
-        for severity in ["refuse", "advise"] {
+        for severity in ["refuse", "advise", "warn", "audit"] {
             let sample = format!("scan_admission_findings_total{{rule=\"{}\",severity=\"{severity}\"}} 0\n", rule.id);
             assert!(all.contains(&sample), "{sample}");
         }

@@ -143,7 +143,7 @@ impl<'r> Reply<'r> {
                 self.audited.push(advice(finding));
                 continue;
             }
-            self.summary.findings.push((finding.rule, finding.severity));
+            self.summary.findings.push((finding.rule, finding.severity, finding.softened));
             match finding.severity {
                 Severity::Refuse => causes.push(cause(finding)),
                 Severity::Advise => self.warnings.push(advice(finding)),
@@ -339,7 +339,7 @@ fn annotations<'r>(summary: &Summary, audited: &[String], policy: &'r Policy) ->
         Verdict::Fault(_) => "fault",
     };
     let mut rules: Vec<&str> = Vec::new();
-    for (rule, _) in &summary.findings {
+    for (rule, ..) in &summary.findings {
         if !rules.contains(rule) {
             rules.push(rule);
         }

@@ -1,23 +1,23 @@
 //! `serve`: from flags to a running server, and from signals to its end.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use prometheus_client::metrics::counter::Counter;
+use time::OffsetDateTime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
-use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 use super::callers;
 use super::certs::{self, DEVELOPMENT};
 use super::config;
+use super::log;
 use crate::config::value::go_duration;
 use crate::law::RULES;
 use crate::server::{self, BindError, Certificate, Server, Settings};
@@ -59,18 +59,11 @@ pub struct Serve {
     log: Targets,
     /// How: text on a terminal and JSON elsewhere, or always one of them
     #[arg(long, env = "SCAN_ADMISSION_LOG_FORMAT", value_enum, default_value = "auto")]
-    log_format: LogFormat,
+    log_format: log::Format,
     #[command(flatten)]
     certs: certs::Args,
     #[command(flatten)]
     callers: callers::Args,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
-    Auto,
-    Text,
-    Json,
 }
 
 fn parse_delay(text: &str) -> Result<Duration, String> {
@@ -88,21 +81,12 @@ fn local(port: u16) -> SocketAddr {
 impl Serve {
     /// Serves until a signal ends it.
     pub fn run(self) -> io::Result<ExitCode> {
-        log_to_stderr(&self.log, self.log_format);
-        start(&self).map_err(io::Error::other)
+        let log_lines_lost = log::to_stderr(&self.log, self.log_format)?;
+        start(&self, log_lines_lost).map_err(io::Error::other)
     }
 }
 
-fn log_to_stderr(filter: &Targets, format: LogFormat) {
-    let is_terminal = io::stderr().is_terminal();
-    let is_json = format == LogFormat::Json || (format == LogFormat::Auto && !is_terminal);
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(is_terminal);
-    let lines = if is_json { lines.json().flatten_event(true).boxed() } else { lines.boxed() };
-    // A second one, in a test, changes nothing.
-    let _ = tracing_subscriber::registry().with(filter.clone()).with(lines).try_init();
-}
-
-fn start(args: &Serve) -> Result<ExitCode, String> {
+fn start(args: &Serve, log_lines_lost: Counter) -> Result<ExitCode, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -116,7 +100,16 @@ fn start(args: &Serve) -> Result<ExitCode, String> {
         let (renew, current) = watch::channel(source.first.map(Arc::new));
         let (trusted, is_trusted) = watch::channel(false);
         let (listen, admin, stop_delay) = (args.listen, args.admin, args.stop_delay);
-        let settings = Settings { listen, admin, rules: RULES, config, callers, stop_delay };
+        let settings = Settings {
+            listen,
+            admin,
+            rules: RULES,
+            config,
+            callers,
+            clock: OffsetDateTime::now_utc,
+            stop_delay,
+            log_lines_lost,
+        };
         let signals = Signals::new().map_err(|error| format!("cannot take signals: {error}"))?;
         let server =
             server::bind(settings, Certificate { current, is_trusted }).await.map_err(|error| match error {

@@ -11,11 +11,16 @@ use super::value::{self, Memory, Time};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {
-    /// Connections to the review address at once, from 1 to 1000000; the kernel queues what is beyond. Bound at the
-    /// start: a change waits for a restart.
-    #[serde(deserialize_with = "value::connections")]
+    /// Connections to the review address at once, from 1 to 1000000. One more takes the place of the one that is needed
+    /// least, of those without a request in flight; where there is none it is closed. Bound at the start: a change waits
+    /// for a restart.
+    #[serde(deserialize_with = "value::count")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: usize,
+    /// Reviews in flight at once, being read or judged, from 1 to 1000000. Beyond it reviews are shed.
+    #[serde(deserialize_with = "value::count")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub reviews: usize,
     /// Memory for the bodies of all reviews in flight, such as `64Mi`, from 16Mi to 64Gi. Beyond it reviews are shed. Each
     /// takes 64Ki at least, and a growing one may reserve twice its length. Bound at the start: a change waits for a
     /// restart.
@@ -26,7 +31,8 @@ pub struct Limits {
     #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
     #[schemars(with = "Time")]
     pub handshake: Duration,
-    /// From the first byte of an HTTP/1.1 head to its last.
+    /// From the first byte of an HTTP/1.1 head to its last. A body that takes longer gives up its place where others are
+    /// shed.
     #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
     #[schemars(with = "Time")]
     pub head: Duration,
@@ -35,7 +41,7 @@ pub struct Limits {
     #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
     #[schemars(with = "Time")]
     pub idle: Duration,
-    /// From the end of the head to the end of the body, unless `?timeout=` says less.
+    /// From the end of the head to the end of the body, and to the verdict on it, unless `?timeout=` says less.
     #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
     #[schemars(with = "Time")]
     pub body: Duration,
@@ -56,6 +62,10 @@ impl Default for Limits {
             // Three API servers with 200 changing requests in flight each (their default) are 600 connections; the
             // next power of two leaves room for idle ones. At 40 KiB of TLS and HTTP buffers each: 40 MiB.
             connections: 1024,
+            // Those three API servers again: each change waits for one review at a time. At 0.1 ms each they are judged in
+            // 60 ms by one core, and at 10 ms, the worst of 64 KiB, in 6 s: before their deadline. One piece of memory for
+            // each is 38 MiB of the 64 below.
+            reviews: 600,
             // Eight of the biggest bodies, or a thousand common ones. A growing vector may reserve twice its length:
             // 128 MiB at worst, which with the connections fits a container of 256 MiB.
             bodies_bytes: 64 << 20,
@@ -66,7 +76,7 @@ impl Default for Limits {
             // The API server keeps idle connections for 90 s; it has to be the one that closes them, or it would
             // send a review into a connection that is just being closed.
             idle: Duration::from_secs(100),
-            // The API server's default for a webhook's timeoutSeconds.
+            // The API server's default for a webhook's timeoutSeconds. Eight of the biggest bodies take 10 s of one core.
             body: Duration::from_secs(10),
             // As long as a review at most waits for its answer.
             write: Duration::from_secs(10),

@@ -14,11 +14,11 @@ const DURATION_RANGE: RangeInclusive<Duration> = Duration::from_millis(100)..=Du
 /// The biggest body and as much again at least: less would shed it where little else is in flight.
 const MEMORY_RANGE_BYTES: RangeInclusive<usize> = 16 << 20..=64 << 30;
 /// More than any process has file descriptors for.
-const CONNECTIONS_RANGE: RangeInclusive<usize> = 1..=1_000_000;
+const COUNT_RANGE: RangeInclusive<usize> = 1..=1_000_000;
 
 const DURATION_WORDS: &str = "a duration from 100ms to 1h, such as 5s,";
 const MEMORY_WORDS: &str = "an amount of memory from 16Mi to 64Gi, such as 64Mi,";
-const CONNECTIONS_WORDS: &str = "an integer from 1 to 1000000";
+const COUNT_WORDS: &str = "an integer from 1 to 1000000";
 
 /// How a duration is written, for the schema.
 #[derive(JsonSchema)]
@@ -47,9 +47,9 @@ pub fn memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Er
     deserializer.deserialize_any(Text(parse, MEMORY_WORDS, PhantomData))
 }
 
-pub fn connections<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
-    let parse = |text: &str| text.parse().ok().filter(|value| CONNECTIONS_RANGE.contains(value));
-    deserializer.deserialize_any(Text(parse, CONNECTIONS_WORDS, PhantomData))
+pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let parse = |text: &str| text.parse().ok().filter(|value| COUNT_RANGE.contains(value));
+    deserializer.deserialize_any(Text(parse, COUNT_WORDS, PhantomData))
 }
 
 /// Writes a default in the schema.

@@ -1,10 +1,11 @@
 //! Reading a body: how much of it, how long, and from which memory.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::limits::{BODY_KEPT_BYTES, BODY_READ_BYTES, PIECE_BYTES};
@@ -21,18 +22,18 @@ pub enum End {
 }
 
 /// What is kept of a body, paid for from a memory that all reviews share.
-pub struct Kept<'a> {
+pub struct Kept {
     pub bytes: Vec<u8>,
-    memory: &'a Semaphore,
-    share: Option<SemaphorePermit<'a>>,
+    memory: Arc<Semaphore>,
+    share: Option<OwnedSemaphorePermit>,
     is_shed: bool,
 }
 
-impl<'a> Kept<'a> {
-    /// `memory` has a permit for each piece.
-    pub fn new(memory: &'a Semaphore) -> Self {
-        let share = memory.try_acquire().ok();
-        Self { bytes: Vec::new(), memory, is_shed: share.is_none(), share }
+impl Kept {
+    /// `memory` has a permit for each piece. Of a review that is shed one is kept, for its uid.
+    pub fn new(memory: &Arc<Semaphore>, is_shed: bool) -> Self {
+        let share = memory.clone().try_acquire_owned().ok();
+        Self { bytes: Vec::new(), memory: memory.clone(), is_shed: is_shed || share.is_none(), share }
     }
 
     /// Reads `body` to its end, or to the limit, and keeps its beginning.
@@ -41,6 +42,8 @@ impl<'a> Kept<'a> {
             Err(_) => End::TooLate,
             Ok(Err(_)) => End::Gone,
             Ok(Ok(())) if self.is_shed => End::TooBusy,
+            // All of it may have been there while nobody came to look.
+            Ok(Ok(())) if deadline <= Instant::now() => End::TooLate,
             Ok(Ok(())) => End::Whole,
         }
     }
@@ -62,7 +65,7 @@ impl<'a> Kept<'a> {
     fn keep(&mut self, data: &[u8]) {
         let fits_bytes = (BODY_KEPT_BYTES - self.bytes.len()).min(data.len());
         self.pay(self.bytes.len() + fits_bytes);
-        let paid_bytes = self.share.as_ref().map_or(1, SemaphorePermit::num_permits) * PIECE_BYTES;
+        let paid_bytes = self.share.as_ref().map_or(1, OwnedSemaphorePermit::num_permits) * PIECE_BYTES;
         let paid_bytes = paid_bytes.saturating_sub(self.bytes.len());
         self.bytes.extend_from_slice(&data[..fits_bytes.min(paid_bytes)]);
     }
@@ -71,7 +74,7 @@ impl<'a> Kept<'a> {
     fn pay(&mut self, bytes: usize) {
         let Some(share) = self.share.as_mut().filter(|_| !self.is_shed) else { return };
         let more = bytes.div_ceil(PIECE_BYTES).saturating_sub(share.num_permits());
-        match u32::try_from(more).ok().and_then(|more| self.memory.try_acquire_many(more).ok()) {
+        match u32::try_from(more).ok().and_then(|more| self.memory.clone().try_acquire_many_owned(more).ok()) {
             Some(permits) => share.merge(permits),
             None => self.is_shed = true,
         }
@@ -127,24 +130,24 @@ mod tests {
 
     #[test]
     fn a_body_keeps_no_more_than_it_may_and_can_pay() {
-        let memory = Semaphore::new(3);
-        let mut first = Kept::new(&memory);
+        let memory = Arc::new(Semaphore::new(3));
+        let mut first = Kept::new(&memory, false);
         first.keep(&vec![1; 2 * PIECE_BYTES]);
         assert_eq!((first.bytes.len(), first.is_shed), (2 * PIECE_BYTES, false));
 
-        let mut second = Kept::new(&memory);
+        let mut second = Kept::new(&memory, false);
         second.keep(&vec![2; PIECE_BYTES + 1]);
         assert_eq!((second.bytes.len(), second.is_shed), (PIECE_BYTES, true), "only one piece was left");
 
-        let mut third = Kept::new(&memory);
+        let mut third = Kept::new(&memory, false);
         third.keep(&vec![3; 2 * PIECE_BYTES]);
         assert_eq!((third.bytes.len(), third.is_shed), (PIECE_BYTES, true), "none was left: a prefix only");
 
         drop((first, second, third));
         assert_eq!(memory.available_permits(), 3, "all is given back");
 
-        let memory = Semaphore::new(1000);
-        let mut big = Kept::new(&memory);
+        let memory = Arc::new(Semaphore::new(1000));
+        let mut big = Kept::new(&memory, false);
         big.keep(&vec![4; BODY_KEPT_BYTES + 5]);
         big.keep(&[4]);
         assert_eq!((big.bytes.len(), big.is_shed), (BODY_KEPT_BYTES, false));
@@ -166,8 +169,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_endless_body_is_given_up() {
-        let memory = Semaphore::new(1000);
-        let (mut kept, mut body) = (Kept::new(&memory), Endless(0));
+        let memory = Arc::new(Semaphore::new(1000));
+        let (mut kept, mut body) = (Kept::new(&memory, false), Endless(0));
         let end = kept.read(&mut body, Instant::now() + Duration::from_secs(3600)).await;
         assert_eq!((end, kept.bytes.len()), (End::Whole, BODY_KEPT_BYTES));
         assert_eq!(body.0, BODY_READ_BYTES + (1 << 20), "one frame more tells that there is more");

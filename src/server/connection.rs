@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 
 use axum::Router;
 use hyper::Request;
@@ -42,6 +43,7 @@ pub enum Protocol {
 pub async fn serve_tls<I>(
     io: I,
     peer: SocketAddr,
+    activity: Arc<Activity>,
     tls: TlsAcceptor,
     shared: &Shared,
     mut stop: watch::Receiver<Stage>,
@@ -74,15 +76,20 @@ pub async fn serve_tls<I>(
     };
     metrics.handshakes.inc();
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    serve(stream, if is_http2 { Protocol::Http2 } else { Protocol::Http1 }, limits, stop, router).await;
+    serve(stream, activity, if is_http2 { Protocol::Http2 } else { Protocol::Http1 }, limits, stop, router).await;
 }
 
 /// Serves HTTP until the connection ends.
-pub async fn serve<I>(io: I, protocol: Protocol, limits: &Limits, stop: watch::Receiver<Stage>, router: Router)
-where
+pub async fn serve<I>(
+    io: I,
+    activity: Arc<Activity>,
+    protocol: Protocol,
+    limits: &Limits,
+    stop: watch::Receiver<Stage>,
+    router: Router,
+) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let activity = Activity::new();
     let head = (protocol == Protocol::Http1).then_some(limits.head);
     let io = TokioIo::new(Guard::new(io, activity.clone(), head, limits.write));
     // An HTTP/2 client that is told to go loses no request: those that were not taken it sends again elsewhere. One that

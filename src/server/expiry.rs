@@ -100,22 +100,25 @@ fn tell(stage: Stage, facts: &Facts) {
 /// has not been renewed the others have not either, and a webhook without replicas would only fail with other words.
 pub struct Readiness {
     certificate: Certificate,
+    clock: fn() -> OffsetDateTime,
     has_been_ready: AtomicBool,
 }
 
 impl Readiness {
-    pub fn new(certificate: Certificate) -> Self {
-        Self { certificate, has_been_ready: AtomicBool::new(false) }
+    pub fn new(certificate: Certificate, clock: fn() -> OffsetDateTime) -> Self {
+        Self { certificate, clock, has_been_ready: AtomicBool::new(false) }
     }
 
     /// Or why not, a line.
-    pub fn check(&self, now: OffsetDateTime) -> Result<(), &'static str> {
+    pub fn check(&self) -> Result<(), &'static str> {
         if self.has_been_ready.load(Ordering::Relaxed) {
             return Ok(());
         }
         match facts(self.certificate.current.borrow().as_deref()) {
             None => return Err("there is no certificate yet\n"),
-            Some(facts) if !facts.is_current(now) => return Err("the certificate is not within its dates\n"),
+            Some(facts) if !facts.is_current((self.clock)()) => {
+                return Err("the certificate is not within its dates\n");
+            }
             Some(_) if !*self.certificate.is_trusted.borrow() => {
                 return Err("the webhooks' caBundle does not verify the certificate yet\n");
             }

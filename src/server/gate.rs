@@ -9,12 +9,12 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use axum::response::Response;
 use axum::routing::post;
-use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::body::{End, Kept, patience};
+use super::judging::{Place, Review};
 use super::{Shared, metrics};
-use crate::admission::{self, Answer, Context, Door, Fault, Identity, Summary, Verdict};
+use crate::admission::{Answer, Door, Fault, Identity, Summary, Verdict};
 
 /// Longest value of a client that a log line repeats: a Kubernetes name.
 const LOGGED_BYTES: usize = 253;
@@ -25,9 +25,7 @@ pub const MUTATE: &str = "/mutate";
 
 /// The routes of the review address.
 pub fn router(shared: Arc<Shared>) -> Router {
-    let door = |door| {
-        post(move |State(shared): State<Arc<Shared>>, request| async move { review(&shared, door, request).await })
-    };
+    let door = |door| post(move |State(shared): State<Arc<Shared>>, request| review(shared, door, request));
     Router::new()
         .route(VALIDATE, door(Door::Validate))
         .route(MUTATE, door(Door::Mutate))
@@ -42,44 +40,35 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// A request whose client goes away is dropped in the middle: the gauge has to know.
-struct InFlight<'a>(&'a Shared);
-
-impl<'a> InFlight<'a> {
-    fn new(shared: &'a Shared) -> Self {
-        shared.metrics.in_flight.inc();
-        InFlight(shared)
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.metrics.in_flight.dec();
-    }
-}
-
-async fn review(shared: &Shared, door: Door, request: Request) -> Response {
-    let _in_flight = InFlight::new(shared);
+async fn review(shared: Arc<Shared>, door: Door, request: Request) -> Response {
     let begun = Instant::now();
     let (head, body) = request.into_parts();
     let config = shared.config();
-    let mut kept = Kept::new(&shared.memory);
+    let place = Place::take(&shared, config.limits.reviews);
+    let mut kept = Kept::new(&shared.memory, place.is_none());
     let deadline = begun + patience(head.uri.query(), config.limits.body);
-    let end = kept.read(body, deadline).await;
+    let end = tokio::select! {
+        biased;
+        end = kept.read(body, deadline) => end,
+        () = shared.shortage.outlasts(config.limits.head) => End::TooBusy,
+    };
 
-    let context = Context { door, now: OffsetDateTime::now_utc(), rules: shared.rules, policy: &config.policy };
-    // Short and of the CPU only: another thread would cost more than it saves.
+    let body_bytes = kept.bytes.len();
+    let review = Review { shared: shared.clone(), config: config.clone(), door, kept, place };
     let answer = match end {
-        End::Whole => admission::answer(&kept.bytes, &context),
-        End::TooLate => admission::fault(&kept.bytes, Fault::TooLate, &context),
-        End::TooBusy => admission::fault(&kept.bytes, Fault::TooBusy, &context),
+        End::Whole => review.judge(deadline).await,
+        End::TooLate => review.fault(Fault::TooLate),
+        End::TooBusy => {
+            shared.shortage.tell();
+            review.fault(Fault::TooBusy)
+        }
         End::Gone => {
             tracing::debug!(door = metrics::door(door), "the client went away before the review was whole");
             return Response::default();
         }
     };
     let latency = begun.elapsed();
-    shared.metrics.record(door, &answer.summary, kept.bytes.len(), latency);
+    shared.metrics.record(door, &answer.summary, body_bytes, latency);
     if !matches!(answer.summary.verdict, Verdict::Allowed | Verdict::Mended)
         && let Some(left_out) = shared.flood.admit(Instant::now())
     {
@@ -129,7 +118,7 @@ fn json(body: Vec<u8>) -> Response {
 
 /// One line for a refusal or a fault; never the object's contents. In a flood only some, with how many were left out.
 fn log(door: Door, summary: &Summary, config: &str, latency: std::time::Duration, left_out: u64) {
-    let mut rules: Vec<_> = summary.findings.iter().map(|(rule, _)| *rule).collect();
+    let mut rules: Vec<_> = summary.findings.iter().map(|(rule, ..)| *rule).collect();
     rules.sort_unstable();
     rules.dedup();
     let rules = rules.join(",");

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-/// What a connection is doing: shared by its stream, its service and its driver.
+/// What a connection is doing: shared by its stream, its service, its driver, and who looks for one that is not needed.
 pub struct Activity {
     origin: Instant,
     requests: AtomicUsize,
@@ -42,12 +42,17 @@ impl Activity {
         self.in_flight.load(Relaxed) == 0
     }
 
+    /// Whether it was ever used, and since when it has not been; none while it is.
+    pub fn quiet_since(&self) -> Option<(bool, Instant)> {
+        let millis = Duration::from_millis(self.quiet_since_millis.load(Relaxed));
+        self.is_quiet().then(|| (self.requests.load(Relaxed) > 0, self.origin + millis))
+    }
+
     /// Returns when no request has been in flight for `limit`.
     pub async fn quiet_for(&self, limit: Duration) {
         loop {
             let now = Instant::now();
-            let millis = Duration::from_millis(self.quiet_since_millis.load(Relaxed));
-            let since = if self.is_quiet() { self.origin + millis } else { now };
+            let since = self.quiet_since().map_or(now, |(_, since)| since);
             if since + limit <= now {
                 return;
             }

@@ -8,7 +8,6 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use super::connection::Stage;
@@ -27,7 +26,7 @@ pub fn router(shared: Arc<Shared>, certificate: Readiness, stop: watch::Receiver
         let answer = if *stop.borrow() != Stage::Serving {
             (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
         } else {
-            match certificate.check(OffsetDateTime::now_utc()) {
+            match certificate.check() {
                 Err(why_not) => (StatusCode::SERVICE_UNAVAILABLE, why_not),
                 Ok(()) => (StatusCode::OK, "ok\n"),
             }

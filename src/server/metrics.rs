@@ -14,7 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::process;
 use super::renewal::Counts;
 use crate::admission::{Door, Fault, Summary, Verdict};
-use crate::law::{Rule, Severity};
+use crate::law::{Rule, Severity, Softened};
 
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -26,6 +26,8 @@ const LATENCY_BUCKETS_SECONDS: [f64; 17] =
 const BODY_BUCKETS_BYTES: [f64; 8] = [1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 8388608.0];
 
 type ByDoor = Family<[(&'static str, &'static str); 1], Histogram>;
+/// The severity of refusals that a rule set to warn makes warnings: what would be refused is known beforehand.
+const WARN: &str = "warn";
 /// The severity of findings that are told in the audit log alone.
 const AUDIT: &str = "audit";
 
@@ -58,8 +60,12 @@ pub struct Metrics {
     body_bytes: [Histogram; 2],
     pub in_flight: Gauge,
     pub shed: Counter,
+    pub reviews_port: PortMetrics,
+    pub admin_port: PortMetrics,
     pub deadlines_missed: Counter,
     pub panics: Counter,
+    pub clock_jumps: Counter,
+    log_lines_lost: Counter,
     pub handshakes: Counter,
     pub handshakes_failed: Counter,
     pub callers_refused: Counter,
@@ -70,6 +76,22 @@ pub struct Metrics {
     pub ca_not_after: Gauge,
     pub ca_bundle_in_step: Gauge,
     pub ca_failures: Counter,
+}
+
+/// What is known of the connections to a port.
+#[derive(Clone, Default)]
+pub struct PortMetrics {
+    pub open: Gauge,
+    pub closed: Counter,
+}
+
+impl PortMetrics {
+    fn register(&self, registry: &mut Registry, [open, closed]: [&str; 2]) {
+        registry.register(open, "Connections that are open", self.open.clone());
+        let help =
+            "Connections closed for want of room: the one that was needed least, or a new one where all are in use";
+        registry.register(closed, help, self.closed.clone());
+    }
 }
 
 /// What is known of the configuration.
@@ -102,7 +124,7 @@ impl ConfigMetrics {
 
 impl Metrics {
     /// Every rule of the table is there from the start, at zero: a rate needs a first value.
-    pub fn new(rules: &[Rule]) -> Self {
+    pub fn new(rules: &[Rule], log_lines_lost: Counter) -> Self {
         let latency: ByDoor = Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS_SECONDS));
         let body_bytes: ByDoor = Family::new_with_constructor(|| Histogram::new(BODY_BUCKETS_BYTES));
         let of = |family: &ByDoor, of: Door| family.get_or_create_owned(&[("door", door(of))]);
@@ -114,8 +136,12 @@ impl Metrics {
             body_bytes: [of(&body_bytes, Door::Validate), of(&body_bytes, Door::Mutate)],
             in_flight: Gauge::default(),
             shed: Counter::default(),
+            reviews_port: PortMetrics::default(),
+            admin_port: PortMetrics::default(),
             deadlines_missed: Counter::default(),
             panics: Counter::default(),
+            clock_jumps: Counter::default(),
+            log_lines_lost,
             handshakes: Counter::default(),
             handshakes_failed: Counter::default(),
             callers_refused: Counter::default(),
@@ -129,7 +155,7 @@ impl Metrics {
             registry: Registry::default(),
         };
         for rule in rules {
-            for severity in Severity::ALL.map(Severity::name).into_iter().chain([AUDIT]) {
+            for severity in Severity::ALL.map(Severity::name).into_iter().chain([WARN, AUDIT]) {
                 metrics.findings.get_or_create(&FindingLabels { rule: rule.id, severity }).inc_by(0);
             }
             if rule.mend.is_some() {
@@ -153,9 +179,15 @@ impl Metrics {
         registry.register_with_unit("review_duration", help, Unit::Seconds, latency);
         registry.register_with_unit("review_body", "What was kept of a review", Unit::Bytes, body_bytes);
         registry.register("reviews_in_flight", "Reviews being read or judged", self.in_flight.clone());
-        registry.register("reviews_shed", "Reviews not judged for want of memory", self.shed.clone());
+        registry.register("reviews_shed", "Reviews not judged for want of a place or of memory", self.shed.clone());
         registry.register("deadlines_missed", "Reviews not judged in time", self.deadlines_missed.clone());
+        self.reviews_port.register(registry, ["connections", "connections_closed"]);
+        self.admin_port.register(registry, ["admin_connections", "admin_connections_closed"]);
         registry.register("panics", "Panics, caught or not", self.panics.clone());
+        let help = "Times that the clock which reviews are judged by was set forward or back";
+        registry.register("clock_jumps", help, self.clock_jumps.clone());
+        let help = "Log lines that could not be written, since what they are written to is full or stuck";
+        registry.register("log_lines_lost", help, self.log_lines_lost.clone());
         registry.register("tls_handshakes", "TLS handshakes that succeeded", self.handshakes.clone());
         registry.register("tls_handshake_failures", "TLS handshakes that failed", self.handshakes_failed.clone());
         let help = "TLS handshakes that failed for who the client is";
@@ -185,8 +217,9 @@ impl Metrics {
 
     pub fn record(&self, of: Door, summary: &Summary, body_bytes: usize, latency: Duration) {
         self.reviews.get_or_create(&review(of, summary)).inc();
-        for (rule, severity) in &summary.findings {
-            self.findings.get_or_create(&FindingLabels { rule, severity: severity.name() }).inc();
+        for (rule, severity, softened) in &summary.findings {
+            let severity = if *softened == Some(Softened::Warn) { WARN } else { severity.name() };
+            self.findings.get_or_create(&FindingLabels { rule, severity }).inc();
         }
         for rule in &summary.audited {
             self.findings.get_or_create(&FindingLabels { rule, severity: AUDIT }).inc();

@@ -28,10 +28,6 @@ fn read() -> ProcResult<Figures> {
     let process = Process::myself()?;
     let stat = process.stat()?;
     let seconds = |ticks: u64| ticks as f64 / ticks_per_second() as f64;
-    let max_fds = match process.limits()?.max_open_files.soft_limit {
-        LimitValue::Value(limit) => Some(limit),
-        LimitValue::Unlimited => None,
-    };
     Ok(Figures {
         cpu_seconds: seconds(stat.utime + stat.stime),
         start_seconds: boot_time_secs()? as f64 + seconds(stat.starttime),
@@ -39,8 +35,20 @@ fn read() -> ProcResult<Figures> {
         virtual_bytes: stat.vsize,
         threads: stat.num_threads,
         open_fds: process.fd_count()? as u64,
-        max_fds,
+        max_fds: max_fds(&process)?,
     })
+}
+
+fn max_fds(process: &Process) -> ProcResult<Option<u64>> {
+    Ok(match process.limits()?.max_open_files.soft_limit {
+        LimitValue::Value(limit) => Some(limit),
+        LimitValue::Unlimited => None,
+    })
+}
+
+/// How many the process may have open; none where there is no limit, or none is known.
+pub fn descriptors() -> Option<u64> {
+    max_fds(&Process::myself().ok()?).ok()?
 }
 
 impl Collector for Collected {

@@ -14,11 +14,11 @@ use crate::{Test, scan};
 
 pub const TESTS: &[(&str, Test)] = &[("a-rolling-restart-loses-no-call", a_rolling_restart_loses_no_call)];
 
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 50;
 const WRITERS: usize = 4;
 /// Until the Service has heard of it; the delay is longer, as the manifests have it.
-const LAG: Duration = Duration::from_millis(400);
-const STOP_DELAY: &str = "--stop-delay=1500ms";
+const LAG: Duration = Duration::from_millis(200);
+const STOP_DELAY: &str = "--stop-delay=1s";
 
 fn a_rolling_restart_loses_no_call(_: &Namespace<'_>) {
     let fleet = Fleet::with_lag(LAG);

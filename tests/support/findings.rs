@@ -54,7 +54,7 @@ pub fn found(review: &Value) -> Found {
         told
     };
     let mut summary: Vec<_> =
-        answer.summary.findings.iter().map(|(rule, found)| ((*rule).to_owned(), *found)).collect();
+        answer.summary.findings.iter().map(|(rule, found, _)| ((*rule).to_owned(), *found)).collect();
     summary.sort();
     let mut both = [told(&refused, Severity::Refuse), told(&advised, Severity::Advise)].concat();
     both.sort();

@@ -44,9 +44,13 @@ pub fn fails(mut command: Command) -> (Option<i32>, String) {
 
 impl Process {
     /// Starts it and reads the ready line.
-    pub fn start(mut command: Command, errors: PathBuf) -> Self {
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(File::create(&errors).unwrap()).spawn().expect("the program starts");
+    pub fn start(command: Command, errors: PathBuf) -> Self {
+        Self::start_with(command, File::create(&errors).unwrap(), errors)
+    }
+
+    /// Starts it with another stderr than the file of its errors.
+    pub fn start_with(mut command: Command, stderr: impl Into<Stdio>, errors: PathBuf) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the program starts");
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
@@ -55,7 +59,7 @@ impl Process {
             rest.split_whitespace().next()?.parse().ok()
         };
         let (Some(address), Some(admin)) = (address("https://"), address("http://")) else {
-            panic!("not ready: {line:?} {}", fs::read_to_string(&errors).unwrap());
+            panic!("not ready: {line:?} {}", fs::read_to_string(&errors).unwrap_or_default());
         };
         assert!(line.starts_with("ready: reviews on https://"), "{line}");
         Self { child, stdout, errors, address, admin }

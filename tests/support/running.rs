@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use scan_admission::law::RULES;
 use scan_admission::server::{Certificate, Server, Settings, bind, development};
 use time::OffsetDateTime;
@@ -33,7 +34,9 @@ pub fn settings() -> Settings {
         rules: RULES,
         config: watch::channel(Arc::default()).1,
         callers: None,
+        clock: OffsetDateTime::now_utc,
         stop_delay: Duration::ZERO,
+        log_lines_lost: Counter::default(),
     }
 }
 

@@ -1,0 +1,89 @@
+//! Connections, no more than there is room for, and the end of all of them.
+//!
+//! In a full house the next one takes the place of the one that is needed least: of those that were never used the oldest,
+//! then the one that has been idle for longest. So nobody who only holds connections keeps an API server out. Where all have
+//! a request in flight the next one is closed at once, which its client can see; in a queue it would wait for its timeout.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use super::connection::{Stage, reaching};
+use super::guard::Activity;
+use super::limits::ACCEPT_PAUSE;
+use super::metrics::PortMetrics;
+use crate::config::Limits;
+
+/// Spawns `serve` for each connection until the server stops, and returns those that are still open.
+pub async fn accept<F: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    limit: usize,
+    mut stop: watch::Receiver<Stage>,
+    metrics: &PortMetrics,
+    serve: impl Fn(TcpStream, SocketAddr, Arc<Activity>) -> F,
+) -> JoinSet<()> {
+    let mut connections = JoinSet::new();
+    let mut open = HashMap::new();
+    loop {
+        metrics.open.set(i64::try_from(connections.len()).unwrap_or(i64::MAX));
+        tokio::select! {
+            () = reaching(&mut stop, Stage::Stopping) => return connections,
+            Some(ended) = connections.join_next_with_id() => {
+                open.remove(&ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id));
+                report(ended.map(|_| ()));
+            }
+            // One more than the limit, for as long as the one that gives way to it takes to end.
+            accepted = listener.accept(), if connections.len() <= limit => match accepted {
+                Ok((stream, peer)) => {
+                    if connections.len() >= limit {
+                        metrics.closed.inc();
+                        let Some(id) = least_needed(&open) else { continue };
+                        if let Some((_, connection)) = open.remove(&id) {
+                            connection.abort();
+                        }
+                    }
+                    // Answers are small: waiting to fill a packet would only delay them. Without it they still arrive.
+                    let _ = stream.set_nodelay(true);
+                    let activity = Activity::new();
+                    let connection = connections.spawn(serve(stream, peer, activity.clone()));
+                    open.insert(connection.id(), (activity, connection));
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+}
+
+/// Waits for the connections to end, as long as is allowed.
+pub async fn drain(mut connections: JoinSet<()>, limits: &Limits, what: &str) {
+    let all = async {
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    };
+    if timeout(limits.drain, all).await.is_err() {
+        tracing::warn!(what, connections = connections.len(), "cutting connections that did not end in time");
+    }
+}
+
+/// None where all have a request in flight.
+fn least_needed(open: &HashMap<Id, (Arc<Activity>, AbortHandle)>) -> Option<Id> {
+    let quiet = open.iter().filter_map(|(id, (activity, _))| Some((activity.quiet_since()?, *id)));
+    quiet.min_by_key(|(since, _)| *since).map(|(_, id)| id)
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if ended.is_err_and(|error| error.is_panic()) {
+        tracing::error!("a connection was lost to a panic");
+    }
+}

@@ -1,0 +1,56 @@
+//! The program when there is too much of it, when clients are hostile, when its surroundings fail, and for long.
+//!
+//! What is asserted depends on no clock; how long things took is printed (`--nocapture`). `OVERLOAD_SECONDS`, `HOSTILE_SECONDS`
+//! and `SOAK_REVIEWS` make the runs longer, and `--release` the figures those of the program as it is installed.
+
+#[path = "support/client.rs"]
+mod client;
+#[path = "support/edits.rs"]
+mod edits;
+#[path = "support/folder.rs"]
+mod folder;
+#[path = "load/hostile.rs"]
+mod hostile;
+#[path = "load/overload.rs"]
+mod overload;
+#[path = "support/process.rs"]
+mod process;
+#[path = "load/soak.rs"]
+mod soak;
+#[path = "load/troubles.rs"]
+mod troubles;
+
+use std::time::Duration;
+
+use client::metric;
+use folder::Folder;
+use process::{Process, command};
+
+const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
+const LEGAL_UID: &str = "94f92d23-f99b-4ca9-84ee-0f8f20f961dd";
+const IN_FLIGHT: &str = "scan_admission_reviews_in_flight";
+const CONNECTIONS: &str = "scan_admission_connections";
+const RESIDENT: &str = "process_resident_memory_bytes";
+const OPEN_FDS: &str = "process_open_fds";
+
+/// The program with a configuration.
+fn start(folder: &Folder, config: &str) -> Process {
+    std::fs::write(folder.join("config.yaml"), config).unwrap();
+    Process::start(command(folder.path(), &["--config", "config.yaml"]), folder.join("errors"))
+}
+
+/// A number from the environment, or what tests do without.
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+async fn sample(process: &Process, name: &str) -> f64 {
+    metric(process.admin, name).await.unwrap_or_else(|| panic!("no {name}"))
+}
+
+/// The middle one, the 99th of a hundred, and the longest, in milliseconds.
+fn percentiles(latencies: &mut [Duration]) -> [f64; 3] {
+    latencies.sort_unstable();
+    let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
+    [at(0.5), at(0.99), at(1.0)]
+}

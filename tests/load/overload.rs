@@ -1,0 +1,146 @@
+//! More reviews than there is room for: each is answered, and then all is as before.
+
+use std::time::{Duration, Instant};
+
+use scan_admission::admission::BODY_MAX_BYTES;
+use tokio::time::sleep;
+
+use crate::client::{Client, FAR, connect, head, metric, until_metric, write};
+use crate::folder::{Folder, fixture};
+use crate::{IN_FLIGHT, LEGAL, LEGAL_UID, RESIDENT, number, percentiles, sample, start};
+
+const REVIEWS: usize = 8;
+const CLIENTS: usize = 10 * REVIEWS;
+/// The least there can be: twice of it is what a growing body may reserve.
+const BODIES_MIB: usize = 16;
+/// What a connection takes.
+const CONNECTION_BYTES: usize = 64 << 10;
+/// The heap between what is given back, stacks of threads, and the shared libraries that are first used under load.
+const SLACK_BYTES: usize = 24 << 20;
+
+#[derive(Default)]
+struct Tally {
+    judged: Vec<Duration>,
+    shed: Vec<Duration>,
+    late: usize,
+}
+
+impl Tally {
+    /// Takes an answer, which has to be to this review.
+    fn take(&mut self, reply: &crate::client::Reply, took: Duration) {
+        let review = reply.json();
+        let response = &review["response"];
+        assert_eq!((reply.code, &response["uid"]), (200, &LEGAL_UID.into()), "{review}");
+        match response["status"]["code"].as_u64() {
+            None => {
+                assert_eq!(response["allowed"], true, "{review}");
+                self.judged.push(took);
+            }
+            Some(429) => {
+                assert_eq!(response["status"]["details"]["retryAfterSeconds"], 1, "{review}");
+                self.shed.push(took);
+            }
+            Some(504) => self.late += 1,
+            _ => panic!("{review}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_times_as_many_clients_as_there_are_places_are_all_answered() {
+    let folder = Folder::new();
+    let config = format!(
+        "limits: {{head: 1h, reviews: {REVIEWS}, connections: {}, bodiesBytes: {BODIES_MIB}Mi}}\n",
+        CLIENTS + 8
+    );
+    let process = start(&folder, &config);
+    let (ca, address, admin) = (folder.join("certs/ca.crt"), process.address, process.admin);
+    let body = fixture(LEGAL);
+    let before_bytes = sample(&process, RESIDENT).await;
+
+    // All places are taken, so that all others are shed.
+    let mut first = Vec::new();
+    for _ in 0..REVIEWS {
+        let mut stream = connect(&ca, address).await;
+        write(&mut stream, head("/validate", body.len())).await;
+        first.push(stream);
+    }
+    until_metric(admin, IN_FLIGHT, REVIEWS as f64).await;
+    let mut clients = Vec::new();
+    let mut tally = Tally::default();
+    for index in 0..CLIENTS - REVIEWS {
+        let mut client = Client::new(&ca, address, if index % 2 == 0 { "http/1.1" } else { "h2" }).await;
+        let begun = Instant::now();
+        tally.take(&client.post("/validate", body.clone()).await, begun.elapsed());
+        clients.push(client);
+    }
+    assert_eq!((tally.judged.len(), tally.shed.len(), tally.late), (0, CLIENTS - REVIEWS, 0));
+    for stream in &mut first {
+        write(stream, &body).await;
+    }
+    until_metric(admin, IN_FLIGHT, 0.0).await;
+    drop(first);
+    for _ in 0..REVIEWS {
+        clients.push(Client::new(&ca, address, "http/1.1").await);
+    }
+
+    // Everybody at once, with common bodies and with long ones, which wait for a core and for memory.
+    let seconds = number("OVERLOAD_SECONDS", 0);
+    let end = Instant::now() + Duration::from_secs(seconds as u64);
+    let load: Vec<_> = clients
+        .into_iter()
+        .enumerate()
+        .map(|(index, mut client)| {
+            let body = body.clone();
+            tokio::spawn(async move {
+                let mut tally = Tally::default();
+                for number in 0.. {
+                    if number >= 20 && Instant::now() >= end {
+                        break;
+                    }
+                    let mut body = body.clone();
+                    match (index + number) % 16 {
+                        0 => body.resize(BODY_MAX_BYTES / 2, b' '),
+                        1..6 => body.resize(200 << 10, b' '),
+                        _ => {}
+                    }
+                    let begun = Instant::now();
+                    let reply = tokio::time::timeout(FAR, client.post("/validate?timeout=10s", body)).await;
+                    tally.take(&reply.expect("an answer"), begun.elapsed());
+                }
+                tally
+            })
+        })
+        .collect();
+    let mut most_bytes = before_bytes;
+    while !load.iter().all(tokio::task::JoinHandle::is_finished) {
+        // Health and metrics stay reachable.
+        most_bytes = most_bytes.max(metric(admin, RESIDENT).await.unwrap());
+        sleep(Duration::from_millis(20)).await;
+    }
+    for client in load {
+        let Tally { judged, shed, late } = client.await.unwrap();
+        tally.judged.extend(judged);
+        tally.shed.extend(shed);
+        tally.late += late;
+    }
+    let over = Instant::now();
+    let reply = Client::new(&ca, address, "http/1.1").await.post("/validate", body.clone()).await;
+    assert_eq!(reply.json()["response"]["allowed"], true, "normal again");
+    let again = over.elapsed();
+    assert!(!tally.judged.is_empty() && !tally.shed.is_empty());
+
+    let limit_bytes = 2 * (BODIES_MIB << 20) + CLIENTS * CONNECTION_BYTES + SLACK_BYTES;
+    let grown_bytes = most_bytes - before_bytes;
+    println!(
+        "overload: {} judged, p50 p99 max {:.1?} ms; {} shed, {:.1?} ms; {} late; memory +{:.0} MiB of {} MiB; normal after {again:?}",
+        tally.judged.len(),
+        percentiles(&mut tally.judged),
+        tally.shed.len(),
+        percentiles(&mut tally.shed),
+        tally.late,
+        grown_bytes / f64::from(1 << 20),
+        limit_bytes >> 20,
+    );
+    assert!(grown_bytes < limit_bytes as f64, "{grown_bytes} of {limit_bytes}");
+}

@@ -1,0 +1,170 @@
+//! Captured and damaged reviews, a great many, each with the verdict that was recorded for it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Instant;
+
+use prometheus_client::metrics::counter::Counter;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use scan_admission::admission::{Context, Door, Policy, answer};
+use scan_admission::law::RULES;
+use scan_admission::server::metrics::Metrics;
+use time::OffsetDateTime;
+
+use crate::client::{Client, until_metric};
+use crate::edits::{captured, edited, edits};
+use crate::folder::{Folder, fixture};
+use crate::{CONNECTIONS, IN_FLIGHT, LEGAL, RESIDENT, number, sample, start};
+
+/// Of each captured review: as it was sent, and damaged in these many ways.
+const DAMAGES: usize = 7;
+const CLIENTS: usize = 4;
+const SEED: [u8; 32] = [7; 32];
+/// A leak of 17 bytes a review would be more in a million of them.
+const FLAT_BYTES: f64 = (16 << 20) as f64;
+
+struct Case {
+    path: &'static str,
+    body: String,
+}
+
+/// The same ones every time.
+fn cases() -> Vec<(&'static str, Vec<Case>)> {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &SEED);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    captured()
+        .iter()
+        .map(|captured| {
+            let path = if captured.name.ends_with("mutate") { "/mutate" } else { "/validate" };
+            let damaged =
+                (0..DAMAGES).map(|_| edited(&captured.lean, &edits().new_tree(&mut runner).unwrap().current()));
+            let bodies = std::iter::once(captured.text.clone()).chain(damaged);
+            (captured.name.as_str(), bodies.map(|body| Case { path, body }).collect())
+        })
+        .collect()
+}
+
+/// What was decided, and by which rules: `refuse cve-total,phase-unknown`.
+fn verdict(code: u16, body: &str) -> String {
+    let part = |name: &str| {
+        let begin = body.find(name)? + name.len();
+        Some(&body[begin..begin + body[begin..].find('"')?])
+    };
+    let Some(decision) = part(r#""decision":""#) else { return code.to_string() };
+    let rules = [part(r#""rules":""#), part(r#""mended":""#)].into_iter().flatten();
+    rules.fold(decision.to_owned(), |said, rules| format!("{said} {rules}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_review_of_a_long_run_has_its_recorded_verdict_and_memory_is_flat() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/soak.txt");
+    let recorded = std::fs::read_to_string(&path).unwrap_or_default();
+    let cases = cases();
+    let folder = Folder::new();
+    let process = start(&folder, "");
+    let ca = folder.join("certs/ca.crt");
+    let mut clients = Vec::new();
+    for index in 0..CLIENTS {
+        clients.push(Client::new(&ca, process.address, if index % 2 == 0 { "http/1.1" } else { "h2" }).await);
+    }
+
+    // Once in order, which is what is recorded.
+    let mut found = String::new();
+    let mut oracle = Vec::new();
+    for (name, cases) in cases {
+        let mut verdicts = Vec::new();
+        for case in cases {
+            let reply = clients[0].post(case.path, case.body.clone()).await;
+            let said = verdict(reply.code, std::str::from_utf8(&reply.body).unwrap());
+            verdicts.push(said.clone());
+            oracle.push((case, said));
+        }
+        writeln!(found, "{name}: {}", verdicts.join(" | ")).unwrap();
+    }
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &found).unwrap();
+    } else {
+        for (found, recorded) in found.lines().zip(recorded.lines()) {
+            assert_eq!(found, recorded, "UPDATE=1 records them anew");
+        }
+        assert_eq!(found.lines().count(), recorded.lines().count(), "UPDATE=1 records them anew");
+    }
+
+    // And then over and over, in an order of each client's own.
+    let oracle = std::sync::Arc::new(oracle);
+    let each = number("SOAK_REVIEWS", 4_000) / CLIENTS;
+    let begun = Instant::now();
+    let mut warm_bytes = 0.0;
+    for (reviews, part) in [(each / 10, "first"), (each - each / 10, "last")] {
+        let load: Vec<_> = clients
+            .drain(..)
+            .enumerate()
+            .map(|(index, mut client)| {
+                let oracle = oracle.clone();
+                tokio::spawn(async move {
+                    // An odd step comes by all of them, or nearly: their number is eight times that of what was captured.
+                    let mut at = index;
+                    for _ in 0..reviews {
+                        at = (at + 2 * index + 389) % oracle.len();
+                        let (case, expected) = &oracle[at];
+                        let reply = client.post(case.path, case.body.clone()).await;
+                        let said = verdict(reply.code, std::str::from_utf8(&reply.body).unwrap());
+                        assert_eq!(said, *expected, "{} {}", case.path, case.body);
+                    }
+                    client
+                })
+            })
+            .collect();
+        for client in load {
+            clients.push(client.await.expect("every verdict is the recorded one"));
+        }
+        let resident = sample(&process, RESIDENT).await;
+        println!(
+            "soak, {part}: {} reviews, {:.1?}, resident {:.1} MiB",
+            reviews * CLIENTS,
+            begun.elapsed(),
+            resident / f64::from(1 << 20)
+        );
+        if warm_bytes == 0.0 {
+            warm_bytes = resident;
+        }
+        assert!(resident - warm_bytes < FLAT_BYTES, "{warm_bytes} has become {resident}");
+    }
+    drop(clients);
+    until_metric(process.admin, CONNECTIONS, 0.0).await;
+    assert_eq!(sample(&process, IN_FLIGHT).await, 0.0);
+    assert_eq!(sample(&process, "scan_admission_panics_total").await, 0.0);
+}
+
+/// Of the review that is captured most often: what it costs to answer it, and to count it.
+#[test]
+#[ignore = "prints figures: cargo test --release --test load -- --ignored --nocapture soak::what"]
+fn what_metrics_cost() {
+    const RUNS: u32 = 20_000;
+    let (now, policy) = (OffsetDateTime::now_utc(), Policy::default());
+    let metrics = Metrics::new(RULES, Counter::default());
+    let legal = fixture(LEGAL);
+    let refused = String::from_utf8(legal.clone()).unwrap().replacen("\"Completed\"", "\"Done\"", 1).into_bytes();
+    for (name, body) in [("allowed", legal), ("refused", refused)] {
+        let context = Context { door: Door::Validate, now, rules: RULES, policy: &policy };
+        let mut least = [f64::MAX; 2];
+        for _ in 0..10 {
+            let begun = Instant::now();
+            for _ in 0..RUNS {
+                std::hint::black_box(answer(std::hint::black_box(&body), &context));
+            }
+            least[0] = least[0].min(begun.elapsed().as_nanos() as f64 / f64::from(RUNS));
+            let summary = answer(&body, &context).summary;
+            let begun = Instant::now();
+            for _ in 0..RUNS {
+                metrics.in_flight.inc();
+                metrics.record(Door::Validate, std::hint::black_box(&summary), body.len(), begun.elapsed());
+                metrics.in_flight.dec();
+            }
+            least[1] = least[1].min(begun.elapsed().as_nanos() as f64 / f64::from(RUNS));
+        }
+        let [answered, counted] = least;
+        println!("{name}: answer {answered:.0} ns, metrics {counted:.0} ns, {:.2} %", 100.0 * counted / answered);
+    }
+}
