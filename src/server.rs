@@ -41,7 +41,7 @@ use rustls::sign::CertifiedKey;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, interval, sleep};
 use tokio_rustls::TlsAcceptor;
 
 use self::accept::{accept, drain};
@@ -51,7 +51,7 @@ use self::connection::{Protocol, Stage, serve, serve_tls};
 use self::expiry::Readiness;
 use self::flood::Flood;
 use self::judging::Shortage;
-use self::limits::{ADMIN_CONNECTIONS, PIECE_BYTES};
+use self::limits::{ADMIN_CONNECTIONS, PIECE_BYTES, TICK};
 use self::metrics::{ConfigMetrics, Metrics};
 use crate::config::Config;
 use crate::law::Rule;
@@ -254,6 +254,16 @@ impl Server {
         tokio::select! {
             _ = async { tokio::join!(stop_both, drain_reviews, drain_admin) } => {}
             () = watch_expiry => {}
+            () = tick() => {}
         }
+    }
+}
+
+/// A timer that is to end before all others costs a system call, since whoever waits for the sockets has to hear of it.
+/// With this one there is always another that ends sooner than those of a review.
+async fn tick() {
+    let mut tick = interval(TICK);
+    loop {
+        tick.tick().await;
     }
 }

@@ -38,6 +38,9 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub const PING_INTERVAL: Duration = Duration::from_secs(20);
 pub const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Shorter than any limit of a request may be set to; ten times a second is nothing to wake up for.
+pub const TICK: Duration = Duration::from_millis(100);
+
 /// Within what time a change of certificate files is served; they are looked at twice in it. Two reads of some KiB a look
 /// cost nothing, and a second adds nothing to the 60 to 90 s after which a kubelet mounts what is new in a Secret.
 pub const CERTS_POLL: &str = "1s";
