@@ -3,6 +3,8 @@
 //! Exit: 0 all allowed, 1 something refused, 2 usage or unreadable input. Results on stdout, the rest on stderr.
 
 #[cfg(feature = "cluster")]
+mod audit;
+#[cfg(feature = "cluster")]
 mod ca;
 mod callers;
 mod certs;
@@ -12,6 +14,9 @@ mod documents;
 mod explain;
 mod generate;
 mod input;
+mod judge;
+#[cfg(feature = "cluster")]
+mod kubeconfig;
 mod log;
 mod manifest;
 mod manifests;
@@ -50,6 +55,8 @@ enum Verb {
     Serve(Box<serve::Serve>),
     Review(review::Review),
     Check(check::Check),
+    #[cfg(feature = "cluster")]
+    Audit(audit::Audit),
     Explain(explain::Explain),
     Rules(rules::Rules),
     Generate(generate::Generate),
@@ -62,6 +69,8 @@ pub fn run() -> ExitCode {
         Verb::Serve(verb) => verb.run(),
         Verb::Review(verb) => verb.run(),
         Verb::Check(verb) => verb.run(),
+        #[cfg(feature = "cluster")]
+        Verb::Audit(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
         Verb::Generate(verb) => verb.run(),

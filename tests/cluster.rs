@@ -1,5 +1,7 @@
 //! On a real API server, with the real kubectl. One cluster for all tests, a namespace for each.
 //! Without Go the tests are ignored and say so; with CI set that is a failure.
+#[path = "cluster/audit.rs"]
+mod audit;
 #[path = "cluster/callers.rs"]
 mod callers;
 #[path = "cluster/captured.rs"]
@@ -82,6 +84,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, rotation::TESTS),
     (Hooks::Own, restarts::TESTS),
     (Hooks::Own, healing::TESTS),
+    (Hooks::Own, audit::TESTS),
 ];
 
 fn main() -> ExitCode {
