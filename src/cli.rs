@@ -10,6 +10,8 @@ mod callers;
 mod certs;
 mod check;
 mod config;
+#[cfg(feature = "cluster")]
+mod doctor;
 mod documents;
 mod explain;
 mod generate;
@@ -57,6 +59,8 @@ enum Verb {
     Check(check::Check),
     #[cfg(feature = "cluster")]
     Audit(audit::Audit),
+    #[cfg(feature = "cluster")]
+    Doctor(Box<doctor::Doctor>),
     Explain(explain::Explain),
     Rules(rules::Rules),
     Generate(generate::Generate),
@@ -71,6 +75,8 @@ pub fn run() -> ExitCode {
         Verb::Check(verb) => verb.run(),
         #[cfg(feature = "cluster")]
         Verb::Audit(verb) => verb.run(),
+        #[cfg(feature = "cluster")]
+        Verb::Doctor(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
         Verb::Generate(verb) => verb.run(),

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod authority;
 pub mod bundle;
 pub mod ca;
+pub mod doctor;
 pub mod keeper;
 
 use std::error::Error as _;

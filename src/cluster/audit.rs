@@ -30,7 +30,8 @@ struct List {
 pub struct Listing {
     client: Client,
     pub kind: Kind,
-    path: String,
+    /// Group and version.
+    version: String,
     /// Where the next page begins; none behind the last one.
     next: Option<String>,
 }
@@ -56,8 +57,8 @@ pub async fn listings(client: &Client) -> Result<Vec<Listing>, String> {
         for kind in Kind::ALL {
             let is_new = !listings.iter().any(|listing| listing.kind == kind);
             if is_new && resources.resources.iter().any(|resource| resource.name == kind.plural()) {
-                let path = format!("/apis/{version}/{}", kind.plural());
-                listings.push(Listing { client: client.clone(), kind, path, next: Some(String::new()) });
+                let (client, version) = (client.clone(), version.clone());
+                listings.push(Listing { client, kind, version, next: Some(String::new()) });
             }
         }
     }
@@ -70,6 +71,10 @@ async fn group(client: &Client) -> Result<APIGroup, Error> {
 }
 
 impl Listing {
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
     /// The next page; none behind the last one. An error says what to do.
     pub async fn next(&mut self) -> Result<Option<Page>, String> {
         let Some(from) = &self.next else { return Ok(None) };
@@ -98,7 +103,8 @@ impl Listing {
     }
 
     async fn page(&self, from: &str) -> Result<List, Error> {
-        let request = Request::new(&self.path).list(&ListParams::default().limit(PAGE).continue_token(from));
+        let path = format!("/apis/{}/{}", self.version, self.kind.plural());
+        let request = Request::new(path).list(&ListParams::default().limit(PAGE).continue_token(from));
         self.client.request(request.map_err(Error::BuildRequest)?).await
     }
 }
@@ -140,8 +146,8 @@ mod tests {
             (200, page("b", &["3"])),
             (200, page("", &["4"])),
         ]);
-        let path = "/apis/x/v1/sourcescans".to_owned();
-        let mut listing = Listing { client, kind: Kind::SourceScan, path, next: Some(String::new()) };
+        let version = "x/v1".to_owned();
+        let mut listing = Listing { client, kind: Kind::SourceScan, version, next: Some(String::new()) };
         let mut found = Vec::new();
         while let Some(page) = listing.next().await.unwrap() {
             assert_eq!(page.left, 7);
