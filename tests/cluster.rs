@@ -10,6 +10,8 @@ mod captured;
 mod client;
 #[path = "support/controlplane.rs"]
 mod controlplane;
+#[path = "cluster/doctor.rs"]
+mod doctor;
 #[path = "cluster/fleet.rs"]
 mod fleet;
 #[path = "support/folder.rs"]
@@ -26,6 +28,8 @@ mod life;
 mod lives;
 #[path = "cluster/outage.rs"]
 mod outage;
+#[path = "support/pki.rs"]
+mod pki;
 #[path = "support/process.rs"]
 mod process;
 #[path = "cluster/recorder.rs"]
@@ -44,6 +48,8 @@ mod restarts;
 mod rotation;
 #[path = "cluster/smoke.rs"]
 mod smoke;
+#[path = "cluster/stand_in.rs"]
+mod stand_in;
 #[path = "cluster/wire.rs"]
 mod wire;
 #[path = "cluster/writing.rs"]
@@ -85,6 +91,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, restarts::TESTS),
     (Hooks::Own, healing::TESTS),
     (Hooks::Own, audit::TESTS),
+    (Hooks::Own, doctor::TESTS),
 ];
 
 fn main() -> ExitCode {
