@@ -4,8 +4,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use scan_admission::cluster::doctor::{CHECKS, book};
+use scan_admission::config::Config;
+use scan_admission::law::{Mode, RULES};
 
 #[test]
 fn the_committed_page_is_the_generated_one() {
@@ -34,4 +37,26 @@ fn every_check_says_something_under_a_name_of_its_own() {
         }
     }
     assert!(ids.len() >= 20);
+}
+
+/// What README.md has for the beginning: a configuration with every rule at warn, but for
+/// the one that is off without a list of writers.
+#[test]
+fn the_configuration_of_the_readme_sets_every_rule_to_warn() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let line =
+        readme.lines().map(str::trim).find(|line| line.starts_with("scan-admission rules -o json | jq")).unwrap();
+    let command =
+        line.strip_suffix(" > config.yaml").unwrap().replace("scan-admission", env!("CARGO_BIN_EXE_scan-admission"));
+    if Command::new("jq").arg("--version").output().is_err() {
+        eprintln!("skipped: no jq on this machine");
+        return;
+    }
+    let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+    let config = Config::read(&output.stdout).unwrap_or_else(|fault| panic!("{fault:?}"));
+    let modes: Vec<_> = config.policy.modes.iter().map(|setting| (setting.rule, setting.mode)).collect();
+    let due: Vec<_> =
+        RULES.iter().filter(|rule| rule.id != "status-writer").map(|rule| (rule.id, Mode::Warn)).collect();
+    assert_eq!(modes.len(), due.len());
+    assert!(due.iter().all(|setting| modes.contains(setting)), "{modes:?}");
 }

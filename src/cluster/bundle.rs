@@ -101,7 +101,7 @@ impl Configuration {
     /// Why an API server would refuse this certificate of a server, if it would.
     pub fn distrusts(&self, leaf: &CertificateDer<'_>, now: OffsetDateTime) -> Option<String> {
         self.webhooks.iter().find_map(|webhook| {
-            let host = host(&webhook.client)?;
+            let (host, _) = host_and_port(&webhook.client)?;
             let error = verify(carried(&webhook.client), std::slice::from_ref(leaf), &host, now).err()?;
             Some(format!("{}: the webhook {} calls {host}: {error}", self.id(), webhook.name))
         })
@@ -113,13 +113,14 @@ pub fn carried(client: &WebhookClientConfig) -> Bundle {
     client.ca_bundle.as_ref().map(|text| bundle(&text.0)).unwrap_or_default()
 }
 
-/// The name that the API server asks for.
-fn host(client: &WebhookClientConfig) -> Option<String> {
+/// By whose name an API server calls, and at which port.
+pub fn host_and_port(client: &WebhookClientConfig) -> Option<(String, u16)> {
     if let Some(service) = &client.service {
-        return Some(format!("{}.{}.svc", service.name, service.namespace));
+        let port = service.port.and_then(|port| port.try_into().ok()).unwrap_or(443);
+        return Some((format!("{}.{}.svc", service.name, service.namespace), port));
     }
     let url: axum::http::Uri = client.url.as_ref()?.parse().ok()?;
-    Some(url.host()?.trim_matches(['[', ']']).to_owned())
+    Some((url.host()?.trim_matches(['[', ']']).to_owned(), url.port_u16().unwrap_or(443)))
 }
 
 /// Whether an API server takes a server for `host` that shows `chain`, its own certificate first.

@@ -6,6 +6,8 @@
 pub mod book;
 mod checks;
 pub mod endpoint;
+mod read;
+pub mod target;
 pub mod world;
 pub mod write;
 
@@ -14,8 +16,9 @@ use kube::Client;
 pub use checks::CHECKS;
 pub use world::{Expected, World};
 
+use super::bundle::host_and_port;
 use endpoint::{ENDPOINTS_MAX, Way, probe};
-use world::{host_and_port, read};
+use read::read;
 
 /// One thing that may be wrong, and everything that is said about it.
 pub struct Check {
@@ -101,10 +104,10 @@ pub async fn look(client: &Client, expected: Expected, way: &Way, is_probe: bool
     let mut world = read(client, expected).await?;
     let mut asked = Vec::new();
     for target in &world.targets {
-        let is_target = |(host, port): (String, u16)| host == target.host && port == target.port();
+        let is_target = |(host, port): (String, u16)| host == target.host && port == target.port;
         let calls = world.webhooks().map(|(_, webhook, _)| &webhook.client_config);
         let mut paths: Vec<String> =
-            calls.filter(|config| host_and_port(config).is_some_and(is_target)).filter_map(world::path).collect();
+            calls.filter(|config| host_and_port(config).is_some_and(is_target)).filter_map(target::path).collect();
         paths.sort();
         paths.dedup();
         for endpoint in target.endpoints().into_iter().take(ENDPOINTS_MAX) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
+use scan_admission::law::RULES;
 use serde_json::{Value, json};
 use tokio::runtime;
 use tokio::sync::Semaphore;
@@ -207,6 +208,12 @@ fn modes_count(cluster: &ControlPlane, folder: &Folder) {
     let modes = r#"{"phase-unknown": warn, "cve-total": "off", "metadata-url": audit}"#;
     let path = folder.join("config.yaml");
     let config = path.to_str().unwrap();
+    // As README.md says for the beginning.
+    let every: Vec<_> =
+        RULES.iter().filter(|rule| rule.id != "status-writer").map(|rule| format!("{}: warn", rule.id)).collect();
+    fs::write(&path, format!("rules: {{{}}}", every.join(", "))).unwrap();
+    let (code, _, stderr) = run(audit(cluster, User::Admin, &["--config", config]));
+    assert!(code == Some(0) && stderr.contains(" 0 would be refused, "), "{stderr}");
     for (text, due) in
         [(format!("rules: {modes}"), 0), (format!("overrides: [{{namespaces: [team-1], rules: {modes}}}]"), 1)]
     {

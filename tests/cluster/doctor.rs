@@ -1,12 +1,13 @@
 //! `doctor` on an installation that is well, and on one that was sabotaged, once for each of its checks and more.
 
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Output;
 
 use kube::Client;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PostParams};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use scan_admission::cluster::doctor::CHECKS;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -451,20 +452,27 @@ impl Scene {
         self.replica.address.to_string()
     }
 
-    fn other(&self, other: Other) -> (String, Option<StandIn>) {
-        let stand_in = |pair: Pair, answer, clients| {
-            let stand_in = StandIn::start(self.runtime.handle(), &pair, answer, clients);
-            (stand_in.address.to_string(), Some(stand_in))
-        };
+    /// Where it listens, for as long as what is returned beside that lives.
+    fn other(&self, other: Other) -> (String, Box<dyn Any>) {
         match other {
             // A port that was free a moment ago.
             Other::Nobody => {
-                (std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string(), None)
+                let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+                (listener.local_addr().unwrap().to_string(), Box::new(()))
             }
-            Other::Unreachable => ("255.255.255.255:8443".to_owned(), None),
-            Other::PlainHttp => (self.replica.admin.to_string(), None),
-            Other::Served(leaf, answer) => stand_in(pair(&self.ca, leaf), answer, None),
-            Other::DemandsCertificate => stand_in(pair(&self.ca, Leaf::Good), Answer::Good, Some(&self.ca)),
+            Other::Unreachable => ("255.255.255.255:8443".to_owned(), Box::new(())),
+            Other::PlainHttp => (self.replica.admin.to_string(), Box::new(())),
+            Other::Served(leaf, answer) => {
+                let stand_in = StandIn::start(self.runtime.handle(), &pair(&self.ca, leaf), answer);
+                (stand_in.address.to_string(), Box::new(stand_in))
+            }
+            Other::DemandsCertificate => {
+                fs::write(self.folder.join("ca.crt"), &self.ca.pem).unwrap();
+                let arguments = ["--tls-cert=tls.crt", "--tls-key=tls.key", "--client-ca=ca.crt"];
+                let command = process::command(self.folder.path(), &arguments);
+                let replica = Process::start(command, self.folder.join("errors-of-another"));
+                (replica.address.to_string(), Box::new(replica))
+            }
         }
     }
 
@@ -505,7 +513,7 @@ impl Scene {
                 report
             }
             Endpoint(other) => {
-                let (other, _stand_in) = self.other(other);
+                let (other, _running) = self.other(other);
                 self.report([&at, &other], &[])
             }
         }
@@ -569,12 +577,16 @@ fn words(scene: &Scene) {
 
 fn with_a_client_certificate(scene: &Scene) {
     let at = scene.at();
-    let (other, _stand_in) = scene.other(Other::DemandsCertificate);
+    let (other, _running) = scene.other(Other::DemandsCertificate);
     let (cert, key) = (scene.folder.join("client.crt"), scene.folder.join("client.key"));
-    pair(&scene.ca, Leaf::Good).write(&cert, &key);
     let flags = [format!("--client-cert={}", cert.display()), format!("--client-key={}", key.display())];
-    let (code, report) = scene.report([&at, &other], &flags.each_ref().map(String::as_str));
-    assert_eq!(code, Some(0), "{report:#}");
+    let mut client = leaf();
+    client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    for (ca, code, named_checks) in [(&Ca::new(), 2, vec!["review-unanswered"]), (&scene.ca, 0, vec![])] {
+        ca.sign(&client, &KeyPair::generate().unwrap()).write(&cert, &key);
+        let (found, report) = scene.report([&at, &other], &flags.each_ref().map(String::as_str));
+        assert_eq!((found, named(&report)), (Some(code), named_checks.into_iter().collect()), "{report:#}");
+    }
 }
 
 /// Somebody with the ClusterRole of docs/doctor.md, and nothing else.

@@ -10,11 +10,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
 use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc2822;
 use time::{Duration, OffsetDateTime};
@@ -23,7 +22,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use crate::pki::{Ca, Pair};
+use crate::pki::Pair;
 
 #[derive(Clone, Copy)]
 pub enum Answer {
@@ -40,11 +39,11 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Serves this pair. `clients` is who signs the certificates that it demands.
-    pub fn start(runtime: &Handle, pair: &Pair, answer: Answer, clients: Option<&Ca>) -> Self {
+    /// Serves this pair.
+    pub fn start(runtime: &Handle, pair: &Pair, answer: Answer) -> Self {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config(pair, clients)));
+        let acceptor = TlsAcceptor::from(Arc::new(config(pair)));
         let listening = runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let Ok(stream) = acceptor.accept(stream).await else { continue };
@@ -62,19 +61,9 @@ impl Drop for StandIn {
     }
 }
 
-fn config(pair: &Pair, clients: Option<&Ca>) -> ServerConfig {
-    let provider = Arc::new(ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
-    let config = match clients {
-        None => config.with_no_client_auth(),
-        Some(ca) => {
-            let mut roots = RootCertStore::empty();
-            roots.add(CertificateDer::from_pem_slice(ca.pem.as_bytes()).unwrap()).unwrap();
-            config.with_client_cert_verifier(
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap(),
-            )
-        }
-    };
+fn config(pair: &Pair) -> ServerConfig {
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
     let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
     config.with_single_cert(vec![pair.der.clone()], key).unwrap()
 }

@@ -21,7 +21,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::world::{Endpoint, date};
+use super::read::date;
+use super::target::Endpoint;
 use crate::scan::{GROUP, Kind};
 
 /// Within a cluster a connection takes a millisecond; nothing answers by silence but what cannot be reached.
@@ -88,8 +89,7 @@ pub async fn probe(host: String, endpoint: Endpoint, paths: Vec<String>, way: Wa
 
 async fn ask(host: &str, endpoint: &Endpoint, paths: &[String], way: &Way) -> Result<Served, Trouble> {
     let Endpoint { address, port, .. } = endpoint;
-    let found = Endpoint { pod: None, ..endpoint.clone() }.to_string();
-    let stream = match way.instead.get(&found) {
+    let stream = match way.instead.get(&endpoint.authority()) {
         Some(instead) => timeout(CONNECT, TcpStream::connect(instead.as_str())).await,
         None => timeout(CONNECT, TcpStream::connect((address.as_str(), *port))).await,
     };

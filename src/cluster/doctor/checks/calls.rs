@@ -1,9 +1,10 @@
 //! Whom the API server calls, and whether somebody answers.
 
-use k8s_openapi::api::core::v1::ServiceSpec;
+use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 
-use super::super::endpoint::{Answered, ENDPOINTS_MAX, Trouble};
-use super::super::world::{Place, Seen, Target, World};
+use super::super::endpoint::{Answered, ENDPOINTS_MAX, Probe, Trouble};
+use super::super::target::{Place, Target};
+use super::super::world::{Seen, World};
 use super::super::write::Written;
 use super::super::{Check, Findings};
 
@@ -82,14 +83,12 @@ fn service_unknown(world: &World, findings: &mut Findings) {
 }
 
 /// Goes through the targets that are Services.
-fn services<'w>(
-    world: &'w World,
-) -> impl Iterator<Item = (&'w Target, String, &'w Seen<Box<k8s_openapi::api::core::v1::Service>>)> {
+fn services(world: &World) -> impl Iterator<Item = (&Target, String, &Seen<Box<Service>>)> {
     world.targets.iter().filter_map(|target| match &target.at {
         Place::Service { reference, service, .. } => {
             Some((target, format!("the Service {}/{}", reference.namespace, reference.name), service))
         }
-        Place::Url { .. } => None,
+        Place::Url => None,
     })
 }
 
@@ -111,7 +110,7 @@ fn is_external(spec: &ServiceSpec) -> bool {
 fn service_port(world: &World, findings: &mut Findings) {
     for (target, id, service) in services(world) {
         let Some(spec) = service.is().and_then(|service| service.spec.as_ref()) else { continue };
-        let port = target.port();
+        let port = target.port;
         if !is_external(spec) && !spec.ports.iter().flatten().any(|one| one.port == i32::from(port)) {
             findings.fault(format!("{id} has no port {port}"));
         }
@@ -122,7 +121,7 @@ fn no_endpoints(world: &World, findings: &mut Findings) {
     for (target, id, service) in services(world) {
         let Place::Service { slices, .. } = &target.at else { continue };
         let Some(spec) = service.is().and_then(|service| service.spec.as_ref()) else { continue };
-        let has_port = spec.ports.iter().flatten().any(|one| one.port == i32::from(target.port()));
+        let has_port = spec.ports.iter().flatten().any(|one| one.port == i32::from(target.port));
         match slices {
             Seen::Unknown(why) => findings.unknown(format!("the endpoints of {id} cannot be listed: {why}")),
             _ if is_external(spec) || !has_port => {}
@@ -163,9 +162,8 @@ fn review_unanswered(world: &World, findings: &mut Findings) {
             match answer {
                 Ok(()) => {}
                 Err(Answered::Wrong(why)) => findings.fault(format!("{} at {path}: {why}", probe.endpoint)),
-                // TLS 1.3 tells so behind the handshake only.
-                Err(Answered::Hung(why)) if why.contains("CertificateRequired") => findings.unknown(format!(
-                    "{} demands a client certificate: give one with --client-cert and --client-key",
+                Err(Answered::Hung(why)) if is_of_client(why) => findings.unknown(format!(
+                    "{} wants another client certificate: {why}. Give one with --client-cert and --client-key",
                     probe.endpoint
                 )),
                 Err(Answered::Hung(_)) if answers_before(probe) => {}
@@ -177,11 +175,18 @@ fn review_unanswered(world: &World, findings: &mut Findings) {
     }
 }
 
-/// Whether the first answer tells already why there was no other.
-fn answers_before(probe: &super::super::endpoint::Probe) -> bool {
-    probe.outcome.iter().flat_map(|served| &served.answers).any(|(_, answer)| {
-        matches!(answer, Err(Answered::Wrong(_)))
-            || matches!(answer, Err(Answered::Hung(why)) if why.contains("CertificateRequired"))
+/// Whether the replica does not take who asks: with TLS 1.3 it says so by an alert behind the handshake.
+fn is_of_client(why: &str) -> bool {
+    why.contains("fatal alert")
+}
+
+/// Whether another answer tells already why this one is missing.
+fn answers_before(probe: &Probe) -> bool {
+    let mut answers = probe.outcome.iter().flat_map(|served| &served.answers);
+    answers.any(|(_, answer)| match answer {
+        Ok(()) => false,
+        Err(Answered::Wrong(_)) => true,
+        Err(Answered::Hung(why)) => is_of_client(why),
     })
 }
 

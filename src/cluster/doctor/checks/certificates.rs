@@ -7,9 +7,9 @@ use rustls::pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
 
 use super::super::endpoint::{Probe, Served};
-use super::super::world::{Configuration, World, host_and_port};
+use super::super::world::{Configuration, World};
 use super::super::{Check, Findings};
-use crate::cluster::bundle::{Distrust, carried, verify};
+use crate::cluster::bundle::{Distrust, carried, host_and_port, verify};
 use crate::cluster::ca::{dates, is_valid};
 
 pub const CHECKS: &[Check] = &[

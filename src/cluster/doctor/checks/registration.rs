@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, RuleWithOperations};
 
-use super::super::world::{Door, Seen, World, path};
+use super::super::target::path;
+use super::super::world::{Door, Seen, World};
 use super::super::{Check, Findings};
 
 pub const CHECKS: &[Check] = &[
