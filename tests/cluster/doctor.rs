@@ -104,6 +104,12 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         &["rules-too-narrow"],
     ),
     (
+        "Fail at the spec",
+        Change(VALIDATING, |it| webhooks(it)[1]["failurePolicy"] = json!("Fail")),
+        1,
+        &["failure-policy"],
+    ),
+    (
         "one version in the rules",
         Change(VALIDATING, |it| webhooks(it)[1]["rules"][0]["apiVersions"] = json!(["v1alpha1"])),
         1,
@@ -551,6 +557,7 @@ fn doctor_diagnoses(_: &Namespace<'_>) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     healthy();
     words(&scene);
+    without_a_status_subresource(&scene);
     with_a_client_certificate(&scene);
     by_the_rights_of_the_docs(&scene);
     a_write_is_refused(&scene);
@@ -573,6 +580,17 @@ fn words(scene: &Scene) {
     assert!(lines[2].starts_with("  do: Apply the manifests again."), "{stdout}");
     assert_eq!(lines[3..], ["  see docs/doctor.md#failure-policy"]);
     scene.change(VALIDATING, false, |it| webhooks(it)[0]["failurePolicy"] = json!("Fail"));
+}
+
+/// As manifests/README.md says for such a kind: no fault.
+fn without_a_status_subresource(scene: &Scene) {
+    let at = scene.at();
+    scene.change(SOURCES, false, |it| it["spec"]["versions"][0]["subresources"] = json!(null));
+    scene.change(VALIDATING, false, |it| webhooks(it)[1]["failurePolicy"] = json!("Fail"));
+    let (code, report) = scene.report([&at, &at], &[]);
+    assert_eq!((code, named(&report)), (Some(0), ["no-status-subresource"].into_iter().collect()), "{report:#}");
+    scene.change(VALIDATING, false, |it| webhooks(it)[1]["failurePolicy"] = json!("Ignore"));
+    scene.change(SOURCES, false, |it| it["spec"]["versions"][0]["subresources"] = json!({"status": {}}));
 }
 
 fn with_a_client_certificate(scene: &Scene) {

@@ -8,8 +8,8 @@ use k8s_openapi::api::authorization::v1::{SubjectAccessReview, SubjectAccessRevi
 use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, ListParams, PartialObjectMeta, PostParams, Resource};
 use kube::Client;
+use kube::api::{Api, ListParams, PartialObjectMeta, PostParams, Resource};
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 

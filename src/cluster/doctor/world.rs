@@ -6,7 +6,9 @@ use k8s_openapi::api::admissionregistration::v1::MutatingWebhook;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, CustomResourceDefinitionVersion,
+};
 use kube::Error;
 use time::OffsetDateTime;
 
@@ -14,6 +16,7 @@ use super::endpoint::Probe;
 use super::target::Target;
 use super::write::Written;
 use crate::cluster::said;
+use crate::scan::Kind;
 
 /// What the manifests say, and where it is installed.
 pub struct Expected {
@@ -138,5 +141,22 @@ impl World {
         let template = self.deployment.is().and_then(|deployment| deployment.spec.as_ref()?.template.spec.as_ref());
         let mut arguments = template.into_iter().flat_map(|spec| &spec.containers).flat_map(|one| &one.args).flatten();
         arguments.any(|argument| argument == "--certs=cluster")
+    }
+
+    /// The definitions that are there, each with its versions that are served, and whether they have a status subresource.
+    pub fn served_versions(&self) -> impl Iterator<Item = (Kind, Vec<(String, bool)>)> {
+        let versions = |definition: &CustomResourceDefinition| {
+            let served = definition.spec.versions.iter().filter(|version| version.served);
+            let has_status = |version: &CustomResourceDefinitionVersion| {
+                version.subresources.as_ref().is_some_and(|subresources| subresources.status.is_some())
+            };
+            served.map(|version| (version.name.clone(), has_status(version))).collect()
+        };
+        let all = Kind::ALL.into_iter().zip(&self.definitions);
+        all.filter_map(move |(kind, seen)| Some((kind, versions(seen.is()?))))
+    }
+
+    pub fn lacks_status_subresource(&self) -> bool {
+        self.served_versions().any(|(_, versions)| versions.iter().any(|(_, has_status)| !has_status))
     }
 }

@@ -1,9 +1,8 @@
 //! The kinds that are judged, as the cluster serves them.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-
-use super::super::world::{Seen, World};
+use super::super::world::{Door, Seen, World};
 use super::super::{Check, Findings};
+use super::registration::judges_scans;
 use crate::scan::{GROUP, Kind};
 
 /// The version that the vendor's documents and every public scan have.
@@ -28,24 +27,10 @@ pub const CHECKS: &[Check] = &[
         id: "no-status-subresource",
         title: "Both kinds have a status subresource, in every version that is served.",
         causes: "The status is written with the scan itself. It is judged, but by the webhook that passes while no replica answers, and nothing is filled in.",
-        remedy: "Set `subresources: {status: {}}`, if the controller writes by it. Else set the failurePolicy of spec.scan-admission.dev to Fail (manifests/README.md), and take this finding as known.",
+        remedy: "Set `subresources: {status: {}}`, if the controller writes by it. Else set the failurePolicy of spec.scan-admission.dev to Fail (manifests/README.md): then this is a note.",
         look: no_status_subresource,
     },
 ];
-
-/// The definitions that are there, each with its versions that are served: name, and whether it has the subresource.
-fn served(world: &World) -> impl Iterator<Item = (Kind, Vec<(String, bool)>)> {
-    let versions = |definition: &CustomResourceDefinition| {
-        let served = definition.spec.versions.iter().filter(|version| version.served);
-        let has_status = |subresources: &Option<_>| {
-            let of = subresources.as_ref();
-            of.is_some_and(|of: &k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceSubresources| of.status.is_some())
-        };
-        served.map(|version| (version.name.clone(), has_status(&version.subresources))).collect()
-    };
-    let all = Kind::ALL.into_iter().zip(&world.definitions);
-    all.filter_map(move |(kind, seen)| Some((kind, versions(seen.is()?))))
-}
 
 fn kind_missing(world: &World, findings: &mut Findings) {
     for (kind, seen) in Kind::ALL.into_iter().zip(&world.definitions) {
@@ -59,7 +44,7 @@ fn kind_missing(world: &World, findings: &mut Findings) {
 }
 
 fn version_not_served(world: &World, findings: &mut Findings) {
-    for (kind, versions) in served(world) {
+    for (kind, versions) in world.served_versions() {
         if !versions.iter().any(|(name, _)| name == VERSION) {
             let names: Vec<_> = versions.iter().map(|(name, _)| name.as_str()).collect();
             let served = if names.is_empty() { "in no version".to_owned() } else { format!("as {}", names.join(", ")) };
@@ -69,9 +54,12 @@ fn version_not_served(world: &World, findings: &mut Findings) {
 }
 
 fn no_status_subresource(world: &World, findings: &mut Findings) {
-    for (kind, versions) in served(world) {
+    let mut spec = world.webhooks().filter(|(found, webhook, _)| found.door == Door::Validate && judges_scans(webhook));
+    let is_known = spec.any(|(_, webhook, _)| webhook.failure_policy.as_deref() != Some("Ignore"));
+    for (kind, versions) in world.served_versions() {
         for (name, _) in versions.iter().filter(|(_, has_status)| !has_status) {
-            findings.fault(format!("{} {name} has no status subresource", kind.name()));
+            let words = format!("{} {name} has no status subresource", kind.name());
+            if is_known { findings.note(words) } else { findings.fault(words) }
         }
     }
 }

@@ -7,6 +7,7 @@ use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, RuleWithOpera
 use super::super::target::path;
 use super::super::world::{Door, Seen, World};
 use super::super::{Check, Findings};
+use crate::scan::{GROUP, Kind};
 
 pub const CHECKS: &[Check] = &[
     Check {
@@ -192,7 +193,18 @@ fn compare(world: &World, findings: &mut Findings, field: &str, value: impl Fn(&
 }
 
 fn failure_policy(world: &World, findings: &mut Findings) {
-    compare(world, findings, "failurePolicy", |webhook| webhook.failure_policy.clone().unwrap_or("Fail".to_owned()));
+    // Where a status is written with the scan itself, what is judged there may well be as strict.
+    let may_be_strict = |webhook: &MutatingWebhook| world.lacks_status_subresource() && judges_scans(webhook);
+    compare(world, findings, "failurePolicy", |webhook| {
+        let policy = webhook.failure_policy.clone().unwrap_or("Fail".to_owned());
+        if policy == "Fail" && may_be_strict(webhook) { "Ignore".to_owned() } else { policy }
+    });
+}
+
+/// Whether it is asked about updates of the scans themselves.
+pub fn judges_scans(webhook: &MutatingWebhook) -> bool {
+    let update = [GROUP, "*", Kind::SourceScan.plural(), "UPDATE"].map(str::to_owned);
+    asked(webhook.rules.as_ref()).iter().any(|rule| covers(rule, &update))
 }
 
 fn wrong_path(world: &World, findings: &mut Findings) {
