@@ -3,15 +3,22 @@
 //! Exit: 0 all allowed, 1 something refused, 2 usage or unreadable input. Results on stdout, the rest on stderr.
 
 #[cfg(feature = "cluster")]
+mod audit;
+#[cfg(feature = "cluster")]
 mod ca;
 mod callers;
 mod certs;
 mod check;
 mod config;
+#[cfg(feature = "cluster")]
+mod doctor;
 mod documents;
 mod explain;
 mod generate;
 mod input;
+mod judge;
+#[cfg(feature = "cluster")]
+mod kubeconfig;
 mod log;
 mod manifest;
 mod manifests;
@@ -50,6 +57,10 @@ enum Verb {
     Serve(Box<serve::Serve>),
     Review(review::Review),
     Check(check::Check),
+    #[cfg(feature = "cluster")]
+    Audit(audit::Audit),
+    #[cfg(feature = "cluster")]
+    Doctor(Box<doctor::Doctor>),
     Explain(explain::Explain),
     Rules(rules::Rules),
     Generate(generate::Generate),
@@ -62,6 +73,10 @@ pub fn run() -> ExitCode {
         Verb::Serve(verb) => verb.run(),
         Verb::Review(verb) => verb.run(),
         Verb::Check(verb) => verb.run(),
+        #[cfg(feature = "cluster")]
+        Verb::Audit(verb) => verb.run(),
+        #[cfg(feature = "cluster")]
+        Verb::Doctor(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
         Verb::Generate(verb) => verb.run(),

@@ -1,11 +1,14 @@
-//! What talks to an API server: the CA that all replicas share, and the caBundles of the webhooks.
+//! What talks to an API server: the CA that all replicas share, the caBundles of the webhooks, and who looks at either from
+//! outside.
 //!
 //! Invariants: nothing of somebody else's is overwritten; each write is made under the version that was read, or owns one
 //! field only; losing the API server loses nothing that is served.
 
+pub mod audit;
 pub mod authority;
 pub mod bundle;
 pub mod ca;
+pub mod doctor;
 pub mod keeper;
 
 use std::error::Error as _;
@@ -16,6 +19,13 @@ fn why(error: &kube::Error) -> String {
         kube::Error::Api(status) if status.code == 403 => {
             format!("{}: manifests/base/rbac.yaml gives that right, apply it", status.message)
         }
+        error => said(error),
+    }
+}
+
+/// What an API server says of a request, or why it could not be asked.
+fn said(error: &kube::Error) -> String {
+    match error {
         kube::Error::Api(status) => status.message.clone(),
         error => {
             let causes = std::iter::successors(error.source(), |&error| error.source());

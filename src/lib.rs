@@ -12,7 +12,7 @@
 //! | [`admission`] | `answer`: decode, judge or mend, encode | scan, law |
 //! | `config` | the configuration: modes of rules, status writers, limits | scan, law, admission |
 //! | `server` | the HTTPS server: limits, TLS, health, metrics | scan, law, admission, config |
-//! | `cluster` | the API server's side: the CA that replicas share, caBundles | scan, law, config |
+//! | `cluster` | the API server's side: the CA that replicas share, caBundles, `audit`, `doctor` | scan, law, config |
 //! | `cli` | verbs and wiring | all |
 //!
 //! # A walk

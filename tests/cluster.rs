@@ -1,5 +1,7 @@
 //! On a real API server, with the real kubectl. One cluster for all tests, a namespace for each.
 //! Without Go the tests are ignored and say so; with CI set that is a failure.
+#[path = "cluster/audit.rs"]
+mod audit;
 #[path = "cluster/callers.rs"]
 mod callers;
 #[path = "cluster/captured.rs"]
@@ -8,6 +10,8 @@ mod captured;
 mod client;
 #[path = "support/controlplane.rs"]
 mod controlplane;
+#[path = "cluster/doctor.rs"]
+mod doctor;
 #[path = "cluster/fleet.rs"]
 mod fleet;
 #[path = "support/folder.rs"]
@@ -24,6 +28,8 @@ mod life;
 mod lives;
 #[path = "cluster/outage.rs"]
 mod outage;
+#[path = "support/pki.rs"]
+mod pki;
 #[path = "support/process.rs"]
 mod process;
 #[path = "cluster/recorder.rs"]
@@ -42,6 +48,8 @@ mod restarts;
 mod rotation;
 #[path = "cluster/smoke.rs"]
 mod smoke;
+#[path = "cluster/stand_in.rs"]
+mod stand_in;
 #[path = "cluster/wire.rs"]
 mod wire;
 #[path = "cluster/writing.rs"]
@@ -82,6 +90,8 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, rotation::TESTS),
     (Hooks::Own, restarts::TESTS),
     (Hooks::Own, healing::TESTS),
+    (Hooks::Own, audit::TESTS),
+    (Hooks::Own, doctor::TESTS),
 ];
 
 fn main() -> ExitCode {

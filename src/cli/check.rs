@@ -9,11 +9,10 @@ use time::OffsetDateTime;
 
 use super::documents::{Document, Documents};
 use super::input::{self, Input};
+use super::judge::Judge;
 use super::manifest::{Found, Manifest, Misfit, Subject};
 use super::report::{Output, Report};
 use super::{REFUSED, UNUSABLE, config};
-use crate::admission::Policy;
-use crate::law::{self, Change, Findings, Part, RULES};
 use crate::scan::{Member, Scan, reader};
 
 /// Checks the scans in manifests: their spec, and the status where there is one
@@ -67,13 +66,6 @@ impl Check {
     }
 }
 
-/// What the verdict depends on besides the scan. Who will write it is not known, so what the policy says of some users or
-/// groups is left out, and so are its status writers.
-struct Judge {
-    now: OffsetDateTime,
-    policy: Policy,
-}
-
 fn file(input: &Input, reader: impl Read, judge: &Judge, report: &mut Report<impl Write>) -> io::Result<()> {
     let name = input.name();
     report.counts.files += 1;
@@ -108,7 +100,6 @@ fn check(name: &str, document: &Document<'_>, judge: &Judge, report: &mut Report
     Ok(())
 }
 
-/// Judges a scan as the validating door does where there was none before.
 fn scan(
     name: &str,
     manifest: &Manifest<'_>,
@@ -127,12 +118,7 @@ fn scan(
             return Ok(());
         }
     };
-    let modes = judge.policy.modes(&subject.namespace, "", &[]);
-    let change = Change::new(subject.kind, &scan, None, judge.now).under(&modes);
-    let mut findings = Findings::default();
-    law::judge(RULES, Part::Spec, &change, &mut findings);
-    if scan.status != Member::Absent {
-        law::judge(RULES, Part::Status, &change, &mut findings);
-    }
-    report.scan(name, subject, &findings, |field| manifest.field(subject.json, field))
+    judge.judge(subject.kind, &scan, &subject.namespace, |findings| {
+        report.scan(name, subject, findings, |field| manifest.field(subject.json, field))
+    })
 }

@@ -26,7 +26,7 @@ pub struct Generate {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum What {
-    /// A page a rule, the overview with the tables, and the configuration with its schema
+    /// A page a rule, the overview with the tables, the configuration with its schema, and what doctor looks at
     Docs,
     /// What to install on a cluster, for kubectl apply -k
     Manifests,
@@ -41,7 +41,11 @@ impl Generate {
         let to = self.to.unwrap_or_else(|| PathBuf::from(self.what.folder()));
         fs::create_dir_all(&to)?;
         match self.what {
-            What::Docs => write(&to, [book::pages(RULES), config::book::pages()].concat())?,
+            What::Docs => {
+                write(&to, [book::pages(RULES), config::book::pages()].concat())?;
+                #[cfg(feature = "cluster")]
+                write(&to, crate::cluster::doctor::book::pages())?;
+            }
             What::Manifests => write(&to, manifests::files())?,
             What::Completions => {
                 for shell in clap_complete::Shell::value_variants() {

@@ -25,7 +25,7 @@ use crate::law::{Finding, Findings, Severity};
 use crate::scan::json::printable;
 
 /// The severity of what no writer sees.
-const AUDIT: &str = "audit";
+pub const AUDIT: &str = "audit";
 
 /// Characters of a name that a line shows; Kubernetes' own end at 253.
 const NAME_MAX_CHARS: usize = 253;
@@ -155,12 +155,7 @@ impl<W: Write> Report<W> {
                 Ok(())
             }
             Output::Text => {
-                let colour = if line.severity == Severity::Refuse.name() {
-                    anstyle::AnsiColor::Red
-                } else {
-                    anstyle::AnsiColor::Yellow
-                };
-                let style = colour.on_default().bold();
+                let style = style(line.severity);
                 let name = printable(if line.name.is_empty() { "(no name)" } else { line.name }, NAME_MAX_CHARS);
                 let namespace = printable(line.namespace, NAME_MAX_CHARS);
                 let slash = if namespace.is_empty() { "" } else { "/" };
@@ -192,7 +187,14 @@ impl<W: Write> Report<W> {
     }
 }
 
-fn message(finding: &Finding<'_>) -> String {
+/// How a severity is shown on a terminal.
+pub fn style(severity: &str) -> anstyle::Style {
+    let colour = if severity == Severity::Refuse.name() { anstyle::AnsiColor::Red } else { anstyle::AnsiColor::Yellow };
+    colour.on_default().bold()
+}
+
+/// The finding in words, with why it is no refusal.
+pub fn message(finding: &Finding<'_>) -> String {
     match finding.softened {
         None => finding.message.clone(),
         Some(why) => format!("{} ({})", finding.message, why.words()),

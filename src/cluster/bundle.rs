@@ -1,5 +1,6 @@
 //! The caBundles of the two webhook configurations: what they hold, and the server-side apply of just that field.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,7 +71,7 @@ impl Configuration {
 
     /// The caBundle of each webhook.
     pub fn bundles(&self) -> impl Iterator<Item = Bundle> {
-        self.webhooks.iter().map(carried)
+        self.webhooks.iter().map(|webhook| carried(&webhook.client))
     }
 
     /// Writes `wanted` where something else is.
@@ -100,46 +101,70 @@ impl Configuration {
     /// Why an API server would refuse this certificate of a server, if it would.
     pub fn distrusts(&self, leaf: &CertificateDer<'_>, now: OffsetDateTime) -> Option<String> {
         self.webhooks.iter().find_map(|webhook| {
-            let host = host(&webhook.client)?;
-            let error = verify(carried(webhook), leaf, &host, now).err()?;
+            let (host, _) = host_and_port(&webhook.client)?;
+            let error = verify(carried(&webhook.client), std::slice::from_ref(leaf), &host, now).err()?;
             Some(format!("{}: the webhook {} calls {host}: {error}", self.id(), webhook.name))
         })
     }
 }
 
-fn carried(webhook: &Webhook) -> Bundle {
-    webhook.client.ca_bundle.as_ref().map(|text| bundle(&text.0)).unwrap_or_default()
+/// The caBundle of a webhook.
+pub fn carried(client: &WebhookClientConfig) -> Bundle {
+    client.ca_bundle.as_ref().map(|text| bundle(&text.0)).unwrap_or_default()
 }
 
-/// The name that the API server asks for.
-fn host(client: &WebhookClientConfig) -> Option<String> {
+/// By whose name an API server calls, and at which port.
+pub fn host_and_port(client: &WebhookClientConfig) -> Option<(String, u16)> {
     if let Some(service) = &client.service {
-        return Some(format!("{}.{}.svc", service.name, service.namespace));
+        let port = service.port.and_then(|port| port.try_into().ok()).unwrap_or(443);
+        return Some((format!("{}.{}.svc", service.name, service.namespace), port));
     }
     let url: axum::http::Uri = client.url.as_ref()?.parse().ok()?;
-    Some(url.host()?.trim_matches(['[', ']']).to_owned())
+    Some((url.host()?.trim_matches(['[', ']']).to_owned(), url.port_u16().unwrap_or(443)))
 }
 
-fn verify(carried: Bundle, leaf: &CertificateDer<'_>, host: &str, now: OffsetDateTime) -> Result<(), String> {
+/// Whether an API server takes a server for `host` that shows `chain`, its own certificate first.
+pub fn verify(carried: Bundle, chain: &[CertificateDer<'_>], host: &str, now: OffsetDateTime) -> Result<(), Distrust> {
+    let none = || Distrust::Other("no certificate is served".to_owned());
+    let (leaf, more) = chain.split_first().ok_or_else(none)?;
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(carried.into_iter().filter(|ca| is_valid(ca, now)));
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider()))
         .build()
-        .map_err(|_| "its caBundle holds no CA that is within its dates".to_owned())?;
-    let host = ServerName::try_from(host).map_err(|error| error.to_string())?;
+        .map_err(|_| Distrust::NoCa)?;
+    let host = ServerName::try_from(host).map_err(|error| Distrust::Other(error.to_string()))?;
     let now = UnixTime::since_unix_epoch(Duration::from_secs(now.unix_timestamp().try_into().unwrap_or(0)));
-    let verified = verifier.verify_server_cert(leaf, &[], &host, &[], now);
+    let verified = verifier.verify_server_cert(leaf, more, &host, &[], now);
     verified.map(drop).map_err(|error| match error {
-        // The words of rustls for it change with the time.
         rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            "the certificate that is served has expired".to_owned()
+            Distrust::Expired
         }
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "its caBundle does not hold the CA of the certificate that is served".to_owned()
-        }
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => Distrust::UnknownIssuer,
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => "the certificate that is served is for another name, that of --service".to_owned(),
-        error => error.to_string(),
+        ) => Distrust::Name,
+        error => Distrust::Other(error.to_string()),
     })
+}
+
+/// Why an API server does not take a server's certificate. The words of rustls for it change with the time.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Distrust {
+    NoCa,
+    Expired,
+    UnknownIssuer,
+    Name,
+    Other(String),
+}
+
+impl fmt::Display for Distrust {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::NoCa => "its caBundle holds no CA that is within its dates",
+            Self::Expired => "the certificate that is served has expired",
+            Self::UnknownIssuer => "its caBundle does not hold the CA of the certificate that is served",
+            Self::Name => "the certificate that is served is for another name, that of --service",
+            Self::Other(words) => words,
+        })
+    }
 }

@@ -154,6 +154,11 @@ fn is_ca(certificate: &Certificate) -> bool {
         && usage.is_ok_and(|found| found.is_none_or(|(_, usage)| usage.key_cert_sign()))
 }
 
+/// From when to when a certificate holds, where it is one.
+pub fn dates(certificate: &CertificateDer<'_>) -> Option<(OffsetDateTime, OffsetDateTime)> {
+    Certificate::from_der(certificate).ok().map(|certificate| validity(&certificate))
+}
+
 fn validity(certificate: &Certificate) -> (OffsetDateTime, OffsetDateTime) {
     let time = |time: Time| {
         OffsetDateTime::UNIX_EPOCH.saturating_add(time.to_unix_duration().try_into().unwrap_or(Duration::MAX))

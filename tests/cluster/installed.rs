@@ -80,6 +80,16 @@ pub fn replica(cluster: &ControlPlane, folder: &Folder, settle: &str) -> Command
     command
 }
 
+/// The program with these arguments, and nothing of it in the environment.
+pub fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SCAN_ADMISSION_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments);
+    command
+}
+
 /// Writes the manifests as a user gets them.
 pub fn generate(folder: &Path) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));

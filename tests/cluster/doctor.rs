@@ -1,0 +1,697 @@
+//! `doctor` on an installation that is well, and on one that was sabotaged, once for each of its checks and more.
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Output;
+
+use kube::Client;
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PostParams};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use scan_admission::cluster::doctor::CHECKS;
+use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime};
+use tokio::runtime::{self, Runtime};
+
+use crate::Test;
+use crate::controlplane::{ControlPlane, Namespace, User, eventually};
+use crate::fleet::{NAME, client};
+use crate::folder::Folder;
+use crate::installed::{generate, program};
+use crate::pki::{Ca, Pair, leaf};
+use crate::process::{self, Process};
+use crate::stand_in::{Answer, StandIn};
+
+pub const TESTS: &[(&str, Test)] = &[("doctor-diagnoses", doctor_diagnoses)];
+
+const HOST: &str = "scan-admission.scan-admission.svc";
+/// Never called: each is said to be somewhere on this machine.
+const ENDPOINTS: [&str; 2] = ["10.0.0.1:8443", "10.0.0.2:8443"];
+
+/// An object that is sabotaged: kind, name, and whether it is in the namespace.
+type Object = (&'static str, &'static str, &'static str, bool);
+
+const VALIDATING: Object = ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", NAME, false);
+const MUTATING: Object = ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", NAME, false);
+const SERVICE: Object = ("v1", "Service", NAME, true);
+const SLICE: Object = ("discovery.k8s.io/v1", "EndpointSlice", NAME, true);
+const DEPLOYMENT: Object = ("apps/v1", "Deployment", NAME, true);
+const POD: Object = ("v1", "Pod", "two", true);
+const BINDING: Object = ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", NAME, false);
+const SOURCES: Object =
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "sourcescans.scanning.apps.tanzu.vmware.com", false);
+const IMAGES: Object =
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "imagescans.scanning.apps.tanzu.vmware.com", false);
+
+enum How {
+    Delete(Object),
+    Change(Object, fn(&mut Value)),
+    Status(Object, fn(&mut Value)),
+    /// A further object.
+    Add(Object, fn() -> Value),
+    /// The second endpoint is somebody else.
+    Endpoint(Other),
+}
+
+/// Who answers instead of a replica.
+#[derive(Clone, Copy)]
+enum Other {
+    Nobody,
+    /// Where no packet can be sent to.
+    Unreachable,
+    PlainHttp,
+    Served(Leaf, Answer),
+    DemandsCertificate,
+}
+
+#[derive(Clone, Copy)]
+enum Leaf {
+    Good,
+    OtherName,
+    Expired,
+    NotYet,
+    Due,
+    OtherCa,
+}
+
+use How::{Add, Change, Delete, Endpoint, Status};
+
+/// What is done, the exit code, and each check that has a finding then.
+const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
+    ("no mutating configuration", Delete(MUTATING), 1, &["configuration-missing"]),
+    ("no validating configuration", Delete(VALIDATING), 1, &["configuration-missing"]),
+    ("a webhook is missing", Change(VALIDATING, |it| drop(webhooks(it).remove(0))), 1, &["webhook-missing"]),
+    (
+        "a webhook too many",
+        Change(VALIDATING, |it| {
+            let mut one = webhooks(it)[0].clone();
+            one["name"] = json!("old.scan-admission.dev");
+            webhooks(it).push(one);
+        }),
+        1,
+        &["webhook-unknown"],
+    ),
+    (
+        "no /status in the rules",
+        Change(VALIDATING, |it| webhooks(it)[0]["rules"][0]["resources"] = json!(["sourcescans", "imagescans"])),
+        1,
+        &["rules-too-narrow", "rules-too-wide"],
+    ),
+    (
+        "only one kind in the rules",
+        Change(MUTATING, |it| webhooks(it)[0]["rules"][0]["resources"] = json!(["sourcescans/status"])),
+        1,
+        &["rules-too-narrow"],
+    ),
+    (
+        "Fail at the spec",
+        Change(VALIDATING, |it| webhooks(it)[1]["failurePolicy"] = json!("Fail")),
+        1,
+        &["failure-policy"],
+    ),
+    (
+        "one version in the rules",
+        Change(VALIDATING, |it| webhooks(it)[1]["rules"][0]["apiVersions"] = json!(["v1alpha1"])),
+        1,
+        &["rules-too-narrow"],
+    ),
+    (
+        "deletions in the rules",
+        Change(VALIDATING, |it| webhooks(it)[0]["rules"][0]["operations"] = json!(["UPDATE", "DELETE"])),
+        1,
+        &["rules-too-wide"],
+    ),
+    (
+        "everything is asked about",
+        Change(VALIDATING, |it| {
+            webhooks(it)[1]["rules"] =
+                json!([{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"]}]);
+        }),
+        1,
+        &["rules-too-wide"],
+    ),
+    (
+        "Ignore at the status",
+        Change(VALIDATING, |it| webhooks(it)[0]["failurePolicy"] = json!("Ignore")),
+        1,
+        &["failure-policy"],
+    ),
+    (
+        "Fail at the mends",
+        Change(MUTATING, |it| webhooks(it)[0]["failurePolicy"] = json!("Fail")),
+        1,
+        &["failure-policy"],
+    ),
+    (
+        "the path of the other door",
+        Change(VALIDATING, |it| webhooks(it)[0]["clientConfig"]["service"]["path"] = json!("/mutate")),
+        1,
+        &["path"],
+    ),
+    (
+        "a path of nobody's",
+        Change(VALIDATING, |it| webhooks(it)[0]["clientConfig"]["service"]["path"] = json!("/")),
+        1,
+        &["path", "review-unanswered"],
+    ),
+    (
+        "never asked again",
+        Change(MUTATING, |it| webhooks(it)[0]["reinvocationPolicy"] = json!("Never")),
+        1,
+        &["reinvocation"],
+    ),
+    (
+        "side effects",
+        Change(VALIDATING, |it| webhooks(it)[0]["sideEffects"] = json!("NoneOnDryRun")),
+        1,
+        &["side-effects"],
+    ),
+    (
+        "somebody else mends",
+        Add(("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "z-other", false), || {
+            json!({"webhooks": [{"name": "other.example.com", "sideEffects": "None", "admissionReviewVersions": ["v1"],
+                "failurePolicy": "Ignore", "clientConfig": {"url": "https://127.0.0.1:1/"}, "rules": [
+                {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/status"]}]}]})
+        }),
+        0,
+        &["other-webhooks"],
+    ),
+    (
+        "a condition that is never so",
+        Change(VALIDATING, |it| {
+            let conditions = webhooks(it)[0]["matchConditions"].as_array_mut().unwrap();
+            conditions.push(json!({"name": "never", "expression": "false"}));
+        }),
+        1,
+        &["match-conditions"],
+    ),
+    ("no way past", Change(MUTATING, |it| webhooks(it)[0]["matchConditions"] = json!([])), 1, &["match-conditions"]),
+    (
+        "other versions pass",
+        Change(VALIDATING, |it| webhooks(it)[0]["matchPolicy"] = json!("Exact")),
+        1,
+        &["match-policy"],
+    ),
+    (
+        "a selector that excludes everything",
+        Change(VALIDATING, |it| webhooks(it)[0]["namespaceSelector"] = json!({"matchLabels": {"nobody": "here"}})),
+        1,
+        &["selects-nothing"],
+    ),
+    (
+        "a selector that is meant so",
+        Change(VALIDATING, |it| {
+            let out = json!({"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system"]});
+            webhooks(it)[0]["namespaceSelector"] = json!({"matchExpressions": [out]});
+        }),
+        0,
+        &["namespace-selector"],
+    ),
+    (
+        "who writes chooses",
+        Change(VALIDATING, |it| webhooks(it)[0]["objectSelector"] = json!({"matchLabels": {"judge": "me"}})),
+        1,
+        &["object-selector"],
+    ),
+    ("another timeout", Change(VALIDATING, |it| webhooks(it)[0]["timeoutSeconds"] = json!(10)), 0, &["timeout"]),
+    (
+        "a wrong service name",
+        Change(VALIDATING, |it| webhooks(it)[0]["clientConfig"]["service"]["name"] = json!("scan-admision")),
+        1,
+        &["service-unknown", "service-missing"],
+    ),
+    ("no Service", Delete(SERVICE), 1, &["service-missing"]),
+    (
+        "another port of the Service",
+        Change(SERVICE, |it| it["spec"]["ports"][0]["port"] = json!(444)),
+        1,
+        &["service-port"],
+    ),
+    (
+        "nobody is ready",
+        Change(SLICE, |it| {
+            it["endpoints"]
+                .as_array_mut()
+                .unwrap()
+                .iter_mut()
+                .for_each(|one| one["conditions"]["ready"] = json!(false));
+        }),
+        1,
+        &["no-endpoints"],
+    ),
+    ("no endpoints at all", Delete(SLICE), 1, &["no-endpoints"]),
+    ("nobody listens", Endpoint(Other::Nobody), 1, &["endpoint-closed"]),
+    ("out of reach from here", Endpoint(Other::Unreachable), 2, &["endpoint-closed"]),
+    ("plain HTTP", Endpoint(Other::PlainHttp), 1, &["endpoint-handshake"]),
+    ("another program", Endpoint(Other::Served(Leaf::Good, Answer::NotFound)), 1, &["review-unanswered"]),
+    ("an answer to nothing", Endpoint(Other::Served(Leaf::Good, Answer::OtherUid)), 1, &["review-unanswered"]),
+    ("a client certificate is demanded", Endpoint(Other::DemandsCertificate), 2, &["review-unanswered"]),
+    (
+        "no caBundle",
+        Change(VALIDATING, |it| webhooks(it)[0]["clientConfig"]["caBundle"] = json!(null)),
+        1,
+        &["ca-bundle-empty"],
+    ),
+    (
+        "an authority of the past",
+        Change(MUTATING, |it| webhooks(it)[0]["clientConfig"]["caBundle"] = json!(base64(&ended_ca()))),
+        1,
+        &["ca-bundle-expired"],
+    ),
+    (
+        "the CA of somebody else",
+        Change(VALIDATING, |it| webhooks(it)[0]["clientConfig"]["caBundle"] = json!(base64(&Ca::new().pem))),
+        1,
+        &["ca-bundle-wrong"],
+    ),
+    ("signed by somebody else", Endpoint(Other::Served(Leaf::OtherCa, Answer::Good)), 1, &["ca-bundle-wrong"]),
+    ("for another name", Endpoint(Other::Served(Leaf::OtherName, Answer::Good)), 1, &["certificate-name"]),
+    ("an expired leaf", Endpoint(Other::Served(Leaf::Expired, Answer::Good)), 1, &["certificate-expired"]),
+    ("a leaf of tomorrow", Endpoint(Other::Served(Leaf::NotYet, Answer::Good)), 1, &["certificate-expired"]),
+    ("a leaf near its end", Endpoint(Other::Served(Leaf::Due, Answer::Good)), 1, &["certificate-due"]),
+    ("a clock that is slow", Endpoint(Other::Served(Leaf::Good, Answer::Late)), 1, &["clock-skew"]),
+    ("no Deployment", Delete(DEPLOYMENT), 1, &["deployment-missing"]),
+    ("one is not ready", Status(DEPLOYMENT, |it| it["status"]["readyReplicas"] = json!(1)), 1, &["replicas-not-ready"]),
+    (
+        "one replica is old",
+        Change(POD, |it| it["spec"]["containers"][0]["image"] = json!("scan-admission:0.0.1")),
+        1,
+        &["replicas-differ"],
+    ),
+    ("rights are gone", Delete(BINDING), 1, &["rights-missing"]),
+    ("a kind is not there", Delete(IMAGES), 1, &["kind-missing"]),
+    (
+        "a version is not served",
+        Change(SOURCES, |it| it["spec"]["versions"][0]["served"] = json!(false)),
+        1,
+        &["version-not-served"],
+    ),
+    (
+        "no status subresource",
+        Change(SOURCES, |it| it["spec"]["versions"][0]["subresources"] = json!(null)),
+        1,
+        &["no-status-subresource"],
+    ),
+];
+
+/// By --probe, which needs an API server that reaches the replica: it has a test of its own.
+const PROBED: &str = "write-not-refused";
+
+fn webhooks(configuration: &mut Value) -> &mut Vec<Value> {
+    configuration["webhooks"].as_array_mut().unwrap()
+}
+
+fn base64(text: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+fn ended_ca() -> String {
+    let mut params = CertificateParams::new([]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.not_after = OffsetDateTime::now_utc() - Duration::DAY;
+    params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
+}
+
+fn pair(ca: &Ca, which: Leaf) -> Pair {
+    let now = OffsetDateTime::now_utc();
+    let (name, begin, end) = match which {
+        Leaf::Good | Leaf::OtherCa => (HOST, -1, 30),
+        Leaf::OtherName => ("localhost", -1, 30),
+        Leaf::Expired => (HOST, -30, -1),
+        Leaf::NotYet => (HOST, 1, 30),
+        Leaf::Due => (HOST, -30, 3),
+    };
+    let mut params = leaf();
+    params.subject_alt_names = CertificateParams::new([name.to_owned()]).unwrap().subject_alt_names;
+    (params.not_before, params.not_after) = (now + Duration::days(begin), now + Duration::days(end));
+    let other = Ca::new();
+    let ca = if matches!(which, Leaf::OtherCa) { &other } else { ca };
+    ca.sign(&params, &KeyPair::generate().unwrap())
+}
+
+/// An installation with two endpoints, both of which are one replica.
+struct Scene {
+    cluster: ControlPlane,
+    runtime: Runtime,
+    client: Client,
+    folder: Folder,
+    ca: Ca,
+    replica: Process,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let cluster = ControlPlane::start().unwrap_or_else(|absent| panic!("{absent:?}"));
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let client = client(&runtime, &cluster, User::Admin);
+        let (folder, ca) = (Folder::new(), Ca::new());
+        pair(&ca, Leaf::Good).write(&folder.join("tls.crt"), &folder.join("tls.key"));
+        let command = process::command(folder.path(), &["--tls-cert=tls.crt", "--tls-key=tls.key"]);
+        let replica = Process::start(command, folder.join("errors"));
+        let scene = Self { cluster, runtime, client, folder, ca, replica };
+        scene.install();
+        scene
+    }
+
+    fn install(&self) {
+        generate(&self.folder.join("manifests"));
+        let admin = || self.cluster.kubectl(User::Admin);
+        admin().args(["apply", "-k"]).args([self.folder.join("manifests/base/crds")]).run().ok();
+        admin().args(["apply", "-k"]).args([self.folder.join("manifests/base")]).run().ok();
+        for configuration in [VALIDATING, MUTATING] {
+            self.change(configuration, false, |it| {
+                webhooks(it).iter_mut().for_each(|one| one["clientConfig"]["caBundle"] = json!(base64(&self.ca.pem)));
+            });
+        }
+        // What controllers and kubelets would write.
+        let deployment = self.get(DEPLOYMENT);
+        let template = &deployment["spec"]["template"];
+        for name in ["one", "two"] {
+            let labels = &template["metadata"]["labels"];
+            self.create((POD.0, POD.1, name, true), json!({"metadata": {"labels": labels}, "spec": template["spec"]}));
+        }
+        self.change(DEPLOYMENT, true, |it| it["status"] = json!({"replicas": 2, "readyReplicas": 2}));
+        let endpoint = |at: &str, pod: &str| {
+            let address = at.split(':').next();
+            json!({"addresses": [address], "conditions": {"ready": true}, "targetRef": {"kind": "Pod", "name": pod}})
+        };
+        self.create(
+            SLICE,
+            json!({"metadata": {"labels": {"kubernetes.io/service-name": NAME}}, "addressType": "IPv4",
+                "ports": [{"name": "https", "port": 8443}, {"name": "metrics", "port": 8080}],
+                "endpoints": [endpoint(ENDPOINTS[0], "one"), endpoint(ENDPOINTS[1], "two")]}),
+        );
+    }
+
+    fn api(&self, (version, kind, _, is_namespaced): Object) -> Api<DynamicObject> {
+        let (group, version) = version.split_once('/').unwrap_or(("", version));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        if is_namespaced {
+            Api::namespaced_with(self.client.clone(), NAME, &resource)
+        } else {
+            Api::all_with(self.client.clone(), &resource)
+        }
+    }
+
+    fn get(&self, object: Object) -> Value {
+        serde_json::to_value(self.runtime.block_on(self.api(object).get(object.2)).unwrap()).unwrap()
+    }
+
+    fn create(&self, object: Object, value: Value) {
+        let (version, kind, name, _) = object;
+        let mut whole = json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}});
+        json_patch::merge(&mut whole, &value);
+        let of_server = ["resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"];
+        of_server.iter().for_each(|key| drop(whole["metadata"].as_object_mut().unwrap().remove(*key)));
+        let whole = serde_json::from_value(whole).unwrap();
+        // What is being deleted still has the name.
+        eventually("it can be created", || {
+            self.runtime.block_on(self.api(object).create(&PostParams::default(), &whole)).ok()
+        });
+    }
+
+    fn delete(&self, object: Object) {
+        self.runtime.block_on(self.api(object).delete(object.2, &DeleteParams::default())).unwrap();
+        eventually("it is gone", || {
+            self.runtime.block_on(self.api(object).get_opt(object.2)).unwrap().is_none().then_some(())
+        });
+    }
+
+    /// Others write as well: the newest is changed.
+    fn change(&self, object: Object, is_status: bool, change: impl Fn(&mut Value)) {
+        let api = self.api(object);
+        eventually("it can be changed", || {
+            let mut value = self.get(object);
+            change(&mut value);
+            let value: DynamicObject = serde_json::from_value(value).unwrap();
+            let params = PostParams::default();
+            let replaced = if is_status {
+                self.runtime.block_on(api.replace_status(object.2, &params, &value))
+            } else {
+                self.runtime.block_on(api.replace(object.2, &params, &value))
+            };
+            match replaced {
+                Err(kube::Error::Api(status)) if !status.is_conflict() => panic!("{}", status.message),
+                replaced => replaced.ok(),
+            }
+        });
+    }
+
+    /// Runs it, with the endpoints at these addresses; its exit code, stdout and stderr.
+    fn doctor(&self, at: [&str; 2], arguments: &[&str]) -> (Option<i32>, String, String) {
+        let mut command = program(&["doctor", "--kubeconfig"]);
+        command.arg(self.cluster.kubeconfig(User::Admin)).args(arguments);
+        for (endpoint, at) in ENDPOINTS.iter().zip(at) {
+            command.arg(format!("--connect-to={endpoint}={at}"));
+        }
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    }
+
+    fn report(&self, at: [&str; 2], arguments: &[&str]) -> (Option<i32>, Value) {
+        let (code, stdout, stderr) = self.doctor(at, &[&["-o", "json"], arguments].concat());
+        (code, serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}{stderr}")))
+    }
+
+    fn at(&self) -> String {
+        self.replica.address.to_string()
+    }
+
+    /// Where it listens, for as long as what is returned beside that lives.
+    fn other(&self, other: Other) -> (String, Box<dyn Any>) {
+        match other {
+            // A port that was free a moment ago.
+            Other::Nobody => {
+                let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+                (listener.local_addr().unwrap().to_string(), Box::new(()))
+            }
+            Other::Unreachable => ("255.255.255.255:8443".to_owned(), Box::new(())),
+            Other::PlainHttp => (self.replica.admin.to_string(), Box::new(())),
+            Other::Served(leaf, answer) => {
+                let stand_in = StandIn::start(self.runtime.handle(), &pair(&self.ca, leaf), answer);
+                (stand_in.address.to_string(), Box::new(stand_in))
+            }
+            Other::DemandsCertificate => {
+                fs::write(self.folder.join("ca.crt"), &self.ca.pem).unwrap();
+                let arguments = ["--tls-cert=tls.crt", "--tls-key=tls.key", "--client-ca=ca.crt"];
+                let command = process::command(self.folder.path(), &arguments);
+                let replica = Process::start(command, self.folder.join("errors-of-another"));
+                (replica.address.to_string(), Box::new(replica))
+            }
+        }
+    }
+
+    /// Sabotages it, has it looked at, and puts it right.
+    fn sabotaged(&self, how: &How) -> (Option<i32>, Value) {
+        let at = self.at();
+        let look = || self.report([&at, &at], &[]);
+        match *how {
+            Delete(object) => {
+                let before = self.get(object);
+                self.delete(object);
+                let report = look();
+                self.create(object, before.clone());
+                if before.get("status").is_some() && object == DEPLOYMENT {
+                    self.change(object, true, |it| it["status"] = before["status"].clone());
+                }
+                report
+            }
+            Change(object, change) | Status(object, change) => {
+                let is_status = matches!(how, Status(..));
+                let before = self.get(object);
+                self.change(object, is_status, change);
+                let report = look();
+                let part = if is_status { "status" } else { "spec" };
+                self.change(object, is_status, |it| {
+                    for part in [part, "webhooks", "endpoints"] {
+                        if before.get(part).is_some() {
+                            it[part] = before[part].clone();
+                        }
+                    }
+                });
+                report
+            }
+            Add(object, value) => {
+                self.create(object, value());
+                let report = look();
+                self.delete(object);
+                report
+            }
+            Endpoint(other) => {
+                let (other, _running) = self.other(other);
+                self.report([&at, &other], &[])
+            }
+        }
+    }
+}
+
+fn named(report: &Value) -> BTreeSet<&str> {
+    report["findings"].as_array().unwrap().iter().map(|finding| finding["check"].as_str().unwrap()).collect()
+}
+
+fn doctor_diagnoses(_: &Namespace<'_>) {
+    let sabotaged: BTreeSet<&str> =
+        SABOTAGES.iter().flat_map(|(.., due)| due.iter().copied()).chain([PROBED]).collect();
+    let checks: BTreeSet<&str> = CHECKS.iter().copied().flatten().map(|check| check.id).collect();
+    assert_eq!(sabotaged, checks, "each check has a sabotage, and each sabotage is of a check");
+
+    let scene = Scene::new();
+    let at = scene.at();
+    let healthy = || {
+        let (code, report) = scene.report([&at, &at], &[]);
+        assert_eq!((code, &report["findings"]), (Some(0), &json!([])), "it is well");
+    };
+    healthy();
+    let (code, stdout, stderr) = scene.doctor([&at, &at], &[]);
+    assert_eq!((code, stdout.as_str()), (Some(0), ""), "{stderr}");
+    assert_eq!(stderr, format!("{} checks: 0 faults, 0 notes\n", checks.len()));
+
+    let mut wrong = Vec::new();
+    for (what, how, due_code, due) in SABOTAGES {
+        let (code, report) = scene.sabotaged(how);
+        if (code, named(&report)) != (Some(*due_code), due.iter().copied().collect()) {
+            wrong.push(format!("{what}: exit {code:?}, {report:#}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    healthy();
+    words(&scene);
+    without_a_status_subresource(&scene);
+    with_a_client_certificate(&scene);
+    by_the_rights_of_the_docs(&scene);
+    a_write_is_refused(&scene);
+    nothing_to_look_at(&scene);
+}
+
+/// For people: what is wrong, what it causes, what to do, and where more is said.
+fn words(scene: &Scene) {
+    let at = scene.at();
+    scene.change(VALIDATING, false, |it| webhooks(it)[0]["failurePolicy"] = json!("Ignore"));
+    let (code, stdout, stderr) = scene.doctor([&at, &at], &[]);
+    assert_eq!(code, Some(1), "{stderr}");
+    let lines: Vec<&str> = stdout.lines().collect();
+    assert_eq!(
+        lines[0],
+        "fault: failurePolicy of status.scan-admission.dev in ValidatingWebhookConfiguration scan-admission is Ignore: \
+         the manifests have Fail [failure-policy]"
+    );
+    assert!(lines[1].starts_with("  causes: With Ignore at the status, "), "{stdout}");
+    assert!(lines[2].starts_with("  do: Apply the manifests again."), "{stdout}");
+    assert_eq!(lines[3..], ["  see docs/doctor.md#failure-policy"]);
+    scene.change(VALIDATING, false, |it| webhooks(it)[0]["failurePolicy"] = json!("Fail"));
+}
+
+/// As manifests/README.md says for such a kind: no fault.
+fn without_a_status_subresource(scene: &Scene) {
+    let at = scene.at();
+    scene.change(SOURCES, false, |it| it["spec"]["versions"][0]["subresources"] = json!(null));
+    scene.change(VALIDATING, false, |it| webhooks(it)[1]["failurePolicy"] = json!("Fail"));
+    let (code, report) = scene.report([&at, &at], &[]);
+    assert_eq!((code, named(&report)), (Some(0), ["no-status-subresource"].into_iter().collect()), "{report:#}");
+    scene.change(VALIDATING, false, |it| webhooks(it)[1]["failurePolicy"] = json!("Ignore"));
+    scene.change(SOURCES, false, |it| it["spec"]["versions"][0]["subresources"] = json!({"status": {}}));
+}
+
+fn with_a_client_certificate(scene: &Scene) {
+    let at = scene.at();
+    let (other, _running) = scene.other(Other::DemandsCertificate);
+    let (cert, key) = (scene.folder.join("client.crt"), scene.folder.join("client.key"));
+    let flags = [format!("--client-cert={}", cert.display()), format!("--client-key={}", key.display())];
+    let mut client = leaf();
+    client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    for (ca, code, named_checks) in [(&Ca::new(), 2, vec!["review-unanswered"]), (&scene.ca, 0, vec![])] {
+        ca.sign(&client, &KeyPair::generate().unwrap()).write(&cert, &key);
+        let (found, report) = scene.report([&at, &other], &flags.each_ref().map(String::as_str));
+        assert_eq!((found, named(&report)), (Some(code), named_checks.into_iter().collect()), "{report:#}");
+    }
+}
+
+/// Somebody with the ClusterRole of docs/doctor.md, and nothing else.
+fn by_the_rights_of_the_docs(scene: &Scene) {
+    let at = scene.at();
+    let text = fs::read_to_string(scene.cluster.kubeconfig(User::Admin)).unwrap();
+    let mut config: Value = serde_saphyr::from_str(&text).unwrap();
+    config["users"][0]["user"]["as"] = json!("looker");
+    let path = scene.folder.join("looker.kubeconfig");
+    fs::write(&path, config.to_string()).unwrap();
+    let looker = ["--kubeconfig", path.to_str().unwrap()];
+    let run = |verb: &[&str]| {
+        let mut command = program(verb);
+        command.args(looker).args(["-o", "json"]);
+        let output = command.output().unwrap();
+        (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap())
+    };
+    let instead: Vec<String> = ENDPOINTS.iter().map(|endpoint| format!("--connect-to={endpoint}={at}")).collect();
+    let doctor: Vec<&str> = ["doctor"].into_iter().chain(instead.iter().map(String::as_str)).collect();
+    let (code, report) = run(&doctor);
+    assert_eq!(code, Some(2), "{report:#}");
+    let findings = report["findings"].as_array().unwrap();
+    assert!(findings.iter().all(|finding| finding["severity"] == "could-not-look"), "{report:#}");
+    assert!(report.to_string().contains("is forbidden: User \\\"looker\\\" cannot"), "{report:#}");
+
+    let docs = include_str!("../../docs/doctor.md");
+    let role = docs.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    scene.cluster.kubectl(User::Admin).args(["apply", "-f", "-"]).input(role).run().ok();
+    let bind = ["create", "clusterrolebinding", "looker", "--clusterrole=scan-admission-look", "--user=looker"];
+    scene.cluster.kubectl(User::Admin).args(bind).run().ok();
+    eventually("the rights count", || Some(run(&doctor)).filter(|(code, _)| *code == Some(0)));
+    let (code, report) = run(&["audit"]);
+    assert_eq!(code, Some(0), "{report:#}");
+}
+
+/// Through the API server, once it reaches the replica.
+fn a_write_is_refused(scene: &Scene) {
+    let port = scene.replica.address.port();
+    scene.change(SERVICE, false, |it| {
+        it["spec"] = json!({"type": "ExternalName", "externalName": "localhost", "ports": [{"name": "https", "port": port}]});
+    });
+    for configuration in [VALIDATING, MUTATING] {
+        scene.change(configuration, false, |it| {
+            webhooks(it).iter_mut().for_each(|one| one["clientConfig"]["service"]["port"] = json!(port));
+        });
+    }
+    let at = scene.at();
+    let probe = || scene.report([&at, &at], &["--probe"]);
+    // A new configuration counts some milliseconds after it is written.
+    eventually("a scan without a target is refused", || Some(probe()).filter(|(code, _)| *code == Some(0)));
+    let scan = crate::scan("one").to_string();
+    let kubectl = || scene.cluster.kubectl(User::Admin).args(["--namespace", "default"]);
+    kubectl().args(["create", "-f", "-"]).input(scan).run().ok();
+    let (code, report) = probe();
+    assert_eq!((code, &report["findings"]), (Some(0), &json!([])), "a status is refused");
+    let stored = kubectl().args(["get", "sourcescan", "one", "-o", "jsonpath={.status}"]).run();
+    assert_eq!(stored.ok(), "", "it was a dry run");
+
+    scene.change(VALIDATING, false, |it| {
+        webhooks(it)[0]["namespaceSelector"] = json!({"matchLabels": {"nobody": "here"}})
+    });
+    let (_, report) =
+        eventually("it is not refused", || Some(probe()).filter(|(_, report)| named(report).contains(PROBED)));
+    assert_eq!(named(&report), [PROBED, "selects-nothing"].into_iter().collect(), "{report:#}");
+    assert!(
+        report.to_string().contains(
+            "an update of the status of SourceScan default/one is allowed, which phase-unknown should refuse"
+        )
+    );
+    scene.change(VALIDATING, false, |it| webhooks(it)[0]["namespaceSelector"] = json!({}));
+
+    // The API server says why its call fails.
+    scene.change(VALIDATING, false, |it| webhooks(it)[0]["clientConfig"]["caBundle"] = json!(base64(&Ca::new().pem)));
+    let is_told = |report: &Value| report.to_string().contains("certificate signed by unknown authority");
+    let (code, report) = eventually("the call fails", || Some(probe()).filter(|(_, report)| is_told(report)));
+    assert_eq!((code, named(&report)), (Some(1), [PROBED, "ca-bundle-wrong"].into_iter().collect()), "{report:#}");
+}
+
+fn nothing_to_look_at(scene: &Scene) {
+    let (address, _) = scene.other(Other::Nobody);
+    let text = fs::read_to_string(scene.cluster.kubeconfig(User::Admin)).unwrap();
+    let path = scene.folder.join("nobody.kubeconfig");
+    fs::write(&path, text.replace(&scene.cluster.ready.address, &format!("https://{address}"))).unwrap();
+    for (kubeconfig, words) in [(path, "no cluster answers: "), (scene.folder.join("none"), "--kubeconfig ")] {
+        let output = program(&["doctor", "--kubeconfig"]).arg(kubeconfig).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(2), &b""[..]), "{stderr}");
+        assert!(stderr.starts_with(&format!("error: {words}")), "{stderr}");
+    }
+}

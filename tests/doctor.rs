@@ -1,0 +1,62 @@
+//! The page of the checks is the generated one, and every text says something. tests/cluster sabotages an installation
+//! for each of them. `UPDATE=1 cargo test` writes it anew.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use scan_admission::cluster::doctor::{CHECKS, book};
+use scan_admission::config::Config;
+use scan_admission::law::{Mode, RULES};
+
+#[test]
+fn the_committed_page_is_the_generated_one() {
+    for (path, text) in book::pages() {
+        let path = Path::new("docs").join(path);
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&path, &text).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == text,
+            "{} is not what the checks say: run UPDATE=1 cargo test --test doctor",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn every_check_says_something_under_a_name_of_its_own() {
+    let mut ids = BTreeSet::new();
+    for check in CHECKS.iter().copied().flatten() {
+        assert!(ids.insert(check.id), "{} comes twice", check.id);
+        assert!(check.id.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{} is no anchor", check.id);
+        for text in [check.title, check.causes, check.remedy] {
+            assert!(text.ends_with(['.', '`']) && !text.contains("  "), "{}: {text}", check.id);
+        }
+    }
+    assert!(ids.len() >= 20);
+}
+
+/// What README.md has for the beginning: a configuration with every rule at warn, but for
+/// the one that is off without a list of writers.
+#[test]
+fn the_configuration_of_the_readme_sets_every_rule_to_warn() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let line =
+        readme.lines().map(str::trim).find(|line| line.starts_with("scan-admission rules -o json | jq")).unwrap();
+    let command =
+        line.strip_suffix(" > config.yaml").unwrap().replace("scan-admission", env!("CARGO_BIN_EXE_scan-admission"));
+    if Command::new("jq").arg("--version").output().is_err() {
+        eprintln!("skipped: no jq on this machine");
+        return;
+    }
+    let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+    let config = Config::read(&output.stdout).unwrap_or_else(|fault| panic!("{fault:?}"));
+    let modes: Vec<_> = config.policy.modes.iter().map(|setting| (setting.rule, setting.mode)).collect();
+    let due: Vec<_> =
+        RULES.iter().filter(|rule| rule.id != "status-writer").map(|rule| (rule.id, Mode::Warn)).collect();
+    assert_eq!(modes.len(), due.len());
+    assert!(due.iter().all(|setting| modes.contains(setting)), "{modes:?}");
+}
