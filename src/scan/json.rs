@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::reader::{Fault, Key, Read, Reader};
+use super::reader::{Fault, Key, Read, Reader, past_plain};
 
 /// The JSON type that was found where another was due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,17 +205,19 @@ impl<'a> Json<'a> {
 
     /// Reads a string. The empty string counts as absent.
     pub fn string(&self) -> Member<Cow<'_, str>> {
-        if self.is_absent() || self.0 == "\"\"" {
-            return Member::Absent;
-        }
-        let Some(inner) = self.0.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
-            return Member::Wrong(self.json_type());
+        let [b'"', inner @ .., b'"'] = self.0.as_bytes() else {
+            return if self.is_absent() { Member::Absent } else { Member::Wrong(self.json_type()) };
         };
-        if !inner.contains('\\') {
-            return Member::Is(Cow::Borrowed(inner));
+        let end = 1 + inner.len();
+        let text = self.0.get(1..end).unwrap_or_default();
+        if text.is_empty() {
+            Member::Absent
+        } else if past_plain(self.0.as_bytes(), 1) == end {
+            Member::Is(Cow::Borrowed(text))
+        } else {
+            // What does not decode (half a surrogate pair) is no text: it is kept as written, so no row can match it.
+            Member::Is(Cow::Owned(serde_json::from_str(&self.0).unwrap_or_else(|_| text.to_owned())))
         }
-        // What does not decode (half a surrogate pair) is no text: it is kept as written, so no row can match it.
-        Member::Is(Cow::Owned(serde_json::from_str(&self.0).unwrap_or_else(|_| inner.to_owned())))
     }
 
     /// Reads an integer that fits int64. `1.0` and `1e3` are numbers, but not JSON integers.

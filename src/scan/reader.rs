@@ -9,21 +9,71 @@ use std::fmt;
 
 use serde::de::{Deserializer, Visitor};
 
-/// Where a text is not what it should be, and what is due there.
+/// What may be due at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fault {
-    at: usize,
-    due: &'static str,
+pub enum Due {
+    Value,
+    Object,
+    List,
+    Key,
+    Colon,
+    ObjectEnd,
+    ListEnd,
+    StringEnd,
+    Escape,
+    Digit,
+    End,
 }
 
+impl Due {
+    const ALL: [Due; 11] = [
+        Due::Value,
+        Due::Object,
+        Due::List,
+        Due::Key,
+        Due::Colon,
+        Due::ObjectEnd,
+        Due::ListEnd,
+        Due::StringEnd,
+        Due::Escape,
+        Due::Digit,
+        Due::End,
+    ];
+
+    fn words(self) -> &'static str {
+        match self {
+            Due::Value => "a value",
+            Due::Object => "an object",
+            Due::List => "a list",
+            Due::Key => "a key in quotes",
+            Due::Colon => "`:`",
+            Due::ObjectEnd => "`,` or `}`",
+            Due::ListEnd => "`,` or `]`",
+            Due::StringEnd => "the end of a string, or an escape",
+            Due::Escape => "an escape of JSON",
+            Due::Digit => "a digit",
+            Due::End => "the end",
+        }
+    }
+}
+
+/// Where a text is not what it should be, and what is due there: in one number, so that a result fits two registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault(usize);
+
 impl Fault {
+    fn new(at: usize, due: Due) -> Self {
+        Fault(at * Due::ALL.len() + due as usize)
+    }
+
     /// In words, for whoever sees the text.
     pub fn words(self, text: &str) -> String {
-        let before = &text.as_bytes()[..self.at.min(text.len())];
+        let (at, due) = (self.0 / Due::ALL.len(), Due::ALL[self.0 % Due::ALL.len()]);
+        let before = &text.as_bytes()[..at.min(text.len())];
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
-        let end = if self.at < text.len() { "" } else { " (the end)" };
-        format!("line {line}, column {column}{end}: {} is due", self.due)
+        let end = if at < text.len() { "" } else { " (the end)" };
+        format!("line {line}, column {column}{end}: {} is due", due.words())
     }
 }
 
@@ -72,31 +122,31 @@ impl<'a> Reader<'a> {
 
     /// Hands each member to `member`, which reads its value or skips it. A key that comes twice is handed over twice.
     pub fn object(&mut self, mut member: impl FnMut(Key<'a>, &mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
-        self.take(b'{', "an object")?;
+        self.take(b'{', Due::Object)?;
         if self.peek() == b'}' {
-            return self.take(b'}', "}");
+            return self.take(b'}', Due::ObjectEnd);
         }
         loop {
             let key = self.key()?;
             member(key, self)?;
             match self.peek() {
                 b',' => self.at += 1,
-                _ => return self.take(b'}', "`,` or `}`"),
+                _ => return self.take(b'}', Due::ObjectEnd),
             }
         }
     }
 
     /// Has `entry` read each value of a list, or skip it.
     pub fn list(&mut self, mut entry: impl FnMut(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
-        self.take(b'[', "a list")?;
+        self.take(b'[', Due::List)?;
         if self.peek() == b']' {
-            return self.take(b']', "]");
+            return self.take(b']', Due::ListEnd);
         }
         loop {
             entry(self)?;
             match self.peek() {
                 b',' => self.at += 1,
-                _ => return self.take(b']', "`,` or `]`"),
+                _ => return self.take(b']', Due::ListEnd),
             }
         }
     }
@@ -118,14 +168,14 @@ impl<'a> Reader<'a> {
     /// Nothing more may come.
     pub fn end(&mut self) -> Result<(), Fault> {
         self.peek();
-        if self.at == self.text.len() { Ok(()) } else { Err(self.fault("the end")) }
+        if self.at == self.text.len() { Ok(()) } else { Err(self.fault(Due::End)) }
     }
 
-    pub fn fault(&self, due: &'static str) -> Fault {
-        Fault { at: self.at, due }
+    pub fn fault(&self, due: Due) -> Fault {
+        Fault::new(self.at, due)
     }
 
-    fn take(&mut self, byte: u8, due: &'static str) -> Result<(), Fault> {
+    fn take(&mut self, byte: u8, due: Due) -> Result<(), Fault> {
         if self.peek() != byte {
             return Err(self.fault(due));
         }
@@ -135,18 +185,18 @@ impl<'a> Reader<'a> {
 
     /// A key and its colon.
     fn key(&mut self) -> Result<Key<'a>, Fault> {
-        self.take(b'"', KEY)?;
+        self.take(b'"', Due::Key)?;
         let begin = self.at;
-        self.at = past_string(self.text.as_bytes(), begin)?;
-        let inner = self.text.get(begin..self.at - 1).unwrap_or_default();
-        self.take(b':', COLON)?;
-        Ok(if inner.contains('\\') { unescaped(inner) } else { Key(Cow::Borrowed(inner)) })
+        let bytes = self.text.as_bytes();
+        let plain = past_plain(bytes, begin);
+        let is_plain = bytes.get(plain) == Some(&b'"');
+        let end = if is_plain { plain + 1 } else { past_string(bytes, plain)? };
+        let inner = self.text.get(begin..end - 1).unwrap_or_default();
+        self.at = end;
+        self.take(b':', Due::Colon)?;
+        Ok(if is_plain { Key(Cow::Borrowed(inner)) } else { unescaped(inner) })
     }
 }
-
-const KEY: &str = "a key in quotes";
-const COLON: &str = "`:`";
-const VALUE: &str = "a value";
 
 /// The lists and objects around a place: a bit each, 1 for an object. The innermost 64 are at hand.
 #[derive(Default)]
@@ -201,7 +251,7 @@ fn past_value(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
             b't' => past_word(bytes, at, b"true")?,
             b'f' => past_word(bytes, at, b"false")?,
             b'n' => past_word(bytes, at, b"null")?,
-            _ => return Err(Fault { at, due: VALUE }),
+            _ => return Err(Fault::new(at, Due::Value)),
         };
         // A value has ended: what is around it ends too, or goes on.
         loop {
@@ -218,7 +268,7 @@ fn past_value(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
                     at += 1;
                     continue;
                 }
-                _ => return Err(Fault { at, due: if is_object { "`,` or `}`" } else { "`,` or `]`" } }),
+                _ => return Err(Fault::new(at, if is_object { Due::ObjectEnd } else { Due::ListEnd })),
             }
             break;
         }
@@ -233,18 +283,35 @@ fn closing(is_object: bool) -> u8 {
 #[inline]
 fn past_key(bytes: &[u8], at: usize) -> Result<usize, Fault> {
     if bytes.get(at) != Some(&b'"') {
-        return Err(Fault { at, due: KEY });
+        return Err(Fault::new(at, Due::Key));
     }
     let at = past_space(bytes, past_string(bytes, at + 1)?);
-    if bytes.get(at) == Some(&b':') { Ok(at + 1) } else { Err(Fault { at, due: COLON }) }
+    if bytes.get(at) == Some(&b':') { Ok(at + 1) } else { Err(Fault::new(at, Due::Colon)) }
 }
 
-#[inline]
+#[inline(always)]
 fn past_space(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(b' ' | b'\n' | b'\t' | b'\r') = bytes.get(at) {
+    // The API server writes none.
+    while let Some(0..=b' ') = bytes.get(at) {
+        if !matches!(bytes[at], b' ' | b'\n' | b'\t' | b'\r') {
+            break;
+        }
         at += 1;
     }
     at
+}
+
+/// The place after the quote that ends the string whose inside begins at `at`.
+#[inline(always)]
+fn past_string(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
+    loop {
+        at = past_plain(bytes, at);
+        match bytes.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => at = past_escape(bytes, at)?,
+            _ => return Err(Fault::new(at, Due::StringEnd)),
+        }
+    }
 }
 
 /// A byte in each of eight.
@@ -252,31 +319,34 @@ const fn eight(byte: u8) -> u64 {
     u64::MAX / 255 * byte as u64
 }
 
-/// The place after the quote that ends the string whose inside begins at `at`.
-#[inline]
-fn past_string(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
-    loop {
-        // Eight at a time, up to a quote, a backslash or a control character. In each byte of a difference the high bit is
-        // set where the byte was less than what was taken from it, or was not ASCII; the first one set is always true.
-        while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-            let chunk = u64::from_le_bytes(*chunk);
-            let control = chunk.wrapping_sub(eight(b' '));
-            let quote = (chunk ^ eight(b'"')).wrapping_sub(eight(1));
-            let backslash = (chunk ^ eight(b'\\')).wrapping_sub(eight(1));
-            let found = (control | quote | backslash) & !chunk & eight(0x80);
-            if found != 0 {
-                at += (found.trailing_zeros() / 8) as usize;
-                break;
-            }
-            at += 8;
-        }
-        match bytes.get(at) {
-            Some(b'"') => return Ok(at + 1),
-            Some(b'\\') => at = past_escape(bytes, at)?,
-            None | Some(0..0x20) => return Err(Fault { at, due: "the end of a string, or an escape" }),
-            Some(_) => at += 1,
+/// The place of the next quote, backslash or control character, or the end.
+#[inline(always)]
+pub fn past_plain(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = bytes.get(at..at + 8) {
+        let special = first_special(chunk.try_into().map_or(0, u64::from_le_bytes));
+        at += special;
+        if special < 8 {
+            return at;
         }
     }
+    let rest = bytes.len().saturating_sub(at);
+    match bytes.last_chunk() {
+        // The last eight with the rest of them in front; what follows it is 0, as a control character would be.
+        Some(last) => at + first_special(u64::from_le_bytes(*last).checked_shr(64 - 8 * rest as u32).unwrap_or(0)),
+        None => at + bytes.iter().skip(at).take_while(|byte| !matches!(byte, 0..0x20 | b'"' | b'\\')).count(),
+    }
+}
+
+/// Which of eight bytes is the first quote, backslash or control character; 8 for none.
+#[inline(always)]
+fn first_special(chunk: u64) -> usize {
+    // In each byte of a difference the high bit is set where the byte was less than what was taken from it, or was not
+    // ASCII; above a byte where it is set it may be set wrongly, so only the first one counts.
+    let control = chunk.wrapping_sub(eight(b' '));
+    let quote = (chunk ^ eight(b'"')).wrapping_sub(eight(1));
+    let backslash = (chunk ^ eight(b'\\')).wrapping_sub(eight(1));
+    let found = (control | quote | backslash) & !chunk & eight(0x80);
+    (found.trailing_zeros() / 8) as usize
 }
 
 #[cold]
@@ -284,14 +354,14 @@ fn past_escape(bytes: &[u8], at: usize) -> Result<usize, Fault> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
         Some(b'u') if bytes.get(at + 2..at + 6).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) => Ok(at + 6),
-        _ => Err(Fault { at, due: "an escape of JSON" }),
+        _ => Err(Fault::new(at, Due::Escape)),
     }
 }
 
 fn past_number(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
     let past_digits = |begin: usize| {
         let count = bytes.iter().skip(begin).take_while(|byte| byte.is_ascii_digit()).count();
-        if count > 0 { Ok(begin + count) } else { Err(Fault { at: begin, due: "a digit" }) }
+        if count > 0 { Ok(begin + count) } else { Err(Fault::new(begin, Due::Digit)) }
     };
     at += usize::from(bytes.get(at) == Some(&b'-'));
     // No digit follows a zero: it would be due to be something else.
@@ -308,7 +378,7 @@ fn past_number(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
 
 fn past_word(bytes: &[u8], at: usize, word: &'static [u8]) -> Result<usize, Fault> {
     let is_there = bytes.get(at..).is_some_and(|rest| rest.starts_with(word));
-    if is_there { Ok(at + word.len()) } else { Err(Fault { at, due: VALUE }) }
+    if is_there { Ok(at + word.len()) } else { Err(Fault::new(at, Due::Value)) }
 }
 
 /// What an escaped key says. Half a surrogate pair is no text and yet no fault: the key is one that nobody knows.
