@@ -30,8 +30,10 @@ const WRITERS: usize = 32;
 /// One page and the program, unoptimised. The peak was 24 MB over 2,000 scans as over 10,000.
 const MEMORY_MAX_KB: u64 = 64 << 10;
 
-/// A fault of every n-th scan, and where it is found.
-const PLANTED: &[(usize, &str, &str, fn(&mut Value))] = &[
+/// A fault of every n-th scan, where it is found, and how a status gets it.
+type Planted = (usize, &'static str, &'static str, fn(&mut Value));
+
+const PLANTED: &[Planted] = &[
     (97, "phase-unknown", "status.phase", |status| status["phase"] = json!("Done")),
     (193, "cve-total", "status.cveCount.total", |status| status["cveCount"]["total"] = json!(7)),
     (389, "metadata-url", "status.metadataUrl", |status| status["metadataUrl"] = json!("here")),
