@@ -50,14 +50,9 @@ impl Kept {
 
     async fn read_on<B: Body<Data = Bytes> + Unpin>(&mut self, mut body: B) -> Result<(), B::Error> {
         let mut left_bytes = BODY_READ_BYTES;
-        let length_bytes = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or_default();
         while let Some(frame) = body.frame().await {
             // Anything but data is a trailer.
             let Ok(data) = frame?.into_data() else { continue };
-            // Room that is not written to is no memory yet, so a length that is a lie costs nothing.
-            if self.bytes.is_empty() && !self.is_shed {
-                self.bytes.reserve_exact(length_bytes.min(BODY_KEPT_BYTES));
-            }
             self.keep(&data);
             match left_bytes.checked_sub(data.len()) {
                 Some(left) => left_bytes = left,
