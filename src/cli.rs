@@ -10,6 +10,7 @@ mod callers;
 mod certs;
 mod check;
 mod config;
+mod dashboard;
 #[cfg(feature = "cluster")]
 mod doctor;
 mod documents;

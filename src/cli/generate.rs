@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, ValueEnum};
 
-use super::{Cli, manifests};
+use super::{Cli, dashboard, manifests};
 use crate::config;
 use crate::law::{RULES, book};
 
@@ -30,6 +30,8 @@ enum What {
     Docs,
     /// What to install on a cluster, for kubectl apply -k
     Manifests,
+    /// The Grafana dashboard alone, to import by hand
+    Dashboard,
     /// Completions for bash, elvish, fish, PowerShell and zsh
     Completions,
     /// A man page a verb
@@ -47,6 +49,7 @@ impl Generate {
                 write(&to, crate::cluster::doctor::book::pages())?;
             }
             What::Manifests => write(&to, manifests::files())?,
+            What::Dashboard => write(&to, vec![("dashboard.json".to_owned(), dashboard::json())])?,
             What::Completions => {
                 for shell in clap_complete::Shell::value_variants() {
                     clap_complete::generate_to(*shell, &mut Cli::command(), "scan-admission", &to)?;
@@ -65,7 +68,7 @@ impl What {
         match self {
             What::Docs => "docs",
             What::Manifests => "manifests",
-            What::Completions | What::Man => ".",
+            What::Dashboard | What::Completions | What::Man => ".",
         }
     }
 }

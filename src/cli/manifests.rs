@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use super::dashboard;
 use super::serve::{ADMIN_PORT, REVIEWS_PORT};
+use crate::admission::Verdict;
 use crate::config::Limits;
+use crate::law::Severity;
 use crate::scan::{GROUP, Kind};
-
-use crate::server::{gate, health};
+use crate::server::{gate, health, metrics};
 
 /// The name of everything: namespace, Service, Deployment, webhook configurations, image.
 pub const NAME: &str = "scan-admission";
@@ -38,11 +40,17 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("files/kustomization.yaml", include_str!("manifests/files/kustomization.yaml")),
     ("cert-manager/kustomization.yaml", include_str!("manifests/cert-manager/kustomization.yaml")),
     ("cert-manager/certificate.yaml", include_str!("manifests/cert-manager/certificate.yaml")),
+    ("monitoring/kustomization.yaml", include_str!("manifests/monitoring/kustomization.yaml")),
+    ("monitoring/servicemonitor.yaml", include_str!("manifests/monitoring/servicemonitor.yaml")),
+    ("monitoring/podmonitor.yaml", include_str!("manifests/monitoring/podmonitor.yaml")),
+    ("monitoring/prometheusrule.yaml", include_str!("manifests/monitoring/prometheusrule.yaml")),
 ];
 
 /// Every file, by its path below the folder of manifests.
 pub fn files() -> Vec<(String, String)> {
     let drain = Limits::default().drain.as_secs();
+    // All other verdicts are faults.
+    let judged = [Verdict::Allowed, Verdict::Mended, Verdict::Refused].map(metrics::verdict).join("|");
     let values: &[(&str, &dyn fmt::Display)] = &[
         ("name", &NAME),
         ("version", &env!("CARGO_PKG_VERSION")),
@@ -53,6 +61,9 @@ pub fn files() -> Vec<(String, String)> {
         ("mutate", &gate::MUTATE),
         ("livez", &health::LIVEZ),
         ("readyz", &health::READYZ),
+        ("metrics", &health::METRICS),
+        ("judged", &judged),
+        ("refuse", &Severity::Refuse.name()),
         ("reviews_port", &REVIEWS_PORT),
         ("admin_port", &ADMIN_PORT),
         ("stop_delay_s", &STOP_DELAY_SECONDS),
@@ -60,7 +71,9 @@ pub fn files() -> Vec<(String, String)> {
     ];
     let templates = TEMPLATES.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
     let files = templates.chain(Kind::ALL.map(definition));
-    files.map(|(path, text)| (path, format!("{HEAD}{}", filled(text, values)))).collect()
+    let files = files.map(|(path, text)| (path, format!("{HEAD}{}", filled(text, values))));
+    // JSON has no comments, so no head.
+    files.chain([("monitoring/dashboard.json".to_owned(), dashboard::json())]).collect()
 }
 
 /// The CustomResourceDefinition of a kind: all but the spec and the columns of what was scanned is the same for both.
