@@ -23,6 +23,7 @@ mod kubeconfig;
 mod log;
 mod manifest;
 mod manifests;
+mod output;
 mod path;
 mod place;
 mod report;

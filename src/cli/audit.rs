@@ -2,16 +2,17 @@
 
 mod report;
 
-use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 use super::judge::Judge;
-use super::{REFUSED, UNUSABLE, config, kubeconfig};
+use super::output::Output;
+use super::{config, kubeconfig};
 use crate::cluster::audit::{self, Page};
 use crate::scan::{Kind, Member, Scan, reader};
 use report::{Report, Subject};
@@ -40,29 +41,13 @@ pub struct Audit {
     cluster: kubeconfig::Args,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    Text,
-    Json,
-}
-
 impl Audit {
     pub fn run(self) -> io::Result<ExitCode> {
         let (config, _) = self.config.load().map_err(io::Error::other)?;
         let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), policy: config.policy };
-        let out: Box<dyn Write> = match self.output {
-            Output::Json => Box::new(io::stdout().lock()),
-            Output::Text => Box::new(anstream::stdout().lock()),
-        };
-        let mut report = Report::new(BufWriter::new(out), self.output);
+        let mut report = Report::new(self.output.stdout(), self.output);
         kubeconfig::run(everything(&self.cluster, &judge, &mut report))??;
-        let counts = report.finish()?;
-        let code = match (counts.errors, counts.refused) {
-            (0, 0) => 0,
-            (0, _) => REFUSED,
-            _ => UNUSABLE,
-        };
-        Ok(ExitCode::from(code))
+        report.finish()
     }
 }
 
@@ -142,7 +127,7 @@ impl Progress {
         }
         // The findings may be on the same terminal: those of this page are above this line.
         report.flush()?;
-        let (scans, refused) = (report.counts.scans, report.counts.refused);
+        let (scans, refused) = (report.tally.scans, report.tally.refused);
         let words = format!("{CLEAR}{scans} scans judged, {left} more of this kind, {refused} would be refused");
         io::stderr().write_all(words.as_bytes())
     }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 use time::Duration;
 
+use super::kubeconfig;
 use super::manifests::NAME;
 use crate::cluster::authority::Times;
 use crate::cluster::ca::LIFE_MAX;
@@ -63,12 +64,7 @@ impl Args {
             );
         }
         let config = match &self.kubeconfig {
-            Some(path) => {
-                let failed = |error: &dyn std::fmt::Display| format!("--kubeconfig {}: {error}", path.display());
-                let file = Kubeconfig::read_from(path).map_err(|error| failed(&error))?;
-                let options = KubeConfigOptions::default();
-                Config::from_custom_kubeconfig(file, &options).await.map_err(|error| failed(&error))?
-            }
+            Some(path) => kubeconfig::from_file(path, &KubeConfigOptions::default()).await?,
             None => Config::incluster().map_err(|error| {
                 format!("--certs cluster: this is no pod of a cluster: {error}\nname a cluster with --kubeconfig FILE")
             })?,

@@ -1,18 +1,19 @@
 //! `check`: manifests in, what the law says of the scans in them out, with file, line and column.
 
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use time::OffsetDateTime;
 
+use super::config;
 use super::documents::{Document, Documents};
 use super::input::{self, Input};
 use super::judge::Judge;
 use super::manifest::{Found, Manifest, Misfit, Subject};
-use super::report::{Output, Report};
-use super::{REFUSED, UNUSABLE, config};
+use super::output::Output;
+use super::report::Report;
 use crate::scan::{Member, Scan, reader};
 
 /// Checks the scans in manifests: their spec, and the status where there is one
@@ -44,11 +45,7 @@ impl Check {
     pub fn run(self) -> io::Result<ExitCode> {
         let (config, _) = self.config.load().map_err(io::Error::other)?;
         let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), policy: config.policy };
-        let out: Box<dyn Write> = match self.output {
-            Output::Json => Box::new(io::stdout().lock()),
-            Output::Text => Box::new(anstream::stdout().lock()),
-        };
-        let mut report = Report::new(BufWriter::new(out), self.output);
+        let mut report = Report::new(self.output.stdout(), self.output);
         for input in input::inputs(&self.files, &["yaml", "yml", "json"])? {
             match input.open() {
                 Ok(reader) => file(&input, reader, &judge, &mut report)?,
@@ -56,13 +53,7 @@ impl Check {
                 Err(error) => report.unreadable(&input.name(), &error),
             }
         }
-        let counts = report.finish()?;
-        let code = match (counts.errors, counts.refused) {
-            (0, 0) => 0,
-            (0, _) => REFUSED,
-            _ => UNUSABLE,
-        };
-        Ok(ExitCode::from(code))
+        report.finish()
     }
 }
 

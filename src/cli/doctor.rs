@@ -2,12 +2,12 @@
 
 mod report;
 
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhook;
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 use rustls::pki_types::pem::PemObject as _;
@@ -16,6 +16,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::manifests::{self, NAME};
+use super::output::Output;
 use super::{UNUSABLE, kubeconfig, yaml};
 use crate::cluster::doctor::endpoint::{Identity, Way};
 use crate::cluster::doctor::world::Door;
@@ -65,12 +66,6 @@ pub struct Doctor {
     cluster: kubeconfig::Args,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    Text,
-    Json,
-}
-
 fn parse_instead(text: &str) -> Result<(String, String), String> {
     let both = text.split_once('=').filter(|(endpoint, address)| endpoint.contains(':') && address.contains(':'));
     let (endpoint, address) = both.ok_or("not two addresses with ports, such as 10.1.2.3:8443=127.0.0.1:9443")?;
@@ -90,11 +85,7 @@ impl Doctor {
             look(&client, expected, &way, self.probe).await
         })?;
         let findings = examine(&looked.map_err(io::Error::other)?);
-        let out: Box<dyn Write> = match self.output {
-            Output::Json => Box::new(io::stdout().lock()),
-            Output::Text => Box::new(anstream::stdout().lock()),
-        };
-        Report::new(BufWriter::new(out), &findings).write(self.output)?;
+        Report::new(self.output.stdout(), &findings).write(self.output)?;
         let has = |severity| findings.iter().any(|finding| finding.severity == severity);
         Ok(ExitCode::from(match (has(Severity::Fault), has(Severity::Unknown)) {
             (true, _) => ILL,

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -29,11 +29,7 @@ impl Args {
     pub async fn client(&self) -> Result<Client, String> {
         let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
         let mut config = match &self.kubeconfig {
-            Some(path) => {
-                let failed = |error: &dyn std::fmt::Display| format!("--kubeconfig {}: {error}", path.display());
-                let file = Kubeconfig::read_from(path).map_err(|error| failed(&error))?;
-                Config::from_custom_kubeconfig(file, &options).await.map_err(|error| failed(&error))?
-            }
+            Some(path) => from_file(path, &options).await?,
             None if self.context.is_some() => {
                 let found = Config::from_kubeconfig(&options).await;
                 found.map_err(|error| format!("--context: {error}"))?
@@ -46,6 +42,13 @@ impl Args {
         config.read_timeout = Some(READ);
         Client::try_from(config).map_err(|error| format!("no cluster: {error}"))
     }
+}
+
+/// What the file of `--kubeconfig` says.
+pub async fn from_file(path: &Path, options: &KubeConfigOptions) -> Result<Config, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("--kubeconfig {}: {error}", path.display());
+    let file = Kubeconfig::read_from(path).map_err(|error| failed(&error))?;
+    Config::from_custom_kubeconfig(file, options).await.map_err(|error| failed(&error))
 }
 
 /// Runs what waits for the cluster; nothing else is done meanwhile.

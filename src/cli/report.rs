@@ -16,25 +16,22 @@
 //! `severity` is `refuse` or `advise`, or `audit` where a configuration tells it in the audit log alone; line and column count from 1, and an error that has no place has neither.
 
 use std::io::{self, Write};
+use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::judge::Tally;
 use super::manifest::{Misfit, Subject};
+use super::output::Output;
 use super::place::Place;
 use crate::law::{Finding, Findings, Severity};
 use crate::scan::json::printable;
 
 /// The severity of what no writer sees.
-pub const AUDIT: &str = "audit";
+const AUDIT: &str = "audit";
 
 /// Characters of a name that a line shows; Kubernetes' own end at 253.
 const NAME_MAX_CHARS: usize = 253;
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Output {
-    Text,
-    Json,
-}
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -63,11 +60,8 @@ struct Fault {
 pub struct Counts {
     /// Files that could be opened.
     pub files: usize,
-    pub scans: usize,
-    pub refused: usize,
-    /// Scans with advice and no refusal.
-    pub advised: usize,
-    pub clean: usize,
+    #[serde(flatten)]
+    pub tally: Tally,
     /// Objects of other kinds.
     pub skipped: usize,
     pub errors: usize,
@@ -78,13 +72,13 @@ pub struct Report<W> {
     out: W,
     output: Output,
     pub counts: Counts,
-    is_first: bool,
+    document: Document,
     faults: Vec<Fault>,
 }
 
 impl<W: Write> Report<W> {
     pub fn new(out: W, output: Output) -> Self {
-        Report { out, output, counts: Counts::default(), is_first: true, faults: Vec::new() }
+        Report { out, output, counts: Counts::default(), document: Document::default(), faults: Vec::new() }
     }
 
     /// Tells what was found at a scan, from its first line to its last. `place` finds a field.
@@ -95,12 +89,7 @@ impl<W: Write> Report<W> {
         findings: &Findings<'_>,
         place: impl Fn(&str) -> Place,
     ) -> io::Result<()> {
-        self.counts.scans += 1;
-        match findings.list().iter().filter(|finding| !finding.is_audited).map(|finding| finding.severity).max() {
-            None => self.counts.clean += 1,
-            Some(Severity::Advise) => self.counts.advised += 1,
-            Some(Severity::Refuse) => self.counts.refused += 1,
-        }
+        self.counts.tally.count(findings);
         let mut placed: Vec<_> = findings
             .list()
             .iter()
@@ -119,7 +108,7 @@ impl<W: Write> Report<W> {
                 name: &subject.name,
                 field: &field,
                 rule: finding.rule,
-                severity: if finding.is_audited { AUDIT } else { finding.severity.name() },
+                severity: severity(finding),
                 message: &message(finding),
             })?;
         }
@@ -148,12 +137,7 @@ impl<W: Write> Report<W> {
 
     fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
         match self.output {
-            Output::Json => {
-                self.out.write_all(if self.is_first { b"{\"findings\":[\n" } else { b",\n" })?;
-                self.is_first = false;
-                serde_json::to_writer(&mut self.out, line)?;
-                Ok(())
-            }
+            Output::Json => self.document.finding(&mut self.out, line),
             Output::Text => {
                 let style = style(line.severity);
                 let name = printable(if line.name.is_empty() { "(no name)" } else { line.name }, NAME_MAX_CHARS);
@@ -171,19 +155,44 @@ impl<W: Write> Report<W> {
         }
     }
 
-    /// Ends the report, and says on stderr what there was.
-    pub fn finish(mut self) -> io::Result<Counts> {
+    /// Ends the report, and says on stderr what there was. Returns the exit of the verb.
+    pub fn finish(mut self) -> io::Result<ExitCode> {
         if self.output == Output::Json {
-            self.out.write_all(if self.is_first { b"{\"findings\":[" } else { b"\n" })?;
-            self.out.write_all(b"],\"errors\":")?;
-            serde_json::to_writer(&mut self.out, &self.faults)?;
-            self.out.write_all(b",\"counts\":")?;
-            serde_json::to_writer(&mut self.out, &self.counts)?;
-            self.out.write_all(b"}\n")?;
+            self.document.end_findings(&mut self.out)?;
+            self.document.end(&mut self.out, &self.faults, &self.counts)?;
         }
         self.out.flush()?;
         anstream::eprintln!("{}", self.counts.summary());
-        Ok(self.counts)
+        Ok(self.counts.tally.exit_code(self.counts.errors))
+    }
+}
+
+/// One JSON document that begins with the findings, each written as it comes.
+#[derive(Default)]
+pub struct Document {
+    has_findings: bool,
+}
+
+impl Document {
+    pub fn finding(&mut self, out: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
+        out.write_all(if self.has_findings { b",\n" } else { b"{\"findings\":[\n" })?;
+        self.has_findings = true;
+        serde_json::to_writer(out, line)?;
+        Ok(())
+    }
+
+    /// After the last finding. More members may follow.
+    pub fn end_findings(&self, out: &mut impl Write) -> io::Result<()> {
+        out.write_all(if self.has_findings { b"\n]" } else { b"{\"findings\":[]" })
+    }
+
+    /// The last two members.
+    pub fn end(&self, out: &mut impl Write, errors: &impl Serialize, counts: &impl Serialize) -> io::Result<()> {
+        out.write_all(b",\"errors\":")?;
+        serde_json::to_writer(&mut *out, errors)?;
+        out.write_all(b",\"counts\":")?;
+        serde_json::to_writer(&mut *out, counts)?;
+        out.write_all(b"}\n")
     }
 }
 
@@ -191,6 +200,11 @@ impl<W: Write> Report<W> {
 pub fn style(severity: &str) -> anstyle::Style {
     let colour = if severity == Severity::Refuse.name() { anstyle::AnsiColor::Red } else { anstyle::AnsiColor::Yellow };
     colour.on_default().bold()
+}
+
+/// The severity in words.
+pub fn severity(finding: &Finding<'_>) -> &'static str {
+    if finding.is_audited { AUDIT } else { finding.severity.name() }
 }
 
 /// The finding in words, with why it is no refusal.
@@ -203,7 +217,7 @@ pub fn message(finding: &Finding<'_>) -> String {
 
 impl Counts {
     fn summary(&self) -> String {
-        let Counts { files, scans, refused, advised, clean, skipped, errors } = *self;
+        let Counts { files, tally: Tally { scans, refused, advised, clean }, skipped, errors } = *self;
         let many = |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
         let files = many(files, "file", "files");
         let mut summary = match scans {

@@ -1,6 +1,6 @@
 //! `review`: AdmissionReviews in, the server's answers out.
 
-use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::output::Output;
 use super::stream::Values;
 use super::{REFUSED, UNUSABLE, config, input};
 use crate::admission::{self, Answer, BODY_MAX_BYTES, Context, Door};
@@ -44,12 +45,6 @@ enum DoorName {
     Mutate,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Text,
-    Json,
-}
-
 impl Review {
     pub fn run(self) -> io::Result<ExitCode> {
         let door = match self.door {
@@ -58,11 +53,7 @@ impl Review {
         };
         let (config, _) = self.config.load().map_err(io::Error::other)?;
         let output = self.output.unwrap_or(if io::stdout().is_terminal() { Output::Text } else { Output::Json });
-        let out: Box<dyn Write> = match output {
-            Output::Json => Box::new(io::stdout().lock()),
-            Output::Text => Box::new(anstream::stdout().lock()),
-        };
-        let mut out = BufWriter::new(out);
+        let mut out = output.stdout();
         let mut worst = 0;
         for input in input::inputs(&self.files, &["json"])? {
             let reader = match input.open() {

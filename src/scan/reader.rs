@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
         if self.at == self.text.len() { Ok(()) } else { Err(self.fault(Due::End)) }
     }
 
-    pub fn fault(&self, due: Due) -> Fault {
+    fn fault(&self, due: Due) -> Fault {
         Fault::new(self.at, due)
     }
 

@@ -19,11 +19,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::Output;
-use crate::cli::report::{AUDIT, message, style};
+use crate::cli::judge::Tally;
+use crate::cli::output::Output;
+use crate::cli::report::{Document, message, severity, style};
 use crate::law::{Findings, Severity};
 use crate::scan::Kind;
 
@@ -61,55 +63,45 @@ struct NamedRow<'a> {
     row: &'a Row,
 }
 
-/// How many scans there were of each.
-#[derive(Default, Serialize)]
-pub struct Counts {
-    pub scans: u64,
-    pub refused: u64,
-    /// With advice and no refusal.
-    pub advised: u64,
-    pub clean: u64,
-    pub errors: usize,
+#[derive(Serialize)]
+struct Counts {
+    #[serde(flatten)]
+    tally: Tally,
+    errors: usize,
 }
 
 pub struct Report<W> {
     out: W,
     output: Output,
-    pub counts: Counts,
-    is_first: bool,
+    pub tally: Tally,
+    document: Document,
     table: BTreeMap<(String, &'static str), Row>,
     errors: Vec<String>,
 }
 
 impl<W: Write> Report<W> {
     pub fn new(out: W, output: Output) -> Self {
-        let (counts, table, errors) = Default::default();
-        Self { out, output, counts, is_first: true, table, errors }
+        let (tally, document, table, errors) = Default::default();
+        Self { out, output, tally, document, table, errors }
     }
 
     /// Tells what was found at a scan.
     pub fn scan(&mut self, subject: &Subject<'_>, findings: &Findings<'_>) -> io::Result<()> {
-        self.counts.scans += 1;
-        match findings.list().iter().filter(|finding| !finding.is_audited).map(|finding| finding.severity).max() {
-            None => self.counts.clean += 1,
-            Some(Severity::Advise) => self.counts.advised += 1,
-            Some(Severity::Refuse) => self.counts.refused += 1,
-        }
+        self.tally.count(findings);
         for finding in findings.list() {
             let row = self.table.entry((subject.namespace.to_owned(), finding.rule)).or_default();
-            let (severity, count) = match finding.severity {
-                _ if finding.is_audited => (AUDIT, &mut row.audit),
-                severity @ Severity::Advise => (severity.name(), &mut row.advise),
-                severity @ Severity::Refuse => (severity.name(), &mut row.refuse),
-            };
-            *count += 1;
+            *match finding.severity {
+                _ if finding.is_audited => &mut row.audit,
+                Severity::Advise => &mut row.advise,
+                Severity::Refuse => &mut row.refuse,
+            } += 1;
             self.line(&Line {
                 kind: subject.kind.name(),
                 namespace: subject.namespace,
                 name: subject.name,
                 field: &finding.field.to_string(),
                 rule: finding.rule,
-                severity,
+                severity: severity(finding),
                 message: &message(finding),
             })?;
         }
@@ -128,12 +120,7 @@ impl<W: Write> Report<W> {
 
     fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
         match self.output {
-            Output::Json => {
-                self.out.write_all(if self.is_first { b"{\"findings\":[\n" } else { b",\n" })?;
-                self.is_first = false;
-                serde_json::to_writer(&mut self.out, line)?;
-                Ok(())
-            }
+            Output::Json => self.document.finding(&mut self.out, line),
             Output::Text => {
                 let Line { kind, namespace, name, field, rule, severity, message } = line;
                 let style = style(severity);
@@ -142,32 +129,29 @@ impl<W: Write> Report<W> {
         }
     }
 
-    /// Ends the report, and says on stderr what there was.
-    pub fn finish(mut self) -> io::Result<Counts> {
-        self.counts.errors = self.errors.len();
+    /// Ends the report, and says on stderr what there was. Returns the exit of the verb.
+    pub fn finish(mut self) -> io::Result<ExitCode> {
         match self.output {
             Output::Json => self.end()?,
             Output::Text => self.tell_table()?,
         }
         self.out.flush()?;
-        let Counts { scans, refused, advised, clean, errors } = self.counts;
+        let (Tally { scans, refused, advised, clean }, errors) = (self.tally, self.errors.len());
         let more = if errors > 0 { format!("; {errors} could not be read, see above") } else { String::new() };
         anstream::eprintln!("{scans} scans: {refused} would be refused, {advised} with advice, {clean} clean{more}");
-        Ok(self.counts)
+        Ok(self.tally.exit_code(errors))
     }
 
     fn end(&mut self) -> io::Result<()> {
-        self.out.write_all(if self.is_first { b"{\"findings\":[" } else { b"\n" })?;
-        self.out.write_all(b"],\"rules\":[")?;
+        self.document.end_findings(&mut self.out)?;
+        self.out.write_all(b",\"rules\":[")?;
         for (index, ((namespace, rule), row)) in self.table.iter().enumerate() {
             self.out.write_all(if index == 0 { b"\n" } else { b",\n" })?;
             serde_json::to_writer(&mut self.out, &NamedRow { namespace, rule, row })?;
         }
-        self.out.write_all(b"],\"errors\":")?;
-        serde_json::to_writer(&mut self.out, &self.errors)?;
-        self.out.write_all(b",\"counts\":")?;
-        serde_json::to_writer(&mut self.out, &self.counts)?;
-        self.out.write_all(b"}\n")
+        self.out.write_all(b"]")?;
+        let counts = Counts { tally: self.tally, errors: self.errors.len() };
+        self.document.end(&mut self.out, &self.errors, &counts)
     }
 
     fn tell_table(&mut self) -> io::Result<()> {

@@ -18,7 +18,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::Output;
+use crate::cli::output::Output;
 use crate::cluster::doctor::{CHECKS, Finding, Severity};
 use crate::scan::json::printable;
 
