@@ -62,10 +62,11 @@ pub async fn serve_tls<I>(
         Ok(Err(error)) => {
             metrics.handshakes_failed.inc();
             if let Some(why) = callers::refusal(&error) {
-                metrics.callers_refused.inc();
+                // Before it is counted: who sees the count finds the line.
                 if let Some(left_out) = shared.flood.admit(Instant::now()) {
                     tracing::warn!(%peer, %why, left_out, "a client was refused");
                 }
+                metrics.callers_refused.inc();
             }
             return tracing::debug!(%peer, %error, "TLS handshake failed");
         }

@@ -45,8 +45,9 @@ pub async fn follow<T: Send + 'static>(
                 counts.reloads.inc();
             }
             Some(Err(error)) => {
-                counts.failures.inc();
+                // Before it is counted: who sees the count finds the line.
                 tracing::warn!(what, %error, "a newer one cannot be used: the last good one goes on");
+                counts.failures.inc();
             }
         }
         // Last: who sees this grow knows that what was found is used.
