@@ -103,11 +103,15 @@ pub struct Answer {
 
 /// Judges or mends one review. Only the first [`BODY_MAX_BYTES`] + 1 bytes of `body` matter.
 pub fn answer(body: &[u8], context: &Context<'_>) -> Answer {
-    if body.len() > BODY_MAX_BYTES {
-        return fault(body, Fault::TooBig, context);
-    }
-    catch_unwind(AssertUnwindSafe(|| judge_body(body, context)))
-        .unwrap_or_else(|_| fault(body, Fault::Internal, context))
+    read(body, context, |request, target| judge_review(request, target, context))
+}
+
+/// The same, unless the objects have more than `conditions_max` conditions: how long it takes to judge depends on those
+/// alone. None where they have: it was only read.
+pub fn answer_if_short(body: &[u8], conditions_max: usize, context: &Context<'_>) -> Option<Answer> {
+    read(body, context, |request, target| {
+        (request.conditions() <= conditions_max).then(|| judge_review(request, target, context))
+    })
 }
 
 /// Answers a review that is not judged, with the uid that is found in what was read of it.
@@ -125,20 +129,27 @@ pub fn fault(body: &[u8], fault: Fault, context: &Context<'_>) -> Answer {
     reply::fault(&review, fault, words, context)
 }
 
-fn judge_body(body: &[u8], context: &Context<'_>) -> Answer {
-    let text = match std::str::from_utf8(body) {
-        Ok(text) => text,
-        Err(error) => {
-            let lossy = String::from_utf8_lossy(body);
-            let words = format!("the review is not UTF-8 at byte {}", error.valid_up_to());
-            return reply::fault(&review::decode(&lossy).0, Fault::Unreadable, &words, context);
-        }
-    };
-    let (review, end) = review::decode(text);
-    match end.and_then(|()| review.target()) {
-        Ok(target) => judge_review(&review.request, target, context),
-        Err(words) => reply::fault(&review, Fault::Unreadable, &words, context),
+/// Has `judge` judge what was read, unless there is nothing to judge.
+fn read<T: From<Answer>>(body: &[u8], context: &Context<'_>, judge: impl FnOnce(&Request<'_>, Target<'_>) -> T) -> T {
+    if body.len() > BODY_MAX_BYTES {
+        return fault(body, Fault::TooBig, context).into();
     }
+    let answer = catch_unwind(AssertUnwindSafe(|| {
+        let text = match std::str::from_utf8(body) {
+            Ok(text) => text,
+            Err(error) => {
+                let lossy = String::from_utf8_lossy(body);
+                let words = format!("the review is not UTF-8 at byte {}", error.valid_up_to());
+                return reply::fault(&review::decode(&lossy).0, Fault::Unreadable, &words, context).into();
+            }
+        };
+        let (review, end) = review::decode(text);
+        match end.and_then(|()| review.target()) {
+            Ok(target) => judge(&review.request, target),
+            Err(words) => reply::fault(&review, Fault::Unreadable, &words, context).into(),
+        }
+    }));
+    answer.unwrap_or_else(|_| fault(body, Fault::Internal, context).into())
 }
 
 fn judge_review(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> Answer {

@@ -181,6 +181,7 @@ impl<'a> Object<'a> for Metadata<'a> {
         match key.as_ref() {
             "generation" => self.generation = value.read()?,
             "deletionTimestamp" => self.deletion_timestamp = value.read()?,
+            "managedFields" => value.skip_twin()?,
             _ => value.skip()?,
         }
         Ok(())

@@ -39,6 +39,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use rustls::sign::CertifiedKey;
 use time::OffsetDateTime;
+use tokio::io::BufReader;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, interval, sleep};
@@ -51,7 +52,7 @@ use self::connection::{Protocol, Stage, serve, serve_tls};
 use self::expiry::Readiness;
 use self::flood::Flood;
 use self::judging::Shortage;
-use self::limits::{ADMIN_CONNECTIONS, PIECE_BYTES, TICK};
+use self::limits::{ADMIN_CONNECTIONS, PIECE_BYTES, READ_BYTES, TICK};
 use self::metrics::{ConfigMetrics, Metrics};
 use crate::config::Config;
 use crate::law::Rule;
@@ -226,6 +227,7 @@ impl Server {
         let serve_reviews = accept(reviews, connections, is_stopping.clone(), port, |stream, peer, activity| {
             let (shared, tls, router) = (shared.clone(), tls.clone(), reviews_router.clone());
             let stop = is_stopping.clone();
+            let stream = BufReader::with_capacity(READ_BYTES, stream);
             async move { serve_tls(stream, peer, activity, tls, &shared, stop, router).await }
         });
         // Stays until the reviews are drained: that it is not ready is still to be seen.

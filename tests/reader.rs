@@ -82,10 +82,10 @@ fn every_short_text_is_json_here_where_it_is_there() {
 
 #[test]
 fn every_byte_of_a_string_is_looked_at_wherever_it_stands() {
-    // Any byte of ASCII, at each place of the eight that are looked at together, behind and before others.
+    // Any byte of ASCII, at each place of the sixteen that are looked at together, behind and before others.
     for byte in 0..=127_u8 {
-        for before in 0..17 {
-            for after in [0, 1, 7, 8, 9] {
+        for before in 0..33 {
+            for after in [0, 1, 15, 16, 17] {
                 for filling in ["a", "\u{7f}", "é", "!"] {
                     let byte = char::from(byte);
                     agree(&format!("\"{}{byte}{}\"", filling.repeat(before), filling.repeat(after)));
@@ -114,6 +114,60 @@ fn any_depth_is_stepped_over_and_each_end_has_to_fit() {
     }
     let deep = "[".repeat(1_000_000) + &"]".repeat(1_000_000);
     assert!(read::<Skipped>(&deep).is_ok() && read::<Skipped>(&deep[1..]).is_err());
+}
+
+/// Each value of a list stepped over as one that may be like the first: where all ends, or the fault.
+struct Twins;
+
+impl<'a> Read<'a> for Twins {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
+        reader.list(Reader::skip_twin).map(|()| Twins)
+    }
+}
+
+/// Whether a list is JSON; where its values are compared it is told the same, down to the words.
+fn agree_as_twins(text: &str) -> bool {
+    let words = |fault: Fault| fault.words(text);
+    let twins = read::<Twins>(text).map(|_| ()).map_err(words);
+    assert_eq!(twins, read::<Skipped>(text).map(|_| ()).map_err(words), "{text}");
+    twins.is_ok()
+}
+
+#[test]
+fn a_list_that_comes_twice_is_read_as_if_it_came_once() {
+    let entries = ["1", "{\"a\": [1]}", "\"],[\"", "", "[", "]", ",", "x"];
+    let few: Vec<String> = std::iter::once(String::new())
+        .chain(entries.map(str::to_owned))
+        .chain(entries.iter().flat_map(|one| entries.map(|other| format!("{one},{other}"))))
+        .chain(entries.iter().flat_map(|one| entries.map(|other| format!("{one} , {other},{one}"))))
+        .collect();
+    let mut are_json = 0;
+    for (one, other) in few.iter().flat_map(|one| few.iter().map(move |other| (one, other))) {
+        are_json += u32::from(agree_as_twins(&format!("[[{one}],[{other}]]")));
+        agree_as_twins(&format!("[[{one}],[{other}"));
+    }
+
+    let list = |count: usize| -> Vec<String> { (0..count).map(|at| format!("{{\"f:{at}\":{{}}}}")).collect() };
+    let text = |lists: [&[String]; 3]| format!("[{}]", lists.map(|list| format!("[{}]", list.join(","))).join(","));
+    for count in [1, 2, 3, 31, 32, 33, 63, 64, 65, 127, 128, 129, 1000] {
+        let first = list(count);
+        for at in (0..count).step_by(1 + count / 40) {
+            for change in ["\"another, and longer one than it was before\"", "0", "{\"f:1\":{}},{", "]", "[", ""] {
+                let mut changed = first.clone();
+                changed[at] = change.to_owned();
+                let mut without = first.clone();
+                without.remove(at);
+                let mut with = first.clone();
+                with.insert(at, change.to_owned());
+                for lists in [[&first, &changed, &first], [&without, &with, &first], [&first, &without, &with]] {
+                    are_json += u32::from(agree_as_twins(&text(lists.map(Vec::as_slice))));
+                }
+            }
+        }
+        let whole = text([&first, &first, &list(count + 1)]);
+        assert!(agree_as_twins(&whole) && !agree_as_twins(&whole[..whole.len() - 1]));
+    }
+    assert!(are_json > 1000, "{are_json}");
 }
 
 #[test]

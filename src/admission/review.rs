@@ -175,6 +175,12 @@ impl Request<'_> {
         self.user.is().and_then(|user| serde_json::from_str(user.groups.as_str()).ok()).unwrap_or_default()
     }
 
+    /// How many conditions both objects have.
+    pub fn conditions(&self) -> usize {
+        let objects = [&self.object, &self.old_object].into_iter().filter_map(Member::is);
+        objects.filter_map(Scan::status).map(|status| status.conditions().len()).sum()
+    }
+
     /// The operation as a label: one of the four, or `other`.
     pub fn operation(&self) -> &'static str {
         let operations = ["CREATE", "UPDATE", "DELETE", "CONNECT"];

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::reader::{Fault, Key, Read, Reader, past_plain};
+use super::reader::{Fault, Key, Read, Reader};
 
 /// The JSON type that was found where another was due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,78 +146,92 @@ impl<'a, T: Shape<'a>> Read<'a> for Member<T> {
 
 /// A judged leaf, kept as the JSON text that was found: exact, borrowed, read when a rule asks.
 #[derive(Clone)]
-pub struct Json<'a>(Cow<'a, str>);
+pub struct Json<'a>(Text<'a>);
+
+#[derive(Clone)]
+enum Text<'a> {
+    /// A string without escapes, in its quotes: what it says is what is between them. Rules ask often.
+    Plain(&'a str),
+    Other(Cow<'a, str>),
+}
 
 impl Default for Json<'_> {
     fn default() -> Self {
-        Json(Cow::Borrowed("null"))
+        Json(Text::Other(Cow::Borrowed("null")))
     }
 }
 
 impl<'a> Read<'a> for Json<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
-        Ok(Json(Cow::Borrowed(reader.raw()?)))
+        let (text, is_plain) = reader.leaf()?;
+        Ok(Json(if is_plain { Text::Plain(text) } else { Text::Other(Cow::Borrowed(text)) }))
     }
 }
 
 /// Strings are equal when they say the same, however they are escaped; all else when it is written the same.
 impl PartialEq for Json<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
+        self.as_str() == other.as_str()
             || matches!((self.string(), other.string()), (Member::Is(mine), Member::Is(theirs)) if mine == theirs)
     }
 }
 
 impl fmt::Debug for Json<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl<'a> Json<'a> {
     /// The JSON of a string that we write ourselves.
     pub fn from_text(text: &str) -> Json<'static> {
-        Json(Cow::Owned(serde_json::Value::from(text).to_string()))
+        Json::owned(serde_json::Value::from(text).to_string())
     }
 
     /// The JSON of an integer that we write ourselves.
     pub fn from_integer(integer: i64) -> Json<'static> {
-        Json(Cow::Owned(integer.to_string()))
+        Json::owned(integer.to_string())
     }
 
     pub fn into_owned(self) -> Json<'static> {
-        Json(Cow::Owned(self.0.into_owned()))
+        Json::owned(match self.0 {
+            Text::Plain(text) => text.to_owned(),
+            Text::Other(text) => text.into_owned(),
+        })
+    }
+
+    fn owned(text: String) -> Json<'static> {
+        Json(Text::Other(Cow::Owned(text)))
     }
 
     /// The JSON text as found.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Text::Plain(text) => text,
+            Text::Other(text) => text,
+        }
     }
 
     /// Whether the field is absent or null.
     pub fn is_absent(&self) -> bool {
-        self.0 == "null"
+        matches!(&self.0, Text::Other(text) if text == "null")
     }
 
     pub fn json_type(&self) -> JsonType {
-        JsonType::of(self.0.as_bytes().first().copied().unwrap_or_default())
+        JsonType::of(self.as_str().as_bytes().first().copied().unwrap_or_default())
     }
 
     /// Reads a string. The empty string counts as absent.
     pub fn string(&self) -> Member<Cow<'_, str>> {
-        let [b'"', inner @ .., b'"'] = self.0.as_bytes() else {
-            return if self.is_absent() { Member::Absent } else { Member::Wrong(self.json_type()) };
-        };
-        let end = 1 + inner.len();
-        let text = self.0.get(1..end).unwrap_or_default();
-        if text.is_empty() {
-            Member::Absent
-        } else if past_plain(self.0.as_bytes(), 1) == end {
-            Member::Is(Cow::Borrowed(text))
-        } else {
+        let text = match &self.0 {
+            Text::Plain(text) => Cow::Borrowed(inside(text)),
+            Text::Other(text) if text == "null" => return Member::Absent,
+            Text::Other(text) if !text.starts_with('"') => return Member::Wrong(self.json_type()),
+            Text::Other(text) if !text.contains('\\') => Cow::Borrowed(inside(text)),
             // What does not decode (half a surrogate pair) is no text: it is kept as written, so no row can match it.
-            Member::Is(Cow::Owned(serde_json::from_str(&self.0).unwrap_or_else(|_| text.to_owned())))
-        }
+            Text::Other(text) => Cow::Owned(serde_json::from_str(text).unwrap_or_else(|_| inside(text).to_owned())),
+        };
+        if text.is_empty() { Member::Absent } else { Member::Is(text) }
     }
 
     /// Reads an integer that fits int64. `1.0` and `1e3` are numbers, but not JSON integers.
@@ -225,13 +239,18 @@ impl<'a> Json<'a> {
         if self.is_absent() {
             return Member::Absent;
         }
-        self.0.parse().map_or(Member::Wrong(self.json_type()), Member::Is)
+        self.as_str().parse().map_or(Member::Wrong(self.json_type()), Member::Is)
     }
 
     /// Whether this is the string `text`.
     pub fn is_text(&self, text: &str) -> bool {
         matches!(self.string(), Member::Is(found) if found == text)
     }
+}
+
+/// What is between the quotes.
+fn inside(quoted: &str) -> &str {
+    quoted.get(1..quoted.len() - 1).unwrap_or_default()
 }
 
 /// Text from outside, made fit for one line of a terminal or log: cut to `max_chars`, with `?` for control characters

@@ -2,84 +2,22 @@
 //!
 //! Most of a review is what nobody judges: `managedFields` are nine tenths of a grown object. So stepping over a value is
 //! what decides how long a review takes. It is checked to be JSON all the same, byte for byte as strictly as `serde_json`
-//! does (a test compares them), in one loop without recursion, eight bytes of a string at a time.
+//! does (a test compares them), in one loop without recursion, sixteen bytes of a string at a time.
+
+mod fault;
+mod twin;
 
 use std::borrow::Cow;
 use std::fmt;
 
+pub use fault::{Due, Fault};
 use serde::de::{Deserializer, Visitor};
-
-/// What may be due at a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
-    Value,
-    Object,
-    List,
-    Key,
-    Colon,
-    ObjectEnd,
-    ListEnd,
-    StringEnd,
-    Escape,
-    Digit,
-    End,
-}
-
-impl Due {
-    const ALL: [Due; 11] = [
-        Due::Value,
-        Due::Object,
-        Due::List,
-        Due::Key,
-        Due::Colon,
-        Due::ObjectEnd,
-        Due::ListEnd,
-        Due::StringEnd,
-        Due::Escape,
-        Due::Digit,
-        Due::End,
-    ];
-
-    fn words(self) -> &'static str {
-        match self {
-            Due::Value => "a value",
-            Due::Object => "an object",
-            Due::List => "a list",
-            Due::Key => "a key in quotes",
-            Due::Colon => "`:`",
-            Due::ObjectEnd => "`,` or `}`",
-            Due::ListEnd => "`,` or `]`",
-            Due::StringEnd => "the end of a string, or an escape",
-            Due::Escape => "an escape of JSON",
-            Due::Digit => "a digit",
-            Due::End => "the end",
-        }
-    }
-}
-
-/// Where a text is not what it should be, and what is due there: in one number, so that a result fits two registers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fault(usize);
-
-impl Fault {
-    fn new(at: usize, due: Due) -> Self {
-        Fault(at * Due::ALL.len() + due as usize)
-    }
-
-    /// In words, for whoever sees the text.
-    pub fn words(self, text: &str) -> String {
-        let (at, due) = (self.0 / Due::ALL.len(), Due::ALL[self.0 % Due::ALL.len()]);
-        let before = &text.as_bytes()[..at.min(text.len())];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
-        let end = if at < text.len() { "" } else { " (the end)" };
-        format!("line {line}, column {column}{end}: {} is due", due.words())
-    }
-}
+use twin::Twin;
 
 pub struct Reader<'a> {
     text: &'a str,
     at: usize,
+    twin: Option<Twin>,
 }
 
 /// What a reader can read a value to.
@@ -107,7 +45,7 @@ pub fn read<'a, T: Read<'a>>(text: &'a str) -> Result<T, Fault> {
 
 impl<'a> Reader<'a> {
     pub fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, twin: None }
     }
 
     pub fn read<T: Read<'a>>(&mut self) -> Result<T, Fault> {
@@ -159,6 +97,17 @@ impl<'a> Reader<'a> {
         Ok(self.text.get(begin..self.at).unwrap_or_default())
     }
 
+    /// The next value as it is written, and whether it is a string without escapes.
+    pub fn leaf(&mut self) -> Result<(&'a str, bool), Fault> {
+        if self.peek() != b'"' {
+            return Ok((self.raw()?, false));
+        }
+        let begin = self.at;
+        let (end, is_plain) = past_quoted(self.text.as_bytes(), begin + 1)?;
+        self.at = end;
+        Ok((self.text.get(begin..end).unwrap_or_default(), is_plain))
+    }
+
     /// Steps over the next value.
     pub fn skip(&mut self) -> Result<(), Fault> {
         self.at = past_value(self.text.as_bytes(), self.at)?;
@@ -187,10 +136,7 @@ impl<'a> Reader<'a> {
     fn key(&mut self) -> Result<Key<'a>, Fault> {
         self.take(b'"', Due::Key)?;
         let begin = self.at;
-        let bytes = self.text.as_bytes();
-        let plain = past_plain(bytes, begin);
-        let is_plain = bytes.get(plain) == Some(&b'"');
-        let end = if is_plain { plain + 1 } else { past_string(bytes, plain)? };
+        let (end, is_plain) = past_quoted(self.text.as_bytes(), begin)?;
         let inner = self.text.get(begin..end - 1).unwrap_or_default();
         self.at = end;
         self.take(b':', Due::Colon)?;
@@ -279,14 +225,22 @@ fn closing(is_object: bool) -> u8 {
     if is_object { b'}' } else { b']' }
 }
 
-/// The place after a key at `at` and its colon.
+/// The place after a key at `at` and its colon, and after members before it that hold nothing.
 #[inline]
-fn past_key(bytes: &[u8], at: usize) -> Result<usize, Fault> {
-    if bytes.get(at) != Some(&b'"') {
-        return Err(Fault::new(at, Due::Key));
+fn past_key(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
+    loop {
+        if bytes.get(at) != Some(&b'"') {
+            return Err(Fault::new(at, Due::Key));
+        }
+        at = past_string(bytes, at + 1)?;
+        // `managedFields` are trees of names, and such are their leaves.
+        if bytes.get(at..at + 4) == Some(b":{},") {
+            at = past_space(bytes, at + 4);
+            continue;
+        }
+        at = past_space(bytes, at);
+        return if bytes.get(at) == Some(&b':') { Ok(at + 1) } else { Err(Fault::new(at, Due::Colon)) };
     }
-    let at = past_space(bytes, past_string(bytes, at + 1)?);
-    if bytes.get(at) == Some(&b':') { Ok(at + 1) } else { Err(Fault::new(at, Due::Colon)) }
 }
 
 #[inline(always)]
@@ -299,6 +253,14 @@ fn past_space(bytes: &[u8], mut at: usize) -> usize {
         at += 1;
     }
     at
+}
+
+/// The place after the quote that ends the string whose inside begins at `at`, and whether it has no escapes.
+#[inline]
+fn past_quoted(bytes: &[u8], at: usize) -> Result<(usize, bool), Fault> {
+    let plain = past_plain(bytes, at);
+    let is_plain = bytes.get(plain) == Some(&b'"');
+    Ok((if is_plain { plain + 1 } else { past_string(bytes, plain)? }, is_plain))
 }
 
 /// The place after the quote that ends the string whose inside begins at `at`.
@@ -314,38 +276,33 @@ fn past_string(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
     }
 }
 
-/// A byte in each of eight.
-const fn eight(byte: u8) -> u64 {
-    u64::MAX / 255 * byte as u64
+/// A byte in each of sixteen.
+const fn sixteen(byte: u8) -> u128 {
+    u128::MAX / 255 * byte as u128
 }
 
 /// The place of the next quote, backslash or control character, or the end.
 #[inline(always)]
-pub fn past_plain(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..at + 8) {
-        let special = first_special(chunk.try_into().map_or(0, u64::from_le_bytes));
+fn past_plain(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        let special = first_special(u128::from_le_bytes(*chunk));
         at += special;
-        if special < 8 {
+        if special < 16 {
             return at;
         }
     }
-    let rest = bytes.len().saturating_sub(at);
-    match bytes.last_chunk() {
-        // The last eight with the rest of them in front; what follows it is 0, as a control character would be.
-        Some(last) => at + first_special(u64::from_le_bytes(*last).checked_shr(64 - 8 * rest as u32).unwrap_or(0)),
-        None => at + bytes.iter().skip(at).take_while(|byte| !matches!(byte, 0..0x20 | b'"' | b'\\')).count(),
-    }
+    at + bytes.iter().skip(at).take_while(|byte| !matches!(byte, 0..0x20 | b'"' | b'\\')).count()
 }
 
-/// Which of eight bytes is the first quote, backslash or control character; 8 for none.
+/// Which of sixteen bytes is the first quote, backslash or control character; 16 for none.
 #[inline(always)]
-fn first_special(chunk: u64) -> usize {
+fn first_special(chunk: u128) -> usize {
     // In each byte of a difference the high bit is set where the byte was less than what was taken from it, or was not
     // ASCII; above a byte where it is set it may be set wrongly, so only the first one counts.
-    let control = chunk.wrapping_sub(eight(b' '));
-    let quote = (chunk ^ eight(b'"')).wrapping_sub(eight(1));
-    let backslash = (chunk ^ eight(b'\\')).wrapping_sub(eight(1));
-    let found = (control | quote | backslash) & !chunk & eight(0x80);
+    let control = chunk.wrapping_sub(sixteen(b' '));
+    let quote = (chunk ^ sixteen(b'"')).wrapping_sub(sixteen(1));
+    let backslash = (chunk ^ sixteen(b'\\')).wrapping_sub(sixteen(1));
+    let found = (control | quote | backslash) & !chunk & sixteen(0x80);
     (found.trailing_zeros() / 8) as usize
 }
 

@@ -49,6 +49,7 @@ impl Kept {
     }
 
     async fn read_on<B: Body<Data = Bytes> + Unpin>(&mut self, mut body: B) -> Result<(), B::Error> {
+        self.make_room(body.size_hint().exact());
         let mut left_bytes = BODY_READ_BYTES;
         while let Some(frame) = body.frame().await {
             // Anything but data is a trailer.
@@ -60,6 +61,16 @@ impl Kept {
             }
         }
         Ok(())
+    }
+
+    /// Where the length is known, all of it is paid for at once and found at once: to grow is to copy.
+    fn make_room(&mut self, announced_bytes: Option<u64>) {
+        let bytes =
+            announced_bytes.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)).min(BODY_KEPT_BYTES);
+        self.pay(bytes);
+        if !self.is_shed {
+            self.bytes.reserve_exact(bytes);
+        }
     }
 
     fn keep(&mut self, data: &[u8]) {

@@ -17,11 +17,21 @@ pub const BODY_READ_BYTES: usize = 40 << 20;
 /// the API server writes the uid first, and even the objects of a common review end within 10 KiB.
 pub const PIECE_BYTES: usize = 64 << 10;
 
+/// What is judged where it is read: two objects of the 1.5 MiB that etcd stores, of which each byte takes 3 ns to read at
+/// worst, 10 ms in all. Of a common length it does not matter what is in it: 64 KiB take 10 ms to judge at worst.
+pub const SHORT_BYTES: usize = 3 << 20;
+/// Conditions of both objects of a longer one. A scan has four; so many take 1 ms to judge at worst.
+pub const SHORT_CONDITIONS: usize = 256;
+
 /// HTTP/2 streams a connection. An API server opens another connection for more, and each stream may keep a piece.
 pub const STREAMS: u32 = 64;
 
 /// HTTP/1.1 heads and HTTP/2 header lists. The API server's are below 1 KiB; 16 KiB is hyper's own choice for HTTP/2.
 pub const HEAD_BYTES: usize = 16 << 10;
+
+/// What is read of a socket at once. By itself TLS reads 4 KiB: a system call for each, of which a body of 1 MiB needs 256.
+/// Two TLS records of the greatest size, 16 KiB and 256 bytes each.
+pub const READ_BYTES: usize = 2 * ((16 << 10) + 256);
 
 /// Connections to the admin address: a kubelet and two Prometheus servers need three.
 pub const ADMIN_CONNECTIONS: usize = 64;

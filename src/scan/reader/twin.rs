@@ -1,0 +1,102 @@
+//! A list that comes twice: an update carries the object and the old object, and of their `managedFields` most entries are
+//! the same. To compare them is ten times faster than to read them again.
+
+use super::{Fault, Reader};
+
+/// Places that are remembered of a list. Where an entry differs, what is between two of them is read.
+const MARKS: usize = 32;
+
+/// A list that was stepped over: where its entries begin, of many every second, fourth, …
+#[derive(Default)]
+pub struct Twin {
+    marks: [usize; MARKS],
+    len: usize,
+    stride_log2: u32,
+    count: usize,
+    /// Where the last entry ends.
+    end: usize,
+}
+
+impl Twin {
+    fn note(&mut self, begin: usize, end: usize) {
+        if self.count == self.len << self.stride_log2 {
+            if self.len == MARKS {
+                for kept in 0..MARKS / 2 {
+                    self.marks[kept] = self.marks[2 * kept];
+                }
+                self.len /= 2;
+                self.stride_log2 += 1;
+            }
+            self.marks[self.len] = begin;
+            self.len += 1;
+        }
+        self.count += 1;
+        self.end = end;
+    }
+
+    /// Where an entry begins, if that is remembered.
+    fn begin(&self, index: usize) -> Option<usize> {
+        let mark = index >> self.stride_log2;
+        (mark < self.len && index == mark << self.stride_log2).then(|| self.marks[mark])
+    }
+
+    /// The last place at or before `at` that is remembered, and how many entries are before it.
+    fn last(&self, at: usize) -> (usize, usize) {
+        if at >= self.end {
+            return (self.count, self.end);
+        }
+        let mark = self.marks[..self.len].partition_point(|begin| *begin <= at).saturating_sub(1);
+        (mark << self.stride_log2, self.marks[mark])
+    }
+}
+
+impl Reader<'_> {
+    /// Steps over the next value. Entries of a list that are where they were in the first list that was stepped over so are
+    /// compared with those.
+    pub fn skip_twin(&mut self) -> Result<(), Fault> {
+        if self.peek() != b'[' {
+            return self.skip();
+        }
+        match self.twin.take() {
+            None => {
+                let mut twin = Twin::default();
+                self.list(|entry| {
+                    entry.peek();
+                    let begin = entry.at;
+                    entry.skip()?;
+                    twin.note(begin, entry.at);
+                    Ok(())
+                })?;
+                self.twin = Some(twin);
+            }
+            Some(twin) => {
+                let mut index = 0;
+                self.list(|entry| {
+                    entry.peek();
+                    if let Some(from) = twin.begin(index) {
+                        let bytes = entry.text.as_bytes();
+                        let (passed, to) = twin.last(from + same(&bytes[from..twin.end], &bytes[entry.at..]));
+                        // Both begin with an entry: what is the same is JSON here too.
+                        entry.at += to - from;
+                        index = passed;
+                        if passed == twin.count {
+                            return Ok(());
+                        }
+                    }
+                    index += 1;
+                    entry.skip()
+                })?;
+                self.twin = Some(twin);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many bytes are the same from the beginning.
+fn same(one: &[u8], other: &[u8]) -> usize {
+    const AT_ONCE: usize = 128;
+    let pairs = one.chunks_exact(AT_ONCE).zip(other.chunks_exact(AT_ONCE));
+    let whole = AT_ONCE * pairs.take_while(|(one, other)| one == other).count();
+    whole + one[whole..].iter().zip(&other[whole..]).take_while(|(one, other)| one == other).count()
+}
