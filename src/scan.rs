@@ -127,9 +127,9 @@ pub struct Scan<'a> {
 impl<'a> Object<'a> for Scan<'a> {
     fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
         match key.as_ref() {
-            "metadata" => self.metadata = value.read()?,
-            "spec" => self.spec = value.read()?,
-            "status" => self.status = value.read()?,
+            "metadata" => self.metadata.fill(value)?,
+            "spec" => self.spec.fill(value)?,
+            "status" => self.status.fill(value)?,
             _ => value.skip()?,
         }
         Ok(())

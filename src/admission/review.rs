@@ -99,8 +99,8 @@ impl<'a> Object<'a> for Request<'a> {
             "namespace" => self.namespace = value.read()?,
             "operation" => self.operation = value.read()?,
             "userInfo" => self.user = value.read()?,
-            "object" => self.object = value.read()?,
-            "oldObject" => self.old_object = value.read()?,
+            "object" => self.object.fill(value)?,
+            "oldObject" => self.old_object.fill(value)?,
             _ => value.skip()?,
         }
         Ok(())

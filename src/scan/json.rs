@@ -106,14 +106,32 @@ pub trait Shape<'a>: Sized {
 
 impl<'a, T: Object<'a>> Shape<'a> for T {
     fn from_object(reader: &mut Reader<'a>) -> Result<Member<Self>, Fault> {
-        let mut object = T::default();
+        let mut member = Member::Absent;
+        member.fill(reader)?;
+        Ok(member)
+    }
+}
+
+impl<'a, T: Object<'a>> Member<T> {
+    /// Reads it in place: an object with many members is long to move.
+    pub fn fill(&mut self, reader: &mut Reader<'a>) -> Result<(), Fault> {
+        if reader.peek() != b'{' {
+            *self = reader.read()?;
+            return Ok(());
+        }
+        *self = Member::Is(T::default());
         let mut is_empty = true;
-        reader.object(|key, value| {
-            is_empty = false;
-            object.member(key, value)
-        })?;
+        if let Member::Is(object) = self {
+            reader.object(|key, value| {
+                is_empty = false;
+                object.member(key, value)
+            })?;
+        }
         // An empty object says nothing: it counts as absent.
-        Ok(if is_empty { Member::Absent } else { Member::Is(object) })
+        if is_empty {
+            *self = Member::Absent;
+        }
+        Ok(())
     }
 }
 
