@@ -9,7 +9,7 @@ mod states;
 
 use findings::found;
 use objects::{answer, patch, scan};
-use scan_admission::admission::Door;
+use scan_admission::admission::{self, Door};
 use serde_json::{Value, json};
 
 const DOORS: [Door; 2] = [Door::Validate, Door::Mutate];
@@ -200,6 +200,27 @@ fn a_forged_spec_or_generation_does_not_reach_the_mends() {
     }
     // What the old object says does reach them.
     assert!(mended > 100 && differ > 10, "{mended} mended, {differ} differ");
+}
+
+/// How long a review takes is told by how many conditions it has, in both objects; what is short is answered the same.
+#[test]
+fn a_review_is_short_by_its_conditions() {
+    let scan = |count: usize| {
+        let mut scan = scans(&broken(), false)[0].clone();
+        scan["status"]["conditions"] = json!(vec![json!({"type": "Succeeded"}); count]);
+        scan
+    };
+    for (new, old, max) in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (2, 1, 2), (2, 1, 3), (3, 3, 6), (4, 3, 6), (9, 9, 99)] {
+        for door in DOORS {
+            let review = request("UPDATE", "status", &scan(new), &scan(old));
+            let text = review.to_string();
+            let short = admission::answer_if_short(text.as_bytes(), max, &objects::context(door));
+            let whole = admission::answer(text.as_bytes(), &objects::context(door)).body;
+            assert_eq!(short.map(|answer| answer.body), (new + old <= max).then_some(whole), "{new} {old} {max}");
+        }
+    }
+    let none = admission::answer_if_short(b"no review", 0, &objects::context(Door::Validate));
+    assert!(none.is_some_and(|answer| answer.http == 400));
 }
 
 /// "dryRun: the same answer, no side effects."

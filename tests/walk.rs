@@ -20,7 +20,7 @@ use running::{Running, settings};
 use scan_admission::admission::{self, BODY_MAX_BYTES, Context, Door, Fault, Policy};
 use scan_admission::config::{Config, Limits};
 use scan_admission::law::{Change, Findings, RULES, Rule};
-use scan_admission::server::limits::PIECE_BYTES;
+use scan_admission::server::limits::{PIECE_BYTES, SHORT_BYTES, SHORT_CONDITIONS};
 use time::OffsetDateTime;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -391,18 +391,25 @@ async fn what_is_long_to_judge_holds_nobody_up_and_is_answered_at_its_deadline()
     let limits = Limits { body: NEVER, ..Limits::default() };
     let server = Running::new(scan_admission::server::Settings { rules: &SLOW_RULES, ..settings_with(limits) }).await;
     let (ca, address, admin) = (server.ca.clone(), server.address, server.admin);
+    // Longer than what is judged where it is read, and with more to judge.
     let mut big = fixture(LEGAL);
-    big.resize(PIECE_BYTES + 1, b' ');
+    big.resize(SHORT_BYTES + 1, b' ');
+    let mut many: serde_json::Value = serde_json::from_slice(&fixture(LEGAL)).unwrap();
+    let conditions = many["request"]["object"]["status"]["conditions"].as_array_mut().unwrap();
+    conditions.resize(SHORT_CONDITIONS + 1, conditions[0].clone());
+    let mut many = many.to_string().into_bytes();
+    assert!(many.len() < PIECE_BYTES, "{}", many.len());
+    many.resize(PIECE_BYTES + 1, b' ');
     let turn = SLOW.lock().unwrap();
     // More of them than there are cores, or threads that serve: this test has one.
     let count = 2 + std::thread::available_parallelism().unwrap().get();
-    let post = |path| {
-        let (ca, big) = (ca.clone(), big.clone());
-        tokio::spawn(async move { client::Client::new(&ca, address, "http/1.1").await.post(path, big).await })
+    let post = |path, body: &Vec<u8>| {
+        let (ca, body) = (ca.clone(), body.clone());
+        tokio::spawn(async move { client::Client::new(&ca, address, "http/1.1").await.post(path, body).await })
     };
-    let mut judged = vec![post("/validate?timeout=100ms")];
+    let mut judged = vec![post("/validate?timeout=100ms", &many)];
     until_metric(admin, IN_FLIGHT, 1.0).await;
-    judged.extend((1..count).map(|_| post("/validate")));
+    judged.extend((1..count).map(|index| post("/validate", [&big, &many][index % 2])));
     until_metric(admin, "scan_admission_deadlines_missed_total", 1.0).await;
     // Nobody waits for the first any more, but it takes its place until it is done.
     until_metric(admin, IN_FLIGHT, count as f64).await;

@@ -22,7 +22,7 @@ pub struct Limits {
     #[schemars(range(min = 1, max = 1_000_000))]
     pub reviews: usize,
     /// Memory for the bodies of all reviews in flight, such as `64Mi`, from 16Mi to 64Gi. Beyond it reviews are shed. Each
-    /// takes 64Ki at least, and a growing one may reserve twice its length. Bound at the start: a change waits for a
+    /// takes 64Ki at least, and one whose length is not announced may reserve twice its length. Bound at the start: a change waits for a
     /// restart.
     #[serde(deserialize_with = "value::memory", serialize_with = "value::write_memory")]
     #[schemars(with = "Memory")]
@@ -60,14 +60,14 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             // Three API servers with 200 changing requests in flight each (their default) are 600 connections; the
-            // next power of two leaves room for idle ones. At 40 KiB of TLS and HTTP buffers each: 40 MiB.
+            // next power of two leaves room for idle ones. At 56 KiB of TLS and HTTP buffers each: 56 MiB.
             connections: 1024,
             // Those three API servers again: each change waits for one review at a time. At 0.1 ms each they are judged in
             // 60 ms by one core, and at 10 ms, the worst of 64 KiB, in 6 s: before their deadline. One piece of memory for
             // each is 38 MiB of the 64 below.
             reviews: 600,
-            // Eight of the biggest bodies, or a thousand common ones. A growing vector may reserve twice its length:
-            // 128 MiB at worst, which with the connections fits a container of 256 MiB.
+            // Eight of the biggest bodies, or a thousand common ones. Where no length is announced a growing vector may
+            // reserve twice its length: 128 MiB at worst, which with the connections fits a container of 256 MiB.
             bodies_bytes: 64 << 20,
             // Two round trips and one signature: far below a second even across regions.
             handshake: Duration::from_secs(5),

@@ -8,7 +8,7 @@ use hyper::body::{Body, Bytes};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use super::limits::{BODY_KEPT_BYTES, BODY_READ_BYTES, PIECE_BYTES};
+use super::limits::{BODY_KEPT_BYTES, BODY_READ_BYTES, PIECE_BYTES, ROOM_FACTOR};
 use crate::config::value::go_duration;
 
 /// How reading ended.
@@ -27,13 +27,21 @@ pub struct Kept {
     memory: Arc<Semaphore>,
     share: Option<OwnedSemaphorePermit>,
     is_shed: bool,
+    /// By the head; 0 where it says nothing.
+    announced_bytes: usize,
 }
 
 impl Kept {
     /// `memory` has a permit for each piece. Of a review that is shed one is kept, for its uid.
     pub fn new(memory: &Arc<Semaphore>, is_shed: bool) -> Self {
         let share = memory.clone().try_acquire_owned().ok();
-        Self { bytes: Vec::new(), memory: memory.clone(), is_shed: is_shed || share.is_none(), share }
+        Self {
+            bytes: Vec::new(),
+            memory: memory.clone(),
+            is_shed: is_shed || share.is_none(),
+            share,
+            announced_bytes: 0,
+        }
     }
 
     /// Reads `body` to its end, or to the limit, and keeps its beginning.
@@ -49,7 +57,7 @@ impl Kept {
     }
 
     async fn read_on<B: Body<Data = Bytes> + Unpin>(&mut self, mut body: B) -> Result<(), B::Error> {
-        self.make_room(body.size_hint().exact());
+        self.announced_bytes = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
         let mut left_bytes = BODY_READ_BYTES;
         while let Some(frame) = body.frame().await {
             // Anything but data is a trailer.
@@ -63,19 +71,18 @@ impl Kept {
         Ok(())
     }
 
-    /// Where the length is known, all of it is paid for at once and found at once: to grow is to copy.
-    fn make_room(&mut self, announced_bytes: Option<u64>) {
-        let bytes =
-            announced_bytes.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)).min(BODY_KEPT_BYTES);
-        self.pay(bytes);
-        if !self.is_shed {
-            self.bytes.reserve_exact(bytes);
-        }
-    }
-
     fn keep(&mut self, data: &[u8]) {
         let fits_bytes = (BODY_KEPT_BYTES - self.bytes.len()).min(data.len());
-        self.pay(self.bytes.len() + fits_bytes);
+        let kept_bytes = self.bytes.len() + fits_bytes;
+        self.pay(kept_bytes);
+        // To grow is to copy: room for all that is announced is found at once.
+        let room_bytes = self.announced_bytes.min(BODY_KEPT_BYTES).min(ROOM_FACTOR * kept_bytes);
+        if self.bytes.capacity() < kept_bytes && kept_bytes <= room_bytes {
+            self.pay(room_bytes);
+            if !self.is_shed {
+                self.bytes.reserve_exact(room_bytes - self.bytes.len());
+            }
+        }
         let paid_bytes = self.share.as_ref().map_or(1, OwnedSemaphorePermit::num_permits) * PIECE_BYTES;
         let paid_bytes = paid_bytes.saturating_sub(self.bytes.len());
         self.bytes.extend_from_slice(&data[..fits_bytes.min(paid_bytes)]);
@@ -154,7 +161,21 @@ mod tests {
         third.keep(&vec![3; 2 * PIECE_BYTES]);
         assert_eq!((third.bytes.len(), third.is_shed), (PIECE_BYTES, true), "none was left: a prefix only");
 
-        drop((first, second, third));
+        // What is announced is paid for by sixteen times what has come, and no more.
+        drop((first, second));
+        let mut liar = Kept::new(&memory, false);
+        liar.announced_bytes = BODY_KEPT_BYTES;
+        liar.keep(&[4; 100]);
+        assert_eq!((liar.bytes.capacity(), memory.available_permits()), (1600, 2));
+        liar.keep(&[4; PIECE_BYTES / 4]);
+        assert_eq!((liar.bytes.len(), liar.is_shed), (PIECE_BYTES / 4 + 100, true), "five pieces are not there");
+        let mut honest = Kept::new(&memory, false);
+        honest.announced_bytes = 9_000;
+        honest.keep(&[5; 1000]);
+        honest.keep(&[5; 8000]);
+        assert_eq!((honest.bytes.len(), honest.bytes.capacity(), honest.is_shed), (9000, 9000, false));
+
+        drop((third, liar, honest));
         assert_eq!(memory.available_permits(), 3, "all is given back");
 
         let memory = Arc::new(Semaphore::new(1000));

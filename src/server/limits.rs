@@ -23,15 +23,19 @@ pub const SHORT_BYTES: usize = 3 << 20;
 /// Conditions of both objects of a longer one. A scan has four; so many take 1 ms to judge at worst.
 pub const SHORT_CONDITIONS: usize = 256;
 
+/// Room for a body whose length is announced is made, and paid for, up to so many times what has come of it: a megabyte is
+/// copied once, and who holds the memory for the biggest body has sent half a megabyte.
+pub const ROOM_FACTOR: usize = 16;
+
 /// HTTP/2 streams a connection. An API server opens another connection for more, and each stream may keep a piece.
 pub const STREAMS: u32 = 64;
 
 /// HTTP/1.1 heads and HTTP/2 header lists. The API server's are below 1 KiB; 16 KiB is hyper's own choice for HTTP/2.
 pub const HEAD_BYTES: usize = 16 << 10;
 
-/// What is read of a socket at once. By itself TLS reads 4 KiB: a system call for each, of which a body of 1 MiB needs 256.
-/// Two TLS records of the greatest size, 16 KiB and 256 bytes each.
-pub const READ_BYTES: usize = 2 * ((16 << 10) + 256);
+/// What is read of a socket at once: the greatest record of TLS. By itself rustls reads 4 KiB, which is a system call more
+/// for a common review and 200 more for a megabyte.
+pub const READ_BYTES: usize = (16 << 10) + 256 + 5;
 
 /// Connections to the admin address: a kubelet and two Prometheus servers need three.
 pub const ADMIN_CONNECTIONS: usize = 64;
