@@ -17,10 +17,11 @@ pub const BODY_READ_BYTES: usize = 40 << 20;
 /// the API server writes the uid first, and even the objects of a common review end within 10 KiB.
 pub const PIECE_BYTES: usize = 64 << 10;
 
-/// What is judged where it is read: two objects of the 1.5 MiB that etcd stores, of which each byte takes 3 ns to read at
-/// worst, 10 ms in all. Of a common length it does not matter what is in it: 64 KiB take 10 ms to judge at worst.
-pub const SHORT_BYTES: usize = 3 << 20;
-/// Conditions of both objects of a longer one. A scan has four; so many take 1 ms to judge at worst.
+/// What is judged where it is read: at worst a byte takes 5 ns to read (lists in lists), which is 10 ms for all. Of a common
+/// length it does not matter what is in it: 64 KiB take 10 ms to judge at worst.
+pub const SHORT_BYTES: usize = 2 << 20;
+/// Conditions of both objects of a longer one. A scan has four; so many take 1.5 ms to judge, each of them
+/// wrong in all it says.
 pub const SHORT_CONDITIONS: usize = 256;
 
 /// Room for a body whose length is announced is made, and paid for, up to so many times what has come of it: a megabyte is
