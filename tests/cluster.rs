@@ -26,8 +26,14 @@ mod installed;
 mod life;
 #[path = "cluster/lives.rs"]
 mod lives;
+#[path = "cluster/nodes.rs"]
+mod nodes;
 #[path = "cluster/outage.rs"]
 mod outage;
+#[path = "docs/page.rs"]
+mod page;
+#[path = "cluster/pages.rs"]
+mod pages;
 #[path = "support/pki.rs"]
 mod pki;
 #[path = "support/process.rs"]
@@ -46,6 +52,8 @@ mod registration;
 mod restarts;
 #[path = "cluster/rotation.rs"]
 mod rotation;
+#[path = "docs/session.rs"]
+mod session;
 #[path = "cluster/smoke.rs"]
 mod smoke;
 #[path = "cluster/stand_in.rs"]
@@ -92,6 +100,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, healing::TESTS),
     (Hooks::Own, audit::TESTS),
     (Hooks::Own, doctor::TESTS),
+    (Hooks::Own, pages::TESTS),
 ];
 
 fn main() -> ExitCode {

@@ -151,6 +151,11 @@ impl ControlPlane {
         &self.ready.kubeconfigs[user.name()]
     }
 
+    /// The program.
+    pub fn kubectl_path(&self) -> &Path {
+        &self.kubectl
+    }
+
     /// A kubectl of this user, ready for more arguments; every request of it is bounded.
     pub fn kubectl(&self, user: User) -> Kubectl {
         let mut command = Command::new(&self.kubectl);
