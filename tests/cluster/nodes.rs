@@ -64,6 +64,7 @@ impl Nodes {
             forwarder,
             folder,
             replica: None,
+            is_called: false,
         };
         let until = stopped.clone();
         let at_work = Some(thread::spawn(move || work.go_on(&until)));
@@ -92,6 +93,8 @@ struct Work {
     forwarder: Forwarder,
     folder: Folder,
     replica: Option<Process>,
+    /// By both doors: a new configuration counts some milliseconds after it is written.
+    is_called: bool,
 }
 
 impl Work {
@@ -151,10 +154,14 @@ impl Work {
         }
     }
 
-    /// Once it is ready, and so trusted by every webhook: pods, endpoints, status.
-    fn tell(&self, deployment: &Value) {
-        let Some(replica) = &self.replica else { return };
-        if self.runtime.block_on(crate::client::get(replica.admin, "/readyz")).code != 200 {
+    /// Once the API server calls it: pods, endpoints, status.
+    fn tell(&mut self, deployment: &Value) {
+        if !self.is_called {
+            let bad = json!({"apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1", "kind": "SourceScan",
+                "metadata": {"name": "bad", "namespace": "default"}, "status": {"phase": "Completed"}});
+            let create = self.cluster.kubectl(User::Admin).args(["create", "--dry-run=server", "-f", "-"]);
+            let said = create.input(bad.to_string()).run().stderr;
+            self.is_called = said.contains("[scan-target]") && said.contains("[status-on-create]");
             return;
         }
         let template = &deployment["spec"]["template"];
@@ -189,6 +196,7 @@ impl Work {
     fn take_away(&mut self) {
         if let Some(replica) = self.replica.take() {
             self.forwarder.remove(endpoint(&replica));
+            self.is_called = false;
             PODS.iter().for_each(|pod| self.delete(POD, pod));
             self.delete(SLICE, NAME);
         }

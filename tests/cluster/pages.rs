@@ -32,19 +32,21 @@ fn the_commands_of_the_pages_do_what_is_shown(_: &Namespace<'_>) {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n\n"));
 }
 
-/// The kinds, a scan with an old fault, and the webhook unless the page itself installs it.
+/// The kinds, a scan without a status and one with an old fault, and the webhook unless the page itself installs it.
 fn prepare(nodes: &Nodes, is_new: bool) {
     let folder = Folder::new();
     generate(folder.path());
     let admin = || nodes.cluster.kubectl(User::Admin);
     admin().args(["apply", "-k"]).args([folder.join("base/crds")]).run().ok();
     admin().args(["wait", "--for=condition=Established", "--timeout=30s", "--all", "crd"]).run().ok();
-    let failed = scan("failed").to_string();
-    eventually("the kinds are served", || {
-        Some(admin().args(["create", "-f", "-"]).input(failed.as_str()).run()).filter(|said| said.code == Some(0))
-    });
-    let old = r#"{"status": {"phase": "Complete"}}"#;
-    admin().args(["patch", "sourcescan", "failed", "--subresource=status", "--type=merge", "--patch", old]).run().ok();
+    for name in ["failed", "old"] {
+        let scan = scan(name).to_string();
+        eventually("the kinds are served", || {
+            Some(admin().args(["create", "-f", "-"]).input(scan.as_str()).run()).filter(|said| said.code == Some(0))
+        });
+    }
+    let fault = r#"{"status": {"phase": "Complete"}}"#;
+    admin().args(["patch", "sourcescan", "old", "--subresource=status", "--type=merge", "--patch", fault]).run().ok();
     if !is_new {
         admin().args(["apply", "-k"]).args([folder.join("base")]).run().ok();
         let rollout = ["rollout", "status", "deployment/scan-admission", "--namespace=scan-admission", "--timeout=2m"];

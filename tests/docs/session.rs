@@ -18,6 +18,8 @@ use crate::page::{Block, Page, Place, Shown, fits, root};
 
 /// Nothing that is shown takes longer, on any machine.
 const FAR: Duration = Duration::from_secs(300);
+/// Until a program that goes on running has printed what is shown: it starts in milliseconds.
+const STARTED: Duration = Duration::from_secs(60);
 
 /// What a machine may lack; a page that needs it is skipped, and says so.
 const TOOLS: &[&str] = &["curl", "jq", "openssl"];
@@ -150,7 +152,7 @@ impl Session {
                 return Ok(());
             }
             let ended = self.done.recv_timeout(Duration::from_millis(20)).is_ok();
-            if ended || start.elapsed() > FAR {
+            if ended || start.elapsed() > STARTED {
                 return Err(other_than_shown(shown, &said));
             }
         }
@@ -182,7 +184,9 @@ impl Session {
         let address = |scheme: &str| Some(line.split_once(scheme)?.1.split_whitespace().next()?.to_owned());
         let (Some(reviews), Some(admin)) = (address("https://"), address("http://")) else { return };
         let to = |shown, here| format!("connect-to = \"{shown}:{here}\"\n");
-        fs::write(self.folder.join(".curlrc"), to(REVIEWS, &reviews) + &to(ADMIN, &admin)).unwrap();
+        // On a terminal it shows no progress either.
+        let quiet = "silent\nshow-error\n";
+        fs::write(self.folder.join(".curlrc"), to(REVIEWS, &reviews) + &to(ADMIN, &admin) + quiet).unwrap();
         self.addresses = vec![(reviews, REVIEWS), (admin, ADMIN)];
     }
 }
