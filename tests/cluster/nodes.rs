@@ -1,6 +1,6 @@
 //! What controllers, kubelets and kube-proxy make of our objects, so that an installation by the manifests works here as on
 //! a cluster with nodes: while there is a Deployment a replica runs, with the file of the ConfigMap, and the Service leads to
-//! it; pods, endpoints and the Deployment's status say so.
+//! it; pods and the Deployment's status say so.
 
 use std::fs;
 use std::path::PathBuf;
@@ -21,8 +21,7 @@ use crate::forwarder::Forwarder;
 use crate::installed::replica;
 use crate::process::Process;
 
-/// Of the pods. They lead nowhere: all of them are one process.
-pub const ENDPOINTS: [&str; 2] = ["10.0.0.1", "10.0.0.2"];
+/// All of them are one process.
 const PODS: [&str; 2] = ["scan-admission-1", "scan-admission-2"];
 
 /// Kind, version, and whether it is in our namespace.
@@ -32,15 +31,12 @@ const DEPLOYMENT: Kind = ("Deployment", "apps/v1", true);
 const CONFIG_MAP: Kind = ("ConfigMap", "v1", true);
 const SERVICE: Kind = ("Service", "v1", true);
 const POD: Kind = ("Pod", "v1", true);
-const SLICE: Kind = ("EndpointSlice", "discovery.k8s.io/v1", true);
 const HOOKS: [Kind; 2] = [
     ("ValidatingWebhookConfiguration", "admissionregistration.k8s.io/v1", false),
     ("MutatingWebhookConfiguration", "admissionregistration.k8s.io/v1", false),
 ];
 
 pub struct Nodes {
-    /// Where the replica is reached.
-    pub port: u16,
     errors: PathBuf,
     stopped: Arc<AtomicBool>,
     at_work: Option<JoinHandle<()>>,
@@ -53,7 +49,6 @@ impl Nodes {
         let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (cluster, stopped) = (Arc::new(cluster), Arc::new(AtomicBool::new(false)));
         let forwarder = Forwarder::start(runtime.handle(), Duration::ZERO);
-        let port = forwarder.port;
         let client = client(&runtime, &cluster, User::Admin);
         let folder = Folder::new();
         let errors = folder.join("errors");
@@ -68,7 +63,7 @@ impl Nodes {
         };
         let until = stopped.clone();
         let at_work = Some(thread::spawn(move || work.go_on(&until)));
-        Self { port, errors, stopped, at_work, cluster, _runtime: runtime }
+        Self { errors, stopped, at_work, cluster, _runtime: runtime }
     }
 
     /// What the replica has logged.
@@ -135,15 +130,17 @@ impl Work {
         self.replica = Some(replica);
     }
 
-    /// There is no kube-proxy: the Service is a name for this machine.
+    /// There is no kube-proxy: the Service is a name for this machine, which is called at the port of the replica. Its own
+    /// ports stay, so that it can be applied again.
     fn lead_to_it(&self) {
         let port = self.forwarder.port;
-        let ports = json!([{"name": "https", "port": port}]);
-        let spec = json!({"type": "ExternalName", "externalName": "localhost", "ports": ports});
         self.change(SERVICE, false, |service| {
-            if service["spec"]["ports"] != ports {
-                service["spec"] = spec.clone();
-            }
+            let spec = service["spec"].as_object_mut().unwrap();
+            ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"]
+                .iter()
+                .for_each(|key| drop(spec.remove(*key)));
+            spec.insert("type".to_owned(), json!("ExternalName"));
+            spec.insert("externalName".to_owned(), json!("localhost"));
         });
         for hooks in HOOKS {
             self.change(hooks, false, |hooks| {
@@ -154,7 +151,7 @@ impl Work {
         }
     }
 
-    /// Once the API server calls it: pods, endpoints, status.
+    /// Once the API server calls it: pods, status.
     fn tell(&mut self, deployment: &Value) {
         if !self.is_called {
             let bad = json!({"apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1", "kind": "SourceScan",
@@ -178,15 +175,6 @@ impl Work {
                 json!({"metadata": {"labels": template["metadata"]["labels"]}, "spec": template["spec"]}),
             );
         }
-        let endpoints: Vec<_> = (0..PODS.len())
-            .map(|of| {
-                json!({"addresses": [ENDPOINTS[of]], "conditions": {"ready": true},
-                    "targetRef": {"kind": "Pod", "name": PODS[of]}})
-            })
-            .collect();
-        let slice = json!({"metadata": {"labels": {"kubernetes.io/service-name": NAME}}, "addressType": "IPv4",
-            "ports": [{"name": "https", "port": 8443}, {"name": "metrics", "port": 8080}], "endpoints": endpoints});
-        self.create(SLICE, NAME, slice);
         let count = &deployment["spec"]["replicas"];
         let status = json!({"observedGeneration": deployment["metadata"]["generation"], "replicas": count,
             "updatedReplicas": count, "readyReplicas": count, "availableReplicas": count});
@@ -198,7 +186,6 @@ impl Work {
             self.forwarder.remove(endpoint(&replica));
             self.is_called = false;
             PODS.iter().for_each(|pod| self.delete(POD, pod));
-            self.delete(SLICE, NAME);
         }
     }
 

@@ -1,4 +1,5 @@
-//! The commands of the pages, on a cluster for each page that needs one. PAGE names the only page to be run.
+//! The commands of the pages, on a cluster for each page that needs one. PAGE names the only page to be
+//! run, and has what it prints shown.
 
 use std::env;
 use std::ffi::OsString;
@@ -6,7 +7,7 @@ use std::ffi::OsString;
 use crate::controlplane::{ControlPlane, Namespace, User, eventually};
 use crate::folder::Folder;
 use crate::installed::generate;
-use crate::nodes::{ENDPOINTS, Nodes};
+use crate::nodes::Nodes;
 use crate::page::{Page, Place, pages};
 use crate::session::{Surroundings, run};
 use crate::{Test, scan};
@@ -55,13 +56,10 @@ fn prepare(nodes: &Nodes, is_new: bool) {
 }
 
 fn surroundings(nodes: &Nodes) -> Surroundings {
-    let reached = ENDPOINTS.map(|endpoint| format!("{endpoint}:8443=127.0.0.1:{}", nodes.port)).join(",");
     let variables = vec![
         ("KUBECONFIG", nodes.cluster.kubeconfig(User::Admin).into()),
         ("KUBECACHEDIR", nodes.cluster.ready.folder.join("kubectl-cache").into()),
         ("KUBECTL_KUBERC", OsString::from("false")),
-        // The addresses of pods lead nowhere here.
-        ("SCAN_ADMISSION_CONNECT_TO", reached.into()),
     ];
     Surroundings { variables, kubectl: Some(nodes.cluster.kubectl_path().to_owned()) }
 }
