@@ -26,6 +26,8 @@ mod installed;
 mod life;
 #[path = "cluster/lives.rs"]
 mod lives;
+#[path = "cluster/messages.rs"]
+mod messages;
 #[path = "cluster/nodes.rs"]
 mod nodes;
 #[path = "cluster/outage.rs"]
@@ -34,6 +36,8 @@ mod outage;
 mod page;
 #[path = "cluster/pages.rs"]
 mod pages;
+#[path = "support/panics.rs"]
+mod panics;
 #[path = "support/pki.rs"]
 mod pki;
 #[path = "support/process.rs"]
@@ -52,12 +56,16 @@ mod registration;
 mod restarts;
 #[path = "cluster/rotation.rs"]
 mod rotation;
+#[path = "support/running.rs"]
+mod running;
 #[path = "docs/session.rs"]
 mod session;
 #[path = "cluster/smoke.rs"]
 mod smoke;
 #[path = "cluster/stand_in.rs"]
 mod stand_in;
+#[path = "cluster/trouble.rs"]
+mod trouble;
 #[path = "cluster/wire.rs"]
 mod wire;
 #[path = "cluster/writing.rs"]
@@ -101,6 +109,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, audit::TESTS),
     (Hooks::Own, doctor::TESTS),
     (Hooks::Own, pages::TESTS),
+    (Hooks::Own, messages::TESTS),
 ];
 
 fn main() -> ExitCode {
