@@ -38,6 +38,8 @@ mod page;
 mod pages;
 #[path = "support/panics.rs"]
 mod panics;
+#[path = "cluster/picture.rs"]
+mod picture;
 #[path = "support/pki.rs"]
 mod pki;
 #[path = "support/process.rs"]
@@ -110,6 +112,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, doctor::TESTS),
     (Hooks::Own, pages::TESTS),
     (Hooks::Own, messages::TESTS),
+    (Hooks::Installed, picture::TESTS),
 ];
 
 fn main() -> ExitCode {
