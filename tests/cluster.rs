@@ -95,6 +95,8 @@ enum Hooks {
 
 /// The tests of each file.
 const TESTS: &[(Hooks, &[(&str, Test)])] = &[
+    // The longest, so that it does not run alone in the end.
+    (Hooks::Own, pages::TESTS),
     (Hooks::Own, smoke::TESTS),
     (Hooks::Installed, installed::TESTS),
     (Hooks::Installed, registration::TESTS),
@@ -110,7 +112,6 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, healing::TESTS),
     (Hooks::Own, audit::TESTS),
     (Hooks::Own, doctor::TESTS),
-    (Hooks::Own, pages::TESTS),
     (Hooks::Own, messages::TESTS),
     (Hooks::Installed, picture::TESTS),
 ];

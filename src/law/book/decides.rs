@@ -55,9 +55,10 @@ fn list(rules: &[Rule]) -> String {
 fn softened() -> String {
     let mut text = format!(
         "\n## When a refusal is softened\n\n\
-        A rule says `{}` or `{}`. One old bad object must never freeze its controller, so a refusal is less where the old \
-        object was as bad at the same place and nothing that the rule read for it changed, and where the object is being \
-        deleted. The warning, or the audit annotation, ends with the reason:\n\n",
+        What a rule finds is `{}`, which denies the write, or `{}`, which is a warning. One old bad object must never \
+        freeze its controller, so a refusal becomes advice where the old object was as bad at the same place and nothing \
+        that the rule read for it changed, and where the object is being deleted. The warning, or the audit annotation, \
+        says so:\n\n",
         Severity::Refuse.name(),
         Severity::Advise.name()
     );
