@@ -8,7 +8,7 @@ mod page;
 #[path = "docs/session.rs"]
 mod session;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use page::{Page, Place, Shown, fits, pages, root};
@@ -104,6 +104,18 @@ fn fault(page: &Page, link: &str, pages: &[Page]) -> Option<String> {
         let host = rest.split('/').next().unwrap_or_default();
         return (!host.contains('.') || link.contains([' ', '<'])).then(|| "is no address".to_owned());
     }
+    let (path, anchor) = target(page, link);
+    if !root().join(&path).exists() {
+        return Some(format!("there is no {path}"));
+    }
+    let anchor = anchor?;
+    let target = pages.iter().find(|page| page.path == path);
+    let is_there = target.is_some_and(|target| target.anchors.iter().any(|found| found == anchor));
+    (!is_there).then(|| format!("no heading of {path} is #{anchor}"))
+}
+
+/// The file that a link of this page leads to, and the heading there.
+fn target<'a>(page: &Page, link: &'a str) -> (String, Option<&'a str>) {
     let (file, anchor) = link.split_once('#').map_or((link, None), |(file, anchor)| (file, Some(anchor)));
     let mut path: Vec<&str> = page.path.split('/').collect();
     if !file.is_empty() {
@@ -116,14 +128,24 @@ fn fault(page: &Page, link: &str, pages: &[Page]) -> Option<String> {
             path.push(part);
         }
     }
-    let path = path.join("/");
-    if !root().join(&path).exists() {
-        return Some(format!("there is no {path}"));
+    (path.join("/"), anchor)
+}
+
+#[test]
+fn the_map_leads_to_every_page_and_every_page_to_the_map() {
+    const MAP: &str = "docs/README.md";
+    let pages = pages();
+    let links = |page: &Page| page.links.iter().map(|(_, link)| target(page, link).0).collect::<Vec<_>>();
+    let mut reached = BTreeSet::from([MAP.to_owned()]);
+    let mut next = vec![MAP.to_owned()];
+    while let Some(path) = next.pop() {
+        let found = pages.iter().find(|page| page.path == path).map(links).unwrap_or_default();
+        next.extend(found.into_iter().filter(|path| path.ends_with(".md") && reached.insert(path.clone())));
     }
-    let anchor = anchor?;
-    let target = pages.iter().find(|page| page.path == path);
-    let is_there = target.is_some_and(|target| target.anchors.iter().any(|found| found == anchor));
-    (!is_there).then(|| format!("no heading of {path} is #{anchor}"))
+    for page in pages.iter().filter(|page| page.path.starts_with("docs/")) {
+        assert!(reached.contains(&page.path), "nothing leads from {MAP} to {}", page.path);
+        assert!(page.path == MAP || links(page).iter().any(|path| path == MAP), "{} has no link to {MAP}", page.path);
+    }
 }
 
 #[test]
