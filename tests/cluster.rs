@@ -95,8 +95,6 @@ enum Hooks {
 
 /// The tests of each file.
 const TESTS: &[(Hooks, &[(&str, Test)])] = &[
-    // The longest, so that it does not run alone in the end.
-    (Hooks::Own, pages::TESTS),
     (Hooks::Own, smoke::TESTS),
     (Hooks::Installed, installed::TESTS),
     (Hooks::Installed, registration::TESTS),
@@ -119,21 +117,35 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
 fn main() -> ExitCode {
     let shared = Arc::new(OnceLock::new());
     let tests = TESTS.iter().flat_map(|&(hooks, tests)| tests.iter().map(move |&(name, test)| (hooks, name, test)));
-    let trials = tests.map(|(hooks, name, test)| {
+    let tests = tests.map(|(hooks, name, test)| {
         let shared = shared.clone();
         Trial::ignorable_test(name, move || match shared.get_or_init(installed) {
             Ok(installed) => {
                 test(&installed.namespace(name, hooks));
                 Ok(Completion::Completed)
             }
-            Err(Absent::Tools(why)) if env::var_os("CI").is_none() => Ok(Completion::ignored_with(why)),
-            Err(Absent::Tools(why) | Absent::Broken(why)) => Err(Failed::from(why)),
+            Err(absent) => without(absent),
         })
     });
-    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.collect());
+    let pages = pages::pages().map(|page| {
+        let name = format!("the-commands-of-{}", page.path);
+        Trial::ignorable_test(name, move || match pages::run(&page) {
+            Ok(()) => Ok(Completion::Completed),
+            Err(absent) => without(&absent),
+        })
+    });
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), pages.chain(tests).collect());
     // The last owner: the cluster stops here, before the process says that it is done.
     drop(shared);
     conclusion.exit_code()
+}
+
+/// What a test without a cluster is.
+fn without(absent: &Absent) -> Result<Completion, Failed> {
+    match absent {
+        Absent::Tools(why) if env::var_os("CI").is_none() => Ok(Completion::ignored_with(why)),
+        Absent::Tools(why) | Absent::Broken(why) => Err(Failed::from(why)),
+    }
 }
 
 /// A set-up that panics does so once.

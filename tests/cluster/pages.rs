@@ -1,36 +1,27 @@
-//! The commands of the pages, on a cluster for each page that needs one. PAGE names the only page to be
-//! run, and has what it prints shown.
+//! The commands of each page that needs a cluster, on one of its own.
 
-use std::env;
 use std::ffi::OsString;
 
-use crate::controlplane::{ControlPlane, Namespace, User, eventually};
+use crate::controlplane::{Absent, ControlPlane, User, eventually};
 use crate::folder::Folder;
 use crate::installed::generate;
 use crate::nodes::Nodes;
-use crate::page::{Page, Place, pages};
-use crate::session::{Surroundings, run};
-use crate::{Test, scan};
+use crate::page::{self, Page, Place};
+use crate::scan;
+use crate::session::{self, Surroundings};
 
-pub const TESTS: &[(&str, Test)] =
-    &[("the-commands-of-the-pages-do-what-is-shown", the_commands_of_the_pages_do_what_is_shown)];
+pub fn pages() -> impl Iterator<Item = Page> {
+    page::pages().into_iter().filter(|page| page.needs(&Place::Cluster) || page.needs(&Place::NewCluster))
+}
 
-fn the_commands_of_the_pages_do_what_is_shown(_: &Namespace<'_>) {
-    let only = env::var("PAGE").ok();
-    let is_due = |page: &&Page| {
-        (page.needs(&Place::Cluster) || page.needs(&Place::NewCluster))
-            && only.as_ref().is_none_or(|only| *only == page.path)
-    };
-    let mut wrong = Vec::new();
-    for page in pages().iter().filter(is_due) {
-        let nodes = Nodes::start(ControlPlane::start().unwrap_or_else(|absent| panic!("{absent:?}")));
-        prepare(&nodes, page.needs(&Place::NewCluster));
-        match run(page, &surroundings(&nodes)) {
-            Ok(skipped) => skipped.iter().for_each(|why| eprintln!("skipped: {why}")),
-            Err(error) => wrong.push(format!("{error}\n{}", nodes.log())),
-        }
+pub fn run(page: &Page) -> Result<(), Absent> {
+    let nodes = Nodes::start(ControlPlane::start()?);
+    prepare(&nodes, page.needs(&Place::NewCluster));
+    match session::run(page, &surroundings(&nodes)) {
+        Ok(skipped) => skipped.iter().for_each(|why| eprintln!("skipped: {why}")),
+        Err(error) => panic!("{error}\n{}", nodes.log()),
     }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n\n"));
+    Ok(())
 }
 
 /// The kinds, a scan without a status and one with an old fault, and the webhook unless the page itself installs it.

@@ -116,8 +116,8 @@ impl Session {
         let last = if block.runs() { commands.pop() } else { None };
         for shown in commands {
             let said = self.run(&shown)?;
-            // For whoever writes that page.
-            if env::var_os("PAGE").is_some() {
+            // For whoever writes a page.
+            if env::var_os("SHOW").is_some() {
                 eprint!("$ {}\n{said}", shown.command);
             }
             if !shown.output.is_empty() && !is_shown(&shown, &said) {
