@@ -156,4 +156,5 @@ fn the_recipe_of_the_image_names_the_versions_and_ports_of_the_code() {
     }
     let install = fs::read_to_string("docs/install.md").unwrap();
     assert!(install.contains(&format!("podman push registry.example.com/scan-admission:{version}\n")));
+    assert!(install.contains(&format!("  newTag: {version}\n")));
 }
