@@ -111,7 +111,9 @@ fn vocabularies() -> String {
 
 fn lifecycle() -> String {
     let mut text = "\n## What goes with each phase\n\n\
-        Conditions that are left over from an earlier run excuse and never accuse.\n\n\
+        A new run may keep results of the one before beside its own: conditions of an older generation, or no later than the \
+        run that is under way. Such a condition is left over. It excuses and never accuses: where one has to be there, it \
+        counts; it is not held against the phase.\n\n\
         | phase | not while | verdict | what would be right |\n|---|---|---|---|\n"
         .to_owned();
     for row in lifecycle::ROWS {
