@@ -160,7 +160,8 @@ const MESSAGES: &[Message] = &[
         scene.busy("ValidatingWebhookConfiguration")
     }),
     Message("a rule failed on this review: this is a bug in scan-admission, please report it", |scene| {
-        scene.asked(scene.ruled_by(&PANICKING, ""))
+        // The other way to tell a fault: the words are the same.
+        scene.asked(scene.ruled_by(&PANICKING, "faults: failure-policy"))
     }),
     Message("Warning: not judged, but allowed: …", |scene| scene.busy(MUTATING)),
     Message("Warning: …: was …, set to … […]", |scene| {

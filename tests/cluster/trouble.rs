@@ -299,7 +299,7 @@ impl<'a> Scene<'a> {
     pub fn late(&self) -> String {
         let _held = HELD.lock().unwrap();
         let mut webhook = self.ruled_by(&SLOW, "");
-        webhook["timeoutSeconds"] = json!(1);
+        webhook["timeoutSeconds"] = json!(3);
         self.writes(Write { webhook, status: long(LONG), ..Write::default() })
     }
 
@@ -310,12 +310,9 @@ impl<'a> Scene<'a> {
         let mut review: Value =
             serde_json::from_slice(&fixture("sourcescan-failed-5-completed.validate.json")).unwrap();
         json_patch::merge(&mut review["request"]["object"]["status"], &long(LONG));
-        let _first = self.runtime.block_on(async {
-            let mut client = Client::new(&server.ca, server.address, "http/1.1").await;
-            let first = tokio::spawn(async move { client.post("/validate", review.to_string()).await });
-            until_metric(server.admin, "scan_admission_reviews_in_flight", 1.0).await;
-            first
-        });
+        let mut client = self.runtime.block_on(Client::new(&server.ca, server.address, "http/1.1"));
+        self.runtime.spawn(async move { client.post("/validate", review.to_string()).await });
+        self.runtime.block_on(until_metric(server.admin, "scan_admission_reviews_in_flight", 1.0));
         let webhook = if kind == MUTATING { at_the_other_door(webhook) } else { webhook };
         self.writes(Write { kind, webhook, ..Write::default() })
     }
