@@ -26,8 +26,20 @@ mod installed;
 mod life;
 #[path = "cluster/lives.rs"]
 mod lives;
+#[path = "cluster/messages.rs"]
+mod messages;
+#[path = "cluster/nodes.rs"]
+mod nodes;
 #[path = "cluster/outage.rs"]
 mod outage;
+#[path = "docs/page.rs"]
+mod page;
+#[path = "cluster/pages.rs"]
+mod pages;
+#[path = "support/panics.rs"]
+mod panics;
+#[path = "cluster/picture.rs"]
+mod picture;
 #[path = "support/pki.rs"]
 mod pki;
 #[path = "support/process.rs"]
@@ -46,10 +58,16 @@ mod registration;
 mod restarts;
 #[path = "cluster/rotation.rs"]
 mod rotation;
+#[path = "support/running.rs"]
+mod running;
+#[path = "docs/session.rs"]
+mod session;
 #[path = "cluster/smoke.rs"]
 mod smoke;
 #[path = "cluster/stand_in.rs"]
 mod stand_in;
+#[path = "cluster/trouble.rs"]
+mod trouble;
 #[path = "cluster/wire.rs"]
 mod wire;
 #[path = "cluster/writing.rs"]
@@ -92,26 +110,42 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, healing::TESTS),
     (Hooks::Own, audit::TESTS),
     (Hooks::Own, doctor::TESTS),
+    (Hooks::Own, messages::TESTS),
+    (Hooks::Installed, picture::TESTS),
 ];
 
 fn main() -> ExitCode {
     let shared = Arc::new(OnceLock::new());
     let tests = TESTS.iter().flat_map(|&(hooks, tests)| tests.iter().map(move |&(name, test)| (hooks, name, test)));
-    let trials = tests.map(|(hooks, name, test)| {
+    let tests = tests.map(|(hooks, name, test)| {
         let shared = shared.clone();
         Trial::ignorable_test(name, move || match shared.get_or_init(installed) {
             Ok(installed) => {
                 test(&installed.namespace(name, hooks));
                 Ok(Completion::Completed)
             }
-            Err(Absent::Tools(why)) if env::var_os("CI").is_none() => Ok(Completion::ignored_with(why)),
-            Err(Absent::Tools(why) | Absent::Broken(why)) => Err(Failed::from(why)),
+            Err(absent) => without(absent),
         })
     });
-    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.collect());
+    let pages = pages::pages().map(|page| {
+        let name = format!("the-commands-of-{}", page.path);
+        Trial::ignorable_test(name, move || match pages::run(&page) {
+            Ok(()) => Ok(Completion::Completed),
+            Err(absent) => without(&absent),
+        })
+    });
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), pages.chain(tests).collect());
     // The last owner: the cluster stops here, before the process says that it is done.
     drop(shared);
     conclusion.exit_code()
+}
+
+/// What a test without a cluster is.
+fn without(absent: &Absent) -> Result<Completion, Failed> {
+    match absent {
+        Absent::Tools(why) if env::var_os("CI").is_none() => Ok(Completion::ignored_with(why)),
+        Absent::Tools(why) | Absent::Broken(why) => Err(Failed::from(why)),
+    }
 }
 
 /// A set-up that panics does so once.

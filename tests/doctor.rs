@@ -39,15 +39,16 @@ fn every_check_says_something_under_a_name_of_its_own() {
     assert!(ids.len() >= 20);
 }
 
-/// What README.md has for the beginning: a configuration with every rule at warn, but for
+/// What docs/install.md has for the beginning: a configuration with every rule at warn, but for
 /// the one that is off without a list of writers.
 #[test]
-fn the_configuration_of_the_readme_sets_every_rule_to_warn() {
-    let readme = fs::read_to_string("README.md").unwrap();
-    let line =
-        readme.lines().map(str::trim).find(|line| line.starts_with("scan-admission rules -o json | jq")).unwrap();
-    let command =
-        line.strip_suffix(" > config.yaml").unwrap().replace("scan-admission", env!("CARGO_BIN_EXE_scan-admission"));
+fn the_configuration_for_the_beginning_sets_every_rule_to_warn() {
+    let page = fs::read_to_string("docs/install.md").unwrap();
+    let line = page.lines().find(|line| line.starts_with("$ scan-admission rules -o json | jq")).unwrap();
+    let command = line["$ ".len()..]
+        .strip_suffix(" > manifests/mine/config.yaml")
+        .unwrap()
+        .replace("scan-admission", env!("CARGO_BIN_EXE_scan-admission"));
     if Command::new("jq").arg("--version").output().is_err() {
         eprintln!("skipped: no jq on this machine");
         return;

@@ -154,6 +154,7 @@ fn the_recipe_of_the_image_names_the_versions_and_ports_of_the_code() {
     for line in ["containerPort: 8443", "containerPort: 8080", "runAsUser: 65532", "runAsGroup: 65532"] {
         assert!(deployment.contains(line), "{line}");
     }
-    let readme = fs::read_to_string("manifests/README.md").unwrap();
-    assert!(readme.contains(&format!("podman push registry.example.com/scan-admission:{version}\n")));
+    let install = fs::read_to_string("docs/install.md").unwrap();
+    assert!(install.contains(&format!("podman push registry.example.com/scan-admission:{version}\n")));
+    assert!(install.contains(&format!("  newTag: {version}\n")));
 }

@@ -3,6 +3,8 @@
 mod client;
 #[path = "support/folder.rs"]
 mod folder;
+#[path = "docs/page.rs"]
+mod page;
 #[path = "support/process.rs"]
 mod process;
 
@@ -72,7 +74,9 @@ fn grouped(expr: &str) -> Vec<String> {
 #[tokio::test]
 async fn every_metric_and_label_exists() {
     let folder = Folder::new();
-    let server = Process::start(command(folder.path(), &[]), folder.join("errors"));
+    // So that there is a digest to tell.
+    fs::write(folder.join("config.yaml"), "").unwrap();
+    let server = Process::start(command(folder.path(), &["--config=config.yaml"]), folder.join("errors"));
     let review = fixture("sourcescan-failed-5-completed.validate.json");
     Client::new(&folder.join("certs/ca.crt"), server.address, "http/1.1").await.post("/validate", review).await;
     let all = exposed(&String::from_utf8(get(server.admin, "/metrics").await.body).unwrap());
@@ -85,12 +89,22 @@ async fn every_metric_and_label_exists() {
             }
         }
     }
+    for page in page::pages() {
+        let text = fs::read_to_string(&page.path).unwrap();
+        for (name, _) in named(&text).iter().filter(|(name, _)| name.starts_with("scan_admission_")) {
+            // Of a histogram the pages name the whole.
+            let is_there = all.contains_key(name) || all.contains_key(&format!("{name}_count"));
+            assert!(is_there || name.ends_with('_'), "{} names {name}, which is not in /metrics", page.path);
+        }
+    }
 }
 
 #[test]
 fn the_runbook_has_a_section_for_each_alert() {
     let book = fs::read_to_string("docs/runbook.md").unwrap();
-    let sections: Vec<_> = book.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    // The other headings are messages, in backticks.
+    let headings = book.lines().filter_map(|line| line.strip_prefix("### "));
+    let sections: Vec<_> = headings.filter(|heading| !heading.starts_with('`')).collect();
     let rules = rules();
     let alerts: Vec<_> = rules.iter().map(|rule| rule["alert"].as_str().unwrap()).collect();
     assert_eq!(sections, alerts);

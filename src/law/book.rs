@@ -1,10 +1,10 @@
 //! The book: what the table of rules says, for people and for machines.
 
+mod decides;
+
 use serde_json::{Value, json};
 
-use super::vocabulary::{ErrorText, Message, VOCABULARIES};
-use super::{Example, Rule, Verdict, lifecycle};
-use crate::scan::Phase;
+use super::{Example, Rule, Verdict};
 
 /// The page of one rule, in Markdown with fixed heads.
 pub fn page(rule: &Rule) -> String {
@@ -46,62 +46,11 @@ fn capitalised(text: &str) -> String {
 /// Every page of the book with its path below `docs/`.
 pub fn pages(rules: &[Rule]) -> Vec<(String, String)> {
     let note = "<!-- Generated from the table of rules by `scan-admission generate docs`. -->\n\n";
-    let rule = |rule: &Rule| (format!("rules/{}.md", rule.id), format!("{note}{}", page(rule)));
-    let mut pages = vec![("law.md".to_owned(), format!("{note}{}", overview(rules)))];
+    let way = "[Start here](../README.md) · [How it decides](../decides.md)\n\n";
+    let rule = |rule: &Rule| (format!("rules/{}.md", rule.id), format!("{note}{way}{}", page(rule)));
+    let mut pages = vec![("decides.md".to_owned(), format!("{note}{}", decides::page(rules)))];
     pages.extend(rules.iter().map(rule));
     pages
-}
-
-/// How a status is judged: the rules and the two tables behind them.
-fn overview(rules: &[Rule]) -> String {
-    let mut text = "# How a status is judged\n\n\
-        Every finding names its rule in [brackets]. `refuse` denies the write, advice becomes a warning. On an update a \
-        refusal is softened to advice where the old object was as bad at the same place and nothing that matters there \
-        changed, and on an object that is being deleted.\n\n## The rules\n\n"
-        .to_owned();
-    text += "| rule | what it says | mends |\n|---|---|---|\n";
-    for rule in rules {
-        text += &format!("| [`{0}`](rules/{0}.md) | {1} | {2} |\n", rule.id, rule.title, mends(rule));
-    }
-    text += "\n## What each condition may say\n\n| type | status | reason | message | error |\n|---|---|---|---|---|\n";
-    for vocabulary in VOCABULARIES {
-        for row in vocabulary.rows {
-            let message = row.message.due().unwrap_or_else(|| match row.message {
-                Message::Explains => "open; it or the error should say something".to_owned(),
-                _ => "open".to_owned(),
-            });
-            let error = match row.error {
-                ErrorText::Empty => "empty",
-                ErrorText::Open => "open",
-                ErrorText::Explains => "should say something",
-            };
-            let (name, reason) = (vocabulary.condition.name(), row.reason.unwrap_or("any"));
-            text += &format!("| {name} | {} | {reason} | {message} | {error} |\n", row.status.name());
-        }
-    }
-    text += "\n## What goes with each phase\n\n\
-        Conditions that are left over from an earlier run excuse and never accuse.\n\n\
-        | phase | not while | verdict | what would be right |\n|---|---|---|---|\n";
-    for row in lifecycle::ROWS {
-        let when: Vec<_> = row.when.iter().map(|when| when.words()).collect();
-        text +=
-            &format!("| {} | {} | {} | {} |\n", row.phase.name(), when.join(" and "), row.severity.name(), row.right);
-    }
-    text + &diagram()
-}
-
-/// The steps between phases that need no run between them.
-fn diagram() -> String {
-    let mut text = "\n## The lifecycle\n\n\
-        No phase is terminal. A step that is not drawn skips a run, which is advice (`phase-jump`).\n\n\
-        ```mermaid\nstateDiagram-v2\n    [*] --> Pending\n"
-        .to_owned();
-    for from in Phase::ALL {
-        for to in Phase::ALL.into_iter().filter(|to| *to != from && !lifecycle::JUMPS.contains(&(from, *to))) {
-            text += &format!("    {} --> {}\n", from.name(), to.name());
-        }
-    }
-    text + "```\n"
 }
 
 fn mends(rule: &Rule) -> &'static str {

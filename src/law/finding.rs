@@ -44,6 +44,8 @@ pub enum Softened {
 }
 
 impl Softened {
+    pub const ALL: [Softened; 4] = [Softened::Standing, Softened::Deleting, Softened::Warn, Softened::Audit];
+
     pub fn words(self) -> &'static str {
         match self {
             Softened::Standing => "not refused, since it was so before this change",

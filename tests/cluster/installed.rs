@@ -1,4 +1,4 @@
-//! The cluster with our webhooks in it, installed as manifests/README.md says, by the real files: for all namespaces but
+//! The cluster with our webhooks in it, installed by the real files: for all namespaces but
 //! those of tests that register their own.
 
 use std::fs;
@@ -97,12 +97,10 @@ pub fn generate(folder: &Path) {
     assert!(generate.status.success(), "{generate:?}");
 }
 
-/// Writes the manifests and the overlay of manifests/README.md, with what differs here: no kube-proxy, so that the
+/// Writes the manifests and an overlay with what differs here: no kube-proxy, so that the
 /// Service is a name for this machine; a port of the system's choice; and namespaces that are passed over.
 fn overlay(folder: &Path, port: u16) -> std::path::PathBuf {
     generate(&folder.join("manifests"));
-    let readme = include_str!("../../manifests/README.md");
-    let mut text = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```\n").next()).unwrap().to_owned();
     let selector = json!({"matchExpressions": [{"key": OWN, "operator": "DoesNotExist"}]});
     let patches: Value = (0..2)
         .flat_map(|index| {
@@ -113,7 +111,7 @@ fn overlay(folder: &Path, port: u16) -> std::path::PathBuf {
             ]
         })
         .collect();
-    text += "patches:\n";
+    let mut text = "resources: [../base]\npatches:\n".to_owned();
     let service = json!([{"op": "replace", "path": "/spec", "value": {
         "type": "ExternalName", "externalName": "localhost", "ports": [{"name": "https", "port": port}]}}]);
     for (kind, patch) in [("Service", service), (".*WebhookConfiguration", patches)] {

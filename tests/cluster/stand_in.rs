@@ -31,6 +31,9 @@ pub enum Answer {
     Late,
     NotFound,
     OtherUid,
+    /// With this code and body, in which UID stands for the request's.
+    Says(u16, &'static str),
+    Never,
 }
 
 pub struct StandIn {
@@ -48,7 +51,8 @@ impl StandIn {
             while let Ok((stream, _)) = listener.accept().await {
                 let Ok(stream) = acceptor.accept(stream).await else { continue };
                 let service = service_fn(move |request| reply(request, answer));
-                let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                // The API server keeps a connection, and may come with another.
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
         Self { address, listening }
@@ -76,6 +80,14 @@ async fn reply(request: Request<hyper::body::Incoming>, answer: Answer) -> Resul
         Answer::OtherUid => json!("another"),
         _ => review["request"]["uid"].clone(),
     };
+    match answer {
+        Answer::Never => std::future::pending().await,
+        Answer::Says(code, body) => {
+            let body = body.replace("UID", uid.as_str().unwrap_or_default());
+            return Ok(Response::builder().status(code).body(Full::from(body)).unwrap());
+        }
+        _ => {}
+    }
     let late = if matches!(answer, Answer::Late) { Duration::minutes(10) } else { Duration::ZERO };
     let date = (OffsetDateTime::now_utc() - late).format(&Rfc2822).unwrap().replace("+0000", "GMT");
     let code = if matches!(answer, Answer::NotFound) { 404 } else { 200 };

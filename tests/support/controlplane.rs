@@ -108,6 +108,11 @@ pub struct ControlPlane {
 
 impl ControlPlane {
     pub fn start() -> Result<ControlPlane, Absent> {
+        Self::start_with(&[])
+    }
+
+    /// With these flags of kube-apiserver.
+    pub fn start_with(flags: &[&str]) -> Result<ControlPlane, Absent> {
         static PROGRAMS: OnceLock<Result<Programs, Absent>> = OnceLock::new();
         let programs = PROGRAMS.get_or_init(build).as_ref().map_err(Absent::clone)?;
         static STARTED: AtomicUsize = AtomicUsize::new(0);
@@ -121,6 +126,8 @@ impl ControlPlane {
         let stderr = File::create(&log).map_err(|error| broken(format!("{}: {error}", log.display())))?;
         let mut child = Command::new(&programs.controlplane)
             .args(User::GUESTS.map(|user| format!("-user={}={}", user.name(), user.identity())))
+            .arg("--")
+            .args(flags)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -149,6 +156,11 @@ impl ControlPlane {
 
     pub fn kubeconfig(&self, user: User) -> &Path {
         &self.ready.kubeconfigs[user.name()]
+    }
+
+    /// The program.
+    pub fn kubectl_path(&self) -> &Path {
+        &self.kubectl
     }
 
     /// A kubectl of this user, ready for more arguments; every request of it is bounded.

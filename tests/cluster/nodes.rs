@@ -1,0 +1,238 @@
+//! What controllers, kubelets and kube-proxy make of our objects, so that an installation by the manifests works here as on
+//! a cluster with nodes: while there is a Deployment a replica runs, with the file of the ConfigMap, and the Service leads to
+//! it; pods and the Deployment's status say so.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use kube::Client;
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PostParams};
+use serde_json::{Value, json};
+use tokio::runtime::{self, Handle, Runtime};
+
+use crate::controlplane::{ControlPlane, User};
+use crate::fleet::{NAME, client, endpoint};
+use crate::folder::Folder;
+use crate::forwarder::Forwarder;
+use crate::installed::replica;
+use crate::process::Process;
+
+/// All of them are one process.
+const PODS: [&str; 2] = ["scan-admission-1", "scan-admission-2"];
+
+/// Kind, version, and whether it is in our namespace.
+type Kind = (&'static str, &'static str, bool);
+
+const DEPLOYMENT: Kind = ("Deployment", "apps/v1", true);
+const CONFIG_MAP: Kind = ("ConfigMap", "v1", true);
+const SERVICE: Kind = ("Service", "v1", true);
+const POD: Kind = ("Pod", "v1", true);
+const HOOKS: [Kind; 2] = [
+    ("ValidatingWebhookConfiguration", "admissionregistration.k8s.io/v1", false),
+    ("MutatingWebhookConfiguration", "admissionregistration.k8s.io/v1", false),
+];
+
+pub struct Nodes {
+    errors: PathBuf,
+    stopped: Arc<AtomicBool>,
+    at_work: Option<JoinHandle<()>>,
+    pub cluster: Arc<ControlPlane>,
+    _runtime: Runtime,
+}
+
+impl Nodes {
+    pub fn start(cluster: ControlPlane) -> Self {
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (cluster, stopped) = (Arc::new(cluster), Arc::new(AtomicBool::new(false)));
+        let forwarder = Forwarder::start(runtime.handle(), Duration::ZERO);
+        let client = client(&runtime, &cluster, User::Admin);
+        let folder = Folder::new();
+        let errors = folder.join("errors");
+        let work = Work {
+            runtime: runtime.handle().clone(),
+            client,
+            cluster: cluster.clone(),
+            forwarder,
+            folder,
+            replica: None,
+            is_called: false,
+        };
+        let until = stopped.clone();
+        let at_work = Some(thread::spawn(move || work.go_on(&until)));
+        Self { errors, stopped, at_work, cluster, _runtime: runtime }
+    }
+
+    /// What the replica has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.errors).unwrap_or_default()
+    }
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        if let Some(at_work) = self.at_work.take() {
+            let _ = at_work.join();
+        }
+    }
+}
+
+struct Work {
+    runtime: Handle,
+    client: Client,
+    cluster: Arc<ControlPlane>,
+    forwarder: Forwarder,
+    folder: Folder,
+    replica: Option<Process>,
+    /// By both doors: a new configuration counts some milliseconds after it is written.
+    is_called: bool,
+}
+
+impl Work {
+    fn go_on(mut self, until: &AtomicBool) {
+        while !until.load(Ordering::Relaxed) {
+            match (self.get(DEPLOYMENT, NAME), self.get(CONFIG_MAP, NAME)) {
+                (Some(deployment), Some(config)) => {
+                    self.mount(&config);
+                    self.serve();
+                    self.lead_to_it();
+                    self.tell(&deployment);
+                }
+                (None, _) => self.take_away(),
+                (Some(_), None) => {}
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The file of the ConfigMap, renamed into its place as by a kubelet.
+    fn mount(&self, config: &Value) {
+        let (path, new) = (self.folder.join("config.yaml"), self.folder.join("new.yaml"));
+        let text = config["data"]["config.yaml"].as_str().unwrap_or_default();
+        if fs::read_to_string(&path).ok().as_deref() != Some(text) {
+            fs::write(&new, text).unwrap();
+            fs::rename(new, path).unwrap();
+        }
+    }
+
+    fn serve(&mut self) {
+        if self.replica.is_some() {
+            return;
+        }
+        let mut command = replica(&self.cluster, &self.folder, "60s");
+        command.arg("--config=config.yaml");
+        let replica = Process::start(command, self.folder.join("errors"));
+        self.forwarder.add(endpoint(&replica));
+        self.replica = Some(replica);
+    }
+
+    /// There is no kube-proxy: the Service is a name for this machine, which is called at the port of the replica. Its own
+    /// ports stay, so that it can be applied again.
+    fn lead_to_it(&self) {
+        let port = self.forwarder.port;
+        self.change(SERVICE, false, |service| {
+            let spec = service["spec"].as_object_mut().unwrap();
+            ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"]
+                .iter()
+                .for_each(|key| drop(spec.remove(*key)));
+            spec.insert("type".to_owned(), json!("ExternalName"));
+            spec.insert("externalName".to_owned(), json!("localhost"));
+        });
+        for hooks in HOOKS {
+            self.change(hooks, false, |hooks| {
+                for hook in hooks["webhooks"].as_array_mut().into_iter().flatten() {
+                    hook["clientConfig"]["service"]["port"] = json!(port);
+                }
+            });
+        }
+    }
+
+    /// Once the API server calls it: pods, status.
+    fn tell(&mut self, deployment: &Value) {
+        if !self.is_called {
+            let bad = json!({"apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1", "kind": "SourceScan",
+                "metadata": {"name": "bad", "namespace": "default"}, "status": {"phase": "Completed"}});
+            let create = self.cluster.kubectl(User::Admin).args(["create", "--dry-run=server", "-f", "-"]);
+            let said = create.input(bad.to_string()).run().stderr;
+            self.is_called = said.contains("[scan-target]") && said.contains("[status-on-create]");
+            return;
+        }
+        let template = &deployment["spec"]["template"];
+        for name in PODS {
+            if self
+                .get(POD, name)
+                .is_some_and(|pod| pod["spec"]["containers"][0]["image"] != template["spec"]["containers"][0]["image"])
+            {
+                self.delete(POD, name);
+            }
+            self.create(
+                POD,
+                name,
+                json!({"metadata": {"labels": template["metadata"]["labels"]}, "spec": template["spec"]}),
+            );
+        }
+        let count = &deployment["spec"]["replicas"];
+        let status = json!({"observedGeneration": deployment["metadata"]["generation"], "replicas": count,
+            "updatedReplicas": count, "readyReplicas": count, "availableReplicas": count});
+        self.change(DEPLOYMENT, true, |deployment| deployment["status"] = status.clone());
+    }
+
+    fn take_away(&mut self) {
+        if let Some(replica) = self.replica.take() {
+            self.forwarder.remove(endpoint(&replica));
+            self.is_called = false;
+            PODS.iter().for_each(|pod| self.delete(POD, pod));
+        }
+    }
+
+    fn api(&self, (kind, version, is_ours): Kind) -> Api<DynamicObject> {
+        let (group, version) = version.split_once('/').unwrap_or(("", version));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        if is_ours {
+            Api::namespaced_with(self.client.clone(), NAME, &resource)
+        } else {
+            Api::all_with(self.client.clone(), &resource)
+        }
+    }
+
+    fn get(&self, kind: Kind, name: &str) -> Option<Value> {
+        let found = self.runtime.block_on(self.api(kind).get_opt(name)).unwrap();
+        found.map(|found| serde_json::to_value(found).unwrap())
+    }
+
+    /// Others write as well, and delete: what fails is tried again in the next round.
+    fn change(&self, kind: Kind, is_status: bool, change: impl Fn(&mut Value)) {
+        let Some(before) = self.get(kind, NAME) else { return };
+        let mut after = before.clone();
+        change(&mut after);
+        if after == before {
+            return;
+        }
+        let (api, after) = (self.api(kind), serde_json::from_value(after).unwrap());
+        let params = PostParams::default();
+        let _ = if is_status {
+            self.runtime.block_on(api.replace_status(NAME, &params, &after))
+        } else {
+            self.runtime.block_on(api.replace(NAME, &params, &after))
+        };
+    }
+
+    /// Where it is not there yet.
+    fn create(&self, (kind, version, is_ours): Kind, name: &str, value: Value) {
+        if self.get((kind, version, is_ours), name).is_some() {
+            return;
+        }
+        let mut whole = json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}});
+        json_patch::merge(&mut whole, &value);
+        let whole = serde_json::from_value(whole).unwrap();
+        let _ = self.runtime.block_on(self.api((kind, version, is_ours)).create(&PostParams::default(), &whole));
+    }
+
+    fn delete(&self, kind: Kind, name: &str) {
+        let _ = self.runtime.block_on(self.api(kind).delete(name, &DeleteParams::default()));
+    }
+}
