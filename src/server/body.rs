@@ -161,14 +161,16 @@ mod tests {
         third.keep(&vec![3; 2 * PIECE_BYTES]);
         assert_eq!((third.bytes.len(), third.is_shed), (PIECE_BYTES, true), "none was left: a prefix only");
 
-        // What is announced is paid for by sixteen times what has come, and no more.
+        // What is announced is paid for by many times what has come, and no more.
         drop((first, second));
         let mut liar = Kept::new(&memory, false);
         liar.announced_bytes = BODY_KEPT_BYTES;
         liar.keep(&[4; 100]);
-        assert_eq!((liar.bytes.capacity(), memory.available_permits()), (1600, 2));
-        liar.keep(&[4; PIECE_BYTES / 4]);
-        assert_eq!((liar.bytes.len(), liar.is_shed), (PIECE_BYTES / 4 + 100, true), "five pieces are not there");
+        assert_eq!((liar.bytes.capacity(), memory.available_permits()), (100 * ROOM_FACTOR, 2));
+        liar.keep(&[4; 1000]);
+        assert_eq!((liar.bytes.len(), liar.is_shed), (1100, false), "there was room");
+        liar.keep(&[4; PIECE_BYTES / 2]);
+        assert_eq!((liar.bytes.len(), liar.is_shed), (PIECE_BYTES / 2 + 1100, true), "128 pieces are not there");
         let mut honest = Kept::new(&memory, false);
         honest.announced_bytes = 9_000;
         honest.keep(&[5; 1000]);

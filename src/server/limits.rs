@@ -24,9 +24,9 @@ pub const SHORT_BYTES: usize = 2 << 20;
 /// wrong in all it says.
 pub const SHORT_CONDITIONS: usize = 256;
 
-/// Room for a body whose length is announced is made, and paid for, up to so many times what has come of it: a megabyte is
-/// copied once, and who holds the memory for the biggest body has sent half a megabyte.
-pub const ROOM_FACTOR: usize = 16;
+/// Room for a body whose length is announced is made, and paid for, up to so many times what has come of it: the first
+/// 8 KiB that HTTP/1.1 reads make it for all that is common, and what only announces itself takes no memory.
+pub const ROOM_FACTOR: usize = 256;
 
 /// HTTP/2 streams a connection. An API server opens another connection for more, and each stream may keep a piece.
 pub const STREAMS: u32 = 64;
