@@ -20,7 +20,8 @@ pub fn to_json(operations: &[Operation]) -> String {
             let op = if operation.was.is_some() { "replace" } else { "add" };
             let path = pointer(&operation.field)?;
             // Paths and ops are made of fixed names and indices: nothing in them needs escaping.
-            Some(format!(r#"{{"op":"{op}","path":"{path}","value":{}}}"#, operation.value.as_str()))
+            let value = operation.value.as_str();
+            Some([r#"{"op":""#, op, r#"","path":""#, &path, r#"","value":"#, value, "}"].concat())
         })
         .collect();
     format!("[{}]", operations.join(","))
@@ -35,7 +36,7 @@ fn pointer(field: &Field<'_>) -> Option<String> {
             Some(format!("/status/conditions/{index}/{}", member.name()))
         }
         Field::Count(container, count, key) => {
-            Some(format!("/status/{}/{}", cve_count_name(*container), count.name(*key)))
+            Some(["/status/", cve_count_name(*container), "/", count.name(*key)].concat())
         }
         _ => None,
     }

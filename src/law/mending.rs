@@ -1,6 +1,6 @@
 //! Mends: derived fields, filled in or recomputed on our own copy first, so that the patch is known to apply.
 
-use super::{Change, Findings, Mode, Part, Rule};
+use super::{Change, Findings, Mode, Part, Rule, Severity};
 use crate::scan::{Entry, Field, Json, Member, Scan};
 
 /// What the mends of one rule want written.
@@ -26,48 +26,70 @@ pub struct Operation {
     pub value: Json<'static>,
 }
 
-/// Asks every rule whose mode mends to mend the new object, each on what the ones before it left, and returns the mended copy (none
-/// where there was nothing to do) and the writes that made it.
+/// What the mends have made of an object: our own copy, where there was something to do, and the writes that made it.
+pub type Mended<'a> = (Option<Scan<'a>>, Vec<Operation>);
+
+/// Has every rule whose mode mends mend the new object, each on what the ones before it left.
 ///
-/// A mend that would have a status refused which passes without it is left out: filling in a phase makes strict what
-/// was advice.
-pub fn mend<'a>(rules: &[Rule], change: &Change<'a>) -> (Option<Scan<'a>>, Vec<Operation>) {
+/// A mend that would have a status refused which passes without it is left out: filling in a phase makes strict what was
+/// advice.
+pub fn mend<'a>(rules: &[Rule], change: &Change<'a>) -> Mended<'a> {
+    let all = mend_without(None, rules, change);
+    let (Some(copy), operations) = &all else { return all };
+    let Some((rule, field)) = refusal(rules, &change.with(copy)) else { return all };
+    // Where it was refused so before, it is not for what was mended.
+    if refusal(std::slice::from_ref(rule), change).is_some_and(|(_, before)| before == field) {
+        return all;
+    }
+    let mut wrote: Vec<_> = operations.iter().map(|operation| operation.rule).collect();
+    wrote.dedup();
+    let fewer = wrote.into_iter().map(|rule| mend_without(Some(rule), rules, change));
+    let passes = |(copy, _): &Mended<'_>| match copy {
+        Some(copy) => refusal(rules, &change.with(copy)).is_none(),
+        None => refusal(rules, change).is_none(),
+    };
+    fewer.chain(std::iter::once_with(|| (None, Vec::new()))).find(passes).unwrap_or(all)
+}
+
+/// The first refusal of a status: its rule, and its field in words.
+fn refusal<'r>(rules: &'r [Rule], change: &Change<'_>) -> Option<(&'r Rule, String)> {
+    rules.iter().filter(|rule| rule.part == Part::Status).find_map(|rule| {
+        let mut findings = Findings::default();
+        super::ask(rule, change, &mut findings);
+        let refused = findings.list().iter().find(|finding| finding.severity == Severity::Refuse)?;
+        Some((rule, refused.field.to_string()))
+    })
+}
+
+fn mend_without<'a>(left_out: Option<&str>, rules: &[Rule], change: &Change<'a>) -> Mended<'a> {
     let mut copy: Option<Scan<'a>> = None;
     let mut operations = Vec::new();
-    let mut is_refused = None;
-    // A mend that was left out may be due after another, so that the mend of a mended object is empty: until a round
-    // writes nothing.
+    let (mut next, mut before) = (0, 0);
     loop {
-        let before = operations.len();
-        for (rule, mend) in rules.iter().filter_map(|rule| Some((rule, rule.mend?))) {
-            if !Mode::of(rule, change.modes).mends() {
-                continue;
-            }
-            let mut patch = Patch::default();
-            mend(&change.with(copy.as_ref().unwrap_or(change.new)), &mut patch);
-            if patch.writes.is_empty() {
-                continue;
-            }
-            let mut mended = copy.as_ref().unwrap_or(change.new).clone();
-            let written = apply(rule, patch, &mut mended);
-            let was_refused = *is_refused.get_or_insert_with(|| has_refusal(rules, change));
-            if written.is_empty() || !was_refused && has_refusal(rules, &change.with(&mended)) {
-                continue;
-            }
-            operations.extend(written);
-            copy = Some(mended);
-        }
-        if operations.len() == before {
-            return (copy, operations);
+        let found = match &copy {
+            None => due(left_out, rules, next, change),
+            Some(copy) => due(left_out, rules, next, &change.with(copy)),
+        };
+        if let Some((index, patch)) = found {
+            next = index + 1;
+            operations.extend(apply(&rules[index], patch, copy.get_or_insert_with(|| change.new.clone())));
+        } else if operations.len() > before {
+            // What is written may make another mend due, so that the mend of a mended object is empty.
+            (next, before) = (0, operations.len());
+        } else {
+            return (copy.filter(|_| before > 0), operations);
         }
     }
 }
 
-fn has_refusal(rules: &[Rule], change: &Change<'_>) -> bool {
-    let mut findings = Findings::default();
-    rules.iter().filter(|rule| rule.part == Part::Status).any(|rule| {
-        super::ask(rule, change, &mut findings);
-        findings.is_refused()
+/// The first rule from `next` on with something to mend. All of them are asked of one change, which looks at the conditions
+/// once.
+fn due(left_out: Option<&str>, rules: &[Rule], next: usize, change: &Change<'_>) -> Option<(usize, Patch)> {
+    rules.iter().enumerate().skip(next).find_map(|(index, rule)| {
+        let mend = rule.mend.filter(|_| left_out != Some(rule.id) && Mode::of(rule, change.modes).mends())?;
+        let mut patch = Patch::default();
+        mend(change, &mut patch);
+        (!patch.writes.is_empty()).then_some((index, patch))
     })
 }
 

@@ -69,9 +69,6 @@ impl Review {
     /// processor.
     pub async fn judge(self, deadline: Instant) -> Answer {
         let bytes = &self.kept.bytes;
-        if bytes.len() <= PIECE_BYTES {
-            return self.answer();
-        }
         if bytes.len() <= SHORT_BYTES
             && let Some(answer) =
                 self.with_context(|context| admission::answer_if_short(bytes, SHORT_CONDITIONS, context))

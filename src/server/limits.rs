@@ -17,11 +17,10 @@ pub const BODY_READ_BYTES: usize = 40 << 20;
 /// the API server writes the uid first, and even the objects of a common review end within 10 KiB.
 pub const PIECE_BYTES: usize = 64 << 10;
 
-/// What is judged where it is read: at worst a byte takes 5 ns to read (lists in lists), which is 10 ms for all. Of a common
-/// length it does not matter what is in it: 64 KiB take 10 ms to judge at worst.
+/// What is judged where it is read: at worst a byte takes 5 ns to read (lists in lists), which is 10 ms for all.
 pub const SHORT_BYTES: usize = 2 << 20;
-/// Conditions of both objects of a longer one. A scan has four; so many take 1.5 ms to judge, each of them
-/// wrong in all it says.
+/// Conditions of both objects of such a review. A scan has four; so many take 5 ms to judge, or to mend, each of them wrong
+/// in all it says.
 pub const SHORT_CONDITIONS: usize = 256;
 
 /// Room for a body whose length is announced is made, and paid for, up to so many times what has come of it: the first
