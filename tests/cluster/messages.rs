@@ -207,7 +207,8 @@ const MESSAGES: &[Message] = &[
     }),
     Message("Apply failed with …: conflict… with \"scan-admission\":…", |scene| scene.applied_over_a_replica()),
     Message("is forbidden: User \"…\" cannot impersonate… resource \"…\" in API group \"…\" …", |scene| {
-        let get = ["--as=scan-repair", "--as-group=scan-admission:break-glass", "get", "sourcescans"];
+        // As somebody whom no other test lets the developer be.
+        let get = ["--as=jane", "--as-group=scan-admission:break-glass", "get", "sourcescans"];
         scene.namespace.kubectl(User::Developer).args(get).run().refused().to_owned()
     }),
 ];
