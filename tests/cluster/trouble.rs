@@ -12,6 +12,7 @@ use rcgen::{CertificateParams, KeyPair};
 use scan_admission::config::Config;
 use scan_admission::law::{Change, Findings, RULES, Rule};
 use scan_admission::server::Settings;
+use scan_admission::server::limits::SHORT_CONDITIONS;
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
@@ -33,9 +34,6 @@ pub const MUTATING: &str = "MutatingWebhookConfiguration";
 
 /// Of the configurations, to delete them by.
 const LABEL: &str = "tests.scan-admission.dev/trouble";
-
-/// Longer than what is judged at once, so that its deadline is kept.
-const LONG: usize = 100_000;
 
 pub struct Scene<'a> {
     pub namespace: &'a Namespace<'a>,
@@ -300,7 +298,7 @@ impl<'a> Scene<'a> {
         let _held = HELD.lock().unwrap();
         let mut webhook = self.ruled_by(&SLOW, "");
         webhook["timeoutSeconds"] = json!(3);
-        self.writes(Write { webhook, status: long(LONG), ..Write::default() })
+        self.writes(Write { webhook, status: much(), ..Write::default() })
     }
 
     /// Our server while all places for reviews are taken.
@@ -309,7 +307,7 @@ impl<'a> Scene<'a> {
         let (server, webhook) = self.serve(&SLOW, "limits: {reviews: 1, body: 1h}");
         let mut review: Value =
             serde_json::from_slice(&fixture("sourcescan-failed-5-completed.validate.json")).unwrap();
-        json_patch::merge(&mut review["request"]["object"]["status"], &long(LONG));
+        json_patch::merge(&mut review["request"]["object"]["status"], &much());
         let mut client = self.runtime.block_on(Client::new(&server.ca, server.address, "http/1.1"));
         self.runtime.spawn(async move { client.post("/validate", review.to_string()).await });
         self.runtime.block_on(until_metric(server.admin, "scan_admission_reviews_in_flight", 1.0));
@@ -340,6 +338,15 @@ fn at_the_other_door(mut webhook: Value) -> Value {
 /// A status that is long as JSON, and longer as Go writes it.
 pub fn long(length: usize) -> Value {
     json!({"phase": "Pending", "long": "<".repeat(length)})
+}
+
+/// A status that is judged on another thread, so that a rule which waits holds up no connection.
+fn much() -> Value {
+    let condition = |index| {
+        json!({"type": format!("Stage{index}"), "status": "True", "reason": "StageFinished", "message": "",
+            "lastTransitionTime": "2026-11-20T08:00:00Z"})
+    };
+    json!({"phase": "Pending", "conditions": (0..=SHORT_CONDITIONS).map(condition).collect::<Vec<_>>()})
 }
 
 static HELD: Mutex<()> = Mutex::new(());
