@@ -129,15 +129,17 @@ impl Keeper {
                 Ok(Err(trouble)) => Some(trouble),
                 Err(_) => Some("the API server does not answer".to_owned()),
             };
-            if trouble.is_some() {
-                outlet.report.failures.inc();
-            }
+            let has_failed = trouble.is_some();
             if told.as_ref() != Some(&trouble) {
                 match &trouble {
                     None => tracing::info!("every webhook accepts the certificate that is served"),
                     Some(trouble) => tracing::error!("{trouble}"),
                 }
                 told = Some(trouble);
+            }
+            // After it is told: who sees the count finds the line.
+            if has_failed {
+                outlet.report.failures.inc();
             }
             let renew_in = state.leaf.as_ref().and_then(|leaf| (leaf.renew_at - clock()).try_into().ok());
             tokio::select! {

@@ -44,9 +44,9 @@ pub fn mend<'a>(rules: &[Rule], change: &Change<'a>) -> Mended<'a> {
     let mut wrote: Vec<_> = operations.iter().map(|operation| operation.rule).collect();
     wrote.dedup();
     let fewer = wrote.into_iter().map(|rule| mend_without(Some(rule), rules, change));
-    let passes = |(copy, _): &Mended<'_>| match copy {
-        Some(copy) => refusal(rules, &change.with(copy)).is_none(),
-        None => refusal(rules, change).is_none(),
+    let passes = |(copy, _): &Mended<'_>| {
+        let left = copy.as_ref().unwrap_or(change.new);
+        refusal(rules, &change.with(left)).is_none()
     };
     fewer.chain(std::iter::once_with(|| (None, Vec::new()))).find(passes).unwrap_or(all)
 }
@@ -66,10 +66,7 @@ fn mend_without<'a>(left_out: Option<&str>, rules: &[Rule], change: &Change<'a>)
     let mut operations = Vec::new();
     let (mut next, mut before) = (0, 0);
     loop {
-        let found = match &copy {
-            None => due(left_out, rules, next, change),
-            Some(copy) => due(left_out, rules, next, &change.with(copy)),
-        };
+        let found = due(left_out, rules, next, &change.with(copy.as_ref().unwrap_or(change.new)));
         if let Some((index, patch)) = found {
             next = index + 1;
             operations.extend(apply(&rules[index], patch, copy.get_or_insert_with(|| change.new.clone())));

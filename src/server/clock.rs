@@ -31,11 +31,11 @@ impl Clock {
         let began_at = now.unix_timestamp().saturating_sub(elapsed);
         let before = self.began_at.swap(began_at, Relaxed);
         if began_at.abs_diff(before) > JUMP_SECONDS {
-            self.jumps.inc();
             tracing::warn!(
                 seconds = began_at.saturating_sub(before),
                 "the clock has jumped: times are judged by the new one"
             );
+            self.jumps.inc();
         }
         now
     }
