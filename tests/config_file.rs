@@ -3,6 +3,8 @@
 
 #[path = "support/folder.rs"]
 mod folder;
+#[path = "support/process.rs"]
+mod process;
 
 use std::fs;
 use std::path::Path;
@@ -17,9 +19,7 @@ use serde_json::{Map, Value, json};
 
 fn program(arguments: &[&str]) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SCAN_ADMISSION_")) {
-        program.env_remove(name);
-    }
+    process::clean(&mut program);
     program.args(arguments).output().unwrap()
 }
 

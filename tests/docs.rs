@@ -5,6 +5,8 @@
 mod folder;
 #[path = "docs/page.rs"]
 mod page;
+#[path = "support/process.rs"]
+mod process;
 #[path = "docs/session.rs"]
 mod session;
 

@@ -83,11 +83,16 @@ pub fn replica(cluster: &ControlPlane, folder: &Folder, settle: &str) -> Command
 /// The program with these arguments, and nothing of it in the environment.
 pub fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SCAN_ADMISSION_")) {
-        command.env_remove(name);
-    }
+    process::clean(&mut command);
     command.args(arguments);
     command
+}
+
+/// Applies the kinds of these manifests, and waits until they are served.
+pub fn install_kinds(cluster: &ControlPlane, manifests: &Path) {
+    let admin = || cluster.kubectl(User::Admin);
+    admin().args(["apply", "-k"]).args([manifests.join("base/crds")]).run().ok();
+    admin().args(["wait", "--for=condition=Established", "--timeout=30s", "--all", "crd"]).run().ok();
 }
 
 /// Writes the manifests as a user gets them.

@@ -8,9 +8,10 @@ use time::{Duration, OffsetDateTime};
 
 use crate::Test;
 use crate::controlplane::{Namespace, User};
+use crate::page::line_fits;
 use crate::pki::Ca;
 use crate::stand_in::Answer::{Never, OtherUid, Says};
-use crate::trouble::{MUTATING, PANICKING, Scene, Write, long, other_control_plane};
+use crate::trouble::{MUTATING, PANICKING, Scene, Write, at, long, other_control_plane};
 
 pub const TESTS: &[(&str, Test)] = &[("the-runbook-knows-what-kubectl-prints", the_runbook_knows_what_kubectl_prints)];
 
@@ -117,10 +118,7 @@ const MESSAGES: &[Message] = &[
     }),
     Message("the server could not find the requested resource", |scene| scene.asked(scene.answers(Says(404, "404")))),
     Message("POST an AdmissionReview to /validate or /mutate; health and metrics are on the admin address", |scene| {
-        let mut webhook = scene.ours("");
-        let url = webhook["clientConfig"]["url"].as_str().unwrap().replace("/validate", "/");
-        webhook["clientConfig"]["url"] = url.into();
-        scene.asked(webhook)
+        scene.asked(at("/", scene.ours("")))
     }),
     Message("the server is currently unable to handle the request", |scene| scene.asked(scene.answers(Says(503, "")))),
     Message("the server has received too many requests and has asked us to try again later", |scene| {
@@ -240,13 +238,8 @@ impl Message {
     }
 }
 
+/// Whether a line ends with this, where … is anything.
 fn is_said(heading: &str, said: &str) -> bool {
-    said.lines().any(|line| ends_so(line, heading))
-}
-
-/// Whether the line ends with this, where … is anything.
-fn ends_so(line: &str, heading: &str) -> bool {
-    let (before, end) = heading.rsplit_once('…').unwrap_or(("", heading));
-    let rest = before.split('…').try_fold(line, |rest, piece| rest.split_once(piece).map(|(_, rest)| rest));
-    rest.is_some_and(|rest| rest.ends_with(end))
+    let end = format!("…{heading}");
+    said.lines().any(|line| line_fits(&end, line))
 }

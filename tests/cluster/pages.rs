@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use crate::controlplane::{Absent, ControlPlane, User, eventually};
 use crate::folder::Folder;
-use crate::installed::generate;
+use crate::installed::{generate, install_kinds};
 use crate::nodes::Nodes;
 use crate::page::{self, Page, Place};
 use crate::scan;
@@ -29,8 +29,7 @@ fn prepare(nodes: &Nodes, is_new: bool) {
     let folder = Folder::new();
     generate(folder.path());
     let admin = || nodes.cluster.kubectl(User::Admin);
-    admin().args(["apply", "-k"]).args([folder.join("base/crds")]).run().ok();
-    admin().args(["wait", "--for=condition=Established", "--timeout=30s", "--all", "crd"]).run().ok();
+    install_kinds(&nodes.cluster, folder.path());
     for name in ["failed", "old"] {
         let scan = scan(name).to_string();
         eventually("the kinds are served", || {

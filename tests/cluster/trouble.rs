@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use crate::client::{Client, until_metric};
 use crate::controlplane::{ControlPlane, Namespace, Said, User, eventually};
 use crate::folder::{Folder, fixture};
-use crate::installed::generate;
+use crate::installed::{generate, install_kinds};
 use crate::panics::PANICS;
 use crate::pki::{Ca, Pair, leaf};
 use crate::process::{self, Process};
@@ -73,9 +73,7 @@ pub fn other_control_plane() -> ControlPlane {
     let cluster = ControlPlane::start_with(&["--enable-aggregator-routing=true", &admission])
         .unwrap_or_else(|absent| panic!("{absent:?}"));
     generate(folder.path());
-    let admin = || cluster.kubectl(User::Admin);
-    admin().args(["apply", "-k"]).args([folder.join("base/crds")]).run().ok();
-    admin().args(["wait", "--for=condition=Established", "--timeout=30s", "--all", "crd"]).run().ok();
+    install_kinds(&cluster, folder.path());
     cluster
 }
 
@@ -282,7 +280,7 @@ impl<'a> Scene<'a> {
 
     /// Likewise, at the door that mends.
     pub fn mends(&self, config: &str) -> Value {
-        at_the_other_door(self.ours(config))
+        at("/mutate", self.ours(config))
     }
 
     fn serve(&self, rules: &'static [Rule], config: &str) -> (Running, Value) {
@@ -311,7 +309,7 @@ impl<'a> Scene<'a> {
         let mut client = self.runtime.block_on(Client::new(&server.ca, server.address, "http/1.1"));
         self.runtime.spawn(async move { client.post("/validate", review.to_string()).await });
         self.runtime.block_on(until_metric(server.admin, "scan_admission_reviews_in_flight", 1.0));
-        let webhook = if kind == MUTATING { at_the_other_door(webhook) } else { webhook };
+        let webhook = if kind == MUTATING { at("/mutate", webhook) } else { webhook };
         self.writes(Write { kind, webhook, ..Write::default() })
     }
 }
@@ -329,8 +327,9 @@ impl Drop for Scene<'_> {
     }
 }
 
-fn at_the_other_door(mut webhook: Value) -> Value {
-    let url = webhook["clientConfig"]["url"].as_str().unwrap().replace("/validate", "/mutate");
+/// The webhook at another path of its server.
+pub fn at(path: &str, mut webhook: Value) -> Value {
+    let url = webhook["clientConfig"]["url"].as_str().unwrap().replace("/validate", path);
     webhook["clientConfig"]["url"] = url.into();
     webhook
 }

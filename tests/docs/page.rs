@@ -203,7 +203,8 @@ pub fn fits(shown: &[&str], found: &[&str]) -> bool {
     }
 }
 
-fn line_fits(shown: &str, found: &str) -> bool {
+/// The same of one line.
+pub fn line_fits(shown: &str, found: &str) -> bool {
     let Some((start, rest)) = shown.split_once('…') else { return shown == found };
     let Some(found) = found.strip_prefix(start) else { return false };
     let places = found.char_indices().map(|(at, _)| at).chain([found.len()]);

@@ -15,6 +15,7 @@ use std::{env, thread};
 
 use crate::folder::Folder;
 use crate::page::{Block, Page, Place, Shown, fits, root};
+use crate::process::{addresses, clean};
 
 /// Nothing that is shown takes longer, on any machine.
 const FAR: Duration = Duration::from_secs(300);
@@ -83,9 +84,7 @@ impl Session {
         path.push(":");
         path.push(env::var_os("PATH").unwrap_or_default());
         let mut command = Command::new("bash");
-        for (name, _) in env::vars().filter(|(name, _)| name.starts_with("SCAN_ADMISSION_")) {
-            command.env_remove(name);
-        }
+        clean(&mut command);
         let mut shell = command
             .args(["--noprofile", "--norc"])
             .current_dir(folder.join("checkout"))
@@ -185,8 +184,8 @@ impl Session {
     fn find_addresses(&mut self, output: &Path) {
         let said = fs::read_to_string(output).unwrap_or_default();
         let Some(line) = said.lines().find(|line| line.starts_with("ready: ")) else { return };
-        let address = |scheme: &str| Some(line.split_once(scheme)?.1.split_whitespace().next()?.to_owned());
-        let (Some(reviews), Some(admin)) = (address("https://"), address("http://")) else { return };
+        let Some((reviews, admin)) = addresses(line) else { return };
+        let (reviews, admin) = (reviews.to_string(), admin.to_string());
         let to = |shown, here| format!("connect-to = \"{shown}:{here}\"\n");
         // On a terminal it shows no progress either.
         let quiet = "silent\nshow-error\n";

@@ -20,13 +20,24 @@ pub struct Process {
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
     command.current_dir(folder).arg("serve").args(arguments).stdin(Stdio::null());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SCAN_ADMISSION_")) {
-        command.env_remove(name);
-    }
+    clean(&mut command);
     command.env("SCAN_ADMISSION_LISTEN", "127.0.0.1:0").env("SCAN_ADMISSION_ADMIN", "127.0.0.1:0");
     // What tests look for in a log is not to be escaped.
     command.env("SCAN_ADMISSION_LOG_FORMAT", "text");
     command
+}
+
+/// Takes away what the environment says to the program.
+pub fn clean(command: &mut Command) {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SCAN_ADMISSION_")) {
+        command.env_remove(name);
+    }
+}
+
+/// Those of the ready line, of reviews and of health and metrics.
+pub fn addresses(ready: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let address = |scheme: &str| ready.split_once(scheme)?.1.split_whitespace().next()?.parse().ok();
+    Some((address("https://")?, address("http://")?))
 }
 
 /// Runs a start that is to fail, and says its exit code and words.
@@ -54,11 +65,7 @@ impl Process {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        let address = |scheme: &str| {
-            let rest = line.split_once(scheme)?.1;
-            rest.split_whitespace().next()?.parse().ok()
-        };
-        let (Some(address), Some(admin)) = (address("https://"), address("http://")) else {
+        let Some((address, admin)) = addresses(&line) else {
             panic!("not ready: {line:?} {}", fs::read_to_string(&errors).unwrap_or_default());
         };
         assert!(line.starts_with("ready: reviews on https://"), "{line}");
