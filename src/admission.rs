@@ -1,4 +1,4 @@
-//! The one function that everything is a door to: bytes of an AdmissionReview in, bytes of an AdmissionReview out.
+//! From the bytes of an AdmissionReview to the bytes of its answer: [`answer`] is the one function that everything leads to.
 //!
 //! It cannot fail and cannot wait: clock, rules and settings enter as values.
 
@@ -11,11 +11,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use time::OffsetDateTime;
 
-use crate::law::{self, Change, Findings, Part, Rule, Severity, Softened};
+use crate::engine::{self, Action, Change, Downgrade, Findings, Part, Rule, Severity};
 use crate::scan::{Member, Scan};
 pub use policy::{FaultPolicy, Override, Policy};
 use reply::Reply;
-use review::{Operation, Request, Target};
+use review::{Operation, Request, Review, Target};
 
 /// Limit of a body: 8 MiB. Two objects of the API server's 3 MiB and 2 MiB for the rest. It is a policy: Go may escape
 /// `<`, `>` and `&` to six bytes each, so a legal object could in theory exceed it.
@@ -23,64 +23,106 @@ pub const BODY_MAX_BYTES: usize = 8 << 20;
 
 /// The two webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
-    Validate,
-    Mutate,
+pub enum Webhook {
+    Validating,
+    Mutating,
+}
+
+impl Webhook {
+    pub const BOTH: [Webhook; 2] = [Webhook::Validating, Webhook::Mutating];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Webhook::Validating => "validating",
+            Webhook::Mutating => "mutating",
+        }
+    }
 }
 
 /// Why a review was not judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The body is no AdmissionReview v1 that can be judged.
-    Unreadable,
+    BadRequest,
     /// The body exceeds [`BODY_MAX_BYTES`].
-    TooBig,
+    TooLarge,
     /// The deadline passed before the body was read, or judged.
-    TooLate,
+    Timeout,
     /// Too many reviews are in flight.
-    TooBusy,
+    TooManyRequests,
     /// A rule panicked.
     Internal,
+}
+
+impl Fault {
+    pub fn name(self) -> &'static str {
+        match self {
+            Fault::BadRequest => "bad-request",
+            Fault::TooLarge => "too-large",
+            Fault::Timeout => "timeout",
+            Fault::TooManyRequests => "too-many-requests",
+            Fault::Internal => "internal",
+        }
+    }
 }
 
 /// Everything that an answer depends on besides the bytes.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
-    pub door: Door,
+    pub webhook: Webhook,
     pub now: OffsetDateTime,
     pub rules: &'a [Rule],
     pub policy: &'a Policy,
 }
 
-/// What became of a review.
+/// What an answer does with the write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    Allowed,
-    Mended,
-    Refused,
-    Fault(Fault),
+pub enum Decision {
+    Allow,
+    /// The write is allowed, with a patch.
+    Mutate,
+    Deny,
+    /// The review was not judged: the [`FaultPolicy`] says what becomes of the write.
+    Error(Fault),
+}
+
+impl Decision {
+    pub fn name(self) -> &'static str {
+        match self {
+            Decision::Allow => "allow",
+            Decision::Mutate => "mutate",
+            Decision::Deny => "deny",
+            Decision::Error(_) => "error",
+        }
+    }
 }
 
 /// What metrics and logs may know of a review: never the object's contents.
 #[derive(Debug)]
 pub struct Summary {
-    pub verdict: Verdict,
+    pub decision: Decision,
     pub operation: &'static str,
     /// The resource and subresource, or `other`.
     pub resource: &'static str,
-    /// The rule, what became of what it found, and why if that is less than it said.
-    pub findings: Vec<(&'static str, Severity, Option<Softened>)>,
-    /// The rules of findings that are for the audit log alone.
-    pub audited: Vec<&'static str>,
-    /// The rules whose mends wrote something.
-    pub mended: Vec<&'static str>,
-    /// Whose review it was; none where it was plainly allowed, since nothing is logged then.
-    pub identity: Option<Identity>,
+    pub findings: Vec<RuleFinding>,
+    /// The rules whose mutations wrote something.
+    pub mutations: Vec<&'static str>,
+    /// None where the write was plainly allowed, since nothing is logged then.
+    pub request: Option<RequestInfo>,
 }
 
-/// Whose review it was, for a log line.
+/// What is counted of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleFinding {
+    pub rule: &'static str,
+    pub severity: Severity,
+    pub action: Action,
+    pub downgraded: Option<Downgrade>,
+}
+
+/// What a log line says of a request.
 #[derive(Debug, Default)]
-pub struct Identity {
+pub struct RequestInfo {
     pub uid: String,
     pub group: String,
     pub version: String,
@@ -101,58 +143,62 @@ pub struct Answer {
     pub summary: Summary,
 }
 
-/// Judges or mends one review. Only the first [`BODY_MAX_BYTES`] + 1 bytes of `body` matter.
+/// Judges or mutates one review. Only the first [`BODY_MAX_BYTES`] + 1 bytes of `body` matter.
 pub fn answer(body: &[u8], context: &Context<'_>) -> Answer {
-    read(body, context, |request, target| judge_review(request, target, context))
+    match decode(body, context) {
+        Ok(review) => answer_review(&review, context),
+        Err(answer) => *answer,
+    }
 }
 
-/// The same, unless the objects have more than `conditions_max` conditions: how long it takes to judge depends on those
-/// alone. None where they have: it was only read.
-pub fn answer_if_short(body: &[u8], conditions_max: usize, context: &Context<'_>) -> Option<Answer> {
-    read(body, context, |request, target| {
-        (request.conditions() <= conditions_max).then(|| judge_review(request, target, context))
-    })
+/// Decodes a review that can be judged. An error is the answer to one that cannot.
+pub fn decode<'a>(body: &'a [u8], context: &Context<'_>) -> Result<Review<'a>, Box<Answer>> {
+    if body.len() > BODY_MAX_BYTES {
+        return Err(Box::new(fault(body, Fault::TooLarge, context)));
+    }
+    let text = match std::str::from_utf8(body) {
+        Ok(text) => text,
+        Err(error) => {
+            let lossy = String::from_utf8_lossy(body);
+            let message = format!("the review is not UTF-8 at byte {}", error.valid_up_to());
+            return Err(Box::new(reply::fault(&review::decode(&lossy).0, Fault::BadRequest, &message, context)));
+        }
+    };
+    let (review, end) = review::decode(text);
+    match end {
+        Ok(()) => Ok(review),
+        Err(message) => Err(Box::new(reply::fault(&review, Fault::BadRequest, &message, context))),
+    }
+}
+
+/// Judges or mutates a review that was decoded. A rule that panics is a fault, and ends nothing else.
+pub fn answer_review(review: &Review<'_>, context: &Context<'_>) -> Answer {
+    let answer = catch_unwind(AssertUnwindSafe(|| match review.target() {
+        Ok(target) => judge(&review.request, target, context),
+        Err(message) => reply::fault(review, Fault::BadRequest, &message, context),
+    }));
+    answer.unwrap_or_else(|_| reply::fault(review, Fault::Internal, message(Fault::Internal), context))
 }
 
 /// Answers a review that is not judged, with the uid that is found in what was read of it.
 pub fn fault(body: &[u8], fault: Fault, context: &Context<'_>) -> Answer {
-    let words = match fault {
-        Fault::Unreadable => "the review cannot be read",
-        Fault::TooBig => "the review exceeds the limit of 8 MiB: make the object smaller",
-        Fault::TooLate => "the review was not judged before its deadline: try again, or raise timeoutSeconds",
-        Fault::TooBusy => "too many reviews are in flight: try again in a second",
-        Fault::Internal => "a rule failed on this review: this is a bug in scan-admission, please report it",
-    };
     // A body is cut where a limit fell, so its last character may be too.
     let text = String::from_utf8_lossy(&body[..body.len().min(BODY_MAX_BYTES)]);
     let (review, _) = review::decode(&text);
-    reply::fault(&review, fault, words, context)
+    reply::fault(&review, fault, message(fault), context)
 }
 
-/// Has `judge` judge what was read, unless there is nothing to judge.
-fn read<T: From<Answer>>(body: &[u8], context: &Context<'_>, judge: impl FnOnce(&Request<'_>, Target<'_>) -> T) -> T {
-    if body.len() > BODY_MAX_BYTES {
-        return fault(body, Fault::TooBig, context).into();
+fn message(fault: Fault) -> &'static str {
+    match fault {
+        Fault::BadRequest => "the review cannot be read",
+        Fault::TooLarge => "the review exceeds the limit of 8 MiB: make the object smaller",
+        Fault::Timeout => "the review was not judged before its deadline: try again, or raise timeoutSeconds",
+        Fault::TooManyRequests => "too many reviews are in flight: try again in a second",
+        Fault::Internal => "a rule failed on this review: this is a bug in scan-admission, please report it",
     }
-    let answer = catch_unwind(AssertUnwindSafe(|| {
-        let text = match std::str::from_utf8(body) {
-            Ok(text) => text,
-            Err(error) => {
-                let lossy = String::from_utf8_lossy(body);
-                let words = format!("the review is not UTF-8 at byte {}", error.valid_up_to());
-                return reply::fault(&review::decode(&lossy).0, Fault::Unreadable, &words, context).into();
-            }
-        };
-        let (review, end) = review::decode(text);
-        match end.and_then(|()| review.target()) {
-            Ok(target) => judge(&review.request, target),
-            Err(words) => reply::fault(&review, Fault::Unreadable, &words, context).into(),
-        }
-    }));
-    answer.unwrap_or_else(|_| fault(body, Fault::Internal, context).into())
 }
 
-fn judge_review(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> Answer {
+fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> Answer {
     let policy = context.policy;
     let mut reply = Reply::new(request, policy);
     match target {
@@ -164,27 +210,27 @@ fn judge_review(request: &Request<'_>, target: Target<'_>, context: &Context<'_>
             let modes = policy.modes(&request.namespace(), &user, &groups);
             let change =
                 |new| Change::new(kind, new, old, context.now).written_by(&user, &policy.status_writers).under(&modes);
-            let judge = |parts: &mut dyn Iterator<Item = Part>, reply: &mut Reply<'_>| {
+            let validate = |parts: &mut dyn Iterator<Item = Part>, reply: &mut Reply<'_>| {
                 let change = change(new);
                 let mut findings = Findings::default();
-                parts.for_each(|part| law::judge(context.rules, part, &change, &mut findings));
-                reply.judge(kind, &findings);
+                parts.for_each(|part| engine::validate(context.rules, part, &change, &mut findings));
+                reply.validate(kind, &findings);
             };
-            match (context.door, operation) {
-                (Door::Validate, _) => judge(&mut parts(operation, is_status, new, old), &mut reply),
-                (Door::Mutate, Operation::Create) => judge(&mut [Part::Create].into_iter(), &mut reply),
-                (Door::Mutate, Operation::Update) if is_status => {
+            match (context.webhook, operation) {
+                (Webhook::Validating, _) => validate(&mut parts(operation, is_status, new, old), &mut reply),
+                (Webhook::Mutating, Operation::Create) => validate(&mut [Part::Create].into_iter(), &mut reply),
+                (Webhook::Mutating, Operation::Update) if is_status => {
                     let trusted = trusted(new, old);
-                    reply.mend(&law::mend(context.rules, &change(&trusted)).1);
+                    reply.mutate(&engine::mutate(context.rules, &change(&trusted)).operations);
                 }
-                (Door::Mutate, Operation::Update) => {}
+                (Webhook::Mutating, Operation::Update) => {}
             }
         }
     }
     reply.answer()
 }
 
-/// The parts of a scan that the validating door judges (LAW §6).
+/// The parts of a scan that the validating webhook judges.
 fn parts(operation: Operation, is_status: bool, new: &Scan<'_>, old: Option<&Scan<'_>>) -> impl Iterator<Item = Part> {
     let is_new_status = match old {
         // Without a status subresource a main update may write the status. Otherwise it is the old one, and spec

@@ -1,12 +1,11 @@
-//! The configuration: what `--config` names, in YAML. It is read whole or not at all, and a fault says where it is and
-//! what would be right. What of it the core needs is a [`Policy`].
+//! The configuration: what `--config` names, in YAML. It is read whole or not at all, and an error has its position and
+//! what is right instead. The part of it that the core needs is a [`Policy`].
 
-pub mod book;
 mod file;
 pub mod limits;
 pub mod value;
 
-use std::fmt;
+use schemars::schema_for;
 
 use crate::admission::Policy;
 pub use limits::Limits;
@@ -18,18 +17,13 @@ pub struct Config {
     pub limits: Limits,
 }
 
-/// What is wrong with a file: line and column, from 1, and what would be right. It reads on from `the file `.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Fault {
+/// What is wrong with a file, and what is right instead. It reads on from `the file `. Line and column count from 1.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is wrong at line {line}, column {column}: {message}")]
+pub struct ConfigError {
     pub line: u64,
     pub column: u64,
-    pub words: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "is wrong at line {}, column {}: {}", self.line, self.column, self.words)
-    }
+    pub message: String,
 }
 
 /// Bytes of the SHA-256 of a file that tell it from others: 12 hexadecimal digits.
@@ -37,10 +31,15 @@ const DIGEST_BYTES: usize = 6;
 
 impl Config {
     /// Reads the bytes of a file.
-    pub fn read(bytes: &[u8]) -> Result<Self, Fault> {
-        let file = file::File::read(bytes)?;
+    pub fn read(bytes: &[u8]) -> Result<Self, ConfigError> {
+        let file = file::ConfigFile::read(bytes)?;
         let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
         let digest: String = digest.as_ref().iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect();
         file.config(digest)
     }
+}
+
+/// The JSON Schema of the file.
+pub fn schema() -> String {
+    format!("{:#}\n", schema_for!(file::ConfigFile).as_value())
 }

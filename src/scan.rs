@@ -4,6 +4,7 @@
 //! Everything else is skipped without memory, since `managedFields` are most of a real body.
 
 pub mod condition;
+pub mod conditions;
 pub mod count;
 pub mod field;
 pub mod image;
@@ -15,14 +16,15 @@ pub mod time;
 pub mod url;
 
 pub use condition::{Condition, ConditionMember, ConditionStatus, ConditionType};
+pub use conditions::Conditions;
 pub use count::{Count, CveCount};
 pub use field::{Entry, Field};
 pub use json::{Json, JsonType, Member, Object};
 pub use reader::{Key, Reader};
-pub use scanner::{ScannedBy, ScannerMember};
+pub use scanner::{ScannedBy, ScannerForm, ScannerMember};
 pub use source::{Source, SourceMember, Sources};
 
-use reader::Fault;
+use reader::ReadError;
 
 /// The API group of both kinds.
 pub const GROUP: &str = "scanning.apps.tanzu.vmware.com";
@@ -54,36 +56,36 @@ impl Kind {
     }
 }
 
-/// How a field is spelt: as on the wire, or as on the vendor's page. Both are accepted everywhere.
+/// How a field is spelled: as on the wire, or as in the vendor's documentation. Both are accepted everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spelling {
     Wire,
-    Page,
+    Documented,
 }
 
 impl Spelling {
-    pub const BOTH: [Spelling; 2] = [Spelling::Wire, Spelling::Page];
+    pub const BOTH: [Spelling; 2] = [Spelling::Wire, Spelling::Documented];
 }
 
-/// A member that exists in both spellings, read apart so that a conflict can be seen.
+/// A member that exists in both spellings, read separately so that a conflict can be seen.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Spelt<T> {
+pub struct Spelled<T> {
     pub wire: T,
-    pub page: T,
+    pub documented: T,
 }
 
-impl<T> Spelt<T> {
+impl<T> Spelled<T> {
     pub fn get(&self, spelling: Spelling) -> &T {
         match spelling {
             Spelling::Wire => &self.wire,
-            Spelling::Page => &self.page,
+            Spelling::Documented => &self.documented,
         }
     }
 
     pub fn get_mut(&mut self, spelling: Spelling) -> &mut T {
         match spelling {
             Spelling::Wire => &mut self.wire,
-            Spelling::Page => &mut self.page,
+            Spelling::Documented => &mut self.documented,
         }
     }
 }
@@ -125,7 +127,7 @@ pub struct Scan<'a> {
 }
 
 impl<'a> Object<'a> for Scan<'a> {
-    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         match key.as_ref() {
             "metadata" => self.metadata.fill(value)?,
             "spec" => self.spec.fill(value)?,
@@ -139,15 +141,15 @@ impl<'a> Object<'a> for Scan<'a> {
 impl<'a> Scan<'a> {
     /// The status, where it is an object.
     pub fn status(&self) -> Option<&Status<'a>> {
-        self.status.is()
+        self.status.present()
     }
 
     /// `metadata.generation`, where it is an integer.
     pub fn generation(&self) -> Option<i64> {
-        self.metadata.is()?.generation.integer().value()
+        self.metadata.present()?.generation.integer().value()
     }
 
-    /// Whether the status was written for the spec as it is: `status.observedGeneration` is `metadata.generation`.
+    /// Whether the status is caught up with the spec: `status.observedGeneration` is `metadata.generation`.
     pub fn is_caught_up(&self) -> bool {
         let observed = self.status().and_then(|status| status.observed_generation.integer().value());
         observed.is_some() && observed == self.generation()
@@ -155,17 +157,17 @@ impl<'a> Scan<'a> {
 
     /// The sources of the spec, where it is an object.
     pub fn spec_source(&self, source: Source, member: SourceMember) -> Option<&Json<'a>> {
-        self.spec.is()?.sources.value(source, member)
+        self.spec.present()?.sources.value(source, member)
     }
 
     /// Whether the object is being deleted.
     pub fn is_deleting(&self) -> bool {
-        self.metadata.is().is_some_and(|metadata| !metadata.deletion_timestamp.is_absent())
+        self.metadata.present().is_some_and(|metadata| !metadata.deletion_timestamp.is_absent())
     }
 
     /// Whether `spec.scanPolicy` names a policy.
     pub fn has_scan_policy(&self) -> bool {
-        self.spec.is().is_some_and(|spec| !matches!(spec.scan_policy.string(), Member::Absent))
+        self.spec.present().is_some_and(|spec| !matches!(spec.scan_policy.string(), Member::Absent))
     }
 }
 
@@ -177,11 +179,11 @@ pub struct Metadata<'a> {
 }
 
 impl<'a> Object<'a> for Metadata<'a> {
-    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         match key.as_ref() {
             "generation" => self.generation = value.read()?,
             "deletionTimestamp" => self.deletion_timestamp = value.read()?,
-            "managedFields" => value.skip_twin()?,
+            "managedFields" => value.skip_repeated()?,
             _ => value.skip()?,
         }
         Ok(())
@@ -197,7 +199,7 @@ pub struct Spec<'a> {
 }
 
 impl<'a> Object<'a> for Spec<'a> {
-    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         match key.as_ref() {
             "scanTemplate" => self.scan_template = value.read()?,
             "scanPolicy" => self.scan_policy = value.read()?,
@@ -212,8 +214,8 @@ impl<'a> Object<'a> for Spec<'a> {
 pub struct Status<'a> {
     pub phase: Json<'a>,
     pub conditions: Member<Vec<Member<Condition<'a>>>>,
-    pub cve_count: Spelt<Member<CveCount<'a>>>,
-    pub metadata_url: Spelt<Json<'a>>,
+    pub cve_count: Spelled<Member<CveCount<'a>>>,
+    pub metadata_url: Spelled<Json<'a>>,
     pub scanned_by: Member<ScannedBy<'a>>,
     pub scanned_at: Json<'a>,
     pub observed_generation: Json<'a>,
@@ -222,14 +224,14 @@ pub struct Status<'a> {
 }
 
 impl<'a> Object<'a> for Status<'a> {
-    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         match key.as_ref() {
             "phase" => self.phase = value.read()?,
             "conditions" => self.conditions = value.read()?,
             "cveCount" => self.cve_count.wire = value.read()?,
-            "CVECount" => self.cve_count.page = value.read()?,
+            "CVECount" => self.cve_count.documented = value.read()?,
             "metadataUrl" => self.metadata_url.wire = value.read()?,
-            "metadataURL" => self.metadata_url.page = value.read()?,
+            "metadataURL" => self.metadata_url.documented = value.read()?,
             "scannedBy" => self.scanned_by = value.read()?,
             "scannedAt" => self.scanned_at = value.read()?,
             "observedGeneration" => self.observed_generation = value.read()?,
@@ -244,7 +246,7 @@ impl<'a> Object<'a> for Status<'a> {
 impl<'a> Status<'a> {
     /// The entries of the conditions list, empty where there is none.
     pub fn conditions(&self) -> &[Member<Condition<'a>>] {
-        self.conditions.is().map_or(&[], Vec::as_slice)
+        self.conditions.present().map_or(&[], Vec::as_slice)
     }
 
     /// When it was scanned, where that is a time.

@@ -1,34 +1,28 @@
 //! The HTTPS server: bind, then serve. It turns connections into bodies for [`crate::admission`] and its answers into
 //! responses, and keeps every limit of [`limits`].
 //!
-//! Invariants: no port opens before its certificate is proven; a request that holds a review's uid gets an answer with
+//! Invariants: no port opens before its certificate is verified; a request that holds a review's uid gets an answer with
 //! that uid; nothing a client does ends more than its own connection.
 
 pub mod accept;
 pub mod body;
-pub mod callers;
-pub mod certificate;
 pub mod clock;
 pub mod connection;
 #[cfg(target_os = "linux")]
 pub mod descriptors;
-pub mod development;
 pub mod expiry;
-pub mod files;
-pub mod flood;
-pub mod gate;
-pub mod guard;
+pub mod handler;
 pub mod health;
-pub mod judging;
 pub mod limits;
+pub mod log;
+pub mod log_limiter;
 pub mod metrics;
-pub mod pair;
 #[cfg(target_os = "linux")]
 pub mod process;
-pub mod renewal;
-pub mod tls;
+pub mod reload;
+pub mod review;
+pub mod timeouts;
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -36,7 +30,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::Gauge;
 use rustls::sign::CertifiedKey;
 use time::OffsetDateTime;
 use tokio::io::BufReader;
@@ -46,16 +39,17 @@ use tokio::time::{Instant, interval, sleep};
 use tokio_rustls::TlsAcceptor;
 
 use self::accept::{accept, drain};
-use self::callers::Callers;
 use self::clock::Clock;
-use self::connection::{Protocol, Stage, serve, serve_tls};
+use self::connection::{Protocol, StopStage, serve, serve_tls};
 use self::expiry::Readiness;
-use self::flood::Flood;
-use self::judging::Shortage;
 use self::limits::{ADMIN_CONNECTIONS, PIECE_BYTES, READ_BYTES, TICK};
-use self::metrics::{ConfigMetrics, Metrics};
+use self::log_limiter::LogLimiter;
+use self::metrics::{CaMetrics, ConfigMetrics, Metrics};
+use self::review::ShedSignal;
 use crate::config::Config;
-use crate::law::Rule;
+use crate::engine::Rule;
+use crate::tls::client_auth::ClientAuth;
+use crate::tls::server_config::server_config;
 
 /// What a server is started with.
 #[derive(Clone)]
@@ -65,13 +59,13 @@ pub struct Settings {
     pub rules: &'static [Rule],
     /// The next review and the next connection have what this holds; connections and memory are bound once.
     pub config: watch::Receiver<Arc<Config>>,
-    /// Who may call; none is anybody.
-    pub callers: Option<Arc<Callers>>,
+    /// Which clients are accepted; none: any.
+    pub client_auth: Option<Arc<ClientAuth>>,
     /// The time that reviews are judged at, and certificates are current.
     pub clock: fn() -> OffsetDateTime,
     /// From the signal to stop to when no more reviews are taken. Meanwhile the server says that it is not ready.
     pub stop_delay: Duration,
-    /// Counted by whoever writes the log, and shown with the metrics.
+    /// Counted by the log, and shown with the metrics.
     pub log_lines_lost: Counter,
 }
 
@@ -91,10 +85,10 @@ pub struct Shared {
     memory: Arc<Semaphore>,
     /// For reviews that are long to judge, a permit each.
     cores: Arc<Semaphore>,
-    shortage: Shortage,
+    shed: ShedSignal,
     clock: Clock,
     pub metrics: Metrics,
-    flood: Flood,
+    log_limiter: LogLimiter,
 }
 
 impl Shared {
@@ -112,10 +106,10 @@ impl Shared {
             config,
             memory: Arc::new(Semaphore::new(bodies_bytes / PIECE_BYTES)),
             cores: Arc::new(Semaphore::new(cores)),
-            shortage: Shortage::default(),
+            shed: ShedSignal::default(),
             clock: Clock::new(clock, metrics.clock_jumps.clone()),
             metrics,
-            flood: Flood::new(Instant::now()),
+            log_limiter: LogLimiter::new(Instant::now()),
         }
     }
 
@@ -137,35 +131,26 @@ pub struct Server {
 }
 
 /// Why a server could not be bound.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum BindError {
+    #[error("TLS cannot be set up: {0}")]
     Tls(rustls::Error),
-    Listen(SocketAddr, io::Error),
-    Admin(SocketAddr, io::Error),
+    #[error("cannot take reviews on {address}: {error}")]
+    Listen { address: SocketAddr, error: io::Error },
+    #[error("cannot serve health and metrics on {address}: {error}")]
+    Admin { address: SocketAddr, error: io::Error },
 }
-
-impl fmt::Display for BindError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tls(error) => write!(out, "TLS cannot be set up: {error}"),
-            Self::Listen(address, error) => write!(out, "cannot take reviews on {address}: {error}"),
-            Self::Admin(address, error) => write!(out, "cannot serve health and metrics on {address}: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for BindError {}
 
 /// Opens both ports. The certificate of the next handshake is whatever `certificate` then holds.
 pub async fn bind(settings: Settings, certificate: Certificate) -> Result<Server, BindError> {
-    let Settings { listen, admin, rules, config, callers, clock, stop_delay, log_lines_lost } = settings;
+    let Settings { listen, admin, rules, config, client_auth, clock, stop_delay, log_lines_lost } = settings;
     let connections = config.borrow().limits.connections;
     #[cfg(target_os = "linux")]
     let connections = descriptors::fit(connections);
-    let tls = tls::config(certificate.current.clone(), callers).map_err(BindError::Tls)?;
+    let tls = server_config(certificate.current.clone(), client_auth).map_err(BindError::Tls)?;
     Ok(Server {
-        reviews: TcpListener::bind(listen).await.map_err(|error| BindError::Listen(listen, error))?,
-        admin: TcpListener::bind(admin).await.map_err(|error| BindError::Admin(admin, error))?,
+        reviews: TcpListener::bind(listen).await.map_err(|error| BindError::Listen { address: listen, error })?,
+        admin: TcpListener::bind(admin).await.map_err(|error| BindError::Admin { address: admin, error })?,
         connections,
         tls: TlsAcceptor::from(Arc::new(tls)),
         certificate,
@@ -184,30 +169,29 @@ impl Server {
         self.admin.local_addr()
     }
 
-    /// For whoever renews the certificate.
-    pub fn renewal_counts(&self) -> renewal::Counts {
+    /// For the task that renews the certificate.
+    pub fn certificate_counts(&self) -> reload::ReloadCounts {
         self.shared.metrics.certificate.clone()
     }
 
-    /// For whoever looks for newer CAs of clients.
-    pub fn client_ca_counts(&self) -> renewal::Counts {
+    /// For the task that reloads the CAs of clients.
+    pub fn client_ca_counts(&self) -> reload::ReloadCounts {
         self.shared.metrics.client_ca.clone()
     }
 
-    /// For whoever reads the configuration again.
+    /// For the task that reloads the configuration.
     pub fn config_metrics(&self) -> ConfigMetrics {
         self.shared.metrics.config.clone()
     }
 
-    /// For whoever keeps the CA: when it ends, whether all webhooks accept what is served, looks that failed.
-    pub fn ca_metrics(&self) -> (Gauge, Gauge, Counter) {
-        let metrics = &self.shared.metrics;
-        (metrics.ca_not_after.clone(), metrics.ca_bundle_in_step.clone(), metrics.ca_failures.clone())
+    /// For the CA controller.
+    pub fn ca_metrics(&self) -> CaMetrics {
+        self.shared.metrics.ca.clone()
     }
 
     /// From here on a panic is one line with its place and the count of panics, and never the message: it may hold
-    /// contents of an object. For the whole process, so it is the program that decides.
-    pub fn take_panics(&self) {
+    /// contents of an object. For the whole process, so the program decides.
+    pub fn install_panic_hook(&self) {
         let shared = self.shared.clone();
         std::panic::set_hook(Box::new(move |panic| {
             let count = shared.metrics.panics.inc() + 1;
@@ -219,10 +203,10 @@ impl Server {
     /// Serves until `stop` completes, the delay has passed and the answers in flight are sent. Dropped, it ends at once.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Self { reviews, admin, connections, tls, certificate, wall_clock, stop_delay, shared } = self;
-        let (reviews_stage, is_stopping) = watch::channel(Stage::Serving);
-        let (admin_stage, is_admin_stopping) = watch::channel(Stage::Serving);
+        let (reviews_stage, is_stopping) = watch::channel(StopStage::Serving);
+        let (admin_stage, is_admin_stopping) = watch::channel(StopStage::Serving);
 
-        let reviews_router = gate::router(shared.clone());
+        let reviews_router = handler::router(shared.clone());
         let port = &shared.metrics.reviews_port;
         let serve_reviews = accept(reviews, connections, is_stopping.clone(), port, |stream, peer, activity| {
             let (shared, tls, router) = (shared.clone(), tls.clone(), reviews_router.clone());
@@ -240,16 +224,16 @@ impl Server {
         });
         let stop_both = async {
             stop.await;
-            reviews_stage.send_replace(Stage::Leaving);
+            reviews_stage.send_replace(StopStage::Leaving);
             // Even no time would be a tick of the clock, in which a review is answered without `Connection: close`.
             if !stop_delay.is_zero() {
                 sleep(stop_delay).await;
             }
-            reviews_stage.send_replace(Stage::Stopping);
+            reviews_stage.send_replace(StopStage::Stopping);
         };
         let drain_reviews = async {
             drain(serve_reviews.await, &shared.config().limits, "reviews").await;
-            admin_stage.send_replace(Stage::Stopping);
+            admin_stage.send_replace(StopStage::Stopping);
         };
         let drain_admin = async { drain(serve_admin.await, &shared.config().limits, "admin").await };
         let watch_expiry = expiry::watch(certificate.current, &shared.metrics.certificate_not_after, wall_clock);
@@ -261,8 +245,8 @@ impl Server {
     }
 }
 
-/// A timer that is to end before all others costs a system call, since whoever waits for the sockets has to hear of it.
-/// With this one there is always another that ends sooner than those of a review.
+/// Arming a timer earlier than all others costs a system call, since the thread that waits for the sockets has to be woken.
+/// With this one there is always a timer that ends sooner than those of a review.
 async fn tick() {
     let mut tick = interval(TICK);
     loop {

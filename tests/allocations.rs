@@ -14,8 +14,8 @@ use std::path::Path;
 
 use allocation_counter::measure;
 use objects::context;
-use scan_admission::admission::{self, Context, Door, Override, Policy, review};
-use scan_admission::law::{Mode, Setting};
+use scan_admission::admission::{self, Context, Override, Policy, Webhook, review};
+use scan_admission::engine::{Mode, RuleMode};
 use serde_json::{Map, Value, json};
 
 /// The captured review of a whole status, with an object grown by `bytes` by `grow`.
@@ -47,15 +47,15 @@ fn allocations_do_not_grow_with_what_is_not_judged() {
             let text = grown(bytes, grow);
             let decoded = measure(|| assert!(review::decode(&text).1.is_ok()));
             assert!(decoded.bytes_max < 16 << 10, "{decoded:?}");
-            let answered = [Door::Validate, Door::Mutate].map(|door| {
+            let answered = [Webhook::Validating, Webhook::Mutating].map(|webhook| {
                 let mut is_judged = false;
-                let used = measure(|| is_judged = admission::answer(text.as_bytes(), &context(door)).is_allowed);
+                let used = measure(|| is_judged = admission::answer(text.as_bytes(), &context(webhook)).is_allowed);
                 assert!(is_judged);
                 used.count_total
             });
             (decoded.count_total, answered)
         });
-        println!("allocations of decode, of answer at both doors: {:?}", counts[0]);
+        println!("allocations of decode, of answer at both webhooks: {:?}", counts[0]);
         assert!(counts.iter().all(|count| *count == counts[0]), "{counts:?}");
         assert!(counts[0].0 <= 16, "{counts:?}");
     }
@@ -65,7 +65,7 @@ fn allocations_do_not_grow_with_what_is_not_judged() {
 #[test]
 fn a_configuration_costs_one_allocation() {
     let text = grown(1_000, in_managed_fields);
-    let modes = vec![Setting { rule: "phase-jump", mode: Mode::Warn }];
+    let modes = vec![RuleMode { rule: "phase-jump", mode: Mode::Warn }];
     let by_namespace = |namespaces: &[&str]| Override {
         namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(),
         modes: modes.clone(),
@@ -78,11 +78,11 @@ fn a_configuration_costs_one_allocation() {
         (with(vec![by_namespace(&["nowhere", "no-*"]); 100]), 0),
         (with(vec![by_namespace(&["*"])]), 1),
     ] {
-        for door in [Door::Validate, Door::Mutate] {
+        for webhook in [Webhook::Validating, Webhook::Mutating] {
             let count = |context: &Context<'_>| {
                 measure(|| assert!(!admission::answer(text.as_bytes(), context).body.is_empty())).count_total
             };
-            let (without, with) = (count(&context(door)), count(&Context { policy: &policy, ..context(door) }));
+            let (without, with) = (count(&context(webhook)), count(&Context { policy: &policy, ..context(webhook) }));
             assert!(with == without + more, "{policy:?}: {with}, {without} without");
         }
     }
@@ -95,7 +95,7 @@ fn a_review_costs_what_is_committed() {
     let mut counts: BTreeMap<String, BTreeMap<&str, u64>> = BTreeMap::new();
     for body in bodies::Body::all() {
         let counts = counts.entry(body.name()).or_default();
-        stages::each(&body, &context(body.door), |stage, run| {
+        stages::each(&body, &context(body.webhook), |stage, run| {
             // What is made once for the whole process is no cost of a review.
             run();
             let used = measure(run);

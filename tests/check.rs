@@ -30,14 +30,14 @@ fn places(report: &Value) -> Vec<(u64, u64, &str, &str)> {
 fn text_is_what_compilers_print() {
     let done = run(&["scans.yaml"], b"");
     let lines = [
-        "scans.yaml:13:3: refuse: default/block status.phase: is \"Complete\": one of Pending, Scanning, Completed, Failed, Error would be right [phase-unknown]",
-        "scans.yaml:24:5: refuse: default/block status.conditions[Succeeded].reason: is \"JobStarted\"; with status True JobFinished would be right [succeeded-vocabulary]",
-        "scans.yaml:30:5: refuse: default/block status.cveCount.total: is 21, but the severities add up to 22: 22 would be right [cve-total]",
-        "scans.yaml:43:22: refuse: flow status.conditions[Scanning].status: is false: True, False or Unknown would be right [condition-fields]",
-        "scans.yaml:46:103: advise: flow status.CVECount.CVETOTAL: is absent: 2 would be right [cve-total]",
+        "scans.yaml:13:3: deny: default/block status.phase: is \"Complete\": one of Pending, Scanning, Completed, Failed, Error would be right [phase-unknown]",
+        "scans.yaml:24:5: deny: default/block status.conditions[Succeeded].reason: is \"JobStarted\"; with status True JobFinished would be right [succeeded-vocabulary]",
+        "scans.yaml:30:5: deny: default/block status.cveCount.total: is 21, but the severities add up to 22: 22 would be right [cve-total]",
+        "scans.yaml:43:22: deny: flow status.conditions[Scanning].status: is false: True, False or Unknown would be right [condition-fields]",
+        "scans.yaml:46:103: warn: flow status.CVECount.CVETOTAL: is absent: 2 would be right [cve-total]",
     ];
     assert_eq!(done.stdout.lines().collect::<Vec<_>>(), lines);
-    let summary = "3 scans checked in 1 file: 2 refused, 0 with advice, 1 clean; 1 other object skipped\n";
+    let summary = "3 scans checked in 1 file: 2 denied, 0 with warnings, 1 clean; 1 other object skipped\n";
     assert_eq!((done.code, done.stderr.as_str()), (1, summary));
 }
 
@@ -57,17 +57,17 @@ fn json_is_one_document() {
     };
     let expected = json!({
         "findings": [
-            finding(78, 21, "SourceScan", "completed", "status.cveCount.total", "cve-total", "refuse",
+            finding(78, 21, "SourceScan", "completed", "status.cveCount.total", "cve-total", "deny",
                 "is 21, but the severities add up to 22: 22 would be right"),
-            finding(81, 17, "SourceScan", "completed", "status.metadataUrl", "metadata-url", "advise",
+            finding(81, 17, "SourceScan", "completed", "status.metadataUrl", "metadata-url", "warn",
                 "is set while SendingResults is False: no URL would be right, or SendingResults True"),
-            finding(119, 13, "SourceScan", "failed", "status.scannedBy", "scanned-by", "advise",
+            finding(119, 13, "SourceScan", "failed", "status.scannedBy", "scanned-by", "warn",
                 "does not say the scanner's name and version, which would be right on a scan that has ended"),
-            finding(193, 25, "ImageScan", "image", "status.conditions[Scanning].message", "scanning-vocabulary", "refuse",
+            finding(193, 25, "ImageScan", "image", "status.conditions[Scanning].message", "scanning-vocabulary", "deny",
                 "is \"The scan job was started\"; with status True \"The scan job is running\" would be right"),
         ],
         "errors": [],
-        "counts": {"files": 1, "scans": 3, "refused": 2, "advised": 1, "clean": 0, "skipped": 1, "errors": 0},
+        "counts": {"files": 1, "scans": 3, "denied": 2, "warned": 1, "clean": 0, "skipped": 1, "errors": 0},
     });
     assert_eq!((code, report), (1, expected));
 }
@@ -86,7 +86,7 @@ fn a_dump_is_read_as_the_list_it_is() {
 }
 
 #[test]
-fn anchors_point_to_what_is_to_be_mended() {
+fn anchors_point_to_what_is_to_be_mutated() {
     let (code, report) = report(&["anchors.yaml"], b"");
     let expected = [(25, 7, "status.cveCount.total", "cve-total"), (35, 13, "status.cveCount.total", "cve-total")];
     assert_eq!((code, places(&report)), (1, expected.to_vec()));
@@ -111,18 +111,18 @@ fn a_stream_of_json_goes_on_behind_what_is_broken() {
 fn bad_input_loses_nothing() {
     let done = run(&["broken.yaml", "missing.yaml", "scans.yaml"], b"");
     assert_eq!(done.code, 2);
-    assert!(done.stdout.starts_with("broken.yaml:11:10: refuse: whole status.phase: "), "{}", done.stdout);
+    assert!(done.stdout.starts_with("broken.yaml:11:10: deny: whole status.phase: "), "{}", done.stdout);
     assert_eq!(done.stdout.matches("\nscans.yaml:").count(), 5, "{}", done.stdout);
     let errors: Vec<_> = done.stderr.lines().collect();
     for (line, begins, says) in [
-        (0, "error: broken.yaml:5:2: this is no YAML: ", "mend it"),
+        (0, "error: broken.yaml:5:2: this is no YAML: ", "mutation it"),
         (1, "error: broken.yaml:13:1: this is a list", "apiVersion and kind"),
         (2, "error: broken.yaml:17:9: this is a number", "apiVersion and kind"),
         (3, "error: broken.yaml:17:12: this entry is empty", "remove it"),
         (4, "error: broken.yaml:19:1: this number is infinite", "quote it"),
         (5, "error: broken.yaml:21:4: this is no YAML: ", "unknown anchor"),
         (6, "error: missing.yaml: ", "No such file"),
-        (7, "4 scans checked in 2 files: 3 refused, 0 with advice, 1 clean; ", "7 errors"),
+        (7, "4 scans checked in 2 files: 3 denied, 0 with warnings, 1 clean; ", "7 errors"),
     ] {
         assert!(errors[line].starts_with(begins) && errors[line].contains(says), "{}", errors[line]);
     }
@@ -132,13 +132,13 @@ fn bad_input_loses_nothing() {
 #[test]
 fn folders_and_standard_input_are_read() {
     let done = run(&["folder"], b"");
-    let summary = "1 scan checked in 2 files: 0 refused, 0 with advice, 1 clean; 1 other object skipped\n";
+    let summary = "1 scan checked in 2 files: 0 denied, 0 with warnings, 1 clean; 1 other object skipped\n";
     assert_eq!((done.code, done.stdout.as_str(), done.stderr.as_str()), (0, "", summary));
     let bad = format!("{{{SPEC},\"status\":{{\"phase\":\"Complete\"}}}}");
     for args in [&["-"][..], &[]] {
         let done = run(args, bad.as_bytes());
         let column = "{".len() + SPEC.len() + ",\"status\":{".len() + 1;
-        let begins = format!("standard input:1:{column}: refuse: (no name) status.phase: ");
+        let begins = format!("standard input:1:{column}: deny: (no name) status.phase: ");
         assert!(done.stdout.starts_with(&begins), "{}", done.stdout);
         assert_eq!(done.code, 1);
     }
@@ -158,23 +158,19 @@ fn no_scan_is_no_error() {
 }
 
 #[test]
-fn only_a_refusal_refuses() {
-    let advised = format!("{{{SPEC},\"status\":{{\"phase\":\"Pending\",\"cveCount\":{{\"critical\":1}}}}}}");
-    let done = run(&[], advised.as_bytes());
+fn only_a_denial_denies() {
+    let warned = format!("{{{SPEC},\"status\":{{\"phase\":\"Pending\",\"cveCount\":{{\"critical\":1}}}}}}");
+    let done = run(&[], warned.as_bytes());
     assert_eq!(done.code, 0);
-    assert!(done.stdout.contains(": advise: "), "{}", done.stdout);
-    assert!(done.stderr.contains("0 refused, 1 with advice"), "{}", done.stderr);
-    // What is being deleted is not refused.
+    assert!(done.stdout.contains(": warn: "), "{}", done.stdout);
+    assert!(done.stderr.contains("0 denied, 1 with warnings"), "{}", done.stderr);
+    // What is being deleted is not denied.
     let bad = format!(
         "{{{SPEC},\"metadata\":{{\"deletionTimestamp\":\"2026-11-20T08:03:00Z\"}},\"status\":{{\"phase\":\"Complete\"}}}}"
     );
     let done = run(&[], bad.as_bytes());
     assert_eq!(done.code, 0);
-    assert!(
-        done.stdout.contains("(not refused, since the object is being deleted) [phase-unknown]"),
-        "{}",
-        done.stdout
-    );
+    assert!(done.stdout.contains("(not denied, since the object is being deleted) [phase-unknown]"), "{}", done.stdout);
 }
 
 #[test]
@@ -230,7 +226,7 @@ status: {phase: Pending, scannedAt: '2026-11-24T13:00:00Z'}
 #[test]
 fn names_of_the_users_reach_no_terminal_unharmed() {
     let done = run(&["stream.json"], b"");
-    assert!(done.stdout.contains("refuse: ?[31mred/three status.phase"), "{}", done.stdout);
+    assert!(done.stdout.contains("deny: ?[31mred/three status.phase"), "{}", done.stdout);
     assert!(!done.stdout.contains('\u{1B}') && !done.stderr.contains('\u{1B}'));
 }
 

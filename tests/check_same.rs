@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use scan_admission::law::{Change, Findings, Part, RULES, judge};
+use scan_admission::engine::{Change, Findings, Part, validate};
+use scan_admission::rules::RULES;
 use scan_admission::scan::{Kind, Member, Scan, reader, time};
 use serde_json::{Value, json};
 
@@ -248,14 +249,13 @@ fn engine(text: &str) -> Vec<[String; 5]> {
     let scan = scan.value().unwrap();
     let change = Change::new(kind, &scan, None, time::parse(checker::NOW).unwrap());
     let mut findings = Findings::default();
-    judge(RULES, Part::Spec, &change, &mut findings);
+    validate(RULES, Part::Spec, &change, &mut findings);
     if scan.status != Member::Absent {
-        judge(RULES, Part::Status, &change, &mut findings);
+        validate(RULES, Part::Status, &change, &mut findings);
     }
     let name = value["metadata"]["name"].as_str().unwrap_or_default();
     let said = findings.list().iter().map(|finding| {
-        let softened = finding.softened.map_or(String::new(), |why| format!(" ({})", why.words()));
-        let message = format!("{}{softened}", finding.message);
+        let message = finding.explained();
         [
             name.to_owned(),
             finding.field.to_string(),
@@ -295,8 +295,8 @@ fn compare(manifest: &str, texts: &[String]) -> Result<(), TestCaseError> {
     due.sort();
     found.sort();
     prop_assert_eq!(&found, &due, "{}", manifest);
-    let is_refused = due.iter().any(|said| said[3] == "refuse");
-    prop_assert_eq!(code, i32::from(is_refused));
+    let is_denied = due.iter().any(|said| said[3] == "deny");
+    prop_assert_eq!(code, i32::from(is_denied));
     Ok(())
 }
 

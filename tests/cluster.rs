@@ -2,14 +2,16 @@
 //! Without Go the tests are ignored and say so; with CI set that is a failure.
 #[path = "cluster/audit.rs"]
 mod audit;
-#[path = "cluster/callers.rs"]
-mod callers;
 #[path = "cluster/captured.rs"]
 mod captured;
 #[path = "support/client.rs"]
 mod client;
+#[path = "cluster/client_auth.rs"]
+mod client_auth;
 #[path = "support/controlplane.rs"]
 mod controlplane;
+#[path = "cluster/denials.rs"]
+mod denials;
 #[path = "cluster/doctor.rs"]
 mod doctor;
 #[path = "cluster/fleet.rs"]
@@ -48,8 +50,6 @@ mod process;
 mod recorder;
 #[path = "cluster/recording.rs"]
 mod recording;
-#[path = "cluster/refusals.rs"]
-mod refusals;
 #[path = "cluster/registered.rs"]
 mod registered;
 #[path = "cluster/registration.rs"]
@@ -99,8 +99,8 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Installed, installed::TESTS),
     (Hooks::Installed, registration::TESTS),
     (Hooks::Own, outage::TESTS),
-    (Hooks::Own, callers::TESTS),
-    (Hooks::Installed, refusals::TESTS),
+    (Hooks::Own, client_auth::TESTS),
+    (Hooks::Installed, denials::TESTS),
     (Hooks::Installed, wire::TESTS),
     (Hooks::Own, registered::TESTS),
     (Hooks::Own, recording::TESTS),
@@ -170,7 +170,7 @@ fn only(namespace: &Namespace<'_>) -> Value {
     json!({"matchLabels": {"kubernetes.io/metadata.name": namespace.name}})
 }
 
-/// A kubectl of somebody whom our webhooks let pass: it writes what they would refuse.
+/// A kubectl of somebody whom our webhooks let pass: it writes what they would deny.
 fn break_glass(namespace: &Namespace<'_>) -> Kubectl {
     let groups = ["--as-group=system:masters", "--as-group=scan-admission:break-glass"];
     namespace.kubectl(User::Admin).args(["--as=somebody"]).args(groups)

@@ -1,4 +1,4 @@
-//! What a configuration makes of the answers (LAW §6, "Modes"), by the file that says it.
+//! What a configuration makes of the answers (RULES §6, "Modes"), by the file that says it.
 
 #[path = "support/objects.rs"]
 mod objects;
@@ -7,9 +7,9 @@ mod panics;
 
 use objects::{context, patch, review, scan};
 use panics::PANICS;
-use scan_admission::admission::{self, Answer, Context, Door, FaultPolicy, Verdict};
+use scan_admission::admission::{self, Answer, Context, Decision, FaultPolicy, RuleFinding, Webhook};
 use scan_admission::config::Config;
-use scan_admission::law::Rule;
+use scan_admission::engine::{Action, Rule};
 use serde_json::{Value, json};
 
 const CONTROLLER: &str = "system:serviceaccount:scan-link-system:scan-link-controller";
@@ -18,14 +18,15 @@ fn config(yaml: &str) -> Config {
     Config::read(yaml.as_bytes()).unwrap_or_else(|fault| panic!("{fault}: {yaml}"))
 }
 
-fn answer(yaml: &str, review: &Value, door: Door) -> (Answer, Value) {
+fn answer(yaml: &str, review: &Value, webhook: Webhook) -> (Answer, Value) {
     let config = config(yaml);
-    let answer = admission::answer(review.to_string().as_bytes(), &Context { policy: &config.policy, ..context(door) });
+    let answer =
+        admission::answer(review.to_string().as_bytes(), &Context { policy: &config.policy, ..context(webhook) });
     let body: Value = serde_json::from_slice(&answer.body).unwrap();
     (answer, body["response"].clone())
 }
 
-/// What a reply says of `rule`: refusals, warnings, and what the audit annotation holds.
+/// What a reply says of `rule`: denials, warnings, and what the audit annotation holds.
 fn said(response: &Value, rule: &str) -> [Vec<String>; 3] {
     let end = format!(" [{rule}]");
     let about = |texts: Vec<String>| texts.into_iter().filter(|text| text.ends_with(&end)).collect();
@@ -38,15 +39,15 @@ fn said(response: &Value, rule: &str) -> [Vec<String>; 3] {
     [about(causes), about(warnings), about(audited)]
 }
 
-/// A scan that the validating door finds fault with, and where.
+/// A scan that the validating webhook finds fault with, and where.
 struct Case {
     rule: &'static str,
     review: Value,
-    is_refused: bool,
+    is_denied: bool,
 }
 
-/// A refusal and advice at each door and part that there is.
-fn cases() -> Vec<(Door, Case)> {
+/// A denial and warnings at each webhook and part that there is.
+fn cases() -> Vec<(Webhook, Case)> {
     let update = |new: &str, old: Option<&str>| review(&scan(new), old.map(scan).as_ref());
     let create = |new: &str| {
         let mut review = update(new, None);
@@ -54,28 +55,33 @@ fn cases() -> Vec<(Door, Case)> {
         review["request"]["subResource"] = json!("");
         review
     };
-    let case = |door, rule, is_refused, review| (door, Case { rule, review, is_refused });
+    let case = |webhook, rule, is_denied, review| (webhook, Case { rule, review, is_denied });
     vec![
-        case(Door::Validate, "phase-unknown", true, update(r#"{"status": {"phase": "Done"}}"#, None)),
-        case(Door::Validate, "cve-total", true, update(r#"{"status": {"cveCount": {"high": 1, "total": 2}}}"#, None)),
-        case(Door::Validate, "cve-total", false, update(r#"{"status": {"cveCount": {"high": 1}}}"#, None)),
-        case(Door::Validate, "scan-target", true, create(r#"{"spec": {"blob": null}}"#)),
-        case(Door::Validate, "scan-template", false, create(r#"{"spec": {"scanTemplate": null}}"#)),
-        case(Door::Validate, "phase-unknown", true, create(r#"{"status": {"phase": "Done"}}"#)),
-        case(Door::Mutate, "status-on-create", false, create(r#"{"status": {"phase": "Pending"}}"#)),
+        case(Webhook::Validating, "phase-unknown", true, update(r#"{"status": {"phase": "Done"}}"#, None)),
+        case(
+            Webhook::Validating,
+            "cve-total",
+            true,
+            update(r#"{"status": {"cveCount": {"high": 1, "total": 2}}}"#, None),
+        ),
+        case(Webhook::Validating, "cve-total", false, update(r#"{"status": {"cveCount": {"high": 1}}}"#, None)),
+        case(Webhook::Validating, "scan-target", true, create(r#"{"spec": {"blob": null}}"#)),
+        case(Webhook::Validating, "scan-template", false, create(r#"{"spec": {"scanTemplate": null}}"#)),
+        case(Webhook::Validating, "phase-unknown", true, create(r#"{"status": {"phase": "Done"}}"#)),
+        case(Webhook::Mutating, "status-on-create", false, create(r#"{"status": {"phase": "Pending"}}"#)),
     ]
 }
 
 #[test]
 fn every_mode_makes_of_every_finding_what_it_should() {
-    for (door, Case { rule, review, is_refused }) in cases() {
-        let plain = said(&answer("", &review, door).1, rule);
-        let message = plain[usize::from(!is_refused)][0].clone();
+    for (webhook, Case { rule, review, is_denied }) in cases() {
+        let plain = said(&answer("", &review, webhook).1, rule);
+        let message = plain[usize::from(!is_denied)][0].clone();
         for mode in ["deny", "warn", "audit", "off"] {
-            let (answer, response) = answer(&format!("rules: {{{rule}: {mode}}}"), &review, door);
+            let (answer, response) = answer(&format!("rules: {{{rule}: {mode}}}"), &review, webhook);
             let [causes, warnings, audited] = said(&response, rule);
             let counts = [causes.len(), warnings.len(), audited.len()];
-            let expected = match (mode, is_refused) {
+            let expected = match (mode, is_denied) {
                 ("deny", true) => [1, 0, 0],
                 ("deny" | "warn", false) | ("warn", true) => [0, 1, 0],
                 ("audit", _) => [0, 0, 1],
@@ -83,17 +89,19 @@ fn every_mode_makes_of_every_finding_what_it_should() {
             };
             assert_eq!(counts, expected, "{rule} {mode} {response:#}");
             let kept = [causes, warnings, audited].concat().concat();
-            let says_why = kept.contains(&format!("(not refused, since the rule is set to {mode})"));
-            assert_eq!(says_why, is_refused && matches!(mode, "warn" | "audit"), "{kept}");
+            let says_why = kept.contains(&format!("(not denied, since the rule is set to {mode})"));
+            assert_eq!(says_why, is_denied && matches!(mode, "warn" | "audit"), "{kept}");
             // Besides that, the words are the same.
             let words = message.trim_end_matches(&format!(" [{rule}]"));
             assert!(mode == "off" || kept.contains(words), "{kept} {words}");
 
             let rules = response["auditAnnotations"]["rules"].as_str().unwrap_or_default();
             assert_eq!(rules.split(',').any(|id| id == rule), matches!(mode, "deny" | "warn"), "{response:#}");
-            assert_eq!(answer.summary.audited.contains(&rule), mode == "audit");
-            assert_eq!(answer.summary.findings.iter().any(|(id, ..)| *id == rule), matches!(mode, "deny" | "warn"));
-            if rule != "cve-total" && is_refused {
+            let audit = |found: &&RuleFinding| found.action == Action::Audit;
+            let (audited, shown): (Vec<&RuleFinding>, Vec<&RuleFinding>) =
+                answer.summary.findings.iter().filter(|found| found.rule == rule).partition(audit);
+            assert_eq!((!audited.is_empty(), !shown.is_empty()), (mode == "audit", matches!(mode, "deny" | "warn")));
+            if rule != "cve-total" && is_denied {
                 assert_eq!(answer.is_allowed, mode != "deny", "{rule} {mode} {response:#}");
             }
         }
@@ -101,18 +109,18 @@ fn every_mode_makes_of_every_finding_what_it_should() {
 }
 
 #[test]
-fn a_mend_is_made_where_its_rule_denies_or_warns() {
+fn a_mutation_is_made_where_its_rule_denies_or_warns() {
     let status =
         r#"{"status": {"cveCount": {"critical": 1, "high": 0, "medium": 0, "low": 0, "unknown": 0, "total": 3}}}"#;
     let review = review(&scan(status), None);
-    for (mode, is_mended) in [("deny", true), ("warn", true), ("audit", false), ("off", false)] {
-        let (answer, response) = answer(&format!("rules: {{cve-total: {mode}}}"), &review, Door::Mutate);
+    for (mode, is_mutated) in [("deny", true), ("warn", true), ("audit", false), ("off", false)] {
+        let (answer, response) = answer(&format!("rules: {{cve-total: {mode}}}"), &review, Webhook::Mutating);
         let made = patch(&json!({"response": response}));
         let due = json!([{"op": "replace", "path": "/status/cveCount/total", "value": 1}]);
-        assert_eq!(made, if is_mended { due } else { json!([]) }, "{mode}");
-        assert_eq!(answer.summary.verdict == Verdict::Mended, is_mended);
+        assert_eq!(made, if is_mutated { due } else { json!([]) }, "{mode}");
+        assert_eq!(answer.summary.decision == Decision::Mutate, is_mutated);
         let [.., warnings, _] = said(&response, "cve-total");
-        assert_eq!(warnings.len(), usize::from(is_mended), "{response:#}");
+        assert_eq!(warnings.len(), usize::from(is_mutated), "{response:#}");
     }
 }
 
@@ -120,21 +128,21 @@ fn a_mend_is_made_where_its_rule_denies_or_warns() {
 fn what_is_off_is_not_asked() {
     const RULE: Rule = Rule { id: "phase-jump", ..PANICS };
     let body = review(&scan(r#"{"status": {"phase": "Pending"}}"#), None).to_string();
-    for door in [Door::Validate, Door::Mutate] {
+    for webhook in [Webhook::Validating, Webhook::Mutating] {
         for (yaml, is_asked) in [("", true), ("rules: {phase-jump: off}", false)] {
             let policy = &config(yaml).policy;
-            let answer = admission::answer(body.as_bytes(), &Context { rules: &[RULE], policy, ..context(door) });
-            assert_eq!(answer.summary.verdict != Verdict::Allowed, is_asked, "{answer:?}");
+            let answer = admission::answer(body.as_bytes(), &Context { rules: &[RULE], policy, ..context(webhook) });
+            assert_eq!(answer.summary.decision != Decision::Allow, is_asked, "{answer:?}");
         }
     }
 }
 
-/// Whether a write of an unknown phase is refused there and by them.
-fn is_refused(yaml: &str, namespace: &str, user: &str, groups: &[&str]) -> bool {
+/// Whether a write of an unknown phase is denied there and by them.
+fn is_denied(yaml: &str, namespace: &str, user: &str, groups: &[&str]) -> bool {
     let mut review = review(&scan(r#"{"status": {"phase": "Done"}}"#), None);
     review["request"]["namespace"] = json!(namespace);
     review["request"]["userInfo"] = json!({"username": user, "groups": groups});
-    !answer(yaml, &review, Door::Validate).0.is_allowed
+    !answer(yaml, &review, Webhook::Validating).0.is_allowed
 }
 
 #[test]
@@ -157,13 +165,13 @@ fn an_override_is_for_requests_that_match_all_its_lists() {
         ("namespaces: [dev], groups: [a, b]", "dev", "jane", &["c", "b"], true),
         ("users: [jane], groups: [b]", "dev", "jane", &["c"], false),
     ] {
-        assert_eq!(!is_refused(&by(lists), namespace, user, groups), matches, "{lists} {namespace} {user} {groups:?}");
+        assert_eq!(!is_denied(&by(lists), namespace, user, groups), matches, "{lists} {namespace} {user} {groups:?}");
     }
     // What the review does not say matches nothing.
     let mut review = review(&scan(r#"{"status": {"phase": "Done"}}"#), None);
     for user in [json!(null), json!({"username": "jane", "groups": "team"}), json!({"groups": [7]}), json!({})] {
         review["request"]["userInfo"] = user;
-        assert!(!answer(&by("groups: [team]"), &review, Door::Validate).0.is_allowed);
+        assert!(!answer(&by("groups: [team]"), &review, Webhook::Validating).0.is_allowed);
     }
 }
 
@@ -177,14 +185,14 @@ overrides:
 - {users: [jane], rules: {phase-unknown: deny}}
 - {namespaces: [dev-*], rules: {scan-template: deny}}
 ";
-    for (namespace, user, refused) in
+    for (namespace, user, denied) in
         [("prod", "john", true), ("dev-1", "john", false), ("dev-1", "jane", true), ("prod", "jane", true)]
     {
-        assert_eq!(is_refused(yaml, namespace, user, &[]), refused, "{namespace} {user}");
+        assert_eq!(is_denied(yaml, namespace, user, &[]), denied, "{namespace} {user}");
     }
-    assert!(!is_refused("rules: {phase-unknown: warn}", "prod", "john", &[]), "rules, where no override matches");
+    assert!(!is_denied("rules: {phase-unknown: warn}", "prod", "john", &[]), "rules, where no override matches");
     let other = "{rules: {phase-unknown: warn}, overrides: [{namespaces: [prod], rules: {phase-jump: deny}}]}";
-    assert!(!is_refused(other, "prod", "john", &[]), "rules, where none that matches names the rule");
+    assert!(!is_denied(other, "prod", "john", &[]), "rules, where none that matches names the rule");
 }
 
 #[test]
@@ -206,23 +214,24 @@ fn only_status_writers_write_where_they_are_named() {
         (&format!("{writers}rules: {{status-writer: off}}"), "jane", 0, 0),
         (&format!("{writers}overrides: [{{users: [ja*], rules: {{status-writer: off}}}}]"), "jane", 0, 0),
     ] {
-        let [refused, warned, _] = said(&answer(yaml, &by(user), Door::Validate).1, "status-writer");
-        assert_eq!((refused.len(), warned.len()), (causes, warnings), "{yaml} {user}");
+        let [denied, warned, _] = said(&answer(yaml, &by(user), Webhook::Validating).1, "status-writer");
+        assert_eq!((denied.len(), warned.len()), (causes, warnings), "{yaml} {user}");
     }
 }
 
 #[test]
-fn the_help_link_goes_with_refusals_alone() {
+fn the_help_link_goes_with_denials_alone() {
     let yaml = "help: https://wiki.example.com/scans";
-    let refused = review(&scan(r#"{"status": {"phase": "Done", "cveCount": {"low": 1}}}"#), None);
-    let response = answer(yaml, &refused, Door::Validate).1;
+    let denied = review(&scan(r#"{"status": {"phase": "Done", "cveCount": {"low": 1}}}"#), None);
+    let response = answer(yaml, &denied, Webhook::Validating).1;
     assert_eq!(response["warnings"][0], "help: https://wiki.example.com/scans", "kubectl prints no message");
     let message = response["status"]["message"].as_str().unwrap();
     assert!(message.ends_with("; help: https://wiki.example.com/scans"), "{message}");
-    for (review, door) in
-        [(&refused, Door::Mutate), (&review(&scan(r#"{"status": {"cveCount": {"low": 1}}}"#), None), Door::Validate)]
-    {
-        let (answer, response) = answer(yaml, review, door);
+    for (review, webhook) in [
+        (&denied, Webhook::Mutating),
+        (&review(&scan(r#"{"status": {"cveCount": {"low": 1}}}"#), None), Webhook::Validating),
+    ] {
+        let (answer, response) = answer(yaml, review, webhook);
         assert!(answer.is_allowed && !response.to_string().contains("wiki"), "{response:#}");
     }
 }
@@ -232,29 +241,30 @@ fn the_digest_is_in_every_annotation() {
     let yaml = "faults: allow\n";
     let digest = "b7cd0e6b63c9";
     let clean = review(&scan(r#"{"status": {"phase": "Pending"}}"#), None);
-    for door in [Door::Validate, Door::Mutate] {
-        assert_eq!(answer(yaml, &clean, door).1["auditAnnotations"], json!({"decision": "allow", "config": digest}));
-        assert_eq!(answer("", &clean, door).1["auditAnnotations"]["config"], "e3b0c44298fc", "an empty file is one");
+    for webhook in [Webhook::Validating, Webhook::Mutating] {
+        assert_eq!(answer(yaml, &clean, webhook).1["auditAnnotations"], json!({"decision": "allow", "config": digest}));
+        assert_eq!(answer("", &clean, webhook).1["auditAnnotations"]["config"], "e3b0c44298fc", "an empty file is one");
     }
     let config = config(yaml);
-    let context = Context { policy: &config.policy, ..context(Door::Validate) };
-    let fault = admission::fault(clean.to_string().as_bytes(), admission::Fault::TooLate, &context);
+    let context = Context { policy: &config.policy, ..context(Webhook::Validating) };
+    let fault = admission::fault(clean.to_string().as_bytes(), admission::Fault::Timeout, &context);
     assert!(fault.is_allowed && config.policy.faults == FaultPolicy::Allow);
     let body: Value = serde_json::from_slice(&fault.body).unwrap();
     assert_eq!(body["response"]["auditAnnotations"], json!({"decision": "fault", "config": digest}));
 }
 
-/// An object that is being deleted and a standing fault are softened as ever, and say so.
+/// An object that is being deleted and a standing fault are downgraded as ever, and say so.
 #[test]
-fn what_is_softened_already_says_why() {
+fn what_is_downgraded_already_says_why() {
     let deleting = r#"{"metadata": {"deletionTimestamp": "2026-11-24T11:00:00Z"}, "status": {"phase": "Done"}}"#;
     for mode in ["deny", "warn"] {
         let yaml = format!("rules: {{phase-unknown: {mode}}}");
-        let [_, warnings, _] = said(&answer(&yaml, &review(&scan(deleting), None), Door::Validate).1, "phase-unknown");
+        let [_, warnings, _] =
+            said(&answer(&yaml, &review(&scan(deleting), None), Webhook::Validating).1, "phase-unknown");
         assert!(warnings[0].contains("since the object is being deleted"), "{warnings:?}");
         let standing = scan(r#"{"status": {"phase": "Done"}}"#);
         let [_, warnings, _] =
-            said(&answer(&yaml, &review(&standing, Some(&standing)), Door::Validate).1, "phase-unknown");
+            said(&answer(&yaml, &review(&standing, Some(&standing)), Webhook::Validating).1, "phase-unknown");
         assert!(warnings[0].contains("since it was so before this change"), "{warnings:?}");
     }
 }
@@ -264,9 +274,9 @@ fn many_audited_findings_are_bounded() {
     let entry = json!({"type": 7});
     let mut object = scan(r#"{"status": {}}"#);
     object["status"]["conditions"] = json!(vec![entry; 500]);
-    let response = answer("rules: {condition-fields: audit}", &review(&object, None), Door::Validate).1;
+    let response = answer("rules: {condition-fields: audit}", &review(&object, None), Webhook::Validating).1;
     assert_eq!(response["allowed"], true);
     let audited = response["auditAnnotations"]["audited"].as_str().unwrap();
     assert!(audited.len() < 4096 && audited.ends_with(" more"), "{audited}");
-    assert!(audited.contains("not refused, since the rule is set to audit"), "{audited}");
+    assert!(audited.contains("not denied, since the rule is set to audit"), "{audited}");
 }

@@ -1,20 +1,20 @@
-//! Captured reviews with one thing damaged: refused by the right rule at the right path, or mended and then whole.
+//! Captured reviews with one thing damaged: denied by the right rule at the right path, or mutated and then whole.
 
 #[path = "support/objects.rs"]
 mod objects;
 
 use objects::{answer, patched};
-use scan_admission::admission::Door;
+use scan_admission::admission::Webhook;
 use serde_json::{Value, json};
 
 struct Damage {
     says: &'static str,
     /// Damages the status and returns whether there was something to damage.
     make: fn(&mut Value) -> bool,
-    /// The rule and path that the validating door refuses; none where it only advises.
-    refused: Option<(&'static str, &'static str)>,
-    /// Whether the mutating door makes it whole.
-    is_mended: bool,
+    /// The rule and path that the validating webhook denies; none where it only warns.
+    denied: Option<(&'static str, &'static str)>,
+    /// Whether the mutating webhook makes it whole.
+    is_mutated: bool,
 }
 
 fn set(status: &mut Value, pointer: &str, value: Value) -> bool {
@@ -40,70 +40,70 @@ const DAMAGES: &[Damage] = &[
             let Some(total) = status.pointer("/cveCount/total").and_then(Value::as_i64) else { return false };
             set(status, "/cveCount/total", json!(total + 1))
         },
-        refused: Some(("cve-total", "status.cveCount.total")),
-        is_mended: true,
+        denied: Some(("cve-total", "status.cveCount.total")),
+        is_mutated: true,
     },
     Damage {
         says: "a total in quotes",
         make: |status| set(status, "/cveCount/total", json!("192")),
-        refused: Some(("cve-count-values", "status.cveCount.total")),
-        is_mended: true,
+        denied: Some(("cve-count-values", "status.cveCount.total")),
+        is_mutated: true,
     },
     Damage {
         says: "no total",
         make: |status| status["cveCount"].as_object_mut().is_some_and(|counts| counts.remove("total").is_some()),
-        refused: None,
-        is_mended: true,
+        denied: None,
+        is_mutated: true,
     },
     Damage {
         says: "a count in quotes",
         make: |status| set(status, "/cveCount/high", json!("88")),
-        refused: Some(("cve-count-values", "status.cveCount.high")),
-        is_mended: false,
+        denied: Some(("cve-count-values", "status.cveCount.high")),
+        is_mutated: false,
     },
     Damage {
         says: "a misspelt phase",
         make: |status| set(status, "/phase", json!("completed")),
-        refused: Some(("phase-unknown", "status.phase")),
-        is_mended: false,
+        denied: Some(("phase-unknown", "status.phase")),
+        is_mutated: false,
     },
     Damage {
         says: "another phase",
         make: |status| status["phase"] == "Completed" && set(status, "/phase", json!("Failed")),
-        refused: Some(("phase-disagrees", "status.phase")),
-        is_mended: false,
+        denied: Some(("phase-disagrees", "status.phase")),
+        is_mutated: false,
     },
     Damage {
         says: "no phase",
         make: |status| {
             matches!(status["phase"].as_str(), Some("Completed" | "Failed" | "Error")) && remove(status, "phase")
         },
-        refused: None,
-        is_mended: true,
+        denied: None,
+        is_mutated: true,
     },
     Damage {
         says: "a swapped message",
         make: |status| set_condition(status, "Scanning", "message", json!("All is well")),
-        refused: Some(("scanning-vocabulary", "status.conditions[Scanning].message")),
-        is_mended: false,
+        denied: Some(("scanning-vocabulary", "status.conditions[Scanning].message")),
+        is_mutated: false,
     },
     Damage {
         says: "a verdict with the message of another",
         make: |status| set_condition(status, "PolicySucceeded", "message", json!("The scan job finished")),
-        refused: Some(("policy-vocabulary", "status.conditions[PolicySucceeded].message")),
-        is_mended: false,
+        denied: Some(("policy-vocabulary", "status.conditions[PolicySucceeded].message")),
+        is_mutated: false,
     },
     Damage {
         says: "a reason that is missing",
         make: |status| set_condition(status, "Scanning", "reason", Value::Null),
-        refused: Some(("condition-fields", "status.conditions[Scanning].reason")),
-        is_mended: true,
+        denied: Some(("condition-fields", "status.conditions[Scanning].reason")),
+        is_mutated: true,
     },
     Damage {
         says: "a time that is missing",
         make: |status| set_condition(status, "Succeeded", "lastTransitionTime", json!("")),
-        refused: Some(("condition-fields", "status.conditions[Succeeded].lastTransitionTime")),
-        is_mended: true,
+        denied: Some(("condition-fields", "status.conditions[Succeeded].lastTransitionTime")),
+        is_mutated: true,
     },
     Damage {
         says: "a second spelling that differs",
@@ -115,19 +115,19 @@ const DAMAGES: &[Damage] = &[
             }
             has_counts
         },
-        refused: Some(("spelling-conflict", "status.CVECount")),
-        is_mended: false,
+        denied: Some(("spelling-conflict", "status.CVECount")),
+        is_mutated: false,
     },
     Damage {
         says: "conditions that are no list",
         make: |status| set(status, "/conditions", json!({"Succeeded": "True"})),
-        refused: Some(("status-shape", "status.conditions")),
-        is_mended: false,
+        denied: Some(("status-shape", "status.conditions")),
+        is_mutated: false,
     },
 ];
 
 #[test]
-fn damage_is_refused_where_it_is_or_mended() {
+fn damage_is_denied_where_it_is_or_mutated() {
     for damage in DAMAGES {
         let mut count = 0;
         for file in std::fs::read_dir("tests/fixtures/reviews").unwrap() {
@@ -148,10 +148,10 @@ fn damage_is_refused_where_it_is_or_mended() {
 }
 
 fn check(damage: &Damage, review: &Value, says: &str) {
-    let (_, body) = answer(review, Door::Validate);
+    let (_, body) = answer(review, Webhook::Validating);
     let response = &body["response"];
-    assert_eq!(response["allowed"], damage.refused.is_none(), "{says}: {body}");
-    if let Some((rule, field)) = damage.refused {
+    assert_eq!(response["allowed"], damage.denied.is_none(), "{says}: {body}");
+    if let Some((rule, field)) = damage.denied {
         let causes = response["status"]["details"]["causes"].as_array().unwrap();
         let is_named = |cause: &Value| {
             cause["field"] == field && cause["message"].as_str().unwrap().ends_with(&format!(" [{rule}]"))
@@ -159,10 +159,10 @@ fn check(damage: &Damage, review: &Value, says: &str) {
         assert!(causes.iter().any(is_named), "{says}: {body}");
         assert_eq!(response["status"]["code"], 422, "{says}");
     }
-    let (_, body) = answer(review, Door::Mutate);
+    let (_, body) = answer(review, Webhook::Mutating);
     assert_eq!(body["response"]["allowed"], true, "{says}");
-    let mut mended = review.clone();
-    mended["request"]["object"] = patched(&review["request"]["object"], &body);
-    let (_, after) = answer(&mended, Door::Validate);
-    assert_eq!(after["response"]["allowed"], damage.is_mended, "{says}: {after}");
+    let mut mutated = review.clone();
+    mutated["request"]["object"] = patched(&review["request"]["object"], &body);
+    let (_, after) = answer(&mutated, Webhook::Validating);
+    assert_eq!(after["response"]["allowed"], damage.is_mutated, "{says}: {after}");
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use folder::Folder;
-use scan_admission::server::development::{Error, certificate, look};
+use scan_admission::tls::development::{DevelopmentError, certificate, poll};
 use time::{Duration, OffsetDateTime};
 
 const FILES: [&str; 4] = ["ca.crt", "ca.key", "tls.crt", "tls.key"];
@@ -58,17 +58,18 @@ fn certificates_are_kept_while_they_hold_and_renewed_before_they_end() {
 #[test]
 fn a_server_that_runs_for_months_gets_the_next_one() {
     let folder = Folder::new();
-    let mut look = look(folder.path().to_owned(), certificate(folder.path(), now()).unwrap());
+    let mut renew = poll(folder.path().to_owned(), certificate(folder.path(), now()).unwrap());
     let before = contents(folder.path());
-    assert!(look(now() + 59 * DAY).is_none());
+    assert!(renew(now() + 59 * DAY).is_none());
     assert_eq!(contents(folder.path()), before);
-    let next = look(now() + 60 * DAY).unwrap().unwrap();
+    let next = renew(now() + 60 * DAY).unwrap().unwrap();
     assert!(contents(folder.path())[2] != before[2]);
     assert_eq!(next.cert, certificate(folder.path(), now() + 60 * DAY).unwrap().cert);
-    assert!(look(now() + 61 * DAY).is_none());
+    assert!(renew(now() + 61 * DAY).is_none());
     // Somebody has put another one there meanwhile.
     fs::write(folder.join("tls.crt"), rcgen::generate_simple_self_signed([]).unwrap().cert.pem()).unwrap();
-    let error = look(now() + 150 * DAY).unwrap().unwrap_err();
+    let error = renew(now() + 150 * DAY).unwrap().unwrap_err();
+    let error = error.to_string();
     assert!(error.ends_with("tls.crt is not a development certificate, so it is left alone"), "{error}");
 }
 
@@ -121,7 +122,7 @@ fn somebody_elses_certificate_is_left_alone() {
         fs::write(&path, theirs.cert.pem()).unwrap();
         fs::write(&key_path, theirs.signing_key.serialize_pem()).unwrap();
         let error = certificate(folder.path(), now()).unwrap_err();
-        assert!(matches!(&error, Error::Foreign(foreign) if *foreign == path), "{error}");
+        assert!(matches!(&error, DevelopmentError::Foreign(foreign) if *foreign == path), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), theirs.cert.pem());
         assert_eq!(fs::read_to_string(&key_path).unwrap(), theirs.signing_key.serialize_pem());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is written");

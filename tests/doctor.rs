@@ -1,30 +1,13 @@
-//! The page of the checks is the generated one, and every text says something. tests/cluster sabotages an installation
-//! for each of them. `UPDATE=1 cargo test` writes it anew.
+//! The table of checks. tests/cluster sabotages an installation for each of them.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
-use scan_admission::cluster::doctor::{CHECKS, book};
 use scan_admission::config::Config;
-use scan_admission::law::{Mode, RULES};
-
-#[test]
-fn the_committed_page_is_the_generated_one() {
-    for (path, text) in book::pages() {
-        let path = Path::new("docs").join(path);
-        if std::env::var_os("UPDATE").is_some() {
-            fs::write(&path, &text).unwrap();
-        }
-        let committed = fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            committed == text,
-            "{} is not what the checks say: run UPDATE=1 cargo test --test doctor",
-            path.display()
-        );
-    }
-}
+use scan_admission::doctor::CHECKS;
+use scan_admission::engine::Mode;
+use scan_admission::rules::RULES;
 
 #[test]
 fn every_check_says_something_under_a_name_of_its_own() {

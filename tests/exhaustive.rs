@@ -1,4 +1,4 @@
-//! The engine against a table that was written from the law alone: every state, every pair of states, every life.
+//! The engine against a table that was written from the rules alone: every state, every pair of states, every life.
 
 #[path = "support/objects.rs"]
 mod objects;
@@ -8,18 +8,18 @@ mod states;
 use std::collections::BTreeSet;
 
 use objects::{answer, context, patch, patched, review};
-use scan_admission::admission::{self, Door};
-use scan_admission::law::Severity;
+use scan_admission::admission::{self, Webhook};
+use scan_admission::engine::Action;
 use serde_json::{Value, json};
 use states::{Expected, Kind, Spelling, lifecycles};
 
-/// The rules with a finding at the validating door.
+/// The rules with a finding at the validating webhook.
 fn found(new: &Value, old: &Value) -> Expected {
-    let answer = admission::answer(review(new, Some(old)).to_string().as_bytes(), &context(Door::Validate));
-    let of = |severity| -> BTreeSet<&'static str> {
-        answer.summary.findings.iter().filter(|finding| finding.1 == severity).map(|finding| finding.0).collect()
+    let answer = admission::answer(review(new, Some(old)).to_string().as_bytes(), &context(Webhook::Validating));
+    let of = |action| -> BTreeSet<&'static str> {
+        answer.summary.findings.iter().filter(|finding| finding.action == action).map(|finding| finding.rule).collect()
     };
-    Expected { refused: of(Severity::Refuse), advised: of(Severity::Advise) }
+    Expected { denied: of(Action::Deny), warned: of(Action::Warn) }
 }
 
 fn without_status(object: &Value) -> Value {
@@ -33,7 +33,7 @@ fn every_state_is_judged_as_the_table_says() {
     let mut differ = Vec::new();
     for state in states::all() {
         for kind in [Kind::SourceScan, Kind::ImageScan] {
-            for spelling in [Spelling::Wire, Spelling::Page] {
+            for spelling in [Spelling::Wire, Spelling::Documented] {
                 let object = state.object(kind, spelling);
                 let found = found(&object, &without_status(&object));
                 if found != state.expected() {
@@ -45,17 +45,17 @@ fn every_state_is_judged_as_the_table_says() {
     assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ[..differ.len().min(10)].join("\n"));
 }
 
-/// Of a status that the law finds whole nothing is mended, and every mend leads to a status that is not worse.
+/// Of a status that the rules find whole nothing is mutated, and every mutation leads to a status that is not worse.
 #[test]
-fn every_state_is_mended_without_harm() {
+fn every_state_is_mutated_without_harm() {
     for state in states::all() {
         let object = state.object(Kind::SourceScan, Spelling::Wire);
         let old = without_status(&object);
-        let (_, body) = answer(&review(&object, Some(&old)), Door::Mutate);
-        let mended = patched(&object, &body);
-        let (before, after) = (found(&object, &old), found(&mended, &old));
-        assert!(!before.refused.is_empty() || after.refused.is_empty(), "{state:?}: {after:?}\n{}", patch(&body));
-        let (_, again) = answer(&review(&mended, Some(&old)), Door::Mutate);
+        let (_, body) = answer(&review(&object, Some(&old)), Webhook::Mutating);
+        let mutated = patched(&object, &body);
+        let (before, after) = (found(&object, &old), found(&mutated, &old));
+        assert!(!before.denied.is_empty() || after.denied.is_empty(), "{state:?}: {after:?}\n{}", patch(&body));
+        let (_, again) = answer(&review(&mutated, Some(&old)), Webhook::Mutating);
         assert_eq!(patch(&again), json!([]), "{state:?}");
         if before == Expected::default() {
             assert_eq!(patch(&body), json!([]), "{state:?}");
@@ -63,14 +63,14 @@ fn every_state_is_mended_without_harm() {
     }
 }
 
-/// A life that the law allows is lived without a word, and without a patch.
+/// A life that the rules allow is lived without a word, and without a patch.
 #[test]
 fn every_life_passes_without_a_word() {
     for life in lifecycles::lifecycles() {
         for (number, step) in life.steps.windows(2).enumerate() {
             let says = format!("{}, step {}", life.name, number + 1);
             assert_eq!(found(&step[1], &step[0]), Expected::default(), "{says}: {:#}", step[1]["status"]);
-            let (_, body) = answer(&review(&step[1], Some(&step[0])), Door::Mutate);
+            let (_, body) = answer(&review(&step[1], Some(&step[0])), Webhook::Mutating);
             assert_eq!(patch(&body), json!([]), "{says}");
         }
     }

@@ -10,11 +10,11 @@ mod panics;
 use edits::edited;
 use objects::{context, patched, review, scan};
 use panics::PANICS;
-use scan_admission::admission::{self, Answer, BODY_MAX_BYTES, Context, Door, Fault, FaultPolicy, Policy};
+use scan_admission::admission::{self, Answer, BODY_MAX_BYTES, Context, Fault, FaultPolicy, Policy, Webhook};
 use serde_json::{Value, json};
 
-const DOORS: [Door; 2] = [Door::Validate, Door::Mutate];
-const POLICIES: [FaultPolicy; 3] = [FaultPolicy::Refuse, FaultPolicy::Allow, FaultPolicy::FailurePolicy];
+const DOORS: [Webhook; 2] = [Webhook::Validating, Webhook::Mutating];
+const POLICIES: [FaultPolicy; 3] = [FaultPolicy::Deny, FaultPolicy::Allow, FaultPolicy::FailurePolicy];
 const UID: &str = "1f661b25-f893-42af-8e36-d8c81ef6d774";
 
 /// A review with `json` at `pointer`. The uid comes first, as the API server sends it.
@@ -33,13 +33,13 @@ fn json(answer: &Answer) -> Value {
     serde_json::from_slice(&answer.body).unwrap()
 }
 
-/// At both doors: an answer with the uid, and none refused at the mutating door.
+/// At both webhooks: an answer with the uid, and none denied at the mutating webhook.
 fn answered(body: &[u8]) -> [Value; 2] {
-    DOORS.map(|door| {
-        let answer = admission::answer(body, &context(door));
+    DOORS.map(|webhook| {
+        let answer = admission::answer(body, &context(webhook));
         let json = json(&answer);
         assert_eq!((answer.http, &json["response"]["uid"]), (200, &json!(UID)), "{json}");
-        assert!(answer.is_allowed || door == Door::Validate, "{json}");
+        assert!(answer.is_allowed || webhook == Webhook::Validating, "{json}");
         json
     })
 }
@@ -109,7 +109,7 @@ fn of_a_key_that_comes_twice_the_last_wins() {
 }
 
 #[test]
-fn what_is_no_utf_8_is_refused_with_the_uid() {
+fn what_is_no_utf_8_is_denied_with_the_uid() {
     let mut body = with("/request/object/status/phase", "\"Pending\"").into_bytes();
     let at = body.len() - 100;
     body[at] = 0xff;
@@ -122,10 +122,10 @@ fn what_is_no_utf_8_is_refused_with_the_uid() {
 fn a_rule_that_panics_is_answered() {
     let body = with("/request/object/status/more", "1");
     for faults in POLICIES {
-        for door in DOORS {
+        for webhook in DOORS {
             let policy = Policy { faults, ..Policy::default() };
-            let context = Context { rules: &[PANICS], policy: &policy, ..context(door) };
-            check_fault(&admission::answer(body.as_bytes(), &context), door, faults, 500);
+            let context = Context { rules: &[PANICS], policy: &policy, ..context(webhook) };
+            check_fault(&admission::answer(body.as_bytes(), &context), webhook, faults, 500);
         }
     }
 }
@@ -134,17 +134,17 @@ fn a_rule_that_panics_is_answered() {
 fn every_fault_follows_its_policy() {
     let body = with("/request/object/status/more", "1");
     for (fault, code, without_uid) in [
-        (Fault::Unreadable, 400, 400),
-        (Fault::TooBig, 413, 413),
-        (Fault::TooLate, 504, 503),
-        (Fault::TooBusy, 429, 503),
+        (Fault::BadRequest, 400, 400),
+        (Fault::TooLarge, 413, 413),
+        (Fault::Timeout, 504, 503),
+        (Fault::TooManyRequests, 429, 503),
         (Fault::Internal, 500, 503),
     ] {
         for faults in POLICIES {
-            for door in DOORS {
+            for webhook in DOORS {
                 let policy = Policy { faults, ..Policy::default() };
-                let context = Context { policy: &policy, ..context(door) };
-                check_fault(&admission::fault(body.as_bytes(), fault, &context), door, faults, code);
+                let context = Context { policy: &policy, ..context(webhook) };
+                check_fault(&admission::fault(body.as_bytes(), fault, &context), webhook, faults, code);
                 for nothing in [&b""[..], b"{}", b"no json", b"{\"request\":{\"uid\":7}}", b"\xff"] {
                     let answer = admission::fault(nothing, fault, &context);
                     assert_eq!((answer.http, answer.is_allowed), (without_uid, false));
@@ -156,20 +156,20 @@ fn every_fault_follows_its_policy() {
 }
 
 /// What becomes of a fault with a uid.
-fn check_fault(answer: &Answer, door: Door, faults: FaultPolicy, code: u16) {
+fn check_fault(answer: &Answer, webhook: Webhook, faults: FaultPolicy, code: u16) {
     let json = json(answer);
     let response = &json["response"];
-    match (door, faults) {
-        (Door::Validate, FaultPolicy::FailurePolicy) => {
+    match (webhook, faults) {
+        (Webhook::Validating, FaultPolicy::FailurePolicy) => {
             assert_eq!((answer.http, json["kind"].as_str()), (503, Some("Status")));
         }
-        (Door::Validate, FaultPolicy::Refuse) => {
+        (Webhook::Validating, FaultPolicy::Deny) => {
             assert_eq!((answer.http, &response["uid"], &response["allowed"]), (200, &json!(UID), &json!(false)));
             assert_eq!(response["status"]["code"], code);
             let retry = &response["status"]["details"]["retryAfterSeconds"];
             assert_eq!(*retry, if code == 429 { json!(1) } else { Value::Null });
         }
-        (Door::Mutate, _) | (Door::Validate, FaultPolicy::Allow) => {
+        (Webhook::Mutating, _) | (Webhook::Validating, FaultPolicy::Allow) => {
             assert_eq!((answer.http, &response["uid"], &response["allowed"]), (200, &json!(UID), &json!(true)));
             assert_eq!(response["warnings"].as_array().unwrap().len(), 1, "{json}");
             assert!(response["patch"].is_null() && response["status"].is_null());
@@ -180,35 +180,39 @@ fn check_fault(answer: &Answer, door: Door, faults: FaultPolicy, code: u16) {
 /// The words that users and clients see, byte for byte.
 #[test]
 fn golden_words() {
-    let say =
-        |body: &str, door: Door| String::from_utf8(admission::answer(body.as_bytes(), &context(door)).body).unwrap();
-    let update = |status: &str| review(&scan(&format!(r#"{{"status": {status}}}"#)), None).to_string();
-    let fault = |fault: Fault, door| {
-        String::from_utf8(admission::fault(update("{}").as_bytes(), fault, &context(door)).body).unwrap()
+    let say = |body: &str, webhook: Webhook| {
+        String::from_utf8(admission::answer(body.as_bytes(), &context(webhook)).body).unwrap()
     };
-    let v1beta1 = |door| say(&update("{}").replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1"), door);
+    let update = |status: &str| review(&scan(&format!(r#"{{"status": {status}}}"#)), None).to_string();
+    let fault = |fault: Fault, webhook| {
+        String::from_utf8(admission::fault(update("{}").as_bytes(), fault, &context(webhook)).body).unwrap()
+    };
+    let v1beta1 = |webhook| say(&update("{}").replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1"), webhook);
     let said = [
-        ("refusal", say(&update(r#"{"phase": "Complete", "cveCount": {"critical": 1, "total": 2}}"#), Door::Validate)),
-        ("advice", say(&update(r#"{"cveCount": {"critical": 1}}"#), Door::Validate)),
         (
-            "mend",
+            "denial",
+            say(&update(r#"{"phase": "Complete", "cveCount": {"critical": 1, "total": 2}}"#), Webhook::Validating),
+        ),
+        ("warnings", say(&update(r#"{"cveCount": {"critical": 1}}"#), Webhook::Validating)),
+        (
+            "mutation",
             say(
                 &update(
                     r#"{"cveCount": {"critical": 1, "high": 2, "medium": 0, "low": 0, "unknown": 0, "total": 22}}"#,
                 ),
-                Door::Mutate,
+                Webhook::Mutating,
             ),
         ),
-        ("unreadable, refused", fault(Fault::Unreadable, Door::Validate)),
-        ("unreadable, allowed", fault(Fault::Unreadable, Door::Mutate)),
-        ("too big", fault(Fault::TooBig, Door::Validate)),
-        ("too late", fault(Fault::TooLate, Door::Validate)),
-        ("too busy", fault(Fault::TooBusy, Door::Validate)),
-        ("internal", fault(Fault::Internal, Door::Validate)),
-        ("v1beta1, refused", v1beta1(Door::Validate)),
-        ("v1beta1, allowed", v1beta1(Door::Mutate)),
-        ("no uid", say("{}", Door::Validate)),
-        ("too wide", say(&update("{}").replace("SourceScan", "Pod"), Door::Validate)),
+        ("unreadable, denied", fault(Fault::BadRequest, Webhook::Validating)),
+        ("unreadable, allowed", fault(Fault::BadRequest, Webhook::Mutating)),
+        ("too big", fault(Fault::TooLarge, Webhook::Validating)),
+        ("too late", fault(Fault::Timeout, Webhook::Validating)),
+        ("too busy", fault(Fault::TooManyRequests, Webhook::Validating)),
+        ("internal", fault(Fault::Internal, Webhook::Validating)),
+        ("v1beta1, denied", v1beta1(Webhook::Validating)),
+        ("v1beta1, allowed", v1beta1(Webhook::Mutating)),
+        ("no uid", say("{}", Webhook::Validating)),
+        ("too wide", say(&update("{}").replace("SourceScan", "Pod"), Webhook::Validating)),
     ];
     let said: String = said.iter().map(|(name, line)| format!("# {name}\n{line}\n")).collect();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/words.txt");

@@ -26,7 +26,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
-const LOOKS: &str = "scan_admission_certificate_looks_total";
+const LOOKS: &str = "scan_admission_certificate_polls_total";
 const RELOADS: &str = "scan_admission_certificate_reloads_total";
 const FAILURES: &str = "scan_admission_certificate_reload_failures_total";
 
@@ -197,7 +197,7 @@ async fn every_kind_of_key_shakes_hands_with_its_chain() {
 }
 
 #[tokio::test]
-async fn a_bad_pair_is_refused_once_and_the_old_one_goes_on() {
+async fn a_bad_pair_is_rejected_once_and_the_old_one_goes_on() {
     let folder = Folder::new();
     let (ca, connector) = ca(&folder);
     let (first, second) = (ca.pair(1), ca.pair(2));

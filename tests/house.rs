@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use scan_admission::law::RULES;
+use scan_admission::rules::RULES;
 
 /// What each room may import, besides itself.
 const IMPORTS: &[(&str, &[&str])] = &[
@@ -289,7 +289,7 @@ fn nothing_is_too_long() {
     for source in sources() {
         let limit = match source.path.as_str() {
             "src/main.rs" => MAIN_MAX_LINES,
-            path if path.starts_with("src/law/rules/") => RULE_MAX_LINES,
+            path if path.starts_with("src/rules/") => RULE_MAX_LINES,
             _ => FILE_MAX_LINES,
         };
         if source.lines > limit {
@@ -330,7 +330,7 @@ fn long_functions(source: &Source) -> Vec<String> {
 
 #[test]
 fn the_folder_is_the_table_of_rules() {
-    let files: BTreeSet<String> = fs::read_dir(root().join("src/law/rules"))
+    let files: BTreeSet<String> = fs::read_dir(root().join("src/rules"))
         .unwrap()
         .map(|file| file.unwrap().file_name().into_string().unwrap())
         .collect();
@@ -338,7 +338,7 @@ fn the_folder_is_the_table_of_rules() {
     assert_eq!(files, rules);
     assert_eq!(RULES.len(), rules.len(), "an id comes twice");
     for rule in RULES {
-        let path = root().join(format!("src/law/rules/{}.rs", rule.id.replace('-', "_")));
+        let path = root().join(format!("src/rules/{}.rs", rule.id.replace('-', "_")));
         let head = format!("//! `{}`: ", rule.id);
         assert!(fs::read_to_string(&path).unwrap().starts_with(&head), "{} should begin with {head}", path.display());
     }

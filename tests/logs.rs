@@ -1,4 +1,4 @@
-//! What the program writes to its log: one line for a refusal, with whose it was and nothing of what it holds.
+//! What the program writes to its log: one line for a denial, with whose it was and nothing of what it holds.
 
 #[path = "support/client.rs"]
 mod client;
@@ -12,8 +12,8 @@ use folder::{Folder, fixture};
 use process::{Process, command};
 use serde_json::Value;
 
-/// Asks the program for a verdict on a review that is refused, and gives what it has logged by then.
-async fn log_of_a_refusal(arguments: &[&str]) -> String {
+/// Asks the program for a verdict on a review that is denied, and gives what it has logged by then.
+async fn log_of_a_denial(arguments: &[&str]) -> String {
     let folder = Folder::new();
     let mut program = command(folder.path(), arguments);
     program.env_remove("SCAN_ADMISSION_LOG_FORMAT");
@@ -29,15 +29,15 @@ async fn log_of_a_refusal(arguments: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn a_refusal_is_one_line_of_json_without_contents() {
-    let log = log_of_a_refusal(&[]).await;
+async fn a_denial_is_one_line_of_json_without_contents() {
+    let log = log_of_a_denial(&[]).await;
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let refusals: Vec<&Value> = lines.iter().filter(|line| line["message"] == "review").collect();
-    let [refusal] = refusals[..] else { panic!("{log}") };
+    let denials: Vec<&Value> = lines.iter().filter(|line| line["message"] == "review").collect();
+    let [denial] = denials[..] else { panic!("{log}") };
     for (name, value) in [
         ("level", "INFO"),
-        ("door", "validate"),
-        ("verdict", "refused"),
+        ("webhook", "validate"),
+        ("verdict", "denied"),
         ("operation", "UPDATE"),
         ("group", "scanning.apps.tanzu.vmware.com"),
         ("version", "v1beta1"),
@@ -45,18 +45,21 @@ async fn a_refusal_is_one_line_of_json_without_contents() {
         ("name", "failed"),
         ("user", "system:serviceaccount:scan-link-system:scan-link-controller"),
     ] {
-        assert_eq!(refusal[name], value, "{name} in {refusal}");
+        assert_eq!(denial[name], value, "{name} in {denial}");
     }
-    let rules: Vec<&str> = refusal["rules"].as_str().unwrap().split(',').collect();
-    assert!(rules.contains(&"phase-unknown"), "{refusal}");
-    assert!(refusal["uid"].is_string() && refusal["namespace"].is_string(), "{refusal}");
-    assert!(refusal["latency_micros"].is_u64() && refusal["left_out"] == 0, "{refusal}");
+    let rules: Vec<&str> = denial["rules"].as_str().unwrap().split(',').collect();
+    assert!(rules.contains(&"phase-unknown"), "{denial}");
+    assert!(denial["uid"].is_string() && denial["namespace"].is_string(), "{denial}");
+    assert!(denial["latency_micros"].is_u64() && denial["left_out"] == 0, "{denial}");
     assert!(!log.contains("Secretive"), "the contents of an object: {log}");
 }
 
 #[tokio::test]
 async fn text_and_less_of_it_where_asked_for() {
-    let log = log_of_a_refusal(&["--log-format", "text"]).await;
-    assert!(log.contains(" INFO scan_admission::server::gate: review door=\"validate\" verdict=\"refused\""), "{log}");
-    assert_eq!(log_of_a_refusal(&["--log", "error"]).await, "");
+    let log = log_of_a_denial(&["--log-format", "text"]).await;
+    assert!(
+        log.contains(" INFO scan_admission::server::gate: review webhook=\"validating\" verdict=\"denied\""),
+        "{log}"
+    );
+    assert_eq!(log_of_a_denial(&["--log", "error"]).await, "");
 }

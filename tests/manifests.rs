@@ -92,7 +92,7 @@ async fn the_arguments_of_the_deployment_start_the_program() {
         admin,
         "--certs=cluster",
         "--service=$(NAMESPACE)/scan-admission",
-        "--webhooks=scan-admission",
+        "--webhook-configuration=scan-admission",
         "--ca-secret=scan-admission-ca",
     ];
     let more = ["--config=/etc/scan-admission/config/config.yaml", "--stop-delay=5s"];

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use folder::fixture;
 use panics::PANICS;
 use running::{Running, settings};
-use scan_admission::law::{Change, Findings, Patch, Rule};
+use scan_admission::engine::{Change, Findings, Patch, Rule};
 use scan_admission::server::Settings;
 
 const SECRET: &str = "contents of an object";
@@ -24,11 +24,11 @@ fn check(_: &Change<'_>, _: &mut Findings<'_>) {
     panic!("{SECRET}");
 }
 
-fn mend(_: &Change<'_>, _: &mut Patch) {
+fn mutate(_: &Change<'_>, _: &mut Patch) {
     panic!("{SECRET}");
 }
 
-static RULES: [Rule; 1] = [Rule { check: |change, findings| check(change, findings), mend: Some(mend), ..PANICS }];
+static RULES: [Rule; 1] = [Rule { check: |change, findings| check(change, findings), mutate: Some(mutate), ..PANICS }];
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -48,7 +48,7 @@ async fn a_panic_is_answered_counted_and_logged_without_its_words() {
     let log = Log::default();
     let writer = log.clone();
     tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
-    let server = Running::with(Settings { rules: &RULES, ..settings() }, |server| server.take_panics()).await;
+    let server = Running::with(Settings { rules: &RULES, ..settings() }, |server| server.install_panic_hook()).await;
     let admin = server.admin;
     for protocol in ["http/1.1", "h2"] {
         let mut client = server.client(protocol).await;

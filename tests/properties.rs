@@ -14,16 +14,17 @@ use objects::{context, now};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use scan_admission::admission::review::{self, Target};
-use scan_admission::admission::{self, Door, patch};
-use scan_admission::law::{self, Change, Findings, Operation, Part, RULES, Severity};
+use scan_admission::admission::{self, Webhook, patch};
+use scan_admission::engine::{self, Change, Findings, Mutated, Part, PatchOperation, Severity};
+use scan_admission::rules::RULES;
 use scan_admission::scan::Scan;
 use serde_json::{Value, json};
 
 const CASES: u32 = 10_000;
 
 /// What holds for every answer to every body. Returns the answer's JSON.
-fn sound(body: &[u8], door: Door) -> (u16, Value) {
-    let answer = admission::answer(body, &context(door));
+fn sound(body: &[u8], webhook: Webhook) -> (u16, Value) {
+    let answer = admission::answer(body, &context(webhook));
     assert!(answer.body.iter().all(|byte| *byte >= b' '), "more than one line");
     let json: Value = serde_json::from_slice(&answer.body).unwrap();
     if answer.http != 200 {
@@ -34,10 +35,10 @@ fn sound(body: &[u8], door: Door) -> (u16, Value) {
     let response = &json["response"];
     assert!(!response["uid"].as_str().unwrap().is_empty());
     assert_eq!(response["allowed"], answer.is_allowed);
-    assert!(answer.is_allowed || door == Door::Validate, "the mutating door never refuses: {json}");
+    assert!(answer.is_allowed || webhook == Webhook::Validating, "the mutating webhook never denies: {json}");
     assert_eq!(response["status"].is_object(), !answer.is_allowed, "{json}");
     assert_eq!(response["patch"].is_string(), response["patchType"] == "JSONPatch", "{json}");
-    assert!(response["patch"].is_null() || door == Door::Mutate, "{json}");
+    assert!(response["patch"].is_null() || webhook == Webhook::Mutating, "{json}");
 
     let warnings: Vec<&str> =
         response["warnings"].as_array().into_iter().flatten().map(|warning| warning.as_str().unwrap()).collect();
@@ -57,8 +58,8 @@ fn sound(body: &[u8], door: Door) -> (u16, Value) {
 
 fn sound_with_uid(body: &[u8], uid: Option<&str>) {
     let mut warnings = String::new();
-    for door in [Door::Validate, Door::Mutate] {
-        let (http, json) = sound(body, door);
+    for webhook in [Webhook::Validating, Webhook::Mutating] {
+        let (http, json) = sound(body, webhook);
         let said = json["response"]["warnings"].as_array().into_iter().flatten();
         warnings.extend(said.filter_map(Value::as_str));
         match uid {
@@ -76,12 +77,12 @@ type Found = BTreeSet<(&'static str, Severity, String)>;
 
 fn found(change: &Change<'_>) -> Found {
     let mut findings = Findings::default();
-    law::judge(RULES, Part::Status, change, &mut findings);
+    engine::validate(RULES, Part::Status, change, &mut findings);
     findings.list().iter().map(|finding| (finding.rule, finding.severity, finding.field.to_string())).collect()
 }
 
-fn refused(found: &Found) -> BTreeSet<(&'static str, &str)> {
-    found.iter().filter(|found| found.1 == Severity::Refuse).map(|(rule, _, field)| (*rule, field.as_str())).collect()
+fn denied(found: &Found) -> BTreeSet<(&'static str, &str)> {
+    found.iter().filter(|found| found.1 == Severity::Error).map(|(rule, _, field)| (*rule, field.as_str())).collect()
 }
 
 /// Reads a status update as `answer` does, and hands over the change in it.
@@ -145,7 +146,7 @@ proptest! {
                     let uid = sent["request"]["uid"].as_str().filter(|uid| !uid.is_empty());
                     sound_with_uid(text.as_bytes(), uid);
                 }
-                Err(_) => [Door::Validate, Door::Mutate].into_iter().for_each(|door| drop(sound(text.as_bytes(), door))),
+                Err(_) => [Webhook::Validating, Webhook::Mutating].into_iter().for_each(|webhook| drop(sound(text.as_bytes(), webhook))),
             },
         }
     }
@@ -161,24 +162,24 @@ proptest! {
             let uid = &text[uid_end - 37..uid_end - 1];
             sound_with_uid(&body, Some(uid));
         } else {
-            [Door::Validate, Door::Mutate].into_iter().for_each(|door| drop(sound(&body, door)));
+            [Webhook::Validating, Webhook::Mutating].into_iter().for_each(|webhook| drop(sound(&body, webhook)));
         }
     }
 
     /// A body that is no review at all.
     #[test]
     fn any_bytes_are_answered(body in soup()) {
-        [Door::Validate, Door::Mutate].into_iter().for_each(|door| drop(sound(&body, door)));
+        [Webhook::Validating, Webhook::Mutating].into_iter().for_each(|webhook| drop(sound(&body, webhook)));
     }
 
-    /// A patch applies, writes derived fields only, and leaves nothing to mend and nothing to find fault with there.
+    /// A patch applies, writes derived fields only, and leaves nothing to mutation and nothing to find fault with there.
     #[test]
-    fn patches_apply_and_mend(update in update()) {
+    fn patches_apply_and_mutation(update in update()) {
         in_change(&update.text, |change, _| {
-            let (mended, operations) = law::mend(RULES, change);
+            let Mutated { scan, operations } = engine::mutate(RULES, change);
             let operations_json: Value = serde_json::from_str(&patch::to_json(&operations)).unwrap();
             if operations.is_empty() {
-                assert!(mended.is_none());
+                assert!(scan.is_none());
                 return;
             }
             let mut after = update.sent["request"]["object"].clone();
@@ -190,7 +191,7 @@ proptest! {
             again["request"]["object"] = after;
             let before = found(change);
             in_change(&again.to_string(), |change, _| {
-                assert_eq!(law::mend(RULES, change).1, [], "mended twice: {operations_json}");
+                assert_eq!(engine::mutate(RULES, change).operations, [], "mutated twice: {operations_json}");
                 let after = found(change);
                 for operation in &operations {
                     let path = operation.field.to_string();
@@ -198,27 +199,27 @@ proptest! {
                     let is_there = |found: &(&str, Severity, String)| found.0 == operation.rule && (found.2 == path || found.2 == by_type);
                     assert!(!after.iter().any(is_there), "{operation:?} leaves {after:?}");
                 }
-                assert!(!refused(&before).is_empty() || refused(&after).is_empty(), "{operations_json} makes {after:?}");
+                assert!(!denied(&before).is_empty() || denied(&after).is_empty(), "{operations_json} makes {after:?}");
             }).unwrap();
         });
     }
 
-    /// The patch of the reply is the one that the law made, and the API server's copy of the client's spec is not read.
+    /// The patch of the reply is the one that the rules made, and the API server's copy of the client's spec is not read.
     #[test]
     fn the_reply_carries_the_patch(update in update(), spec in select(&["null", "{}", r#"{"scanPolicy": "policy"}"#, r#"{"scanPolicy": ""}"#, "[1]"][..])) {
         let mut sent = update.sent;
         let text = &update.text;
-        let (_, reply) = sound(text.as_bytes(), Door::Mutate);
-        let operations = in_change(text, |change, _| law::mend(RULES, change).1).unwrap_or_default();
+        let (_, reply) = sound(text.as_bytes(), Webhook::Mutating);
+        let operations = in_change(text, |change, _| engine::mutate(RULES, change).operations).unwrap_or_default();
         if is_same_outside(&sent) {
             prop_assert_eq!(objects::patch(&reply), serde_json::from_str::<Value>(&patch::to_json(&operations)).unwrap());
         }
         sent["request"]["object"]["spec"] = serde_json::from_str(spec).unwrap();
-        let (_, other) = sound(sent.to_string().as_bytes(), Door::Mutate);
+        let (_, other) = sound(sent.to_string().as_bytes(), Webhook::Mutating);
         prop_assert_eq!(objects::patch(&other), objects::patch(&reply));
     }
 
-    /// Both spellings get the same verdict and the same mends.
+    /// Both spellings get the same verdict and the same mutations.
     #[test]
     fn both_spellings_are_judged_alike(review in select(wire_updates()), new in wire_edits(), old in wire_edits()) {
         let edits = [below("object", new), below("oldObject", old)].concat();
@@ -229,7 +230,7 @@ proptest! {
         }
         let judged = |review: &Value| in_change(&review.to_string(), |change, _| {
             let found: Found = found(change).into_iter().map(|(rule, severity, field)| (rule, severity, unspelt(&field))).collect();
-            let operations: BTreeSet<_> = law::mend(RULES, change).1.into_iter()
+            let operations: BTreeSet<_> = engine::mutate(RULES, change).operations.into_iter()
                 .map(|operation| (unspelt(&operation.field.to_string()), operation.value.as_str().to_owned())).collect();
             (found, operations)
         });
@@ -242,9 +243,9 @@ proptest! {
         let mut mixed = String::new();
         shuffled(&update.sent, seed, &mut mixed);
         let judged = |text: &str| in_change(text, |change, _| {
-            let operations = law::mend(RULES, change).1.into_iter();
+            let operations = engine::mutate(RULES, change).operations.into_iter();
             // What was there is told as it was written.
-            (found(change), operations.map(|operation| Operation { was: None, ..operation }).collect::<Vec<_>>())
+            (found(change), operations.map(|operation| PatchOperation { was: None, ..operation }).collect::<Vec<_>>())
         });
         prop_assert_eq!(judged(&update.text), judged(&mixed));
     }
@@ -254,11 +255,11 @@ proptest! {
     fn the_ratchet_only_excuses(update in update()) {
         in_change(&update.text, |change, old| {
             let (with, without) = (found(change), found(&Change::new(change.kind, change.new, None, change.now)));
-            let accused: Vec<_> = refused(&with).difference(&refused(&without)).filter(|(rule, _)| *rule != "scanned-at").cloned().collect();
+            let accused: Vec<_> = denied(&with).difference(&denied(&without)).filter(|(rule, _)| *rule != "scanned-at").cloned().collect();
             assert!(accused.is_empty(), "{accused:?}");
             // An old object, however bad, never stops a write that leaves it as it is.
             let standing = found(&Change::new(change.kind, old, Some(old), change.now));
-            assert!(refused(&standing).is_empty(), "{standing:?}");
+            assert!(denied(&standing).is_empty(), "{standing:?}");
         });
     }
 }
@@ -277,7 +278,7 @@ fn check_operation(operation: &Value, object: &Value) {
         ["status", "conditions", _] => ["lastTransitionTime", "reason", "message"].contains(&name) && is_absent,
         ["status", "cveCount" | "CVECount"] => {
             ["total", "CVETOTAL"].contains(&name)
-                || there.is_null() && edits::WIRE_COUNTS.iter().chain(edits::PAGE_COUNTS).any(|key| *key == name)
+                || there.is_null() && edits::WIRE_COUNTS.iter().chain(edits::DOCUMENTED_COUNTS).any(|key| *key == name)
         }
         _ => false,
     };
@@ -315,7 +316,7 @@ fn wire_edits() -> impl Strategy<Value = Vec<Edit>> {
     status_edits(4).prop_map(|mut edits| {
         edits.retain(|(field, _)| {
             let name = field.rsplit('/').next().unwrap_or_default();
-            !field.contains("CVECount") && name != "metadataURL" && !edits::PAGE_COUNTS.contains(&name)
+            !field.contains("CVECount") && name != "metadataURL" && !edits::DOCUMENTED_COUNTS.contains(&name)
         });
         edits
     })
@@ -326,7 +327,7 @@ fn respell(object: &mut Value) {
     let Some(status) = object["status"].as_object_mut() else { return };
     if let Some(mut counts) = status.remove("cveCount") {
         if let Some(members) = counts.as_object_mut() {
-            for (wire, page) in edits::WIRE_COUNTS.iter().zip(edits::PAGE_COUNTS) {
+            for (wire, page) in edits::WIRE_COUNTS.iter().zip(edits::DOCUMENTED_COUNTS) {
                 members.remove(*wire).map(|count| members.insert((*page).to_owned(), count));
             }
         }

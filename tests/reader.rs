@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use scan_admission::scan::reader::{Fault, Read, Reader, read};
+use scan_admission::scan::reader::{Read, ReadError, Reader, read};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ const CASES: u32 = 20_000;
 struct Skipped;
 
 impl<'a> Read<'a> for Skipped {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, ReadError> {
         reader.skip().map(|()| Skipped)
     }
 }
@@ -23,7 +23,7 @@ impl<'a> Read<'a> for Skipped {
 struct Walked(Value);
 
 impl<'a> Read<'a> for Walked {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, ReadError> {
         let mut value = match reader.peek() {
             b'{' => json!({}),
             b'[' => json!([]),
@@ -48,8 +48,8 @@ impl<'a> Read<'a> for Walked {
 fn agree(text: &str) -> bool {
     let theirs = serde_json::from_str::<IgnoredAny>(text).is_ok();
     let ours = read::<Skipped>(text);
-    let words = ours.as_ref().err().map(|fault| fault.words(text));
-    assert_eq!(ours.is_ok(), theirs, "{text:?} {words:?}");
+    let message = ours.as_ref().err().map(|error| error.message(text));
+    assert_eq!(ours.is_ok(), theirs, "{text:?} {message:?}");
     // In the middle of another text a value ends in the same place.
     if theirs {
         let mut reader = Reader::new(text);
@@ -116,25 +116,25 @@ fn any_depth_is_stepped_over_and_each_end_has_to_fit() {
     assert!(read::<Skipped>(&deep).is_ok() && read::<Skipped>(&deep[1..]).is_err());
 }
 
-/// Each value of a list stepped over as one that may be like the first: where all ends, or the fault.
-struct Twins;
+/// Each value of a list skipped as one that may repeat the first: where all ends, or the error.
+struct Repeated;
 
-impl<'a> Read<'a> for Twins {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
-        reader.list(Reader::skip_twin).map(|()| Twins)
+impl<'a> Read<'a> for Repeated {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, ReadError> {
+        reader.list(Reader::skip_repeated).map(|()| Repeated)
     }
 }
 
-/// Whether a list is JSON; where its values are compared it is told the same, down to the words.
-fn agree_as_twins(text: &str) -> bool {
-    let words = |fault: Fault| fault.words(text);
-    let twins = read::<Twins>(text).map(|_| ()).map_err(words);
-    assert_eq!(twins, read::<Skipped>(text).map(|_| ()).map_err(words), "{text}");
-    twins.is_ok()
+/// Whether a list is JSON; where its values are compared the result is the same, down to the message.
+fn agree_as_repeated(text: &str) -> bool {
+    let message = |error: ReadError| error.message(text);
+    let repeated = read::<Repeated>(text).map(|_| ()).map_err(message);
+    assert_eq!(repeated, read::<Skipped>(text).map(|_| ()).map_err(message), "{text}");
+    repeated.is_ok()
 }
 
 #[test]
-fn a_list_that_comes_twice_is_read_as_if_it_came_once() {
+fn a_repeated_list_is_read_as_if_it_came_once() {
     let entries = ["1", "{\"a\": [1]}", "\"],[\"", "", "[", "]", ",", "x"];
     let few: Vec<String> = std::iter::once(String::new())
         .chain(entries.map(str::to_owned))
@@ -143,8 +143,8 @@ fn a_list_that_comes_twice_is_read_as_if_it_came_once() {
         .collect();
     let mut are_json = 0;
     for (one, other) in few.iter().flat_map(|one| few.iter().map(move |other| (one, other))) {
-        are_json += u32::from(agree_as_twins(&format!("[[{one}],[{other}]]")));
-        agree_as_twins(&format!("[[{one}],[{other}"));
+        are_json += u32::from(agree_as_repeated(&format!("[[{one}],[{other}]]")));
+        agree_as_repeated(&format!("[[{one}],[{other}"));
     }
 
     let list = |count: usize| -> Vec<String> { (0..count).map(|at| format!("{{\"f:{at}\":{{}}}}")).collect() };
@@ -160,31 +160,31 @@ fn a_list_that_comes_twice_is_read_as_if_it_came_once() {
                 let mut with = first.clone();
                 with.insert(at, change.to_owned());
                 for lists in [[&first, &changed, &first], [&without, &with, &first], [&first, &without, &with]] {
-                    are_json += u32::from(agree_as_twins(&text(lists.map(Vec::as_slice))));
+                    are_json += u32::from(agree_as_repeated(&text(lists.map(Vec::as_slice))));
                 }
             }
         }
         let whole = text([&first, &first, &list(count + 1)]);
-        assert!(agree_as_twins(&whole) && !agree_as_twins(&whole[..whole.len() - 1]));
+        assert!(agree_as_repeated(&whole) && !agree_as_repeated(&whole[..whole.len() - 1]));
     }
     assert!(are_json > 1000, "{are_json}");
 }
 
 #[test]
-fn a_fault_names_its_place_and_what_is_due() {
-    let words = |text: &str| read::<Skipped>(text).err().map(|fault| fault.words(text));
+fn an_error_names_its_position_and_what_is_expected() {
+    let message = |text: &str| read::<Skipped>(text).err().map(|error| error.message(text));
     for (text, said) in [
-        ("", "line 1, column 1 (the end): a value is due"),
-        ("{\n  \"a\": 1,\n  b: 2}", "line 3, column 3: a key in quotes is due"),
-        ("{\"a\" 1}", "line 1, column 6: `:` is due"),
-        ("[1 2]", "line 1, column 4: `,` or `]` is due"),
-        ("{\"a\": 1", "line 1, column 8 (the end): `,` or `}` is due"),
-        ("01", "line 1, column 2: the end is due"),
-        ("[-]", "line 1, column 3: a digit is due"),
-        ("\"\\x\"", "line 1, column 2: an escape of JSON is due"),
-        ("\"a", "line 1, column 3 (the end): the end of a string, or an escape is due"),
+        ("", "line 1, column 1 (the end): a value is expected"),
+        ("{\n  \"a\": 1,\n  b: 2}", "line 3, column 3: a key in quotes is expected"),
+        ("{\"a\" 1}", "line 1, column 6: `:` is expected"),
+        ("[1 2]", "line 1, column 4: `,` or `]` is expected"),
+        ("{\"a\": 1", "line 1, column 8 (the end): `,` or `}` is expected"),
+        ("01", "line 1, column 2: the end is expected"),
+        ("[-]", "line 1, column 3: a digit is expected"),
+        ("\"\\x\"", "line 1, column 2: an escape of JSON is expected"),
+        ("\"a", "line 1, column 3 (the end): the end of a string, or an escape is expected"),
     ] {
-        assert_eq!(words(text).as_deref(), Some(said), "{text}");
+        assert_eq!(message(text).as_deref(), Some(said), "{text}");
     }
 }
 

@@ -19,10 +19,10 @@ use process::{Process, command, fails};
 use scan_admission::config::Config;
 use serde_json::{Value, json};
 
-const LOOKS: &str = "scan_admission_config_looks_total";
+const LOOKS: &str = "scan_admission_config_polls_total";
 const RELOADS: &str = "scan_admission_config_reloads_total";
 const FAILURES: &str = "scan_admission_config_reload_failures_total";
-const IN_STEP: &str = "scan_admission_config_in_step";
+const IN_STEP: &str = "scan_admission_config_last_reload_successful";
 
 /// A mounted ConfigMap: `config.yaml` is a link to `..data/config.yaml`, and `..data` one to a folder that holds this
 /// generation.
@@ -147,7 +147,7 @@ async fn a_hundred_swaps_of_a_mounted_config_map_under_load() {
         assert!(reviews > 0);
     }
     const WARNED: &str = "scan_admission_findings_total{rule=\"phase-unknown\",severity=\"warn\"}";
-    assert!(metric(process.admin, WARNED).await > Some(0.0), "what deny would refuse is told from advice");
+    assert!(metric(process.admin, WARNED).await > Some(0.0), "what deny would reject is told from warnings");
     for (name, value) in [(RELOADS, f64::from(SWAPS)), (FAILURES, 0.0), (IN_STEP, 1.0)] {
         assert_eq!(metric(process.admin, name).await, Some(value), "{name} {}", process.errors());
     }
@@ -199,7 +199,7 @@ async fn a_bad_file_is_told_once_and_the_last_good_one_goes_on() {
     fs::write(folder.join("mount/config.yaml"), "# all at its default\n").unwrap();
     until_metric(process.admin, RELOADS, 1.0).await;
     assert_eq!(ask(&ca, &process).await["allowed"], false);
-    // The line of a refusal says under which configuration.
+    // The line of a rejection says under which configuration.
     let config = format!("config=\"{}\"", digest("# all at its default\n"));
     let waited = tokio::time::timeout(FAR, async {
         while !process.errors().contains(&config) {
@@ -250,7 +250,7 @@ fn a_bad_file_at_the_start_is_an_error() {
     fs::write(folder.join("config.yaml"), "faults: maybe\n").unwrap();
     let mut by_variable = command(folder.path(), &[]);
     by_variable.env("SCAN_ADMISSION_CONFIG", "config.yaml");
-    let words = "error: --config config.yaml: the file is wrong at line 1, column 9: \"maybe\" is no value: one of refuse, \
+    let words = "error: --config config.yaml: the file is wrong at line 1, column 9: \"maybe\" is no value: one of reject, \
                  allow, failure-policy would be right\n";
     assert_eq!(fails(by_variable), (Some(2), words.to_owned()));
     let (code, errors) = fails(command(folder.path(), &["--config", "certs", "--config-poll", "1h"]));

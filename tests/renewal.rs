@@ -18,12 +18,12 @@ use pki::{Ca, Pair, leaf};
 use prometheus_client::metrics::counter::Counter;
 use rcgen::KeyPair;
 use rustls::sign::CertifiedKey;
-use scan_admission::config::value::go_duration;
-use scan_admission::server::files::{self, NamedFile, SETTLED_LOOKS, Watched};
+use scan_admission::config::value::parse_duration;
 use scan_admission::server::limits::{CERTS_POLL, CERTS_POLL_RANGE};
-use scan_admission::server::pair::{self, Fault};
-use scan_admission::server::renewal::{Counts, follow};
+use scan_admission::server::reload::{ReloadCounts, poll_and_apply};
 use scan_admission::server::{Certificate, Settings, bind};
+use scan_admission::tls::files::{ContentsError, FileProblem, NamedFile, SETTLED_POLLS, WatchedFiles};
+use scan_admission::tls::{TlsFileError, key_pair, pem};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -35,7 +35,7 @@ fn now() -> OffsetDateTime {
 /// Any number of files, that go together when they are equal.
 struct Equal {
     folder: Folder,
-    watched: Watched<String, Fault>,
+    watched: WatchedFiles<String, TlsFileError>,
 }
 
 impl Equal {
@@ -46,11 +46,11 @@ impl Equal {
             .into_iter()
             .inspect(|file| fs::write(&file.path, "1").unwrap())
             .collect();
-        let prove = |contents: &[Vec<u8>], _| match contents.iter().position(|text| *text != contents[0]) {
+        let load = |contents: &[Vec<u8>], _| match contents.iter().position(|text| *text != contents[0]) {
             None => Ok(String::from_utf8(contents[0].clone()).unwrap()),
-            Some(index) => Err((index, Fault::OtherKey)),
+            Some(index) => Err(ContentsError { file: index, error: TlsFileError::OtherKey }),
         };
-        let (watched, first) = Watched::open(files, prove, now()).unwrap();
+        let (watched, first) = WatchedFiles::open(files, load, now()).unwrap();
         assert_eq!(first, "1");
         Self { folder, watched }
     }
@@ -61,48 +61,52 @@ impl Equal {
         }
     }
 
-    /// What a look finds: the value, or the name of the file that is wrong.
-    fn look(&mut self) -> Option<Result<String, String>> {
-        let found = self.watched.look(now())?;
+    /// What a poll finds: the value, or the name of the file that is wrong.
+    fn poll(&mut self) -> Option<Result<String, String>> {
+        let found = self.watched.poll(now())?;
         Some(found.map_err(|error| error.path.file_name().unwrap().display().to_string()))
     }
 }
 
 #[test]
-fn what_is_new_is_judged_at_the_second_look_and_a_fault_is_told_once() {
+fn what_is_new_is_loaded_at_the_second_poll_and_an_error_is_reported_once() {
     let good = |value: &str| Some(Ok(value.to_owned()));
     let bad = |file: &str| Some(Err(file.to_owned()));
     let mut files = Equal::new();
-    assert_eq!((files.look(), files.look()), (None, None));
+    assert_eq!((files.poll(), files.poll()), (None, None));
     files.write(["2", "2", "1"]);
-    assert_eq!(files.look(), None, "it is still being written");
+    assert_eq!(files.poll(), None, "it is still being written");
     files.write(["2", "2", "2"]);
-    assert_eq!((files.look(), files.look(), files.look()), (None, good("2"), None));
+    assert_eq!((files.poll(), files.poll(), files.poll()), (None, good("2"), None));
     for half in ["3", "3.", "3.1"] {
         files.write([half; 3]);
-        assert_eq!(files.look(), None, "each of them would do, and is not what was meant");
+        assert_eq!(files.poll(), None, "each of them would do, and is not what was meant");
     }
-    assert_eq!(files.look(), good("3.1"));
+    assert_eq!(files.poll(), good("3.1"));
 
     files.write(["3.1", "3.1", "4"]);
-    assert_eq!((files.look(), files.look(), files.look(), files.look()), (None, bad("c"), None, None));
+    assert_eq!((files.poll(), files.poll(), files.poll(), files.poll()), (None, bad("c"), None, None));
     files.write(["3.1", "4", "4"]);
-    assert_eq!((files.look(), files.look(), files.look()), (None, bad("b"), None), "bad in another way");
+    assert_eq!((files.poll(), files.poll(), files.poll()), (None, bad("b"), None), "bad in another way");
     fs::remove_file(files.folder.join("a")).unwrap();
-    assert_eq!((files.look(), files.look(), files.look()), (None, bad("a"), None));
+    assert_eq!((files.poll(), files.poll(), files.poll()), (None, bad("a"), None));
     files.write(["3.1"; 3]);
-    assert_eq!((files.look(), files.look()), (None, None), "as it was");
+    assert_eq!((files.poll(), files.poll()), (None, None), "as it was");
     files.write(["3.1", "4", "4"]);
-    assert_eq!((files.look(), files.look()), (None, bad("b")), "bad anew");
+    assert_eq!((files.poll(), files.poll()), (None, bad("b")), "bad anew");
     files.write(["4"; 3]);
-    assert_eq!((files.look(), files.look()), (None, good("4")));
+    assert_eq!((files.poll(), files.poll()), (None, good("4")));
 }
 
 /// The files of `pair`, and what `serve` makes of them.
-fn watched(folder: &Folder, pair: &Pair, now: OffsetDateTime) -> (Watched<CertifiedKey, Fault>, CertifiedKey) {
+fn watched(
+    folder: &Folder,
+    pair: &Pair,
+    now: OffsetDateTime,
+) -> (WatchedFiles<CertifiedKey, TlsFileError>, CertifiedKey) {
     pair.write(&folder.join("tls.crt"), &folder.join("tls.key"));
     let files = ["tls.crt", "tls.key"].map(|name| NamedFile { flag: "--file", path: folder.join(name) }).into();
-    Watched::open(files, |contents, now| pair::prove(&contents[0], &contents[1], now), now).unwrap()
+    WatchedFiles::open(files, |contents, now| key_pair::load(&contents[0], &contents[1], now), now).unwrap()
 }
 
 #[test]
@@ -114,25 +118,28 @@ fn what_was_too_early_is_taken_when_its_time_has_come() {
     params.not_before = now() + time::Duration::DAY;
     let later = ca.sign(&params, &KeyPair::generate().unwrap());
     later.write(&folder.join("tls.crt"), &folder.join("tls.key"));
-    assert!(watched.look(now()).is_none());
-    assert!(matches!(watched.look(now()).unwrap().unwrap_err().fault, files::Fault::Contents(Fault::NotYetValid(..))));
-    assert!(watched.look(now()).is_none(), "told once, though another second has come");
-    let taken = watched.look(now() + 2 * time::Duration::DAY).unwrap().unwrap();
+    assert!(watched.poll(now()).is_none());
+    assert!(matches!(
+        watched.poll(now()).unwrap().unwrap_err().problem,
+        FileProblem::Contents(TlsFileError::NotYetValid { .. })
+    ));
+    assert!(watched.poll(now()).is_none(), "reported once, though another second has come");
+    let taken = watched.poll(now() + 2 * time::Duration::DAY).unwrap().unwrap();
     assert_eq!(taken.cert[0], later.der);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_new_pair_is_sent_on_within_the_poll_interval() {
-    let poll = go_duration(CERTS_POLL).unwrap();
+    let poll = parse_duration(CERTS_POLL).unwrap();
     assert!(CERTS_POLL_RANGE.contains(&poll));
     let folder = Folder::new();
     let ca = Ca::new();
-    let (mut watched, first) = watched(&folder, &ca.pair(1), now());
+    let (watched, first) = watched(&folder, &ca.pair(1), now());
     let (renew, mut certificate) = watch::channel(Some(Arc::new(first)));
-    let look = Box::new(move |now| watched.look(now).map(|found| found.map_err(|error| error.to_string())));
-    let counts = Counts::default();
-    let take = move |certificate| drop(renew.send_replace(Some(Arc::new(certificate))));
-    tokio::spawn(follow("certificate", look, poll / SETTLED_LOOKS, now, take, counts.clone()));
+    let watched = watched.into_poll();
+    let counts = ReloadCounts::default();
+    let apply = move |certificate| drop(renew.send_replace(Some(Arc::new(certificate))));
+    tokio::spawn(poll_and_apply("certificate", watched, poll / SETTLED_POLLS, now, apply, counts.clone()));
     for serial in 2..20 {
         sleep(Duration::from_millis(serial * 77)).await;
         let pair = ca.pair(serial);
@@ -153,8 +160,8 @@ async fn readiness_waits_for_a_certificate_within_its_dates_and_then_stays() {
         params.not_before = now() + begin * time::Duration::HOUR;
         params.not_after = now() + end * time::Duration::HOUR;
         let pair = ca.sign(&params, &KeyPair::generate().unwrap());
-        let key = pair::key(pair.key.as_bytes()).unwrap();
-        (Some(Arc::new(pair::certified(vec![pair.der], key).unwrap())), params.not_after.unix_timestamp() as f64)
+        let key = pem::private_key(pair.key.as_bytes()).unwrap();
+        (Some(Arc::new(key_pair::certified(vec![pair.der], key).unwrap())), params.not_after.unix_timestamp() as f64)
     };
     let (renew, current) = watch::channel(served(1, 2).0);
     let certificate = Certificate { current, is_trusted: watch::channel(true).1 };
@@ -164,7 +171,7 @@ async fn readiness_waits_for_a_certificate_within_its_dates_and_then_stays() {
         admin: any,
         rules: &[],
         config: watch::channel(Arc::default()).1,
-        callers: None,
+        client_auth: None,
         clock: now,
         stop_delay: Duration::ZERO,
         log_lines_lost: Counter::default(),

@@ -79,16 +79,16 @@ async fn it_prints_what_the_server_sends_byte_for_byte() {
     let folder = Folder::new();
     let process = Process::start(process::command(folder.path(), &[]), folder.join("errors"));
     let ca = folder.join("certs/ca.crt");
-    for (door, path) in [("validate", "/validate"), ("mutate", "/mutate")] {
+    for (webhook, path) in [("validate", "/validate"), ("mutate", "/mutate")] {
         for protocol in ["http/1.1", "h2"] {
             let mut client = Client::new(&ca, process.address, protocol).await;
             for body in bodies() {
                 let sent = client.post(path, body.clone()).await;
-                let output = review(&["--door", door, "-o", "json"], &body);
+                let output = review(&["--webhook", webhook, "-o", "json"], &body);
                 let mut expected = sent.body.to_vec();
                 expected.push(b'\n');
                 let shown = String::from_utf8_lossy(&body[..body.len().min(200)]);
-                assert_eq!(output.stdout, expected, "{door} {protocol}: {shown}");
+                assert_eq!(output.stdout, expected, "{webhook} {protocol}: {shown}");
             }
         }
     }
@@ -112,17 +112,17 @@ fn a_stream_is_answered_a_line_a_review() {
 
 #[test]
 fn exit_codes_say_what_came_of_it() {
-    let refused = completed().replacen("\"total\": 192", "\"total\": 191", 1);
-    assert_ne!(refused, completed());
+    let denied = completed().replacen("\"total\": 192", "\"total\": 191", 1);
+    assert_ne!(denied, completed());
     assert_eq!(review(&[], completed().as_bytes()).status.code(), Some(0));
-    assert_eq!(review(&[], refused.as_bytes()).status.code(), Some(1));
-    assert_eq!(review(&["--door", "mutate"], refused.as_bytes()).status.code(), Some(0));
+    assert_eq!(review(&[], denied.as_bytes()).status.code(), Some(1));
+    assert_eq!(review(&["--webhook", "mutate"], denied.as_bytes()).status.code(), Some(0));
     for (arguments, input, words) in [
         (&["no-such-file"][..], "", "no-such-file"),
         (&[], "", "no AdmissionReview"),
         (&[], "no review\n", ""),
         (&["--now", "yesterday"], "", "2026-11-20T08:05:00Z"),
-        (&["--door", "back"], "", "validate"),
+        (&["--webhook", "back"], "", "validate"),
     ] {
         let output = review(arguments, input.as_bytes());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -148,17 +148,17 @@ fn a_folder_is_read_in_the_order_of_its_names() {
 
 #[test]
 fn text_says_where_and_what() {
-    let refused = completed().replacen("\"total\": 192", "\"total\": 191", 1);
-    let output = review(&["--now", NOW, "-o", "text"], refused.as_bytes());
+    let denied = completed().replacen("\"total\": 192", "\"total\": 191", 1);
+    let output = review(&["--now", NOW, "-o", "text"], denied.as_bytes());
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
-        "refused standard input#1 94f92d23-f99b-4ca9-84ee-0f8f20f961dd\n  \
+        "denied standard input#1 94f92d23-f99b-4ca9-84ee-0f8f20f961dd\n  \
          status.cveCount.total: is 191, but the severities add up to 192: 192 would be right [cve-total]\n"
     );
-    let output = review(&["--now", NOW, "-o", "text", "--door", "mutate"], refused.as_bytes());
+    let output = review(&["--now", NOW, "-o", "text", "--webhook", "mutate"], denied.as_bytes());
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
-        "mended standard input#1 94f92d23-f99b-4ca9-84ee-0f8f20f961dd\n  \
+        "mutated standard input#1 94f92d23-f99b-4ca9-84ee-0f8f20f961dd\n  \
          warning: status.cveCount.total: was 191, set to 192 [cve-total]\n"
     );
 }

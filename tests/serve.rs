@@ -21,10 +21,10 @@ use folder::{Folder, fixture};
 use pki::{Ca, key_file, leaf};
 use process::{Process, command, fails};
 use rcgen::KeyPair;
-use scan_admission::admission::{self, Context, Door, Policy};
-use scan_admission::law::RULES;
+use scan_admission::admission::{self, Context, Policy, Webhook};
+use scan_admission::rules::RULES;
 use scan_admission::scan::time as clock;
-use scan_admission::server::development;
+use scan_admission::tls::development;
 use time::{Duration, OffsetDateTime};
 
 const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
@@ -36,7 +36,8 @@ fn start(folder: &Folder, arguments: &[&str]) -> Process {
 /// What the core answers to the legal review, the time being of no matter to it.
 fn expected() -> String {
     let policy = Policy::default();
-    let context = Context { door: Door::Validate, now: OffsetDateTime::now_utc(), rules: RULES, policy: &policy };
+    let context =
+        Context { webhook: Webhook::Validating, now: OffsetDateTime::now_utc(), rules: RULES, policy: &policy };
     String::from_utf8(admission::answer(&fixture(LEGAL), &context).body).unwrap()
 }
 
@@ -275,7 +276,7 @@ fn what_cannot_be_served_is_said_with_the_flag_and_exit_code_2() {
 }
 
 /// What `serve` says of a pair of files, without what is said of the time.
-fn refusal(folder: &Folder, certificate: &str, key: &str) -> String {
+fn rejection(folder: &Folder, certificate: &str, key: &str) -> String {
     let (code, errors) = fails(command(folder.path(), &["--tls-cert", certificate, "--tls-key", key]));
     assert_eq!(code, Some(2), "{errors}");
     let errors = errors.strip_prefix("error: ").unwrap_or_else(|| panic!("{errors}"));
@@ -283,7 +284,7 @@ fn refusal(folder: &Folder, certificate: &str, key: &str) -> String {
 }
 
 #[test]
-fn wrong_files_are_refused_in_words_that_help() {
+fn wrong_files_are_rejected_in_words_that_help() {
     let folder = Folder::new();
     let ca = Ca::new();
     fs::write(folder.join("ca.crt"), &ca.pem).unwrap();
@@ -355,12 +356,12 @@ fn wrong_files_are_refused_in_words_that_help() {
     ];
     for (certificate, key, wrong, words) in cases {
         let (flag, file) = [("--tls-cert", certificate), ("--tls-key", key)][wrong];
-        assert_eq!(refusal(&folder, certificate, key), format!("{flag} {file}: the file {words}"));
+        assert_eq!(rejection(&folder, certificate, key), format!("{flag} {file}: the file {words}"));
     }
 }
 
 #[test]
-fn a_certificate_out_of_its_dates_is_refused_at_the_start() {
+fn a_certificate_out_of_its_dates_is_rejected_at_the_start() {
     let folder = Folder::new();
     let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
     let said = |time: OffsetDateTime| clock::format(time).unwrap();
@@ -377,17 +378,17 @@ fn a_certificate_out_of_its_dates_is_refused_at_the_start() {
         (params.not_before, params.not_after) = (now + begin * Duration::HOUR, now + end * Duration::HOUR);
         let pair = Ca::new().sign(&params, &KeyPair::generate().unwrap());
         pair.write(&folder.join("tls.crt"), &folder.join("tls.key"));
-        let refusal = refusal(&folder, "tls.crt", "tls.key");
+        let rejection = rejection(&folder, "tls.crt", "tls.key");
         let words = format!("--tls-cert tls.crt: the file holds a certificate that {words}, and now it is ");
-        let rest = refusal.strip_prefix(&words).unwrap_or_else(|| panic!("{refusal}"));
+        let rest = rejection.strip_prefix(&words).unwrap_or_else(|| panic!("{rejection}"));
         let (time, rest) = rest.split_once(": ").unwrap();
-        assert!(clock::parse(time).unwrap() >= now, "{refusal}");
+        assert!(clock::parse(time).unwrap() >= now, "{rejection}");
         assert_eq!(rest, what_to_do);
     }
 }
 
 #[test]
-fn a_file_that_may_not_be_read_is_refused() {
+fn a_file_that_may_not_be_read_is_rejected() {
     let folder = Folder::new();
     Ca::new().pair(1).write(&folder.join("tls.crt"), &folder.join("tls.key"));
     fs::set_permissions(folder.join("tls.key"), fs::Permissions::from_mode(0o000)).unwrap();

@@ -10,7 +10,7 @@ use std::fs;
 use states::{Expected, Kind, Phase, Spelling, State, Status, lifecycles::lifecycles};
 
 const KINDS: [Kind; 2] = [Kind::SourceScan, Kind::ImageScan];
-const SPELLINGS: [Spelling; 2] = [Spelling::Wire, Spelling::Page];
+const SPELLINGS: [Spelling; 2] = [Spelling::Wire, Spelling::Documented];
 
 /// No phase, no condition, a scanPolicy, results later than Scanning.
 const BARE: State = State {
@@ -34,8 +34,8 @@ fn set(rules: &[&'static str]) -> BTreeSet<&'static str> {
 }
 
 #[track_caller]
-fn is(state: State, refused: &[&'static str], advised: &[&'static str]) {
-    let expected = Expected { refused: set(refused), advised: set(advised) };
+fn is(state: State, denied: &[&'static str], warned: &[&'static str]) {
+    let expected = Expected { denied: set(denied), warned: set(warned) };
     assert_eq!(state.expected(), expected, "{state:?} {:#?}", state.because());
 }
 
@@ -80,7 +80,7 @@ fn facts_that_must_stay_legal() {
 }
 
 #[test]
-fn left_over_results_are_not_held_against_a_run() {
+fn stale_results_are_not_held_against_a_run() {
     for policy in [None, Some(Status::True), Some(Status::False), Some(Status::Unknown)] {
         for succeeded in [None, Some(true), Some(false)] {
             is(State { succeeded, policy, results_later: false, ..RUNNING }, &[], &[]);
@@ -91,13 +91,13 @@ fn left_over_results_are_not_held_against_a_run() {
     // Unchanged conditions keep their times on a phase that is done.
     is(State { results_later: false, ..COMPLETED }, &[], &[]);
     is(State { results_later: false, ..FAILED }, &[], &[]);
-    // A left-over Unknown still says what the error was.
+    // A stale Unknown still says what the error was.
     let unknown = State { phase: Some(Phase::Error), policy: Some(Status::Unknown), ..FINISHED };
     is(State { results_later: false, ..unknown }, &[], &[]);
 }
 
 #[test]
-fn broken_states_are_refused_by_their_rule() {
+fn broken_states_are_denied_by_their_rule() {
     is(State { succeeded: Some(true), ..RUNNING }, &["running-with-result"], &[]);
     is(State { phase: Some(Phase::Pending), ..RUNNING }, &["phase-disagrees"], &[]);
     is(State { policy: None, ..COMPLETED }, &["phase-disagrees"], &[]);
@@ -118,18 +118,18 @@ fn broken_states_are_refused_by_their_rule() {
     is(State { phase: Some(Phase::Pending), scanning: Some(false), ..BARE }, &[], &["phase-disagrees"]);
 }
 
-/// A change of the law's reading shows here.
+/// A change of the rules' reading shows here.
 #[test]
 fn how_many_are_clean() {
-    let (mut clean, mut advised, mut refused) = (0, 0, 0);
+    let (mut clean, mut warned, mut denied) = (0, 0, 0);
     for expected in states::all().map(|state| state.expected()) {
-        match (expected.refused.is_empty(), expected.advised.is_empty()) {
+        match (expected.denied.is_empty(), expected.warned.is_empty()) {
             (true, true) => clean += 1,
-            (true, false) => advised += 1,
-            (false, _) => refused += 1,
+            (true, false) => warned += 1,
+            (false, _) => denied += 1,
         }
     }
-    assert_eq!((clean, advised, refused), (253, 407, 1932));
+    assert_eq!((clean, warned, denied), (253, 407, 1932));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn lifecycles_backwards_are_not() {
 
 /// The captured reviews are all legal, so the table must find them so.
 #[test]
-fn captured_statuses_are_not_refused() {
+fn captured_statuses_are_not_denied() {
     let mut judged = 0;
     for file in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/reviews")).unwrap() {
         let path = file.unwrap().path();

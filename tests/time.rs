@@ -13,10 +13,12 @@ use client::{connector, head, rest, shake, write};
 use folder::Folder;
 use prometheus_client::metrics::counter::Counter;
 use scan_admission::config::Limits;
-use scan_admission::server::connection::{Stage, serve_tls};
-use scan_admission::server::guard::Activity;
+use scan_admission::server::Shared;
+use scan_admission::server::connection::{StopStage, serve_tls};
 use scan_admission::server::limits::{BODY_READ_BYTES, PING_INTERVAL, PING_TIMEOUT};
-use scan_admission::server::{Shared, development, tls};
+use scan_admission::server::timeouts::Activity;
+use scan_admission::tls::development;
+use scan_admission::tls::server_config::server_config;
 use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::watch;
@@ -32,7 +34,7 @@ struct Pipe {
     io: DuplexStream,
     folder: Folder,
     shared: Arc<Shared>,
-    stop: watch::Sender<Stage>,
+    stop: watch::Sender<StopStage>,
     server: JoinHandle<()>,
 }
 
@@ -41,8 +43,8 @@ fn pipe(takes: Duration, answer_bytes: usize) -> Pipe {
     let folder = Folder::new();
     let certificate = development::certificate(folder.path(), OffsetDateTime::now_utc()).unwrap();
     let (_renew, certificate) = watch::channel(Some(Arc::new(certificate)));
-    let tls = TlsAcceptor::from(Arc::new(tls::config(certificate, None).unwrap()));
-    let (stop, stopping) = watch::channel(Stage::Serving);
+    let tls = TlsAcceptor::from(Arc::new(server_config(certificate, None).unwrap()));
+    let (stop, stopping) = watch::channel(StopStage::Serving);
     let (io, server_io) = duplex(16 << 10);
     let (_, config) = watch::channel(Arc::default());
     let shared = Arc::new(Shared::new(&[], config, OffsetDateTime::now_utc, Counter::default()));
@@ -61,7 +63,7 @@ fn pipe(takes: Duration, answer_bytes: usize) -> Pipe {
 
 impl Pipe {
     /// Shakes hands for a protocol.
-    async fn open(self, protocol: &str) -> (TlsStream<DuplexStream>, JoinHandle<()>, watch::Sender<Stage>) {
+    async fn open(self, protocol: &str) -> (TlsStream<DuplexStream>, JoinHandle<()>, watch::Sender<StopStage>) {
         let connector = connector(&self.folder.join("ca.crt"), protocol, rustls::ALL_VERSIONS);
         (shake(&connector, self.io).await, self.server, self.stop)
     }
@@ -195,13 +197,13 @@ async fn a_stop_ends_what_does_not_end_by_itself() {
     let (_stream, server, stop) = pipe(Duration::ZERO, 1).open("h2").await;
     sleep(SECOND).await;
     let before = Instant::now();
-    stop.send_replace(Stage::Stopping);
+    stop.send_replace(StopStage::Stopping);
     ended(server).await;
     assert_eq!(before.elapsed().as_secs(), Limits::default().drain.as_secs());
 
     let pipe = pipe(Duration::ZERO, 1);
     let before = Instant::now();
-    pipe.stop.send_replace(Stage::Stopping);
+    pipe.stop.send_replace(StopStage::Stopping);
     ended(pipe.server).await;
     assert_eq!(before.elapsed().as_secs(), 0);
 }
@@ -211,7 +213,7 @@ async fn a_stop_waits_for_the_answer_and_says_that_it_closes() {
     let (mut stream, server, stop) = pipe(5 * SECOND, 1).open("http/1.1").await;
     write(&mut stream, HEAD).await;
     sleep(SECOND).await;
-    stop.send_replace(Stage::Stopping);
+    stop.send_replace(StopStage::Stopping);
     let reply = rest(&mut stream).await;
     assert!(reply.contains("connection: close\r\n") && reply.ends_with("\r\n\r\n."), "{reply}");
     ended(server).await;

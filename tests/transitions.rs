@@ -1,4 +1,4 @@
-//! Every pair of states as old and new, against what the sentences of LAW §3 say of the two.
+//! Every pair of states as old and new, against what the sentences of RULES §3 say of the two.
 
 #[path = "support/findings.rs"]
 mod findings;
@@ -47,9 +47,9 @@ fn pair(old: Value, new: Value) -> Found {
 
 /// Exactly these severities at `path`, and nowhere else, are what `rule` finds.
 #[track_caller]
-fn is(found: &Found, rule: &str, path: &str, is_refused: bool, is_advised: bool, of: &Value) {
-    let expected = [is_refused, is_advised].map(|is| if is { vec![path] } else { vec![] });
-    assert_eq!(found.of(rule), expected, "refused and advised by {rule}: {of}");
+fn is(found: &Found, rule: &str, path: &str, is_denied: bool, is_warned: bool, of: &Value) {
+    let expected = [is_denied, is_warned].map(|is| if is { vec![path] } else { vec![] });
+    assert_eq!(found.of(rule), expected, "denied and warned by {rule}: {of}");
 }
 
 /// "Pending/Error → Completed/Failed, Completed ↔ Failed without a run between".
@@ -87,7 +87,7 @@ fn every_pair_of_statuses_and_times_of_a_condition() {
             for (new, at) in STATUSES.iter().flat_map(|status| times.map(|time| (*status, time))) {
                 let is_pair = !old.is_empty() && !new.is_empty();
                 let [was, is_now] = [since, at].map(|time| seconds(time).unwrap());
-                let is_advised = !new.is_empty() && is_now > NOW_SECONDS + 300
+                let is_warned = !new.is_empty() && is_now > NOW_SECONDS + 300
                     || is_pair && (old != new) && was == is_now
                     || is_pair && (old == new) && was != is_now
                     || is_pair && is_now < was;
@@ -97,7 +97,7 @@ fn every_pair_of_statuses_and_times_of_a_condition() {
                 );
                 let path = format!("status.conditions[{name}].lastTransitionTime");
                 // Two sentences may be broken at once: the paths are a set.
-                is(&found, "transition-time", &path, false, is_advised, &json!([old, since, new, at]));
+                is(&found, "transition-time", &path, false, is_warned, &json!([old, since, new, at]));
             }
         }
     }
@@ -116,7 +116,7 @@ fn a_condition_is_compared_with_the_old_one_of_its_type() {
     is(&found, "transition-time", "status.conditions[Scanning].lastTransitionTime", false, true, &one);
 }
 
-/// "not an integer ≥ 0; status' or a condition's > metadata.generation", advice when "lower than the old one".
+/// "not an integer ≥ 0; status' or a condition's > metadata.generation", warnings when "lower than the old one".
 #[test]
 fn every_pair_of_observed_generations() {
     let (rule, path) = ("observed-generation", "status.observedGeneration");
@@ -126,7 +126,7 @@ fn every_pair_of_observed_generations() {
             let [was, is_now] = [old, new].map(Value::as_i64);
             let is_lower = matches!((was, is_now), (Some(was), Some(is_now)) if is_now < was);
             let is_ahead = is_now == Some(3) && was != Some(3);
-            // What stood there before is not refused.
+            // What stood there before is not denied.
             let is_standing = is_now == Some(3) && was == Some(3);
             let found = pair(json!({"observedGeneration": old}), json!({"observedGeneration": new}));
             is(&found, rule, path, is_ahead, is_lower || is_standing, &json!([old, new]));
@@ -163,8 +163,8 @@ fn every_pair_of_observed_generations_of_a_condition() {
     }
 }
 
-/// Succeeded absent, True, False, and False of an older generation, which is left over but on Completed and Failed.
-const SUCCEEDED: [&str; 4] = ["", "True", "False", "False, left over"];
+/// Succeeded absent, True, False, and False of an older generation, which is stale but on Completed and Failed.
+const SUCCEEDED: [&str; 4] = ["", "True", "False", "False, stale"];
 
 fn beside_succeeded(phase: &str, succeeded: &str, scanned_at: &str) -> Value {
     let (status, generation) = match succeeded.split_once(", ") {
@@ -178,7 +178,7 @@ fn beside_succeeded(phase: &str, succeeded: &str, scanned_at: &str) -> Value {
     json!({"phase": phase, "observedGeneration": 2, "scannedAt": scanned_at, "conditions": conditions})
 }
 
-/// "not RFC 3339; earlier than the old one, where the old one is not itself in the future", advice when "> 5 min in the
+/// "not RFC 3339; earlier than the old one, where the old one is not itself in the future", warnings when "> 5 min in the
 /// future; absent on Completed/Failed; changed while Pending/Scanning, or together with current Succeeded=False".
 /// A time that is taken away is no change: what is left says nothing that was not so.
 #[test]
@@ -188,20 +188,20 @@ fn every_pair_of_times_of_the_scan() {
     for phase in PHASES {
         let is_done = phase == "Completed" || phase == "Failed";
         for succeeded in SUCCEEDED {
-            let is_failure = succeeded == "False" || is_done && succeeded == "False, left over";
+            let is_failure = succeeded == "False" || is_done && succeeded == "False, stale";
             for (old, new) in times.into_iter().flat_map(|old| times.map(|new| (old, new))) {
                 let [was, is_now] = [old, new].map(seconds);
                 let is_malformed = new == "yesterday";
                 let is_earlier =
                     matches!((was, is_now), (Some(was), Some(is_now)) if is_now < was && was <= NOW_SECONDS);
                 let is_changed = is_now.is_some() && old != new;
-                let is_advised = is_now.is_some_and(|is_now| is_now > NOW_SECONDS + 300)
+                let is_warned = is_now.is_some_and(|is_now| is_now > NOW_SECONDS + 300)
                     || new.is_empty() && is_done
                     || is_changed && (phase == "Pending" || phase == "Scanning" || is_failure)
                     || is_malformed && old == new;
                 let found = pair(beside_succeeded("Scanning", "", old), beside_succeeded(phase, succeeded, new));
                 let of = json!([phase, succeeded, old, new]);
-                is(&found, rule, path, is_earlier || is_malformed && old != new, is_advised, &of);
+                is(&found, rule, path, is_earlier || is_malformed && old != new, is_warned, &of);
             }
         }
     }
@@ -216,14 +216,14 @@ fn every_pair_of_counts() {
         for scanning in STATUSES {
             for (old, new) in counts.iter().flat_map(|old| counts.iter().map(move |new| (old, new))) {
                 let is_there = new.is_object();
-                let is_advised = phase == "Pending" && is_there
+                let is_warned = phase == "Pending" && is_there
                     || scanning == "True" && is_there && old != new
                     || phase == "Failed" && (!is_there || new["total"] == 0);
                 let status = |phase: &str, counts: &Value| json!({"phase": phase, name: counts, "conditions": conditions("Scanning", scanning, EARLY)});
                 let found = pair(status("Scanning", old), status(phase, new));
                 // What is absent is asked for in the wire's spelling.
                 let path = format!("status.{}", if is_there { name } else { "cveCount" });
-                is(&found, "cve-count-timing", &path, false, is_advised, &json!([phase, scanning, old, new]));
+                is(&found, "cve-count-timing", &path, false, is_warned, &json!([phase, scanning, old, new]));
             }
         }
     }

@@ -17,29 +17,30 @@ use client::{FAR, connect, connector, get, head, metric, request, rest, shake, u
 use folder::{fixture, fixtures};
 use hyper::Method;
 use running::{Running, settings};
-use scan_admission::admission::{self, BODY_MAX_BYTES, Context, Door, Fault, Policy};
+use scan_admission::admission::{self, BODY_MAX_BYTES, Context, Fault, Policy, Webhook};
 use scan_admission::config::{Config, Limits};
-use scan_admission::law::{Change, Findings, RULES, Rule};
+use scan_admission::engine::{Change, Findings, Rule};
+use scan_admission::rules::RULES;
 use scan_admission::server::limits::{PIECE_BYTES, SHORT_BYTES, SHORT_CONDITIONS};
 use time::OffsetDateTime;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-const DOORS: [(&str, Door); 2] = [("/validate", Door::Validate), ("/mutate", Door::Mutate)];
+const DOORS: [(&str, Webhook); 2] = [("/validate", Webhook::Validating), ("/mutate", Webhook::Mutating)];
 const PROTOCOLS: [&str; 2] = ["http/1.1", "h2"];
 const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
 const IN_FLIGHT: &str = "scan_admission_reviews_in_flight";
 /// A wait in the server that no test is to sit through.
 const NEVER: Duration = Duration::from_secs(3600);
 
-fn context(door: Door) -> Context<'static> {
+fn context(webhook: Webhook) -> Context<'static> {
     static POLICY: LazyLock<Policy> = LazyLock::new(Policy::default);
-    Context { door, now: OffsetDateTime::now_utc(), rules: RULES, policy: &POLICY }
+    Context { webhook, now: OffsetDateTime::now_utc(), rules: RULES, policy: &POLICY }
 }
 
-fn answer(body: &[u8], door: Door) -> (u16, String) {
-    let answer = admission::answer(body, &context(door));
+fn answer(body: &[u8], webhook: Webhook) -> (u16, String) {
+    let answer = admission::answer(body, &context(webhook));
     (answer.http, String::from_utf8(answer.body).unwrap())
 }
 
@@ -47,7 +48,7 @@ fn text(reply: client::Reply) -> (u16, String) {
     (reply.code, String::from_utf8(reply.body).unwrap())
 }
 
-/// A captured review with one count off: refused at one door, mended at the other.
+/// A captured review with one count off: rejected at one webhook, mutated at the other.
 fn damaged() -> Vec<u8> {
     let mut review: serde_json::Value = serde_json::from_slice(&fixture(LEGAL)).unwrap();
     let count = &mut review["request"]["object"]["status"];
@@ -63,9 +64,9 @@ async fn every_captured_review_is_answered_as_the_core_answers_it() {
     let server = Running::new(settings()).await;
     for protocol in PROTOCOLS {
         let mut client = server.client(protocol).await;
-        for (path, door) in DOORS {
+        for (path, webhook) in DOORS {
             for (name, body) in fixtures() {
-                let expected = answer(&body, door);
+                let expected = answer(&body, webhook);
                 assert!(expected.1.contains(r#""allowed":true"#), "{name} is legal");
                 let reply = client.post(&format!("{path}?timeout=5s"), body).await;
                 assert_eq!(reply.headers["content-type"], "application/json");
@@ -77,10 +78,10 @@ async fn every_captured_review_is_answered_as_the_core_answers_it() {
 }
 
 #[tokio::test]
-async fn refusals_mends_and_bodies_that_are_no_review() {
+async fn rejections_mutations_and_bodies_that_are_no_review() {
     let server = Running::new(settings()).await;
-    let (refused, mended) = (answer(&damaged(), Door::Validate).1, answer(&damaged(), Door::Mutate).1);
-    assert!(refused.contains("[cve-total]") && mended.contains(r#""patchType":"JSONPatch""#), "{refused} {mended}");
+    let (rejected, mutated) = (answer(&damaged(), Webhook::Validating).1, answer(&damaged(), Webhook::Mutating).1);
+    assert!(rejected.contains("[cve-total]") && mutated.contains(r#""patchType":"JSONPatch""#), "{rejected} {mutated}");
     let bodies: [Vec<u8>; 7] = [
         damaged(),
         Vec::new(),
@@ -92,10 +93,10 @@ async fn refusals_mends_and_bodies_that_are_no_review() {
     ];
     for protocol in PROTOCOLS {
         let mut client = server.client(protocol).await;
-        for (path, door) in DOORS {
+        for (path, webhook) in DOORS {
             for body in &bodies {
                 let reply = client.post(path, body.clone()).await;
-                assert_eq!(text(reply), answer(body, door), "{protocol} {path}");
+                assert_eq!(text(reply), answer(body, webhook), "{protocol} {path}");
             }
         }
     }
@@ -110,13 +111,13 @@ async fn tls_1_2_and_1_3_are_spoken() {
         let stream = shake(&connector, TcpStream::connect(server.address).await.unwrap()).await;
         assert_eq!(stream.get_ref().1.protocol_version(), Some(version.version));
         let reply = client::Client::over(stream).await.post("/validate", fixture(LEGAL)).await;
-        assert_eq!(text(reply), answer(&fixture(LEGAL), Door::Validate));
+        assert_eq!(text(reply), answer(&fixture(LEGAL), Webhook::Validating));
     }
     server.stop().await;
 }
 
 #[tokio::test]
-async fn what_is_no_review_of_a_door_is_said_so() {
+async fn what_is_no_review_of_a_webhook_is_said_so() {
     let server = Running::new(settings()).await;
     for protocol in PROTOCOLS {
         let mut client = server.client(protocol).await;
@@ -137,32 +138,32 @@ async fn what_is_no_review_of_a_door_is_said_so() {
 
         // A review is answered whatever it calls itself.
         for content_type in [None, Some("text/plain"), Some("Application/JSON; charset=utf-8")] {
-            for (path, door) in DOORS {
+            for (path, webhook) in DOORS {
                 let reply = client.send(request(Method::POST, path, content_type, fixture(LEGAL))).await;
-                assert_eq!(text(reply), answer(&fixture(LEGAL), door), "{content_type:?}");
+                assert_eq!(text(reply), answer(&fixture(LEGAL), webhook), "{content_type:?}");
             }
         }
         let reply = client.send(request(Method::POST, "/validate", Some("application/json; a=b"), "x")).await;
-        assert_eq!(text(reply), answer(b"x", Door::Validate));
+        assert_eq!(text(reply), answer(b"x", Webhook::Validating));
     }
     server.stop().await;
 }
 
 #[tokio::test]
-async fn a_body_of_the_limit_is_judged_and_one_byte_more_is_refused_with_the_uid() {
+async fn a_body_of_the_limit_is_judged_and_one_byte_more_is_rejected_with_the_uid() {
     let server = Running::new(settings()).await;
     let mut body = fixture(LEGAL);
     body.resize(BODY_MAX_BYTES, b' ');
     for protocol in PROTOCOLS {
         let mut client = server.client(protocol).await;
-        for (path, door) in DOORS {
-            assert_eq!(text(client.post(path, body.clone()).await), answer(&body, door));
+        for (path, webhook) in DOORS {
+            assert_eq!(text(client.post(path, body.clone()).await), answer(&body, webhook));
             // The rest is read before the answer, so the connection is good for the next review.
             for more_bytes in [1, 1 << 20] {
                 let mut body = body.clone();
                 body.resize(BODY_MAX_BYTES + more_bytes, b' ');
-                let expected = answer(&body, door);
-                assert_eq!(expected.1.contains("413"), door == Door::Validate, "{expected:?}");
+                let expected = answer(&body, webhook);
+                assert_eq!(expected.1.contains("413"), webhook == Webhook::Validating, "{expected:?}");
                 assert_eq!(text(client.post(path, body).await), expected);
             }
         }
@@ -175,11 +176,11 @@ async fn a_body_that_stops_is_answered_at_its_deadline() {
     let limits = Limits { body: NEVER, idle: NEVER, drain: NEVER, ..Limits::default() };
     let server = Running::new(settings_with(limits)).await;
     let body = fixture(LEGAL);
-    for (path, door) in DOORS {
+    for (path, webhook) in DOORS {
         let mut stream = connect(&server.ca, server.address).await;
         write(&mut stream, head(&format!("{path}?timeout=40ms"), body.len())).await;
         write(&mut stream, &body[..body.len() - 1]).await;
-        let expected = admission::fault(&body[..body.len() - 1], Fault::TooLate, &context(door));
+        let expected = admission::fault(&body[..body.len() - 1], Fault::Timeout, &context(webhook));
         assert_eq!(expected.http, 200);
         // The rest of the body can no longer be told from the next head: the connection ends.
         let reply = rest(&mut stream).await;
@@ -205,8 +206,8 @@ async fn without_memory_a_review_is_shed_with_its_uid() {
     until_metric(server.admin, IN_FLIGHT, 1.0).await;
 
     let mut client = server.client("h2").await;
-    for (path, door) in DOORS {
-        let expected = admission::fault(&body, Fault::TooBusy, &context(door));
+    for (path, webhook) in DOORS {
+        let expected = admission::fault(&body, Fault::TooManyRequests, &context(webhook));
         let reply = client.post(path, body.clone()).await;
         assert_eq!(text(reply), (200, String::from_utf8(expected.body).unwrap()));
     }
@@ -215,7 +216,7 @@ async fn without_memory_a_review_is_shed_with_its_uid() {
     write(&mut first, &body[100..]).await;
     until_metric(server.admin, IN_FLIGHT, 0.0).await;
     let reply = client.post("/validate", body.clone()).await;
-    assert_eq!(text(reply), answer(&body, Door::Validate), "there is memory again");
+    assert_eq!(text(reply), answer(&body, Webhook::Validating), "there is memory again");
     server.stop().await;
 }
 
@@ -239,7 +240,7 @@ async fn a_client_that_goes_away_ends_only_its_own_connection() {
     rest(&mut nonsense).await;
 
     let reply = server.client("http/1.1").await.post("/validate", body.clone()).await;
-    assert_eq!(text(reply), answer(&body, Door::Validate));
+    assert_eq!(text(reply), answer(&body, Webhook::Validating));
     server.stop().await;
 }
 
@@ -255,7 +256,7 @@ async fn expect_100_continue_is_answered() {
     tokio::time::timeout(FAR, stream.read_exact(&mut go_on)).await.expect("an answer").unwrap();
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     write(&mut stream, &body).await;
-    assert!(rest(&mut stream).await.ends_with(&answer(&body, Door::Validate).1));
+    assert!(rest(&mut stream).await.ends_with(&answer(&body, Webhook::Validating).1));
     server.stop().await;
 }
 
@@ -273,8 +274,8 @@ async fn beyond_the_reviews_there_are_the_next_is_shed_with_its_uid() {
     until_metric(server.admin, IN_FLIGHT, 1.0).await;
     for protocol in PROTOCOLS {
         let mut client = server.client(protocol).await;
-        for (path, door) in DOORS {
-            let expected = admission::fault(&body, Fault::TooBusy, &context(door));
+        for (path, webhook) in DOORS {
+            let expected = admission::fault(&body, Fault::TooManyRequests, &context(webhook));
             let reply = client.post(path, body.clone()).await;
             assert_eq!(text(reply), (200, String::from_utf8(expected.body).unwrap()));
         }
@@ -283,7 +284,7 @@ async fn beyond_the_reviews_there_are_the_next_is_shed_with_its_uid() {
     // Another limit is for the next review.
     sender.send_replace(reviews(2));
     let mut client = server.client("h2").await;
-    assert_eq!(text(client.post("/validate", body.clone()).await), answer(&body, Door::Validate));
+    assert_eq!(text(client.post("/validate", body.clone()).await), answer(&body, Webhook::Validating));
     assert_eq!(metric(server.admin, IN_FLIGHT).await, Some(1.0), "what is shed has given its place back");
     write(&mut first, &body[100..]).await;
     until_metric(server.admin, IN_FLIGHT, 0.0).await;
@@ -303,13 +304,13 @@ async fn who_sends_a_body_slowly_gives_up_the_place_when_another_is_shed() {
     let mut client = server.client("h2").await;
     let mut shed = 0;
     let waited = tokio::time::timeout(FAR, async {
-        while text(client.post("/validate", body.clone()).await) != answer(&body, Door::Validate) {
+        while text(client.post("/validate", body.clone()).await) != answer(&body, Webhook::Validating) {
             shed += 1;
         }
     });
     waited.await.expect("there is a place again");
     assert!(shed > 0, "the place was held");
-    let expected = admission::fault(&body[..body.len() - 1], Fault::TooBusy, &context(Door::Validate));
+    let expected = admission::fault(&body[..body.len() - 1], Fault::TooManyRequests, &context(Webhook::Validating));
     let reply = rest(&mut slow).await;
     assert!(reply.ends_with(std::str::from_utf8(&expected.body).unwrap()), "{reply}");
     server.stop().await;
@@ -383,7 +384,7 @@ fn slow(_: &Change<'_>, _: &mut Findings<'_>) {
     let _turn = SLOW.lock();
 }
 static SLOW: Mutex<()> = Mutex::new(());
-static SLOW_RULES: [Rule; 1] = [Rule { check: slow, mend: None, ..panics::PANICS }];
+static SLOW_RULES: [Rule; 1] = [Rule { check: slow, mutate: None, ..panics::PANICS }];
 
 #[tokio::test]
 #[expect(clippy::await_holding_lock, reason = "it is for another thread to wait for")]
@@ -413,7 +414,7 @@ async fn what_is_long_to_judge_holds_nobody_up_and_is_answered_at_its_deadline()
     until_metric(admin, IN_FLIGHT, count as f64).await;
     assert_eq!(get(admin, "/readyz").await.code, 200);
     let reply = server.client("h2").await.post("/validate", "no review").await;
-    assert_eq!(text(reply), answer(b"no review", Door::Validate));
+    assert_eq!(text(reply), answer(b"no review", Webhook::Validating));
     drop(turn);
     for (index, judged) in judged.into_iter().enumerate() {
         let reply = judged.await.unwrap().json();
@@ -457,7 +458,7 @@ async fn a_stop_lets_reviews_in_flight_finish_and_nothing_else_holds_it() {
     assert!(!stopped.is_finished(), "a review is in flight");
     write(&mut in_flight, &body[100..]).await;
     let reply = rest(&mut in_flight).await;
-    assert!(reply.contains("connection: close") && reply.ends_with(&answer(&body, Door::Validate).1), "{reply}");
+    assert!(reply.contains("connection: close") && reply.ends_with(&answer(&body, Webhook::Validating).1), "{reply}");
     stopped.await.unwrap();
     assert!(TcpStream::connect(address).await.is_err(), "the port is closed");
 }
@@ -470,12 +471,12 @@ async fn the_admin_address_says_how_it_is_and_what_was_done() {
     assert_eq!((get(admin, "/").await.code, get(admin, "/validate").await.code), (404, 404));
     let all = String::from_utf8(get(admin, "/metrics").await.body).unwrap();
     for rule in RULES {
-        for severity in ["refuse", "advise", "warn", "audit"] {
+        for severity in ["reject", "warn", "warn", "audit"] {
             let sample = format!("scan_admission_findings_total{{rule=\"{}\",severity=\"{severity}\"}} 0\n", rule.id);
             assert!(all.contains(&sample), "{sample}");
         }
-        let sample = format!("scan_admission_mends_total{{rule=\"{}\"}} 0\n", rule.id);
-        assert_eq!(all.contains(&sample), rule.mend.is_some(), "{sample}");
+        let sample = format!("scan_admission_mutations_total{{rule=\"{}\"}} 0\n", rule.id);
+        assert_eq!(all.contains(&sample), rule.mutate.is_some(), "{sample}");
     }
     assert!(all.contains("scan_admission_build_info{version=") && all.ends_with("# EOF\n"));
 
@@ -487,24 +488,24 @@ async fn the_admin_address_says_how_it_is_and_what_was_done() {
     }
     let odd = String::from_utf8(fixture(LEGAL)).unwrap().replace("\"UPDATE\"", "\"HACK\"");
     client.post("/validate", odd.replace("\"sourcescans\"", "\"hacks\"")).await;
-    let reviews = |door: &str, verdict: &str| {
+    let reviews = |webhook: &str, verdict: &str| {
         format!(
-            "scan_admission_reviews_total{{door=\"{door}\",operation=\"UPDATE\",resource=\"sourcescans/status\",verdict=\"{verdict}\"}}"
+            "scan_admission_reviews_total{{webhook=\"{webhook}\",operation=\"UPDATE\",resource=\"sourcescans/status\",verdict=\"{verdict}\"}}"
         )
     };
-    for (door, verdict) in
-        [("validate", "allowed"), ("validate", "refused"), ("mutate", "allowed"), ("mutate", "mended")]
+    for (webhook, verdict) in
+        [("validate", "allowed"), ("validate", "rejected"), ("mutate", "allowed"), ("mutate", "mutated")]
     {
-        let name = reviews(door, verdict);
+        let name = reviews(webhook, verdict);
         assert_eq!(metric(admin, &name).await, Some(1.0), "{name}");
     }
     for (name, value) in [
-        ("scan_admission_findings_total{rule=\"cve-total\",severity=\"refuse\"}", 1.0),
-        ("scan_admission_mends_total{rule=\"cve-total\"}", 1.0),
-        ("scan_admission_review_duration_seconds_count{door=\"mutate\"}", 3.0),
-        ("scan_admission_review_duration_seconds_bucket{le=\"+Inf\",door=\"validate\"}", 4.0),
-        ("scan_admission_review_body_bytes_bucket{le=\"1024.0\",door=\"validate\"}", 1.0),
-        ("scan_admission_review_body_bytes_bucket{le=\"16384.0\",door=\"validate\"}", 4.0),
+        ("scan_admission_findings_total{rule=\"cve-total\",severity=\"reject\"}", 1.0),
+        ("scan_admission_mutations_total{rule=\"cve-total\"}", 1.0),
+        ("scan_admission_review_duration_seconds_count{webhook=\"mutating\"}", 3.0),
+        ("scan_admission_review_duration_seconds_bucket{le=\"+Inf\",webhook=\"validating\"}", 4.0),
+        ("scan_admission_review_body_bytes_bucket{le=\"1024.0\",webhook=\"validating\"}", 1.0),
+        ("scan_admission_review_body_bytes_bucket{le=\"16384.0\",webhook=\"validating\"}", 4.0),
         ("scan_admission_deadlines_missed_total", 0.0),
         ("scan_admission_tls_handshakes_total", 1.0),
         ("scan_admission_panics_total", 0.0),

@@ -2,18 +2,18 @@
 
 use serde::Deserialize;
 
-use crate::law::Setting;
+use crate::engine::RuleMode;
 
-/// What the validating door does with a review that it cannot judge: too big, too late, too busy, or a fault of its own.
-/// The mutating door always allows.
+/// What the validating webhook does with a review that it cannot judge: it is too large, its deadline has passed, too many
+/// are in flight, or a rule has failed. The mutating webhook always allows the write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultPolicy {
-    /// Refuse it, with a verdict.
+    /// Deny the write.
     #[default]
-    Refuse,
-    /// Allow it, with a warning.
+    Deny,
+    /// Allow the write, with a warning.
     Allow,
     /// Answer 503, so that the registration's failurePolicy decides.
     FailurePolicy,
@@ -23,12 +23,12 @@ pub enum FaultPolicy {
 pub struct Policy {
     pub faults: FaultPolicy,
     /// The modes of rules at every request.
-    pub modes: Vec<Setting>,
+    pub modes: Vec<RuleMode>,
     /// The modes of rules at some: of those that match, the last that names a rule counts.
     pub overrides: Vec<Override>,
     /// Who may write a status; empty: everybody.
     pub status_writers: Vec<String>,
-    /// A link that goes with each refusal; may be empty.
+    /// A link that is shown with each denial; may be empty.
     pub help: String,
     /// Says in audit annotations which configuration this is; may be empty.
     pub digest: String,
@@ -40,12 +40,12 @@ pub struct Override {
     pub namespaces: Vec<String>,
     pub users: Vec<String>,
     pub groups: Vec<String>,
-    pub modes: Vec<Setting>,
+    pub modes: Vec<RuleMode>,
 }
 
 impl Policy {
     /// The lists of modes that are for a request. Nothing is allocated where the policy sets no rule.
-    pub fn modes(&self, namespace: &str, user: &str, groups: &[String]) -> Vec<&[Setting]> {
+    pub fn modes(&self, namespace: &str, user: &str, groups: &[String]) -> Vec<&[RuleMode]> {
         let overrides = self.overrides.iter().filter(|over| over.is_for(namespace, user, groups));
         let lists = Some(&self.modes).into_iter().chain(overrides.map(|over| &over.modes));
         lists.filter(|list| !list.is_empty()).map(Vec::as_slice).collect()
@@ -66,7 +66,7 @@ impl Override {
     }
 }
 
-/// Whether `text` is what `pattern` says, where each `*` stands for any characters, or none.
+/// Whether `text` matches `pattern`, where each `*` stands for any characters, or none.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(start) else { return false };

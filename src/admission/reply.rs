@@ -1,19 +1,19 @@
-//! The reply: allowed or refused in the form that kubectl and the API's clients show best.
+//! The reply: a write is allowed or denied in the form that kubectl and the API's clients show best.
 
 use serde::Serialize;
 
 use super::review::{Request, Review};
-use super::{Answer, Context, Door, Fault, FaultPolicy, Policy, Summary, Verdict, patch};
-use crate::law::{Finding, Findings, Operation, Severity};
+use super::{Answer, Context, Decision, Fault, FaultPolicy, Policy, RuleFinding, Summary, Webhook, patch};
+use crate::engine::{Action, Finding, Findings, PatchOperation};
 use crate::scan::json::printable;
 use crate::scan::{Field, GROUP, Kind};
 
 /// The API server cuts warnings to 256 runes each once those of all webhooks exceed 4,096 in all, and drops the rest.
 const WARNING_MAX_RUNES: usize = 256;
-/// The rest is for what the mutating door says of the same request: at most two totals in two spellings were put right.
+/// The rest is for what the mutating webhook says of the same request: at most two totals in two spellings are replaced.
 const WARNINGS_MAX_RUNES: usize = 4096 - 4 * 160;
 const WARNINGS_MAX: usize = 16;
-/// Of what a mend has replaced, so that its warning has room for what it was set to.
+/// Of what a mutation replaced, so that its warning has room for what it was set to.
 const WAS_MAX_CHARS: usize = 64;
 /// Room for `and 99999999 more warnings`, since findings are bounded far below.
 const MORE_MAX_RUNES: usize = 32;
@@ -34,7 +34,7 @@ struct Response<'r> {
     uid: &'r str,
     allowed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<Status<'r>>,
+    status: Option<ReplyStatus<'r>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,8 +51,8 @@ struct Annotations<'r> {
     #[serde(skip_serializing_if = "String::is_empty")]
     rules: String,
     #[serde(skip_serializing_if = "String::is_empty")]
-    mended: String,
-    /// In words: nothing else tells them.
+    mutations: String,
+    /// The findings themselves: nothing else shows them.
     #[serde(skip_serializing_if = "String::is_empty")]
     audited: String,
     /// The digest of the configuration.
@@ -61,7 +61,7 @@ struct Annotations<'r> {
 }
 
 #[derive(Serialize)]
-struct Status<'r> {
+struct ReplyStatus<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     #[serde(rename = "apiVersion", skip_serializing_if = "Option::is_none")]
@@ -95,38 +95,44 @@ struct Cause {
     field: String,
 }
 
-/// The reply to a review that was judged or mended.
+/// Why a write is denied.
+struct Denial {
+    kind: Kind,
+    causes: Vec<Cause>,
+}
+
+/// The reply to a review that was judged or mutated.
 pub struct Reply<'r> {
     request: &'r Request<'r>,
     policy: &'r Policy,
     pub warnings: Vec<String>,
     audited: Vec<String>,
     patch: Option<String>,
-    refusal: Option<(Kind, Vec<Cause>)>,
+    denial: Option<Denial>,
     summary: Summary,
 }
 
 impl<'r> Reply<'r> {
     pub fn new(request: &'r Request<'r>, policy: &'r Policy) -> Self {
         let (warnings, audited) = (Vec::new(), Vec::new());
-        let summary = summary(request, Verdict::Allowed);
-        Reply { request, policy, warnings, audited, patch: None, refusal: None, summary }
+        let summary = summary(request, Decision::Allow);
+        Reply { request, policy, warnings, audited, patch: None, denial: None, summary }
     }
 
-    /// Takes what the mends wrote. What replaces something is told.
-    pub fn mend(&mut self, operations: &[Operation]) {
+    /// Takes what the mutations wrote. The client is warned of what was replaced.
+    pub fn mutate(&mut self, operations: &[PatchOperation]) {
         if operations.is_empty() {
             return;
         }
-        self.summary.verdict = Verdict::Mended;
+        self.summary.decision = Decision::Mutate;
         self.patch = Some(patch::encode(operations));
         for operation in operations {
-            if !self.summary.mended.contains(&operation.rule) {
-                self.summary.mended.push(operation.rule);
+            if !self.summary.mutations.contains(&operation.rule) {
+                self.summary.mutations.push(operation.rule);
             }
-            // An empty string says nothing, so there is nothing to tell; as a count it is malformed.
-            let is_said = |was: &&String| *was != "\"\"" || matches!(operation.field, Field::Count(..));
-            if let Some(was) = operation.was.as_ref().filter(is_said) {
+            // An empty string counts as absent, so nothing was replaced; as a count it is malformed.
+            let is_replaced = |was: &&String| *was != "\"\"" || matches!(operation.field, Field::Count { .. });
+            if let Some(was) = operation.was.as_ref().filter(is_replaced) {
                 let was = printable(was, WAS_MAX_CHARS);
                 let message = format!("was {was}, set to {}", operation.value.as_str());
                 self.warnings.push(warning(&operation.field.to_string(), &message, operation.rule));
@@ -134,24 +140,21 @@ impl<'r> Reply<'r> {
         }
     }
 
-    /// Takes the findings: any refusal refuses, advice becomes warnings.
-    pub fn judge(&mut self, kind: Kind, findings: &Findings<'_>) {
+    /// Takes the findings: one that denies is enough to deny the write.
+    pub fn validate(&mut self, kind: Kind, findings: &Findings<'_>) {
         let mut causes = Vec::new();
         for finding in findings.list() {
-            if finding.is_audited {
-                self.summary.audited.push(finding.rule);
-                self.audited.push(advice(finding));
-                continue;
-            }
-            self.summary.findings.push((finding.rule, finding.severity, finding.softened));
-            match finding.severity {
-                Severity::Refuse => causes.push(cause(finding)),
-                Severity::Advise => self.warnings.push(advice(finding)),
+            let Finding { rule, severity, action, downgraded, .. } = *finding;
+            self.summary.findings.push(RuleFinding { rule, severity, action, downgraded });
+            match action {
+                Action::Deny => causes.push(cause(finding)),
+                Action::Warn => self.warnings.push(finding_warning(finding)),
+                Action::Audit => self.audited.push(finding_warning(finding)),
             }
         }
         if !causes.is_empty() {
-            self.summary.verdict = Verdict::Refused;
-            self.refusal = Some((kind, causes));
+            self.summary.decision = Decision::Deny;
+            self.denial = Some(Denial { kind, causes });
         }
     }
 
@@ -167,17 +170,17 @@ impl<'r> Reply<'r> {
         };
         bound(&mut self.audited);
         let name = self.request.name();
-        let is_allowed = self.refusal.is_none();
-        if self.summary.verdict != Verdict::Allowed {
-            self.summary.identity = Some(self.request.identity());
+        let is_allowed = self.denial.is_none();
+        if self.summary.decision != Decision::Allow {
+            self.summary.request = Some(self.request.info());
         }
         let help = &self.policy.help;
         if !is_allowed && !help.is_empty() {
-            // kubectl prints the causes and the warnings of a refusal, not its message; the first is never cut off.
+            // kubectl prints the causes and the warnings of a denial, not its message; the first is never cut off.
             self.warnings.insert(0, format!("help: {help}"));
         }
         bound(&mut self.warnings);
-        let status = self.refusal.take().map(|(kind, causes)| invalid(kind, &name, causes, help));
+        let status = self.denial.take().map(|denial| invalid(denial, &name, help));
         let response = Response {
             uid,
             allowed: is_allowed,
@@ -192,31 +195,31 @@ impl<'r> Reply<'r> {
 }
 
 /// The reply to a review that cannot be judged: with its uid, where one was found.
-pub fn fault(review: &Review<'_>, fault: Fault, words: &str, context: &Context<'_>) -> Answer {
-    let mut summary = summary(&review.request, Verdict::Fault(fault));
-    summary.identity = Some(review.request.identity());
+pub fn fault(review: &Review<'_>, fault: Fault, message: &str, context: &Context<'_>) -> Answer {
+    let mut summary = summary(&review.request, Decision::Error(fault));
+    summary.request = Some(review.request.info());
     let (code, reason) = match fault {
-        Fault::Unreadable => (400, "BadRequest"),
-        Fault::TooBig => (413, "RequestEntityTooLarge"),
-        Fault::TooLate => (504, "Timeout"),
-        Fault::TooBusy => (429, "TooManyRequests"),
+        Fault::BadRequest => (400, "BadRequest"),
+        Fault::TooLarge => (413, "RequestEntityTooLarge"),
+        Fault::Timeout => (504, "Timeout"),
+        Fault::TooManyRequests => (429, "TooManyRequests"),
         Fault::Internal => (500, "InternalError"),
     };
     let uid = review.request.uid();
     let (Some(uid), false) =
-        (uid.as_deref(), context.policy.faults == FaultPolicy::FailurePolicy && context.door == Door::Validate)
+        (uid.as_deref(), context.policy.faults == FaultPolicy::FailurePolicy && context.webhook == Webhook::Validating)
     else {
-        let http = if matches!(fault, Fault::Unreadable | Fault::TooBig) && uid.is_none() { code } else { 503 };
-        return unanswerable(summary, http, reason, words);
+        let http = if matches!(fault, Fault::BadRequest | Fault::TooLarge) && uid.is_none() { code } else { 503 };
+        return unanswerable(summary, http, reason, message);
     };
-    let is_allowed = context.door == Door::Mutate || context.policy.faults == FaultPolicy::Allow;
+    let is_allowed = context.webhook == Webhook::Mutating || context.policy.faults == FaultPolicy::Allow;
     let mut warnings = Vec::new();
     let mut status = None;
     if is_allowed {
-        let warned: String = format!("not judged, but allowed: {words}").chars().take(WARNING_MAX_RUNES).collect();
-        warnings.push(warned);
+        let warning: String = format!("not judged, but allowed: {message}").chars().take(WARNING_MAX_RUNES).collect();
+        warnings.push(warning);
     } else {
-        let retry_after_seconds = (fault == Fault::TooBusy).then_some(1);
+        let retry_after_seconds = (fault == Fault::TooManyRequests).then_some(1);
         let details = retry_after_seconds.map(|_| Details {
             name: "",
             group: "",
@@ -224,7 +227,7 @@ pub fn fault(review: &Review<'_>, fault: Fault, words: &str, context: &Context<'
             causes: Vec::new(),
             retry_after_seconds,
         });
-        status = Some(failure(code, reason, words.to_owned(), details));
+        status = Some(failure(code, reason, message.to_owned(), details));
     }
     // A client of another version understands only its own.
     let api_version = review.api_version.string().value();
@@ -241,15 +244,14 @@ pub fn fault(review: &Review<'_>, fault: Fault, words: &str, context: &Context<'
     encode(api_version.unwrap_or("admission.k8s.io/v1"), response, summary)
 }
 
-fn summary(request: &Request<'_>, verdict: Verdict) -> Summary {
+fn summary(request: &Request<'_>, decision: Decision) -> Summary {
     Summary {
-        verdict,
+        decision,
         operation: request.operation(),
         resource: request.resource(),
         findings: Vec::new(),
-        audited: Vec::new(),
-        mended: Vec::new(),
-        identity: None,
+        mutations: Vec::new(),
+        request: None,
     }
 }
 
@@ -261,18 +263,22 @@ fn encode(api_version: &str, response: Response<'_>, summary: Summary) -> Answer
 }
 
 /// An HTTP error where no review can be answered, or where failurePolicy shall decide.
-fn unanswerable(summary: Summary, http: u16, reason: &'static str, words: &str) -> Answer {
-    let status =
-        Status { kind: Some("Status"), api_version: Some("v1"), ..failure(http, reason, words.to_owned(), None) };
+fn unanswerable(summary: Summary, http: u16, reason: &'static str, message: &str) -> Answer {
+    let status = ReplyStatus {
+        kind: Some("Status"),
+        api_version: Some("v1"),
+        ..failure(http, reason, message.to_owned(), None)
+    };
     Answer { http, is_allowed: false, body: serde_json::to_vec(&status).unwrap_or_default(), summary }
 }
 
-fn failure<'r>(code: u16, reason: &'static str, message: String, details: Option<Details<'r>>) -> Status<'r> {
-    Status { kind: None, api_version: None, status: "Failure", message, reason, details, code }
+fn failure<'r>(code: u16, reason: &'static str, message: String, details: Option<Details<'r>>) -> ReplyStatus<'r> {
+    ReplyStatus { kind: None, api_version: None, status: "Failure", message, reason, details, code }
 }
 
 /// 422 Invalid: kubectl prints the causes, one a line, and clients of the API the message, so both list everything.
-fn invalid<'r>(kind: Kind, name: &'r str, causes: Vec<Cause>, help: &str) -> Status<'r> {
+fn invalid<'r>(denial: Denial, name: &'r str, help: &str) -> ReplyStatus<'r> {
+    let Denial { kind, causes } = denial;
     let shown = printable(name, NAME_MAX_CHARS);
     let listed: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
     let mut message = match listed.as_slice() {
@@ -294,29 +300,25 @@ fn cause(finding: &Finding<'_>) -> Cause {
     }
 }
 
-fn advice(finding: &Finding<'_>) -> String {
-    let field = finding.field.to_string();
-    match finding.softened {
-        None => warning(&field, &finding.message, finding.rule),
-        Some(why) => warning(&field, &format!("{} ({})", finding.message, why.words()), finding.rule),
-    }
+fn finding_warning(finding: &Finding<'_>) -> String {
+    warning(&finding.field.to_string(), &finding.explained(), finding.rule)
 }
 
 /// One warning of at most 256 runes; the rule's id is kept whole.
 fn warning(field: &str, message: &str, rule: &str) -> String {
-    let said = format!("{field}: {message}");
+    let whole = format!("{field}: {message}");
     let room = WARNING_MAX_RUNES - rule.len() - " []".len();
-    if said.chars().count() <= room {
-        return format!("{said} [{rule}]");
+    if whole.chars().count() <= room {
+        return format!("{whole} [{rule}]");
     }
-    let cut: String = said.chars().take(room - 1).collect();
+    let cut: String = whole.chars().take(room - 1).collect();
     format!("{cut}… [{rule}]")
 }
 
 /// Keeps as many warnings as the API server shows, and says how many there are beyond.
 fn bound(warnings: &mut Vec<String>) {
     let mut runes = 0;
-    let kept = warnings
+    let fitting = warnings
         .iter()
         .take(WARNINGS_MAX)
         .take_while(|warning| {
@@ -324,30 +326,24 @@ fn bound(warnings: &mut Vec<String>) {
             runes <= WARNINGS_MAX_RUNES - MORE_MAX_RUNES
         })
         .count();
-    let more = warnings.len() - kept;
+    let more = warnings.len() - fitting;
     if more > 0 {
-        warnings.truncate(kept);
+        warnings.truncate(fitting);
         warnings.push(format!("and {more} more"));
     }
 }
 
 fn annotations<'r>(summary: &Summary, audited: &[String], policy: &'r Policy) -> Annotations<'r> {
-    let decision = match summary.verdict {
-        Verdict::Allowed => "allow",
-        Verdict::Mended => "mend",
-        Verdict::Refused => "refuse",
-        Verdict::Fault(_) => "fault",
-    };
     let mut rules: Vec<&str> = Vec::new();
-    for (rule, ..) in &summary.findings {
-        if !rules.contains(rule) {
-            rules.push(rule);
+    for finding in summary.findings.iter().filter(|finding| finding.action != Action::Audit) {
+        if !rules.contains(&finding.rule) {
+            rules.push(finding.rule);
         }
     }
     Annotations {
-        decision,
+        decision: summary.decision.name(),
         rules: rules.join(","),
-        mended: summary.mended.join(","),
+        mutations: summary.mutations.join(","),
         audited: audited.join("; "),
         config: &policy.digest,
     }

@@ -1,10 +1,10 @@
-//! The AdmissionReview as it comes: one pass, borrowed, and what was read before a fault is kept.
+//! The AdmissionReview as it comes: one pass, borrowed, and what was read before an error is kept.
 
 use std::borrow::Cow;
 
-use super::Identity;
+use super::RequestInfo;
 use crate::scan::json::printable;
-use crate::scan::reader::Fault;
+use crate::scan::reader::ReadError;
 use crate::scan::{GROUP, Json, Key, Kind, Member, Object, Reader, Scan};
 
 /// Characters of an error or a name that an answer repeats.
@@ -65,20 +65,20 @@ pub enum Target<'r> {
     },
     /// DELETE or CONNECT of a scan: nothing is judged.
     Nothing,
-    /// Something that is not ours to judge; the words are a warning.
+    /// Something that this webhook does not judge, with a warning that says so.
     Other(String),
 }
 
-/// Reads a body. The review holds what was read before the end or the fault; the fault is told in words.
+/// Reads a body. The review holds what was read before the end or the error; the error is a message.
 pub fn decode(text: &str) -> (Review<'_>, Result<(), String>) {
     let mut review = Review::default();
     let mut reader = Reader::new(text);
     let end = review.fill(&mut reader).and_then(|()| reader.end());
-    (review, end.map_err(|fault| format!("the body is no AdmissionReview in JSON: {}", fault.words(text))))
+    (review, end.map_err(|error| format!("the body is no AdmissionReview in JSON: {}", error.message(text))))
 }
 
 impl<'a> Object<'a> for Review<'a> {
-    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         match key.as_ref() {
             "apiVersion" => self.api_version = value.read()?,
             "kind" => self.kind = value.read()?,
@@ -90,7 +90,7 @@ impl<'a> Object<'a> for Review<'a> {
 }
 
 impl<'a> Object<'a> for Request<'a> {
-    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         match key.as_ref() {
             "uid" => self.uid = value.read()?,
             "kind" => self.kind = value.read()?,
@@ -108,7 +108,7 @@ impl<'a> Object<'a> for Request<'a> {
 }
 
 impl<'a> Object<'a> for GroupKind<'a> {
-    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         match key.as_ref() {
             "group" => self.group = value.read()?,
             "version" => self.version = value.read()?,
@@ -120,7 +120,7 @@ impl<'a> Object<'a> for GroupKind<'a> {
 }
 
 impl<'a> Object<'a> for User<'a> {
-    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         match key.as_ref() {
             "username" => self.name = value.read()?,
             "groups" => self.groups = value.read()?,
@@ -131,7 +131,7 @@ impl<'a> Object<'a> for User<'a> {
 }
 
 impl Review<'_> {
-    /// What is to be judged, or in words why nothing can be.
+    /// What is to be judged. An error is a message that says why nothing can be.
     pub fn target(&self) -> Result<Target<'_>, String> {
         let shown = |json: &Json<'_>| {
             if json.is_absent() { "absent".to_owned() } else { printable(json.as_str(), SHOWN_MAX_CHARS) }
@@ -167,17 +167,17 @@ impl Request<'_> {
 
     /// Who makes the request; empty where that is not said.
     pub fn user(&self) -> Cow<'_, str> {
-        self.user.is().map(|user| text(&user.name)).unwrap_or_default()
+        self.user.present().map(|user| text(&user.name)).unwrap_or_default()
     }
 
     /// The groups of who makes the request; none where they are not said.
     pub fn groups(&self) -> Vec<String> {
-        self.user.is().and_then(|user| serde_json::from_str(user.groups.as_str()).ok()).unwrap_or_default()
+        self.user.present().and_then(|user| serde_json::from_str(user.groups.as_str()).ok()).unwrap_or_default()
     }
 
-    /// How many conditions both objects have.
-    pub fn conditions(&self) -> usize {
-        let objects = [&self.object, &self.old_object].into_iter().filter_map(Member::is);
+    /// How many conditions both objects have: how long a review takes to judge depends on those alone.
+    pub fn condition_count(&self) -> usize {
+        let objects = [&self.object, &self.old_object].into_iter().filter_map(Member::present);
         objects.filter_map(Scan::status).map(|status| status.conditions().len()).sum()
     }
 
@@ -197,10 +197,10 @@ impl Request<'_> {
         }
     }
 
-    pub fn identity(&self) -> Identity {
-        let kind = self.kind.is();
+    pub fn info(&self) -> RequestInfo {
+        let kind = self.kind.present();
         let of_kind = |json: fn(&GroupKind<'_>) -> String| kind.map(json).unwrap_or_default();
-        Identity {
+        RequestInfo {
             uid: text(&self.uid).into_owned(),
             group: of_kind(|kind| text(&kind.group).into_owned()),
             version: of_kind(|kind| text(&kind.version).into_owned()),
@@ -212,7 +212,7 @@ impl Request<'_> {
     }
 
     fn scan_kind(&self) -> Option<Kind> {
-        let found = self.kind.is().filter(|found| found.group.is_text(GROUP))?;
+        let found = self.kind.present().filter(|found| found.group.is_text(GROUP))?;
         Kind::ALL.into_iter().find(|kind| found.kind.is_text(kind.name()))
     }
 
@@ -220,13 +220,13 @@ impl Request<'_> {
     fn is_status(&self) -> Option<bool> {
         match self.sub_resource.string() {
             Member::Absent => Some(false),
-            Member::Is(name) if name == "status" => Some(true),
+            Member::Present(name) if name == "status" => Some(true),
             _ => None,
         }
     }
 
     fn target(&self) -> Result<Target<'_>, String> {
-        let Some(found) = self.kind.is() else { return Err("request.kind is missing".to_owned()) };
+        let Some(found) = self.kind.present() else { return Err("request.kind is missing".to_owned()) };
         let (Some(kind), Some(is_status)) = (self.scan_kind(), self.is_status()) else {
             let sub_resource = text(&self.sub_resource);
             let slash = if sub_resource.is_empty() { "" } else { "/" };
@@ -251,12 +251,12 @@ impl Request<'_> {
             }
         };
         let new = match &self.object {
-            Member::Is(new) => new,
+            Member::Present(new) => new,
             Member::Absent => return Err("request.object is missing".to_owned()),
-            Member::Wrong(found) => return Err(format!("request.object is {found}: an object would be right")),
+            Member::WrongType(found) => return Err(format!("request.object is {found}: an object would be right")),
         };
         // Nothing was there before a CREATE, whatever the review says.
-        let old = self.old_object.is().filter(|_| operation == Operation::Update);
+        let old = self.old_object.present().filter(|_| operation == Operation::Update);
         Ok(Target::Scan { kind, operation, is_status, new, old })
     }
 }

@@ -1,6 +1,4 @@
-//! `audit`: what the webhook would refuse of the scans that a cluster has.
-
-mod report;
+//! `audit`: what the webhook would deny of the scans that a cluster has.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -10,16 +8,21 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use super::judge::Judge;
-use super::output::Output;
-use super::{config, kubeconfig};
-use crate::cluster::audit::{self, Page};
+use super::flags::cluster::{self, ClusterFlags};
+use super::flags::config::ConfigFlags;
+use super::flags::parse_time;
+use super::{DENIED, UNUSABLE};
+use crate::cluster::client::{ClusterOptions, client};
+use crate::cluster::listing::{ScanPage, listings};
+use crate::offline::Judge;
+use crate::report::cluster::ClusterReport;
+use crate::report::{Format, Subject};
 use crate::scan::{Kind, Member, Scan, reader};
-use report::{Report, Subject};
 
 /// Judges every scan of a cluster as it stands, page by page, and changes nothing
 #[derive(Args)]
-#[command(after_help = "Each scan is judged as if it were written anew: that an old fault is excused does not count.
+#[command(
+    after_help = "Each scan is judged as if it were written anew: that an old error is downgraded does not count.
 docs/doctor.md says which rights that takes.
 
 Examples:
@@ -27,42 +30,48 @@ Examples:
   scan-admission audit --config config.yaml
   scan-admission audit -o json | jq '.rules'
 
-Exit: 0 nothing would be refused, 1 something would, 2 not everything could be read.")]
-pub struct Audit {
+Exit: 0 nothing would be denied, 1 something would, 2 not everything could be read."
+)]
+pub struct AuditCommand {
     /// A line a finding and a table of their numbers, or one JSON document
-    #[arg(short, long, value_enum, default_value_t = Output::Text, env = "SCAN_ADMISSION_OUTPUT")]
-    output: Output,
-    /// The time of the verdict [default: the clock's]
-    #[arg(long, value_name = "RFC3339", value_parser = super::parse_time, env = "SCAN_ADMISSION_NOW")]
+    #[arg(short, long, value_enum, default_value_t = Format::Text, env = "SCAN_ADMISSION_OUTPUT")]
+    output: Format,
+    /// The time that scans are judged at [default: the clock's]
+    #[arg(long, value_name = "RFC3339", value_parser = parse_time, env = "SCAN_ADMISSION_NOW")]
     now: Option<OffsetDateTime>,
     #[command(flatten)]
-    config: config::Args,
+    config: ConfigFlags,
     #[command(flatten)]
-    cluster: kubeconfig::Args,
+    cluster: ClusterFlags,
 }
 
-impl Audit {
+impl AuditCommand {
     pub fn run(self) -> io::Result<ExitCode> {
-        let (config, _) = self.config.load().map_err(io::Error::other)?;
+        let config = self.config.load().map_err(io::Error::other)?.config;
         let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), policy: config.policy };
-        let mut report = Report::new(self.output.stdout(), self.output);
-        kubeconfig::run(everything(&self.cluster, &judge, &mut report))??;
-        report.finish()
+        let mut report = ClusterReport::new(self.output.stdout(), self.output);
+        cluster::run(audit(&self.cluster.options(), &judge, &mut report))??;
+        let counts = report.finish()?;
+        Ok(ExitCode::from(match (counts.errors, counts.tally.denied) {
+            (0, 0) => 0,
+            (0, _) => DENIED,
+            _ => UNUSABLE,
+        }))
     }
 }
 
-/// Judges all that can be listed. What cannot is told by the report, beside what could.
-async fn everything(cluster: &kubeconfig::Args, judge: &Judge, report: &mut Report<impl Write>) -> io::Result<()> {
-    let client = cluster.client().await.map_err(io::Error::other)?;
-    let listings = audit::listings(&client).await.map_err(io::Error::other)?;
+/// Judges all that can be listed, and reports what cannot.
+async fn audit(cluster: &ClusterOptions, judge: &Judge, report: &mut ClusterReport<impl Write>) -> io::Result<()> {
+    let client = client(cluster).await.map_err(io::Error::other)?;
+    let listings = listings(&client).await.map_err(io::Error::other)?;
     let progress = Progress::new();
     for mut listing in listings {
         loop {
             match listing.next().await {
-                Ok(Some(Page { scans, left })) => {
+                Ok(Some(ScanPage { scans, left })) => {
                     progress.clear();
-                    scans.iter().try_for_each(|json| scan(listing.kind, json, judge, report))?;
-                    progress.tell(report, left)?;
+                    scans.iter().try_for_each(|json| judge_scan(listing.kind, json, judge, report))?;
+                    progress.show(report, left)?;
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -77,30 +86,30 @@ async fn everything(cluster: &kubeconfig::Args, judge: &Judge, report: &mut Repo
     Ok(())
 }
 
-/// What a scan is called.
+/// The name of a scan.
 #[derive(Deserialize)]
-struct Head {
-    metadata: Names,
+struct StoredHead {
+    metadata: StoredNames,
 }
 
 #[derive(Deserialize)]
-struct Names {
+struct StoredNames {
     #[serde(default)]
     namespace: String,
     #[serde(default)]
     name: String,
 }
 
-fn scan(kind: Kind, json: &RawValue, judge: &Judge, report: &mut Report<impl Write>) -> io::Result<()> {
+fn judge_scan(kind: Kind, json: &RawValue, judge: &Judge, report: &mut ClusterReport<impl Write>) -> io::Result<()> {
     let json = json.get();
-    let read = serde_json::from_str::<Head>(json).map_err(|error| error.to_string()).and_then(|head| {
-        let scan = reader::read::<Member<Scan<'_>>>(json).map_err(|fault| fault.words(json))?;
+    let read = serde_json::from_str::<StoredHead>(json).map_err(|error| error.to_string()).and_then(|head| {
+        let scan = reader::read::<Member<Scan<'_>>>(json).map_err(|error| error.message(json))?;
         Ok((head.metadata, scan.value().unwrap_or_default()))
     });
     let (names, scan) = match read {
         Ok(read) => read,
-        Err(words) => {
-            report.error(format!("a {} cannot be read: {words}", kind.name()));
+        Err(message) => {
+            report.error(format!("a {} cannot be read: {message}", kind.name()));
             return Ok(());
         }
     };
@@ -108,7 +117,7 @@ fn scan(kind: Kind, json: &RawValue, judge: &Judge, report: &mut Report<impl Wri
     judge.judge(kind, &scan, subject.namespace, |findings| report.scan(&subject, findings))
 }
 
-/// One line on a terminal that says how far it is.
+/// One line on a terminal that shows how far it is.
 struct Progress {
     is_shown: bool,
 }
@@ -121,15 +130,15 @@ impl Progress {
         Self { is_shown: io::stderr().is_terminal() }
     }
 
-    fn tell<W: Write>(&self, report: &mut Report<W>, left: u64) -> io::Result<()> {
+    fn show<W: Write>(&self, report: &mut ClusterReport<W>, left: u64) -> io::Result<()> {
         if !self.is_shown {
             return Ok(());
         }
         // The findings may be on the same terminal: those of this page are above this line.
         report.flush()?;
-        let (scans, refused) = (report.tally.scans, report.tally.refused);
-        let words = format!("{CLEAR}{scans} scans judged, {left} more of this kind, {refused} would be refused");
-        io::stderr().write_all(words.as_bytes())
+        let (scans, denied) = (report.tally.scans, report.tally.denied);
+        let line = format!("{CLEAR}{scans} scans judged, {left} more of this kind, {denied} would be denied");
+        io::stderr().write_all(line.as_bytes())
     }
 
     fn clear(&self) {

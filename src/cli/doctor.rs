@@ -1,6 +1,4 @@
-//! `doctor`: is the webhook on this cluster installed as it should be, and does it answer.
-
-mod report;
+//! `doctor`: whether the webhook on a cluster is installed as it should be, and answers.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,49 +6,47 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhook;
-use k8s_openapi::api::authorization::v1::ResourceAttributes;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use serde::Deserialize as _;
-use serde_json::Value;
 
-use super::manifests::{self, NAME};
-use super::output::Output;
-use super::{UNUSABLE, kubeconfig, yaml};
-use crate::cluster::doctor::endpoint::{Identity, Way};
-use crate::cluster::doctor::world::Door;
-use crate::cluster::doctor::{Expected, Severity, examine, look};
-use report::Report;
+use super::UNUSABLE;
+use super::flags::cluster::{self, ClusterFlags};
+use super::flags::{ServiceName, parse_service};
+use crate::cluster::client::client;
+use crate::doctor::endpoint::{ClientIdentity, Connection};
+use crate::doctor::{Expected, Level, diagnose, report};
+use crate::install::NAME;
+use crate::report::Format;
+use crate::tls::TlsFileError;
+use crate::tls::files::{FileError, FileProblem};
+use crate::tls::pem;
 
-/// Something is not as it should be.
-const ILL: u8 = 1;
+/// There is a problem.
+const PROBLEM: u8 = 1;
 
-/// Looks at an installation on a cluster as an expert would, and says what is wrong, what comes of it and what to do
+/// Diagnoses an installation on a cluster: what is wrong, what it causes and what to do
 #[derive(Args)]
 #[command(
     after_help = "Nothing is changed, and nothing is written but with --probe, which allows the dry run of one write that has to
-be refused. docs/doctor.md has every check, and which rights they take.
+be denied. docs/doctor.md has every check, and which rights they take.
 
 Examples:
   scan-admission doctor
-  scan-admission doctor --probe -o json | jq -r '.findings[].check'
+  scan-admission doctor --probe -o json | jq -r '.diagnostics[].check'
   kubectl --namespace scan-admission port-forward pod/POD 9443:8443 &
   scan-admission doctor --connect-to 10.1.2.3:8443=127.0.0.1:9443
 
-Exit: 0 all is well, 1 something is wrong, 2 not everything could be looked at."
+Exit: 0 no problem, 1 a problem, 2 not everything could be looked up."
 )]
-pub struct Doctor {
+pub struct DoctorCommand {
     /// For people, or one JSON document
-    #[arg(short, long, value_enum, default_value_t = Output::Text, env = "SCAN_ADMISSION_OUTPUT")]
-    output: Output,
+    #[arg(short, long, value_enum, default_value_t = Format::Text, env = "SCAN_ADMISSION_OUTPUT")]
+    output: Format,
     /// The Service that the API server calls; the Deployment and the ServiceAccount have its name
-    #[arg(long, env = "SCAN_ADMISSION_SERVICE", value_name = "NAMESPACE/NAME", default_value_t = format!("{NAME}/{NAME}"))]
-    service: String,
+    #[arg(long, env = "SCAN_ADMISSION_SERVICE", value_name = "NAMESPACE/NAME", default_value_t = ServiceName { namespace: NAME.to_owned(), name: NAME.to_owned() }, value_parser = parse_service)]
+    service: ServiceName,
     /// The name of both webhook configurations
-    #[arg(long, env = "SCAN_ADMISSION_WEBHOOKS", value_name = "NAME", default_value = NAME)]
-    webhooks: String,
-    /// Try a write that has to be refused, by a dry run through the API server
+    #[arg(long, env = "SCAN_ADMISSION_WEBHOOK_CONFIGURATION", value_name = "NAME", default_value = NAME)]
+    webhook_configuration: String,
+    /// Try a write that has to be denied, by a dry run through the API server
     #[arg(long, env = "SCAN_ADMISSION_PROBE")]
     probe: bool,
     /// Where an endpoint is reached from here, as by a port that is forwarded
@@ -63,111 +59,47 @@ pub struct Doctor {
     #[arg(long, env = "SCAN_ADMISSION_CLIENT_KEY", value_name = "FILE", requires = "client_cert")]
     client_key: Option<PathBuf>,
     #[command(flatten)]
-    cluster: kubeconfig::Args,
+    cluster: ClusterFlags,
 }
 
-fn parse_instead(text: &str) -> Result<(String, String), String> {
+fn parse_instead(text: &str) -> Result<(String, String), &'static str> {
     let both = text.split_once('=').filter(|(endpoint, address)| endpoint.contains(':') && address.contains(':'));
     let (endpoint, address) = both.ok_or("not two addresses with ports, such as 10.1.2.3:8443=127.0.0.1:9443")?;
     Ok((endpoint.to_owned(), address.to_owned()))
 }
 
-impl Doctor {
+impl DoctorCommand {
     pub fn run(self) -> io::Result<ExitCode> {
-        let expected = expected(&self.service, &self.webhooks).map_err(io::Error::other)?;
+        let ServiceName { namespace, name } = &self.service;
+        let expected = Expected::new(namespace, name, &self.webhook_configuration).map_err(io::Error::other)?;
         let identity = match (&self.client_cert, &self.client_key) {
-            (Some(certificate), Some(key)) => Some(Arc::new(identity(certificate, key).map_err(io::Error::other)?)),
+            (Some(certificate), Some(key)) => Some(Arc::new(identity(certificate, key)?)),
             _ => None,
         };
-        let way = Way { instead: self.connect_to.iter().cloned().collect(), identity };
-        let looked = kubeconfig::run(async {
-            let client = self.cluster.client().await?;
-            look(&client, expected, &way, self.probe).await
-        })?;
-        let findings = examine(&looked.map_err(io::Error::other)?);
-        Report::new(self.output.stdout(), &findings).write(self.output)?;
-        let has = |severity| findings.iter().any(|finding| finding.severity == severity);
-        Ok(ExitCode::from(match (has(Severity::Fault), has(Severity::Unknown)) {
-            (true, _) => ILL,
+        let connection = Connection { instead: self.connect_to.into_iter().collect(), identity };
+        let options = self.cluster.options();
+        let diagnostics = cluster::run(async {
+            let client = client(&options).await.map_err(io::Error::other)?;
+            diagnose(&client, expected, &connection, self.probe).await.map_err(io::Error::other)
+        })??;
+        report::write(self.output.stdout(), self.output, &diagnostics)?;
+        let has = |level| diagnostics.iter().any(|diagnostic| diagnostic.level == level);
+        Ok(ExitCode::from(match (has(Level::Problem), has(Level::Unknown)) {
+            (true, _) => PROBLEM,
             (false, true) => UNUSABLE,
             (false, false) => 0,
         }))
     }
 }
 
-fn identity(certificate: &Path, key: &Path) -> Result<Identity, String> {
-    let failed =
-        |flag: &str, path: &Path, error: rustls::pki_types::pem::Error| format!("{flag} {}: {error:?}", path.display());
-    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
-    let chain = chain.map_err(|error| failed("--client-cert", certificate, error))?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| failed("--client-key", key, error))?;
-    Ok(Identity { chain, key })
+fn identity(certificate: &Path, key: &Path) -> io::Result<ClientIdentity> {
+    let chain = read("--client-cert", certificate, pem::certificates)?;
+    let key = read("--client-key", key, pem::private_key)?;
+    Ok(ClientIdentity { chain, key })
 }
 
-/// What the manifests of this release say, under the names that it is installed by.
-fn expected(service: &str, configuration: &str) -> Result<Expected, String> {
-    let (namespace, name) =
-        service.split_once('/').ok_or_else(|| format!("--service {service}: it has to be NAMESPACE/NAME"))?;
-    let mut webhooks = [Vec::new(), Vec::new()];
-    for object in objects("base/webhooks.yaml")? {
-        let door = Door::BOTH.into_iter().find(|door| object["kind"] == door.kind());
-        if let Some(door) = door {
-            webhooks[door as usize] = Vec::<MutatingWebhook>::deserialize(&object["webhooks"]).map_err(bad)?;
-        }
-    }
-    let mut rights = Vec::new();
-    for object in objects("base/rbac.yaml")? {
-        let namespace = (object["kind"] == "Role").then(|| namespace.to_owned());
-        let rules = object["rules"].as_array().into_iter().flatten();
-        rights.extend(rules.flat_map(|rule| rights_of(rule, namespace.as_ref(), configuration)));
-    }
-    Ok(Expected {
-        namespace: namespace.to_owned(),
-        service: name.to_owned(),
-        configuration: configuration.to_owned(),
-        webhooks,
-        rights,
-    })
-}
-
-/// Each verb on each name apart, as the API server asks.
-fn rights_of(rule: &Value, namespace: Option<&String>, configuration: &str) -> Vec<ResourceAttributes> {
-    let list = |key: &str| {
-        let entries = rule[key].as_array().into_iter().flatten();
-        entries.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
-    };
-    let group = list("apiGroups").concat();
-    let names = list("resourceNames");
-    let mut rights = Vec::new();
-    for resource in list("resources") {
-        // Configurations may have another name here than in the manifests.
-        let name = if namespace.is_none() { Some(configuration.to_owned()) } else { names.first().cloned() };
-        for verb in list("verbs") {
-            rights.push(ResourceAttributes {
-                group: Some(group.clone()),
-                namespace: namespace.cloned(),
-                resource: Some(resource.clone()),
-                name: name.clone(),
-                verb: Some(verb),
-                ..ResourceAttributes::default()
-            });
-        }
-    }
-    rights
-}
-
-/// The objects of a file of the manifests.
-fn objects(path: &str) -> Result<Vec<Value>, String> {
-    let files = manifests::files();
-    let (_, text) = files.iter().find(|(found, _)| found == path).ok_or_else(|| format!("there is no {path}"))?;
-    let object = |text| {
-        let json = yaml::to_json(text).map_err(|fault| bad(fault.words))?;
-        serde_json::from_str(&json.text).map_err(bad)
-    };
-    text.split("\n---\n").map(object).collect()
-}
-
-/// The manifests are tested: nobody sees this.
-fn bad(error: impl std::fmt::Display) -> String {
-    format!("the manifests of this release cannot be read: {error}")
+fn read<T>(flag: &'static str, path: &Path, parse: fn(&[u8]) -> Result<T, TlsFileError>) -> io::Result<T> {
+    let failed = |problem| io::Error::other(FileError { flag, path: path.to_owned(), problem });
+    let text = std::fs::read(path).map_err(|error| failed(error.into()))?;
+    parse(&text).map_err(|error| failed(FileProblem::Contents(error)))
 }

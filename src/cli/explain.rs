@@ -1,4 +1,4 @@
-//! `explain`: a rule in words.
+//! `explain`: what a rule checks and why.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -6,24 +6,25 @@ use std::process::ExitCode;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use crate::law::{RULES, book};
+use crate::docs;
+use crate::rules::RULES;
 
 /// Explains a rule: what it checks, why, what breaks, how to repair. Without a rule it lists them
 #[derive(Args)]
 #[command(after_help = "Examples:\n  scan-admission explain\n  scan-admission explain cve-total")]
-pub struct Explain {
+pub struct ExplainCommand {
     /// The id of the rule, as in the [brackets] of a message
     #[arg(value_name = "RULE", hide_possible_values = true,
           value_parser = PossibleValuesParser::new(RULES.iter().map(|rule| rule.id)))]
     rule: Option<String>,
 }
 
-impl Explain {
+impl ExplainCommand {
     pub fn run(self) -> io::Result<ExitCode> {
         let mut out = anstream::stdout().lock();
         match self.rule.and_then(|id| RULES.iter().find(|rule| rule.id == id)) {
             Some(rule) => {
-                for line in book::page(rule).lines() {
+                for line in docs::rules::page(rule).lines() {
                     let head = if line.starts_with('#') { anstyle::Style::new().bold() } else { anstyle::Style::new() };
                     writeln!(out, "{head}{line}{head:#}")?;
                 }

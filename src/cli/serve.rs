@@ -1,5 +1,11 @@
 //! `serve`: from flags to a running server, and from signals to its end.
 
+mod certificates;
+mod client_auth;
+#[cfg(feature = "cluster")]
+mod cluster_ca;
+mod config_reload;
+
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -14,22 +20,24 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tracing_subscriber::filter::Targets;
 
-use super::callers;
-use super::certs::{self, DEVELOPMENT};
-use super::config;
-use super::log;
-use crate::config::value::go_duration;
-use crate::law::RULES;
+use self::certificates::{CertificateFlags, CertificateSourceError, DEVELOPMENT};
+use self::client_auth::ClientAuthFlags;
+use self::config_reload::ConfigPollFlags;
+use super::flags::config::{ConfigFlags, LoadedConfig};
+use super::flags::duration::parse_delay;
+use crate::config::ConfigError;
+use crate::rules::RULES;
+use crate::server::handler::REVIEWS_PORT;
+use crate::server::health::ADMIN_PORT;
+use crate::server::log::{self, LogFormat};
 use crate::server::{self, BindError, Certificate, Server, Settings};
-
-/// The ports where none are given, on this machine alone.
-pub const REVIEWS_PORT: u16 = 8443;
-pub const ADMIN_PORT: u16 = 8080;
+use crate::tls::TlsFileError;
+use crate::tls::files::FileError;
 
 /// A review of the repository, for the line that shows how to ask.
 const EXAMPLE: &str = "tests/fixtures/reviews/sourcescan-failed-5-completed.validate.json";
 
-/// Watches tell each of their tries; what is wrong with the cluster is told once, by those who look at it.
+/// Watches log each retry; what is wrong with the cluster is logged once, by the CA controller.
 const LOG: &str = "info,kube_runtime::watcher=off";
 
 /// Ended by a second signal, with answers unsent.
@@ -40,45 +48,37 @@ const CUT_SHORT: u8 = 1;
 #[command(after_help = "Examples:
   scan-admission serve
   scan-admission serve --listen 0.0.0.0:8443 --admin 0.0.0.0:8080 --tls-cert tls.crt --tls-key tls.key")]
-pub struct Serve {
-    /// Where reviews are taken: POST /validate and /mutate over HTTPS
+pub struct ServeCommand {
+    /// Where reviews are answered: POST /validate and /mutate over HTTPS
     #[arg(long, env = "SCAN_ADMISSION_LISTEN", value_name = "ADDRESS", default_value_t = local(REVIEWS_PORT))]
     listen: SocketAddr,
     /// Where /livez, /readyz and /metrics are, over plain HTTP
     #[arg(long, env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value_t = local(ADMIN_PORT))]
     admin: SocketAddr,
     #[command(flatten)]
-    config: config::Args,
+    config: ConfigFlags,
     #[command(flatten)]
-    config_poll: config::Poll,
-    /// How long reviews are still taken after the signal to stop, until every node has heard that this replica is going
+    config_poll: ConfigPollFlags,
+    /// How long reviews are still answered after the signal to stop, until every node knows that this replica stops
     #[arg(long, env = "SCAN_ADMISSION_STOP_DELAY", value_name = "DURATION", default_value = "0s", value_parser = parse_delay)]
     stop_delay: Duration,
     /// What is logged to stderr: error, warn, info, debug, trace, or a list of TARGET=LEVEL
     #[arg(long, env = "SCAN_ADMISSION_LOG", value_name = "FILTER", default_value = LOG)]
     log: Targets,
-    /// How: text on a terminal and JSON elsewhere, or always one of them
+    /// The format of the log: text on a terminal and JSON elsewhere, or always one of them
     #[arg(long, env = "SCAN_ADMISSION_LOG_FORMAT", value_enum, default_value = "auto")]
-    log_format: log::Format,
+    log_format: LogFormat,
     #[command(flatten)]
-    certs: certs::Args,
+    certs: CertificateFlags,
     #[command(flatten)]
-    callers: callers::Args,
-}
-
-fn parse_delay(text: &str) -> Result<Duration, String> {
-    // Nobody waits for longer: a node kills a pod after terminationGracePeriodSeconds, 30 by default.
-    let range = Duration::ZERO..=Duration::from_secs(600);
-    go_duration(text)
-        .filter(|delay| range.contains(delay))
-        .ok_or_else(|| "not a duration from 0s to 10m, such as 5s".to_owned())
+    client_auth: ClientAuthFlags,
 }
 
 fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-impl Serve {
+impl ServeCommand {
     /// Serves until a signal ends it.
     pub fn run(self) -> io::Result<ExitCode> {
         let log_lines_lost = log::to_stderr(&self.log, self.log_format)?;
@@ -86,62 +86,79 @@ impl Serve {
     }
 }
 
-fn start(args: &Serve, log_lines_lost: Counter) -> Result<ExitCode, String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("no threads to serve with: {error}"))?;
+/// Why the server could not be started. Each message says what to do.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("no threads to serve with: {0}")]
+    Runtime(io::Error),
+    #[error(transparent)]
+    Config(#[from] FileError<ConfigError>),
+    #[error(transparent)]
+    ClientAuth(#[from] FileError<TlsFileError>),
+    #[error(transparent)]
+    Certificate(#[from] CertificateSourceError),
+    #[error("cannot handle signals: {0}")]
+    Signals(io::Error),
+    #[error("{}", bind_message(.0))]
+    Bind(#[from] BindError),
+    #[error("no address: {0}")]
+    Address(io::Error),
+}
+
+fn bind_message(error: &BindError) -> String {
+    let flag = match error {
+        BindError::Tls(_) => return error.to_string(),
+        BindError::Listen { .. } => "--listen",
+        BindError::Admin { .. } => "--admin",
+    };
+    format!("{flag}: {error}\nchoose another with {flag} ADDRESS, port 0 for any")
+}
+
+fn start(args: &ServeCommand, log_lines_lost: Counter) -> Result<ExitCode, StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)?;
     let done = runtime.block_on(async {
-        let (config, config_source) = args.config.load()?;
+        let LoadedConfig { config, file } = args.config.load()?;
         let (reload, config) = watch::channel(Arc::new(config));
-        let (callers, callers_source) = args.callers.open()?.unzip();
+        let client_auth = args.client_auth.load()?;
         let source = args.certs.source().await?;
-        // The senders are for whoever renews the certificate; the server goes on with the last one.
+        // The senders are for the tasks that renew the certificate; the server goes on with the last one.
         let (renew, current) = watch::channel(source.first.map(Arc::new));
         let (trusted, is_trusted) = watch::channel(false);
-        let (listen, admin, stop_delay) = (args.listen, args.admin, args.stop_delay);
         let settings = Settings {
-            listen,
-            admin,
+            listen: args.listen,
+            admin: args.admin,
             rules: RULES,
             config,
-            callers,
+            client_auth: client_auth.as_ref().map(|loaded| loaded.client_auth.clone()),
             clock: OffsetDateTime::now_utc,
-            stop_delay,
+            stop_delay: args.stop_delay,
             log_lines_lost,
         };
-        let signals = Signals::new().map_err(|error| format!("cannot take signals: {error}"))?;
-        let server =
-            server::bind(settings, Certificate { current, is_trusted }).await.map_err(|error| match error {
-                BindError::Tls(_) => error.to_string(),
-                BindError::Listen(..) => {
-                    format!("--listen: {error}\nchoose another with --listen ADDRESS, port 0 for any")
-                }
-                BindError::Admin(..) => {
-                    format!("--admin: {error}\nchoose another with --admin ADDRESS, port 0 for any")
-                }
-            })?;
-        server.take_panics();
+        let signals = Signals::new().map_err(StartError::Signals)?;
+        let server = server::bind(settings, Certificate { current, is_trusted }).await?;
+        server.install_panic_hook();
         source.renewal.spawn(renew, trusted, &server);
-        config_source.spawn(&args.config_poll, reload, &server);
-        let is_for_anybody = callers_source.is_none();
-        if let Some(callers_source) = callers_source {
-            callers_source.spawn(args.certs.certs_poll, &server);
+        if let Some(file) = file {
+            args.config_poll.spawn(file, reload, &server);
         }
-        announce(&server, source.is_development && is_for_anybody).map_err(|error| format!("no address: {error}"))?;
+        let is_open = client_auth.is_none();
+        if let Some(loaded) = client_auth {
+            loaded.files.spawn(args.certs.certs_poll, &server);
+        }
+        announce(&server, source.is_development && is_open).map_err(StartError::Address)?;
         Ok(until_signalled(server, signals, args.stop_delay).await)
     });
-    // Waits for no look at the files: their disk may hang.
+    // Does not wait for polls of the files: their disk may hang.
     runtime.shutdown_background();
     done
 }
 
-/// The ready line, and a line to try. Nobody may be reading: that is no error.
-fn announce(server: &Server, takes_curl: bool) -> io::Result<()> {
+/// The ready line, and a command to try. It is no error where nobody reads them.
+fn announce(server: &Server, accepts_curl: bool) -> io::Result<()> {
     let (reviews, admin) = (server.reviews_address()?, server.admin_address()?);
     let mut lines =
         format!("ready: reviews on https://{reviews} (/validate, /mutate), health and metrics on http://{admin}\n");
-    if takes_curl && Path::new(EXAMPLE).exists() {
+    if accepts_curl && Path::new(EXAMPLE).exists() {
         lines += &curl(reviews);
     }
     let mut stdout = io::stdout().lock();

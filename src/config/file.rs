@@ -7,9 +7,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_saphyr::{Error, Location, Spanned};
 
-use super::{Config, Fault, Limits};
+use super::{Config, ConfigError, Limits};
 use crate::admission::{self, FaultPolicy, Policy};
-use crate::law::{Mode, RULES, Setting};
+use crate::engine::{Mode, Rule, RuleMode};
+use crate::rules::RULES;
 use crate::scan::url;
 
 /// Link lengths that fit a warning beside its words.
@@ -19,21 +20,22 @@ const HELP_MAX_CHARS: usize = 200;
 #[derive(serde::Deserialize, JsonSchema, Default)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(title = "scan-admission")]
-pub struct File {
+pub struct ConfigFile {
     /// The mode of each rule: `deny`, `warn`, `audit` or `off`. A rule that is not named is at `deny`, which is what its page
-    /// in docs/rules says.
-    rules: Rules,
+    /// in docs/rules describes.
+    rules: RuleModes,
     /// Other modes for some requests. The last one that matches and names the rule counts, before `rules`.
-    #[schemars(with = "Vec<Override>")]
-    overrides: Vec<Spanned<Override>>,
+    #[schemars(with = "Vec<OverrideEntry>")]
+    overrides: Vec<Spanned<OverrideEntry>>,
     /// The users who may write a status, by their whole names, such as
-    /// `system:serviceaccount:scan-link-system:scan-link-controller`. The rule status-writer refuses all others; without a
+    /// `system:serviceaccount:scan-link-system:scan-link-controller`. The rule status-writer denies all others; without a
     /// list it is not asked.
     status_writers: Vec<Writer>,
-    /// What the validating door does with a review that it cannot judge: too big, too late, too busy, or a fault of its own.
+    /// What the validating webhook does with a review that it cannot judge: it is too large, its deadline has passed, too
+    /// many are in flight, or a rule has failed.
     faults: FaultPolicy,
     limits: Limits,
-    /// A link that is shown with each refusal: where your users find help. At most 200 characters.
+    /// A link that is shown with each denial: where your users find help. At most 200 characters.
     #[schemars(with = "Option<Link>")]
     help: Option<Link>,
 }
@@ -41,7 +43,7 @@ pub struct File {
 /// Modes for the requests that match all of the lists that are there. In an entry `*` stands for any characters.
 #[derive(serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Override {
+struct OverrideEntry {
     /// Namespaces of the object.
     #[serde(default)]
     #[schemars(length(min = 1))]
@@ -55,30 +57,30 @@ struct Override {
     #[schemars(length(min = 1))]
     groups: Option<Vec<Pattern>>,
     /// The modes of rules at these requests.
-    rules: Rules,
+    rules: RuleModes,
 }
 
-impl File {
-    pub fn read(bytes: &[u8]) -> Result<Self, Fault> {
+impl ConfigFile {
+    pub fn read(bytes: &[u8]) -> Result<Self, ConfigError> {
         let options = serde_saphyr::options! { with_snippet: false };
         let file = serde_saphyr::from_slice_with_options::<Option<Self>>(bytes, options);
-        file.map(Option::unwrap_or_default).map_err(|error| fault(&error))
+        file.map(Option::unwrap_or_default).map_err(|error| config_error(&error))
     }
 
     /// What the file says, if all of it goes together.
-    pub fn config(self, digest: String) -> Result<Config, Fault> {
+    pub fn config(self, digest: String) -> Result<Config, ConfigError> {
         let status_writers: Vec<String> = self.status_writers.into_iter().map(|writer| writer.0).collect();
         let lists = [&self.rules].into_iter().chain(self.overrides.iter().map(|over| &over.value.rules));
         let writer_rule = lists.flat_map(|rules| rules.0.get("status-writer")).find(|mode| mode.value != Mode::Off);
         if let Some(mode) = writer_rule.filter(|_| status_writers.is_empty()) {
-            let words = "status-writer would refuse nobody: a list of users in statusWriters would be right";
-            return Err(at(mode.referenced, words));
+            let message = "status-writer would deny nobody: a list of users in statusWriters would be right";
+            return Err(at(mode.referenced, message));
         }
-        let overrides = self.overrides.into_iter().map(Override::settings).collect::<Result<_, _>>()?;
+        let overrides = self.overrides.into_iter().map(OverrideEntry::read).collect::<Result<_, _>>()?;
         Ok(Config {
             policy: Policy {
                 faults: self.faults,
-                modes: self.rules.settings(),
+                modes: self.rules.modes(),
                 overrides,
                 status_writers,
                 help: self.help.map(|link| link.0).unwrap_or_default(),
@@ -89,14 +91,14 @@ impl File {
     }
 }
 
-impl Override {
-    fn settings(this: Spanned<Self>) -> Result<admission::Override, Fault> {
+impl OverrideEntry {
+    fn read(this: Spanned<Self>) -> Result<admission::Override, ConfigError> {
         let Self { namespaces, users, groups, rules } = this.value;
         let lists = [&namespaces, &users, &groups];
         if lists.iter().all(|list| list.is_none()) {
-            let words = "this override is for every request: namespaces, users or groups would be right, or its modes in \
+            let message = "this override is for every request: namespaces, users or groups would be right, or its modes in \
                          the rules of the file";
-            return Err(at(this.referenced, words));
+            return Err(at(this.referenced, message));
         }
         // An empty list would match all where it seems to match nobody.
         if lists.into_iter().flatten().any(Vec::is_empty) {
@@ -110,7 +112,7 @@ impl Override {
             namespaces: texts(namespaces),
             users: texts(users),
             groups: texts(groups),
-            modes: rules.settings(),
+            modes: rules.modes(),
         })
     }
 }
@@ -118,22 +120,22 @@ impl Override {
 /// Modes by the id of the rule.
 #[derive(serde::Deserialize, Default)]
 #[serde(transparent)]
-struct Rules(BTreeMap<RuleId, Spanned<Mode>>);
+struct RuleModes(BTreeMap<RuleId, Spanned<Mode>>);
 
-impl Rules {
-    fn settings(&self) -> Vec<Setting> {
-        self.0.iter().map(|(id, mode)| Setting { rule: id.0, mode: mode.value }).collect()
+impl RuleModes {
+    fn modes(&self) -> Vec<RuleMode> {
+        self.0.iter().map(|(id, mode)| RuleMode { rule: id.0, mode: mode.value }).collect()
     }
 }
 
 /// Each rule with what it says.
-impl JsonSchema for Rules {
+impl JsonSchema for RuleModes {
     fn schema_name() -> Cow<'static, str> {
         "Rules".into()
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mode = generator.subschema_for::<Mode>();
-        let rule = |rule: &crate::law::Rule| {
+        let rule = |rule: &Rule| {
             let mut schema = mode.clone();
             schema.insert("description".to_owned(), rule.title.into());
             (rule.id.to_owned(), schema.to_value())
@@ -232,15 +234,15 @@ fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     (distance(nearest) <= nearest.len().div_ceil(3)).then_some(nearest)
 }
 
-fn at(location: Location, words: impl Into<String>) -> Fault {
-    Fault { line: location.line(), column: location.column(), words: words.into() }
+fn at(location: Location, message: impl Into<String>) -> ConfigError {
+    ConfigError { line: location.line(), column: location.column(), message: message.into() }
 }
 
-/// In our words where the reader's would not say what is right.
-fn fault(error: &Error) -> Fault {
+/// Another message than the reader's where that would not say what is right.
+fn config_error(error: &Error) -> ConfigError {
     let (line, column) = error.location().map_or((1, 1), |location| (location.line(), location.column()));
     let one_of = |known: &[&str]| format!("one of {}", known.join(", "));
-    let words = match error {
+    let message = match error {
         Error::SerdeUnknownField { field: word, expected, .. } => unknown("field", word, expected, &one_of(expected)),
         Error::SerdeUnknownVariant { variant: word, expected, .. } => {
             unknown("value", word, expected, &one_of(expected))
@@ -252,18 +254,18 @@ fn fault(error: &Error) -> Fault {
         Error::DuplicateMappingKey { key: Some(key), .. } => format!("{key:?} is there twice: once would be right"),
         Error::MultipleDocuments { .. } => "a second document begins here: one would be right".to_owned(),
         error => {
-            // The place is told apart.
-            let words = error.to_string();
-            let place = format!(" at line {line}, column {column}");
-            let words = words.strip_suffix(&place).unwrap_or(&words);
+            // The position is shown separately.
+            let message = error.to_string();
+            let position = format!(" at line {line}, column {column}");
+            let message = message.strip_suffix(&position).unwrap_or(&message);
             // What `*` begins is an alias to YAML, and a pattern to whoever wrote it.
-            let is_alias = words.contains("anchor");
+            let is_alias = message.contains("anchor");
             if is_alias {
-                format!("{words}: a pattern that begins with * has to be in quotes")
+                format!("{message}: a pattern that begins with * has to be in quotes")
             } else {
-                words.to_owned()
+                message.to_owned()
             }
         }
     };
-    Fault { line, column, words }
+    ConfigError { line, column, message }
 }

@@ -11,8 +11,8 @@ use super::value::{self, Memory, Time};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {
-    /// Connections to the review address at once, from 1 to 1000000. One more takes the place of the one that is needed
-    /// least, of those without a request in flight; where there is none it is closed. Bound at the start: a change waits
+    /// Connections to the review address at once, from 1 to 1000000. At the limit, the least recently useful connection
+    /// without a request in flight is closed to admit a new one; where there is none, the new one is closed. Bound at the start: a change waits
     /// for a restart.
     #[serde(deserialize_with = "value::count")]
     #[schemars(range(min = 1, max = 1_000_000))]

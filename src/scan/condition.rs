@@ -3,7 +3,7 @@
 use std::ops::{Index, IndexMut};
 
 use super::json::{Json, Object};
-use super::reader::{Fault, Key, Reader};
+use super::reader::{Key, ReadError, Reader};
 use super::time;
 use ::time::OffsetDateTime;
 
@@ -116,7 +116,7 @@ impl<'a> IndexMut<ConditionMember> for Condition<'a> {
 }
 
 impl<'a> Object<'a> for Condition<'a> {
-    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         match ConditionMember::ALL.into_iter().find(|member| member.name() == key.as_ref()) {
             Some(member) => self[member] = value.read()?,
             None => value.skip()?,

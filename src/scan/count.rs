@@ -2,7 +2,7 @@
 
 use super::Spelling;
 use super::json::{Json, JsonType, Member, Object};
-use super::reader::{Fault, Key, Reader};
+use super::reader::{Key, ReadError, Reader};
 
 /// The members of a cveCount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,17 +22,17 @@ impl Count {
     pub fn name(self, spelling: Spelling) -> &'static str {
         match (self, spelling) {
             (Count::Critical, Spelling::Wire) => "critical",
-            (Count::Critical, Spelling::Page) => "CRITICAL",
+            (Count::Critical, Spelling::Documented) => "CRITICAL",
             (Count::High, Spelling::Wire) => "high",
-            (Count::High, Spelling::Page) => "HIGH",
+            (Count::High, Spelling::Documented) => "HIGH",
             (Count::Medium, Spelling::Wire) => "medium",
-            (Count::Medium, Spelling::Page) => "MEDIUM",
+            (Count::Medium, Spelling::Documented) => "MEDIUM",
             (Count::Low, Spelling::Wire) => "low",
-            (Count::Low, Spelling::Page) => "LOW",
+            (Count::Low, Spelling::Documented) => "LOW",
             (Count::Unknown, Spelling::Wire) => "unknown",
-            (Count::Unknown, Spelling::Page) => "UNKNOWN",
+            (Count::Unknown, Spelling::Documented) => "UNKNOWN",
             (Count::Total, Spelling::Wire) => "total",
-            (Count::Total, Spelling::Page) => "CVETOTAL",
+            (Count::Total, Spelling::Documented) => "CVETOTAL",
         }
     }
 
@@ -53,7 +53,7 @@ pub struct CveCount<'a> {
 }
 
 impl<'a> Object<'a> for CveCount<'a> {
-    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         match Count::parse(key.as_ref()) {
             Some((count, spelling)) => *self.get_mut(count, spelling) = value.read()?,
             None => self.others.push((key, value.read()?)),
@@ -78,12 +78,12 @@ impl<'a> CveCount<'a> {
 
     /// A count whatever its spelling; malformed too where its two spellings disagree.
     pub fn count(&self, count: Count) -> Member<i64> {
-        let [wire, page] = Spelling::BOTH.map(|spelling| self.get(count, spelling));
-        match (wire.is_absent(), page.is_absent()) {
+        let [wire, documented] = Spelling::BOTH.map(|spelling| self.get(count, spelling));
+        match (wire.is_absent(), documented.is_absent()) {
             (_, true) => whole(wire),
-            (true, false) => whole(page),
-            (false, false) if wire == page => whole(wire),
-            (false, false) => Member::Wrong(JsonType::Number),
+            (true, false) => whole(documented),
+            (false, false) if wire == documented => whole(wire),
+            (false, false) => Member::WrongType(JsonType::Number),
         }
     }
 
@@ -91,8 +91,8 @@ impl<'a> CveCount<'a> {
     pub fn sum(&self) -> Option<i128> {
         Count::SEVERITIES.into_iter().try_fold(0, |sum, severity| match self.count(severity) {
             Member::Absent => Some(sum),
-            Member::Wrong(_) => None,
-            Member::Is(count) => Some(sum + i128::from(count)),
+            Member::WrongType(_) => None,
+            Member::Present(count) => Some(sum + i128::from(count)),
         })
     }
 
@@ -114,7 +114,7 @@ impl<'a> CveCount<'a> {
 /// Reads a whole number: an integer ≥ 0 that fits int64.
 pub fn whole(json: &Json<'_>) -> Member<i64> {
     match json.integer() {
-        Member::Is(negative) if negative < 0 => Member::Wrong(JsonType::Number),
+        Member::Present(negative) if negative < 0 => Member::WrongType(JsonType::Number),
         read => read,
     }
 }

@@ -7,8 +7,8 @@ use super::json::printable;
 use super::scanner::Scanner;
 use super::source::Strings;
 use super::{
-    Condition, ConditionMember, ConditionType, Count, CveCount, Json, JsonType, Member, Scan, ScannedBy, ScannerMember,
-    Source, SourceMember, Sources, Spec, Spelling, Status,
+    Condition, ConditionMember, ConditionType, Count, CveCount, Json, JsonType, Member, Scan, ScannedBy, ScannerForm,
+    ScannerMember, Source, SourceMember, Sources, Spec, Spelling, Status,
 };
 
 /// Characters of a key of the user's that a path shows; Kubernetes' own names end at 63.
@@ -21,25 +21,47 @@ pub enum Field<'a> {
     Phase,
     Conditions,
     Condition(Entry<'a>),
-    ConditionMember(Entry<'a>, ConditionMember),
+    ConditionMember {
+        entry: Entry<'a>,
+        member: ConditionMember,
+    },
     CveCount(Spelling),
-    /// A count: the spelling of the container, the count, the spelling of its key.
-    Count(Spelling, Count, Spelling),
+    /// A count: the container and the key each have a spelling.
+    Count {
+        container: Spelling,
+        count: Count,
+        key: Spelling,
+    },
     /// A member of a container that is none of the six.
-    OtherCount(Spelling, Cow<'a, str>),
+    OtherCount {
+        container: Spelling,
+        key: Cow<'a, str>,
+    },
     MetadataUrl(Spelling),
     ScannedBy,
     Scanner,
-    /// A member of the scanner: nested in `scanner`, or flat.
-    ScannerMember(bool, ScannerMember),
+    ScannerMember {
+        form: ScannerForm,
+        member: ScannerMember,
+    },
     ScannedAt,
     ObservedGeneration,
     Artifact(Artifact),
-    Source(Artifact, Source),
-    SourceMember(Artifact, Source, SourceMember),
+    Source {
+        artifact: Artifact,
+        source: Source,
+    },
+    SourceMember {
+        artifact: Artifact,
+        source: Source,
+        member: SourceMember,
+    },
     Generation,
     Spec,
-    SpecSource(Source, SourceMember),
+    SpecSource {
+        source: Source,
+        member: SourceMember,
+    },
     ScanTemplate,
     ScanPolicy,
 }
@@ -86,7 +108,7 @@ impl Artifact {
 pub fn cve_count_name(spelling: Spelling) -> &'static str {
     match spelling {
         Spelling::Wire => "cveCount",
-        Spelling::Page => "CVECount",
+        Spelling::Documented => "CVECount",
     }
 }
 
@@ -94,7 +116,7 @@ pub fn cve_count_name(spelling: Spelling) -> &'static str {
 pub fn metadata_url_name(spelling: Spelling) -> &'static str {
     match spelling {
         Spelling::Wire => "metadataUrl",
-        Spelling::Page => "metadataURL",
+        Spelling::Documented => "metadataURL",
     }
 }
 
@@ -114,29 +136,31 @@ impl fmt::Display for Field<'_> {
             Field::Phase => f.write_str("status.phase"),
             Field::Conditions => f.write_str("status.conditions"),
             Field::Condition(entry) => entry.fmt(f),
-            Field::ConditionMember(entry, member) => write!(f, "{entry}.{}", member.name()),
+            Field::ConditionMember { entry, member } => write!(f, "{entry}.{}", member.name()),
             Field::CveCount(container) => write!(f, "status.{}", cve_count_name(*container)),
-            Field::Count(container, count, key) => {
+            Field::Count { container, count, key } => {
                 write!(f, "status.{}.{}", cve_count_name(*container), count.name(*key))
             }
-            Field::OtherCount(container, key) => {
+            Field::OtherCount { container, key } => {
                 write!(f, "status.{}.{}", cve_count_name(*container), printable(key, KEY_MAX_CHARS))
             }
             Field::MetadataUrl(spelling) => write!(f, "status.{}", metadata_url_name(*spelling)),
             Field::ScannedBy => f.write_str("status.scannedBy"),
             Field::Scanner => f.write_str("status.scannedBy.scanner"),
-            Field::ScannerMember(true, member) => write!(f, "status.scannedBy.scanner.{}", member.name()),
-            Field::ScannerMember(false, member) => write!(f, "status.scannedBy.{}", member.name()),
+            Field::ScannerMember { form: ScannerForm::Nested, member } => {
+                write!(f, "status.scannedBy.scanner.{}", member.name())
+            }
+            Field::ScannerMember { form: ScannerForm::Flat, member } => write!(f, "status.scannedBy.{}", member.name()),
             Field::ScannedAt => f.write_str("status.scannedAt"),
             Field::ObservedGeneration => f.write_str("status.observedGeneration"),
             Field::Artifact(artifact) => write!(f, "status.{}", artifact.name()),
-            Field::Source(artifact, source) => write!(f, "status.{}.{}", artifact.name(), source.name()),
-            Field::SourceMember(artifact, source, member) => {
+            Field::Source { artifact, source } => write!(f, "status.{}.{}", artifact.name(), source.name()),
+            Field::SourceMember { artifact, source, member } => {
                 write!(f, "status.{}.{}.{}", artifact.name(), source.name(), member.name())
             }
             Field::Generation => f.write_str("metadata.generation"),
             Field::Spec => f.write_str("spec"),
-            Field::SpecSource(source, member) => write!(f, "spec.{}.{}", source.name(), member.name()),
+            Field::SpecSource { source, member } => write!(f, "spec.{}.{}", source.name(), member.name()),
             Field::ScanTemplate => f.write_str("spec.scanTemplate"),
             Field::ScanPolicy => f.write_str("spec.scanPolicy"),
         }
@@ -151,7 +175,7 @@ enum Value<'s, 'a> {
     Status(&'s Status<'a>),
     Conditions(&'s [Member<Condition<'a>>]),
     Condition(&'s Condition<'a>),
-    Each(Vec<Value<'s, 'a>>),
+    All(Vec<Value<'s, 'a>>),
     CveCount(&'s CveCount<'a>),
     ScannedBy(&'s ScannedBy<'a>),
     Scanner(&'s Scanner<'a>),
@@ -165,8 +189,8 @@ impl<'s, 'a> Value<'s, 'a> {
     fn of<T>(member: &'s Member<T>, value: impl FnOnce(&'s T) -> Self) -> Self {
         match member {
             Member::Absent => Value::Absent,
-            Member::Wrong(json_type) => Value::Wrong(*json_type),
-            Member::Is(is) => value(is),
+            Member::WrongType(json_type) => Value::Wrong(*json_type),
+            Member::Present(is) => value(is),
         }
     }
 
@@ -180,7 +204,7 @@ impl Entry<'_> {
     fn find<'s, 'a>(&self, status: &'s Status<'a>) -> Vec<&'s Member<Condition<'a>>> {
         let entries = status.conditions();
         let is_of = |entry: &Member<Condition<'a>>, name: &str| {
-            entry.is().is_some_and(|condition| condition[ConditionMember::Type].is_text(name))
+            entry.present().is_some_and(|condition| condition[ConditionMember::Type].is_text(name))
         };
         match self {
             Entry::Index(index) => entries.get(*index).into_iter().collect(),
@@ -192,7 +216,7 @@ impl Entry<'_> {
 impl<'f> Field<'f> {
     /// The five severities of a container in both spellings: what a sum reads.
     pub fn severities(container: Spelling) -> Vec<Field<'f>> {
-        let keys = |severity| Spelling::BOTH.map(|key| Field::Count(container, severity, key));
+        let keys = |count| Spelling::BOTH.map(|key| Field::Count { container, count, key });
         Count::SEVERITIES.into_iter().flat_map(keys).collect()
     }
 
@@ -201,15 +225,31 @@ impl<'f> Field<'f> {
         self.value(one) == self.value(other)
     }
 
+    /// The value of a field that a mutation may write, where its parent is there. None for every other field.
+    pub fn value_mut<'s, 'a>(&self, scan: &'s mut Scan<'a>) -> Option<&'s mut Json<'a>> {
+        let status = scan.status.present_mut()?;
+        match self {
+            Field::Phase => Some(&mut status.phase),
+            Field::ScannedAt => Some(&mut status.scanned_at),
+            Field::ConditionMember { entry: Entry::Index(index), member } => {
+                Some(&mut status.conditions.present_mut()?.get_mut(*index).and_then(Member::present_mut)?[*member])
+            }
+            Field::Count { container, count, key } => {
+                Some(status.cve_count.get_mut(*container).present_mut()?.get_mut(*count, *key))
+            }
+            _ => None,
+        }
+    }
+
     fn value<'s, 'a>(&self, scan: &'s Scan<'a>) -> Value<'s, 'a> {
         match self {
-            Field::Generation => Value::json(scan.metadata.is().map(|metadata| &metadata.generation)),
+            Field::Generation => Value::json(scan.metadata.present().map(|metadata| &metadata.generation)),
             Field::Spec => Value::of(&scan.spec, Value::Spec),
-            Field::SpecSource(source, member) => Value::json(scan.spec_source(*source, *member)),
-            Field::ScanTemplate => Value::json(scan.spec.is().map(|spec| &spec.scan_template)),
-            Field::ScanPolicy => Value::json(scan.spec.is().map(|spec| &spec.scan_policy)),
+            Field::SpecSource { source, member } => Value::json(scan.spec_source(*source, *member)),
+            Field::ScanTemplate => Value::json(scan.spec.present().map(|spec| &spec.scan_template)),
+            Field::ScanPolicy => Value::json(scan.spec.present().map(|spec| &spec.scan_policy)),
             _ => match &scan.status {
-                Member::Is(status) => self.status_value(status),
+                Member::Present(status) => self.status_value(status),
                 status => Value::of(status, Value::Status),
             },
         }
@@ -217,7 +257,7 @@ impl<'f> Field<'f> {
 
     fn status_value<'s, 'a>(&self, status: &'s Status<'a>) -> Value<'s, 'a> {
         let each = |entry: &Entry<'_>, value: &dyn Fn(&'s Condition<'a>) -> Value<'s, 'a>| {
-            Value::Each(entry.find(status).into_iter().map(|entry| Value::of(entry, value)).collect())
+            Value::All(entry.find(status).into_iter().map(|entry| Value::of(entry, value)).collect())
         };
         let cve_count = |container: &Spelling| status.cve_count.get(*container);
         match self {
@@ -225,32 +265,34 @@ impl<'f> Field<'f> {
             Field::Phase => Value::json(Some(&status.phase)),
             Field::Conditions => Value::of(&status.conditions, |entries| Value::Conditions(entries)),
             Field::Condition(entry) => each(entry, &Value::Condition),
-            Field::ConditionMember(entry, member) => each(entry, &|condition| Value::json(Some(&condition[*member]))),
-            Field::CveCount(container) => Value::of(cve_count(container), Value::CveCount),
-            Field::Count(container, count, key) => {
-                Value::json(cve_count(container).is().map(|counts| counts.get(*count, *key)))
+            Field::ConditionMember { entry, member } => {
+                each(entry, &|condition| Value::json(Some(&condition[*member])))
             }
-            Field::OtherCount(container, key) => {
-                Value::json(cve_count(container).is().and_then(|counts| counts.other(key)))
+            Field::CveCount(container) => Value::of(cve_count(container), Value::CveCount),
+            Field::Count { container, count, key } => {
+                Value::json(cve_count(container).present().map(|counts| counts.get(*count, *key)))
+            }
+            Field::OtherCount { container, key } => {
+                Value::json(cve_count(container).present().and_then(|counts| counts.other(key)))
             }
             Field::MetadataUrl(spelling) => Value::json(Some(status.metadata_url.get(*spelling))),
             Field::ScannedBy => Value::of(&status.scanned_by, Value::ScannedBy),
             Field::Scanner => Value::of(&status.scanned_by, |by| Value::of(&by.scanner, Value::Scanner)),
-            Field::ScannerMember(is_nested, member) => {
-                let scanner = |by: &'s ScannedBy<'a>| if *is_nested { by.scanner.is() } else { Some(&by.flat) };
-                Value::json(status.scanned_by.is().and_then(scanner).map(|scanner| scanner.get(*member)))
+            Field::ScannerMember { form, member } => {
+                let scanner = status.scanned_by.present().and_then(|by| by.scanner(*form));
+                Value::json(scanner.map(|scanner| scanner.get(*member)))
             }
             Field::ScannedAt => Value::json(Some(&status.scanned_at)),
             Field::ObservedGeneration => Value::json(Some(&status.observed_generation)),
             Field::Artifact(artifact) => Value::of(artifact.of(status), Value::Sources),
-            Field::Source(artifact, source) => {
+            Field::Source { artifact, source } => {
                 Value::of(artifact.of(status), |sources| Value::of(sources.get(*source), Value::Source))
             }
-            Field::SourceMember(artifact, source, member) => {
-                Value::json(artifact.of(status).is().and_then(|sources| sources.value(*source, *member)))
+            Field::SourceMember { artifact, source, member } => {
+                Value::json(artifact.of(status).present().and_then(|sources| sources.value(*source, *member)))
             }
             // Answered above: these are no part of the status.
-            Field::Generation | Field::Spec | Field::SpecSource(..) | Field::ScanTemplate | Field::ScanPolicy => {
+            Field::Generation | Field::Spec | Field::SpecSource { .. } | Field::ScanTemplate | Field::ScanPolicy => {
                 Value::Absent
             }
         }

@@ -1,9 +1,9 @@
-//! Tolerant, borrowed decoding: what a field holds is told apart from what it should hold.
+//! Tolerant, borrowed decoding: what a field holds is kept apart from what it should hold.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use super::reader::{Fault, Key, Read, Reader};
+use super::reader::{Key, Read, ReadError, Reader};
 
 /// The JSON type that was found where another was due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,28 +45,28 @@ impl fmt::Display for JsonType {
 pub enum Member<T> {
     #[default]
     Absent,
-    Wrong(JsonType),
-    Is(T),
+    WrongType(JsonType),
+    Present(T),
 }
 
 impl<T> Member<T> {
-    pub fn is(&self) -> Option<&T> {
+    pub fn present(&self) -> Option<&T> {
         match self {
-            Member::Is(value) => Some(value),
+            Member::Present(value) => Some(value),
             _ => None,
         }
     }
 
-    pub fn is_mut(&mut self) -> Option<&mut T> {
+    pub fn present_mut(&mut self) -> Option<&mut T> {
         match self {
-            Member::Is(value) => Some(value),
+            Member::Present(value) => Some(value),
             _ => None,
         }
     }
 
     pub fn value(self) -> Option<T> {
         match self {
-            Member::Is(value) => Some(value),
+            Member::Present(value) => Some(value),
             _ => None,
         }
     }
@@ -75,10 +75,10 @@ impl<T> Member<T> {
 /// An object whose judged members are read into place and whose others are skipped.
 pub trait Object<'a>: Default {
     /// Reads the value of `key`. A key that comes twice is read twice: the last wins, as in Go.
-    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault>;
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError>;
 
-    /// Reads an object into place, so that its members outlive a fault further on. Null is left as it is.
-    fn fill(&mut self, reader: &mut Reader<'a>) -> Result<(), Fault> {
+    /// Reads an object into place, so that its members outlive an error further on. Null is left as it is.
+    fn fill(&mut self, reader: &mut Reader<'a>) -> Result<(), ReadError> {
         if reader.peek() == b'n' {
             return reader.skip();
         }
@@ -91,21 +91,21 @@ pub trait Object<'a>: Default {
 /// have room for 18,724: a list that is longer cannot be stored whole and sound. One entry more is kept, to show it.
 pub const ENTRIES_MAX: usize = 20_000;
 
-/// What a [`Member`] can be decoded to: an object or a list. The other shape is skipped and told by its type.
+/// What a [`Member`] can be decoded to: an object or a list. The other shape is skipped; its type is reported.
 pub trait Shape<'a>: Sized {
-    fn from_object(reader: &mut Reader<'a>) -> Result<Member<Self>, Fault> {
+    fn from_object(reader: &mut Reader<'a>) -> Result<Member<Self>, ReadError> {
         reader.skip()?;
-        Ok(Member::Wrong(JsonType::Object))
+        Ok(Member::WrongType(JsonType::Object))
     }
 
-    fn from_list(reader: &mut Reader<'a>) -> Result<Member<Self>, Fault> {
+    fn from_list(reader: &mut Reader<'a>) -> Result<Member<Self>, ReadError> {
         reader.skip()?;
-        Ok(Member::Wrong(JsonType::List))
+        Ok(Member::WrongType(JsonType::List))
     }
 }
 
 impl<'a, T: Object<'a>> Shape<'a> for T {
-    fn from_object(reader: &mut Reader<'a>) -> Result<Member<Self>, Fault> {
+    fn from_object(reader: &mut Reader<'a>) -> Result<Member<Self>, ReadError> {
         let mut member = Member::Absent;
         member.fill(reader)?;
         Ok(member)
@@ -114,14 +114,14 @@ impl<'a, T: Object<'a>> Shape<'a> for T {
 
 impl<'a, T: Object<'a>> Member<T> {
     /// Reads it in place: an object with many members is long to move.
-    pub fn fill(&mut self, reader: &mut Reader<'a>) -> Result<(), Fault> {
+    pub fn fill(&mut self, reader: &mut Reader<'a>) -> Result<(), ReadError> {
         if reader.peek() != b'{' {
             *self = reader.read()?;
             return Ok(());
         }
-        *self = Member::Is(T::default());
+        *self = Member::Present(T::default());
         let mut is_empty = true;
-        if let Member::Is(object) = self {
+        if let Member::Present(object) = self {
             reader.object(|key, value| {
                 is_empty = false;
                 object.member(key, value)
@@ -136,7 +136,7 @@ impl<'a, T: Object<'a>> Member<T> {
 }
 
 impl<'a, T: Object<'a>> Shape<'a> for Vec<Member<T>> {
-    fn from_list(reader: &mut Reader<'a>) -> Result<Member<Self>, Fault> {
+    fn from_list(reader: &mut Reader<'a>) -> Result<Member<Self>, ReadError> {
         let mut entries = Vec::new();
         reader.list(|entry| {
             if entries.len() > ENTRIES_MAX {
@@ -145,17 +145,17 @@ impl<'a, T: Object<'a>> Shape<'a> for Vec<Member<T>> {
             entries.push(entry.read()?);
             Ok(())
         })?;
-        Ok(Member::Is(entries))
+        Ok(Member::Present(entries))
     }
 }
 
 impl<'a, T: Shape<'a>> Read<'a> for Member<T> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, ReadError> {
         let wrong = match reader.peek() {
             b'{' => return T::from_object(reader),
             b'[' => return T::from_list(reader),
             b'n' => Member::Absent,
-            first => Member::Wrong(JsonType::of(first)),
+            first => Member::WrongType(JsonType::of(first)),
         };
         reader.skip()?;
         Ok(wrong)
@@ -164,25 +164,25 @@ impl<'a, T: Shape<'a>> Read<'a> for Member<T> {
 
 /// A judged leaf, kept as the JSON text that was found: exact, borrowed, read when a rule asks.
 #[derive(Clone)]
-pub struct Json<'a>(Text<'a>);
+pub struct Json<'a>(JsonText<'a>);
 
 #[derive(Clone)]
-enum Text<'a> {
-    /// A string without escapes, in its quotes: what it says is what is between them. Rules ask often.
+enum JsonText<'a> {
+    /// A string without escapes, in its quotes. Rules read it often.
     Plain(&'a str),
     Other(Cow<'a, str>),
 }
 
 impl Default for Json<'_> {
     fn default() -> Self {
-        Json(Text::Other(Cow::Borrowed("null")))
+        Json(JsonText::Other(Cow::Borrowed("null")))
     }
 }
 
 impl<'a> Read<'a> for Json<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, ReadError> {
         let (text, is_plain) = reader.leaf()?;
-        Ok(Json(if is_plain { Text::Plain(text) } else { Text::Other(Cow::Borrowed(text)) }))
+        Ok(Json(if is_plain { JsonText::Plain(text) } else { JsonText::Other(Cow::Borrowed(text)) }))
     }
 }
 
@@ -190,7 +190,7 @@ impl<'a> Read<'a> for Json<'a> {
 impl PartialEq for Json<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()
-            || matches!((self.string(), other.string()), (Member::Is(mine), Member::Is(theirs)) if mine == theirs)
+            || matches!((self.string(), other.string()), (Member::Present(mine), Member::Present(theirs)) if mine == theirs)
     }
 }
 
@@ -213,26 +213,26 @@ impl<'a> Json<'a> {
 
     pub fn into_owned(self) -> Json<'static> {
         Json::owned(match self.0 {
-            Text::Plain(text) => text.to_owned(),
-            Text::Other(text) => text.into_owned(),
+            JsonText::Plain(text) => text.to_owned(),
+            JsonText::Other(text) => text.into_owned(),
         })
     }
 
     fn owned(text: String) -> Json<'static> {
-        Json(Text::Other(Cow::Owned(text)))
+        Json(JsonText::Other(Cow::Owned(text)))
     }
 
     /// The JSON text as found.
     pub fn as_str(&self) -> &str {
         match &self.0 {
-            Text::Plain(text) => text,
-            Text::Other(text) => text,
+            JsonText::Plain(text) => text,
+            JsonText::Other(text) => text,
         }
     }
 
     /// Whether the field is absent or null.
     pub fn is_absent(&self) -> bool {
-        matches!(&self.0, Text::Other(text) if text == "null")
+        matches!(&self.0, JsonText::Other(text) if text == "null")
     }
 
     pub fn json_type(&self) -> JsonType {
@@ -242,14 +242,14 @@ impl<'a> Json<'a> {
     /// Reads a string. The empty string counts as absent.
     pub fn string(&self) -> Member<Cow<'_, str>> {
         let text = match &self.0 {
-            Text::Plain(text) => Cow::Borrowed(inside(text)),
-            Text::Other(text) if text == "null" => return Member::Absent,
-            Text::Other(text) if !text.starts_with('"') => return Member::Wrong(self.json_type()),
-            Text::Other(text) if !text.contains('\\') => Cow::Borrowed(inside(text)),
+            JsonText::Plain(text) => Cow::Borrowed(inside(text)),
+            JsonText::Other(text) if text == "null" => return Member::Absent,
+            JsonText::Other(text) if !text.starts_with('"') => return Member::WrongType(self.json_type()),
+            JsonText::Other(text) if !text.contains('\\') => Cow::Borrowed(inside(text)),
             // What does not decode (half a surrogate pair) is no text: it is kept as written, so no row can match it.
-            Text::Other(text) => Cow::Owned(serde_json::from_str(text).unwrap_or_else(|_| inside(text).to_owned())),
+            JsonText::Other(text) => Cow::Owned(serde_json::from_str(text).unwrap_or_else(|_| inside(text).to_owned())),
         };
-        if text.is_empty() { Member::Absent } else { Member::Is(text) }
+        if text.is_empty() { Member::Absent } else { Member::Present(text) }
     }
 
     /// Reads an integer that fits int64. `1.0` and `1e3` are numbers, but not JSON integers.
@@ -257,12 +257,12 @@ impl<'a> Json<'a> {
         if self.is_absent() {
             return Member::Absent;
         }
-        self.as_str().parse().map_or(Member::Wrong(self.json_type()), Member::Is)
+        self.as_str().parse().map_or(Member::WrongType(self.json_type()), Member::Present)
     }
 
     /// Whether this is the string `text`.
     pub fn is_text(&self, text: &str) -> bool {
-        matches!(self.string(), Member::Is(found) if found == text)
+        matches!(self.string(), Member::Present(found) if found == text)
     }
 }
 

@@ -1,28 +1,28 @@
-//! A reader of JSON text that lends what is asked for and steps over the rest.
+//! A reader of JSON text that borrows what is asked for and skips the rest.
 //!
 //! Most of a review is what nobody judges: `managedFields` are nine tenths of a grown object. So stepping over a value is
 //! what decides how long a review takes. It is checked to be JSON all the same, byte for byte as strictly as `serde_json`
 //! does (a test compares them), in one loop without recursion, sixteen bytes of a string at a time.
 
-mod fault;
-mod twin;
+mod error;
+mod repeated;
 
 use std::borrow::Cow;
 use std::fmt;
 
-pub use fault::{Due, Fault};
+pub use error::{Expected, ReadError};
+use repeated::RepeatedList;
 use serde::de::{Deserializer, Visitor};
-use twin::Twin;
 
 pub struct Reader<'a> {
     text: &'a str,
     at: usize,
-    twin: Option<Twin>,
+    repeated: Option<RepeatedList>,
 }
 
 /// What a reader can read a value to.
 pub trait Read<'a>: Sized {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Fault>;
+    fn read(reader: &mut Reader<'a>) -> Result<Self, ReadError>;
 }
 
 /// A key of a JSON object, borrowed unless it is escaped.
@@ -36,7 +36,7 @@ impl AsRef<str> for Key<'_> {
 }
 
 /// Reads a text that is one value.
-pub fn read<'a, T: Read<'a>>(text: &'a str) -> Result<T, Fault> {
+pub fn read<'a, T: Read<'a>>(text: &'a str) -> Result<T, ReadError> {
     let mut reader = Reader::new(text);
     let value = reader.read()?;
     reader.end()?;
@@ -45,10 +45,10 @@ pub fn read<'a, T: Read<'a>>(text: &'a str) -> Result<T, Fault> {
 
 impl<'a> Reader<'a> {
     pub fn new(text: &'a str) -> Self {
-        Self { text, at: 0, twin: None }
+        Self { text, at: 0, repeated: None }
     }
 
-    pub fn read<T: Read<'a>>(&mut self) -> Result<T, Fault> {
+    pub fn read<T: Read<'a>>(&mut self) -> Result<T, ReadError> {
         T::read(self)
     }
 
@@ -59,38 +59,41 @@ impl<'a> Reader<'a> {
     }
 
     /// Hands each member to `member`, which reads its value or skips it. A key that comes twice is handed over twice.
-    pub fn object(&mut self, mut member: impl FnMut(Key<'a>, &mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
-        self.take(b'{', Due::Object)?;
+    pub fn object(
+        &mut self,
+        mut member: impl FnMut(Key<'a>, &mut Self) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        self.take(b'{', Expected::Object)?;
         if self.peek() == b'}' {
-            return self.take(b'}', Due::ObjectEnd);
+            return self.take(b'}', Expected::ObjectEnd);
         }
         loop {
             let key = self.key()?;
             member(key, self)?;
             match self.peek() {
                 b',' => self.at += 1,
-                _ => return self.take(b'}', Due::ObjectEnd),
+                _ => return self.take(b'}', Expected::ObjectEnd),
             }
         }
     }
 
     /// Has `entry` read each value of a list, or skip it.
-    pub fn list(&mut self, mut entry: impl FnMut(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
-        self.take(b'[', Due::List)?;
+    pub fn list(&mut self, mut entry: impl FnMut(&mut Self) -> Result<(), ReadError>) -> Result<(), ReadError> {
+        self.take(b'[', Expected::List)?;
         if self.peek() == b']' {
-            return self.take(b']', Due::ListEnd);
+            return self.take(b']', Expected::ListEnd);
         }
         loop {
             entry(self)?;
             match self.peek() {
                 b',' => self.at += 1,
-                _ => return self.take(b']', Due::ListEnd),
+                _ => return self.take(b']', Expected::ListEnd),
             }
         }
     }
 
     /// The next value as it is written.
-    pub fn raw(&mut self) -> Result<&'a str, Fault> {
+    pub fn raw(&mut self) -> Result<&'a str, ReadError> {
         self.peek();
         let begin = self.at;
         self.skip()?;
@@ -98,7 +101,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next value as it is written, and whether it is a string without escapes.
-    pub fn leaf(&mut self) -> Result<(&'a str, bool), Fault> {
+    pub fn leaf(&mut self) -> Result<(&'a str, bool), ReadError> {
         if self.peek() != b'"' {
             return Ok((self.raw()?, false));
         }
@@ -109,37 +112,37 @@ impl<'a> Reader<'a> {
     }
 
     /// Steps over the next value.
-    pub fn skip(&mut self) -> Result<(), Fault> {
+    pub fn skip(&mut self) -> Result<(), ReadError> {
         self.at = past_value(self.text.as_bytes(), self.at)?;
         Ok(())
     }
 
     /// Nothing more may come.
-    pub fn end(&mut self) -> Result<(), Fault> {
+    pub fn end(&mut self) -> Result<(), ReadError> {
         self.peek();
-        if self.at == self.text.len() { Ok(()) } else { Err(self.fault(Due::End)) }
+        if self.at == self.text.len() { Ok(()) } else { Err(self.error(Expected::End)) }
     }
 
-    fn fault(&self, due: Due) -> Fault {
-        Fault::new(self.at, due)
+    fn error(&self, expected: Expected) -> ReadError {
+        ReadError::new(self.at, expected)
     }
 
-    fn take(&mut self, byte: u8, due: Due) -> Result<(), Fault> {
+    fn take(&mut self, byte: u8, expected: Expected) -> Result<(), ReadError> {
         if self.peek() != byte {
-            return Err(self.fault(due));
+            return Err(self.error(expected));
         }
         self.at += 1;
         Ok(())
     }
 
     /// A key and its colon.
-    fn key(&mut self) -> Result<Key<'a>, Fault> {
-        self.take(b'"', Due::Key)?;
+    fn key(&mut self) -> Result<Key<'a>, ReadError> {
+        self.take(b'"', Expected::Key)?;
         let begin = self.at;
         let (end, is_plain) = past_quoted(self.text.as_bytes(), begin)?;
         let inner = self.text.get(begin..end - 1).unwrap_or_default();
         self.at = end;
-        self.take(b':', Due::Colon)?;
+        self.take(b':', Expected::Colon)?;
         Ok(if is_plain { Key(Cow::Borrowed(inner)) } else { unescaped(inner) })
     }
 }
@@ -175,7 +178,7 @@ impl Around {
 }
 
 /// The place after the value that begins at `at`.
-fn past_value(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
+fn past_value(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
     let mut around = Around::default();
     loop {
         at = past_space(bytes, at);
@@ -197,7 +200,7 @@ fn past_value(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
             b't' => past_word(bytes, at, b"true")?,
             b'f' => past_word(bytes, at, b"false")?,
             b'n' => past_word(bytes, at, b"null")?,
-            _ => return Err(Fault::new(at, Due::Value)),
+            _ => return Err(ReadError::new(at, Expected::Value)),
         };
         // A value has ended: what is around it ends too, or goes on.
         loop {
@@ -214,7 +217,7 @@ fn past_value(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
                     at += 1;
                     continue;
                 }
-                _ => return Err(Fault::new(at, if is_object { Due::ObjectEnd } else { Due::ListEnd })),
+                _ => return Err(ReadError::new(at, if is_object { Expected::ObjectEnd } else { Expected::ListEnd })),
             }
             break;
         }
@@ -227,10 +230,10 @@ fn closing(is_object: bool) -> u8 {
 
 /// The place after a key at `at` and its colon, and after members before it that hold nothing.
 #[inline]
-fn past_key(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
+fn past_key(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
     loop {
         if bytes.get(at) != Some(&b'"') {
-            return Err(Fault::new(at, Due::Key));
+            return Err(ReadError::new(at, Expected::Key));
         }
         at = past_string(bytes, at + 1)?;
         // `managedFields` are trees of names, and such are their leaves.
@@ -239,7 +242,7 @@ fn past_key(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
             continue;
         }
         at = past_space(bytes, at);
-        return if bytes.get(at) == Some(&b':') { Ok(at + 1) } else { Err(Fault::new(at, Due::Colon)) };
+        return if bytes.get(at) == Some(&b':') { Ok(at + 1) } else { Err(ReadError::new(at, Expected::Colon)) };
     }
 }
 
@@ -257,7 +260,7 @@ fn past_space(bytes: &[u8], mut at: usize) -> usize {
 
 /// The place after the quote that ends the string whose inside begins at `at`, and whether it has no escapes.
 #[inline]
-fn past_quoted(bytes: &[u8], at: usize) -> Result<(usize, bool), Fault> {
+fn past_quoted(bytes: &[u8], at: usize) -> Result<(usize, bool), ReadError> {
     let plain = past_plain(bytes, at);
     let is_plain = bytes.get(plain) == Some(&b'"');
     Ok((if is_plain { plain + 1 } else { past_string(bytes, plain)? }, is_plain))
@@ -265,13 +268,13 @@ fn past_quoted(bytes: &[u8], at: usize) -> Result<(usize, bool), Fault> {
 
 /// The place after the quote that ends the string whose inside begins at `at`.
 #[inline(always)]
-fn past_string(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
+fn past_string(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
     loop {
         at = past_plain(bytes, at);
         match bytes.get(at) {
             Some(b'"') => return Ok(at + 1),
             Some(b'\\') => at = past_escape(bytes, at)?,
-            _ => return Err(Fault::new(at, Due::StringEnd)),
+            _ => return Err(ReadError::new(at, Expected::StringEnd)),
         }
     }
 }
@@ -307,18 +310,18 @@ fn first_special(chunk: u128) -> usize {
 }
 
 #[cold]
-fn past_escape(bytes: &[u8], at: usize) -> Result<usize, Fault> {
+fn past_escape(bytes: &[u8], at: usize) -> Result<usize, ReadError> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
         Some(b'u') if bytes.get(at + 2..at + 6).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) => Ok(at + 6),
-        _ => Err(Fault::new(at, Due::Escape)),
+        _ => Err(ReadError::new(at, Expected::Escape)),
     }
 }
 
-fn past_number(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
+fn past_number(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
     let past_digits = |begin: usize| {
         let count = bytes.iter().skip(begin).take_while(|byte| byte.is_ascii_digit()).count();
-        if count > 0 { Ok(begin + count) } else { Err(Fault::new(begin, Due::Digit)) }
+        if count > 0 { Ok(begin + count) } else { Err(ReadError::new(begin, Expected::Digit)) }
     };
     at += usize::from(bytes.get(at) == Some(&b'-'));
     // No digit follows a zero: it would be due to be something else.
@@ -333,12 +336,12 @@ fn past_number(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
     Ok(at)
 }
 
-fn past_word(bytes: &[u8], at: usize, word: &'static [u8]) -> Result<usize, Fault> {
+fn past_word(bytes: &[u8], at: usize, word: &'static [u8]) -> Result<usize, ReadError> {
     let is_there = bytes.get(at..).is_some_and(|rest| rest.starts_with(word));
-    if is_there { Ok(at + word.len()) } else { Err(Fault::new(at, Due::Value)) }
+    if is_there { Ok(at + word.len()) } else { Err(ReadError::new(at, Expected::Value)) }
 }
 
-/// What an escaped key says. Half a surrogate pair is no text and yet no fault: the key is one that nobody knows.
+/// Unescapes a key. A lone surrogate is tolerated: such a key matches no field.
 #[cold]
 fn unescaped<'a>(inner: &str) -> Key<'a> {
     struct Lossy;

@@ -1,7 +1,7 @@
 //! Who scanned: `scannedBy.scanner.{name,vendor,version}`, or the same three flat in `scannedBy`.
 
 use super::json::{Json, Member, Object};
-use super::reader::{Fault, Key, Reader};
+use super::reader::{Key, ReadError, Reader};
 
 /// The judged members of a scanner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,17 @@ impl ScannerMember {
     }
 }
 
+/// Where the members of a scanner stand: in `scannedBy.scanner`, or in `scannedBy` itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScannerForm {
+    Nested,
+    Flat,
+}
+
+impl ScannerForm {
+    pub const BOTH: [ScannerForm; 2] = [ScannerForm::Nested, ScannerForm::Flat];
+}
+
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ScannedBy<'a> {
     pub scanner: Member<Scanner<'a>>,
@@ -34,7 +45,7 @@ pub struct ScannedBy<'a> {
 }
 
 impl<'a> Object<'a> for ScannedBy<'a> {
-    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         match key.as_ref() {
             "scanner" => self.scanner = value.read()?,
             _ => self.flat.member(key, value)?,
@@ -43,11 +54,19 @@ impl<'a> Object<'a> for ScannedBy<'a> {
     }
 }
 
-impl ScannedBy<'_> {
-    /// Whether the member says something, in either form.
+impl<'a> ScannedBy<'a> {
+    /// The scanner in this form, where it is an object.
+    pub fn scanner(&self, form: ScannerForm) -> Option<&Scanner<'a>> {
+        match form {
+            ScannerForm::Nested => self.scanner.present(),
+            ScannerForm::Flat => Some(&self.flat),
+        }
+    }
+
+    /// Whether the member is there, in either form.
     pub fn has(&self, member: ScannerMember) -> bool {
-        let says = |scanner: &Scanner<'_>| scanner.get(member).string() != Member::Absent;
-        says(&self.flat) || self.scanner.is().is_some_and(says)
+        let is_there = |scanner: &Scanner<'_>| scanner.get(member).string() != Member::Absent;
+        ScannerForm::BOTH.into_iter().filter_map(|form| self.scanner(form)).any(is_there)
     }
 }
 
@@ -55,7 +74,7 @@ impl ScannedBy<'_> {
 pub struct Scanner<'a>([Json<'a>; 3]);
 
 impl<'a> Object<'a> for Scanner<'a> {
-    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         match ScannerMember::parse(key.as_ref()) {
             Some(member) => self.0[member as usize] = value.read()?,
             None => value.skip()?,

@@ -1,7 +1,7 @@
 //! Where code or an image comes from: the same shape in `spec`, `artifact` and `compliantArtifact`.
 
 use super::json::{Json, Member, Object};
-use super::reader::{Fault, Key, Reader};
+use super::reader::{Key, ReadError, Reader};
 
 /// The three kinds of source; each is an object of strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl SourceMember {
 pub struct Sources<'a>([Member<Strings<'a>>; 3]);
 
 impl<'a> Object<'a> for Sources<'a> {
-    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         match Source::ALL.into_iter().find(|source| source.name() == key.as_ref()) {
             Some(source) => self.0[source as usize] = value.read()?,
             None => value.skip()?,
@@ -75,14 +75,14 @@ impl<'a> Sources<'a> {
         let is_absent = |json: &Json<'_>| json.string() == Member::Absent;
         self.0.iter().all(|source| match source {
             Member::Absent => true,
-            Member::Wrong(_) => false,
-            Member::Is(strings) => strings.0.iter().all(is_absent),
+            Member::WrongType(_) => false,
+            Member::Present(strings) => strings.0.iter().all(is_absent),
         })
     }
 
     /// A member of a source, where the source is there.
     pub fn value(&self, source: Source, member: SourceMember) -> Option<&Json<'a>> {
-        self.get(source).is().map(|strings| strings.get(member))
+        self.get(source).present().map(|strings| strings.get(member))
     }
 }
 
@@ -91,7 +91,7 @@ impl<'a> Sources<'a> {
 pub struct Strings<'a>([Json<'a>; 4]);
 
 impl<'a> Object<'a> for Strings<'a> {
-    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), Fault> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         let member = match key.as_ref() {
             "url" => SourceMember::Url,
             "revision" => SourceMember::Revision,

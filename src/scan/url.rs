@@ -1,6 +1,6 @@
 //! URLs, as far as they are judged: absolute, http or https, with a host.
 
-/// Whether `text` is an absolute http(s) URL with a host. More is not asked, so that no URL that works is refused.
+/// Whether `text` is an absolute http(s) URL with a host. More is not asked, so that no URL that works is denied.
 pub fn is_http(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else { return false };
     let is_scheme = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");

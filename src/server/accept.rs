@@ -1,8 +1,9 @@
 //! Connections, no more than there is room for, and the end of all of them.
 //!
-//! In a full house the next one takes the place of the one that is needed least: of those that were never used the oldest,
-//! then the one that has been idle for longest. So nobody who only holds connections keeps an API server out. Where all have
-//! a request in flight the next one is closed at once, which its client can see; in a queue it would wait for its timeout.
+//! At the connection limit, the least recently useful connection is closed to admit a new one: of those that were never used
+//! the oldest, then the one that has been idle for longest. So a client that only holds connections cannot keep an API server
+//! out. Where all have a request in flight the new one is closed at once, which its client can see; in a queue it would wait
+//! for its timeout.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,17 +15,17 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::connection::{Stage, reaching};
-use super::guard::Activity;
+use super::connection::{StopStage, reaching};
 use super::limits::ACCEPT_PAUSE;
 use super::metrics::PortMetrics;
+use super::timeouts::Activity;
 use crate::config::Limits;
 
 /// Spawns `serve` for each connection until the server stops, and returns those that are still open.
 pub async fn accept<F: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
     limit: usize,
-    mut stop: watch::Receiver<Stage>,
+    mut stop: watch::Receiver<StopStage>,
     metrics: &PortMetrics,
     serve: impl Fn(TcpStream, SocketAddr, Arc<Activity>) -> F,
 ) -> JoinSet<()> {
@@ -33,7 +34,7 @@ pub async fn accept<F: Future<Output = ()> + Send + 'static>(
     loop {
         metrics.open.set(i64::try_from(connections.len()).unwrap_or(i64::MAX));
         tokio::select! {
-            () = reaching(&mut stop, Stage::Stopping) => return connections,
+            () = reaching(&mut stop, StopStage::Stopping) => return connections,
             Some(ended) = connections.join_next_with_id() => {
                 open.remove(&ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id));
                 report(ended.map(|_| ()));
@@ -43,7 +44,7 @@ pub async fn accept<F: Future<Output = ()> + Send + 'static>(
                 Ok((stream, peer)) => {
                     if connections.len() >= limit {
                         metrics.closed.inc();
-                        let Some(id) = least_needed(&open) else { continue };
+                        let Some(id) = least_useful(&open) else { continue };
                         if let Some((_, connection)) = open.remove(&id) {
                             connection.abort();
                         }
@@ -77,7 +78,7 @@ pub async fn drain(mut connections: JoinSet<()>, limits: &Limits, what: &str) {
 }
 
 /// None where all have a request in flight.
-fn least_needed(open: &HashMap<Id, (Arc<Activity>, AbortHandle)>) -> Option<Id> {
+fn least_useful(open: &HashMap<Id, (Arc<Activity>, AbortHandle)>) -> Option<Id> {
     let quiet = open.iter().filter_map(|(id, (activity, _))| Some((activity.quiet_since()?, *id)));
     quiet.min_by_key(|(since, _)| *since).map(|(_, id)| id)
 }

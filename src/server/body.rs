@@ -1,4 +1,4 @@
-//! Reading a body: how much of it, how long, and from which memory.
+//! The buffer of a body: how much of it is read, for how long, and from which memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,21 +8,21 @@ use hyper::body::{Body, Bytes};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use super::limits::{BODY_KEPT_BYTES, BODY_READ_BYTES, PIECE_BYTES, ROOM_FACTOR};
-use crate::config::value::go_duration;
+use super::limits::{BODY_BUFFER_BYTES, BODY_READ_BYTES, PIECE_BYTES, ROOM_FACTOR};
+use crate::config::value::parse_duration;
 
 /// How reading ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
     Whole,
-    TooLate,
-    TooBusy,
+    Timeout,
+    Shed,
     /// The client went away: there is nobody to answer.
     Gone,
 }
 
-/// What is kept of a body, paid for from a memory that all reviews share.
-pub struct Kept {
+/// The beginning of a body, in memory that is taken from what all reviews share.
+pub struct BodyBuffer {
     pub bytes: Vec<u8>,
     memory: Arc<Semaphore>,
     share: Option<OwnedSemaphorePermit>,
@@ -31,8 +31,8 @@ pub struct Kept {
     announced_bytes: usize,
 }
 
-impl Kept {
-    /// `memory` has a permit for each piece. Of a review that is shed one is kept, for its uid.
+impl BodyBuffer {
+    /// `memory` has a permit for each piece. A review that is shed has one, for its uid.
     pub fn new(memory: &Arc<Semaphore>, is_shed: bool) -> Self {
         let share = memory.clone().try_acquire_owned().ok();
         Self {
@@ -44,14 +44,14 @@ impl Kept {
         }
     }
 
-    /// Reads `body` to its end, or to the limit, and keeps its beginning.
+    /// Reads `body` to its end, or to the limit, and buffers its beginning.
     pub async fn read<B: Body<Data = Bytes> + Unpin>(&mut self, body: B, deadline: Instant) -> End {
         match timeout_at(deadline, self.read_on(body)).await {
-            Err(_) => End::TooLate,
+            Err(_) => End::Timeout,
             Ok(Err(_)) => End::Gone,
-            Ok(Ok(())) if self.is_shed => End::TooBusy,
+            Ok(Ok(())) if self.is_shed => End::Shed,
             // All of it may have been there while nobody came to look.
-            Ok(Ok(())) if deadline <= Instant::now() => End::TooLate,
+            Ok(Ok(())) if deadline <= Instant::now() => End::Timeout,
             Ok(Ok(())) => End::Whole,
         }
     }
@@ -62,7 +62,7 @@ impl Kept {
         while let Some(frame) = body.frame().await {
             // Anything but data is a trailer.
             let Ok(data) = frame?.into_data() else { continue };
-            self.keep(&data);
+            self.push(&data);
             match left_bytes.checked_sub(data.len()) {
                 Some(left) => left_bytes = left,
                 None => break,
@@ -71,25 +71,25 @@ impl Kept {
         Ok(())
     }
 
-    fn keep(&mut self, data: &[u8]) {
-        let fits_bytes = (BODY_KEPT_BYTES - self.bytes.len()).min(data.len());
-        let kept_bytes = self.bytes.len() + fits_bytes;
-        self.pay(kept_bytes);
-        // To grow is to copy: room for all that is announced is found at once.
-        let room_bytes = self.announced_bytes.min(BODY_KEPT_BYTES).min(ROOM_FACTOR * kept_bytes);
-        if self.bytes.capacity() < kept_bytes && kept_bytes <= room_bytes {
-            self.pay(room_bytes);
+    fn push(&mut self, data: &[u8]) {
+        let fits_bytes = (BODY_BUFFER_BYTES - self.bytes.len()).min(data.len());
+        let buffered_bytes = self.bytes.len() + fits_bytes;
+        self.reserve(buffered_bytes);
+        // Growing is copying: room for all that is announced is reserved at once.
+        let room_bytes = self.announced_bytes.min(BODY_BUFFER_BYTES).min(ROOM_FACTOR * buffered_bytes);
+        if self.bytes.capacity() < buffered_bytes && buffered_bytes <= room_bytes {
+            self.reserve(room_bytes);
             if !self.is_shed {
                 self.bytes.reserve_exact(room_bytes - self.bytes.len());
             }
         }
-        let paid_bytes = self.share.as_ref().map_or(1, OwnedSemaphorePermit::num_permits) * PIECE_BYTES;
-        let paid_bytes = paid_bytes.saturating_sub(self.bytes.len());
-        self.bytes.extend_from_slice(&data[..fits_bytes.min(paid_bytes)]);
+        let reserved_bytes = self.share.as_ref().map_or(1, OwnedSemaphorePermit::num_permits) * PIECE_BYTES;
+        let reserved_bytes = reserved_bytes.saturating_sub(self.bytes.len());
+        self.bytes.extend_from_slice(&data[..fits_bytes.min(reserved_bytes)]);
     }
 
-    /// Takes as many pieces as `bytes` need. A review that cannot have them is shed: it keeps what it has.
-    fn pay(&mut self, bytes: usize) {
+    /// Takes as many pieces as `bytes` need. A review that cannot have them is shed, with what it has.
+    fn reserve(&mut self, bytes: usize) {
         let Some(share) = self.share.as_mut().filter(|_| !self.is_shed) else { return };
         let more = bytes.div_ceil(PIECE_BYTES).saturating_sub(share.num_permits());
         match u32::try_from(more).ok().and_then(|more| self.memory.clone().try_acquire_many_owned(more).ok()) {
@@ -102,7 +102,7 @@ impl Kept {
 /// How long the API server still waits: `?timeout=` less a margin, or `cap`, whichever is less.
 pub fn patience(query: Option<&str>, cap: Duration) -> Duration {
     let timeout = query.unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("timeout="));
-    let Some(timeout) = timeout.and_then(go_duration).filter(|timeout| !timeout.is_zero()) else { return cap };
+    let Some(timeout) = timeout.and_then(parse_duration).filter(|timeout| !timeout.is_zero()) else { return cap };
     // The API server rounds what is left up to whole seconds; of a short timeout a quarter is for the way back.
     let margin = (timeout / 4).min(Duration::from_secs(1));
     (timeout - margin).min(cap)
@@ -147,44 +147,44 @@ mod tests {
     }
 
     #[test]
-    fn a_body_keeps_no_more_than_it_may_and_can_pay() {
+    fn a_body_buffers_no_more_than_its_memory_and_the_limit() {
         let memory = Arc::new(Semaphore::new(3));
-        let mut first = Kept::new(&memory, false);
-        first.keep(&vec![1; 2 * PIECE_BYTES]);
+        let mut first = BodyBuffer::new(&memory, false);
+        first.push(&vec![1; 2 * PIECE_BYTES]);
         assert_eq!((first.bytes.len(), first.is_shed), (2 * PIECE_BYTES, false));
 
-        let mut second = Kept::new(&memory, false);
-        second.keep(&vec![2; PIECE_BYTES + 1]);
+        let mut second = BodyBuffer::new(&memory, false);
+        second.push(&vec![2; PIECE_BYTES + 1]);
         assert_eq!((second.bytes.len(), second.is_shed), (PIECE_BYTES, true), "only one piece was left");
 
-        let mut third = Kept::new(&memory, false);
-        third.keep(&vec![3; 2 * PIECE_BYTES]);
+        let mut third = BodyBuffer::new(&memory, false);
+        third.push(&vec![3; 2 * PIECE_BYTES]);
         assert_eq!((third.bytes.len(), third.is_shed), (PIECE_BYTES, true), "none was left: a prefix only");
 
-        // What is announced is paid for by many times what has come, and no more.
+        // What is announced is reserved up to many times what has come, and no more.
         drop((first, second));
-        let mut liar = Kept::new(&memory, false);
-        liar.announced_bytes = BODY_KEPT_BYTES;
-        liar.keep(&[4; 100]);
+        let mut liar = BodyBuffer::new(&memory, false);
+        liar.announced_bytes = BODY_BUFFER_BYTES;
+        liar.push(&[4; 100]);
         assert_eq!((liar.bytes.capacity(), memory.available_permits()), (100 * ROOM_FACTOR, 2));
-        liar.keep(&[4; 1000]);
+        liar.push(&[4; 1000]);
         assert_eq!((liar.bytes.len(), liar.is_shed), (1100, false), "there was room");
-        liar.keep(&[4; PIECE_BYTES / 2]);
+        liar.push(&[4; PIECE_BYTES / 2]);
         assert_eq!((liar.bytes.len(), liar.is_shed), (PIECE_BYTES / 2 + 1100, true), "128 pieces are not there");
-        let mut honest = Kept::new(&memory, false);
+        let mut honest = BodyBuffer::new(&memory, false);
         honest.announced_bytes = 9_000;
-        honest.keep(&[5; 1000]);
-        honest.keep(&[5; 8000]);
+        honest.push(&[5; 1000]);
+        honest.push(&[5; 8000]);
         assert_eq!((honest.bytes.len(), honest.bytes.capacity(), honest.is_shed), (9000, 9000, false));
 
         drop((third, liar, honest));
         assert_eq!(memory.available_permits(), 3, "all is given back");
 
         let memory = Arc::new(Semaphore::new(1000));
-        let mut big = Kept::new(&memory, false);
-        big.keep(&vec![4; BODY_KEPT_BYTES + 5]);
-        big.keep(&[4]);
-        assert_eq!((big.bytes.len(), big.is_shed), (BODY_KEPT_BYTES, false));
+        let mut big = BodyBuffer::new(&memory, false);
+        big.push(&vec![4; BODY_BUFFER_BYTES + 5]);
+        big.push(&[4]);
+        assert_eq!((big.bytes.len(), big.is_shed), (BODY_BUFFER_BYTES, false));
     }
 
     /// Never ends, and counts what was read of it.
@@ -204,9 +204,9 @@ mod tests {
     #[tokio::test]
     async fn an_endless_body_is_given_up() {
         let memory = Arc::new(Semaphore::new(1000));
-        let (mut kept, mut body) = (Kept::new(&memory, false), Endless(0));
-        let end = kept.read(&mut body, Instant::now() + Duration::from_secs(3600)).await;
-        assert_eq!((end, kept.bytes.len()), (End::Whole, BODY_KEPT_BYTES));
+        let (mut buffer, mut body) = (BodyBuffer::new(&memory, false), Endless(0));
+        let end = buffer.read(&mut body, Instant::now() + Duration::from_secs(3600)).await;
+        assert_eq!((end, buffer.bytes.len()), (End::Whole, BODY_BUFFER_BYTES));
         assert_eq!(body.0, BODY_READ_BYTES + (1 << 20), "one frame more tells that there is more");
     }
 }

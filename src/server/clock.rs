@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 /// A jump is more than what corrections of a clock add up to between two reviews (0.05 % of the time at most: 33 hours for
-/// this), and less than the 5 minutes from which on a time is refused for being ahead.
+/// this), and less than the 5 minutes from which on a time is warned of for being ahead.
 const JUMP_SECONDS: u64 = 60;
 
 /// The clock on the wall, held against one that nobody sets.
@@ -24,7 +24,7 @@ impl Clock {
         Self { wall, origin: Instant::now(), began_at: AtomicI64::new(wall().unix_timestamp()), jumps }
     }
 
-    /// A clock that jumps is counted and logged, and believed: there is no better one.
+    /// Jumps are logged and counted; the wall clock is used all the same.
     pub fn now(&self) -> OffsetDateTime {
         let now = (self.wall)();
         let elapsed = i64::try_from(self.origin.elapsed().as_secs()).unwrap_or(i64::MAX);

@@ -18,14 +18,15 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use super::guard::{Activity, Guard};
+use super::Shared;
 use super::limits::{HEAD_BYTES, PING_INTERVAL, PING_TIMEOUT, STREAMS};
-use super::{Shared, callers};
+use super::timeouts::{Activity, TimeoutStream};
 use crate::config::Limits;
+use crate::tls::client_auth;
 
-/// How far a stop has come.
+/// How far the server has stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
-pub enum Stage {
+pub enum StopStage {
     Serving,
     /// What comes is still answered, but clients are sent elsewhere.
     Leaving,
@@ -46,7 +47,7 @@ pub async fn serve_tls<I>(
     activity: Arc<Activity>,
     tls: TlsAcceptor,
     shared: &Shared,
-    mut stop: watch::Receiver<Stage>,
+    mut stop: watch::Receiver<StopStage>,
     router: Router,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -54,19 +55,19 @@ pub async fn serve_tls<I>(
     let Shared { metrics, .. } = shared;
     let limits = &shared.config().limits;
     let shaken = tokio::select! {
-        () = reaching(&mut stop, Stage::Stopping) => return,
+        () = reaching(&mut stop, StopStage::Stopping) => return,
         shaken = timeout(limits.handshake, tls.accept(io)) => shaken,
     };
     let stream = match shaken {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             metrics.handshakes_failed.inc();
-            if let Some(why) = callers::refusal(&error) {
-                // Before it is counted: who sees the count finds the line.
-                if let Some(left_out) = shared.flood.admit(Instant::now()) {
-                    tracing::warn!(%peer, %why, left_out, "a client was refused");
+            if let Some(why) = client_auth::rejection(&error) {
+                // Before it is counted, so that the line is there when the count is seen.
+                if let Some(left_out) = shared.log_limiter.admit(Instant::now()) {
+                    tracing::warn!(%peer, %why, left_out, "a client was rejected");
                 }
-                metrics.callers_refused.inc();
+                metrics.clients_rejected.inc();
             }
             return tracing::debug!(%peer, %error, "TLS handshake failed");
         }
@@ -86,17 +87,20 @@ pub async fn serve<I>(
     activity: Arc<Activity>,
     protocol: Protocol,
     limits: &Limits,
-    stop: watch::Receiver<Stage>,
+    stop: watch::Receiver<StopStage>,
     router: Router,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let head = (protocol == Protocol::Http1).then_some(limits.head);
-    let io = TokioIo::new(Guard::new(io, activity.clone(), head, limits.write));
+    let io = TokioIo::new(TimeoutStream::new(io, activity.clone(), head, limits.write));
     // An HTTP/2 client that is told to go loses no request: those that were not taken it sends again elsewhere. One that
     // comes later has nowhere better to go.
-    let until =
-        if protocol == Protocol::Http2 && *stop.borrow() == Stage::Serving { Stage::Leaving } else { Stage::Stopping };
+    let until = if protocol == Protocol::Http2 && *stop.borrow() == StopStage::Serving {
+        StopStage::Leaving
+    } else {
+        StopStage::Stopping
+    };
     let service = service_fn(|request: Request<Incoming>| {
         let begun = activity.begin();
         let answer = router.clone().oneshot(request);
@@ -106,7 +110,7 @@ pub async fn serve<I>(
             // The client goes elsewhere with its next request. Closed by us later, the connection might take one with it.
             if let Ok(answer) = &mut answer
                 && protocol == Protocol::Http1
-                && *stop.borrow() != Stage::Serving
+                && *stop.borrow() != StopStage::Serving
             {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -137,8 +141,8 @@ async fn drive<C: GracefulConnection>(
     connection: C,
     activity: &Activity,
     limits: &Limits,
-    mut stop: watch::Receiver<Stage>,
-    until: Stage,
+    mut stop: watch::Receiver<StopStage>,
+    until: StopStage,
 ) -> Result<(), C::Error> {
     let mut connection = pin!(connection);
     tokio::select! {
@@ -152,8 +156,8 @@ async fn drive<C: GracefulConnection>(
     timeout(limits.drain, connection).await.unwrap_or(Ok(()))
 }
 
-/// Returns when a stop has come so far, or the server is gone.
-pub async fn reaching(stop: &mut watch::Receiver<Stage>, stage: Stage) {
+/// Returns when the server has stopped so far, or is gone.
+pub async fn reaching(stop: &mut watch::Receiver<StopStage>, stage: StopStage) {
     // An error means that the sender is gone, and with it the server.
     let _ = stop.wait_for(|reached| *reached >= stage).await;
 }

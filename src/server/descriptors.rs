@@ -10,7 +10,7 @@ pub fn fit(connections: usize) -> usize {
     if needed > most {
         tracing::warn!(
             "the process may open {most} files, and {connections} connections need {needed} ({ADMIN_CONNECTIONS} for the \
-             admin address, {OWN_DESCRIPTORS} of its own): {room} are taken; raise the limit of open files, or lower \
+             admin address, {OWN_DESCRIPTORS} of its own): {room} are accepted; raise the limit of open files, or lower \
              limits.connections"
         );
     }

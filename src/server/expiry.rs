@@ -1,4 +1,4 @@
-//! How long the certificate that is served still holds, whoever renews it: said before it ends, and in readiness.
+//! Warns before the certificate that is served expires, and says whether the server is ready.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,17 +10,17 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::Certificate;
-use super::certificate::Facts;
-use super::limits::EXPIRY_LOOK;
+use super::limits::EXPIRY_POLL;
 use crate::scan::time::format;
+use crate::tls::CertificateInfo;
 
 type Receiver = watch::Receiver<Option<Arc<CertifiedKey>>>;
 
-/// How often what is still so is said again.
+/// How often a warning is repeated.
 const REMINDER: Duration = Duration::DAY;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum Validity {
     NotYetValid,
     Fresh,
     /// Less than a third of its life is left.
@@ -28,13 +28,13 @@ pub enum Stage {
     Expired,
 }
 
-impl Stage {
-    pub fn of(facts: &Facts, now: OffsetDateTime) -> Self {
-        if now < facts.not_before {
+impl Validity {
+    pub fn of(info: &CertificateInfo, now: OffsetDateTime) -> Self {
+        if now < info.not_before {
             Self::NotYetValid
-        } else if now > facts.not_after {
+        } else if now > info.not_after {
             Self::Expired
-        } else if facts.is_due(now) {
+        } else if info.is_due(now) {
             Self::Due
         } else {
             Self::Fresh
@@ -42,62 +42,67 @@ impl Stage {
     }
 }
 
-/// What was last said of a certificate.
+/// When the last warning about a certificate was logged.
 #[derive(Default)]
-pub struct Alarm {
-    told: Option<(Stage, OffsetDateTime)>,
+pub struct ExpiryWarning {
+    last: Option<LoggedWarning>,
 }
 
-impl Alarm {
-    /// What is to be said now, if anything: each stage when it begins, and then once a day.
-    pub fn look(&mut self, facts: &Facts, now: OffsetDateTime) -> Option<Stage> {
-        let stage = Stage::of(facts, now);
-        let is_told = self.told.is_some_and(|(told, at)| told == stage && now - at < REMINDER);
-        if is_told || stage == Stage::Fresh {
+struct LoggedWarning {
+    validity: Validity,
+    at: OffsetDateTime,
+}
+
+impl ExpiryWarning {
+    /// What has to be logged now, if anything: each validity when it begins, and then once a day.
+    pub fn next(&mut self, info: &CertificateInfo, now: OffsetDateTime) -> Option<Validity> {
+        let validity = Validity::of(info, now);
+        let is_logged = |last: &LoggedWarning| last.validity == validity && now - last.at < REMINDER;
+        if validity == Validity::Fresh || self.last.as_ref().is_some_and(is_logged) {
             return None;
         }
-        self.told = Some((stage, now));
-        Some(stage)
+        self.last = Some(LoggedWarning { validity, at: now });
+        Some(validity)
     }
 }
 
-/// Keeps the gauge, and warns, for as long as the server runs.
+/// Sets the gauge and logs warnings for as long as the server runs.
 pub async fn watch(mut certificate: Receiver, not_after: &Gauge, clock: fn() -> OffsetDateTime) {
     loop {
-        let facts = facts(certificate.borrow_and_update().as_deref());
-        not_after.set(facts.as_ref().map_or(0, |facts| facts.not_after.unix_timestamp()));
-        if let Some(facts) = &facts {
-            tracing::info!(not_after = format(facts.not_after), "serving a certificate");
+        let info = info(certificate.borrow_and_update().as_deref());
+        not_after.set(info.as_ref().map_or(0, |info| info.not_after.unix_timestamp()));
+        if let Some(info) = &info {
+            tracing::info!(not_after = format(info.not_after), "serving a certificate");
         }
-        let mut alarm = Alarm::default();
+        let mut warning = ExpiryWarning::default();
         loop {
-            if let Some(facts) = &facts
-                && let Some(stage) = alarm.look(facts, clock())
+            if let Some(info) = &info
+                && let Some(validity) = warning.next(info, clock())
             {
-                tell(stage, facts);
+                log(validity, info);
             }
-            match timeout(EXPIRY_LOOK, certificate.changed()).await {
+            match timeout(EXPIRY_POLL, certificate.changed()).await {
                 Ok(Ok(())) => break,
-                // There is nobody any more who could renew it.
-                Ok(Err(_)) => sleep(EXPIRY_LOOK).await,
+                // The task that renews it is gone.
+                Ok(Err(_)) => sleep(EXPIRY_POLL).await,
                 Err(_) => {}
             }
         }
     }
 }
 
-fn tell(stage: Stage, facts: &Facts) {
-    let [not_before, not_after] = [facts.not_before, facts.not_after].map(|time| format(time).unwrap_or_default());
-    match stage {
-        Stage::Fresh => {}
-        Stage::Due => tracing::warn!(not_after, "the certificate ends soon: it should have been renewed by now"),
-        Stage::NotYetValid => tracing::error!(not_before, "the certificate is not valid yet: clients refuse it"),
-        Stage::Expired => tracing::error!(not_after, "the certificate has expired: clients refuse it"),
+fn log(validity: Validity, info: &CertificateInfo) {
+    let [not_before, not_after] = [info.not_before, info.not_after].map(|time| format(time).unwrap_or_default());
+    match validity {
+        Validity::Fresh => {}
+        Validity::Due => tracing::warn!(not_after, "the certificate expires soon: it should have been renewed by now"),
+        Validity::NotYetValid => tracing::error!(not_before, "the certificate is not valid yet: clients reject it"),
+        Validity::Expired => tracing::error!(not_after, "the certificate has expired: clients reject it"),
     }
 }
 
 /// A replica is not ready before it can serve a certificate that clients accept. Once it could, it stays ready: where one
-/// has not been renewed the others have not either, and a webhook without replicas would only fail with other words.
+/// certificate has not been renewed the others have not either, and a webhook without replicas would fail as well.
 pub struct Readiness {
     certificate: Certificate,
     clock: fn() -> OffsetDateTime,
@@ -114,9 +119,9 @@ impl Readiness {
         if self.has_been_ready.load(Ordering::Relaxed) {
             return Ok(());
         }
-        match facts(self.certificate.current.borrow().as_deref()) {
+        match info(self.certificate.current.borrow().as_deref()) {
             None => return Err("there is no certificate yet\n"),
-            Some(facts) if !facts.is_current((self.clock)()) => {
+            Some(info) if !info.is_current((self.clock)()) => {
                 return Err("the certificate is not within its dates\n");
             }
             Some(_) if !*self.certificate.is_trusted.borrow() => {
@@ -128,9 +133,9 @@ impl Readiness {
     }
 }
 
-/// None where the one who gave the certificate has not proven it.
-fn facts(certificate: Option<&CertifiedKey>) -> Option<Facts> {
-    Facts::of(certificate?.cert.first()?).ok()
+/// None where there is no certificate, or it does not parse.
+fn info(certificate: Option<&CertifiedKey>) -> Option<CertificateInfo> {
+    CertificateInfo::of(certificate?.cert.first()?).ok()
 }
 
 #[cfg(test)]
@@ -139,34 +144,42 @@ mod tests {
 
     const BEGIN: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
-    fn facts() -> Facts {
+    fn info() -> CertificateInfo {
         let not_after = BEGIN + 90 * Duration::DAY;
         let names = Vec::new();
-        Facts { subject: String::new(), not_before: BEGIN, not_after, is_ca: false, has_host: true, names }
+        CertificateInfo {
+            subject: String::new(),
+            not_before: BEGIN,
+            not_after,
+            is_ca: false,
+            has_host: true,
+            names,
+            public_key: Vec::new(),
+        }
     }
 
     #[test]
-    fn each_stage_is_told_when_it_begins_and_then_once_a_day() {
-        let mut alarm = Alarm::default();
-        let mut told = Vec::new();
+    fn each_validity_is_logged_when_it_begins_and_then_once_a_day() {
+        let mut warning = ExpiryWarning::default();
+        let mut logged = Vec::new();
         for minute in -2 * 24 * 60..92 * 24 * 60 {
             let now = BEGIN + minute * Duration::MINUTE;
-            told.extend(alarm.look(&facts(), now).map(|stage| (stage, minute)));
+            logged.extend(warning.next(&info(), now).map(|validity| (validity, minute)));
         }
         let day = 24 * 60;
-        let mut expected = vec![(Stage::NotYetValid, -2 * day), (Stage::NotYetValid, -day)];
+        let mut expected = vec![(Validity::NotYetValid, -2 * day), (Validity::NotYetValid, -day)];
         // The first minute with less than a third.
-        expected.extend((60..90).map(|days| (Stage::Due, days * day + 1)));
-        expected.extend((90..92).map(|days| (Stage::Expired, days * day + 1)));
-        assert_eq!(told, expected);
+        expected.extend((60..90).map(|days| (Validity::Due, days * day + 1)));
+        expected.extend((90..92).map(|days| (Validity::Expired, days * day + 1)));
+        assert_eq!(logged, expected);
     }
 
     #[test]
     fn both_ends_are_within() {
-        let facts = facts();
+        let info = info();
         let second = Duration::SECOND;
-        let is_current = |at| facts.is_current(at);
-        assert!(is_current(facts.not_before) && is_current(facts.not_after));
-        assert!(!is_current(facts.not_before - second) && !is_current(facts.not_after + second));
+        let is_current = |at| info.is_current(at);
+        assert!(is_current(info.not_before) && is_current(info.not_after));
+        assert!(!is_current(info.not_before - second) && !is_current(info.not_after + second));
     }
 }

@@ -1,4 +1,4 @@
-//! The admin address: is it alive, is it ready, what has it done. Plain HTTP, for kubelets and Prometheus.
+//! The admin address: liveness, readiness and metrics over plain HTTP, for kubelets and Prometheus.
 
 use std::sync::Arc;
 
@@ -10,20 +10,23 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::watch;
 
-use super::connection::Stage;
+use super::connection::StopStage;
 use super::expiry::Readiness;
 use super::{Shared, metrics};
 
-/// Is the process alive; does it take reviews; what has it done.
+/// The port of the admin address where none is given.
+pub const ADMIN_PORT: u16 = 8080;
+
+/// Paths of the admin address.
 pub const LIVEZ: &str = "/livez";
 pub const READYZ: &str = "/readyz";
 pub const METRICS: &str = "/metrics";
 
-/// The routes of the admin address. On the way to a stop it is not ready.
-pub fn router(shared: Arc<Shared>, certificate: Readiness, stop: watch::Receiver<Stage>) -> Router {
+/// The routes of the admin address. A server that is stopping is not ready.
+pub fn router(shared: Arc<Shared>, certificate: Readiness, stop: watch::Receiver<StopStage>) -> Router {
     let certificate = Arc::new(certificate);
     let ready = move || {
-        let answer = if *stop.borrow() != Stage::Serving {
+        let answer = if *stop.borrow() != StopStage::Serving {
             (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
         } else {
             match certificate.check() {

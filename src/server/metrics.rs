@@ -1,4 +1,4 @@
-//! What Prometheus may know: counts and times, in label sets that no client can grow.
+//! Metrics: counts and times, in label sets that no client can grow.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use prometheus_client::registry::{Registry, Unit};
 
 #[cfg(target_os = "linux")]
 use super::process;
-use super::renewal::Counts;
-use crate::admission::{Door, Fault, Summary, Verdict};
-use crate::law::{Rule, Severity, Softened};
+use super::reload::ReloadCounts;
+use crate::admission::{Decision, Fault, RuleFinding, Summary, Webhook};
+use crate::engine::{Action, Downgrade, Rule, Severity};
 
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -25,28 +25,29 @@ const LATENCY_BUCKETS_SECONDS: [f64; 17] =
 /// From the smallest review to the limit of one, by four.
 const BODY_BUCKETS_BYTES: [f64; 8] = [1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 8388608.0];
 
-type ByDoor = Family<[(&'static str, &'static str); 1], Histogram>;
-/// The severity of refusals that a rule set to warn makes warnings: what would be refused is known beforehand.
-const WARN: &str = "warn";
-/// The severity of findings that are told in the audit log alone.
-const AUDIT: &str = "audit";
+type ByWebhook = Family<[(&'static str, &'static str); 1], Histogram>;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReviewLabels {
-    door: &'static str,
+    webhook: &'static str,
     operation: &'static str,
     resource: &'static str,
-    verdict: &'static str,
+    decision: &'static str,
+    /// Why the review was not judged, where the decision is `error`.
+    fault: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct FindingLabels {
     rule: &'static str,
     severity: &'static str,
+    action: &'static str,
+    /// Why an error does not deny the write; empty for all others.
+    downgraded: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct MendLabels {
+struct MutationLabels {
     rule: &'static str,
 }
 
@@ -54,8 +55,8 @@ pub struct Metrics {
     registry: Registry,
     reviews: Family<ReviewLabels, Counter>,
     findings: Family<FindingLabels, Counter>,
-    mends: Family<MendLabels, Counter>,
-    /// By door, resolved once.
+    mutations: Family<MutationLabels, Counter>,
+    /// By webhook, resolved once.
     latency: [Histogram; 2],
     body_bytes: [Histogram; 2],
     pub in_flight: Gauge,
@@ -68,17 +69,15 @@ pub struct Metrics {
     log_lines_lost: Counter,
     pub handshakes: Counter,
     pub handshakes_failed: Counter,
-    pub callers_refused: Counter,
-    pub client_ca: Counts,
+    pub clients_rejected: Counter,
+    pub client_ca: ReloadCounts,
     pub certificate_not_after: Gauge,
-    pub certificate: Counts,
+    pub certificate: ReloadCounts,
     pub config: ConfigMetrics,
-    pub ca_not_after: Gauge,
-    pub ca_bundle_in_step: Gauge,
-    pub ca_failures: Counter,
+    pub ca: CaMetrics,
 }
 
-/// What is known of the connections to a port.
+/// Connections to a port.
 #[derive(Clone, Default)]
 pub struct PortMetrics {
     pub open: Gauge,
@@ -88,52 +87,62 @@ pub struct PortMetrics {
 impl PortMetrics {
     fn register(&self, registry: &mut Registry, [open, closed]: [&str; 2]) {
         registry.register(open, "Connections that are open", self.open.clone());
-        let help =
-            "Connections closed for want of room: the one that was needed least, or a new one where all are in use";
+        let help = "Connections closed at the limit: the least recently useful one, or a new one where all are in use";
         registry.register(closed, help, self.closed.clone());
     }
 }
 
-/// What is known of the configuration.
+/// The configuration.
 #[derive(Clone, Default)]
 pub struct ConfigMetrics {
-    pub counts: Counts,
-    pub in_step: Gauge,
+    pub counts: ReloadCounts,
+    pub last_reload_successful: Gauge,
     info: Family<[(&'static str, String); 1], Gauge>,
 }
 
 impl ConfigMetrics {
-    /// The digest of what is in use now; the one before is forgotten, so that there is one only.
-    pub fn take(&self, digest: &str) {
+    /// Sets the digest of what is in use now; the one before is removed, so that there is one only.
+    pub fn set_digest(&self, digest: &str) {
         self.info.clear();
         self.info.get_or_create(&[("digest", digest.to_owned())]).set(1);
     }
 
     fn register(&self, registry: &mut Registry) {
-        let Self { counts: Counts { looks, reloads, failures }, in_step, info } = self.clone();
-        // Without a file there is nothing to be out of step with.
-        in_step.set(1);
+        let Self { counts: ReloadCounts { polls, reloads, failures }, last_reload_successful, info } = self.clone();
+        // Without a file there is nothing to reload.
+        last_reload_successful.set(1);
         registry.register("config", "The configuration that is in use, by its digest", info);
-        let help = "Whether the configuration's file is what is in use; 0 while it cannot be used";
-        registry.register("config_in_step", help, in_step);
-        registry.register("config_looks", "Looks for a newer configuration", looks);
+        let help = "Whether the configuration in use is the one in the file; 0 while the file cannot be used";
+        registry.register("config_last_reload_successful", help, last_reload_successful);
+        registry.register("config_polls", "Polls for a newer configuration", polls);
         registry.register("config_reloads", "Configurations that replaced another", reloads);
         registry.register("config_reload_failures", "Newer configurations that could not be used", failures);
     }
 }
 
+/// The CA that replicas share.
+#[derive(Clone, Default)]
+pub struct CaMetrics {
+    /// When the CA that signs expires, in Unix seconds; 0 where there is none.
+    pub not_after: Gauge,
+    /// 1 where every webhook would accept the certificate that is served.
+    pub bundle_synced: Gauge,
+    /// Rounds of the controller that failed.
+    pub failures: Counter,
+}
+
 impl Metrics {
     /// Every rule of the table is there from the start, at zero: a rate needs a first value.
     pub fn new(rules: &[Rule], log_lines_lost: Counter) -> Self {
-        let latency: ByDoor = Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS_SECONDS));
-        let body_bytes: ByDoor = Family::new_with_constructor(|| Histogram::new(BODY_BUCKETS_BYTES));
-        let of = |family: &ByDoor, of: Door| family.get_or_create_owned(&[("door", door(of))]);
+        let latency: ByWebhook = Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS_SECONDS));
+        let body_bytes: ByWebhook = Family::new_with_constructor(|| Histogram::new(BODY_BUCKETS_BYTES));
+        let of = |family: &ByWebhook| Webhook::BOTH.map(|one| family.get_or_create_owned(&[("webhook", one.name())]));
         let metrics = Self {
             reviews: Family::default(),
             findings: Family::default(),
-            mends: Family::default(),
-            latency: [of(&latency, Door::Validate), of(&latency, Door::Mutate)],
-            body_bytes: [of(&body_bytes, Door::Validate), of(&body_bytes, Door::Mutate)],
+            mutations: Family::default(),
+            latency: of(&latency),
+            body_bytes: of(&body_bytes),
             in_flight: Gauge::default(),
             shed: Counter::default(),
             reviews_port: PortMetrics::default(),
@@ -144,22 +153,21 @@ impl Metrics {
             log_lines_lost,
             handshakes: Counter::default(),
             handshakes_failed: Counter::default(),
-            callers_refused: Counter::default(),
-            client_ca: Counts::default(),
+            clients_rejected: Counter::default(),
+            client_ca: ReloadCounts::default(),
             certificate_not_after: Gauge::default(),
-            certificate: Counts::default(),
+            certificate: ReloadCounts::default(),
             config: ConfigMetrics::default(),
-            ca_not_after: Gauge::default(),
-            ca_bundle_in_step: Gauge::default(),
-            ca_failures: Counter::default(),
+            ca: CaMetrics::default(),
             registry: Registry::default(),
         };
         for rule in rules {
-            for severity in Severity::ALL.map(Severity::name).into_iter().chain([WARN, AUDIT]) {
-                metrics.findings.get_or_create(&FindingLabels { rule: rule.id, severity }).inc_by(0);
+            for (severity, action, downgraded) in OUTCOMES {
+                let finding = RuleFinding { rule: rule.id, severity, action, downgraded };
+                metrics.findings.get_or_create(&finding_labels(finding)).inc_by(0);
             }
-            if rule.mend.is_some() {
-                metrics.mends.get_or_create(&MendLabels { rule: rule.id }).inc_by(0);
+            if rule.mutate.is_some() {
+                metrics.mutations.get_or_create(&MutationLabels { rule: rule.id }).inc_by(0);
             }
         }
         let registry = metrics.register(latency, body_bytes);
@@ -167,19 +175,23 @@ impl Metrics {
     }
 
     /// The registry of these, with their names and words.
-    fn register(&self, latency: ByDoor, body_bytes: ByDoor) -> Registry {
+    fn register(&self, latency: ByWebhook, body_bytes: ByWebhook) -> Registry {
         let mut all = Registry::default();
         #[cfg(target_os = "linux")]
-        all.register_collector(Box::new(process::Collected));
+        all.register_collector(Box::new(process::ProcessCollector));
         let registry = all.sub_registry_with_prefix("scan_admission");
         registry.register("reviews", "Reviews answered", self.reviews.clone());
         registry.register("findings", "Findings in reviews, by rule", self.findings.clone());
-        registry.register("mends", "Reviews mended, by rule", self.mends.clone());
+        registry.register("mutations", "Reviews that a mutation has written to, by rule", self.mutations.clone());
         let help = "From the end of a review's head to its answer";
         registry.register_with_unit("review_duration", help, Unit::Seconds, latency);
-        registry.register_with_unit("review_body", "What was kept of a review", Unit::Bytes, body_bytes);
+        registry.register_with_unit("review_body", "What was buffered of a review", Unit::Bytes, body_bytes);
         registry.register("reviews_in_flight", "Reviews being read or judged", self.in_flight.clone());
-        registry.register("reviews_shed", "Reviews not judged for want of a place or of memory", self.shed.clone());
+        registry.register(
+            "reviews_shed",
+            "Reviews not judged: the limit of reviews in flight, or of memory, was reached",
+            self.shed.clone(),
+        );
         registry.register("deadlines_missed", "Reviews not judged in time", self.deadlines_missed.clone());
         self.reviews_port.register(registry, ["connections", "connections_closed"]);
         self.admin_port.register(registry, ["admin_connections", "admin_connections_closed"]);
@@ -190,50 +202,46 @@ impl Metrics {
         registry.register("log_lines_lost", help, self.log_lines_lost.clone());
         registry.register("tls_handshakes", "TLS handshakes that succeeded", self.handshakes.clone());
         registry.register("tls_handshake_failures", "TLS handshakes that failed", self.handshakes_failed.clone());
-        let help = "TLS handshakes that failed for who the client is";
-        registry.register("callers_refused", help, self.callers_refused.clone());
-        let Counts { looks, reloads, failures } = self.client_ca.clone();
-        registry.register("client_ca_looks", "Looks for newer CAs of clients", looks);
+        let help = "TLS handshakes that failed client authentication";
+        registry.register("clients_rejected", help, self.clients_rejected.clone());
+        let ReloadCounts { polls, reloads, failures } = self.client_ca.clone();
+        registry.register("client_ca_polls", "Polls for newer CAs of clients", polls);
         registry.register("client_ca_reloads", "CAs of clients that replaced others", reloads);
         registry.register("client_ca_reload_failures", "Newer CAs of clients that could not be used", failures);
-        let help = "When the certificate that is served ends, since the epoch";
+        let help = "When the certificate that is served expires, since the epoch";
         let gauge = self.certificate_not_after.clone();
         registry.register_with_unit("certificate_not_after_timestamp", help, Unit::Seconds, gauge);
-        let Counts { looks, reloads, failures } = self.certificate.clone();
-        registry.register("certificate_looks", "Looks for a newer certificate", looks);
+        let ReloadCounts { polls, reloads, failures } = self.certificate.clone();
+        registry.register("certificate_polls", "Polls for a newer certificate", polls);
         registry.register("certificate_reloads", "Certificates that replaced another", reloads);
         registry.register("certificate_reload_failures", "Newer certificates that could not be used", failures);
         self.config.register(registry);
-        let help = "When the CA that signs ends, since the epoch; 0 without one";
-        let gauge = self.ca_not_after.clone();
-        registry.register_with_unit("ca_not_after_timestamp", help, Unit::Seconds, gauge);
+        let CaMetrics { not_after, bundle_synced, failures } = self.ca.clone();
+        let help = "When the CA that signs expires, since the epoch; 0 without one";
+        registry.register_with_unit("ca_not_after_timestamp", help, Unit::Seconds, not_after);
         let help = "Whether the caBundle of every webhook verifies the certificate that is served; 0 without a CA";
-        registry.register("ca_bundle_in_step", help, self.ca_bundle_in_step.clone());
-        let help = "Looks at the CA and the webhook configurations that failed";
-        registry.register("ca_failures", help, self.ca_failures.clone());
+        registry.register("ca_bundle_synced", help, bundle_synced);
+        let help = "Rounds of the CA controller that failed";
+        registry.register("ca_failures", help, failures);
         registry.register("build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         all
     }
 
-    pub fn record(&self, of: Door, summary: &Summary, body_bytes: usize, latency: Duration) {
-        self.reviews.get_or_create(&review(of, summary)).inc();
-        for (rule, severity, softened) in &summary.findings {
-            let severity = if *softened == Some(Softened::Warn) { WARN } else { severity.name() };
-            self.findings.get_or_create(&FindingLabels { rule, severity }).inc();
+    pub fn record(&self, webhook: Webhook, summary: &Summary, body_bytes: usize, latency: Duration) {
+        self.reviews.get_or_create(&review_labels(webhook, summary)).inc();
+        for finding in &summary.findings {
+            self.findings.get_or_create(&finding_labels(*finding)).inc();
         }
-        for rule in &summary.audited {
-            self.findings.get_or_create(&FindingLabels { rule, severity: AUDIT }).inc();
+        for rule in &summary.mutations {
+            self.mutations.get_or_create(&MutationLabels { rule }).inc();
         }
-        for rule in &summary.mended {
-            self.mends.get_or_create(&MendLabels { rule }).inc();
-        }
-        match summary.verdict {
-            Verdict::Fault(Fault::TooBusy) => self.shed.inc(),
-            Verdict::Fault(Fault::TooLate) => self.deadlines_missed.inc(),
+        match summary.decision {
+            Decision::Error(Fault::TooManyRequests) => self.shed.inc(),
+            Decision::Error(Fault::Timeout) => self.deadlines_missed.inc(),
             _ => 0,
         };
-        self.latency[of as usize].observe(latency.as_secs_f64());
-        self.body_bytes[of as usize].observe(body_bytes as f64);
+        self.latency[webhook as usize].observe(latency.as_secs_f64());
+        self.body_bytes[webhook as usize].observe(body_bytes as f64);
     }
 
     /// The exposition, in OpenMetrics text, which every Prometheus since 2.5 reads.
@@ -244,31 +252,35 @@ impl Metrics {
     }
 }
 
-fn review(door_of_review: Door, summary: &Summary) -> ReviewLabels {
+fn review_labels(webhook: Webhook, summary: &Summary) -> ReviewLabels {
+    let decision = summary.decision;
     ReviewLabels {
-        door: door(door_of_review),
+        webhook: webhook.name(),
         operation: summary.operation,
         resource: summary.resource,
-        verdict: verdict(summary.verdict),
+        decision: decision.name(),
+        fault: if let Decision::Error(fault) = decision { fault.name() } else { "" },
     }
 }
 
-pub fn door(door: Door) -> &'static str {
-    match door {
-        Door::Validate => "validate",
-        Door::Mutate => "mutate",
-    }
-}
+/// What may become of a finding: an error is denied or, downgraded, warned of or audited; a warning is warned of or audited.
+const OUTCOMES: [(Severity, Action, Option<Downgrade>); 9] = [
+    (Severity::Error, Action::Deny, None),
+    (Severity::Error, Action::Warn, Some(Downgrade::Mode)),
+    (Severity::Error, Action::Warn, Some(Downgrade::PreExisting)),
+    (Severity::Error, Action::Warn, Some(Downgrade::Deleting)),
+    (Severity::Error, Action::Audit, Some(Downgrade::Mode)),
+    (Severity::Error, Action::Audit, Some(Downgrade::PreExisting)),
+    (Severity::Error, Action::Audit, Some(Downgrade::Deleting)),
+    (Severity::Warning, Action::Warn, None),
+    (Severity::Warning, Action::Audit, None),
+];
 
-pub fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Allowed => "allowed",
-        Verdict::Mended => "mended",
-        Verdict::Refused => "refused",
-        Verdict::Fault(Fault::TooBig) => "too-big",
-        Verdict::Fault(Fault::TooLate) => "too-late",
-        Verdict::Fault(Fault::TooBusy) => "too-busy",
-        Verdict::Fault(Fault::Internal) => "internal",
-        Verdict::Fault(Fault::Unreadable) => "unreadable",
+fn finding_labels(finding: RuleFinding) -> FindingLabels {
+    FindingLabels {
+        rule: finding.rule,
+        severity: finding.severity.name(),
+        action: finding.action.name(),
+        downgraded: finding.downgraded.map_or("", Downgrade::name),
     }
 }

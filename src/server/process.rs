@@ -12,9 +12,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
 #[derive(Debug)]
-pub struct Collected;
+pub struct ProcessCollector;
 
-struct Figures {
+struct ProcessFigures {
     cpu_seconds: f64,
     start_seconds: f64,
     resident_bytes: u64,
@@ -24,11 +24,11 @@ struct Figures {
     max_fds: Option<u64>,
 }
 
-fn read() -> ProcResult<Figures> {
+fn read() -> ProcResult<ProcessFigures> {
     let process = Process::myself()?;
     let stat = process.stat()?;
     let seconds = |ticks: u64| ticks as f64 / ticks_per_second() as f64;
-    Ok(Figures {
+    Ok(ProcessFigures {
         cpu_seconds: seconds(stat.utime + stat.stime),
         start_seconds: boot_time_secs()? as f64 + seconds(stat.starttime),
         resident_bytes: stat.rss * page_size(),
@@ -51,7 +51,7 @@ pub fn descriptors() -> Option<u64> {
     max_fds(&Process::myself().ok()?).ok()?
 }
 
-impl Collector for Collected {
+impl Collector for ProcessCollector {
     fn encode(&self, mut out: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let Ok(figures) = read() else { return Ok(()) };
         let mut put = |name: &str, help: &str, unit: Option<&Unit>, metric: &dyn EncodeMetric| {

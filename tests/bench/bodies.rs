@@ -1,6 +1,6 @@
 //! The reviews that are measured: a captured status update as the API server sends it, and the same object grown.
 
-use scan_admission::admission::Door;
+use scan_admission::admission::Webhook;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -21,7 +21,7 @@ pub enum Shape {
     Plain,
     /// managedFields, as many server-side appliers leave them: nothing of it is judged.
     Fields,
-    /// Conditions of types that are none of ours: each is judged, and advice.
+    /// Conditions of types that are none of ours: each is judged, and warnings.
     Conditions,
 }
 
@@ -29,8 +29,8 @@ pub enum Shape {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     Allowed,
-    Refused,
-    Mended,
+    Denied,
+    Mutated,
 }
 
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ pub struct Body {
     pub size: Size,
     pub shape: Shape,
     pub fate: Fate,
-    pub door: Door,
+    pub webhook: Webhook,
     pub text: String,
 }
 
@@ -61,7 +61,7 @@ impl Size {
 }
 
 impl Body {
-    pub fn new(size: Size, shape: Shape, fate: Fate, door: Door) -> Self {
+    pub fn new(size: Size, shape: Shape, fate: Fate, webhook: Webhook) -> Self {
         let mut review: Review = serde_json::from_str(CAPTURED).expect("the captured review is one");
         fate.befall(&mut review.request.object["status"]);
         let captured_bytes = review.text().len();
@@ -73,7 +73,7 @@ impl Body {
                 list.extend((0..count).map(|number| shape.entry(number)));
             }
         }
-        Body { size, shape, fate, door, text: review.text() }
+        Body { size, shape, fate, webhook, text: review.text() }
     }
 
     /// All of them.
@@ -86,12 +86,12 @@ impl Body {
             (Size::Mb1, Shape::Conditions),
         ];
         let fates = [
-            (Fate::Allowed, Door::Validate),
-            (Fate::Allowed, Door::Mutate),
-            (Fate::Refused, Door::Validate),
-            (Fate::Mended, Door::Mutate),
+            (Fate::Allowed, Webhook::Validating),
+            (Fate::Allowed, Webhook::Mutating),
+            (Fate::Denied, Webhook::Validating),
+            (Fate::Mutated, Webhook::Mutating),
         ];
-        let each = |(size, shape)| fates.map(|(fate, door)| Self::new(size, shape, fate, door));
+        let each = |(size, shape)| fates.map(|(fate, webhook)| Self::new(size, shape, fate, webhook));
         sizes.into_iter().flat_map(each).collect()
     }
 
@@ -104,14 +104,14 @@ impl Body {
         };
         let fate = match self.fate {
             Fate::Allowed => "allowed",
-            Fate::Refused => "refused",
-            Fate::Mended => "mended",
+            Fate::Denied => "denied",
+            Fate::Mutated => "mutated",
         };
-        let door = match self.door {
-            Door::Validate => "validate",
-            Door::Mutate => "mutate",
+        let webhook = match self.webhook {
+            Webhook::Validating => "validate",
+            Webhook::Mutating => "mutate",
         };
-        format!("{}{shape}, {fate}, {door}", self.size.name())
+        format!("{}{shape}, {fate}, {webhook}", self.size.name())
     }
 }
 
@@ -119,11 +119,11 @@ impl Fate {
     fn befall(self, status: &mut Value) {
         match self {
             Fate::Allowed => {}
-            Fate::Refused => {
+            Fate::Denied => {
                 status["phase"] = json!("Complete");
                 status["cveCount"]["critical"] = json!("1");
             }
-            Fate::Mended => {
+            Fate::Mutated => {
                 status["cveCount"]["total"] = json!(23);
                 for (parent, member) in [("", "scannedAt"), ("/conditions/1", "lastTransitionTime")] {
                     let parent = status.pointer_mut(parent).and_then(Value::as_object_mut);

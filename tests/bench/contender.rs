@@ -17,7 +17,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
-use scan_admission::server::{pair, tls};
+use scan_admission::tls::key_pair;
+use scan_admission::tls::server_config::server_config;
 use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -41,10 +42,10 @@ pub fn serve(name: &str, certificate: &Path, key: &Path) {
         _ => panic!("{name} is none of floor and kube"),
     };
     let read = |path: &Path| fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let proven = pair::prove(&read(certificate), &read(key), OffsetDateTime::now_utc()).expect("a pair");
+    let proven = key_pair::load(&read(certificate), &read(key), OffsetDateTime::now_utc()).expect("a pair");
     // Dropping the sender leaves the certificate there.
     let (_, current) = watch::channel(Some(Arc::new(proven)));
-    let tls = TlsAcceptor::from(Arc::new(tls::config(current, None).expect("TLS")));
+    let tls = TlsAcceptor::from(Arc::new(server_config(current, None).expect("TLS")));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("threads");
     runtime.block_on(accept(router, tls));
 }

@@ -35,7 +35,7 @@ pub fn run(bodies: &[Body], filter: &str, is_quick: bool) -> Costs {
         .without_plots();
     let mut costs = Costs::new();
     for body in bodies {
-        stages::each(body, &context(body.door), |stage, run| {
+        stages::each(body, &context(body.webhook), |stage, run| {
             let name = body.name();
             if !format!("{stage}/{name}").contains(filter) {
                 return;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::bodies::{Body, Fate, Shape, Size};
 use crate::core::Costs;
 use crate::measure::Sample;
-use scan_admission::admission::Door;
+use scan_admission::admission::Webhook;
 
 /// Ours is this one of the contenders, in their order.
 pub const FLOOR: &str = "floor";
@@ -26,28 +26,28 @@ pub enum Cell {
     Allowed6Kb,
     Allowed110Kb,
     Allowed1Mb,
-    /// At the mutating door, as the one after it.
+    /// At the mutating webhook, as the one after it.
     AllowedMutating,
-    Mended,
-    Refused,
+    Mutated,
+    Denied,
     Cold,
 }
 
 impl Cell {
     /// What all are compared in.
     pub const ALL: [Cell; 4] = [Cell::Allowed6Kb, Cell::Allowed110Kb, Cell::Allowed1Mb, Cell::Cold];
-    pub const OURS: [Cell; 3] = [Cell::AllowedMutating, Cell::Mended, Cell::Refused];
+    pub const OURS: [Cell; 3] = [Cell::AllowedMutating, Cell::Mutated, Cell::Denied];
 
     pub fn body(self) -> Body {
-        let (size, shape, fate, door) = match self {
-            Cell::Allowed6Kb | Cell::Cold => (Size::Kb6, Shape::Plain, Fate::Allowed, Door::Validate),
-            Cell::Allowed110Kb => (Size::Kb110, Shape::Fields, Fate::Allowed, Door::Validate),
-            Cell::Allowed1Mb => (Size::Mb1, Shape::Fields, Fate::Allowed, Door::Validate),
-            Cell::AllowedMutating => (Size::Kb6, Shape::Plain, Fate::Allowed, Door::Mutate),
-            Cell::Mended => (Size::Kb6, Shape::Plain, Fate::Mended, Door::Mutate),
-            Cell::Refused => (Size::Kb6, Shape::Plain, Fate::Refused, Door::Validate),
+        let (size, shape, fate, webhook) = match self {
+            Cell::Allowed6Kb | Cell::Cold => (Size::Kb6, Shape::Plain, Fate::Allowed, Webhook::Validating),
+            Cell::Allowed110Kb => (Size::Kb110, Shape::Fields, Fate::Allowed, Webhook::Validating),
+            Cell::Allowed1Mb => (Size::Mb1, Shape::Fields, Fate::Allowed, Webhook::Validating),
+            Cell::AllowedMutating => (Size::Kb6, Shape::Plain, Fate::Allowed, Webhook::Mutating),
+            Cell::Mutated => (Size::Kb6, Shape::Plain, Fate::Mutated, Webhook::Mutating),
+            Cell::Denied => (Size::Kb6, Shape::Plain, Fate::Denied, Webhook::Validating),
         };
-        Body::new(size, shape, fate, door)
+        Body::new(size, shape, fate, webhook)
     }
 }
 
@@ -156,8 +156,8 @@ impl Figures {
             }
         }
         for (what, cell, to) in [
-            ("CPU, 6 KB: refused to allowed", Cell::Refused, Cell::Allowed6Kb),
-            ("CPU, 6 KB: mended to allowed at the same door", Cell::Mended, Cell::AllowedMutating),
+            ("CPU, 6 KB: denied to allowed", Cell::Denied, Cell::Allowed6Kb),
+            ("CPU, 6 KB: mutated to allowed at the same webhook", Cell::Mutated, Cell::AllowedMutating),
         ] {
             goals.push(times(what, 1.3, true, self.ratio((OURS, cell), (OURS, to), cpu)));
         }
@@ -174,7 +174,7 @@ impl Figures {
         let allocations = |name: &str| counts[name]["answer"].as_u64();
         let small = allocations(&body);
         let grown = [Size::Kb110, Size::Mb1]
-            .map(|size| allocations(&Body::new(size, Shape::Fields, Fate::Allowed, Door::Validate).name()));
+            .map(|size| allocations(&Body::new(size, Shape::Fields, Fate::Allowed, Webhook::Validating).name()));
         vec![
             Goal {
                 what: "`answer` in process, 6 KB allowed".to_owned(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use hyper::body::Bytes;
 use memchr::memmem;
-use scan_admission::admission::Door;
+use scan_admission::admission::Webhook;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -35,8 +35,8 @@ pub enum Answers {
     Constant,
     /// A review with the uid of the request, and the verdict that the body is made for.
     Verdict,
-    /// The same from a webhook that mends nothing: it refuses what is to be mended.
-    RefusesOnly,
+    /// The same from a webhook that mutations nothing: it rejects what is to be mutated.
+    DeniesOnly,
 }
 
 /// One connection, with the two reviews that it sends in turn: each has a uid of its own, so that no answer to another
@@ -63,13 +63,13 @@ impl Review {
         let parts = match (answers, body.fate) {
             (Answers::Constant, _) => vec![CONSTANT.to_owned()],
             (_, Fate::Allowed) => vec![allowed(true)],
-            (_, Fate::Refused) | (Answers::RefusesOnly, Fate::Mended) => vec![allowed(false)],
-            (_, Fate::Mended) => vec![allowed(true), r#""patchType":"JSONPatch""#.to_owned()],
+            (_, Fate::Denied) | (Answers::DeniesOnly, Fate::Mutated) => vec![allowed(false)],
+            (_, Fate::Mutated) => vec![allowed(true), r#""patchType":"JSONPatch""#.to_owned()],
         };
         let of_uid = (answers != Answers::Constant).then(|| format!("{uid}{rest}\""));
-        let path = match body.door {
-            Door::Validate => "/validate",
-            Door::Mutate => "/mutate",
+        let path = match body.webhook {
+            Webhook::Validating => "/validate",
+            Webhook::Mutating => "/mutate",
         };
         Review { body: format!("{before}{uid}{after}").into(), path, parts: parts.into_iter().chain(of_uid).collect() }
     }

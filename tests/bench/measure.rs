@@ -86,7 +86,7 @@ impl Who {
         match self {
             Who::Floor => Answers::Constant,
             Who::Ours | Who::OursWithRoom => Answers::Verdict,
-            Who::Kube | Who::ControllerRuntime(_) => Answers::RefusesOnly,
+            Who::Kube | Who::ControllerRuntime(_) => Answers::DeniesOnly,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::bodies::{Body, Fate, Shape, Size};
 use crate::core;
 use crate::figures::{AT_ONCE, Cell, Figures, Process, Row};
 use crate::measure::{Place, Server, Times, Who, first_answer};
-use scan_admission::admission::Door;
+use scan_admission::admission::Webhook;
 
 pub struct Plan {
     is_quick: bool,
@@ -131,7 +131,8 @@ impl Plan {
                     add(Some(connections), ours.kept(&body, protocol, connections, self.matrix).await);
                 }
                 // A handshake costs the same whatever comes after it.
-                if body.fate == Fate::Allowed && body.door == Door::Validate && body.shape != Shape::Conditions {
+                if body.fate == Fate::Allowed && body.webhook == Webhook::Validating && body.shape != Shape::Conditions
+                {
                     add(None, ours.cold(&body, protocol, CONNECTIONS, self.matrix).await);
                 }
             }

@@ -143,7 +143,7 @@ fn side_by_side(figures: &Figures, out: &mut String) {
 fn in_process(figures: &Figures, counts: &Value, out: &mut String) {
     *out += "One thread; medians, with half of their 95 % confidence intervals. `answer` is the whole; the allocations are\n\
              those of tests/bench/counts.json, which `cargo test` compares.\n\n\
-             | review | decode µs | judge or mend µs | encode µs | answer µs | ± | reviews/s | MB/s | allocations |\n\
+             | review | decode µs | judge or mutation µs | encode µs | answer µs | ± | reviews/s | MB/s | allocations |\n\
              |---|--:|--:|--:|--:|--:|--:|--:|--:|\n";
     for body in Body::all() {
         let name = body.name();
@@ -151,7 +151,7 @@ fn in_process(figures: &Figures, counts: &Value, out: &mut String) {
         let micros =
             |stage: &str| cost(stage).map_or("–".to_owned(), |cost| format!("{:.1}", cost.median_nanos / 1e3));
         let Some(answer) = cost("answer") else { continue };
-        let judge = if cost("judge").is_some() { "judge" } else { "mend" };
+        let judge = if cost("judge").is_some() { "judge" } else { "mutation" };
         let _ = writeln!(
             out,
             "| {name} | {} | {} | {} | {} | {:.1} | {:.0} | {:.0} | {} |",

@@ -65,14 +65,14 @@ fn a_wrong_answer_is_seen() {
     let place = Place::new();
     run_async(async {
         let (floor, ours) = (place.start(&Who::Floor), place.start(&Who::Ours));
-        let refused = Cell::Refused.body();
-        // An answer that never has the uid; ours, that refuses what was to be allowed or mended.
-        let of_another = Body { fate: Fate::Allowed, ..refused.clone() };
-        let not_mended = Body { fate: Fate::Mended, ..refused };
+        let denied = Cell::Denied.body();
+        // An answer that never has the uid; ours, that denies what was to be allowed or mutated.
+        let of_another = Body { fate: Fate::Allowed, ..denied.clone() };
+        let not_mutated = Body { fate: Fate::Mutated, ..denied };
         for (server, body) in [
             (floor.expecting(Answers::Verdict), Cell::Allowed6Kb.body()),
             (ours.expecting(Answers::Verdict), of_another),
-            (ours.expecting(Answers::Verdict), not_mended),
+            (ours.expecting(Answers::Verdict), not_mutated),
             (ours.expecting(Answers::Constant), Cell::Allowed6Kb.body()),
         ] {
             let name = body.name();

@@ -4,8 +4,9 @@ use std::hint::black_box;
 
 use scan_admission::admission::reply::Reply;
 use scan_admission::admission::review::{self, Target};
-use scan_admission::admission::{self, Answer, Context, Door};
-use scan_admission::law::{self, Change, Findings, Part};
+use scan_admission::admission::{self, Answer, Context, Webhook};
+use scan_admission::engine;
+use scan_admission::engine::{Change, Findings, Part};
 
 use crate::bodies::{Body, Fate};
 
@@ -19,29 +20,29 @@ pub fn each(body: &Body, context: &Context<'_>, mut stage: impl FnMut(&'static s
     let (review, _) = review::decode(text);
     let Ok(Target::Scan { kind, new, old, .. }) = review.target() else { panic!("{} is no scan", body.name()) };
     let change = || Change::new(kind, new, old, context.now);
-    match body.door {
-        Door::Validate => {
+    match body.webhook {
+        Webhook::Validating => {
             let judge = || {
                 let mut findings = Findings::default();
-                law::judge(context.rules, Part::Status, &change(), &mut findings);
+                engine::validate(context.rules, Part::Status, &change(), &mut findings);
                 findings
             };
             stage("judge", &mut || drop(black_box(judge())));
             let findings = judge();
             let encode = || {
                 let mut reply = Reply::new(&review.request, context.policy);
-                reply.judge(kind, &findings);
+                reply.validate(kind, &findings);
                 reply.answer()
             };
             check(body, &encode());
             stage("encode", &mut || drop(black_box(encode())));
         }
-        Door::Mutate => {
-            stage("mend", &mut || drop(black_box(law::mend(context.rules, &change()))));
-            let (_, operations) = law::mend(context.rules, &change());
+        Webhook::Mutating => {
+            stage("mutation", &mut || drop(black_box(engine::mutate(context.rules, &change()))));
+            let operations = engine::mutate(context.rules, &change()).operations;
             let encode = || {
                 let mut reply = Reply::new(&review.request, context.policy);
-                reply.mend(&operations);
+                reply.mutate(&operations);
                 reply.answer()
             };
             check(body, &encode());
@@ -51,11 +52,11 @@ pub fn each(body: &Body, context: &Context<'_>, mut stage: impl FnMut(&'static s
 }
 
 fn check(body: &Body, answer: &Answer) {
-    use admission::Verdict;
+    use admission::Decision;
     let expected = match body.fate {
-        Fate::Allowed => Verdict::Allowed,
-        Fate::Refused => Verdict::Refused,
-        Fate::Mended => Verdict::Mended,
+        Fate::Allowed => Decision::Allow,
+        Fate::Denied => Decision::Deny,
+        Fate::Mutated => Decision::Mutate,
     };
-    assert_eq!(answer.summary.verdict, expected, "{}: {}", body.name(), String::from_utf8_lossy(&answer.body));
+    assert_eq!(answer.summary.decision, expected, "{}: {}", body.name(), String::from_utf8_lossy(&answer.body));
 }

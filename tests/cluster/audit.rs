@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
-use scan_admission::law::RULES;
+use scan_admission::rules::RULES;
 use serde_json::{Value, json};
 use tokio::runtime;
 use tokio::sync::Semaphore;
@@ -160,9 +160,9 @@ fn audit_finds_what_was_planted(_: &Namespace<'_>) {
 
 fn exactly_the_planted(report: &Value, count: usize) {
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
-    let refused = report["findings"].as_array().unwrap().iter().filter(|finding| finding["severity"] == "refuse");
+    let denied = report["findings"].as_array().unwrap().iter().filter(|finding| finding["severity"] == "deny");
     let mut found: Vec<_> =
-        refused.map(|finding| ["namespace", "name", "rule", "field"].map(|key| text(finding, key))).collect();
+        denied.map(|finding| ["namespace", "name", "rule", "field"].map(|key| text(finding, key))).collect();
     let mut due = Vec::new();
     let mut table: BTreeMap<(String, &str), u64> = BTreeMap::new();
     let mut bad = 0;
@@ -178,9 +178,9 @@ fn exactly_the_planted(report: &Value, count: usize) {
     due.sort();
     assert!(found == due, "{} found, {} planted", found.len(), due.len());
     let counts = &report["counts"];
-    assert_eq!((&counts["scans"], &counts["refused"], &counts["errors"]), (&json!(count), &json!(bad), &json!(0)));
-    let rows = report["rules"].as_array().unwrap().iter().filter(|row| row["refuse"] != 0);
-    let rows: Vec<_> = rows.map(|row| json!([row["namespace"], row["rule"], row["refuse"]])).collect();
+    assert_eq!((&counts["scans"], &counts["denied"], &counts["errors"]), (&json!(count), &json!(bad), &json!(0)));
+    let rows = report["rules"].as_array().unwrap().iter().filter(|row| row["deny"] != 0);
+    let rows: Vec<_> = rows.map(|row| json!([row["namespace"], row["rule"], row["deny"]])).collect();
     let due: Vec<_> = table.iter().map(|((namespace, rule), count)| json!([namespace, rule, count])).collect();
     assert_eq!(rows, due);
 }
@@ -205,7 +205,7 @@ fn as_check_finds(cluster: &ControlPlane, report: &Value) {
     assert_eq!(sorted(&checked), sorted(report));
 }
 
-/// Who sets the rules to warn has nothing refused, in the namespaces that it is said of.
+/// Who sets the rules to warn has nothing denied, in the namespaces that it is said of.
 fn modes_count(cluster: &ControlPlane, folder: &Folder) {
     let modes = r#"{"phase-unknown": warn, "cve-total": "off", "metadata-url": audit}"#;
     let path = folder.join("config.yaml");
@@ -215,7 +215,7 @@ fn modes_count(cluster: &ControlPlane, folder: &Folder) {
         RULES.iter().filter(|rule| rule.id != "status-writer").map(|rule| format!("{}: warn", rule.id)).collect();
     fs::write(&path, format!("rules: {{{}}}", every.join(", "))).unwrap();
     let (code, _, stderr) = run(audit(cluster, User::Admin, &["--config", config]));
-    assert!(code == Some(0) && stderr.contains(" 0 would be refused, "), "{stderr}");
+    assert!(code == Some(0) && stderr.contains(" 0 would be denied, "), "{stderr}");
     for (text, due) in
         [(format!("rules: {modes}"), 0), (format!("overrides: [{{namespaces: [team-1], rules: {modes}}}]"), 1)]
     {
@@ -225,10 +225,10 @@ fn modes_count(cluster: &ControlPlane, folder: &Folder) {
         let report: Value = serde_json::from_str(&stdout).unwrap();
         let rows = report["rules"].as_array().unwrap();
         let row = rows.iter().find(|row| row["namespace"] == "team-1" && row["rule"] == "phase-unknown").unwrap();
-        assert!(row["refuse"] == 0 && row["advise"] != 0, "{row}");
+        assert!(row["deny"] == 0 && row["warn"] != 0, "{row}");
         assert!(!rows.iter().any(|row| row["namespace"] == "team-1" && row["rule"] == "cve-total"));
         let audited = rows.iter().find(|row| row["namespace"] == "team-1" && row["rule"] == "metadata-url").unwrap();
-        assert!(audited["audit"] != 0 && audited["advise"] == 0, "{audited}");
+        assert!(audited["audit"] != 0 && audited["warn"] == 0, "{audited}");
     }
 }
 
@@ -237,7 +237,7 @@ fn for_people(cluster: &ControlPlane, report: &Value) {
     assert_eq!(code, Some(1), "{stderr}");
     let (lines, table) = stdout.split_once("\n\n").unwrap();
     assert_eq!(lines.lines().count(), report["findings"].as_array().unwrap().len());
-    let line = "refuse: team-0/scan-0 SourceScan status.phase: is \"Done\": one of Pending, Scanning, Completed, \
+    let line = "deny: team-0/scan-0 SourceScan status.phase: is \"Done\": one of Pending, Scanning, Completed, \
                 Failed, Error would be right [phase-unknown]";
     assert!(lines.lines().any(|found| found == line), "{lines}");
     assert!(table.starts_with("NAMESPACE  RULE "), "{table}");
@@ -270,5 +270,5 @@ fn what_cannot_be_read(cluster: &ControlPlane) {
     command.arg(folder.join("kubeconfig"));
     let (code, stdout, stderr) = run(command);
     assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
-    assert!(stderr.contains("the cluster cannot be asked for its kinds: ") && stderr.contains("refused"), "{stderr}");
+    assert!(stderr.contains("the cluster cannot be asked for its kinds: ") && stderr.contains("denied"), "{stderr}");
 }

@@ -8,7 +8,7 @@ use std::process::Output;
 use kube::Client;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PostParams};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair};
-use scan_admission::cluster::doctor::CHECKS;
+use scan_admission::doctor::CHECKS;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 use tokio::runtime::{self, Runtime};
@@ -137,13 +137,13 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         &["failure-policy"],
     ),
     (
-        "Fail at the mends",
+        "Fail at the mutations",
         Change(MUTATING, |it| webhooks(it)[0]["failurePolicy"] = json!("Fail")),
         1,
         &["failure-policy"],
     ),
     (
-        "the path of the other door",
+        "the path of the other webhook",
         Change(VALIDATING, |it| webhooks(it)[0]["clientConfig"]["service"]["path"] = json!("/mutate")),
         1,
         &["path"],
@@ -167,7 +167,7 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         &["side-effects"],
     ),
     (
-        "somebody else mends",
+        "somebody else mutations",
         Add(("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "z-other", false), || {
             json!({"webhooks": [{"name": "other.example.com", "sideEffects": "None", "admissionReviewVersions": ["v1"],
                 "failurePolicy": "Ignore", "clientConfig": {"url": "https://127.0.0.1:1/"}, "rules": [
@@ -295,7 +295,7 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
 ];
 
 /// By --probe, which needs an API server that reaches the replica: it has a test of its own.
-const PROBED: &str = "write-not-refused";
+const PROBED: &str = "write-not-denied";
 
 fn webhooks(configuration: &mut Value) -> &mut Vec<Value> {
     configuration["webhooks"].as_array_mut().unwrap()
@@ -560,7 +560,7 @@ fn doctor_diagnoses(_: &Namespace<'_>) {
     without_a_status_subresource(&scene);
     with_a_client_certificate(&scene);
     by_the_rights_of_the_docs(&scene);
-    a_write_is_refused(&scene);
+    a_write_is_denied(&scene);
     nothing_to_look_at(&scene);
 }
 
@@ -641,7 +641,7 @@ fn by_the_rights_of_the_docs(scene: &Scene) {
 }
 
 /// Through the API server, once it reaches the replica.
-fn a_write_is_refused(scene: &Scene) {
+fn a_write_is_denied(scene: &Scene) {
     let port = scene.replica.address.port();
     scene.change(SERVICE, false, |it| {
         it["spec"] = json!({"type": "ExternalName", "externalName": "localhost", "ports": [{"name": "https", "port": port}]});
@@ -654,12 +654,12 @@ fn a_write_is_refused(scene: &Scene) {
     let at = scene.at();
     let probe = || scene.report([&at, &at], &["--probe"]);
     // A new configuration counts some milliseconds after it is written.
-    eventually("a scan without a target is refused", || Some(probe()).filter(|(code, _)| *code == Some(0)));
+    eventually("a scan without a target is denied", || Some(probe()).filter(|(code, _)| *code == Some(0)));
     let scan = crate::scan("one").to_string();
     let kubectl = || scene.cluster.kubectl(User::Admin).args(["--namespace", "default"]);
     kubectl().args(["create", "-f", "-"]).input(scan).run().ok();
     let (code, report) = probe();
-    assert_eq!((code, &report["findings"]), (Some(0), &json!([])), "a status is refused");
+    assert_eq!((code, &report["findings"]), (Some(0), &json!([])), "a status is denied");
     let stored = kubectl().args(["get", "sourcescan", "one", "-o", "jsonpath={.status}"]).run();
     assert_eq!(stored.ok(), "", "it was a dry run");
 
@@ -667,12 +667,12 @@ fn a_write_is_refused(scene: &Scene) {
         webhooks(it)[0]["namespaceSelector"] = json!({"matchLabels": {"nobody": "here"}})
     });
     let (_, report) =
-        eventually("it is not refused", || Some(probe()).filter(|(_, report)| named(report).contains(PROBED)));
+        eventually("it is not denied", || Some(probe()).filter(|(_, report)| named(report).contains(PROBED)));
     assert_eq!(named(&report), [PROBED, "selects-nothing"].into_iter().collect(), "{report:#}");
     assert!(
-        report.to_string().contains(
-            "an update of the status of SourceScan default/one is allowed, which phase-unknown should refuse"
-        )
+        report
+            .to_string()
+            .contains("an update of the status of SourceScan default/one is allowed, which phase-unknown should deny")
     );
     scene.change(VALIDATING, false, |it| webhooks(it)[0]["namespaceSelector"] = json!({}));
 

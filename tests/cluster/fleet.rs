@@ -8,8 +8,9 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::Api;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
-use scan_admission::cluster::authority::{Bundle, bundle};
-use scan_admission::cluster::bundle::{Configuration, kinds};
+use scan_admission::cluster::ca_bundle::{WebhookConfiguration, kinds};
+use scan_admission::cluster::shared_ca::Bundle;
+use scan_admission::tls::pem;
 use tokio::runtime::{self, Runtime};
 
 use crate::client::get;
@@ -71,13 +72,13 @@ impl Fleet {
         ["ca.crt", "next.crt", "old.crt"]
             .iter()
             .filter_map(|name| secret.get(*name))
-            .flat_map(|text| bundle(text))
+            .flat_map(|text| pem::bundle(text))
             .collect()
     }
 
     /// Of each webhook that is registered.
     pub fn bundles(&self) -> Vec<Bundle> {
-        let read = |kind| self.runtime.block_on(Configuration::read(&self.client, kind, NAME)).unwrap();
+        let read = |kind| self.runtime.block_on(WebhookConfiguration::read(&self.client, kind, NAME)).unwrap();
         kinds()
             .into_iter()
             .filter_map(read)

@@ -4,8 +4,8 @@ use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use scan_admission::cluster::authority::Bundle;
-use scan_admission::cluster::bundle::{Configuration, Written, kinds};
+use scan_admission::cluster::ca_bundle::{ApplyOutcome, WebhookConfiguration, kinds};
+use scan_admission::cluster::shared_ca::Bundle;
 use serde_json::{Value, json};
 
 use crate::Test;
@@ -165,16 +165,16 @@ fn the_secret_is_destroyed(fleet: &Fleet, replicas: &[Process]) {
 fn a_configuration_is_deleted(fleet: &Fleet, replica: &Process) {
     let missing = "ValidatingWebhookConfiguration scan-admission: not there, apply the manifests";
     let [kind, _] = kinds();
-    let read = fleet.runtime.block_on(Configuration::read(&fleet.client, kind, NAME)).unwrap().unwrap();
+    let read = fleet.runtime.block_on(WebhookConfiguration::read(&fleet.client, kind, NAME)).unwrap().unwrap();
     fleet.admin(["delete", CONFIGURATIONS[0], NAME]).ok();
     // Nor by a look that had read it before.
     let written = fleet.runtime.block_on(read.put(&fleet.client, &Bundle::new()));
-    assert!(matches!(written, Ok(Written::Conflict)), "{:?}", written.err());
+    assert!(matches!(written, Ok(ApplyOutcome::Conflict)), "{:?}", written.err());
     until_logged(replica, missing);
     eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_in_step") == Some(0.0)).then_some(()));
     assert!(fleet.metric(replica, "ca_failures_total") > Some(0.0));
     assert!(fleet.is_ready(replica), "the other one is served");
-    fleet.admin(["get", CONFIGURATIONS[0], NAME]).refused();
+    fleet.admin(["get", CONFIGURATIONS[0], NAME]).denied();
 
     fleet.apply(&[]);
     eventually("the caBundle is back", || fleet.is_in_step(1).then_some(()));
@@ -205,15 +205,15 @@ fn rights_are_missing(fleet: &Fleet) {
     assert!(rights.denied.is_empty() && rights.unused.is_empty(), "{rights:?}");
     fleet.admin(["delete", "clusterrolebinding", NAME]).ok();
     let replica = fleet.start("1s", &LIVES);
-    let refused = "ValidatingWebhookConfiguration scan-admission cannot be read: \
+    let rejected = "ValidatingWebhookConfiguration scan-admission cannot be read: \
         validatingwebhookconfigurations.admissionregistration.k8s.io \"scan-admission\" is forbidden: \
         User \"system:serviceaccount:scan-admission:scan-admission\" cannot get resource";
-    until_logged(&replica, refused);
+    until_logged(&replica, rejected);
     until_logged(&replica, "manifests/base/rbac.yaml gives that right, apply it");
     until_logged(&replica, "cannot be watched, so changes are seen only at the next look");
     eventually("it looks again", || (fleet.metric(&replica, "ca_failures_total") >= Some(3.0)).then_some(()));
     let log = replica.errors();
-    assert_eq!(log.matches(refused).count(), 1, "said once: {log}");
+    assert_eq!(log.matches(rejected).count(), 1, "said once: {log}");
     assert!(!log.contains("kube_runtime"), "told by others too: {log}");
     fleet.apply(&[]);
     eventually("it goes on", || (fleet.is_ready(&replica) && fleet.is_in_step(2)).then_some(()));
@@ -227,9 +227,9 @@ fn a_bundle_cannot_be_written(fleet: &Fleet) {
     fleet.admin(["patch", "clusterrole", NAME, "--type=json", "--patch", read]).ok();
     fleet.overwrite(CONFIGURATIONS[1], "");
     let after = fleet.start("1s", &LIVES);
-    let refused = "the caBundle of MutatingWebhookConfiguration scan-admission cannot be written: ";
+    let rejected = "the caBundle of MutatingWebhookConfiguration scan-admission cannot be written: ";
     for replica in [&before, &after] {
-        until_logged(replica, refused);
+        until_logged(replica, rejected);
         until_logged(replica, "cannot patch resource \"mutatingwebhookconfigurations\"");
         eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_in_step") == Some(0.0)).then_some(()));
     }
@@ -239,5 +239,5 @@ fn a_bundle_cannot_be_written(fleet: &Fleet) {
     assert_eq!((said.code, words.as_str()), (503, "the webhooks' caBundle does not verify the certificate yet\n"));
     fleet.apply(&[]);
     eventually("it goes on", || fleet.is_ready(&after).then_some(()));
-    assert_eq!(after.errors().matches(refused).count(), 1, "said once: {}", after.errors());
+    assert_eq!(after.errors().matches(rejected).count(), 1, "said once: {}", after.errors());
 }

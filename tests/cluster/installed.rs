@@ -36,7 +36,7 @@ impl Installed {
         // configuration counts some milliseconds after it is written, and the webhook has to make its certificate.
         let bad = json!({"apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1", "kind": "SourceScan",
             "metadata": {"name": "bad"}, "status": {"phase": "Completed"}});
-        eventually("both doors answer", || {
+        eventually("both webhooks answer", || {
             let create = cluster
                 .kubectl(User::Admin)
                 .args(["create", "--dry-run=server", "-f", "-"])
@@ -138,27 +138,27 @@ fn the_words_of_the_readme(namespace: &Namespace<'_>) {
         namespace.kubectl(User::ScanController).args(arguments).run()
     };
     // A new configuration counts some milliseconds after it is written.
-    let refused = eventually("the webhook refuses", || {
+    let denied = eventually("the webhook denies", || {
         Some(patch(json!({"phase": "Complete", "cveCount": {"critical": "1"}}))).filter(|said| said.code == Some(1))
     });
     assert_eq!(
-        refused.stderr,
+        denied.stderr,
         "The SourceScan \"failed\" is invalid: \n\
          * status.phase: is \"Complete\": one of Pending, Scanning, Completed, Failed, Error would be right [phase-unknown]\n\
          * status.cveCount.critical: is \"1\": an integer ≥ 0 would be right [cve-count-values]\n"
     );
 
     let readme = include_str!("../../README.md");
-    assert!(readme.contains(&refused.stderr.replace(" \n", "\n")), "README.md shows other words");
+    assert!(readme.contains(&denied.stderr.replace(" \n", "\n")), "README.md shows other words");
 
-    let mended = patch(json!({"phase": "Pending", "cveCount": {"critical": 1, "high": 22, "total": 22}}));
-    mended.ok();
+    let mutated = patch(json!({"phase": "Pending", "cveCount": {"critical": 1, "high": 22, "total": 22}}));
+    mutated.ok();
     assert_eq!(
-        mended.stderr,
+        mutated.stderr,
         "Warning: status.cveCount.total: was 22, set to 23 [cve-total]\n\
          Warning: status.cveCount: is there on phase Pending: no counts before a scan would be right [cve-count-timing]\n"
     );
-    assert!(readme.contains(mended.stderr.lines().next().unwrap()), "README.md shows another warning");
+    assert!(readme.contains(mutated.stderr.lines().next().unwrap()), "README.md shows another warning");
     let stored = namespace.kubectl(User::Developer).args(["get", "sourcescan", "failed", "-o", "json"]).run();
     let stored: Value = serde_json::from_str(stored.ok()).unwrap();
     let whole = json!({"critical": 1, "high": 22, "medium": 0, "low": 0, "unknown": 0, "total": 23});
@@ -166,7 +166,7 @@ fn the_words_of_the_readme(namespace: &Namespace<'_>) {
     eventually("the audit log says so", || {
         namespace.cluster.audit().iter().find_map(|event| {
             let annotations = &event["annotations"];
-            let is_ours = annotations["mend.scan-admission.dev/mended"] == "cve-total,cve-count-values";
+            let is_ours = annotations["mutation.scan-admission.dev/mutated"] == "cve-total,cve-count-values";
             (is_ours && annotations["status.scan-admission.dev/decision"] == "allow").then_some(())
         })
     });

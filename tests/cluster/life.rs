@@ -33,12 +33,12 @@ pub struct Step {
     pub name: String,
     /// As it is stored.
     pub status: Option<Value>,
-    /// How what is written differs from it, for the webhook to mend; null is left out.
+    /// How what is written differs from it, for the webhook to mutation; null is left out.
     #[serde(default)]
     written: BTreeMap<String, Value>,
-    /// The rules that refuse it, so that nothing is stored.
+    /// The rules that deny it, so that nothing is stored.
     #[serde(default)]
-    pub refused: Vec<String>,
+    pub denied: Vec<String>,
     spec: Option<Value>,
     labels: Option<Value>,
     #[serde(default)]
@@ -93,7 +93,7 @@ impl Step {
         scan
     }
 
-    /// The same, as it is written when the webhook is there to mend it.
+    /// The same, as it is written when the webhook is there to mutation it.
     pub fn written(&self, scan: &Value) -> Value {
         let mut scan = self.stored(scan);
         for (path, value) in &self.written {

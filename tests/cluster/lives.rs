@@ -1,4 +1,4 @@
-//! Whole lives of both kinds and in both spellings, in every way of writing: what is stored is what the law says.
+//! Whole lives of both kinds and in both spellings, in every way of writing: what is stored is what the rules say.
 
 use serde_json::{Value, json};
 
@@ -67,9 +67,9 @@ fn await_webhooks(namespace: &Namespace<'_>) {
         let arguments = ["patch", "sourcescan", "first", "--subresource=status", "--type=merge", "--patch", &patch];
         namespace.kubectl(User::ScanController).args(arguments).args(["--dry-run=server", "-o", "json"]).run()
     };
-    eventually("a webhook refuses", || (patch(json!({"phase": "None"})).code == Some(1)).then_some(()));
+    eventually("a webhook denies", || (patch(json!({"phase": "None"})).code == Some(1)).then_some(()));
     let counts = json!({"cveCount": {"high": 1}});
-    eventually("a webhook mends", || patch(counts.clone()).stdout.contains("total").then_some(()));
+    eventually("a webhook mutations", || patch(counts.clone()).stdout.contains("total").then_some(()));
     namespace.kubectl(User::Developer).args(["delete", "sourcescan", "first"]).run().ok();
 }
 
@@ -86,7 +86,7 @@ fn live_one(writer: &Writer<'_>, life: &Life) {
         }
         let outcome = writer.write(&stored, &step.written(&stored));
         let now = read().expect("it is there");
-        if step.refused.is_empty() {
+        if step.denied.is_empty() {
             outcome.unwrap_or_else(|error| panic!("{says}: {error}"));
             let expected = step.stored(&stored);
             for part in ["/spec", "/status", "/metadata/labels"] {
@@ -95,7 +95,7 @@ fn live_one(writer: &Writer<'_>, life: &Life) {
         } else {
             let error = outcome.expect_err(&says);
             let is_named = |rule: &String| error.contains(&format!("[{rule}]"));
-            assert!(step.refused.iter().all(is_named), "{says}: {error}");
+            assert!(step.denied.iter().all(is_named), "{says}: {error}");
             assert_eq!(now, stored, "{says}");
         }
         stored = now;

@@ -164,18 +164,18 @@ const MESSAGES: &[Message] = &[
     Message("Warning: not judged, but allowed: …", |scene| scene.busy(MUTATING)),
     Message("Warning: …: was …, set to … […]", |scene| {
         let status = json!({"phase": "Completed", "cveCount": {"low": 1, "total": 2}});
-        scene.writes(Write { kind: MUTATING, webhook: scene.mends(""), status, ..Write::default() })
+        scene.writes(Write { kind: MUTATING, webhook: scene.mutations(""), status, ..Write::default() })
     }),
     Message("Warning: …: … […]", |scene| {
         let status = json!({"phase": "Pending", "cveCount": {"low": 1, "total": 1}});
         scene.writes(Write { webhook: scene.ours(""), status, ..Write::default() })
     }),
-    Message("Warning: …: … (not refused, since it was so before this change) […]", |scene| {
+    Message("Warning: …: … (not denied, since it was so before this change) […]", |scene| {
         let before = json!({"phase": "Complete"});
         let status = json!({"phase": "Complete", "observedGeneration": 1});
         scene.writes(Write { webhook: scene.ours(""), before, status, ..Write::default() })
     }),
-    Message("Warning: …: … (not refused, since the rule is set to warn) […]", |scene| {
+    Message("Warning: …: … (not denied, since the rule is set to warn) […]", |scene| {
         let webhook = scene.ours("rules: {phase-unknown: warn}");
         scene.writes(Write { webhook, status: json!({"phase": "Complete"}), ..Write::default() })
     }),
@@ -201,13 +201,13 @@ const MESSAGES: &[Message] = &[
         scene.writes(Write { webhook: scene.ours(""), status: long(3 << 20), ..Write::default() })
     }),
     Message("illegal base64 data at input byte …", |scene| {
-        scene.registered(json!({"clientConfig": {"caBundle": "CA_IN_BASE64"}})).refused().to_owned()
+        scene.registered(json!({"clientConfig": {"caBundle": "CA_IN_BASE64"}})).denied().to_owned()
     }),
     Message("Apply failed with …: conflict… with \"scan-admission\":…", |scene| scene.applied_over_a_replica()),
     Message("is forbidden: User \"…\" cannot impersonate… resource \"…\" in API group \"…\" …", |scene| {
         // As somebody whom no other test lets the developer be.
         let get = ["--as=jane", "--as-group=scan-admission:break-glass", "get", "sourcescans"];
-        scene.namespace.kubectl(User::Developer).args(get).run().refused().to_owned()
+        scene.namespace.kubectl(User::Developer).args(get).run().denied().to_owned()
     }),
 ];
 
@@ -222,8 +222,8 @@ fn the_runbook_knows_what_kubectl_prints(namespace: &Namespace<'_>) {
     let other = other_control_plane();
     let scene = Scene::new(namespace, &other);
     let wrong: Vec<String> = MESSAGES.iter().filter_map(|message| message.wrong(&scene)).collect();
-    let refused = MESSAGES[0].1(&scene);
-    assert!(is_said(whole, &refused), "kubectl prints otherwise than the page shows: {refused}");
+    let denied = MESSAGES[0].1(&scene);
+    assert!(is_said(whole, &denied), "kubectl prints otherwise than the page shows: {denied}");
     assert!(wrong.is_empty(), "kubectl prints otherwise than these headings:\n{}", wrong.join("\n"));
 }
 

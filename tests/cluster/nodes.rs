@@ -88,7 +88,7 @@ struct Work {
     forwarder: Forwarder,
     folder: Folder,
     replica: Option<Process>,
-    /// By both doors: a new configuration counts some milliseconds after it is written.
+    /// By both webhooks: a new configuration counts some milliseconds after it is written.
     is_called: bool,
 }
 

@@ -54,16 +54,16 @@ fn stopped_and_started_again(namespace: &Namespace<'_>) {
         scan["spec"] = json!({"scanTemplate": "template"});
         namespace.kubectl(User::Developer).args(create).input(scan.to_string()).run()
     };
-    let refused = |words: &'static str, call: &dyn Fn() -> Said| {
+    let denied = |words: &'static str, call: &dyn Fn() -> Said| {
         eventually(words, || Some(call()).filter(|said| said.code == Some(1) && said.stderr.contains(words)))
     };
-    refused("[phase-unknown]", &wrong);
-    refused("[scan-target]", &|| spec("no-target"));
+    denied("[phase-unknown]", &wrong);
+    denied("[scan-target]", &|| spec("no-target"));
     right().ok();
 
     drop(server);
     // With Fail: which webhook, at which address, and why.
-    let down = refused("failed calling webhook", &right);
+    let down = denied("failed calling webhook", &right);
     assert_eq!(
         down.stderr,
         format!(
@@ -80,13 +80,13 @@ fn stopped_and_started_again(namespace: &Namespace<'_>) {
         let audit = namespace.cluster.audit();
         audit.iter().find(|event| {
             event["objectRef"]["namespace"] == namespace.name.as_str()
-                && event["annotations"][annotation] == "spec.scan-admission.dev"
+                && event["annotations"][annotation] == "spec.validate.scan-admission.dev"
         })?;
         Some(())
     });
 
     let _server = start(&address.to_string());
     namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("one").to_string()).run().ok();
-    refused("[phase-unknown]", &wrong);
+    denied("[phase-unknown]", &wrong);
     right().ok();
 }

@@ -1,4 +1,4 @@
-//! The picture of README.md: a terminal in which kubectl has just been refused, with what it really printed.
+//! The picture of README.md: a terminal in which kubectl has just been denied, with what it really printed.
 
 use std::{env, fs};
 
@@ -10,9 +10,9 @@ use crate::controlplane::{Namespace, User};
 use crate::folder::Folder;
 use crate::scan;
 
-pub const TESTS: &[(&str, Test)] = &[("the-picture-of-a-refusal", the_picture_of_a_refusal)];
+pub const TESTS: &[(&str, Test)] = &[("the-picture-of-a-denial", the_picture_of_a_denial)];
 
-const PICTURE: &str = "docs/refused.svg";
+const PICTURE: &str = "docs/denied.svg";
 
 const STATUS: &str = "\
 apiVersion: scanning.apps.tanzu.vmware.com/v1beta1
@@ -24,7 +24,7 @@ status:
   cveCount: {critical: \"1\", high: 22, total: 22}
 ";
 
-fn the_picture_of_a_refusal(namespace: &Namespace<'_>) {
+fn the_picture_of_a_denial(namespace: &Namespace<'_>) {
     namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("payments").to_string()).run().ok();
     let folder = Folder::new();
     let file = folder.join("status.yaml");
@@ -33,7 +33,7 @@ fn the_picture_of_a_refusal(namespace: &Namespace<'_>) {
     let said = namespace.kubectl(User::ScanController).args(apply).args([&file]).run();
 
     let picture =
-        picture(&[("cat status.yaml", STATUS), (&format!("kubectl {} status.yaml", apply.join(" ")), said.refused())]);
+        picture(&[("cat status.yaml", STATUS), (&format!("kubectl {} status.yaml", apply.join(" ")), said.denied())]);
     if env::var_os("UPDATE").is_some() {
         fs::write(PICTURE, &picture).unwrap();
     }

@@ -27,7 +27,7 @@ type Calls = Arc<Mutex<Vec<Call>>>;
 
 /// One review, and how it was sent.
 pub struct Call {
-    pub door: String,
+    pub webhook: String,
     pub body: String,
     pub head: Parts,
     /// The name in the client's hello.
@@ -68,7 +68,7 @@ impl Recorder {
         json!({"url": format!("https://{}", self.address)})
     }
 
-    /// Sends it everything that happens to the scans of this namespace, at both doors, by a URL or a Service.
+    /// Sends it everything that happens to the scans of this namespace, at both webhooks, by a URL or a Service.
     pub fn register(&self, namespace: &Namespace<'_>, client: &Value) {
         let configuration = |kind: &str, path: &str| {
             let mut client = client.clone();
@@ -126,11 +126,11 @@ async fn keep(
     calls: Calls,
 ) -> hyper::Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
-    let door = head.uri.path().trim_start_matches('/').to_owned();
+    let webhook = head.uri.path().trim_start_matches('/').to_owned();
     let body = String::from_utf8(body.collect().await?.to_bytes().to_vec()).unwrap();
     let review: Value = serde_json::from_str(&body).unwrap();
     let response = json!({"apiVersion": review["apiVersion"], "kind": review["kind"],
         "response": {"uid": review["request"]["uid"], "allowed": true}});
-    calls.lock().unwrap().push(Call { door, body, head, server_name });
+    calls.lock().unwrap().push(Call { webhook, body, head, server_name });
     Ok(Response::new(Full::from(response.to_string())))
 }

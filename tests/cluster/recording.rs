@@ -24,7 +24,7 @@ const DOORS: [&str; 2] = ["mutate", "validate"];
 fn recording(namespace: &Namespace<'_>) {
     let recorder = Recorder::start(namespace);
     recorder.register(namespace, &recorder.url());
-    eventually("both doors are asked", || {
+    eventually("both webhooks are asked", || {
         let create = ["create", "--dry-run=server", "-f", "-"];
         namespace.kubectl(User::Developer).args(create).input(scan("first").to_string()).run().ok();
         (recorder.take().len() == 2).then_some(())
@@ -54,7 +54,7 @@ fn recording(namespace: &Namespace<'_>) {
     }
 }
 
-/// Lives a life, and gives what the doors were asked by the names of its files.
+/// Lives a life, and gives what the webhooks were asked by the names of its files.
 fn record(recorder: &Recorder, writer: &Writer<'_>, life: &Life) -> Vec<(String, String)> {
     let mut versions = Vec::new();
     let mut files = Vec::new();
@@ -62,10 +62,10 @@ fn record(recorder: &Recorder, writer: &Writer<'_>, life: &Life) -> Vec<(String,
         // A life without steps is its creation.
         let step = if life.steps.is_empty() { life.id() } else { format!("{}-{step}", life.id()) };
         let reviews = recorder.take();
-        let doors: Vec<_> = reviews.iter().map(|call| call.door.as_str()).collect();
-        assert_eq!(doors, DOORS, "{step}");
+        let webhooks: Vec<_> = reviews.iter().map(|call| call.webhook.as_str()).collect();
+        assert_eq!(webhooks, DOORS, "{step}");
         for call in &reviews {
-            let name = format!("{step}.{}", call.door);
+            let name = format!("{step}.{}", call.webhook);
             let mut review = Review::read(&call.body);
             review.normalise(&name, &mut versions);
             files.push((format!("{name}.json"), review.text()));
@@ -73,8 +73,8 @@ fn record(recorder: &Recorder, writer: &Writer<'_>, life: &Life) -> Vec<(String,
     };
     writer.create(&[life.scan()]);
     keep("create");
-    // What is refused, a webhook that allows everything would store.
-    for step in life.steps.iter().filter(|step| step.refused.is_empty()) {
+    // What is denied, a webhook that allows everything would store.
+    for step in life.steps.iter().filter(|step| step.denied.is_empty()) {
         if step.delete {
             writer.delete(&life.kind, &life.name);
         } else {
@@ -102,13 +102,13 @@ fn as_a_service_and_by_url(namespace: &Namespace<'_>) {
         let call = eventually("it is called so", || {
             let create = ["create", "--dry-run=server", "-f", "-"];
             namespace.kubectl(User::Developer).args(create).input(scan("one").to_string()).run().ok();
-            recorder.take().into_iter().find(|Call { head, server_name: asked, door, .. }| {
+            recorder.take().into_iter().find(|Call { head, server_name: asked, webhook, .. }| {
                 let called = head.headers.get("host").map(|host| host.to_str().unwrap());
                 let called = called.or(head.uri.authority().map(Authority::as_str));
                 head.version == version
                     && asked.as_deref() == server_name
                     && called == Some(host.as_str())
-                    && door == "validate"
+                    && webhook == "validate"
             })
         });
         let header = |name: &str| call.head.headers.get(name).map(|value| value.to_str().unwrap());

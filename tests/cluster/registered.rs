@@ -9,7 +9,7 @@ use crate::{Hooks, Test, break_glass, only, scan};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("our-webhooks-are-down", our_webhooks_are_down),
-    ("without-the-mutating-door", without_the_mutating_door),
+    ("without-the-mutating-webhook", without_the_mutating_webhook),
     ("a-registration-that-is-too-wide", a_registration_that_is_too_wide),
     ("a-kind-without-a-status-subresource", a_kind_without_a_status_subresource),
 ];
@@ -36,12 +36,11 @@ fn our_webhooks_are_down(namespace: &Namespace<'_>) {
 
     // No status is written unjudged, but by whom we let pass.
     let pending = json!({"status": {"phase": "Pending"}});
-    let refused = eventually("nobody answers", || {
+    let denied = eventually("nobody answers", || {
         Some(patch(namespace, "one", &[STATUS], pending.clone())).filter(|said| said.code == Some(1))
     });
-    let words =
-        r#"failed calling webhook "status.scan-admission.dev": failed to call webhook: Post "https://127.0.0.1:"#;
-    assert!(refused.stderr.contains(words), "{refused:?}");
+    let words = r#"failed calling webhook "status.validate.scan-admission.dev": failed to call webhook: Post "https://127.0.0.1:"#;
+    assert!(denied.stderr.contains(words), "{denied:?}");
     let patch_status =
         ["patch", "sourcescan", "one", STATUS, "--type=merge", "--patch", r#"{"status": {"phase": "Gone"}}"#];
     break_glass(namespace).args(patch_status).run().ok();
@@ -59,33 +58,33 @@ fn our_webhooks_are_down(namespace: &Namespace<'_>) {
     assert_eq!(none.ok(), "");
 }
 
-/// What nobody mends is refused, or advice: nothing slips through while the mutating webhook is down.
-fn without_the_mutating_door(namespace: &Namespace<'_>) {
+/// What nobody mutations is denied, or warnings: nothing slips through while the mutating webhook is down.
+fn without_the_mutating_webhook(namespace: &Namespace<'_>) {
     seed(namespace, &scan("one"));
     register(namespace, "validatingwebhookconfiguration", &json!({}));
     let off = json!({"status": {"phase": "Pending", "cveCount": {"low": 1, "total": 2}}});
-    let refused = eventually("the validating door refuses", || {
+    let denied = eventually("the validating webhook denies", || {
         Some(patch(namespace, "one", &[STATUS], off.clone())).filter(|said| said.code == Some(1))
     });
     assert!(
-        refused
+        denied
             .stderr
             .contains("status.cveCount.total: is 2, but the severities add up to 1: 1 would be right [cve-total]"),
-        "{refused:?}"
+        "{denied:?}"
     );
     let timeless = json!({"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted"}]}});
-    let refused = patch(namespace, "one", &[STATUS], timeless);
-    assert!(refused.refused().contains("status.conditions[Scanning].lastTransitionTime: is absent"), "{refused:?}");
+    let denied = patch(namespace, "one", &[STATUS], timeless);
+    assert!(denied.denied().contains("status.conditions[Scanning].lastTransitionTime: is absent"), "{denied:?}");
 }
 
-/// Operations that are not judged, kinds that are not ours, and a main update that is not mended.
+/// Operations that are not judged, kinds that are not ours, and a main update that is not mutated.
 fn a_registration_that_is_too_wide(namespace: &Namespace<'_>) {
     let wide = json!({"matchConditions": null, "rules": [
         {"apiGroups": [GROUP, ""], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"]}]});
     seed(namespace, &with("one", json!({"status": {"phase": "Done", "cveCount": {"low": 1, "total": 2}}})));
     register(namespace, "validatingwebhookconfiguration", &wide);
     register(namespace, "mutatingwebhookconfiguration", &wide);
-    // The door that mends is shown the forged status, and leaves it.
+    // The webhook that mutations is shown the forged status, and leaves it.
     let forged = json!({"metadata": {"labels": {"a": "b"}}, "status": {"phase": "Gone", "cveCount": {"low": 3}}});
     let noted = eventually("all four are asked", || {
         let said = replace(namespace, "one", &[], forged.clone());
@@ -93,9 +92,9 @@ fn a_registration_that_is_too_wide(namespace: &Namespace<'_>) {
         assert_eq!(said.stderr, "");
         let noted = annotations(namespace, "one");
         let is_asked = |webhook| !noted[format!("{webhook}.scan-admission.dev/decision")].is_null();
-        ["mend", "create", "status", "spec"].into_iter().all(is_asked).then_some(noted)
+        ["mutation", "create", "status", "spec"].into_iter().all(is_asked).then_some(noted)
     });
-    for webhook in ["mend", "create", "status", "spec"] {
+    for webhook in ["mutation", "create", "status", "spec"] {
         assert_eq!(noted[format!("{webhook}.scan-admission.dev/decision")], "allow", "{noted}");
     }
     assert_eq!(stored(namespace, "one")["status"]["cveCount"], json!({"low": 1, "total": 2}));
@@ -132,18 +131,18 @@ fn a_kind_without_a_status_subresource(_: &Namespace<'_>) {
         is_kept.then_some(said)
     });
     let said = create("bad", json!({"status": {"phase": "Done"}}));
-    assert!(said.refused().contains("status.phase: is \"Done\""), "{said:?}");
+    assert!(said.denied().contains("status.phase: is \"Done\""), "{said:?}");
 
     create("good", json!({"status": {"phase": "Pending"}})).ok();
     let said = patch(namespace, "good", &[STATUS], json!({"status": {"phase": "Done"}}));
-    assert!(said.refused().contains("NotFound"), "{said:?}");
-    // Judged, and with the spec, but not mended.
+    assert!(said.denied().contains("NotFound"), "{said:?}");
+    // Judged, and with the spec, but not mutated.
     let status = json!({"phase": "Pending", "cveCount": {"low": 1, "total": 2}});
     let said = patch(namespace, "good", &[], json!({"spec": {"blob": null}, "status": status}));
     for rule in ["scan-target", "cve-total"] {
-        assert!(said.refused().contains(&format!("[{rule}]")), "{said:?}");
+        assert!(said.denied().contains(&format!("[{rule}]")), "{said:?}");
     }
-    assert_eq!(annotations(namespace, "good")["spec.scan-admission.dev/decision"], "refuse");
+    assert_eq!(annotations(namespace, "good")["spec.scan-admission.dev/decision"], "deny");
     patch(namespace, "good", &[], json!({"status": {"phase": "Pending"}})).ok();
 
     // An old bad one holds up nothing but what touches it.
@@ -158,9 +157,9 @@ fn a_kind_without_a_status_subresource(_: &Namespace<'_>) {
     }
     let said = patch(namespace, "old", &[], json!({"status": {"observedGeneration": 2}}));
     said.ok();
-    assert!(said.stderr.contains("(not refused, since it was so before this change) [phase-unknown]"), "{said:?}");
+    assert!(said.stderr.contains("(not denied, since it was so before this change) [phase-unknown]"), "{said:?}");
     let said = patch(namespace, "old", &[], json!({"status": {"phase": "Gone"}}));
-    assert!(said.refused().contains("[phase-unknown]"), "{said:?}");
+    assert!(said.denied().contains("[phase-unknown]"), "{said:?}");
     namespace.kubectl(User::Developer).args(["delete", "sourcescan", "old", "--wait=false"]).run().ok();
     patch(namespace, "old", &[], json!({"metadata": {"finalizers": null}, "status": {"phase": "Gone"}})).ok();
 }

@@ -44,7 +44,7 @@ fn a_rolling_restart_loses_no_call(_: &Namespace<'_>) {
                     let patch = scans.patch_status(&name, &PatchParams::default(), &Patch::Merge(status)).await;
                     let total = patch.map_err(|error| error.to_string())?.data["status"]["cveCount"]["total"].clone();
                     if total != number {
-                        return Err(format!("nobody has mended the total {total}"));
+                        return Err(format!("nobody has mutated the total {total}"));
                     }
                 }
                 Ok(())

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
-use scan_admission::server::certificate::Facts;
+use scan_admission::tls::certificate::CertificateInfo;
 use serde_json::json;
 use tokio::sync::Mutex;
 
@@ -44,7 +44,7 @@ impl Writer {
         let status = json!({"status": {"phase": "Pending", "cveCount": {"critical": number, "total": 0}}});
         let patch = self.scans.patch_status("one", &PatchParams::default(), &Patch::Merge(status)).await;
         let total = patch.map_err(|error| error.to_string())?.data["status"]["cveCount"]["total"].clone();
-        if total == number { Ok(()) } else { Err(format!("the total is {total}: nobody has mended it")) }
+        if total == number { Ok(()) } else { Err(format!("the total is {total}: nobody has mutated it")) }
     }
 
     async fn run(self) -> String {
@@ -144,7 +144,7 @@ fn in_the_end(fleet: &Fleet, replicas: &[Process]) {
     eventually("one CA, and all carry it", || fleet.is_in_step(1).then_some(()));
     for replica in replicas {
         eventually("the metrics tell the CA that signs", || {
-            let ends = Facts::of(&fleet.cas()[0]).unwrap().not_after.unix_timestamp() as f64;
+            let ends = CertificateInfo::of(&fleet.cas()[0]).unwrap().not_after.unix_timestamp() as f64;
             let is_in_step = fleet.metric(replica, "ca_bundle_in_step") == Some(1.0);
             (is_in_step && fleet.metric(replica, "ca_not_after_timestamp_seconds") == Some(ends)).then_some(())
         });

@@ -13,7 +13,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("the-cluster-is-the-pinned-release", the_cluster_is_the_pinned_release),
     ("a-scan-through-kubectl", a_scan_through_kubectl),
     ("who-may-do-what", who_may_do_what),
-    ("a-policy-denies-and-a-policy-mends", a_policy_denies_and_a_policy_mends),
+    ("a-policy-denies-and-a-policy-mutations", a_policy_denies_and_a_policy_mutations),
     ("a-webhook-that-is-down", a_webhook_that_is_down),
     ("rights-too-few-and-too-many", rights_too_few_and_too_many),
     ("a-deleted-namespace-goes", a_deleted_namespace_goes),
@@ -39,7 +39,7 @@ fn a_scan_through_kubectl(namespace: &Namespace<'_>) {
     developer().args(["apply", "-f", "-"]).input(scan("two").to_string()).run().ok();
     developer().args(["apply", "--server-side", "-f", "-"]).input(scan("three").to_string()).run().ok();
     developer().args(["apply", "--dry-run=server", "-f", "-"]).input(scan("four").to_string()).run().ok();
-    assert!(developer().args(["get", "sourcescan", "four"]).run().refused().contains("not found"));
+    assert!(developer().args(["get", "sourcescan", "four"]).run().denied().contains("not found"));
 
     let status = r#"{"status": {"phase": "Completed", "CVECount": {"CVETOTAL": 3}}}"#;
     let patch = ["patch", "sourcescan", "one", "--type=merge", "--patch", status];
@@ -62,16 +62,13 @@ fn a_scan_through_kubectl(namespace: &Namespace<'_>) {
 fn who_may_do_what(namespace: &Namespace<'_>) {
     namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("one").to_string()).run().ok();
     let patch = ["patch", "sourcescan", "one", "--subresource=status", "--type=merge", "--patch", "{}"];
-    let refused = namespace.kubectl(User::Developer).args(patch).run();
-    assert!(
-        refused.refused().contains(r#"User "developer" cannot patch resource "sourcescans/status""#),
-        "{refused:?}"
-    );
-    let refused = namespace.kubectl(User::Webhook).args(["get", "sourcescan", "one"]).run();
-    assert!(refused.refused().contains(r#"cannot get resource "sourcescans""#), "{refused:?}");
+    let denied = namespace.kubectl(User::Developer).args(patch).run();
+    assert!(denied.denied().contains(r#"User "developer" cannot patch resource "sourcescans/status""#), "{denied:?}");
+    let denied = namespace.kubectl(User::Webhook).args(["get", "sourcescan", "one"]).run();
+    assert!(denied.denied().contains(r#"cannot get resource "sourcescans""#), "{denied:?}");
 }
 
-fn a_policy_denies_and_a_policy_mends(namespace: &Namespace<'_>) {
+fn a_policy_denies_and_a_policy_mutations(namespace: &Namespace<'_>) {
     let group = "admissionregistration.k8s.io/v1";
     let scans = json!([{"apiGroups": ["scanning.apps.tanzu.vmware.com"], "apiVersions": ["*"],
         "operations": ["CREATE", "UPDATE"], "resources": ["sourcescans"]}]);
@@ -85,7 +82,7 @@ fn a_policy_denies_and_a_policy_mends(namespace: &Namespace<'_>) {
         {"apiVersion": group, "kind": "MutatingAdmissionPolicy", "metadata": {"name": "smoke"}, "spec": {
             "matchConstraints": constraints, "reinvocationPolicy": "Never",
             "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {
-                "expression": "Object{metadata: Object.metadata{labels: {'mended': 'yes'}}}"}}]}},
+                "expression": "Object{metadata: Object.metadata{labels: {'mutated': 'yes'}}}"}}]}},
         {"apiVersion": group, "kind": "MutatingAdmissionPolicyBinding", "metadata": {"name": "smoke"},
             "spec": {"policyName": "smoke"}},
     ]});
@@ -97,7 +94,7 @@ fn a_policy_denies_and_a_policy_mends(namespace: &Namespace<'_>) {
     let denied = eventually("the policy denies", || Some(create("bad")).filter(|said| said.code == Some(1)));
     let words = "ValidatingAdmissionPolicy 'smoke' with binding 'smoke' denied request: no bad scans";
     assert!(denied.stderr.contains(words), "{denied:?}");
-    eventually("the policy mends", || create("good").ok().contains(r#""mended": "yes""#).then_some(()));
+    eventually("the policy mutations", || create("good").ok().contains(r#""mutated": "yes""#).then_some(()));
 }
 
 fn a_webhook_that_is_down(namespace: &Namespace<'_>) {
@@ -127,10 +124,10 @@ fn a_webhook_that_is_down(namespace: &Namespace<'_>) {
         developer.args(["create", "--dry-run=server", "-f", "-"]).input(scan("one").to_string()).run()
     };
     register("Fail");
-    let refused = eventually("Fail refuses", || Some(create()).filter(|said| said.code == Some(1)));
+    let denied = eventually("Fail denies", || Some(create()).filter(|said| said.code == Some(1)));
     let words = r#"failed calling webhook "smoke.scan-admission.dev": failed to call webhook: Post "https://hook."#;
-    assert!(refused.stderr.contains(words), "{refused:?}");
-    assert!(refused.stderr.contains("connection refused"), "{refused:?}");
+    assert!(denied.stderr.contains(words), "{denied:?}");
+    assert!(denied.stderr.contains("connection refused"), "{denied:?}");
     register("Ignore");
     eventually("Ignore lets through", || Some(create()).filter(|said| said.code == Some(0)));
     eventually("the audit log says so", || {
@@ -147,7 +144,7 @@ fn rights_too_few_and_too_many(namespace: &Namespace<'_>) {
     namespace.kubectl(User::Admin).args(bind).run().ok();
     let get = |name: &str| namespace.kubectl(User::Webhook).args(["get", "secret", name]).run();
     eventually("the role counts", || get("needed").stderr.contains("not found").then_some(()));
-    assert!(get("other").refused().contains("Forbidden"));
+    assert!(get("other").denied().contains("Forbidden"));
 
     let own = |texts: Vec<String>| -> Vec<String> {
         texts.into_iter().filter(|text| text.ends_with(&format!(" in {}", namespace.name))).collect()

@@ -10,7 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, KeyPair};
 use scan_admission::config::Config;
-use scan_admission::law::{Change, Findings, RULES, Rule};
+use scan_admission::engine::{Change, Findings, Rule};
+use scan_admission::rules::RULES;
 use scan_admission::server::Settings;
 use scan_admission::server::limits::SHORT_CONDITIONS;
 use serde_json::{Value, json};
@@ -149,7 +150,7 @@ impl<'a> Scene<'a> {
         replica["webhooks"] = json!([{"name": replica["webhooks"][0]["name"],
             "clientConfig": {"caBundle": self.ca_bundle()}}]);
         apply("scan-admission", replica).ok();
-        apply("kubectl", whole(json!(STANDARD.encode(&Ca::new().pem)))).refused().to_owned()
+        apply("kubectl", whole(json!(STANDARD.encode(&Ca::new().pem)))).denied().to_owned()
     }
 
     fn name(&self) -> String {
@@ -159,7 +160,7 @@ impl<'a> Scene<'a> {
 
     fn configuration(&self, namespace: &Namespace<'_>, name: &str, write: &Write) -> Value {
         let mut webhook = json!({
-            "name": "status.scan-admission.dev",
+            "name": "status.validate.scan-admission.dev",
             "clientConfig": {"caBundle": self.ca_bundle()},
             "rules": [{"apiGroups": ["scanning.apps.tanzu.vmware.com"], "apiVersions": ["*"], "operations": ["UPDATE"],
                 "resources": ["sourcescans/status"]}],
@@ -278,8 +279,8 @@ impl<'a> Scene<'a> {
         webhook
     }
 
-    /// Likewise, at the door that mends.
-    pub fn mends(&self, config: &str) -> Value {
+    /// Likewise, at the webhook that mutations.
+    pub fn mutations(&self, config: &str) -> Value {
         at("/mutate", self.ours(config))
     }
 
@@ -355,5 +356,5 @@ fn wait(_: &Change<'_>, _: &mut Findings<'_>) {
     drop(HELD.lock());
 }
 
-static SLOW: [Rule; 1] = [Rule { check: |change, findings| wait(change, findings), mend: None, ..PANICS }];
+static SLOW: [Rule; 1] = [Rule { check: |change, findings| wait(change, findings), mutate: None, ..PANICS }];
 pub static PANICKING: [Rule; 1] = [PANICS];

@@ -1,4 +1,4 @@
-//! What the API server shows our webhooks of each request, and what it makes of their answers (LAW §6).
+//! What the API server shows our webhooks of each request, and what it makes of their answers (RULES §6).
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("finalizers-and-deletion-always-work", finalizers_and_deletion_always_work),
     ("a-dry-run-says-the-same-and-stores-nothing", a_dry_run_says_the_same_and_stores_nothing),
     ("an-old-bad-scan-can-be-worked-on", an_old_bad_scan_can_be_worked_on),
-    ("a-refusal-is-the-same-in-every-way-of-writing", a_refusal_is_the_same_in_every_way_of_writing),
+    ("a-denial-is-the-same-in-every-way-of-writing", a_denial_is_the_same_in_every_way_of_writing),
     ("a-policy-changes-the-status-after-us", a_policy_changes_the_status_after_us),
 ];
 
@@ -74,7 +74,7 @@ fn a_create_with_a_status_warns(namespace: &Namespace<'_>) {
             said.ok();
             (said.stderr, annotations(namespace, name))
         };
-        // Dropped before the validating webhook, which would have refused it.
+        // Dropped before the validating webhook, which would have denied it.
         let name = format!("with-{number}");
         let (said, noted) = create(&name, json!({"phase": "Done"}));
         assert_eq!(said, warning, "{way:?}");
@@ -125,7 +125,7 @@ fn a_forged_spec_on_the_status_changes_nothing(namespace: &Namespace<'_>) {
     let passed = condition("PolicySucceeded", "EvaluationPassed", "No CVEs were found that violated the policy");
     seed(namespace, &with("one", json!({"spec": {"scanPolicy": "scan-policy"}})));
     seed(namespace, &scan("two"));
-    // The mutating door is shown the forged spec: by it, this would be Completed.
+    // The mutating webhook is shown the forged spec: by it, this would be Completed.
     let status = json!({"observedGeneration": 1, "conditions": [succeeded]});
     let forged = json!({"spec": {"scanPolicy": null}, "metadata": {"labels": {"forged": "yes"}}, "status": status});
     let said = replace(namespace, "one", &[STATUS], forged);
@@ -139,16 +139,16 @@ fn a_forged_spec_on_the_status_changes_nothing(namespace: &Namespace<'_>) {
     // A verdict of no policy, a generation that is not there, a deletion that was not asked for.
     let status = json!({"observedGeneration": 1, "phase": "Completed", "conditions": [succeeded, passed]});
     let said = replace(namespace, "two", &[STATUS], json!({"spec": {"scanPolicy": "forged"}, "status": status}));
-    assert!(said.refused().contains("[policy-without-scanpolicy]"), "{said:?}");
+    assert!(said.denied().contains("[policy-without-scanpolicy]"), "{said:?}");
     let metadata =
         json!({"generation": 7, "deletionTimestamp": "2020-11-20T08:03:00Z", "finalizers": ["example.com/forged"]});
     let said = replace(namespace, "two", &[STATUS], json!({"metadata": metadata, "status": {"observedGeneration": 7}}));
-    assert!(said.refused().contains("[observed-generation]"), "{said:?}");
+    assert!(said.denied().contains("[observed-generation]"), "{said:?}");
     assert_eq!(stored(namespace, "two")["status"], json!(null));
 }
 
 fn finalizers_and_deletion_always_work(namespace: &Namespace<'_>) {
-    // Nothing about it is right: no target, and a status that is refused.
+    // Nothing about it is right: no target, and a status that is denied.
     let bad = |name: &str| {
         let members =
             json!({"spec": null, "metadata": {"finalizers": ["example.com/wait"]}, "status": {"phase": "Done"}});
@@ -158,7 +158,7 @@ fn finalizers_and_deletion_always_work(namespace: &Namespace<'_>) {
     seed(namespace, &bad("two"));
     let finalizers =
         |name: &str, finalizers: Value| patch(namespace, name, &[], json!({"metadata": {"finalizers": finalizers}}));
-    let standing = "Warning: spec.blob.url: names neither blob.url nor git.url: one of them would be right (not refused, \
+    let standing = "Warning: spec.blob.url: names neither blob.url nor git.url: one of them would be right (not denied, \
                     since it was so before this change) [scan-target]\n";
     for list in [json!(["example.com/wait", "example.com/more"]), json!(["example.com/wait"])] {
         let said = finalizers("one", list);
@@ -171,17 +171,13 @@ fn finalizers_and_deletion_always_work(namespace: &Namespace<'_>) {
     assert_eq!(delete("one").stderr, "");
     let said = patch(namespace, "one", &[STATUS], json!({"status": {"phase": "Gone"}}));
     said.ok();
-    assert!(
-        said.stderr.contains("(not refused, since the object is being deleted) [phase-unknown]"),
-        "{}",
-        said.stderr
-    );
+    assert!(said.stderr.contains("(not denied, since the object is being deleted) [phase-unknown]"), "{}", said.stderr);
     let said = finalizers("one", json!(null));
     said.ok();
     assert_eq!(said.stderr, "");
     assert!(annotations(namespace, "one").as_object().unwrap().keys().all(|key| !key.contains("scan-admission.dev")));
     let gone = namespace.kubectl(User::Developer).args(["get", "sourcescan", "one"]).run();
-    assert!(gone.refused().contains("not found"), "{gone:?}");
+    assert!(gone.denied().contains("not found"), "{gone:?}");
     // Without finalizers at once.
     finalizers("two", json!(null)).ok();
     assert_eq!(delete("two").stderr, "");
@@ -210,7 +206,7 @@ fn a_dry_run_says_the_same_and_stores_nothing(namespace: &Namespace<'_>) {
         let scan = with("two", json!({"spec": {"blob": null, "scanTemplate": null}})).to_string();
         namespace.kubectl(User::Developer).args(["create", "-f", "-"]).args(more).input(scan).run()
     };
-    assert_eq!(create(&["--dry-run=server"]).refused(), create(&[]).refused());
+    assert_eq!(create(&["--dry-run=server"]).denied(), create(&[]).denied());
 }
 
 /// No status any more.
@@ -223,7 +219,7 @@ fn an_old_bad_scan_can_be_worked_on(namespace: &Namespace<'_>) {
     let status = json!({"phase": "Done", "cveCount": {"low": "1", "high": 1}, "conditions": [
         {"type": "Scanning", "status": "Maybe", "reason": "JobStarted", "lastTransitionTime": "2020-11-20T08:03:00Z"}]});
     seed(namespace, &with("one", json!({"status": status})));
-    let standing = "(not refused, since it was so before this change)";
+    let standing = "(not denied, since it was so before this change)";
     // Another count, another condition, in every way of writing.
     let succeeded = json!({"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished",
         "lastTransitionTime": "2020-11-20T08:03:00Z"});
@@ -245,7 +241,7 @@ fn an_old_bad_scan_can_be_worked_on(namespace: &Namespace<'_>) {
     {
         let said = patch(namespace, "one", &[STATUS], json!({"status": changes}));
         let is_cause = |line: &str| !line.starts_with("Warning: ") && line.contains(&format!("[{rule}]"));
-        assert!(said.refused().lines().any(is_cause), "{said:?}");
+        assert!(said.denied().lines().any(is_cause), "{said:?}");
     }
     // And once it is right it stays so.
     let right = json!({"phase": "Pending", "cveCount": null, "conditions": null});
@@ -253,10 +249,10 @@ fn an_old_bad_scan_can_be_worked_on(namespace: &Namespace<'_>) {
     said.ok();
     assert_eq!(said.stderr, "");
     let said = patch(namespace, "one", &[STATUS], json!({"status": {"phase": "Done"}}));
-    assert!(said.refused().contains("[phase-unknown]"), "{said:?}");
+    assert!(said.denied().contains("[phase-unknown]"), "{said:?}");
 }
 
-fn a_refusal_is_the_same_in_every_way_of_writing(namespace: &Namespace<'_>) {
+fn a_denial_is_the_same_in_every_way_of_writing(namespace: &Namespace<'_>) {
     seed(namespace, &with("one", json!({"status": {"observedGeneration": 1}})));
     let status = json!({"phase": "Done", "scannedAt": "yesterday", "cveCount": {"low": 2, "total": 1}});
     let object = with("one", json!({"status": status})).to_string();
@@ -311,7 +307,7 @@ fn a_policy_changes_the_status_after_us(namespace: &Namespace<'_>) {
         let round = format!("mutation.webhook.admission.k8s.io/round_{round}_index_");
         let is_ours = |(key, value): (&String, &Value)| {
             let said = value.as_str().filter(|_| key.starts_with(&round));
-            said.is_some_and(|said| said.contains(r#""webhook":"mend.scan-admission.dev","mutated":true"#))
+            said.is_some_and(|said| said.contains(r#""webhook":"status.mutate.scan-admission.dev","mutated":true"#))
         };
         assert!(noted.as_object().unwrap().iter().any(is_ours), "{round}: {noted:#}");
     }

@@ -144,7 +144,7 @@ impl<'a> Writer<'a> {
                 let script = "cd \"${0%/*}\" && cp \"$1\" shown && cp edited \"$1\"\n";
                 fs::write(self.folder.join("editor.sh"), script).unwrap();
                 let kubectl = kubectl.env("KUBE_EDITOR", format!("sh {}", self.folder.join("editor.sh").display()));
-                // It leaves a copy of what is refused.
+                // It leaves a copy of what is denied.
                 kubectl.env("TMPDIR", self.folder.path()).args(["edit", kind, name])
             }
         }

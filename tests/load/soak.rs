@@ -7,8 +7,8 @@ use std::time::Instant;
 use prometheus_client::metrics::counter::Counter;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use scan_admission::admission::{Context, Door, Policy, answer};
-use scan_admission::law::RULES;
+use scan_admission::admission::{Context, Policy, Webhook, answer};
+use scan_admission::rules::RULES;
 use scan_admission::server::metrics::Metrics;
 use time::OffsetDateTime;
 
@@ -45,14 +45,14 @@ fn cases() -> Vec<(&'static str, Vec<Case>)> {
         .collect()
 }
 
-/// What was decided, and by which rules: `refuse cve-total,phase-unknown`.
+/// What was decided, and by which rules: `reject cve-total,phase-unknown`.
 fn verdict(code: u16, body: &str) -> String {
     let part = |name: &str| {
         let begin = body.find(name)? + name.len();
         Some(&body[begin..begin + body[begin..].find('"')?])
     };
     let Some(decision) = part(r#""decision":""#) else { return code.to_string() };
-    let rules = [part(r#""rules":""#), part(r#""mended":""#)].into_iter().flatten();
+    let rules = [part(r#""rules":""#), part(r#""mutations":""#)].into_iter().flatten();
     rules.fold(decision.to_owned(), |said, rules| format!("{said} {rules}"))
 }
 
@@ -145,9 +145,9 @@ fn what_metrics_cost() {
     let (now, policy) = (OffsetDateTime::now_utc(), Policy::default());
     let metrics = Metrics::new(RULES, Counter::default());
     let legal = fixture(LEGAL);
-    let refused = String::from_utf8(legal.clone()).unwrap().replacen("\"Completed\"", "\"Done\"", 1).into_bytes();
-    for (name, body) in [("allowed", legal), ("refused", refused)] {
-        let context = Context { door: Door::Validate, now, rules: RULES, policy: &policy };
+    let rejected = String::from_utf8(legal.clone()).unwrap().replacen("\"Completed\"", "\"Done\"", 1).into_bytes();
+    for (name, body) in [("allowed", legal), ("rejected", rejected)] {
+        let context = Context { webhook: Webhook::Validating, now, rules: RULES, policy: &policy };
         let mut least = [f64::MAX; 2];
         for _ in 0..10 {
             let begun = Instant::now();
@@ -159,7 +159,7 @@ fn what_metrics_cost() {
             let begun = Instant::now();
             for _ in 0..RUNS {
                 metrics.in_flight.inc();
-                metrics.record(Door::Validate, std::hint::black_box(&summary), body.len(), begun.elapsed());
+                metrics.record(Webhook::Validating, std::hint::black_box(&summary), body.len(), begun.elapsed());
                 metrics.in_flight.dec();
             }
             least[1] = least[1].min(begun.elapsed().as_nanos() as f64 / f64::from(RUNS));

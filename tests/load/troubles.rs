@@ -10,20 +10,20 @@ use crate::{CONNECTIONS, LEGAL, LEGAL_UID};
 
 const LOST: &str = "scan_admission_log_lines_lost_total";
 
-/// A review that is refused, which writes a line.
-fn refused() -> Vec<u8> {
+/// A review that is rejected, which writes a line.
+fn rejected() -> Vec<u8> {
     let review = String::from_utf8(fixture(LEGAL)).unwrap();
     review.replacen("\"Completed\"", "\"Done\"", 1).into_bytes()
 }
 
-/// Starts the program with a stderr of this making, and asks it for refusals until lines have been lost.
+/// Starts the program with a stderr of this making, and asks it for rejections until lines have been lost.
 async fn loses_lines(stderr: impl Into<Stdio>, log: &str) {
     let folder = Folder::new();
     let process = Process::start_with(command(folder.path(), &["--log", log]), stderr, folder.join("errors"));
     let ca = folder.join("certs/ca.crt");
     let mut client = Client::new(&ca, process.address, "http/1.1").await;
     loop {
-        let reply = client.post("/validate", refused()).await;
+        let reply = client.post("/validate", rejected()).await;
         let response = reply.json()["response"].clone();
         assert_eq!((reply.code, &response["uid"]), (200, &LEGAL_UID.into()));
         assert_eq!(response["status"]["code"], 422, "{response}");

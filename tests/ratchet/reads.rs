@@ -1,11 +1,11 @@
-//! What each rule reads for a refusal, written by hand from the sentences of LAW §2–§4.
+//! What each rule reads for a denial, written by hand from the sentences of RULES §2–§4.
 
 use serde_json::Value;
 
 const SEVERITIES: [&str; 10] =
     ["critical", "high", "medium", "low", "unknown", "CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"];
 
-/// The fields that `rule` read for each thing that it refuses at `path` of this object: at the phase there may be
+/// The fields that `rule` read for each thing that it denies at `path` of this object: at the phase there may be
 /// several.
 pub fn of(rule: &str, path: &str, object: &Value) -> Vec<Vec<String>> {
     let own = path.strip_prefix("status.").unwrap_or(path).to_owned();
@@ -56,7 +56,7 @@ fn status<'o>(object: &'o Value, name: &str) -> Option<&'o str> {
     entry["status"].as_str().filter(|_| is_reason && is_time && is_text).filter(|status| *status != "Maybe")
 }
 
-/// §2 "Left over": what decides whether there is such a condition and whether it is current.
+/// §2 "Stale": what decides whether there is such a condition and whether it is current.
 fn currency(name: &str) -> Vec<String> {
     let mut reads = strings(&["phase", "observedGeneration"]);
     let mut types = vec![name, "Scanning"];
@@ -73,8 +73,8 @@ fn currency(name: &str) -> Vec<String> {
     reads
 }
 
-/// §4: each row that refuses reads its conditions. Where the phase is not Completed or Failed, none of the objects
-/// here has a condition that is left over.
+/// §4: each row that denies reads its conditions. Where the phase is not Completed or Failed, none of the objects
+/// here has a condition that is stale.
 fn phase_disagrees(object: &Value) -> Vec<Vec<String>> {
     let [s, u, p, d] = ["Scanning", "Succeeded", "PolicySucceeded", "SendingResults"].map(|name| status(object, name));
     let is_policy_due = !object["spec"]["scanPolicy"].is_null()

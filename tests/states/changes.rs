@@ -57,7 +57,7 @@ pub fn broken_by_change(old: &Value, new: &Value) -> Vec<&'static str> {
     let swaps = [("Completed", "Failed"), ("Failed", "Completed")];
     let phases = (was["phase"].as_str().unwrap_or(""), is["phase"].as_str().unwrap_or(""));
     let running = after.scanning.as_ref().is_some_and(|it| it.status == Status::True);
-    let succeeded_now = after.succeeded.as_ref().filter(|_| !after.left_over().succeeded);
+    let succeeded_now = after.succeeded.as_ref().filter(|_| !after.stale().succeeded);
     let mut broken = Vec::new();
     let mut check = |says, holds: bool| holds.then(|| broken.push(says));
     check("phase-jump", jumps.contains(&phases) || swaps.contains(&phases));

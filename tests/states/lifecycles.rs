@@ -1,4 +1,4 @@
-//! Legal lives of scans: every step an UPDATE of `*/status` of the one before, none worth a refusal or an advice.
+//! Legal lives of scans: every step an UPDATE of `*/status` of the one before, none worth a denial or an warnings.
 use serde_json::Value;
 
 use super::object::{Kind, NEXT_REVISION, Scan, Spelling};
@@ -17,7 +17,7 @@ pub struct Lifecycle {
 pub fn lifecycles() -> Vec<Lifecycle> {
     let mut all = Vec::new();
     for kind in [Kind::SourceScan, Kind::ImageScan] {
-        for spelling in [Spelling::Wire, Spelling::Page] {
+        for spelling in [Spelling::Wire, Spelling::Documented] {
             for (name, scan_policy, live) in LIVES {
                 let scan = Scan::created(kind, spelling, *scan_policy);
                 let mut life = Life { steps: vec![scan.value()], scan };
@@ -191,7 +191,7 @@ fn no_scan_policy(life: &mut Life) {
 }
 
 /// The old PolicySucceeded stays until the new one comes.
-/// The verdict that is left over speaks of more CVEs than there are now.
+/// The verdict that is stale speaks of more CVEs than there are now.
 fn policy_to_come_after_less_was_found(life: &mut Life) {
     life.first_denied().new_source().running(20).ended(22);
     life.scan.counts(FOUND_LESS);
@@ -217,7 +217,7 @@ fn another_scan_policy(life: &mut Life) {
     life.step().running(20).done(22).sent(22).passed(22);
 }
 
-/// The old PolicySucceeded is never cleared: left over by its observedGeneration, on Completed too.
+/// The old PolicySucceeded is never cleared: stale by its observedGeneration, on Completed too.
 fn scan_policy_removed(life: &mut Life) {
     life.first_passed().policy_edit(20).scan.edit_scan_policy(None);
     life.step().running(20);

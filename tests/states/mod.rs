@@ -1,12 +1,12 @@
-//! The product of states of LAW §7 with what the law says of each, written from the law alone.
+//! The product of states of RULES §7 with what the rules say of each, written from the rules alone.
 #![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
 
-pub mod law;
 pub mod lifecycles;
 pub mod object;
+pub mod rules;
 
-pub use law::{Entry, Expected, Facts, Line};
 pub use object::{Kind, Scan, Spelling};
+pub use rules::{Entry, Expected, Facts, Line};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
@@ -83,7 +83,7 @@ impl State {
         matches!(self.phase, Some(Phase::Completed | Phase::Failed))
     }
 
-    /// cve-count-timing: not on Pending, and not new while Scanning=True (so Failed beside it cannot avoid the advice).
+    /// cve-count-timing: not on Pending, and not new while Scanning=True (so Failed beside it cannot avoid the warnings).
     fn has_counts(&self) -> bool {
         self.phase != Some(Phase::Pending) && self.scanning != Some(true)
     }
@@ -93,7 +93,7 @@ impl State {
         self.sending == Some(true)
     }
 
-    /// scanned-at: never new together with Succeeded=False (so done beside it cannot avoid the advice).
+    /// scanned-at: never new together with Succeeded=False (so done beside it cannot avoid the warnings).
     fn has_scanned_at(&self) -> bool {
         self.done() && self.succeeded != Some(false)
     }
@@ -166,12 +166,12 @@ impl State {
         }
     }
 
-    /// The rules with a finding on the validating door, UPDATE of `*/status` of the same object without a status.
+    /// The rules with a finding on the validating webhook, UPDATE of `*/status` of the same object without a status.
     pub fn expected(&self) -> Expected {
         self.facts().expected()
     }
 
-    /// The sentences of the law behind `expected`.
+    /// The sentences of the rules behind `expected`.
     pub fn because(&self) -> Vec<Line> {
         self.facts().findings()
     }

@@ -13,14 +13,14 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spelling {
     Wire,
-    Page,
+    Documented,
 }
 
 /// X of the violated policy's message.
 pub const VIOLATIONS: i64 = 7;
 
 const WIRE_COUNTS: [&str; 6] = ["critical", "high", "medium", "low", "unknown", "total"];
-const PAGE_COUNTS: [&str; 6] = ["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN", "CVETOTAL"];
+const DOCUMENTED_COUNTS: [&str; 6] = ["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN", "CVETOTAL"];
 
 pub const REVISION: &str = "5805c6502976c10f5529e7f7aeb0af0c370c0354";
 pub const NEXT_REVISION: &str = "9d1f0c1be2a4f7c35e88d06b1a3c5d7e9f02468a";
@@ -201,7 +201,7 @@ impl Scan {
     pub fn counts(&mut self, counts: [i64; 5]) -> &mut Self {
         let (field, names) = match self.spelling {
             Spelling::Wire => ("cveCount", WIRE_COUNTS),
-            Spelling::Page => ("CVECount", PAGE_COUNTS),
+            Spelling::Documented => ("CVECount", DOCUMENTED_COUNTS),
         };
         let all = counts.into_iter().chain([counts.iter().sum()]);
         let counts: Map<String, Value> = names.into_iter().map(str::to_owned).zip(all.map(Value::from)).collect();
@@ -211,7 +211,7 @@ impl Scan {
     pub fn metadata_url(&mut self) -> &mut Self {
         let field = match self.spelling {
             Spelling::Wire => "metadataUrl",
-            Spelling::Page => "metadataURL",
+            Spelling::Documented => "metadataURL",
         };
         let store = "https://metadata-store-app.metadata-store.svc.cluster.local:8443";
         let resource = match self.kind {

@@ -294,7 +294,7 @@ impl Said {
 
     /// It failed; its stderr.
     #[track_caller]
-    pub fn refused(&self) -> &str {
+    pub fn denied(&self) -> &str {
         assert_eq!(self.code, Some(1), "kubectl {}\n{}{}", self.called, self.stdout, self.stderr);
         &self.stderr
     }

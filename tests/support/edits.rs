@@ -124,7 +124,7 @@ pub fn status_fields() -> &'static [String] {
         }
         for container in ["cveCount", "CVECount"] {
             all.push(container.to_owned());
-            for key in WIRE_COUNTS.iter().chain(PAGE_COUNTS).chain(&["negligible"]) {
+            for key in WIRE_COUNTS.iter().chain(DOCUMENTED_COUNTS).chain(&["negligible"]) {
                 all.push(format!("{container}/{key}"));
             }
         }
@@ -148,7 +148,7 @@ pub fn status_fields() -> &'static [String] {
 }
 
 pub const WIRE_COUNTS: &[&str] = &["critical", "high", "medium", "low", "unknown", "total"];
-pub const PAGE_COUNTS: &[&str] = &["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN", "CVETOTAL"];
+pub const DOCUMENTED_COUNTS: &[&str] = &["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN", "CVETOTAL"];
 
 /// JSON texts that some rule knows, so that edits come near to what is legal.
 const KNOWN: &[&str] = &[
@@ -248,7 +248,7 @@ pub fn json() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Fields with what the law lets them say, so that edits lead from one legal status to another, or just beside.
+/// Fields with what the rules let them say, so that edits lead from one legal status to another, or just beside.
 const LIKELY: &[(&str, &[&str])] = &[
     ("phase", &[r#""Pending""#, r#""Scanning""#, r#""Completed""#, r#""Failed""#, r#""Error""#]),
     ("scannedAt", &TIMES),
@@ -321,7 +321,7 @@ fn readable(mut edits: Vec<Edit>) -> Vec<Edit> {
         &["uid", "name", "url", "image", "phase", "scannedAt", "reason", "message", "error", "type"];
     edits.retain(|(field, json)| {
         let is_leaf =
-            LEAVES.iter().chain(WIRE_COUNTS).chain(PAGE_COUNTS).any(|leaf| field.ends_with(&format!("/{leaf}")));
+            LEAVES.iter().chain(WIRE_COUNTS).chain(DOCUMENTED_COUNTS).any(|leaf| field.ends_with(&format!("/{leaf}")));
         is_leaf || !json.as_deref().is_some_and(|json| UNREADABLE.contains(&json))
     });
     edits

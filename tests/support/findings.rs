@@ -1,11 +1,11 @@
-//! What a reply of the validating door says, read from its body as a client reads it.
+//! The findings in a reply of the validating webhook, read from its body as a client reads it.
 
 #![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
 
 use std::collections::BTreeSet;
 
-use scan_admission::admission::Door;
-use scan_admission::law::Severity;
+use scan_admission::admission::Webhook;
+use scan_admission::engine::Action;
 use serde_json::Value;
 
 use crate::objects;
@@ -13,53 +13,53 @@ use crate::objects;
 /// Rule and path of each finding.
 #[derive(Debug, Default, PartialEq)]
 pub struct Found {
-    pub refused: BTreeSet<(String, String)>,
-    pub advised: BTreeSet<(String, String)>,
-    /// The warnings in words.
+    pub denied: BTreeSet<(String, String)>,
+    pub warned: BTreeSet<(String, String)>,
+    /// The warnings, whole.
     pub warnings: Vec<String>,
 }
 
 impl Found {
-    pub fn has_refused(&self, rule: &str, path: &str) -> bool {
-        self.refused.contains(&(rule.to_owned(), path.to_owned()))
+    pub fn has_denied(&self, rule: &str, path: &str) -> bool {
+        self.denied.contains(&(rule.to_owned(), path.to_owned()))
     }
 
-    pub fn has_advised(&self, rule: &str, path: &str) -> bool {
-        self.advised.contains(&(rule.to_owned(), path.to_owned()))
+    pub fn has_warned(&self, rule: &str, path: &str) -> bool {
+        self.warned.contains(&(rule.to_owned(), path.to_owned()))
     }
 
-    /// The paths at which `rule` refuses and advises.
+    /// The paths that `rule` denies and warns of.
     pub fn of(&self, rule: &str) -> [Vec<&str>; 2] {
-        [&self.refused, &self.advised]
+        [&self.denied, &self.warned]
             .map(|all| all.iter().filter(|finding| finding.0 == rule).map(|finding| finding.1.as_str()).collect())
     }
 }
 
-/// Asks the validating door; the body and the summary of the answer must tell the same.
+/// Asks the validating webhook; the body and the summary of the answer have to agree.
 pub fn found(review: &Value) -> Found {
-    let (answer, body) = objects::answer(review, Door::Validate);
+    let (answer, body) = objects::answer(review, Webhook::Validating);
     assert_eq!(answer.http, 200, "{body}");
     let response = &body["response"];
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let refused: Vec<_> = list(&response["status"]["details"]["causes"]).iter().map(cause).collect();
+    let denied: Vec<_> = list(&response["status"]["details"]["causes"]).iter().map(cause).collect();
     let warnings: Vec<_> =
         list(&response["warnings"]).iter().map(|warning| warning.as_str().unwrap().to_owned()).collect();
-    let advised: Vec<_> = warnings.iter().map(|text| warning(text)).collect();
-    assert_eq!(answer.is_allowed, refused.is_empty());
+    let warned: Vec<_> = warnings.iter().map(|text| warning(text)).collect();
+    assert_eq!(answer.is_allowed, denied.is_empty());
     assert_eq!(response["allowed"], answer.is_allowed);
 
-    let told = |findings: &[(String, String)], severity| {
-        let mut told: Vec<_> = findings.iter().map(|finding| (finding.0.clone(), severity)).collect();
-        told.sort();
-        told
+    let listed = |findings: &[(String, String)], action| {
+        let mut listed: Vec<_> = findings.iter().map(|finding| (finding.0.clone(), action)).collect();
+        listed.sort();
+        listed
     };
     let mut summary: Vec<_> =
-        answer.summary.findings.iter().map(|(rule, found, _)| ((*rule).to_owned(), *found)).collect();
+        answer.summary.findings.iter().map(|found| (found.rule.to_owned(), found.action)).collect();
     summary.sort();
-    let mut both = [told(&refused, Severity::Refuse), told(&advised, Severity::Advise)].concat();
+    let mut both = [listed(&denied, Action::Deny), listed(&warned, Action::Warn)].concat();
     both.sort();
     assert_eq!(both, summary, "{body:#}");
-    Found { refused: refused.into_iter().collect(), advised: advised.into_iter().collect(), warnings }
+    Found { denied: denied.into_iter().collect(), warned: warned.into_iter().collect(), warnings }
 }
 
 fn cause(cause: &Value) -> (String, String) {

@@ -4,8 +4,8 @@
 
 use std::sync::LazyLock;
 
-use scan_admission::admission::{self, Answer, Context, Door, Policy};
-use scan_admission::law::RULES;
+use scan_admission::admission::{self, Answer, Context, Policy, Webhook};
+use scan_admission::rules::RULES;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -20,8 +20,8 @@ pub fn now() -> OffsetDateTime {
 /// As without a configuration.
 static POLICY: LazyLock<Policy> = LazyLock::new(Policy::default);
 
-pub fn context(door: Door) -> Context<'static> {
-    Context { door, now: now(), rules: RULES, policy: &POLICY }
+pub fn context(webhook: Webhook) -> Context<'static> {
+    Context { webhook, now: now(), rules: RULES, policy: &POLICY }
 }
 
 /// A SourceScan with the members of `example` (RFC 7386) and nothing else said.
@@ -55,8 +55,8 @@ pub fn review(new: &Value, old: Option<&Value>) -> Value {
     })
 }
 
-pub fn answer(review: &Value, door: Door) -> (Answer, Value) {
-    let answer = admission::answer(review.to_string().as_bytes(), &context(door));
+pub fn answer(review: &Value, webhook: Webhook) -> (Answer, Value) {
+    let answer = admission::answer(review.to_string().as_bytes(), &context(webhook));
     let body = serde_json::from_slice(&answer.body).unwrap();
     (answer, body)
 }

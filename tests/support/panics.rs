@@ -1,6 +1,6 @@
 //! A rule that panics, whichever way it is asked.
 
-use scan_admission::law::{Change, Findings, Part, Patch, Rule};
+use scan_admission::engine::{Change, Findings, Part, Patch, Rule};
 
 pub const PANICS: Rule = Rule {
     id: "panics",
@@ -11,6 +11,6 @@ pub const PANICS: Rule = Rule {
     repair: "",
     part: Part::Status,
     check: |_: &Change<'_>, _: &mut Findings<'_>| panic!("on purpose"),
-    mend: Some(|_: &Change<'_>, _: &mut Patch| panic!("on purpose")),
+    mutate: Some(|_: &Change<'_>, _: &mut Patch| panic!("on purpose")),
     examples: &[],
 };

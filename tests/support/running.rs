@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
-use scan_admission::law::RULES;
-use scan_admission::server::{Certificate, Server, Settings, bind, development};
+use scan_admission::rules::RULES;
+use scan_admission::server::{Certificate, Server, Settings, bind};
+use scan_admission::tls::development;
 use time::OffsetDateTime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -33,7 +34,7 @@ pub fn settings() -> Settings {
         admin: any,
         rules: RULES,
         config: watch::channel(Arc::default()).1,
-        callers: None,
+        client_auth: None,
         clock: OffsetDateTime::now_utc,
         stop_delay: Duration::ZERO,
         log_lines_lost: Counter::default(),

@@ -1,0 +1,397 @@
+//! The CA controller: keeps a replica's certificate signed by the shared CA, and the CA in the webhook configurations.
+//!
+//! One loop: read the configurations, then the Secret, and take the one step that is due. Watches only wake it; all that it
+//! acts on is read anew. The order matters, and each write is made under the resourceVersion that was read: what a replica
+//! would undo after a sleep is rejected, since the replica that announced a CA meanwhile has written the configurations after
+//! that reading.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration as StdDuration;
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
+use kube::api::{Api, DynamicObject, PartialObjectMeta, PostParams};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use rustls::pki_types::CertificateDer;
+use rustls::sign::CertifiedKey;
+use time::OffsetDateTime;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+
+use super::ca_bundle::{ApplyOutcome, WebhookConfiguration, kinds};
+use super::error::ApiError;
+use super::shared_ca::{Bundle, CaStep, CaTimes, Damage, ParsedCa, SharedCa, distinct};
+use crate::server::metrics::CaMetrics;
+use crate::server::reload::ReloadCounts;
+use crate::tls::ca::{Ca, CaError};
+
+/// The longest time between two rounds: watches may have missed something.
+const INTERVAL_MAX: StdDuration = StdDuration::from_secs(10);
+/// A round is six requests; an API server that takes longer for them is treated as unavailable.
+const ROUND_MAX: StdDuration = StdDuration::from_secs(30);
+/// The shortest time between two rounds: a tool that writes against the controller is not answered faster.
+const PAUSE: StdDuration = StdDuration::from_millis(50);
+/// A leaf is renewed at two thirds of its life, less up to this part of it, so that replicas do not all do it at once.
+const JITTER: f64 = 0.1;
+
+const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "scan-admission");
+
+/// What the controller works on.
+pub struct CaController {
+    pub client: Client,
+    /// Of the Service that the API server calls.
+    pub namespace: String,
+    pub service: String,
+    /// In the namespace of the Service.
+    pub secret: String,
+    /// Both configurations have it.
+    pub configuration: String,
+    pub times: CaTimes,
+}
+
+/// Where the controller reports to.
+pub struct CaOutputs {
+    /// Receives each certificate that is to be served.
+    pub certificate: watch::Sender<Option<Arc<CertifiedKey>>>,
+    /// Whether every webhook accepts it.
+    pub trusted: watch::Sender<bool>,
+    pub metrics: CaMetrics,
+    /// Certificates that replaced another are counted as reloads.
+    pub counts: ReloadCounts,
+}
+
+impl CaOutputs {
+    fn set_synced(&self, is_synced: bool) {
+        self.metrics.bundle_synced.set(is_synced.into());
+        self.trusted.send_replace(is_synced);
+    }
+}
+
+/// Why a round did not succeed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum RoundError {
+    #[error("the API server does not answer")]
+    Timeout,
+    #[error("{what} cannot be {verb}: {error}")]
+    Api { what: String, verb: &'static str, error: String },
+    #[error(
+        "{0} is somebody else's and is left alone: it has no label {label}; name another with --ca-secret, or delete it",
+        label = [MANAGED_BY.0, MANAGED_BY.1].join("=")
+    )]
+    ForeignSecret(String),
+    #[error("{0}")]
+    Ca(String),
+    #[error("{}: not there, apply the manifests", .0.join(" and "))]
+    MissingConfigurations(Vec<String>),
+    #[error("there is no certificate yet: a new CA is being announced")]
+    NoCertificate,
+    #[error("{0}")]
+    Distrusted(String),
+}
+
+impl RoundError {
+    fn api(what: impl Into<String>, verb: &'static str) -> impl FnOnce(kube::Error) -> Self {
+        let what = what.into();
+        move |error| Self::Api { what, verb, error: ApiError(error).with_remedy() }
+    }
+}
+
+/// What this replica serves.
+struct Leaf {
+    certificate: CertificateDer<'static>,
+    ca: CertificateDer<'static>,
+    renew_at: OffsetDateTime,
+    end: OffsetDateTime,
+}
+
+/// Why some webhook would not accept what is served.
+fn distrust(configurations: &[WebhookConfiguration], leaf: Option<&Leaf>, now: OffsetDateTime) -> Option<RoundError> {
+    match leaf {
+        Some(leaf) => {
+            let message = configurations.iter().find_map(|one| one.distrusts(&leaf.certificate, now));
+            message.map(RoundError::Distrusted)
+        }
+        None => Some(RoundError::NoCertificate),
+    }
+}
+
+/// What is remembered from round to round.
+#[derive(Default)]
+struct ControllerState {
+    leaf: Option<Leaf>,
+    /// Of the Secret, as they were last logged.
+    damages: Vec<Damage>,
+}
+
+/// The webhook configurations of a round.
+#[derive(Default)]
+struct ReadConfigurations {
+    configurations: Vec<WebhookConfiguration>,
+    /// The names of those that are not there.
+    missing: Vec<String>,
+}
+
+enum Round {
+    /// Something was written: the next round follows at once.
+    Again,
+    Done,
+}
+
+impl CaController {
+    /// Never returns.
+    pub async fn run(self, clock: fn() -> OffsetDateTime, outputs: CaOutputs) {
+        let wake = Arc::new(Notify::new());
+        self.watch(&wake);
+        let interval = INTERVAL_MAX.min(self.times.settle.unsigned_abs() / 2);
+        let mut state = ControllerState::default();
+        let mut logged = None;
+        loop {
+            let round = timeout(ROUND_MAX, self.round(clock, &mut state, &outputs)).await;
+            let result = match round {
+                Ok(Ok(Round::Again)) => {
+                    sleep(PAUSE).await;
+                    continue;
+                }
+                Ok(Ok(Round::Done)) => Ok(()),
+                Ok(Err(error)) => Err(error),
+                Err(_) => Err(RoundError::Timeout),
+            };
+            let has_failed = result.is_err();
+            if logged.as_ref() != Some(&result) {
+                match &result {
+                    Ok(()) => tracing::info!("every webhook accepts the certificate that is served"),
+                    Err(error) => tracing::error!("{error}"),
+                }
+                logged = Some(result);
+            }
+            // After it is logged, so that the line is there when the count is seen.
+            if has_failed {
+                outputs.metrics.failures.inc();
+            }
+            let renew_in = state.leaf.as_ref().and_then(|leaf| (leaf.renew_at - clock()).try_into().ok());
+            tokio::select! {
+                () = wake.notified() => sleep(PAUSE).await,
+                () = sleep(renew_in.unwrap_or(interval).min(interval)) => {}
+            }
+        }
+    }
+
+    /// Wakes the loop when somebody writes the Secret or a configuration.
+    fn watch(&self, wake: &Arc<Notify>) {
+        let named = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let secrets: Api<PartialObjectMeta<Secret>> = Api::namespaced(self.client.clone(), &self.namespace);
+        let secrets = watcher(secrets, named(&self.secret)).default_backoff().map_ok(drop).boxed();
+        let mut watches = vec![(self.secret_id(), secrets)];
+        for kind in kinds() {
+            let id = format!("{} {}", kind.kind, self.configuration);
+            let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
+            let watch = watcher(api, named(&self.configuration)).default_backoff().map_ok(drop).boxed();
+            watches.push((id, watch));
+        }
+        for (id, mut events) in watches {
+            let wake = wake.clone();
+            tokio::spawn(async move {
+                let mut is_logged = false;
+                while let Some(event) = events.next().await {
+                    match event {
+                        Ok(()) => wake.notify_one(),
+                        // The rounds meet every other error too, and log it.
+                        Err(error) => {
+                            if let Some(why) = forbidden(error).filter(|_| !is_logged) {
+                                tracing::error!(
+                                    "{id} cannot be watched, so changes are seen only in the next round: {why}"
+                                );
+                                is_logged = true;
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    }
+
+    /// Reads everything, and takes at most one step. An error is logged.
+    async fn round(
+        &self,
+        clock: fn() -> OffsetDateTime,
+        state: &mut ControllerState,
+        outputs: &CaOutputs,
+    ) -> Result<Round, RoundError> {
+        let ReadConfigurations { configurations, missing } = self.read_configurations(outputs).await?;
+        let bundles: Vec<Bundle> = configurations.iter().flat_map(WebhookConfiguration::bundles).collect();
+
+        let now = clock();
+        let leaf = state.leaf.as_ref().filter(|leaf| now < leaf.end);
+        let secret = match self.read_secret().await {
+            Ok(secret) => secret,
+            Err(error) => {
+                outputs.set_synced(missing.is_empty() && distrust(&configurations, leaf, now).is_none());
+                self.put_back(&configurations, leaf).await?;
+                return Err(error);
+            }
+        };
+        let data = secret.iter().flat_map(|secret| &secret.data).flatten();
+        let data = data.map(|(name, value)| (name.clone(), value.0.clone())).collect();
+        let ParsedCa { ca: shared, damages } = SharedCa::parse(&data, now);
+        if damages != state.damages {
+            damages.iter().for_each(|damage| tracing::warn!(secret = self.secret, "{damage}: it is replaced"));
+            state.damages = damages;
+        }
+        let served_by = leaf.map(|leaf| &leaf.ca);
+        let step = shared.step(&bundles, served_by, now, self.times);
+        let shared = match step.map_err(|error| RoundError::Ca(error.to_string()))? {
+            CaStep::Rest(shared) => shared,
+            CaStep::Save(shared, why) => {
+                if self.save(secret, &shared).await? {
+                    tracing::info!(secret = self.secret, "{why}");
+                }
+                return Ok(Round::Again);
+            }
+        };
+        let ca = shared.current.as_ref();
+        outputs.metrics.not_after.set(ca.map_or(0, |ca| ca.not_after.unix_timestamp()));
+        if let Some(ca) = ca
+            && state.leaf.as_ref().is_none_or(|leaf| leaf.ca != ca.certificate || leaf.renew_at <= now)
+        {
+            let leaf = self.sign(ca, now, &outputs.certificate).map_err(|error| RoundError::Ca(error.to_string()))?;
+            outputs.counts.reloads.inc_by(state.leaf.replace(leaf).is_some().into());
+        }
+        let distrust = distrust(&configurations, state.leaf.as_ref(), now);
+        let missing = (!missing.is_empty()).then_some(RoundError::MissingConfigurations(missing));
+        let error = missing.or(distrust);
+        outputs.set_synced(error.is_none());
+        if self.put(&configurations, &shared.bundle()).await? {
+            return Ok(Round::Again);
+        }
+        error.map_or(Ok(Round::Done), Err)
+    }
+
+    async fn read_configurations(&self, outputs: &CaOutputs) -> Result<ReadConfigurations, RoundError> {
+        let mut read = ReadConfigurations::default();
+        for kind in kinds() {
+            let id = format!("{} {}", kind.kind, self.configuration);
+            match WebhookConfiguration::read(&self.client, kind, &self.configuration).await {
+                Ok(Some(configuration)) => read.configurations.push(configuration),
+                Ok(None) => read.missing.push(id),
+                Err(error) => {
+                    outputs.set_synced(false);
+                    return Err(RoundError::api(id, "read")(error));
+                }
+            }
+        }
+        Ok(read)
+    }
+
+    /// Writes the caBundles that are not as they should be. True: something has changed.
+    async fn put(&self, configurations: &[WebhookConfiguration], bundle: &Bundle) -> Result<bool, RoundError> {
+        let mut has_changed = false;
+        let mut failed = None;
+        // One that cannot be written keeps no other from it.
+        for configuration in configurations {
+            let id = configuration.id();
+            match configuration.put(&self.client, bundle).await {
+                Ok(ApplyOutcome::Unchanged) => {}
+                Ok(ApplyOutcome::Written) => {
+                    tracing::info!(configuration = id, cas = bundle.len(), "the caBundle was corrected");
+                    has_changed = true;
+                }
+                Ok(ApplyOutcome::Conflict) => has_changed = true,
+                Err(error) => failed = Some(RoundError::api(format!("the caBundle of {id}"), "written")(error)),
+            }
+        }
+        failed.map_or(Ok(has_changed), Err)
+    }
+
+    /// While the Secret cannot be read: what is served stays verified, and nothing that others have written is taken away.
+    async fn put_back(&self, configurations: &[WebhookConfiguration], leaf: Option<&Leaf>) -> Result<(), RoundError> {
+        let Some(leaf) = leaf else { return Ok(()) };
+        for configuration in configurations {
+            if configuration.bundles().any(|bundle| !bundle.contains(&leaf.ca)) {
+                let mut wanted: Bundle = configuration.bundles().flatten().collect();
+                wanted.push(leaf.ca.clone());
+                wanted = distinct(wanted.iter());
+                self.put(std::slice::from_ref(configuration), &wanted).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// For messages.
+    fn secret_id(&self) -> String {
+        format!("the Secret {}/{}", self.namespace, self.secret)
+    }
+
+    async fn read_secret(&self) -> Result<Option<Secret>, RoundError> {
+        let id = self.secret_id();
+        let secret = self.secrets().get_opt(&self.secret).await.map_err(RoundError::api(id.clone(), "read"))?;
+        let is_ours = |secret: &Secret| {
+            let labels = secret.metadata.labels.as_ref();
+            let is_empty = secret.data.as_ref().is_none_or(BTreeMap::is_empty);
+            is_empty || labels.and_then(|labels| labels.get(MANAGED_BY.0)).is_some_and(|by| by == MANAGED_BY.1)
+        };
+        match secret {
+            Some(secret) if !is_ours(&secret) => Err(RoundError::ForeignSecret(id)),
+            secret => Ok(secret),
+        }
+    }
+
+    /// Creates or replaces the Secret. False: another was faster.
+    async fn save(&self, found: Option<Secret>, shared: &SharedCa) -> Result<bool, RoundError> {
+        let secrets = self.secrets();
+        let is_new = found.is_none();
+        let mut secret = found.unwrap_or_default();
+        secret.metadata.name = Some(self.secret.clone());
+        let labels = secret.metadata.labels.get_or_insert_default();
+        for (name, value) in [MANAGED_BY, ("app.kubernetes.io/name", MANAGED_BY.1)] {
+            labels.insert(name.to_owned(), value.to_owned());
+        }
+        secret.data = Some(shared.data().into_iter().map(|(name, value)| (name, ByteString(value))).collect());
+        let written = if is_new {
+            secrets.create(&PostParams::default(), &secret).await
+        } else {
+            secrets.replace(&self.secret, &PostParams::default(), &secret).await
+        };
+        match written {
+            Ok(_) => Ok(true),
+            // Created, or written, or deleted meanwhile.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
+            Err(error) => Err(RoundError::api(self.secret_id(), "written")(error)),
+        }
+    }
+
+    fn sign(
+        &self,
+        ca: &Ca,
+        now: OffsetDateTime,
+        sender: &watch::Sender<Option<Arc<CertifiedKey>>>,
+    ) -> Result<Leaf, CaError> {
+        let (service, namespace) = (&self.service, &self.namespace);
+        let names = ["", ".svc", ".svc.cluster.local"].map(|end| format!("{service}.{namespace}{end}"));
+        let names = [names.as_slice(), std::slice::from_ref(service)].concat();
+        let pair = ca.leaf(&names, now, self.times.leaf)?;
+        let certificate = pair.cert[0].clone();
+        let jitter = fastrand::f64() * JITTER;
+        let (not_before, not_after) = ca.leaf_dates(now, self.times.leaf);
+        let renew_at = not_before + (not_after - not_before) * (2.0 / 3.0 - jitter);
+        sender.send_replace(Some(Arc::new(pair)));
+        Ok(Leaf { certificate, ca: ca.certificate.clone(), renew_at, end: not_after })
+    }
+}
+
+/// Why a watch fails, where a right is missing.
+fn forbidden(error: watcher::Error) -> Option<String> {
+    use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
+    let error = match error {
+        InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => ApiError(error),
+        WatchError(status) => ApiError(kube::Error::Api(status)),
+        _ => return None,
+    };
+    error.is_forbidden().then(|| error.with_remedy())
+}

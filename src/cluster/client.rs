@@ -1,0 +1,65 @@
+//! Connects to a cluster.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kube::config::{InClusterError, InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::{Client, Config};
+
+/// An API server that accepts no connection in this time is not there.
+const CONNECT: Duration = Duration::from_secs(5);
+/// It gives up on a request after 60 s itself.
+const READ: Duration = Duration::from_secs(65);
+
+/// Why no cluster can be reached. Each message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("--kubeconfig {}: {error}", .path.display())]
+    Kubeconfig { path: PathBuf, error: KubeconfigError },
+    #[error("--context: {0}")]
+    Context(KubeconfigError),
+    #[error("no cluster: {0}\nname one with --kubeconfig FILE")]
+    NotFound(InferConfigError),
+    #[error("this is no pod of a cluster: {0}\nname a cluster with --kubeconfig FILE")]
+    NotInCluster(InClusterError),
+    #[error("no cluster: {0}")]
+    Client(kube::Error),
+}
+
+/// Which cluster.
+#[derive(Debug, Clone, Default)]
+pub struct ClusterOptions {
+    pub kubeconfig: Option<PathBuf>,
+    pub context: Option<String>,
+}
+
+/// A client of the cluster that kubectl would use: of the options, KUBECONFIG, ~/.kube/config, or the one that this is a pod
+/// of. Needs a runtime.
+pub async fn client(options: &ClusterOptions) -> Result<Client, ClientError> {
+    let kube_options = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
+    let mut config = match &options.kubeconfig {
+        Some(path) => from_file(path, &kube_options).await?,
+        None if options.context.is_some() => {
+            Config::from_kubeconfig(&kube_options).await.map_err(ClientError::Context)?
+        }
+        None => Config::infer().await.map_err(ClientError::NotFound)?,
+    };
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(READ);
+    Client::try_from(config).map_err(ClientError::Client)
+}
+
+/// A client for a server in the cluster: of the kubeconfig, or else of the cluster that this is a pod of. Needs a runtime.
+pub async fn server_client(kubeconfig: Option<&Path>) -> Result<Client, ClientError> {
+    let config = match kubeconfig {
+        Some(path) => from_file(path, &KubeConfigOptions::default()).await?,
+        None => Config::incluster().map_err(ClientError::NotInCluster)?,
+    };
+    Client::try_from(config).map_err(ClientError::Client)
+}
+
+async fn from_file(path: &Path, options: &KubeConfigOptions) -> Result<Config, ClientError> {
+    let failed = |error| ClientError::Kubeconfig { path: path.to_owned(), error };
+    let file = Kubeconfig::read_from(path).map_err(failed)?;
+    Config::from_custom_kubeconfig(file, options).await.map_err(failed)
+}

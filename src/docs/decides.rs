@@ -1,0 +1,149 @@
+//! How a status is judged: webhooks, order, the rules and the tables behind them, for `docs/decides.md`.
+
+use super::Page;
+use super::rules::{NOTE, capitalised, mutates, parsed};
+use crate::engine::{Downgrade, Expectation, Part, Rule, Severity};
+use crate::rules::tables::conditions::{ErrorText, Message, VOCABULARIES};
+use crate::rules::tables::phases;
+use crate::scan::Phase;
+
+const BEGINNING: &str = "\
+# How it decides
+
+[Start here](README.md)
+
+## In which order
+
+1. **Decode.** A body that is no AdmissionReview cannot be judged, and is answered as
+   [`faults`](config.md#when-there-is-too-much) says. A field of the wrong type is no such fault: its rule names it.
+2. **Mutate**, at `/mutate`. Rule after rule fills in what is derived, each on what the ones before it left, until nothing is
+   left to do. A mutation that would make a valid status invalid is left out. The mutating webhook never denies.
+3. **Validate**, at `/validate`. Every rule of the parts that the request can change is asked, in the order of the table below,
+   and each finding names its rule in [brackets]. All findings are reported at once.
+4. **Downgrade.** An error becomes a warning where denying the write would do harm, or where the [mode](config.md#modes) of
+   its rule says so.
+5. **Answer.** One error that is left denies the write, with a cause for each; the others are warnings.
+";
+
+/// The whole page.
+pub fn page(rules: &[Rule]) -> Page {
+    let parts = [BEGINNING.to_owned(), webhooks(rules), list(rules), downgrades(), mutations(rules)];
+    let text = NOTE.to_owned() + &parts.concat() + &vocabularies() + &lifecycle() + &diagram();
+    Page { path: "decides.md".to_owned(), text }
+}
+
+/// By the parts of a scan, since a request that cannot change a part has no rule of it asked.
+fn webhooks(rules: &[Rule]) -> String {
+    let mut text = "\n## Which webhook asks which rules\n\n| webhook | request | rules |\n|---|---|---|\n".to_owned();
+    for part in [Part::Status, Part::Spec, Part::Create] {
+        let (webhook, request) = match part {
+            Part::Status => ("`/validate`", "updates of the status, and other requests that change or bring one"),
+            Part::Spec => ("`/validate`", "creation and updates of the scan itself"),
+            Part::Create => ("`/mutate`", "creation: the only one that sees a status which the API server then drops"),
+        };
+        let named = rules.iter().filter(|rule| rule.part == part).map(|rule| format!("`{}`", rule.id));
+        let named = if part == Part::Status { "all others".to_owned() } else { named.collect::<Vec<_>>().join(", ") };
+        text += &format!("| {webhook} | {request} | {named} |\n");
+    }
+    text + "| `/mutate` | updates of the status | the mutations of those that have one |\n\n\
+        Deletions, and kinds that are no scans, are allowed by both webhooks.\n"
+}
+
+fn list(rules: &[Rule]) -> String {
+    let mut text = "\n## The rules\n\n| rule | what it says | mutates |\n|---|---|---|\n".to_owned();
+    for rule in rules {
+        text += &format!("| [`{0}`](rules/{0}.md) | {1} | {2} |\n", rule.id, rule.title, mutates(rule));
+    }
+    text
+}
+
+fn downgrades() -> String {
+    let mut text = format!(
+        "\n## When an error is downgraded\n\n\
+        What a rule finds is an `{}`, which denies the write, or a `{}`, which is shown to the client. One old bad object must \
+        never freeze its controller, so an error does not deny a write where the old object has the same error at the same \
+        path and nothing that the rule read for it changed, and where the object is being deleted. The message then says \
+        why, and the label `downgraded` of the metric `scan_admission_findings_total` too:\n\n",
+        Severity::Error.name(),
+        Severity::Warning.name()
+    );
+    for downgrade in Downgrade::ALL {
+        let when = match downgrade {
+            Downgrade::Mode => "the mode of the rule is warn or audit",
+            Downgrade::PreExisting => "it was so before this change",
+            Downgrade::Deleting => "the object is being deleted",
+        };
+        text += &format!("- `{}`: {when}\n", downgrade.name());
+    }
+    text
+}
+
+fn mutations(rules: &[Rule]) -> String {
+    let mut text = "\n## What the mutations write\n\n\
+        What is absent is filled in, and what is derived is recomputed; what a controller observed is never changed. These \
+        are the examples of the rules, with what is written:\n\n\
+        | rule | example | where |\n|---|---|---|\n"
+        .to_owned();
+    for rule in rules {
+        for example in rule.examples {
+            let Expectation::Mutates(patch) = example.expect else { continue };
+            let patch = parsed(patch);
+            let operations = patch.as_array().into_iter().flatten();
+            let paths: Vec<_> =
+                operations.map(|operation| format!("`{}`", operation["path"].as_str().unwrap_or_default())).collect();
+            text += &format!("| `{}` | {} | {} |\n", rule.id, capitalised(example.title), paths.join(", "));
+        }
+    }
+    text
+}
+
+fn vocabularies() -> String {
+    let mut text =
+        "\n## What each condition may say\n\n| type | status | reason | message | error |\n|---|---|---|---|---|\n"
+            .to_owned();
+    for vocabulary in VOCABULARIES {
+        for row in vocabulary.rows {
+            let message = row.message.expected().unwrap_or_else(|| match row.message {
+                Message::Explains => "open; it or the error should say something".to_owned(),
+                _ => "open".to_owned(),
+            });
+            let error = match row.error {
+                ErrorText::Empty => "empty",
+                ErrorText::Open => "open",
+                ErrorText::Explains => "should say something",
+            };
+            let (name, reason) = (vocabulary.condition.name(), row.reason.unwrap_or("any"));
+            text += &format!("| {name} | {} | {reason} | {message} | {error} |\n", row.status.name());
+        }
+    }
+    text
+}
+
+fn lifecycle() -> String {
+    let mut text = "\n## What goes with each phase\n\n\
+        A new run may keep results of the one before beside its own: conditions of an older generation, or no later than the \
+        run that is under way. Such a condition is stale. It satisfies a requirement but never violates one: where a \
+        condition has to be there, it counts; it is not held against the phase.\n\n\
+        | phase | not while | severity | what would be right |\n|---|---|---|---|\n"
+        .to_owned();
+    for row in phases::ROWS {
+        let when: Vec<_> = row.when.iter().map(|when| when.description()).collect();
+        text +=
+            &format!("| {} | {} | {} | {} |\n", row.phase.name(), when.join(" and "), row.severity.name(), row.right);
+    }
+    text
+}
+
+/// The steps between phases that need no run between them.
+fn diagram() -> String {
+    let mut text = "\n## The lifecycle\n\n\
+        No phase is terminal. A step that is not drawn skips a run, which is a warning (`phase-jump`).\n\n\
+        ```mermaid\nstateDiagram-v2\n    [*] --> Pending\n"
+        .to_owned();
+    for from in Phase::ALL {
+        for to in Phase::ALL.into_iter().filter(|to| *to != from && !phases::JUMPS.contains(&(from, *to))) {
+            text += &format!("    {} --> {}\n", from.name(), to.name());
+        }
+    }
+    text + "```\n"
+}

@@ -1,0 +1,104 @@
+//! The pages of the rules, and the table of rules for people and for machines.
+
+use serde_json::{Value, json};
+
+use super::Page;
+use crate::engine::{Example, Expectation, Rule};
+
+/// The page of one rule, in Markdown with fixed heads.
+pub fn page(rule: &Rule) -> String {
+    let mut page = format!("# {}\n\n{}\n", rule.id, rule.title);
+    for (head, text) in [
+        ("What it checks", rule.checks),
+        ("Why it matters", rule.why),
+        ("What breaks when it is broken", rule.breaks),
+        ("How to repair", rule.repair),
+    ] {
+        page += &format!("\n## {head}\n\n{text}\n");
+    }
+    page += "\n## Examples\n";
+    for example in rule.examples {
+        page += &self::example(example);
+    }
+    page
+}
+
+fn example(example: &Example) -> String {
+    let title = capitalised(example.title);
+    let new = parsed(example.new);
+    let old = example.old.map(|old| format!("before:\n\n```json\n{:#}\n```\n\n", parsed(old))).unwrap_or_default();
+    let expect = match example.expect {
+        Expectation::Passes => "This passes.".to_owned(),
+        Expectation::Warns(path) => format!("This is a warning at `{path}`."),
+        Expectation::Denies(path) => format!("This is denied at `{path}`."),
+        Expectation::Mutates(patch) => format!("The mutation writes:\n\n```json\n{:#}\n```", parsed(patch)),
+    };
+    let after = if old.is_empty() { "" } else { "after:\n\n" };
+    format!("\n### {title}\n\n{old}{after}```json\n{new:#}\n```\n\n{expect}\n")
+}
+
+pub(super) fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// A page a rule.
+pub fn pages(rules: &[Rule]) -> Vec<Page> {
+    let head = format!("{NOTE}[Start here](../README.md) · [How it decides](../decides.md)\n\n");
+    let page = |rule: &Rule| Page { path: format!("rules/{}.md", rule.id), text: format!("{head}{}", page(rule)) };
+    rules.iter().map(page).collect()
+}
+
+pub(super) const NOTE: &str = "<!-- Generated from the table of rules by `scan-admission generate docs`. -->\n\n";
+
+pub(super) fn mutates(rule: &Rule) -> &'static str {
+    if rule.mutate.is_some() { "yes" } else { "" }
+}
+
+/// The table of rules in Markdown.
+pub fn table(rules: &[Rule]) -> String {
+    let mut table = "| rule | what it says | mutates |\n|---|---|---|\n".to_owned();
+    for rule in rules {
+        table += &format!("| `{}` | {} | {} |\n", rule.id, rule.title, mutates(rule));
+    }
+    table
+}
+
+/// Everything that is documented about each rule, as a JSON list.
+pub fn json(rules: &[Rule]) -> String {
+    let expect = |expect: Expectation| match expect {
+        Expectation::Passes => json!({"passes": true}),
+        Expectation::Warns(path) => json!({"warns": path}),
+        Expectation::Denies(path) => json!({"denies": path}),
+        Expectation::Mutates(patch) => json!({"mutates": parsed(patch)}),
+    };
+    let rules: Vec<Value> = rules
+        .iter()
+        .map(|rule| {
+            let examples = rule.examples.iter().map(|example| {
+                json!({
+                    "title": example.title,
+                    "old": example.old.map(parsed),
+                    "new": parsed(example.new),
+                    "expect": expect(example.expect),
+                })
+            });
+            json!({
+                "id": rule.id,
+                "title": rule.title,
+                "checks": rule.checks,
+                "why": rule.why,
+                "breaks": rule.breaks,
+                "repair": rule.repair,
+                "mutates": rule.mutate.is_some(),
+                "examples": examples.collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    format!("{:#}\n", Value::from(rules))
+}
+
+/// The JSON of an example, which a test parses.
+pub(super) fn parsed(json: &str) -> Value {
+    serde_json::from_str(json).unwrap_or(Value::Null)
+}

@@ -1,0 +1,142 @@
+//! Which requests of those that the rules name reach the webhooks, and for how long they wait.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::core::{Selector, SelectorExt as _};
+
+use crate::doctor::check::{Check, Diagnostics};
+use crate::doctor::lookup::Lookup;
+use crate::doctor::snapshot::{OurWebhook, Snapshot};
+
+pub const CHECKS: &[Check] = &[
+    Check {
+        id: "match-conditions",
+        title: "The matchConditions are those of the manifests.",
+        causes: "One that is more than the manifests' lets writes pass unjudged. Without the manifests' own, nobody can write past the webhook in an emergency, and scans that are being deleted wait for it.",
+        remedy: "Apply the manifests again. What should not be judged is better set in the configuration of the webhook, where it is counted.",
+        run: match_conditions,
+    },
+    Check {
+        id: "match-policy",
+        title: "The matchPolicy is Equivalent.",
+        causes: "With Exact, writes by another version or group of the same kind pass unjudged.",
+        remedy: "Set `matchPolicy: Equivalent`, as the manifests do.",
+        run: match_policy,
+    },
+    Check {
+        id: "selects-nothing",
+        title: "The namespaceSelector of each webhook selects some namespace.",
+        causes: "The webhook is never asked.",
+        remedy: "Correct the selector, or label the namespaces: `kubectl get namespaces --selector …` shows whom it selects.",
+        run: selects_nothing,
+    },
+    Check {
+        id: "namespace-selector",
+        title: "The namespaceSelector leaves out no namespace.",
+        causes: "In the namespaces that are left out nothing is judged. That may be meant so, as while the webhook is taken up step by step.",
+        remedy: "Nothing, if it is meant so. Modes of rules by namespace (docs/config.md) do the same, and are counted.",
+        run: namespace_selector,
+    },
+    Check {
+        id: "object-selector",
+        title: "No objectSelector is set.",
+        causes: "Whoever writes a scan sets its labels, and so chooses whether it is judged.",
+        remedy: "Remove it; leave out namespaces by namespaceSelector instead.",
+        run: object_selector,
+    },
+    Check {
+        id: "timeout",
+        title: "The timeouts are those of the manifests.",
+        causes: "A longer one holds up writes for as long while a replica hangs; a shorter one gives up on answers that were to come. Other values may be right for your network.",
+        remedy: "Nothing, if it is meant so; a status that takes more than 1 s to judge has another cause.",
+        run: timeouts,
+    },
+];
+
+fn match_conditions(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
+    for ours @ OurWebhook { webhook, expected: due, .. } in snapshot.webhooks() {
+        let Some(due) = due else { continue };
+        let id = ours.id();
+        let conditions = |of: &k8s_openapi::api::admissionregistration::v1::MutatingWebhook| {
+            of.match_conditions.clone().unwrap_or_default()
+        };
+        let (live, due) = (conditions(webhook), conditions(due));
+        for one in live.iter().filter(|one| !due.iter().any(|due| due.expression == one.expression)) {
+            diagnostics.problem(format!(
+                "{id} has the matchCondition {}, `{}`, that the manifests do not have",
+                one.name, one.expression
+            ));
+        }
+        for one in due.iter().filter(|one| !live.iter().any(|live| live.expression == one.expression)) {
+            diagnostics.problem(format!("{id} lacks the matchCondition {}, `{}`", one.name, one.expression));
+        }
+    }
+}
+
+fn match_policy(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
+    for OurWebhook { configuration: found, webhook, .. } in snapshot.webhooks() {
+        if let Some(policy) = webhook.match_policy.as_ref().filter(|policy| *policy != "Equivalent") {
+            diagnostics.problem(format!("matchPolicy of {} in {} is {policy}", webhook.name, found.id()));
+        }
+    }
+}
+
+/// How many namespaces a selector takes and leaves out, where it is not empty.
+fn selected(selector: Option<&LabelSelector>, snapshot: &Snapshot) -> Option<Result<(usize, usize), String>> {
+    let selector = selector.filter(|selector| **selector != LabelSelector::default())?;
+    let selector = match Selector::try_from(selector.clone()) {
+        Ok(selector) => selector,
+        Err(error) => return Some(Err(error.to_string())),
+    };
+    match &snapshot.namespaces {
+        Lookup::Found(all) => {
+            let taken = all.iter().filter(|labels| selector.matches(labels)).count();
+            Some(Ok((taken, all.len() - taken)))
+        }
+        Lookup::Absent => None,
+        Lookup::Unknown(why) => Some(Err(format!("the namespaces cannot be listed: {why}"))),
+    }
+}
+
+fn selects_nothing(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
+    for OurWebhook { configuration: found, webhook, .. } in snapshot.webhooks() {
+        match selected(webhook.namespace_selector.as_ref(), snapshot) {
+            Some(Ok((0, out))) => diagnostics.problem(format!(
+                "the namespaceSelector of {} in {} selects none of the {out} namespaces",
+                webhook.name,
+                found.id()
+            )),
+            Some(Err(why)) => {
+                diagnostics.unknown(format!("whom the namespaceSelector of {} selects: {why}", webhook.name));
+            }
+            Some(Ok(_)) | None => {}
+        }
+    }
+}
+
+fn namespace_selector(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
+    for OurWebhook { configuration: found, webhook, .. } in snapshot.webhooks() {
+        if let Some(Ok((taken @ 1.., out))) = selected(webhook.namespace_selector.as_ref(), snapshot) {
+            let id = format!("{} in {}", webhook.name, found.id());
+            diagnostics.note(format!("the namespaceSelector of {id} leaves out {out} of {} namespaces", taken + out));
+        }
+    }
+}
+
+fn object_selector(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
+    for OurWebhook { configuration: found, webhook, .. } in snapshot.webhooks() {
+        if webhook.object_selector.as_ref().is_some_and(|selector| *selector != LabelSelector::default()) {
+            diagnostics.problem(format!("{} of {} has an objectSelector", webhook.name, found.id()));
+        }
+    }
+}
+
+fn timeouts(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
+    for OurWebhook { configuration: found, webhook, expected: due } in snapshot.webhooks() {
+        // Without one the API server waits for 10 s.
+        let seconds = |timeout: Option<i32>| timeout.unwrap_or(10);
+        let (is, due) = (seconds(webhook.timeout_seconds), due.map_or(0, |due| seconds(due.timeout_seconds)));
+        if due != 0 && is != due {
+            diagnostics.note(format!("{} of {} has {is} s: the manifests have {due} s", webhook.name, found.id()));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! A dry run of a write that the webhook has to deny, through the API server: nothing is stored.
+
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Method, Request};
+use http_body_util::BodyExt as _;
+use kube::Client;
+use kube::client::Body;
+use serde_json::{Value, json};
+
+use crate::cluster::error::ApiError;
+use crate::cluster::listing::listings;
+use crate::scan::Kind;
+
+/// What came of it.
+pub enum DryRun {
+    /// By one of our rules.
+    Denied,
+    /// By one of our rules, whose mode is not deny.
+    Warned(String),
+    Allowed(String),
+    /// Not by us.
+    Failed(String),
+    Unknown(String),
+}
+
+/// A dry run: its method, path, type and body, and the rule that finds an error in it.
+struct Attempt {
+    what: String,
+    method: Method,
+    path: String,
+    content_type: &'static str,
+    body: Value,
+    rule: &'static str,
+}
+
+/// A phase that no rule accepts.
+const PHASE: &str = "not a phase: a dry run of scan-admission doctor";
+
+pub async fn dry_run(client: &Client) -> DryRun {
+    match attempt(client).await {
+        Ok(attempt) => send(client, attempt).await.unwrap_or_else(DryRun::Unknown),
+        Err(why) => DryRun::Unknown(why),
+    }
+}
+
+/// A bad phase of some scan, or a scan without a target where there is none yet.
+async fn attempt(client: &Client) -> Result<Attempt, String> {
+    let listings = listings(client).await.map_err(|error| error.to_string())?;
+    let version = listings.first().map(|listing| listing.version().to_owned()).ok_or("neither kind is served")?;
+    for mut listing in listings {
+        let page = listing.next().await.map_err(|error| error.to_string())?.unwrap_or_default();
+        for scan in &page.scans {
+            let scan: Value = serde_json::from_str(scan.get()).map_err(|error| error.to_string())?;
+            let metadata = &scan["metadata"];
+            let (Some(namespace), Some(name)) = (metadata["namespace"].as_str(), metadata["name"].as_str()) else {
+                continue;
+            };
+            // What is being deleted is never denied.
+            if !metadata["deletionTimestamp"].is_null() {
+                continue;
+            }
+            let plural = listing.kind.plural();
+            return Ok(Attempt {
+                what: format!("an update of the status of {} {namespace}/{name}", listing.kind.name()),
+                method: Method::PATCH,
+                path: format!("/apis/{}/namespaces/{namespace}/{plural}/{name}/status", listing.version()),
+                content_type: "application/merge-patch+json",
+                body: json!({"status": {"phase": PHASE}}),
+                rule: "phase-unknown",
+            });
+        }
+    }
+    let kind = Kind::SourceScan;
+    Ok(Attempt {
+        what: "the creation of a SourceScan without a target in the namespace default".to_owned(),
+        method: Method::POST,
+        path: format!("/apis/{version}/namespaces/default/{}", kind.plural()),
+        content_type: "application/json",
+        body: json!({"apiVersion": version, "kind": kind.name(), "metadata": {"generateName": "scan-admission-doctor-"},
+            "spec": {"scanTemplate": "doctor"}}),
+        rule: "scan-target",
+    })
+}
+
+async fn send(client: &Client, attempt: Attempt) -> Result<DryRun, String> {
+    let Attempt { what, method, path, content_type, body, rule } = attempt;
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("{path}?dryRun=All&fieldManager=scan-admission-doctor"))
+        .header(CONTENT_TYPE, content_type)
+        .body(Body::from(body.to_string().into_bytes()))
+        .map_err(|error| error.to_string())?;
+    let answer = client.send(request).await.map_err(|error| ApiError(error).to_string())?;
+    let (head, body) = answer.into_parts();
+    let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+    let status: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let message = status["message"].as_str().unwrap_or_default().to_owned();
+    let named = format!("[{rule}]");
+    Ok(match head.status.as_u16() {
+        200..=299 if warnings(&head.headers).contains(&named) => {
+            DryRun::Warned(format!("{what} is allowed with a warning of {rule}"))
+        }
+        200..=299 => DryRun::Allowed(format!("{what} is allowed, which {rule} should deny")),
+        // Who asks may not write, or the scan has gone meanwhile.
+        401 | 403 | 404 if !message.contains("webhook") => DryRun::Unknown(format!("{what}: {message}")),
+        _ if message.contains(&named) => DryRun::Denied,
+        _ => DryRun::Failed(format!("{what} fails: {message}")),
+    })
+}
+
+fn warnings(headers: &HeaderMap) -> String {
+    headers.get_all("warning").iter().map(|one| String::from_utf8_lossy(one.as_bytes())).collect()
+}

@@ -1,0 +1,103 @@
+//! What the manifests of this release contain, under the names that they are installed by.
+
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhook;
+use k8s_openapi::api::authorization::v1::ResourceAttributes;
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use crate::admission::Webhook;
+use crate::install;
+use crate::manifest::yaml;
+
+pub struct Expected {
+    /// Of the Service and the Deployment.
+    pub namespace: String,
+    pub service: String,
+    /// Of both webhook configurations.
+    pub configuration: String,
+    /// The webhooks of the two, in the order of [`Webhook::BOTH`].
+    pub webhooks: [Vec<MutatingWebhook>; 2],
+    /// Of the ServiceAccount, for `--certs cluster`.
+    pub rights: Vec<ResourceAttributes>,
+}
+
+/// The manifests are tested, so this is a bug.
+#[derive(Debug, thiserror::Error)]
+#[error("the manifests of this release cannot be read: {0}")]
+pub struct ManifestsError(String);
+
+fn unreadable(error: impl std::fmt::Display) -> ManifestsError {
+    ManifestsError(error.to_string())
+}
+
+/// The kind of the configurations that register a webhook.
+pub fn configuration_kind(webhook: Webhook) -> &'static str {
+    match webhook {
+        Webhook::Validating => "ValidatingWebhookConfiguration",
+        Webhook::Mutating => "MutatingWebhookConfiguration",
+    }
+}
+
+impl Expected {
+    pub fn new(namespace: &str, service: &str, configuration: &str) -> Result<Self, ManifestsError> {
+        let mut webhooks = [Vec::new(), Vec::new()];
+        for object in objects("base/webhooks.yaml")? {
+            let kind = Webhook::BOTH.into_iter().find(|kind| object["kind"] == configuration_kind(*kind));
+            if let Some(kind) = kind {
+                let found = Vec::<MutatingWebhook>::deserialize(&object["webhooks"]);
+                webhooks[kind as usize] = found.map_err(unreadable)?;
+            }
+        }
+        let mut rights = Vec::new();
+        for object in objects("base/rbac.yaml")? {
+            let namespace = (object["kind"] == "Role").then(|| namespace.to_owned());
+            let rules = object["rules"].as_array().into_iter().flatten();
+            rights.extend(rules.flat_map(|rule| rights_of(rule, namespace.as_ref(), configuration)));
+        }
+        Ok(Self {
+            namespace: namespace.to_owned(),
+            service: service.to_owned(),
+            configuration: configuration.to_owned(),
+            webhooks,
+            rights,
+        })
+    }
+}
+
+/// Each verb on each name separately, as the API server asks.
+fn rights_of(rule: &Value, namespace: Option<&String>, configuration: &str) -> Vec<ResourceAttributes> {
+    let list = |key: &str| {
+        let entries = rule[key].as_array().into_iter().flatten();
+        entries.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let group = list("apiGroups").concat();
+    let names = list("resourceNames");
+    let mut rights = Vec::new();
+    for resource in list("resources") {
+        // Configurations may have another name here than in the manifests.
+        let name = if namespace.is_none() { Some(configuration.to_owned()) } else { names.first().cloned() };
+        for verb in list("verbs") {
+            rights.push(ResourceAttributes {
+                group: Some(group.clone()),
+                namespace: namespace.cloned(),
+                resource: Some(resource.clone()),
+                name: name.clone(),
+                verb: Some(verb),
+                ..ResourceAttributes::default()
+            });
+        }
+    }
+    rights
+}
+
+/// The objects of a file of the manifests.
+fn objects(path: &str) -> Result<Vec<Value>, ManifestsError> {
+    let files = install::files();
+    let file = files.iter().find(|file| file.path == path);
+    let text = &file.ok_or_else(|| unreadable(format!("there is no {path}")))?.text;
+    let object = |text| {
+        let json = yaml::to_json(text).map_err(unreadable)?;
+        serde_json::from_str(&json.text).map_err(unreadable)
+    };
+    text.split("\n---\n").map(object).collect()
+}

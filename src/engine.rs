@@ -1,0 +1,17 @@
+//! How rules are asked: what a rule is, what it finds, and what is done about it. What the rules say is in
+//! [`rules`](crate::rules).
+
+pub mod change;
+pub mod finding;
+pub mod mode;
+pub mod mutate;
+mod ratchet;
+pub mod rule;
+pub mod validate;
+
+pub use change::Change;
+pub use finding::{Action, Downgrade, Finding, Findings, Severity};
+pub use mode::{Mode, Modes, RuleMode};
+pub use mutate::{Mutated, Patch, PatchOperation, mutate};
+pub use rule::{Example, Expectation, Part, Rule};
+pub use validate::validate;

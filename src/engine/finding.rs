@@ -1,0 +1,206 @@
+//! What a rule found: where, what is wrong, what is right instead, and what is done about it.
+
+use crate::scan::json::printable;
+use crate::scan::{Field, Json, Member};
+
+/// Findings that one rule may have in one object. A list of conditions may have 20,000 malformed entries, and the ratchet
+/// looks each finding up in it; 1,000 take it less than half a second. Beyond this the rule says that there are more.
+const FINDINGS_MAX: usize = 1_000;
+
+/// Findings of one rule that are shown: nobody reads more than a screenful.
+pub const FINDINGS_SHOWN: usize = 64;
+
+/// What a rule says of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    Warning,
+    Error,
+}
+
+impl Severity {
+    pub const ALL: [Severity; 2] = [Severity::Warning, Severity::Error];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+}
+
+/// What is done about a finding, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// It is written to the audit annotation `audited` and counted, and nobody else is told.
+    Audit,
+    /// The client gets a warning.
+    Warn,
+    /// The write is denied.
+    Deny,
+}
+
+impl Action {
+    pub const ALL: [Action; 3] = [Action::Audit, Action::Warn, Action::Deny];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Action::Audit => "audit",
+            Action::Warn => "warn",
+            Action::Deny => "deny",
+        }
+    }
+}
+
+/// Why an error does not deny the write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Downgrade {
+    /// The mode of the rule is warn or audit.
+    Mode,
+    /// The old object has the same error at the same path, and nothing that the rule read for it changed.
+    PreExisting,
+    /// The object is being deleted.
+    Deleting,
+}
+
+impl Downgrade {
+    pub const ALL: [Downgrade; 3] = [Downgrade::Mode, Downgrade::PreExisting, Downgrade::Deleting];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Downgrade::Mode => "mode",
+            Downgrade::PreExisting => "pre-existing",
+            Downgrade::Deleting => "deleting",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Finding<'a> {
+    pub rule: &'static str,
+    pub severity: Severity,
+    pub action: Action,
+    /// Why the action of an error is not [`Action::Deny`].
+    pub downgraded: Option<Downgrade>,
+    pub field: Field<'a>,
+    /// What the rule read for this error: `field`, unless the rule says otherwise.
+    pub reads: Vec<Field<'a>>,
+    /// One sentence: what is wrong and what is right instead.
+    pub message: String,
+}
+
+impl Finding<'_> {
+    /// Makes an error that would deny the write a warning.
+    pub fn downgrade(&mut self, why: Downgrade) {
+        if self.action == Action::Deny {
+            self.action = Action::Warn;
+            self.downgraded = Some(why);
+        }
+    }
+
+    /// The message, and for an error that is downgraded why it is not denied.
+    pub fn explained(&self) -> String {
+        let reason = match (self.downgraded, self.action) {
+            (None, _) => return self.message.clone(),
+            (Some(Downgrade::Mode), Action::Audit) => "the rule is set to audit",
+            (Some(Downgrade::Mode), _) => "the rule is set to warn",
+            (Some(Downgrade::PreExisting), _) => "it was so before this change",
+            (Some(Downgrade::Deleting), _) => "the object is being deleted",
+        };
+        format!("{} (not denied, since {reason})", self.message)
+    }
+}
+
+/// Everything that was found, in the order of the rules.
+#[derive(Debug, Default)]
+pub struct Findings<'a> {
+    list: Vec<Finding<'a>>,
+    rule: &'static str,
+    /// Where the findings of the current rule begin.
+    start: usize,
+}
+
+impl<'a> Findings<'a> {
+    /// The findings from here on are those of the rule with this id.
+    pub(super) fn start(&mut self, rule: &'static str) {
+        self.rule = rule;
+        self.start = self.list.len();
+    }
+
+    /// What the current rule found.
+    pub(super) fn current(&mut self) -> &mut [Finding<'a>] {
+        &mut self.list[self.start..]
+    }
+
+    /// Cuts what the current rule found to what is shown, what is denied first.
+    pub(super) fn shorten(&mut self) {
+        if self.list.len() - self.start <= FINDINGS_SHOWN {
+            return;
+        }
+        self.list[self.start..].sort_by_key(|finding| std::cmp::Reverse(finding.action));
+        let rest = self.list.split_off(self.start + FINDINGS_SHOWN - 1);
+        if let Some(gravest) = rest.first() {
+            let more = more(self.rule, gravest.severity, FINDINGS_SHOWN - 1);
+            self.list.push(Finding { action: gravest.action, downgraded: gravest.downgraded, ..more });
+        }
+    }
+
+    pub fn error(&mut self, field: Field<'a>, message: impl Into<String>) -> &mut Finding<'a> {
+        self.push(Severity::Error, field, message.into())
+    }
+
+    pub fn warning(&mut self, field: Field<'a>, message: impl Into<String>) -> &mut Finding<'a> {
+        self.push(Severity::Warning, field, message.into())
+    }
+
+    pub fn list(&self) -> &[Finding<'a>] {
+        &self.list
+    }
+
+    /// The first finding that denies the write.
+    pub fn denial(&self) -> Option<&Finding<'a>> {
+        self.list.iter().find(|finding| finding.action == Action::Deny)
+    }
+
+    fn push(&mut self, severity: Severity, field: Field<'a>, message: String) -> &mut Finding<'a> {
+        let mut finding = finding(self.rule, severity, field, message);
+        if self.list.len() - self.start >= FINDINGS_MAX
+            && let Some(last) = self.list.pop()
+        {
+            // The last place stands for all that is not listed, so only an unchanged status downgrades it.
+            finding = more(self.rule, severity.max(last.severity), FINDINGS_MAX - 1);
+        }
+        let at = self.list.len();
+        self.list.push(finding);
+        &mut self.list[at]
+    }
+}
+
+fn finding<'a>(rule: &'static str, severity: Severity, field: Field<'a>, message: String) -> Finding<'a> {
+    let (action, reads) = match severity {
+        Severity::Warning => (Action::Warn, Vec::new()),
+        Severity::Error => (Action::Deny, vec![field.clone()]),
+    };
+    Finding { rule, severity, action, downgraded: None, field, reads, message }
+}
+
+/// Stands for findings that are not listed beside `listed` that are.
+fn more<'a>(rule: &'static str, severity: Severity, listed: usize) -> Finding<'a> {
+    let message = format!("has more than {listed} errors of this kind: repair those that are listed first");
+    Finding { reads: vec![Field::Status], ..finding(rule, severity, Field::Status, message) }
+}
+
+/// Characters of a value that a message shows.
+const QUOTE_MAX_CHARS: usize = 64;
+
+/// A value as a message shows it: its JSON text, cut short, without control characters; `absent` where there is none.
+pub fn quote(json: &Json<'_>) -> String {
+    match json.string() {
+        Member::Absent => "absent".to_owned(),
+        // Written anew: the API server escapes `<`, `>` and `&`, which nobody would recognise.
+        Member::Present(text) => {
+            let shown: String = text.chars().take(QUOTE_MAX_CHARS).collect();
+            printable(Json::from_text(&shown).as_str(), QUOTE_MAX_CHARS)
+        }
+        Member::WrongType(_) => printable(json.as_str(), QUOTE_MAX_CHARS),
+    }
+}

@@ -1,0 +1,33 @@
+//! Asks rules about a change, and decides what is done about what they find.
+
+use super::change::Change;
+use super::finding::{Downgrade, Findings};
+use super::mode::Mode;
+use super::ratchet;
+use super::rule::{Part, Rule};
+
+/// Asks the rules of `part` that are not off. Errors in an object that is being deleted are downgraded, and so are, where
+/// there is an old object, those that the ratchet excuses; then the mode of each rule is applied.
+pub fn validate<'a>(rules: &[Rule], part: Part, change: &Change<'a>, findings: &mut Findings<'a>) {
+    for rule in rules.iter().filter(|rule| rule.part == part) {
+        validate_rule(rule, change, findings);
+    }
+}
+
+pub(super) fn validate_rule<'a>(rule: &Rule, change: &Change<'a>, findings: &mut Findings<'a>) {
+    let mode = Mode::of(rule.id, change.modes);
+    if mode == Mode::Off {
+        return;
+    }
+    let found = rule.find(change, findings);
+    if found.is_empty() {
+        return;
+    }
+    if change.new.is_deleting() {
+        found.iter_mut().for_each(|finding| finding.downgrade(Downgrade::Deleting));
+    } else if let Some(old) = change.old {
+        ratchet::downgrade(rule, change, old, found);
+    }
+    found.iter_mut().for_each(|finding| mode.apply(finding));
+    findings.shorten();
+}

@@ -1,0 +1,76 @@
+//! Lines and columns, both from 1; a column is a character.
+
+use std::cell::OnceCell;
+
+use serde::Serialize;
+
+/// A position in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Position {
+    pub line: usize,
+    pub column: usize,
+}
+
+impl Position {
+    pub const START: Position = Position { line: 1, column: 1 };
+
+    /// The position behind `text`, which begins here.
+    pub fn after(self, text: &[u8]) -> Position {
+        text.iter().fold(self, |position, byte| match byte {
+            b'\n' => Position { line: position.line + 1, column: 1 },
+            // The second and later bytes of a character.
+            0x80..=0xBF => position,
+            _ => Position { column: position.column + 1, ..position },
+        })
+    }
+}
+
+/// How far apart the remembered positions are: little to count from one, and little to remember.
+const STEP_BYTES: usize = 4 << 10;
+
+/// Finds positions in a text that begins at `start`. What it remembers is made when the first is asked for.
+pub struct Positions<'a> {
+    text: &'a [u8],
+    start: Position,
+    steps: OnceCell<Vec<Position>>,
+}
+
+impl<'a> Positions<'a> {
+    pub fn new(text: &'a [u8], start: Position) -> Self {
+        Positions { text, start, steps: OnceCell::new() }
+    }
+
+    /// The position of the byte `offset`.
+    pub fn at(&self, offset: usize) -> Position {
+        let steps = self.steps.get_or_init(|| {
+            let steps = self.text.chunks(STEP_BYTES).scan(self.start, |position, chunk| {
+                let step = *position;
+                *position = position.after(chunk);
+                Some(step)
+            });
+            steps.collect()
+        });
+        let offset = offset.min(self.text.len());
+        let step = (offset / STEP_BYTES).min(steps.len().saturating_sub(1));
+        let from = steps.get(step).copied().unwrap_or(self.start);
+        from.after(&self.text[step * STEP_BYTES..offset])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_found_wherever_it_is() {
+        let text = "ab\né\u{1F600}c\n".repeat(STEP_BYTES / 3);
+        let positions = Positions::new(text.as_bytes(), Position { line: 3, column: 5 });
+        let (mut line, mut column) = (3, 5);
+        for (offset, character) in text.char_indices() {
+            assert_eq!(positions.at(offset), Position { line, column }, "{offset}");
+            (line, column) = if character == '\n' { (line + 1, 1) } else { (line, column + 1) };
+        }
+        assert_eq!(positions.at(usize::MAX), Position { line, column });
+        assert_eq!(Positions::new(b"", Position::START).at(7), Position::START);
+    }
+}

@@ -1,0 +1,215 @@
+//! YAML to JSON with marks: the text that the API server would see, and where in the file each part of it stands.
+//!
+//! By the rules of kubectl's reader: anchors and merge keys are resolved, of two equal keys the last counts. Known
+//! differences, none of which a tool writes: U+0085, U+2028 and U+2029 break no line here; `{a:}` has a key `a` and not
+//! `a:`; `[?a]` and `[:a]` hold text; `[-]` is an error.
+
+mod scalar;
+mod tree;
+
+use granit_parser::{ErrorKind, Parser};
+
+use scalar::Scalar;
+use tree::{Node, NodeId, Tree};
+
+/// Levels that a document may have: what Go's readers of YAML and of JSON allow, so kubectl and the API server too.
+pub const DEPTH_MAX: usize = 10_000;
+
+/// A document as JSON.
+#[derive(Debug)]
+pub struct ConvertedYaml {
+    pub text: String,
+    /// Where a member's name, an entry or the whole begins: offset in `text`, offset in the YAML; ascending.
+    pub marks: Vec<(usize, usize)>,
+}
+
+/// What is wrong with a document, and the byte where it is.
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct YamlError {
+    pub offset: usize,
+    pub message: String,
+}
+
+impl YamlError {
+    pub fn new(offset: usize, message: impl Into<String>) -> Self {
+        YamlError { offset, message: message.into() }
+    }
+}
+
+/// Turns one YAML document to JSON. Of no document at all `null` is made.
+pub fn to_json(yaml: &str) -> Result<ConvertedYaml, YamlError> {
+    let mut options = granit_parser::Options::default();
+    options.flow_nesting_limit = DEPTH_MAX;
+    options.block_nesting_limit = DEPTH_MAX;
+    // As libyaml.
+    options.block_scalar_eof_without_line_feed = true;
+    let mut tree = Tree::default();
+    for event in Parser::new_from_str_with_options(yaml, options) {
+        let (event, span) = event.map_err(|error| {
+            let offset = error.marker().byte_offset().unwrap_or(0);
+            match error.kind() {
+                ErrorKind::RecursionLimitExceeded => too_deep(offset),
+                kind => YamlError::new(offset, format!("this is no YAML: {kind}; correct it here or just before")),
+            }
+        })?;
+        tree.event(event, span.start.byte_offset().unwrap_or(0))?;
+    }
+    write(&tree)
+}
+
+/// The error of more levels than [`DEPTH_MAX`].
+pub fn too_deep(offset: usize) -> YamlError {
+    YamlError::new(offset, format!("this is more than {DEPTH_MAX} levels deep: no API server takes that"))
+}
+
+/// Writes the tree. Its depth is the document's choice, so this does not recurse.
+fn write(tree: &Tree<'_>) -> Result<ConvertedYaml, YamlError> {
+    let Some(root) = tree.root() else { return Ok(ConvertedYaml { text: "null".to_owned(), marks: vec![(0, 0)] }) };
+    let mut text = Vec::new();
+    let mut marks = vec![(0, root.at)];
+    let mut open: Vec<(NodeId, usize)> = Vec::new();
+    let mut next = Some(root);
+    loop {
+        if let Some(entry) = next.take() {
+            match tree.node(entry.value) {
+                Node::Scalar(scalar) => scalar.write(&mut text).map_err(|message| YamlError::new(entry.at, message))?,
+                _ => open.push((entry.value, 0)),
+            }
+        }
+        let Some((id, count)) = open.last_mut() else { break };
+        let (opening, closing, child) = match tree.node(*id) {
+            Node::List(entries) => (b'[', b']', entries.get(*count).copied()),
+            Node::Map(members) => (b'{', b'}', members.get(*count).map(tree::TreeMember::entry)),
+            Node::Scalar(_) => break,
+        };
+        if *count == 0 {
+            text.push(opening);
+        }
+        let Some(child) = child else {
+            text.push(closing);
+            open.pop();
+            continue;
+        };
+        if *count > 0 {
+            text.push(b',');
+        }
+        marks.push((text.len(), child.at));
+        if let Node::Map(members) = tree.node(*id) {
+            Scalar::Text(members[*count].name.as_ref().into())
+                .write(&mut text)
+                .map_err(|message| YamlError::new(child.at, message))?;
+            text.push(b':');
+        }
+        *count += 1;
+        next = Some(child);
+    }
+    let text =
+        String::from_utf8(text).map_err(|_| YamlError::new(root.at, "this document cannot be written as JSON"))?;
+    Ok(ConvertedYaml { text, marks })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each line is what sigs.k8s.io/yaml 1.6 makes of it, as kubectl 1.36 does; `-` is an error.
+    #[test]
+    fn yaml_is_what_kubectl_makes_of_it() {
+        for (yaml, json) in [
+            ("[y, Yes, on, TRUE, n, No, OFF, false]", "[true,true,true,true,false,false,false,false]"),
+            ("[tRUE, 'yes', \"no\", !!str on, ! off, yeS]", r#"["tRUE","yes","no","on","off","yeS"]"#),
+            ("[~, null, Null, NULL, nULL, '~', ]", r#"[null,null,null,null,"nULL","~"]"#),
+            ("a:\nb: ''", r#"{"a":null,"b":""}"#),
+            ("[1, +1, -0, 010, 0o17, 0x1F, 0b11, 1_000, -0x10]", "[1,1,0,8,15,31,3,1000,-16]"),
+            ("[08, 09.5, 1e3, 22.0, .5, 5., -1.5, 1e21, 1e-7]", "[8,9.5,1000,22,0.5,5,-1.5,1e+21,1e-7]"),
+            ("[9223372036854775808, 18446744073709551615]", "[9223372036854775808,18446744073709551615]"),
+            ("[18446744073709551616, -9223372036854775809]", "[18446744073709552000,-9223372036854776000]"),
+            ("[1e400, 0x, 1_, _1, 12:30:45, +-1, 1.2.3]", r#"["1e400","0x",1,"_1","12:30:45","+-1","1.2.3"]"#),
+            ("[2026-11-20, 2026-11-20T08:03:00Z]", r#"["2026-11-20","2026-11-20T08:03:00Z"]"#),
+            (".inf", "-"),
+            ("[.nan]", "-"),
+            ("[!!int '7', !!float 7, !!bool 'yes', !!null '', !!binary aGk=]", r#"[7,7,true,null,"hi"]"#),
+            ("!!int x", "-"),
+            ("!!binary '*'", "-"),
+            ("[!own 7, !!set x]", r#"["7","x"]"#),
+            ("{1: a, 1.5: b, yes: c, 0x10: d}", r#"{"1":"a","1.5":"b","true":"c","16":"d"}"#),
+            ("~: a", "-"),
+            ("[a]: b", "-"),
+            ("{a: 1, b: 2, a: 3}", r#"{"b":2,"a":3}"#),
+            ("x: &x {a: 1, b: 2}\nz: {<<: *x, b: 3}", r#"{"x":{"a":1,"b":2},"z":{"a":1,"b":3}}"#),
+            ("x: &x {a: 1}\nz: {a: 3, <<: *x}", r#"{"x":{"a":1},"z":{"a":1}}"#),
+            ("<<: [{a: 1}, {a: 2, b: 2}]", r#"{"b":2,"a":1}"#),
+            ("'<<': 1", r#"{"<<":1}"#),
+            ("<<: 1", "-"),
+            ("a: <<", r#"{"a":"<<"}"#),
+            ("[&a x, *a, &a z, *a]", r#"["x","x","z","z"]"#),
+            ("&a [*a]", "-"),
+            ("a: |\n  x\n   y\n", "{\"a\":\"x\\n y\\n\"}"),
+            ("a: >-\n  x\n  y\n\n  z\n", "{\"a\":\"x y\\nz\"}"),
+            ("a: |+\n  x\n\n", "{\"a\":\"x\\n\\n\"}"),
+            ("a: |\n  x", r#"{"a":"x"}"#),
+            ("a: \"x\\\n  y\\t\\u00e9\\U0001F600\"", "{\"a\":\"xy\\té\u{1F600}\"}"),
+            ("a: 'it''s'\nb: x # c\nc: x#c", r#"{"a":"it's","b":"x","c":"x#c"}"#),
+            ("a: 1\n\tb: 2", "-"),
+            ("a: b: c", "-"),
+            ("# nothing", "null"),
+        ] {
+            let made = to_json(yaml).map_or_else(|_| "-".to_owned(), |made| made.text);
+            assert_eq!(made, json, "{yaml}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_deep_or_too_much_is_an_error() {
+        for deep in ["[", "{a: ", "- ", "? "] {
+            let error = to_json(&deep.repeat(1_000_000)).unwrap_err();
+            assert!(error.message.contains("more than 10000 levels"), "{deep}: {error:?}");
+        }
+        let nest = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert_eq!(to_json(&nest(DEPTH_MAX)).unwrap().text, nest(DEPTH_MAX));
+        // Aliases are as deep as what they name, and as big.
+        let error = to_json(&format!("[&a {}, [*a]]", nest(DEPTH_MAX - 1))).unwrap_err();
+        assert!(error.message.contains("more than 10000 levels"), "{error:?}");
+        let laughs = (1..10)
+            .map(|n| format!("l{n}: &l{n} [{}]\n", (0..10).map(|_| format!("*l{},", n - 1)).collect::<String>()));
+        let error = to_json(&("l0: &l0 lol\n".to_owned() + &laughs.collect::<String>())).unwrap_err();
+        assert!(error.message.contains("8 MiB"), "{error:?}");
+        let big = format!("a: &a {}\nb: [{}]", "x".repeat(1 << 20), ["*a"; 9].join(","));
+        assert!(to_json(&big).is_err());
+        let merges = format!("a: &a {{k: {}}}\nb: [{}]", "x".repeat(1 << 20), ["{<<: *a}"; 9].join(","));
+        assert!(to_json(&merges).is_err());
+    }
+
+    #[test]
+    fn marks_are_where_the_names_and_entries_are() {
+        let yaml = "a: &x\n  - é: 1\n  -\n    b\nc: *x\n\"d\" : {<<: {e: 1}}\n";
+        let made = to_json(yaml).unwrap();
+        let marked: Vec<_> = made
+            .marks
+            .iter()
+            .map(|&(json, at)| {
+                (
+                    made.text[json..].chars().take(3).collect::<String>(),
+                    yaml[at..].trim_end().split('\n').next().unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            marked.iter().map(|(json, yaml)| (json.as_str(), *yaml)).collect::<Vec<_>>(),
+            [
+                ("{\"a", "a: &x"),
+                ("\"a\"", "a: &x"),
+                ("{\"é", "é: 1"),
+                ("\"é\"", "é: 1"),
+                ("\"b\"", "b"),
+                ("\"c\"", "c: *x"),
+                ("{\"é", "é: 1"),
+                ("\"é\"", "é: 1"),
+                ("\"b\"", "b"),
+                ("\"d\"", "\"d\" : {<<: {e: 1}}"),
+                ("\"e\"", "e: 1}}"),
+            ]
+        );
+    }
+}

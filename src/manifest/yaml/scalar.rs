@@ -1,0 +1,150 @@
+//! What a YAML scalar is in JSON, by the rules of kubectl's reader (sigs.k8s.io/yaml on go-yaml v2): YAML 1.1, where
+//! `yes` is a boolean and `010` is eight. So a manifest is judged as the API server will see it.
+
+use std::borrow::Cow;
+use std::io::Write as _;
+
+use base64::Engine as _;
+
+/// A resolved scalar.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scalar<'a> {
+    Null,
+    Boolean(bool),
+    /// An int64 or a uint64.
+    Integer(i128),
+    Float(f64),
+    Text(Cow<'a, str>),
+}
+
+/// The namespace of the tags that are written `!!…`.
+pub const TAGS: &str = "tag:yaml.org,2002:";
+
+/// Resolves a scalar. Only one that is plain or tagged can be other than text. Dates stay text, whatever their tag.
+pub fn resolve<'a>(text: Cow<'a, str>, is_plain: bool, tag: Option<&granit_parser::Tag>) -> Result<Scalar<'a>, String> {
+    let Some(tag) = tag else {
+        return Ok(if is_plain { guess(text) } else { Scalar::Text(text) });
+    };
+    let name = tag.suffix_in_namespace(TAGS).unwrap_or_default();
+    match &*name {
+        "null" | "bool" | "int" | "float" => {
+            let shown = crate::scan::json::printable(&text, TEXT_MAX_CHARS);
+            match (&*name, guess(text)) {
+                ("null", Scalar::Null) => Ok(Scalar::Null),
+                ("bool", Scalar::Boolean(boolean)) => Ok(Scalar::Boolean(boolean)),
+                ("int", Scalar::Integer(integer)) => Ok(Scalar::Integer(integer)),
+                ("float", Scalar::Float(float)) => Ok(Scalar::Float(float)),
+                ("float", Scalar::Integer(integer)) => Ok(Scalar::Float(integer as f64)),
+                _ => Err(format!("\"{shown}\" is not what its tag !!{name} says: drop the tag or correct the value")),
+            }
+        }
+        "binary" => match base64::engine::general_purpose::STANDARD.decode(text.replace(['\n', '\r'], "")) {
+            Ok(bytes) => Ok(Scalar::Text(String::from_utf8_lossy(&bytes).into_owned().into())),
+            Err(_) => Err("this is tagged !!binary and no base64: drop the tag or correct the value".to_owned()),
+        },
+        _ => Ok(Scalar::Text(text)),
+    }
+}
+
+/// Characters of a value that a message shows.
+const TEXT_MAX_CHARS: usize = 64;
+
+/// What an untagged plain scalar is.
+fn guess(text: Cow<'_, str>) -> Scalar<'_> {
+    match &*text {
+        "" | "~" | "null" | "Null" | "NULL" => return Scalar::Null,
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            return Scalar::Boolean(true);
+        }
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            return Scalar::Boolean(false);
+        }
+        ".nan" | ".NaN" | ".NAN" => return Scalar::Float(f64::NAN),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Scalar::Float(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => return Scalar::Float(f64::NEG_INFINITY),
+        _ => {}
+    }
+    let number = match text.as_bytes().first() {
+        Some(b'.') => float(&text),
+        Some(b'0'..=b'9' | b'+' | b'-') => {
+            let digits = text.replace('_', "");
+            integer(&digits).map(Scalar::Integer).or_else(|| float(&digits))
+        }
+        _ => None,
+    };
+    number.unwrap_or(Scalar::Text(text))
+}
+
+/// A float that fits. One that does not, such as `1e400`, stays text.
+fn float(text: &str) -> Option<Scalar<'static>> {
+    text.parse().ok().filter(|float: &f64| float.is_finite()).map(Scalar::Float)
+}
+
+/// Go's `ParseInt` and then `ParseUint` with base 0: the prefix tells the base, and a lone `0` is octal's.
+fn integer(text: &str) -> Option<i128> {
+    let (sign, digits) = match text.as_bytes().first()? {
+        b'-' => (-1, &text[1..]),
+        b'+' => (1, &text[1..]),
+        _ => (1, text),
+    };
+    let (radix, digits) = match digits.as_bytes() {
+        [b'0', b'x' | b'X', _, ..] => (16, &digits[2..]),
+        [b'0', b'o' | b'O', _, ..] => (8, &digits[2..]),
+        [b'0', b'b' | b'B', _, ..] => (2, &digits[2..]),
+        [b'0', _, ..] => (8, &digits[1..]),
+        _ => (10, digits),
+    };
+    // Rust would take a second sign.
+    if !digits.as_bytes().first()?.is_ascii_alphanumeric() {
+        return None;
+    }
+    let integer = sign * i128::from(u64::from_str_radix(digits, radix).ok()?);
+    let is_signed = text.starts_with(['+', '-']);
+    (i64::try_from(integer).is_ok() || !is_signed).then_some(integer)
+}
+
+impl<'a> Scalar<'a> {
+    /// The scalar as the name of a member.
+    pub fn name(self) -> Result<Cow<'a, str>, &'static str> {
+        match self {
+            Scalar::Text(text) => Ok(text),
+            Scalar::Boolean(boolean) => Ok(Cow::Borrowed(if boolean { "true" } else { "false" })),
+            Scalar::Integer(integer) if i64::try_from(integer).is_ok() => Ok(integer.to_string().into()),
+            Scalar::Float(float) => Ok(format_float(float).into()),
+            Scalar::Null => Err("this key is null: quote it, or give the member a name"),
+            Scalar::Integer(_) => Err("this key is a number beyond int64: quote it"),
+        }
+    }
+
+    /// Writes the scalar as Go's JSON encoder does: `22.0` is `22`.
+    pub fn write(&self, json: &mut Vec<u8>) -> Result<(), &'static str> {
+        let written = match self {
+            Scalar::Null => json.write_all(b"null"),
+            Scalar::Boolean(boolean) => write!(json, "{boolean}"),
+            Scalar::Integer(integer) => write!(json, "{integer}"),
+            Scalar::Float(float) if !float.is_finite() => {
+                return Err(
+                    "this number is infinite or none at all, which JSON cannot express: quote it if it is text",
+                );
+            }
+            Scalar::Float(float) => json.write_all(format_float(*float).as_bytes()),
+            Scalar::Text(text) => serde_json::to_writer(json, text).map_err(Into::into),
+        };
+        written.map_err(|_| "this value cannot be written as JSON")
+    }
+
+    /// About how many bytes the scalar has in JSON.
+    pub fn size(&self) -> usize {
+        if let Scalar::Text(text) = self { text.len() + "\"\"".len() } else { "false".len() }
+    }
+}
+
+fn format_float(float: f64) -> String {
+    let size = float.abs();
+    if size != 0.0 && !(1e-6..1e21).contains(&size) {
+        let text = format!("{float:e}");
+        if size > 1.0 { text.replace('e', "e+") } else { text }
+    } else {
+        float.to_string()
+    }
+}

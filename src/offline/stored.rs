@@ -1,0 +1,29 @@
+//! A scan that is there, judged by itself.
+
+use time::OffsetDateTime;
+
+use crate::admission::Policy;
+use crate::engine::{Change, Findings, Part, validate};
+use crate::rules::RULES;
+use crate::scan::{Kind, Member, Scan};
+
+/// What the findings depend on besides the scan. Who will write it is not known, so overrides for users or groups do not
+/// match, and status writers are not asked for.
+pub struct Judge {
+    pub now: OffsetDateTime,
+    pub policy: Policy,
+}
+
+impl Judge {
+    /// Judges a scan as the validating webhook does where there was none before, and hands over what is found.
+    pub fn judge<T>(&self, kind: Kind, scan: &Scan<'_>, namespace: &str, then: impl FnOnce(&Findings<'_>) -> T) -> T {
+        let modes = self.policy.modes(namespace, "", &[]);
+        let change = Change::new(kind, scan, None, self.now).under(&modes);
+        let mut findings = Findings::default();
+        validate(RULES, Part::Spec, &change, &mut findings);
+        if scan.status != Member::Absent {
+            validate(RULES, Part::Status, &change, &mut findings);
+        }
+        then(&findings)
+    }
+}

@@ -1,0 +1,145 @@
+//! The report of findings in the scans of a cluster: each finding as it comes, and how many there are by namespace and rule.
+//!
+//! The JSON form is one document and stable; members may be added:
+//!
+//! ```json
+//! {
+//!   "findings": [{
+//!     "kind": "SourceScan", "namespace": "default", "name": "sample", "path": "status.cveCount.total",
+//!     "rule": "cve-total", "severity": "error", "action": "deny", "message": "is 22, …"
+//!   }],
+//!   "rules": [{"namespace": "default", "rule": "cve-total", "deny": 1, "warn": 0, "audit": 0}],
+//!   "errors": ["the imagescans cannot be listed: …"],
+//!   "counts": {"scans": 3, "denied": 1, "warned": 1, "clean": 1, "errors": 1}
+//! }
+//! ```
+//!
+//! `downgraded` says why an error is not denied, where it is not. Only the table is held, a few numbers for a namespace and a
+//! rule, however many scans there are.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::finding::{JsonFinding, Subject, level};
+use super::format::Format;
+use super::json::JsonDocument;
+use super::print_error;
+use super::tally::Tally;
+use crate::engine::{Action, Findings};
+
+/// How many findings of a rule there are in a namespace, by action.
+#[derive(Default, Serialize)]
+struct ActionCounts {
+    deny: u64,
+    warn: u64,
+    audit: u64,
+}
+
+#[derive(Serialize)]
+struct NamedCounts<'a> {
+    namespace: &'a str,
+    rule: &'a str,
+    #[serde(flatten)]
+    counts: &'a ActionCounts,
+}
+
+#[derive(Clone, Copy, Serialize)]
+pub struct ClusterCounts {
+    #[serde(flatten)]
+    pub tally: Tally,
+    pub errors: usize,
+}
+
+pub struct ClusterReport<W> {
+    out: W,
+    format: Format,
+    pub tally: Tally,
+    json: JsonDocument,
+    table: BTreeMap<(String, &'static str), ActionCounts>,
+    errors: Vec<String>,
+}
+
+impl<W: Write> ClusterReport<W> {
+    pub fn new(out: W, format: Format) -> Self {
+        let (tally, json, table, errors) = Default::default();
+        Self { out, format, tally, json, table, errors }
+    }
+
+    /// Reports the findings in a scan.
+    pub fn scan(&mut self, subject: &Subject<'_>, findings: &Findings<'_>) -> io::Result<()> {
+        self.tally.count(findings);
+        for finding in findings.list() {
+            let counts = self.table.entry((subject.namespace.to_owned(), finding.rule)).or_default();
+            *match finding.action {
+                Action::Deny => &mut counts.deny,
+                Action::Warn => &mut counts.warn,
+                Action::Audit => &mut counts.audit,
+            } += 1;
+            match self.format {
+                Format::Json => self.json.finding(&mut self.out, &JsonFinding::new(subject, finding))?,
+                Format::Text => {
+                    let (level, kind, rule) = (level(finding), subject.kind.name(), finding.rule);
+                    let (subject, path, message) = (subject.printable(), &finding.field, finding.explained());
+                    writeln!(self.out, "{level}: {subject} {kind} {path}: {message} [{rule}]")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports what could not be read. It is on stderr in either format.
+    pub fn error(&mut self, error: impl ToString) {
+        let message = error.to_string();
+        print_error(&message);
+        self.errors.push(message);
+    }
+
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    /// Ends the report, with a summary on stderr.
+    pub fn finish(mut self) -> io::Result<ClusterCounts> {
+        match self.format {
+            Format::Json => self.end_json()?,
+            Format::Text => self.write_table()?,
+        }
+        self.out.flush()?;
+        let (Tally { scans, denied, warned, clean }, errors) = (self.tally, self.errors.len());
+        let more = if errors > 0 { format!("; {errors} could not be read, see above") } else { String::new() };
+        anstream::eprintln!("{scans} scans: {denied} would be denied, {warned} with warnings, {clean} clean{more}");
+        Ok(ClusterCounts { tally: self.tally, errors })
+    }
+
+    fn end_json(&mut self) -> io::Result<()> {
+        self.json.end_findings(&mut self.out)?;
+        self.out.write_all(b",\"rules\":[")?;
+        for (index, ((namespace, rule), counts)) in self.table.iter().enumerate() {
+            self.out.write_all(if index == 0 { b"\n" } else { b",\n" })?;
+            serde_json::to_writer(&mut self.out, &NamedCounts { namespace, rule, counts })?;
+        }
+        self.out.write_all(b"]")?;
+        let counts = ClusterCounts { tally: self.tally, errors: self.errors.len() };
+        self.json.end(&mut self.out, &self.errors, &counts)
+    }
+
+    fn write_table(&mut self) -> io::Result<()> {
+        if self.table.is_empty() {
+            return Ok(());
+        }
+        let widest = |head: &str, widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0).max(head.len());
+        let namespaces = widest("NAMESPACE", &mut self.table.keys().map(|(namespace, _)| namespace.len()));
+        let rules = widest("RULE", &mut self.table.keys().map(|(_, rule)| rule.len()));
+        let head = format!(
+            "{:namespaces$}  {:rules$}  {:>6}  {:>6}  {:>7}",
+            "NAMESPACE", "RULE", "DENIED", "WARNED", "AUDITED"
+        );
+        writeln!(self.out, "\n{head}")?;
+        for ((namespace, rule), ActionCounts { deny, warn, audit }) in &self.table {
+            writeln!(self.out, "{namespace:namespaces$}  {rule:rules$}  {deny:>6}  {warn:>6}  {audit:>7}")?;
+        }
+        Ok(())
+    }
+}

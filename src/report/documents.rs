@@ -1,0 +1,162 @@
+//! The report of findings in documents, with file, line and column.
+//!
+//! The JSON form is one document and stable; members may be added:
+//!
+//! ```json
+//! {
+//!   "findings": [{
+//!     "file": "scans.yaml", "line": 12, "column": 5, "kind": "SourceScan", "namespace": "default", "name": "sample",
+//!     "path": "status.cveCount.total", "rule": "cve-total", "severity": "error", "action": "deny",
+//!     "message": "is 22, …"
+//!   }],
+//!   "errors": [{"file": "broken.yaml", "line": 3, "column": 1, "message": "this is no YAML: …"}],
+//!   "counts": {"files": 2, "scans": 3, "denied": 1, "warned": 1, "clean": 1, "skipped": 4, "errors": 1}
+//! }
+//! ```
+//!
+//! `downgraded` says why an error is not denied, where it is not. Line and column count from 1; an error without a position
+//! has neither.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::finding::{JsonFinding, Subject, level};
+use super::format::Format;
+use super::json::JsonDocument;
+use super::print_error;
+use super::tally::Tally;
+use crate::engine::{Finding, Findings};
+use crate::manifest::{ManifestError, Position};
+use crate::scan::json::printable;
+
+#[derive(Serialize)]
+struct DocumentFinding<'a> {
+    file: &'a str,
+    #[serde(flatten)]
+    position: Position,
+    #[serde(flatten)]
+    finding: JsonFinding<'a>,
+}
+
+#[derive(Serialize)]
+struct DocumentError {
+    file: String,
+    #[serde(flatten)]
+    position: Option<Position>,
+    message: String,
+}
+
+#[derive(Default, Serialize)]
+pub struct DocumentCounts {
+    /// Files that could be opened.
+    pub files: usize,
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// Objects of other kinds.
+    pub skipped: usize,
+    pub errors: usize,
+}
+
+/// Writes findings as they come. Only errors are held, for the end of the JSON.
+pub struct DocumentReport<W> {
+    out: W,
+    format: Format,
+    pub counts: DocumentCounts,
+    json: JsonDocument,
+    errors: Vec<DocumentError>,
+}
+
+impl<W: Write> DocumentReport<W> {
+    pub fn new(out: W, format: Format) -> Self {
+        let (counts, json, errors) = Default::default();
+        Self { out, format, counts, json, errors }
+    }
+
+    /// Reports the findings in a scan, from its first line to its last. `position` finds a field by its path.
+    pub fn scan(
+        &mut self,
+        file: &str,
+        subject: &Subject<'_>,
+        findings: &Findings<'_>,
+        position: impl Fn(&str) -> Position,
+    ) -> io::Result<()> {
+        self.counts.tally.count(findings);
+        let with_position = |finding| (position(&field_path(finding)), finding);
+        let mut findings: Vec<_> = findings.list().iter().map(with_position).collect();
+        findings.sort_by_key(|(position, _)| *position);
+        for (position, finding) in findings {
+            match self.format {
+                Format::Json => {
+                    let finding = DocumentFinding { file, position, finding: JsonFinding::new(subject, finding) };
+                    self.json.finding(&mut self.out, &finding)?;
+                }
+                Format::Text => {
+                    let Position { line, column } = position;
+                    let (file, level, subject) = (printable(file, usize::MAX), level(finding), subject.printable());
+                    let (path, message, rule) = (field_path(finding), finding.explained(), finding.rule);
+                    writeln!(self.out, "{file}:{line}:{column}: {level}: {subject} {path}: {message} [{rule}]")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports that something could not be read. It is on stderr in either format.
+    pub fn error(&mut self, file: &str, error: ManifestError) {
+        let ManifestError { position, message } = error;
+        let Position { line, column } = position;
+        print_error(format_args!("{}:{line}:{column}: {message}", printable(file, usize::MAX)));
+        self.add_error(file, Some(position), message);
+    }
+
+    /// Reports that a file could not be read at all. The error names the file.
+    pub fn unreadable(&mut self, file: &str, error: &io::Error) {
+        print_error(error);
+        self.add_error(file, None, error.to_string());
+    }
+
+    fn add_error(&mut self, file: &str, position: Option<Position>, message: String) {
+        self.counts.errors += 1;
+        if self.format == Format::Json {
+            self.errors.push(DocumentError { file: file.to_owned(), position, message });
+        }
+    }
+
+    /// Ends the report, with a summary on stderr.
+    pub fn finish(mut self) -> io::Result<DocumentCounts> {
+        if self.format == Format::Json {
+            self.json.end_findings(&mut self.out)?;
+            self.json.end(&mut self.out, &self.errors, &self.counts)?;
+        }
+        self.out.flush()?;
+        anstream::eprintln!("{}", self.counts.summary());
+        Ok(self.counts)
+    }
+}
+
+fn field_path(finding: &Finding<'_>) -> String {
+    finding.field.to_string()
+}
+
+impl DocumentCounts {
+    fn summary(&self) -> String {
+        let DocumentCounts { files, tally: Tally { scans, denied, warned, clean }, skipped, errors } = *self;
+        let many = |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
+        let files = many(files, "file", "files");
+        let mut summary = match scans {
+            0 => format!("no scan in {files}"),
+            _ => {
+                let scans = many(scans, "scan", "scans");
+                format!("{scans} checked in {files}: {denied} denied, {warned} with warnings, {clean} clean")
+            }
+        };
+        if skipped > 0 {
+            summary += &format!("; {} skipped", many(skipped, "other object", "other objects"));
+        }
+        if errors > 0 {
+            summary += &format!("; {}, see above", many(errors, "error", "errors"));
+        }
+        summary
+    }
+}

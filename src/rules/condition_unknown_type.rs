@@ -1,0 +1,44 @@
+//! `condition-unknown-type`: a type that nobody reads.
+
+use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::scan::json::printable;
+use crate::scan::{ConditionMember, ConditionType, Entry, Field, Member};
+
+pub const RULE: Rule = Rule {
+    id: "condition-unknown-type",
+    title: "Conditions are of the four types of a scan.",
+    checks: "The `type` of each condition is Scanning, Succeeded, SendingResults or PolicySucceeded; another is a warning.",
+    why: "Types are open in Kubernetes, so another may be meant. It may also be a misspelling of one of the four.",
+    breaks: "Nobody who waits for `Succeeded` sees `Suceeded`.",
+    repair: "Correct the type, or ignore the warning where the condition is meant for readers of your own.",
+    part: Part::Status,
+    check,
+    mutate: None,
+    examples: &[
+        Example {
+            title: "one of the four",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a misspelt type",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "Suceeded", "status": "True", "reason": "JobFinished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Warns("status.conditions[Suceeded].type"),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let Some(status) = change.new.status() else { return };
+    for condition in status.conditions().iter().filter_map(Member::present) {
+        let Member::Present(name) = condition[ConditionMember::Type].string() else { continue };
+        if condition.known_type().is_none() && !change.conditions().is_malformed(condition) {
+            let all = ConditionType::ALL.map(ConditionType::name).join(", ");
+            let message = format!("is {}, which no reader of scans knows: it has {all}", printable(&name, 64));
+            findings
+                .warning(Field::ConditionMember { entry: Entry::Type(name), member: ConditionMember::Type }, message);
+        }
+    }
+}

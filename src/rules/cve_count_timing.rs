@@ -1,0 +1,94 @@
+//! `cve-count-timing`: Counts belong to a scan that has ended.
+
+use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::scan::{ConditionStatus, ConditionType, Count, CveCount, Field, Member, Phase, Spelling};
+
+pub const RULE: Rule = Rule {
+    id: "cve-count-timing",
+    title: "Counts belong to a scan that has ended.",
+    checks: "There are no counts on Pending, counts do not change while `Scanning` is True, and Failed has counts \
+             that are not all zero. All of these are warnings: a policy may deny for other reasons than \
+             CVEs.",
+    why: "Counts are the result of a run.",
+    breaks: "A dashboard shows counts that belong to no finished scan, or a failed scan with nothing to see.",
+    repair: "Write counts together with Succeeded; leave the old ones while a rescan runs.",
+    part: Part::Status,
+    check,
+    mutate: None,
+    examples: &[
+        Example {
+            title: "counts of a scan that ended",
+            old: None,
+            new: r#"{"status": {"phase": "Completed", "cveCount": {"low": 1, "total": 1}}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "the counts of the last scan during a rescan",
+            old: Some(r#"{"status": {"cveCount": {"low": 1}}}"#),
+            new: r#"{"status": {"phase": "Scanning", "cveCount": {"low": 1}, "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:20:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "counts before a scan",
+            old: None,
+            new: r#"{"status": {"phase": "Pending", "cveCount": {"low": 1, "total": 1}}}"#,
+            expect: Expectation::Warns("status.cveCount"),
+        },
+        Example {
+            title: "counts that change during a scan",
+            old: Some(r#"{"status": {"cveCount": {"low": 1}}}"#),
+            new: r#"{"status": {"phase": "Scanning", "cveCount": {"low": 2}, "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:20:00Z"}]}}"#,
+            expect: Expectation::Warns("status.cveCount"),
+        },
+        Example {
+            title: "counts beside a stale Scanning of an older spec",
+            old: Some(r#"{"status": {"cveCount": {"low": 1}}}"#),
+            new: r#"{"metadata": {"generation": 2}, "status": {"phase": "Scanning", "observedGeneration": 2, "cveCount": {"low": 2}, "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "observedGeneration": 1, "lastTransitionTime": "2026-11-20T08:20:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a failed scan without counts",
+            old: None,
+            new: r#"{"status": {"phase": "Failed"}}"#,
+            expect: Expectation::Warns("status.cveCount"),
+        },
+        Example {
+            title: "a failed scan that found nothing",
+            old: None,
+            new: r#"{"status": {"phase": "Failed", "CVECount": {"CVETOTAL": 0}}}"#,
+            expect: Expectation::Warns("status.CVECount"),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let Some(status) = change.new.status() else { return };
+    let old = change.old.map(|old| old.status().map(|status| &status.cve_count));
+    let is_running = change.conditions().current(ConditionType::Scanning) == Some(ConditionStatus::True);
+    let containers = Spelling::BOTH.map(|spelling| (spelling, status.cve_count.get(spelling)));
+    let there = containers.into_iter().filter(|(_, counts)| **counts != Member::Absent);
+    for (spelling, counts) in there.clone() {
+        let field = Field::CveCount(spelling);
+        if status.phase() == Some(Phase::Pending) {
+            findings.warning(field.clone(), "is there on phase Pending: no counts before a scan would be right");
+        }
+        if is_running && old.is_some_and(|old| old.map_or(&Member::Absent, |old| old.get(spelling)) != counts) {
+            findings
+                .warning(field.clone(), "changed while Scanning is True: the counts of the last scan would be right");
+        }
+        if status.phase() == Some(Phase::Failed) && counts.present().is_some_and(is_zero) {
+            findings.warning(field, "adds up to 0 on phase Failed: the CVEs that violated the policy would be right");
+        }
+    }
+    if status.phase() == Some(Phase::Failed) && there.count() == 0 {
+        let field = Field::CveCount(Spelling::Wire);
+        findings.warning(field, "is absent on phase Failed: the CVEs that violated the policy would be right");
+    }
+}
+
+fn is_zero(counts: &CveCount<'_>) -> bool {
+    match counts.count(Count::Total) {
+        Member::Present(total) => total == 0,
+        _ => counts.sum() == Some(0),
+    }
+}

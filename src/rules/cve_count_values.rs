@@ -1,0 +1,130 @@
+//! `cve-count-values`: counts are whole numbers.
+
+use std::borrow::Cow;
+
+use crate::engine::finding::quote;
+use crate::engine::{Change, Example, Expectation, Findings, Part, Patch, Rule};
+use crate::rules::tables::counts::{Summable, summable};
+use crate::scan::count::whole;
+use crate::scan::{Count, CveCount, Field, Json, Member, Spelling};
+
+pub const RULE: Rule = Rule {
+    id: "cve-count-values",
+    title: "CVE counts are whole numbers.",
+    checks: "`cveCount` is an object, `critical`, `high`, `medium`, `low`, `unknown` and `total` are integers ≥ 0, and \
+             the sum of the severities fits int64. Another member is a warning.",
+    why: "`kubectl get` prints the counts as integer columns, and metrics sum them.",
+    breaks: "A count that is a string or negative is shown as empty, so a critical vulnerability disappears from the \
+             dashboard.",
+    repair: "Write counts as JSON integers, without quotes. The webhook fills in severities that are missing beside \
+             others as 0.",
+    part: Part::Status,
+    check,
+    mutate: Some(mutate),
+    examples: &[
+        Example {
+            title: "all six",
+            old: None,
+            new: r#"{"status": {"cveCount": {"critical": 1, "high": 2, "medium": 0, "low": 3, "unknown": 0, "total": 6}}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "no counts: zero CVEs",
+            old: None,
+            new: r#"{"status": {"phase": "Completed"}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a count in quotes",
+            old: None,
+            new: r#"{"status": {"cveCount": {"critical": "1"}}}"#,
+            expect: Expectation::Denies("status.cveCount.critical"),
+        },
+        Example {
+            title: "a negative count, in the spelling of the vendor's page",
+            old: None,
+            new: r#"{"status": {"CVECount": {"HIGH": -1}}}"#,
+            expect: Expectation::Denies("status.CVECount.HIGH"),
+        },
+        Example {
+            title: "a sum that no int64 holds",
+            old: None,
+            new: r#"{"status": {"cveCount": {"low": 9223372036854775807, "high": 1}}}"#,
+            expect: Expectation::Denies("status.cveCount"),
+        },
+        Example {
+            title: "a severity that is not ours",
+            old: None,
+            new: r#"{"status": {"cveCount": {"low": 1, "total": 1, "negligible": 4}}}"#,
+            expect: Expectation::Warns("status.cveCount.negligible"),
+        },
+        Example {
+            title: "a standing fault beside another count",
+            old: Some(r#"{"status": {"cveCount": {"critical": "1", "high": 1}}}"#),
+            new: r#"{"status": {"cveCount": {"critical": "1", "high": 2}}}"#,
+            expect: Expectation::Warns("status.cveCount.critical"),
+        },
+        Example {
+            title: "a standing sum that no int64 holds beside another total",
+            old: Some(r#"{"status": {"cveCount": {"low": 9223372036854775807, "high": 1}}}"#),
+            new: r#"{"status": {"cveCount": {"low": 9223372036854775807, "high": 1, "total": 2}}}"#,
+            expect: Expectation::Warns("status.cveCount"),
+        },
+        Example {
+            title: "missing severities are filled in",
+            old: None,
+            new: r#"{"status": {"cveCount": {"critical": 1, "high": 2, "low": 3, "total": 6}}}"#,
+            expect: Expectation::Mutates(
+                r#"[{"op": "add", "path": "/status/cveCount/medium", "value": 0}, {"op": "add", "path": "/status/cveCount/unknown", "value": 0}]"#,
+            ),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let Some(status) = change.new.status() else { return };
+    for container in Spelling::BOTH {
+        match status.cve_count.get(container) {
+            Member::Absent => {}
+            Member::WrongType(found) => {
+                findings.error(Field::CveCount(container), format!("is {found}: an object of counts would be right"));
+            }
+            Member::Present(counts) => check_counts(container, counts, findings),
+        }
+    }
+}
+
+fn check_counts<'a>(container: Spelling, counts: &'a CveCount<'a>, findings: &mut Findings<'a>) {
+    for count in Count::ALL {
+        for key in counts.spellings(count) {
+            let json = counts.get(count, key);
+            if let Member::WrongType(_) = whole(json) {
+                findings.error(
+                    Field::Count { container, count, key },
+                    format!("is {}: an integer ≥ 0 would be right", quote(json)),
+                );
+            }
+        }
+    }
+    if let Some(sum) = counts.sum().filter(|sum| i64::try_from(*sum).is_err()) {
+        let message = format!("adds up to {sum}: severities whose sum is at most {} would be right", i64::MAX);
+        findings.error(Field::CveCount(container), message).reads = Field::severities(container);
+    }
+    for (key, _) in counts.others.iter().filter(|(_, value)| !value.is_absent()) {
+        findings.warning(
+            Field::OtherCount { container, key: Cow::Borrowed(key.as_ref()) },
+            "is none of critical, high, medium, low, unknown and total: readers will not see it",
+        );
+    }
+}
+
+/// Missing severities beside others are 0.
+fn mutate(change: &Change<'_>, patch: &mut Patch) {
+    for Summable { container, counts, .. } in change.new.status().into_iter().flat_map(summable) {
+        for severity in Count::SEVERITIES {
+            if counts.spellings(severity).next().is_none() {
+                patch.set(Field::Count { container, count: severity, key: container }, Json::from_integer(0));
+            }
+        }
+    }
+}

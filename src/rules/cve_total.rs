@@ -1,0 +1,123 @@
+//! `cve-total`: the total is the sum of the severities.
+
+use crate::engine::{Change, Example, Expectation, Findings, Part, Patch, Rule};
+use crate::rules::tables::counts::{Summable, summable};
+use crate::scan::count::whole;
+use crate::scan::{Count, CveCount, Field, Json, Member, Spelling};
+
+pub const RULE: Rule = Rule {
+    id: "cve-total",
+    title: "The total is the sum of the severities.",
+    checks: "`cveCount.total` (or `CVETOTAL`) is the sum of the five severities, an absent one counting as 0. An absent \
+             total beside a severity is a warning, and so is a mismatch where another numeric member may be counted too.",
+    why: "People sort and alert by the total. It is derived, so it can only be right or wrong.",
+    breaks: "A total that is too low hides vulnerabilities from everyone who looks at that column alone.",
+    repair: "Leave the total out or write the sum: the mutating webhook fills in or corrects the total.",
+    part: Part::Status,
+    check,
+    mutate: Some(mutate),
+    examples: &[
+        Example {
+            title: "a total that is the sum",
+            old: None,
+            new: r#"{"status": {"cveCount": {"critical": 1, "high": 22, "total": 23}}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a total off by one",
+            old: None,
+            new: r#"{"status": {"cveCount": {"critical": 1, "high": 22, "total": 22}}}"#,
+            expect: Expectation::Denies("status.cveCount.total"),
+        },
+        Example {
+            title: "a total off by one in the spelling of the vendor's page",
+            old: None,
+            new: r#"{"status": {"CVECount": {"CRITICAL": 1, "HIGH": 22, "CVETOTAL": 24}}}"#,
+            expect: Expectation::Denies("status.CVECount.CVETOTAL"),
+        },
+        Example {
+            title: "a total without severities",
+            old: None,
+            new: r#"{"status": {"cveCount": {"total": 5}}}"#,
+            expect: Expectation::Denies("status.cveCount.total"),
+        },
+        Example {
+            title: "no total",
+            old: None,
+            new: r#"{"status": {"cveCount": {"critical": 1}}}"#,
+            expect: Expectation::Warns("status.cveCount.total"),
+        },
+        Example {
+            title: "a total that seems to count a severity of its own",
+            old: None,
+            new: r#"{"status": {"cveCount": {"critical": 1, "negligible": 4, "total": 5}}}"#,
+            expect: Expectation::Warns("status.cveCount.total"),
+        },
+        Example {
+            title: "a wrong total that stood there before, while the phase changes",
+            old: Some(r#"{"status": {"phase": "Scanning", "cveCount": {"critical": 1, "total": 2}}}"#),
+            new: r#"{"status": {"phase": "Error", "cveCount": {"critical": 1, "total": 2}}}"#,
+            expect: Expectation::Warns("status.cveCount.total"),
+        },
+        Example {
+            title: "the total is filled in beside the severities",
+            old: None,
+            new: r#"{"status": {"CVECount": {"CRITICAL": 1, "HIGH": 22, "MEDIUM": 0, "LOW": 0, "UNKNOWN": 0}}}"#,
+            expect: Expectation::Mutates(r#"[{"op": "add", "path": "/status/CVECount/CVETOTAL", "value": 23}]"#),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let Some(status) = change.new.status() else { return };
+    for container in Spelling::BOTH {
+        let Some(counts) = status.cve_count.get(container).present() else { continue };
+        // A sum that no total can hold is an error of `cve-count-values`.
+        let Some(sum) = counts.sum().filter(|sum| i64::try_from(*sum).is_ok()) else { continue };
+        if counts.spellings(Count::Total).next().is_none() && counts.has_severity() {
+            findings.warning(
+                Field::Count { container, count: Count::Total, key: container },
+                format!("is absent: {sum} would be right"),
+            );
+        }
+        for key in counts.spellings(Count::Total) {
+            let Member::Present(total) = whole(counts.get(Count::Total, key)) else { continue };
+            if i128::from(total) != sum {
+                wrong(Field::Count { container, count: Count::Total, key }, total, sum, container, counts, findings);
+            }
+        }
+    }
+}
+
+fn wrong<'a>(
+    field: Field<'a>,
+    total: i64,
+    sum: i128,
+    container: Spelling,
+    counts: &CveCount<'a>,
+    findings: &mut Findings<'a>,
+) {
+    if counts.has_other_number() {
+        let message =
+            format!("is {total}, but the five severities add up to {sum}: other members seem to be counted too");
+        findings.warning(field, message);
+        return;
+    }
+    let message = format!("is {total}, but the severities add up to {sum}: {sum} would be right");
+    findings.error(field, message).reads.extend(Field::severities(container));
+}
+
+/// The total is written wherever it is absent, wrong or malformed.
+fn mutate(change: &Change<'_>, patch: &mut Patch) {
+    for Summable { container, counts, sum } in change.new.status().into_iter().flat_map(summable) {
+        let mut keys: Vec<Spelling> = counts.spellings(Count::Total).collect();
+        if keys.is_empty() {
+            keys.push(container);
+        }
+        for key in keys {
+            if whole(counts.get(Count::Total, key)) != Member::Present(sum) {
+                patch.set(Field::Count { container, count: Count::Total, key }, Json::from_integer(sum));
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! `metadata-url`: The metadata URL leads somewhere.
+
+use crate::engine::finding::quote;
+use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::scan::{ConditionStatus, ConditionType, Field, Member, Spelling, url};
+
+pub const RULE: Rule = Rule {
+    id: "metadata-url",
+    title: "The metadata URL leads somewhere.",
+    checks: "`metadataUrl` (or `metadataURL`) is an absolute http or https URL with a host. It is a warning where it \
+             is set beside a current `SendingResults` False, or absent beside True.",
+    why: "The URL is where the results are found in the metadata store.",
+    breaks: "A link that leads nowhere, or to results that were never sent.",
+    repair: "Write the URL that the store returned, and none where nothing was sent.",
+    part: Part::Status,
+    check,
+    mutate: None,
+    examples: &[
+        Example {
+            title: "results that were sent",
+            old: None,
+            new: r#"{"status": {"metadataUrl": "https://store.example.com:8443/api/sources?digest=1", "conditions": [{"type": "SendingResults", "status": "True", "reason": "ResultsSent", "message": "All good", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "results that were not sent",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "SendingResults", "status": "False", "reason": "NotSent", "message": "no store is configured", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a URL without a scheme",
+            old: None,
+            new: r#"{"status": {"metadataUrl": "store.example.com/api"}}"#,
+            expect: Expectation::Denies("status.metadataUrl"),
+        },
+        Example {
+            title: "a URL that is no string",
+            old: None,
+            new: r#"{"status": {"metadataURL": 7}}"#,
+            expect: Expectation::Denies("status.metadataURL"),
+        },
+        Example {
+            title: "a URL of results that were not sent",
+            old: None,
+            new: r#"{"status": {"metadataUrl": "https://store.example.com/1", "conditions": [{"type": "SendingResults", "status": "False", "reason": "NotSent", "message": "no store is configured", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Warns("status.metadataUrl"),
+        },
+        Example {
+            title: "no URL of results that were sent",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "SendingResults", "status": "True", "reason": "ResultsSent", "message": "All good", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Warns("status.metadataUrl"),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let Some(status) = change.new.status() else { return };
+    let sending = change.conditions().current(ConditionType::SendingResults);
+    let mut is_absent = true;
+    for spelling in Spelling::BOTH {
+        let json = status.metadata_url.get(spelling);
+        let text = json.string();
+        if text == Member::Absent {
+            continue;
+        }
+        is_absent = false;
+        let field = Field::MetadataUrl(spelling);
+        if !matches!(text, Member::Present(text) if url::is_http(&text)) {
+            let message = format!("is {}: an absolute http(s) URL with a host would be right", quote(json));
+            findings.error(field.clone(), message);
+        }
+        if sending == Some(ConditionStatus::False) {
+            findings
+                .warning(field, "is set while SendingResults is False: no URL would be right, or SendingResults True");
+        }
+    }
+    if is_absent && sending == Some(ConditionStatus::True) {
+        findings.warning(
+            Field::MetadataUrl(Spelling::Wire),
+            "is absent while SendingResults is True: the URL of the results would be right",
+        );
+    }
+}

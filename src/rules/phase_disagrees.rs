@@ -1,0 +1,87 @@
+//! `phase-disagrees`: The phase agrees with the conditions.
+
+use crate::engine::{Change, Example, Expectation, Findings, Part, Rule, Severity};
+use crate::rules::tables::phases;
+use crate::scan::Field;
+use crate::scan::conditions::reads;
+
+pub const RULE: Rule = Rule {
+    id: "phase-disagrees",
+    title: "The phase agrees with the conditions.",
+    checks: "What the current conditions say goes with the phase, by the table of phases. A stale condition, of an \
+             earlier run, satisfies a requirement but never violates one.",
+    why: "Phase and conditions are read by different people; both must tell the same story.",
+    breaks: "The GUI shows a completed scan while the supply chain waits, or a vulnerable image is shipped because \
+             one of the two said so.",
+    repair: "Write phase and conditions in one update, as the table of phases has them.",
+    part: Part::Status,
+    check,
+    mutate: None,
+    examples: &[
+        Example {
+            title: "a run",
+            old: None,
+            new: r#"{"status": {"phase": "Scanning", "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a scan that passed its policy",
+            old: None,
+            new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"phase": "Completed", "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a job that finished before its policy is evaluated",
+            old: None,
+            new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"phase": "Scanning", "observedGeneration": 1, "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a completed scan that violated its policy",
+            old: None,
+            new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"phase": "Completed", "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Denies("status.phase"),
+        },
+        Example {
+            title: "a failed scan without a verdict",
+            old: None,
+            new: r#"{"status": {"phase": "Failed", "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Denies("status.phase"),
+        },
+        Example {
+            title: "an error that none of the conditions knows",
+            old: None,
+            new: r#"{"status": {"phase": "Error", "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Denies("status.phase"),
+        },
+        Example {
+            title: "an error without a condition that says which",
+            old: None,
+            new: r#"{"status": {"phase": "Error", "conditions": []}}"#,
+            expect: Expectation::Warns("status.phase"),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let Some(phase) = change.new.status().and_then(|status| status.phase()) else { return };
+    let conditions = change.conditions();
+    for row in phases::ROWS.iter().filter(|row| row.phase == phase) {
+        if !row.when.iter().all(|when| when.holds(conditions, change)) {
+            continue;
+        }
+        let words: Vec<_> = row.when.iter().map(|when| when.description()).collect();
+        let message = format!("is {} while {}: {} would be right", phase.name(), words.join(" and "), row.right);
+        match row.severity {
+            Severity::Error => {
+                let types: Vec<_> = row.when.iter().filter_map(|when| when.condition()).collect();
+                let finding = findings.error(Field::Phase, message);
+                finding.reads = reads(&types);
+                finding.reads.extend([Field::ScanPolicy, Field::Generation]);
+            }
+            Severity::Warning => {
+                findings.warning(Field::Phase, message);
+            }
+        }
+    }
+}

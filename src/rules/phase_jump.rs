@@ -1,0 +1,48 @@
+//! `phase-jump`: A result comes after a run.
+
+use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::rules::tables::phases;
+use crate::scan::{Field, Scan};
+
+pub const RULE: Rule = Rule {
+    id: "phase-jump",
+    title: "A result comes after a run.",
+    checks: "From one write to the next, the phase does not go from Pending or Error to Completed or Failed, nor \
+             between Completed and Failed, without Scanning between. All of these are warnings.",
+    why: "A controller that skips Scanning may have lost an update, or somebody wrote the status by hand.",
+    breaks: "Whoever watches for a run to start misses it.",
+    repair: "Write phase Scanning when the job starts. Ignore the warning where an object is restored from a backup.",
+    part: Part::Status,
+    check,
+    mutate: None,
+    examples: &[
+        Example {
+            title: "a run that ends",
+            old: Some(r#"{"status": {"phase": "Scanning"}}"#),
+            new: r#"{"status": {"phase": "Completed"}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a result without a run",
+            old: Some(r#"{"status": {"phase": "Pending"}}"#),
+            new: r#"{"status": {"phase": "Completed"}}"#,
+            expect: Expectation::Warns("status.phase"),
+        },
+        Example {
+            title: "a verdict that turned",
+            old: Some(r#"{"status": {"phase": "Completed"}}"#),
+            new: r#"{"status": {"phase": "Failed"}}"#,
+            expect: Expectation::Warns("status.phase"),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let phase = |scan: &Scan<'_>| scan.status().and_then(|status| status.phase());
+    let (Some(from), Some(to)) = (change.old.and_then(phase), phase(change.new)) else { return };
+    if phases::JUMPS.contains(&(from, to)) {
+        let message =
+            format!("went from {} to {} without a run: Scanning between would be right", from.name(), to.name());
+        findings.warning(Field::Phase, message);
+    }
+}

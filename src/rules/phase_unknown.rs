@@ -1,0 +1,85 @@
+//! `phase-unknown`: the phase is one of the five.
+
+use crate::engine::finding::quote;
+use crate::engine::{Change, Example, Expectation, Findings, Part, Patch, Rule};
+use crate::scan::ConditionStatus::{False, True, Unknown};
+use crate::scan::{ConditionType, Field, Json, Member, Phase};
+
+pub const RULE: Rule = Rule {
+    id: "phase-unknown",
+    title: "The phase is one of the five.",
+    checks: "`status.phase` is Pending, Scanning, Completed, Failed or Error, to the letter. A missing phase beside \
+             conditions is a warning.",
+    why: "The phase is the one word that people, the GUI and `kubectl wait` look at.",
+    breaks: "Whoever waits for `Completed` never sees `completed`.",
+    repair: "Write one of the five, in this spelling. Where the phase is missing and the conditions say which it is, the \
+             webhook fills it in.",
+    part: Part::Status,
+    check,
+    mutate: Some(mutate),
+    examples: &[
+        Example {
+            title: "one of the five",
+            old: None,
+            new: r#"{"status": {"phase": "Pending"}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a misspelt phase",
+            old: None,
+            new: r#"{"status": {"phase": "Complete"}}"#,
+            expect: Expectation::Denies("status.phase"),
+        },
+        Example {
+            title: "a phase that is no string",
+            old: None,
+            new: r#"{"status": {"phase": ["Completed"]}}"#,
+            expect: Expectation::Denies("status.phase"),
+        },
+        Example {
+            title: "no phase beside conditions",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
+            expect: Expectation::Warns("status.phase"),
+        },
+        Example {
+            title: "the phase is filled in from the conditions",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "Succeeded", "status": "False", "reason": "Error", "message": "The scan job failed", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
+            expect: Expectation::Mutates(r#"[{"op": "add", "path": "/status/phase", "value": "Error"}]"#),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let Some(status) = change.new.status() else { return };
+    let all = || Phase::ALL.map(Phase::name).join(", ");
+    if status.phase.string() == Member::Absent {
+        if !status.conditions().is_empty() {
+            findings.warning(Field::Phase, format!("is absent beside conditions: one of {} would be right", all()));
+        }
+    } else if status.phase().is_none() {
+        findings.error(Field::Phase, format!("is {}: one of {} would be right", quote(&status.phase), all()));
+    }
+}
+
+/// The phase that the current conditions speak of, where they leave no doubt.
+fn mutate(change: &Change<'_>, patch: &mut Patch) {
+    if change.new.status().is_none_or(|status| status.phase.string() != Member::Absent) {
+        return;
+    }
+    let conditions = change.conditions();
+    let [scanning, succeeded, policy] =
+        [ConditionType::Scanning, ConditionType::Succeeded, ConditionType::PolicySucceeded]
+            .map(|known| conditions.current(known));
+    let has_no_policy = conditions.is_absent(ConditionType::PolicySucceeded) && !change.new.has_scan_policy();
+    let phase = match (scanning, succeeded, policy) {
+        (Some(True), _, _) => Phase::Scanning,
+        (_, Some(False), _) | (_, _, Some(Unknown)) => Phase::Error,
+        (_, Some(True), Some(False)) => Phase::Failed,
+        (_, Some(True), Some(True)) => Phase::Completed,
+        (_, Some(True), None) if has_no_policy => Phase::Completed,
+        _ => return,
+    };
+    patch.set(Field::Phase, Json::from_text(phase.name()));
+}

@@ -1,0 +1,86 @@
+//! `policy-vocabulary`: PolicySucceeded says what the policy decided.
+
+use crate::engine::{Example, Expectation, Part, Rule};
+use crate::rules::tables::{conditions, vocabulary};
+
+pub const RULE: Rule = Rule {
+    id: "policy-vocabulary",
+    title: "PolicySucceeded says what the policy decided.",
+    checks: "`PolicySucceeded` is True with reason EvaluationPassed and message `No CVEs were found that violated \
+             the policy` and no error; False with EvaluationFailed and `Policy violated because of X \
+             CVEs`, X ≥ 1; or Unknown with Error and a message that begins with `An error has \
+             occurred`. The messages of older releases, a missing message and a missing error on \
+             Unknown are warnings.",
+    why: "This condition decides whether an artifact is shipped. Its words must not contradict its status.",
+    breaks: "People read \"no CVEs were found\" above an artifact that was denied, or act on a violation that was \
+             none.",
+    repair: "Write reason and message of the row that belongs to the status. The webhook fills in what the row \
+             fixes, never the message with X.",
+    part: Part::Status,
+    check: |change, findings| vocabulary::check(&conditions::POLICY_SUCCEEDED, change, findings),
+    mutate: Some(|change, patch| vocabulary::mutate(&conditions::POLICY_SUCCEEDED, change, patch)),
+    examples: &[
+        Example {
+            title: "a policy that passed",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "one violation",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 1 CVE", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "several violations",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a policy that could not be evaluated",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "Unknown", "reason": "Error", "message": "An error has occurred: no such policy", "error": "rego_parse_error", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "swapped messages",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "Policy violated because of 7 CVEs", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
+            expect: Expectation::Denies("status.conditions[PolicySucceeded].message"),
+        },
+        Example {
+            title: "a violation by no CVE",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 0 CVEs", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
+            expect: Expectation::Denies("status.conditions[PolicySucceeded].message"),
+        },
+        Example {
+            title: "a passed policy with the reason of a failed one",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "True", "reason": "EvaluationFailed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
+            expect: Expectation::Denies("status.conditions[PolicySucceeded].reason"),
+        },
+        Example {
+            title: "the wording of an older release",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No noncompliant vulnerabilities found", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
+            expect: Expectation::Warns("status.conditions[PolicySucceeded].message"),
+        },
+        Example {
+            title: "no word on what went wrong",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "Unknown", "reason": "Error", "message": "An error has occurred", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
+            expect: Expectation::Warns("status.conditions[PolicySucceeded].error"),
+        },
+        Example {
+            title: "the reason is filled in, the message with X is not",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "False", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
+            expect: Expectation::Mutates(
+                r#"[{"op": "add", "path": "/status/conditions/0/reason", "value": "EvaluationFailed"}]"#,
+            ),
+        },
+    ],
+};

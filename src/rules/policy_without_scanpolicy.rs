@@ -1,0 +1,62 @@
+//! `policy-without-scanpolicy`: There is a verdict of a policy only where a policy is set.
+
+use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::scan::ConditionType::PolicySucceeded;
+use crate::scan::conditions::reads;
+use crate::scan::{Entry, Field};
+
+pub const RULE: Rule = Rule {
+    id: "policy-without-scanpolicy",
+    title: "There is a verdict of a policy only where a policy is set.",
+    checks: "A current `PolicySucceeded` has a `spec.scanPolicy` beside it. It is an error where the status speaks \
+             of this spec (`status.observedGeneration` is `metadata.generation`), else it is a warning.",
+    why: "A verdict needs a policy that gave it.",
+    breaks: "An artifact seems to have passed a policy that nobody set.",
+    repair: "Remove PolicySucceeded when the scan policy is removed.",
+    part: Part::Status,
+    check,
+    mutate: None,
+    examples: &[
+        Example {
+            title: "a verdict of a policy",
+            old: None,
+            new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"observedGeneration": 1, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a verdict of no policy",
+            old: None,
+            new: r#"{"status": {"observedGeneration": 1, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Denies("status.conditions[PolicySucceeded]"),
+        },
+        Example {
+            title: "a standing verdict of no policy whose message is corrected",
+            old: Some(
+                r#"{"status": {"observedGeneration": 1, "conditions": [{"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No noncompliant vulnerabilities found", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            ),
+            new: r#"{"status": {"observedGeneration": 1, "conditions": [{"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Warns("status.conditions[PolicySucceeded]"),
+        },
+        Example {
+            title: "a verdict of no policy in a status of an older spec",
+            old: None,
+            new: r#"{"metadata": {"generation": 2}, "status": {"observedGeneration": 1, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Warns("status.conditions[PolicySucceeded]"),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    if change.conditions().current(PolicySucceeded).is_none() || change.new.has_scan_policy() {
+        return;
+    }
+    let field = Field::Condition(Entry::from(PolicySucceeded));
+    let message = "is there, but spec.scanPolicy is not: no PolicySucceeded would be right";
+    if change.new.is_caught_up() {
+        let finding = findings.error(field, message);
+        finding.reads = reads(&[PolicySucceeded]);
+        finding.reads.push(Field::Generation);
+    } else {
+        findings.warning(field, message);
+    }
+}

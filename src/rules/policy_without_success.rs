@@ -1,0 +1,59 @@
+//! `policy-without-success`: The policy judges a scan that succeeded.
+
+use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::scan::ConditionStatus::{False, True};
+use crate::scan::ConditionType::{PolicySucceeded, Succeeded};
+use crate::scan::conditions::reads;
+use crate::scan::{ConditionMember, Entry, Field};
+
+pub const RULE: Rule = Rule {
+    id: "policy-without-success",
+    title: "The policy judges a scan that succeeded.",
+    checks: "Beside a current `PolicySucceeded` True or False, `Succeeded` is not False. No `Succeeded` at all is \
+             a warning.",
+    why: "There is nothing to evaluate where the scan broke.",
+    breaks: "An artifact passes the policy although nobody scanned it.",
+    repair: "Remove PolicySucceeded when the scan fails, or set it to Unknown with the error.",
+    part: Part::Status,
+    check,
+    mutate: None,
+    examples: &[
+        Example {
+            title: "a verdict on a scan that succeeded",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a verdict on a scan that broke",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "Succeeded", "status": "False", "reason": "Error", "message": "The scan job failed: exit 1", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Denies("status.conditions[PolicySucceeded].status"),
+        },
+        Example {
+            title: "a verdict alone",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Warns("status.conditions[PolicySucceeded].status"),
+        },
+        Example {
+            title: "no verdict because of an error",
+            old: None,
+            new: r#"{"status": {"conditions": [{"type": "Succeeded", "status": "False", "reason": "Error", "message": "The scan job failed: exit 1", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "Unknown", "reason": "Error", "message": "An error has occurred", "error": "rego_parse_error", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let conditions = change.conditions();
+    let Some(verdict @ (True | False)) = conditions.current(PolicySucceeded) else { return };
+    let field = Field::ConditionMember { entry: Entry::from(PolicySucceeded), member: ConditionMember::Status };
+    let verdict = verdict.name();
+    if conditions.current(Succeeded) == Some(False) {
+        let message = format!("is {verdict} beside Succeeded False: no PolicySucceeded, or Unknown, would be right");
+        findings.error(field, message).reads = reads(&[PolicySucceeded]);
+    } else if conditions.is_absent(Succeeded) {
+        findings.warning(field, format!("is {verdict} beside no Succeeded: a condition Succeeded would be right"));
+    }
+}

@@ -1,0 +1,64 @@
+//! `running-with-result`: A running scan has no result yet.
+
+use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::scan::ConditionStatus::True;
+use crate::scan::ConditionType::{PolicySucceeded, Scanning, Succeeded};
+use crate::scan::conditions::reads;
+use crate::scan::{ConditionMember, Entry, Field};
+
+pub const RULE: Rule = Rule {
+    id: "running-with-result",
+    title: "A running scan has no result yet.",
+    checks: "Beside `Scanning` True there is no current `Succeeded` or `PolicySucceeded`. Results of an earlier \
+             run, not later than the start of this one, may stay.",
+    why: "A result beside a run says that the scan has ended and has not.",
+    breaks: "The supply chain takes the result of a scan that is still running, or waits for one that has ended.",
+    repair: "When the job ends, set Scanning to False in the same write as the results. When a new one starts, give \
+             Scanning its time of now, so that older results count as stale.",
+    part: Part::Status,
+    check,
+    mutate: None,
+    examples: &[
+        Example {
+            title: "a run",
+            old: None,
+            new: r#"{"status": {"phase": "Scanning", "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a rescan beside the results of the last run",
+            old: None,
+            new: r#"{"status": {"phase": "Scanning", "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:20:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a result that is newer than the run",
+            old: None,
+            new: r#"{"status": {"phase": "Scanning", "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Denies("status.conditions[Scanning].status"),
+        },
+        Example {
+            title: "a run on a scan that is done",
+            old: None,
+            new: r#"{"status": {"phase": "Completed", "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:20:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Denies("status.conditions[Scanning].status"),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let conditions = change.conditions();
+    if conditions.current(Scanning) != Some(True) {
+        return;
+    }
+    let results: Vec<_> =
+        [Succeeded, PolicySucceeded].into_iter().filter(|known| conditions.current(*known).is_some()).collect();
+    if results.is_empty() {
+        return;
+    }
+    let names: Vec<_> = results.iter().map(|known| known.name()).collect();
+    let message =
+        format!("is True beside a result ({}): False would be right once the scan has ended", names.join(", "));
+    let field = Field::ConditionMember { entry: Entry::from(Scanning), member: ConditionMember::Status };
+    findings.error(field, message).reads = reads(&results);
+}

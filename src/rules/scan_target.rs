@@ -1,0 +1,97 @@
+//! `scan-target`: The spec names something to scan.
+
+use crate::engine::finding::quote;
+use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::scan::{Field, Json, Kind, Member, Source, SourceMember, image, url};
+
+pub const RULE: Rule = Rule {
+    id: "scan-target",
+    title: "The spec names something to scan.",
+    checks: "A SourceScan has `spec.blob.url` or `spec.git.url`, an ImageScan has `spec.registry.image`. A blob URL \
+             that is not http(s) and an image reference that does not parse are warnings.",
+    why: "Without a target there is nothing that a status could speak of.",
+    breaks: "The scan stays Pending for ever, or its job fails with an error from deep within.",
+    repair: "Name the source in the spec.",
+    part: Part::Spec,
+    check,
+    mutate: None,
+    examples: &[
+        Example {
+            title: "a blob",
+            old: None,
+            new: r#"{"spec": {"blob": {"url": "https://example.com/code.tar.gz"}}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a repository of code",
+            old: None,
+            new: r#"{"spec": {"blob": null, "git": {"url": "ssh://git@example.com/code.git"}}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "an image",
+            old: None,
+            new: r#"{"kind": "ImageScan", "spec": {"registry": {"image": "ghcr.io/team/app:v1"}}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "neither blob nor git",
+            old: None,
+            new: r#"{"spec": {"blob": null}}"#,
+            expect: Expectation::Denies("spec.blob.url"),
+        },
+        Example {
+            title: "no image",
+            old: None,
+            new: r#"{"kind": "ImageScan", "spec": {"registry": {"imagePullSecret": "pull"}}}"#,
+            expect: Expectation::Denies("spec.registry.image"),
+        },
+        Example {
+            title: "a blob by another way than http",
+            old: None,
+            new: r#"{"spec": {"blob": {"url": "file:///code.tar.gz"}}}"#,
+            expect: Expectation::Warns("spec.blob.url"),
+        },
+        Example {
+            title: "an image reference in capitals",
+            old: None,
+            new: r#"{"kind": "ImageScan", "spec": {"registry": {"image": "ghcr.io/Team/App"}}}"#,
+            expect: Expectation::Warns("spec.registry.image"),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let get = |source, member| change.new.spec_source(source, member);
+    let is_there = |json: Option<&Json<'_>>| json.is_some_and(|json| matches!(json.string(), Member::Present(_)));
+    let [blob, git] = [Source::Blob, Source::Git].map(|source| get(source, SourceMember::Url));
+    let image = get(Source::Registry, SourceMember::Image);
+    match change.kind {
+        Kind::SourceScan if !is_there(blob) && !is_there(git) => {
+            let message = "names neither blob.url nor git.url: one of them would be right";
+            let fields =
+                [Source::Blob, Source::Git].map(|source| Field::SpecSource { source, member: SourceMember::Url });
+            findings.error(fields[0].clone(), message).reads.push(fields[1].clone());
+        }
+        Kind::ImageScan if !is_there(image) => {
+            let field = Field::SpecSource { source: Source::Registry, member: SourceMember::Image };
+            findings
+                .error(field, "names no image: a reference such as registry.example.com/team/app:v1 would be right");
+        }
+        _ => {}
+    }
+    let unsound = |json: Option<&Json<'_>>, is_sound: fn(&str) -> bool| {
+        json.filter(|json| matches!(json.string(), Member::Present(text) if !is_sound(&text))).map(quote)
+    };
+    if let Some(found) = unsound(blob, url::is_http) {
+        let field = Field::SpecSource { source: Source::Blob, member: SourceMember::Url };
+        findings.warning(field, format!("is {found}: an http(s) URL would be right"));
+    }
+    if let Some(found) = unsound(image, |image| image::repository(image).is_some()) {
+        let field = Field::SpecSource { source: Source::Registry, member: SourceMember::Image };
+        findings.warning(
+            field,
+            format!("is {found}: an image reference such as registry.example.com/team/app:v1 would be right"),
+        );
+    }
+}

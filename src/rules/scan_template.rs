@@ -1,0 +1,36 @@
+//! `scan-template`: The spec names a scan template.
+
+use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::scan::{Field, Member};
+
+pub const RULE: Rule = Rule {
+    id: "scan-template",
+    title: "The spec names a scan template.",
+    checks: "`spec.scanTemplate` is set. A missing one is a warning.",
+    why: "The template says how to scan; in use it is always set.",
+    breaks: "The controller cannot build the scan job.",
+    repair: "Name a ScanTemplate of the namespace.",
+    part: Part::Spec,
+    check,
+    mutate: None,
+    examples: &[
+        Example {
+            title: "a template",
+            old: None,
+            new: r#"{"spec": {"scanTemplate": "blob-source-scan-template"}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "no template",
+            old: None,
+            new: r#"{"spec": {"scanTemplate": null}}"#,
+            expect: Expectation::Warns("spec.scanTemplate"),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    if change.new.spec.present().is_none_or(|spec| spec.scan_template.string() == Member::Absent) {
+        findings.warning(Field::ScanTemplate, "is absent: the name of a ScanTemplate would be right");
+    }
+}

@@ -1,0 +1,137 @@
+//! `scanned-at`: The time of the scan is that of its success, and never goes back.
+
+use crate::engine::finding::quote;
+use crate::engine::{Change, Example, Expectation, Findings, Part, Patch, Rule};
+use crate::rules::tables::AHEAD_MAX;
+use crate::scan::{ConditionMember, ConditionStatus, ConditionType, Field, Member, Phase, Status, time};
+
+pub const RULE: Rule = Rule {
+    id: "scanned-at",
+    title: "The time of the scan is that of its success, and never goes back.",
+    checks: "`scannedAt` is an RFC 3339 time and not earlier than it was, unless that was in the future. It is \
+             a warning where it is more than 5 minutes ahead of now, absent on Completed or Failed, or \
+             changed while the phase is Pending or Scanning or beside a current `Succeeded` False.",
+    why: "It is the latest date when the scanning was successfully finished: people judge by it how old a result \
+          is.",
+    breaks: "An old result passes for a fresh one, or a fresh one for an old one.",
+    repair: "Write the time of the success together with Succeeded True, and leave it at that. Where it is missing \
+             on a scan that ended, the webhook fills it in from the conditions.",
+    part: Part::Status,
+    check,
+    mutate: Some(mutate),
+    examples: &[
+        Example {
+            title: "the time of a success",
+            old: None,
+            new: r#"{"status": {"phase": "Completed", "scannedAt": "2026-11-20T08:03:00Z"}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a time that is no RFC 3339",
+            old: None,
+            new: r#"{"status": {"scannedAt": "2026-11-20 08:03:00"}}"#,
+            expect: Expectation::Denies("status.scannedAt"),
+        },
+        Example {
+            title: "a time that went back",
+            old: Some(r#"{"status": {"scannedAt": "2026-11-20T08:22:00Z"}}"#),
+            new: r#"{"status": {"scannedAt": "2026-11-20T08:03:00Z"}}"#,
+            expect: Expectation::Denies("status.scannedAt"),
+        },
+        Example {
+            title: "a time in the future that is put right",
+            old: Some(r#"{"status": {"scannedAt": "2062-11-20T08:22:00Z"}}"#),
+            new: r#"{"status": {"scannedAt": "2026-11-20T08:03:00Z"}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a time far ahead",
+            old: None,
+            new: r#"{"status": {"scannedAt": "2062-11-20T08:03:00Z"}}"#,
+            expect: Expectation::Warns("status.scannedAt"),
+        },
+        Example {
+            title: "no time on a result",
+            old: None,
+            new: r#"{"status": {"phase": "Failed"}}"#,
+            expect: Expectation::Warns("status.scannedAt"),
+        },
+        Example {
+            title: "a time that moves during a scan",
+            old: Some(r#"{"status": {"phase": "Completed", "scannedAt": "2026-11-20T08:03:00Z"}}"#),
+            new: r#"{"status": {"phase": "Scanning", "scannedAt": "2026-11-20T08:20:00Z"}}"#,
+            expect: Expectation::Warns("status.scannedAt"),
+        },
+        Example {
+            title: "the time is filled in from the conditions",
+            old: None,
+            new: r#"{"status": {"phase": "Completed", "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:04:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Mutates(
+                r#"[{"op": "add", "path": "/status/scannedAt", "value": "2026-11-20T08:04:00Z"}]"#,
+            ),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let Some(status) = change.new.status() else { return };
+    let phase = status.phase();
+    if status.scanned_at.string() == Member::Absent {
+        if matches!(phase, Some(Phase::Completed | Phase::Failed)) {
+            findings.warning(
+                Field::ScannedAt,
+                "is absent on a scan that has ended: the time of its success would be right",
+            );
+        }
+        return;
+    }
+    let Some(at) = status.scanned_at() else {
+        let message =
+            format!("is {}: an RFC 3339 time, such as 2026-11-20T08:03:00Z, would be right", quote(&status.scanned_at));
+        findings.error(Field::ScannedAt, message);
+        return;
+    };
+    if at > change.now + AHEAD_MAX {
+        findings
+            .warning(Field::ScannedAt, "is more than 5 minutes in the future: a time that has passed would be right");
+    }
+    let Some(old) = change.old else { return };
+    if let Some(before) =
+        old.status().and_then(Status::scanned_at).filter(|before| at < *before && *before <= change.now)
+    {
+        let before = time::format(before).unwrap_or_default();
+        let message =
+            format!("is {}, earlier than it was: {before} or later would be right", quote(&status.scanned_at));
+        findings.error(Field::ScannedAt, message);
+    }
+    let is_failure = change.conditions().current(ConditionType::Succeeded) == Some(ConditionStatus::False);
+    if !Field::ScannedAt.is_same(change.new, old)
+        && (is_failure || matches!(phase, Some(Phase::Pending | Phase::Scanning)))
+    {
+        findings.warning(
+            Field::ScannedAt,
+            "changed, but no scan has succeeded: the time of the last success would be right",
+        );
+    }
+}
+
+/// The later of the times of Succeeded and of Scanning False, unless that is earlier than the old time.
+fn mutate(change: &Change<'_>, patch: &mut Patch) {
+    let Some(status) = change.new.status().filter(|status| status.scanned_at.string() == Member::Absent) else {
+        return;
+    };
+    let conditions = change.conditions();
+    let is_done = matches!(status.phase(), Some(Phase::Completed | Phase::Failed));
+    if !is_done || conditions.current(ConditionType::Succeeded) != Some(ConditionStatus::True) {
+        return;
+    }
+    let ended =
+        conditions.get(ConditionType::Scanning).filter(|scanning| scanning.status() == Some(ConditionStatus::False));
+    let times = [conditions.get(ConditionType::Succeeded), ended].into_iter().flatten();
+    let latest =
+        times.filter_map(|condition| Some((condition.last_transition_time()?, condition))).max_by_key(|(at, _)| *at);
+    let old = change.old.and_then(|old| old.status()).and_then(Status::scanned_at);
+    if let Some((_, condition)) = latest.filter(|(at, _)| old.is_none_or(|old| *at >= old)) {
+        patch.set(Field::ScannedAt, condition[ConditionMember::LastTransitionTime].clone().into_owned());
+    }
+}

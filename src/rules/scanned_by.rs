@@ -1,0 +1,101 @@
+//! `scanned-by`: The status says who scanned.
+
+use crate::engine::finding::quote;
+use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::scan::{Field, Member, Phase, ScannedBy, ScannerForm, ScannerMember};
+
+pub const RULE: Rule = Rule {
+    id: "scanned-by",
+    title: "The status says who scanned.",
+    checks: "`scannedBy` is an object of strings: `scanner.name`, `scanner.vendor` and `scanner.version`, or the \
+             same three flat. Where the phase is Completed or Failed, a missing name or version is \
+             a warning.",
+    why: "A result is worth as much as the scanner that found it.",
+    breaks: "Nobody can tell whether a finding is missing because the scanner was old.",
+    repair: "Write the scanner's own name and version.",
+    part: Part::Status,
+    check,
+    mutate: None,
+    examples: &[
+        Example {
+            title: "a scanner",
+            old: None,
+            new: r#"{"status": {"phase": "Completed", "scannedBy": {"scanner": {"name": "Grype", "vendor": "Anchore", "version": "v0.37.0"}}}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a flat scanner",
+            old: None,
+            new: r#"{"status": {"phase": "Completed", "scannedBy": {"name": "Grype", "version": "v0.37.0"}}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "a scanner that is a string",
+            old: None,
+            new: r#"{"status": {"scannedBy": "Grype"}}"#,
+            expect: Expectation::Denies("status.scannedBy"),
+        },
+        Example {
+            title: "a version that is a number",
+            old: None,
+            new: r#"{"status": {"scannedBy": {"scanner": {"name": "Grype", "version": 0.37}}}}"#,
+            expect: Expectation::Denies("status.scannedBy.scanner.version"),
+        },
+        Example {
+            title: "a result by nobody",
+            old: None,
+            new: r#"{"status": {"phase": "Failed"}}"#,
+            expect: Expectation::Warns("status.scannedBy"),
+        },
+        Example {
+            title: "a scanner without a version",
+            old: None,
+            new: r#"{"status": {"phase": "Completed", "scannedBy": {"scanner": {"name": "Grype"}}}}"#,
+            expect: Expectation::Warns("status.scannedBy"),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let Some(status) = change.new.status() else { return };
+    let by = match &status.scanned_by {
+        Member::Present(by) => Some(by),
+        Member::Absent => None,
+        Member::WrongType(found) => {
+            findings.error(Field::ScannedBy, format!("is {found}: an object of strings would be right"));
+            return;
+        }
+    };
+    if let Some(by) = by {
+        check_strings(by, findings);
+    }
+    if matches!(status.phase(), Some(Phase::Completed | Phase::Failed)) {
+        let is_missing = |member: &ScannerMember| !by.is_some_and(|by| by.has(*member));
+        let missing: Vec<_> = [ScannerMember::Name, ScannerMember::Version].into_iter().filter(is_missing).collect();
+        if !missing.is_empty() {
+            let names: Vec<_> = missing.into_iter().map(ScannerMember::name).collect();
+            findings.warning(
+                Field::ScannedBy,
+                format!(
+                    "does not say the scanner's {}, which would be right on a scan that has ended",
+                    names.join(" and ")
+                ),
+            );
+        }
+    }
+}
+
+fn check_strings<'a>(by: &'a ScannedBy<'a>, findings: &mut Findings<'a>) {
+    if let Member::WrongType(found) = &by.scanner {
+        findings.error(Field::Scanner, format!("is {found}: an object of strings would be right"));
+    }
+    for form in ScannerForm::BOTH {
+        let Some(scanner) = by.scanner(form) else { continue };
+        for member in ScannerMember::ALL {
+            if let Member::WrongType(_) = scanner.get(member).string() {
+                let message = format!("is {}: a string would be right", quote(scanner.get(member)));
+                findings.error(Field::ScannerMember { form, member }, message);
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! `spelling-conflict`: a field that is there in both spellings says the same in both.
+
+use crate::engine::finding::quote;
+use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::scan::{Count, CveCount, Field, Member, Spelling, Status};
+
+pub const RULE: Rule = Rule {
+    id: "spelling-conflict",
+    title: "Two spellings of one field agree.",
+    checks: "`cveCount` and `CVECount`, their keys (`critical` and `CRITICAL`, …, `total` and `CVETOTAL`), and \
+             `metadataUrl` and `metadataURL` hold equal values where both are there. Both at once, even if equal, is \
+             a warning.",
+    why: "The wire and the vendor's page spell these fields differently, and readers follow the one or the other.",
+    breaks: "Two readers of one status see different counts, and each is right.",
+    repair: "Write one spelling only; the wire's (`cveCount`, `metadataUrl`) is what most readers know.",
+    part: Part::Status,
+    check,
+    mutate: None,
+    examples: &[
+        Example {
+            title: "one spelling of each",
+            old: None,
+            new: r#"{"status": {"CVECount": {"LOW": 1, "CVETOTAL": 1}, "metadataUrl": "https://store.example.com/1"}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "two containers that differ",
+            old: None,
+            new: r#"{"status": {"cveCount": {"low": 1, "total": 1}, "CVECount": {"LOW": 2, "CVETOTAL": 2}}}"#,
+            expect: Expectation::Denies("status.CVECount"),
+        },
+        Example {
+            title: "two containers that say the same",
+            old: None,
+            new: r#"{"status": {"cveCount": {"low": 1, "total": 1}, "CVECount": {"LOW": 1, "CVETOTAL": 1}}}"#,
+            expect: Expectation::Warns("status.CVECount"),
+        },
+        Example {
+            title: "two keys of one container that differ",
+            old: None,
+            new: r#"{"status": {"cveCount": {"low": 1, "LOW": 2}}}"#,
+            expect: Expectation::Denies("status.cveCount.LOW"),
+        },
+        Example {
+            title: "two URLs that differ",
+            old: None,
+            new: r#"{"status": {"metadataUrl": "https://store.example.com/1", "metadataURL": "https://store.example.com/2"}}"#,
+            expect: Expectation::Denies("status.metadataURL"),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let Some(status) = change.new.status() else { return };
+    containers(status, findings);
+    for container in Spelling::BOTH {
+        for count in Count::ALL {
+            if let Some(counts) = status.cve_count.get(container).present() {
+                keys(container, count, counts, findings);
+            }
+        }
+    }
+    let [wire, documented] = Spelling::BOTH.map(|spelling| status.metadata_url.get(spelling));
+    if wire.string() != Member::Absent && documented.string() != Member::Absent {
+        let [wire_field, documented_field] = Spelling::BOTH.map(Field::MetadataUrl);
+        compare(
+            wire == documented,
+            documented_field,
+            wire_field,
+            &format!(" ({} beside {})", quote(documented), quote(wire)),
+            findings,
+        );
+    }
+}
+
+fn containers<'a>(status: &Status<'a>, findings: &mut Findings<'a>) {
+    let is_equal = match (&status.cve_count.wire, &status.cve_count.documented) {
+        (Member::Absent, _) | (_, Member::Absent) => return,
+        (Member::Present(wire), Member::Present(documented)) => is_equal(wire, documented),
+        (wire, documented) => wire == documented,
+    };
+    let [wire, documented] = Spelling::BOTH.map(Field::CveCount);
+    compare(is_equal, documented, wire, "", findings);
+}
+
+fn keys<'a>(container: Spelling, count: Count, counts: &CveCount<'a>, findings: &mut Findings<'a>) {
+    if counts.spellings(count).count() < 2 {
+        return;
+    }
+    let [wire, documented] = Spelling::BOTH.map(|key| counts.get(count, key));
+    let [wire_field, documented_field] = Spelling::BOTH.map(|key| Field::Count { container, count, key });
+    compare(
+        wire == documented,
+        documented_field,
+        wire_field,
+        &format!(" ({} beside {})", quote(documented), quote(wire)),
+        findings,
+    );
+}
+
+fn compare<'a>(is_equal: bool, documented: Field<'a>, wire: Field<'a>, values: &str, findings: &mut Findings<'a>) {
+    if is_equal {
+        findings
+            .warning(documented, format!("is a second spelling of {wire}: one of them would be right, best {wire}"));
+    } else {
+        let message = format!("says other than {wire}{values}: one spelling would be right, best {wire}");
+        findings.error(documented, message).reads.push(wire);
+    }
+}
+
+/// Whether two containers say the same, whatever the spelling of their keys.
+fn is_equal(wire: &CveCount<'_>, documented: &CveCount<'_>) -> bool {
+    let is_same = |count| match (wire.count(count), documented.count(count)) {
+        (Member::WrongType(_), _) | (_, Member::WrongType(_)) => values(wire, count).eq(values(documented, count)),
+        (one, other) => one == other,
+    };
+    let others = |counts: &CveCount<'_>| {
+        let mut others: Vec<_> = counts
+            .others
+            .iter()
+            .filter(|(_, value)| !value.is_absent())
+            .map(|(key, value)| (key.as_ref().to_lowercase(), value.as_str().to_owned()))
+            .collect();
+        others.sort();
+        others
+    };
+    Count::ALL.into_iter().all(is_same) && others(wire) == others(documented)
+}
+
+fn values<'s>(counts: &'s CveCount<'_>, count: Count) -> impl Iterator<Item = &'s str> {
+    counts.spellings(count).map(move |key| counts.get(count, key).as_str())
+}

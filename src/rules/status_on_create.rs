@@ -1,0 +1,33 @@
+//! `status-on-create`: A new scan has no status.
+
+use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::scan::{Field, Member};
+
+pub const RULE: Rule = Rule {
+    id: "status-on-create",
+    title: "A new scan has no status.",
+    checks: "A CREATE carries no status; where it does, that is a warning.",
+    why: "With a status subresource the API server drops the status of a CREATE without a word.",
+    breaks: "Whoever restores a backup with its status finds the scans without one.",
+    repair: "Create the scan first, then write its status to the status subresource.",
+    part: Part::Create,
+    check,
+    mutate: None,
+    examples: &[
+        Example { title: "no status", old: None, new: r#"{"status": null}"#, expect: Expectation::Passes },
+        Example { title: "an empty status", old: None, new: r#"{"status": {}}"#, expect: Expectation::Passes },
+        Example {
+            title: "a status",
+            old: None,
+            new: r#"{"status": {"phase": "Completed"}}"#,
+            expect: Expectation::Warns("status"),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    if change.new.status != Member::Absent {
+        let message = "comes with a CREATE, where a status subresource drops it: an update of the status subresource would be right";
+        findings.warning(Field::Status, message);
+    }
+}

@@ -1,0 +1,103 @@
+//! `status-shape`: the containers are what they should be.
+
+use crate::engine::finding::quote;
+use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::scan::field::Artifact;
+use crate::scan::{Field, JsonType, Member, Source};
+
+pub const RULE: Rule = Rule {
+    id: "status-shape",
+    title: "The status and its parts have the right JSON types.",
+    checks: "`status` is an object, `conditions` a list, `artifact` and `compliantArtifact` objects whose `blob`, `git` \
+             and `registry` are objects of strings. Null and empty objects count as absent.",
+    why: "Our CRDs leave the status loose so that these words, not the schema's, reach the writer. Nothing below a part \
+          of the wrong type can be read.",
+    breaks: "Every reader that decodes the status into types drops the whole object: Cartographer stops the supply \
+             chain, `kubectl get` shows empty columns.",
+    repair: "Write the field as the JSON type that the message names, or leave it out.",
+    part: Part::Status,
+    check,
+    mutate: None,
+    examples: &[
+        Example {
+            title: "a list of conditions and an artifact",
+            old: None,
+            new: r#"{"status": {"conditions": [], "artifact": {"blob": {"url": "https://example.com/code.tar.gz"}}}}"#,
+            expect: Expectation::Passes,
+        },
+        Example { title: "no status", old: None, new: r#"{"status": null}"#, expect: Expectation::Passes },
+        Example {
+            title: "a status that is a string",
+            old: None,
+            new: r#"{"status": "Completed"}"#,
+            expect: Expectation::Denies("status"),
+        },
+        Example {
+            title: "conditions by type instead of a list",
+            old: None,
+            new: r#"{"status": {"conditions": {"Succeeded": "True"}}}"#,
+            expect: Expectation::Denies("status.conditions"),
+        },
+        Example {
+            title: "a blob given by its URL alone",
+            old: None,
+            new: r#"{"status": {"artifact": {"blob": "https://example.com/code.tar.gz"}}}"#,
+            expect: Expectation::Denies("status.artifact.blob"),
+        },
+        Example {
+            title: "a revision that is a number",
+            old: None,
+            new: r#"{"status": {"compliantArtifact": {"git": {"revision": 7}}}}"#,
+            expect: Expectation::Denies("status.compliantArtifact.git.revision"),
+        },
+        Example {
+            title: "a standing fault beside a change elsewhere",
+            old: Some(r#"{"status": {"artifact": "none", "phase": "Pending"}}"#),
+            new: r#"{"status": {"artifact": "none", "phase": "Scanning"}}"#,
+            expect: Expectation::Warns("status.artifact"),
+        },
+    ],
+};
+
+fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let mut due = |field, found: Option<JsonType>, right| {
+        if let Some(found) = found {
+            findings.error(field, format!("is {found}: {right} would be right"));
+        }
+    };
+    due(Field::Status, wrong(&change.new.status), "an object");
+    let Some(status) = change.new.status() else { return };
+    due(Field::Conditions, wrong(&status.conditions), "a list");
+    for artifact in Artifact::BOTH {
+        let sources = artifact.of(status);
+        due(Field::Artifact(artifact), wrong(sources), "an object");
+        let Some(sources) = sources.present() else { continue };
+        for source in Source::ALL {
+            due(Field::Source { artifact, source }, wrong(sources.get(source)), "an object");
+        }
+    }
+    strings(change, findings);
+}
+
+fn strings<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
+    let Some(status) = change.new.status() else { return };
+    for artifact in Artifact::BOTH {
+        let Some(sources) = artifact.of(status).present() else { continue };
+        for source in Source::ALL {
+            for &member in source.members() {
+                let Some(json) = sources.value(source, member) else { continue };
+                if let Member::WrongType(_) = json.string() {
+                    let message = format!("is {}: a string would be right", quote(json));
+                    findings.error(Field::SourceMember { artifact, source, member }, message);
+                }
+            }
+        }
+    }
+}
+
+fn wrong<T>(member: &Member<T>) -> Option<JsonType> {
+    match member {
+        Member::WrongType(found) => Some(*found),
+        _ => None,
+    }
+}

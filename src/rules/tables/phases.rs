@@ -1,0 +1,131 @@
+//! Which conditions go with which phase, and which steps between phases skip a run.
+
+use crate::engine::{Change, Severity};
+use crate::scan::ConditionStatus::{self, False, True, Unknown};
+use crate::scan::ConditionType::{self, PolicySucceeded, Scanning, SendingResults, Succeeded};
+use crate::scan::{Conditions, Phase};
+
+/// One thing that a phase does not go with.
+pub struct PhaseRow {
+    pub phase: Phase,
+    pub severity: Severity,
+    /// All of these hold.
+    pub when: &'static [When],
+    /// What would be right, after "… would be right".
+    pub right: &'static str,
+}
+
+/// What may be the case about one condition or the policy.
+#[derive(Debug, Clone, Copy)]
+pub enum When {
+    /// It is current and has one of these statuses.
+    Is(ConditionType, &'static [ConditionStatus]),
+    /// It is current or stale, and has this status.
+    Has(ConditionType, ConditionStatus),
+    /// There is none with this status, stale ones included.
+    HasNot(ConditionType, ConditionStatus),
+    /// There is none at all.
+    Absent(ConditionType),
+    /// A scan policy is set and the status speaks of this spec: a verdict is due.
+    PolicyDue,
+    /// No verdict is pending: one is pending after the job and before the policy is evaluated.
+    PolicyNotPending,
+}
+
+const ANY: &[ConditionStatus] = &[True, False, Unknown];
+
+const fn error(phase: Phase, when: &'static [When], right: &'static str) -> PhaseRow {
+    PhaseRow { phase, severity: Severity::Error, when, right }
+}
+
+const fn warning(phase: Phase, when: &'static [When], right: &'static str) -> PhaseRow {
+    PhaseRow { phase, severity: Severity::Warning, when, right }
+}
+
+pub const ROWS: &[PhaseRow] = &[
+    error(Phase::Pending, &[When::Is(Scanning, &[True])], "phase Scanning"),
+    error(Phase::Pending, &[When::Is(Succeeded, ANY)], "the phase of the result, or no result before the run"),
+    error(Phase::Pending, &[When::Is(PolicySucceeded, ANY)], "the phase of the verdict, or no verdict before the run"),
+    warning(Phase::Pending, &[When::Is(Scanning, &[False])], "the phase of the finished run"),
+    error(Phase::Scanning, &[When::Is(Succeeded, &[False])], "phase Error"),
+    error(Phase::Scanning, &[When::Is(PolicySucceeded, ANY)], "the phase of the verdict"),
+    warning(Phase::Scanning, &[When::Absent(Scanning)], "a condition Scanning"),
+    warning(Phase::Scanning, &[When::Is(Scanning, &[False]), When::PolicyNotPending], "the phase of the finished run"),
+    warning(Phase::Scanning, &[When::Is(Succeeded, &[True]), When::PolicyNotPending], "the phase of the finished run"),
+    error(Phase::Completed, &[When::Is(Scanning, &[True])], "phase Scanning, or Scanning False"),
+    error(Phase::Completed, &[When::HasNot(Succeeded, True)], "Succeeded True, or phase Error"),
+    error(Phase::Completed, &[When::Is(PolicySucceeded, &[False])], "phase Failed"),
+    error(Phase::Completed, &[When::Is(PolicySucceeded, &[Unknown])], "phase Error"),
+    error(
+        Phase::Completed,
+        &[When::PolicyDue, When::Absent(PolicySucceeded)],
+        "PolicySucceeded True, or phase Scanning while the policy is still to come",
+    ),
+    error(Phase::Failed, &[When::Is(Scanning, &[True])], "phase Scanning, or Scanning False"),
+    error(Phase::Failed, &[When::HasNot(Succeeded, True)], "Succeeded True, or phase Error"),
+    error(Phase::Failed, &[When::HasNot(PolicySucceeded, False)], "PolicySucceeded False, or phase Completed"),
+    error(Phase::Error, &[When::Is(Scanning, &[True])], "phase Scanning, or Scanning False"),
+    error(
+        Phase::Error,
+        &[When::Is(Succeeded, &[True]), When::HasNot(PolicySucceeded, Unknown), When::HasNot(SendingResults, False)],
+        "Succeeded False, PolicySucceeded Unknown or SendingResults False, or the phase of a scan without an error",
+    ),
+    warning(
+        Phase::Error,
+        &[When::Absent(Succeeded), When::Absent(PolicySucceeded)],
+        "a condition that says what the error is, such as Succeeded False",
+    ),
+    warning(
+        Phase::Error,
+        &[When::Is(Succeeded, &[True]), When::HasNot(PolicySucceeded, Unknown), When::Has(SendingResults, False)],
+        "phase Completed or Failed: results that are not sent are no error of the scan",
+    ),
+];
+
+/// Steps that a controller makes only by way of a run, so that a missing one was probably lost.
+pub const JUMPS: &[(Phase, Phase)] = &[
+    (Phase::Pending, Phase::Completed),
+    (Phase::Pending, Phase::Failed),
+    (Phase::Error, Phase::Completed),
+    (Phase::Error, Phase::Failed),
+    (Phase::Completed, Phase::Failed),
+    (Phase::Failed, Phase::Completed),
+];
+
+impl When {
+    pub fn holds(self, conditions: &Conditions<'_>, change: &Change<'_>) -> bool {
+        let is_due = change.new.has_scan_policy() && change.new.is_caught_up();
+        match self {
+            When::Is(known, statuses) => conditions.current(known).is_some_and(|status| statuses.contains(&status)),
+            When::Has(known, status) => conditions.status(known) == Some(status),
+            When::HasNot(known, status) => conditions.status(known) != Some(status),
+            When::Absent(known) => conditions.is_absent(known),
+            When::PolicyDue => is_due,
+            When::PolicyNotPending => !(is_due && conditions.current(PolicySucceeded).is_none()),
+        }
+    }
+
+    /// The condition it is about.
+    pub fn condition(self) -> Option<ConditionType> {
+        match self {
+            When::Is(known, _) | When::Has(known, _) | When::HasNot(known, _) | When::Absent(known) => Some(known),
+            When::PolicyDue | When::PolicyNotPending => None,
+        }
+    }
+
+    /// As in a message: `Succeeded is True`.
+    pub fn description(self) -> String {
+        match self {
+            When::Is(known, statuses) if statuses == ANY => format!("there is a {}", known.name()),
+            When::Is(known, statuses) => {
+                let statuses: Vec<_> = statuses.iter().map(|status| status.name()).collect();
+                format!("{} is {}", known.name(), statuses.join(" or "))
+            }
+            When::Has(known, status) => format!("{} is {}", known.name(), status.name()),
+            When::HasNot(known, status) => format!("{} is not {}", known.name(), status.name()),
+            When::Absent(known) => format!("there is no {}", known.name()),
+            When::PolicyDue => "a scan policy is set".to_owned(),
+            When::PolicyNotPending => "no policy is still to come".to_owned(),
+        }
+    }
+}

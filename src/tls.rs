@@ -1,0 +1,16 @@
+//! Certificates: PEM, what a certificate says of itself, verification, the CAs and certificates that the program makes,
+//! and files that are read again when they change.
+
+pub mod ca;
+pub mod certificate;
+pub mod client_auth;
+pub mod development;
+pub mod error;
+pub mod files;
+pub mod key_pair;
+pub mod pem;
+pub mod server_config;
+pub mod verify;
+
+pub use certificate::CertificateInfo;
+pub use error::TlsFileError;

@@ -1,0 +1,84 @@
+//! What a certificate says of itself.
+
+use std::net::IpAddr;
+
+use rustls::pki_types::CertificateDer;
+use time::OffsetDateTime;
+use x509_cert::Certificate;
+use x509_cert::der::{Decode, Encode as _, Error};
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, SubjectAltName};
+use x509_cert::time::Time;
+
+/// A certificate is due when less than one part in three of its life is left: cert-manager renews there, too, so that a
+/// warning means that somebody is late.
+const DUE_PARTS: i32 = 3;
+
+pub struct CertificateInfo {
+    pub subject: String,
+    pub not_before: OffsetDateTime,
+    pub not_after: OffsetDateTime,
+    /// Whether it may sign others: Go, and so the API server, asks for the CA flag and for the key usage, if there is one.
+    pub is_ca: bool,
+    /// Whether it is for a host: a DNS name or an IP address in its subjectAltName.
+    pub has_host: bool,
+    /// Its common name, and the DNS names, addresses and URIs of its subjectAltName.
+    pub names: Vec<String>,
+    /// Its SubjectPublicKeyInfo, in DER.
+    pub public_key: Vec<u8>,
+}
+
+impl CertificateInfo {
+    pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, Error> {
+        let certificate = Certificate::from_der(certificate)?;
+        let certificate = certificate.tbs_certificate();
+        let constraints = certificate.get_extension::<BasicConstraints>()?;
+        let usage = certificate.get_extension::<KeyUsage>()?;
+        let names = certificate.get_extension::<SubjectAltName>()?.map(|(_, names)| names.0).unwrap_or_default();
+        let common_name = certificate.subject().common_name()?.map(String::from);
+        Ok(Self {
+            subject: certificate.subject().to_string(),
+            not_before: date(certificate.validity().not_before),
+            not_after: date(certificate.validity().not_after),
+            is_ca: constraints.is_some_and(|(_, constraints)| constraints.ca)
+                && usage.is_none_or(|(_, usage)| usage.key_cert_sign()),
+            has_host: names.iter().any(|name| matches!(name, GeneralName::DnsName(_) | GeneralName::IpAddress(_))),
+            names: common_name.into_iter().chain(names.iter().filter_map(text)).collect(),
+            public_key: certificate.subject_public_key_info().to_der()?,
+        })
+    }
+
+    /// Whether it may sign others at this time.
+    pub fn is_valid_ca(&self, at: OffsetDateTime) -> bool {
+        self.is_ca && self.is_current(at)
+    }
+
+    pub fn is_current(&self, at: OffsetDateTime) -> bool {
+        (self.not_before..=self.not_after).contains(&at)
+    }
+
+    /// Whether it should have been renewed.
+    pub fn is_due(&self, at: OffsetDateTime) -> bool {
+        self.not_after - at < (self.not_after - self.not_before) / DUE_PARTS
+    }
+}
+
+/// A name as people write it.
+fn text(name: &GeneralName) -> Option<String> {
+    match name {
+        GeneralName::DnsName(name) | GeneralName::Rfc822Name(name) | GeneralName::UniformResourceIdentifier(name) => {
+            Some(name.to_string())
+        }
+        GeneralName::IpAddress(octets) => {
+            let octets = octets.as_bytes();
+            let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+            v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok().map(|ip| ip.to_string())
+        }
+        _ => None,
+    }
+}
+
+/// Its years are four digits, as are those of `OffsetDateTime`.
+fn date(time: Time) -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH.saturating_add(time.to_unix_duration().try_into().unwrap_or(time::Duration::MAX))
+}

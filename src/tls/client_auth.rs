@@ -1,0 +1,127 @@
+//! Client authentication: a client needs a certificate of a CA of `--client-ca`, for a name of `--client-name`.
+//!
+//! Any other client is rejected in the handshake: no byte of HTTP is read from it, and none sent.
+
+use std::fmt::Display;
+use std::io;
+use std::sync::Arc;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore, SignatureScheme,
+};
+use time::OffsetDateTime;
+use tokio::sync::watch;
+
+use super::certificate::CertificateInfo;
+use super::error::TlsFileError;
+use super::files::ContentsError;
+use super::key_pair::check_dates;
+use super::pem;
+
+/// Verifies that a certificate was signed by one of the CAs.
+pub type ClientVerifier = Arc<dyn ClientCertVerifier>;
+
+/// The clients that are accepted: the CAs may change, the names do not.
+#[derive(Debug)]
+pub struct ClientAuth {
+    /// The next handshake is verified by the current one.
+    pub verifier: watch::Receiver<ClientVerifier>,
+    /// One of them has to be in the certificate, as its common name or a subjectAltName; without any, each will do.
+    pub names: Vec<String>,
+}
+
+/// Reads the CAs of PEM files.
+///
+/// A CA out of its dates is no error beside one that is within them: a file may carry the last one, and the next one.
+pub fn load(files: &[Vec<u8>], now: OffsetDateTime) -> Result<ClientVerifier, ContentsError<TlsFileError>> {
+    let mut roots = RootCertStore::empty();
+    for (index, file) in files.iter().enumerate() {
+        add(&mut roots, file, now).map_err(|error| ContentsError { file: index, error })?;
+    }
+    let builder = WebPkiClientVerifier::builder_with_provider(roots.into(), ring::default_provider().into());
+    builder.build().map_err(|error| ContentsError { file: 0, error: TlsFileError::BadCertificate(error.to_string()) })
+}
+
+fn add(roots: &mut RootCertStore, file: &[u8], now: OffsetDateTime) -> Result<(), TlsFileError> {
+    let bad = |error: &dyn Display| TlsFileError::BadCertificate(error.to_string());
+    let mut dates = Err(TlsFileError::NoCertificate);
+    for certificate in pem::certificates(file)? {
+        let info = CertificateInfo::of(&certificate).map_err(|error| bad(&error))?;
+        if !info.is_ca {
+            return Err(TlsFileError::NoCa(info.subject));
+        }
+        dates = dates.or_else(|_| check_dates(&info, now));
+        roots.add(certificate).map_err(|error| bad(&error))?;
+    }
+    dates
+}
+
+impl ClientAuth {
+    fn verifier(&self) -> ClientVerifier {
+        self.verifier.borrow().clone()
+    }
+}
+
+impl ClientCertVerifier for ClientAuth {
+    /// No hints: they would be lent, and the CAs change. A client without them sends what it has.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verified = self.verifier().verify_client_cert(certificate, chain, now)?;
+        let names = CertificateInfo::of(certificate).map_err(|_| CertificateError::BadEncoding)?.names;
+        if self.names.is_empty() || names.iter().any(|name| self.names.contains(name)) {
+            return Ok(verified);
+        }
+        Err(CertificateError::Other(OtherError(Arc::new(OtherName(names)))).into())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier().verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier().verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier().supported_verify_schemes()
+    }
+}
+
+/// The certificate is of a trusted CA, but for other names than `--client-name`.
+#[derive(Debug, thiserror::Error)]
+#[error("its certificate is for {0:?}, and none of them is a --client-name")]
+struct OtherName(Vec<String>);
+
+/// Why the client was rejected, where client authentication is what failed a handshake.
+pub fn rejection(failed: &io::Error) -> Option<String> {
+    match failed.get_ref()?.downcast_ref()? {
+        Error::NoCertificatesPresented => Some("it has shown no certificate".to_owned()),
+        Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => Some(why.to_string()),
+        // Only clients are asked for one.
+        Error::InvalidCertificate(error) => Some(format!("its certificate is not of --client-ca: {error}")),
+        _ => None,
+    }
+}

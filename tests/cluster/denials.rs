@@ -1,0 +1,234 @@
+//! What the API server and kubectl make of every denial and every warnings, word for word.
+
+use std::fmt::Write as _;
+use std::{env, fs};
+
+use scan_admission::engine::{Example, Expectation, Part};
+use scan_admission::rules::RULES;
+use serde_json::{Value, json};
+
+use crate::controlplane::{Kubectl, Namespace, Said, User};
+use crate::{Test, break_glass, scan};
+
+pub const TESTS: &[(&str, Test)] = &[("every-denial-in-the-words-of-kubectl", every_denial_in_the_words_of_kubectl)];
+
+const WORDS: &str = "tests/fixtures/cluster/denials.txt";
+
+/// Rules that deny, but not here.
+const NOT_HERE: &[(&str, &str)] = &[("status-writer", "off unless status writers are configured, and none are")];
+
+/// One write of a scan.
+struct Case {
+    /// The rule, or the kind of case.
+    head: &'static str,
+    says: String,
+    part: Part,
+    old: Option<Value>,
+    new: Value,
+    /// Where the rule denies, if it does.
+    denied: Option<&'static str>,
+}
+
+impl Case {
+    fn of_example(rule: &'static str, part: Part, example: &Example) -> Self {
+        let name =
+            format!("{rule}.{}", example.title.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+        let denied = if let Expectation::Denies(path) = example.expect { Some(path) } else { None };
+        let object = |members: &str| {
+            let mut object = scan(&name);
+            // On whatever day this runs, the times of the examples have passed.
+            json_patch::merge(&mut object, &serde_json::from_str(&members.replace("\"2026-", "\"2020-")).unwrap());
+            object
+        };
+        let (old, new) = (example.old.map(object), object(example.new));
+        assert!(old.is_none() || part == Part::Status, "{name}: only a status has something before it here");
+        Case { head: rule, says: example.title.to_owned(), part, old, new, denied }
+    }
+
+    /// A status that no example of a rule has.
+    fn of_status(says: &str, status: Value) -> Self {
+        let mut new = scan(&says.replace(' ', "-"));
+        new["status"] = status;
+        Case { head: "words", says: says.to_owned(), part: Part::Status, old: None, new, denied: None }
+    }
+
+    /// The scan as it is before the case, without a status; of its first generation.
+    fn first(&self) -> Value {
+        let mut first = self.new.clone();
+        let members = first.as_object_mut().unwrap();
+        members.remove("status");
+        if self.is_second() {
+            first["spec"]["scanTemplate"] = json!("another");
+        }
+        first
+    }
+
+    /// Whether the scan is of its second generation: one edit makes it so.
+    fn is_second(&self) -> bool {
+        self.new["metadata"]["generation"] == 2
+    }
+
+    fn run(&self, namespace: &Namespace<'_>) -> Said {
+        let controller = namespace.kubectl(User::ScanController);
+        let arguments = match self.part {
+            Part::Status => &["replace", "--subresource=status", "-f", "-"][..],
+            // Some examples have what belongs to the other kind.
+            Part::Spec | Part::Create => &["create", "--validate=ignore", "-f", "-"],
+        };
+        controller.args(arguments).input(self.new.to_string()).run()
+    }
+
+    /// What was asked and what kubectl said to it.
+    fn words(&self, said: &Said) -> String {
+        let members = |object: &Value| match self.part {
+            Part::Status => json!({"status": object["status"]}).to_string(),
+            Part::Spec | Part::Create => json!({"spec": object["spec"], "status": object["status"]}).to_string(),
+        };
+        let call = if self.part == Part::Status { "kubectl replace --subresource=status" } else { "kubectl create" };
+        let mut text = format!("## {}: {}\n", self.head, self.says);
+        if let Some(old) = &self.old {
+            writeln!(text, "there: {}", members(old)).unwrap();
+        }
+        writeln!(text, "{call}: {}", members(&self.new)).unwrap();
+        for (name, lines) in [("stdout", &said.stdout), ("stderr", &said.stderr)] {
+            for line in lines.lines() {
+                writeln!(text, "{name}| {line}").unwrap();
+            }
+        }
+        writeln!(text, "exit {}", said.code.unwrap()).unwrap();
+        text
+    }
+}
+
+/// All examples that a rule denies or warns on, and what no single rule has.
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for rule in RULES.iter().filter(|rule| NOT_HERE.iter().all(|(id, _)| *id != rule.id)) {
+        let broken = rule
+            .examples
+            .iter()
+            .filter(|example| matches!(example.expect, Expectation::Denies(_) | Expectation::Warns(_)));
+        cases.extend(broken.map(|example| Case::of_example(rule.id, rule.part, example)));
+    }
+    cases.extend(words());
+    cases
+}
+
+/// What no single rule has an example of.
+fn words() -> Vec<Case> {
+    let conditions = |count: usize, length: usize| -> Vec<Value> {
+        let name = |index| format!("T{index}-{}", "t".repeat(length));
+        (0..count)
+            .map(|index| {
+                json!({"type": name(index), "status": "True", "reason": "Other", "lastTransitionTime": "2020-11-20T08:03:00Z"})
+            })
+            .collect()
+    };
+    let counts = json!({"critical": 1, "high": 22, "total": 22});
+    let mut image = Case::of_status("an image", json!({"phase": "Complete", "cveCount": counts}));
+    let registry = json!({"registry": {"image": "ghcr.io/team/app:v1"}, "blob": null});
+    json_patch::merge(&mut image.new, &json!({"kind": "ImageScan", "spec": registry}));
+    vec![
+        image,
+        Case::of_status(
+            "several faults",
+            json!({
+            "phase": "Complete", "scannedAt": "yesterday", "metadataUrl": "store", "cveCount": {"low": "1"},
+            "conditions": [{"type": "Succeeded", "status": "yes"}, null]}),
+        ),
+        Case::of_status(
+            "a denial with warnings and a mutation",
+            json!({
+            "phase": "Pending", "scannedAt": "yesterday", "cveCount": counts}),
+        ),
+        Case::of_status("warnings and a mutation", json!({"phase": "Pending", "cveCount": counts})),
+        Case::of_status("more warnings than is shown", json!({"phase": "Pending", "conditions": conditions(20, 1)})),
+        Case::of_status(
+            "longer warnings than is shown",
+            json!({"phase": "Pending", "conditions": conditions(20, 240)}),
+        ),
+        Case::of_status(
+            "longer warnings than is shown and mutations",
+            json!({
+            "phase": "Pending", "conditions": conditions(20, 240), "cveCount": counts, "CVECount": {"LOW": 1, "CVETOTAL": "2".repeat(300)}}),
+        ),
+        Case::of_status("quotes", json!({"phase": "the \"Completed\" phase's \\ end"})),
+        Case::of_status("markup", json!({"phase": "<b>Completed</b> & more"})),
+        Case::of_status(
+            "control characters",
+            json!({
+            "phase": "Com\u{1b}[31mpleted\u{7}\u{7f}\r\n\tnext\u{0}", "metadataUrl": "a\u{202e}b\u{2028}c\u{200b}d\u{85}e"}),
+        ),
+        Case::of_status(
+            "other scripts",
+            json!({"phase": "Terminé – 完了 ✓ 🎉", "conditions": [
+            {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "Keine Lücken gefunden",
+                "lastTransitionTime": "2020-11-20T08:03:00Z"}]}),
+        ),
+        Case::of_status(
+            "warnings in other scripts and with control characters",
+            json!({"phase": "Pending", "cveCount": {
+            "low": 1, "\u{1b}[31m\"négligé\"\n<b>": 2}}),
+        ),
+        Case::of_status("a long value", json!({"phase": "Completed".repeat(40)})),
+    ]
+}
+
+/// Writes everything that has to be there before the cases run.
+fn prepare(cases: &[Case], namespace: &Namespace<'_>) {
+    let write = |kubectl: Kubectl, items: Vec<Value>| {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+        kubectl.args(["-f", "-"]).input(list.to_string()).run().ok();
+    };
+    let cases = || cases.iter().filter(|case| case.part == Part::Status);
+    let controller = || namespace.kubectl(User::ScanController);
+    write(controller().args(["create"]), cases().map(Case::first).collect());
+    write(
+        controller().args(["replace"]),
+        cases().filter(|case| case.is_second()).map(|case| case.new.clone()).collect(),
+    );
+    let replace = break_glass(namespace).args(["replace", "--subresource=status"]);
+    write(replace, cases().filter_map(|case| case.old.clone()).collect());
+}
+
+fn every_denial_in_the_words_of_kubectl(namespace: &Namespace<'_>) {
+    let cases = cases();
+    prepare(&cases, namespace);
+    let mut words = "# What kubectl prints, on a real API server with the webhooks installed.\n\
+                     # Written by `UPDATE=1 cargo test --test cluster`.\n"
+        .to_owned();
+    let mut denying = Vec::new();
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let said = case.run(namespace);
+        words += &format!("\n{}", case.words(&said));
+        let Some(path) = case.denied else { continue };
+        let of_rule = format!(" [{}]", case.head);
+        let is_told = |line: &str, what: &str| line.contains(&format!("{path}: {what}")) && line.ends_with(&of_rule);
+        let is_mutated = said.stderr.lines().any(|line| line.starts_with("Warning: ") && is_told(line, "was "));
+        let is_denied = said.stderr.lines().any(|line| !line.starts_with("Warning: ") && is_told(line, ""));
+        match said.code {
+            Some(1) if is_denied => denying.push(case.head),
+            // The mutating webhook was before.
+            Some(0) if is_mutated => {}
+            _ => wrong.push(format!("{}: {}: {said:?}", case.head, case.says)),
+        }
+    }
+    assert!(wrong.is_empty(), "neither denied nor mutated:\n{}", wrong.join("\n"));
+    for rule in RULES {
+        let can_deny = rule.examples.iter().any(|example| matches!(example.expect, Expectation::Denies(_)));
+        let is_here = NOT_HERE.iter().all(|(id, _)| *id != rule.id);
+        assert_eq!(can_deny && is_here, denying.contains(&rule.id), "{} on the API server", rule.id);
+    }
+    assert!(NOT_HERE.iter().all(|(id, why)| !why.is_empty() && RULES.iter().any(|rule| rule.id == *id)));
+
+    if env::var_os("UPDATE").is_some() {
+        fs::write(WORDS, &words).unwrap();
+    }
+    let committed = fs::read_to_string(WORDS).unwrap_or_default();
+    let differ = words.lines().zip(committed.lines()).find(|(said, committed)| said != committed);
+    assert!(
+        words == committed,
+        "kubectl prints other words than {WORDS} ({differ:?}): run UPDATE=1 cargo test --test cluster and read the difference"
+    );
+}

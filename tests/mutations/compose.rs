@@ -1,0 +1,196 @@
+//! The mutation of the phase, and all mutations in one patch.
+
+use serde_json::{Value, json};
+
+use crate::findings::{Found, found};
+use crate::objects::{NOW, review};
+use crate::states::{self, Entry, Facts, Kind, Spelling, State, Status};
+use crate::{mutation_object, writes};
+
+/// "absent phase := Scanning (s=True) · Error (u=False or p=Unknown) · Failed (u=True, p=False) · Completed (u=True,
+/// p=True; or p absent and no scanPolicy), from current conditions; otherwise left alone".
+fn due(facts: &Facts) -> Option<&'static str> {
+    let over = facts.stale();
+    let current = |entry: &Option<Entry>, is_over: bool| entry.as_ref().filter(|_| !is_over).map(|entry| entry.status);
+    let s = current(&facts.scanning, over.scanning);
+    let u = current(&facts.succeeded, over.succeeded);
+    let p = current(&facts.policy, over.policy);
+    let is_without_policy = facts.policy.is_none() && !facts.scan_policy;
+    match (s, u, p) {
+        (Some(Status::True), _, _) => Some("Scanning"),
+        (_, Some(Status::False), _) | (_, _, Some(Status::Unknown)) => Some("Error"),
+        (_, Some(Status::True), Some(Status::False)) => Some("Failed"),
+        (_, Some(Status::True), Some(Status::True)) => Some("Completed"),
+        (_, Some(Status::True), None) if is_without_policy => Some("Completed"),
+        _ => None,
+    }
+}
+
+fn without_status(object: &Value) -> Value {
+    let mut object = object.clone();
+    object["status"].take();
+    object
+}
+
+/// Every combination of the three, each of this generation or of the last one, its results later or earlier.
+#[test]
+fn a_missing_phase_is_what_the_current_conditions_say() {
+    let (mut differ, mut filled, mut left_out) = (Vec::new(), 0, 0);
+    let states = states::all().filter(|state| state.phase.is_none() && state.sending.is_none());
+    for (state, generations) in states.flat_map(|state| (0..8_i64).map(move |generations| (state, generations))) {
+        let mut object = state.object(Kind::SourceScan, Spelling::Wire);
+        object["metadata"]["generation"] = json!(2);
+        object["status"]["observedGeneration"] = json!(2);
+        let mut facts = Facts { observed: Some(2), generation: 2, ..state.facts() };
+        let names = ["Scanning", "Succeeded", "PolicySucceeded"];
+        let entries = [&mut facts.scanning, &mut facts.succeeded, &mut facts.policy];
+        for (bit, (name, entry)) in names.into_iter().zip(entries).enumerate() {
+            let generation = 1 + (generations >> bit & 1);
+            if let Some(entry) = entry {
+                entry.generation = Some(generation);
+                let conditions = object["status"]["conditions"].as_array_mut().unwrap();
+                let there = conditions.iter_mut().find(|entry| entry["type"] == name).unwrap();
+                there["observedGeneration"] = json!(generation);
+            }
+        }
+        let old = without_status(&object);
+        let mut due = due(&facts);
+        // Nothing is stale on a phase that is done, so a phase may have a status denied that passes without one:
+        // such a mutation is left out.
+        let mut filled_in = object.clone();
+        filled_in["status"]["phase"] = json!(due);
+        let is_denied = |new: &Value| !found(&review(new, Some(&old))).denied.is_empty();
+        if is_denied(&filled_in) && !is_denied(&object) {
+            left_out += 1;
+            due = None;
+            // Also where the status is denied for what another mutation puts right: then it passes.
+            let mut off = object.clone();
+            off["status"]["cveCount"] =
+                json!({"critical": 1, "high": 0, "medium": 0, "low": 0, "unknown": 0, "total": 2});
+            assert!(is_denied(&off));
+            let mutated = mutation_object(&off, &old).object;
+            assert_eq!((&mutated["status"]["phase"], is_denied(&mutated)), (&Value::Null, false), "{mutated}");
+        }
+        let mutated = mutation_object(&object, &old);
+        let phase = mutated.object["status"]["phase"].as_str();
+        filled += usize::from(phase.is_some());
+        if phase != due {
+            differ.push(format!("{facts:?}: {phase:?}, due {due:?}"));
+        }
+    }
+    assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
+    // A run of an older generation beside later results of this one.
+    assert_eq!((filled, left_out), (462, 4));
+}
+
+/// Takes away all that a mutation can bring back.
+fn stripped(object: &Value) -> Value {
+    let mut object = object.clone();
+    let status = object["status"].as_object_mut().unwrap();
+    status.remove("phase");
+    status.remove("scannedAt");
+    for (container, total) in [("cveCount", "total"), ("CVECount", "CVETOTAL")] {
+        if let Some(counts) = status.get_mut(container).and_then(Value::as_object_mut) {
+            counts.remove(total);
+            counts.retain(|_, count| *count != json!(0));
+        }
+    }
+    for entry in status.get_mut("conditions").and_then(Value::as_array_mut).into_iter().flatten() {
+        let name = entry["type"].as_str().unwrap().to_owned();
+        let is = entry["status"].as_str().unwrap().to_owned();
+        let entry = entry.as_object_mut().unwrap();
+        entry.remove("lastTransitionTime");
+        if name != "SendingResults" {
+            entry.remove("reason");
+        }
+        if name == "Scanning" || name == "PolicySucceeded" && is == "True" {
+            entry.remove("message");
+        }
+    }
+    object
+}
+
+/// "A status with conditions but no times, reasons, messages, phase, total, scannedAt is completed in one go and then
+/// passes."
+#[test]
+fn a_status_that_lacks_all_that_is_derived_is_completed_in_one_patch() {
+    let finished = State {
+        phase: Some(states::Phase::Completed),
+        scanning: Some(false),
+        succeeded: Some(true),
+        sending: Some(true),
+        policy: Some(Status::True),
+        scan_policy: true,
+        results_later: true,
+    };
+    let failed = State { phase: Some(states::Phase::Failed), policy: Some(Status::False), ..finished };
+    for (state, phase) in [(finished, "Completed"), (failed, "Failed")] {
+        for (kind, spelling) in [Kind::SourceScan, Kind::ImageScan]
+            .into_iter()
+            .flat_map(|kind| [Spelling::Wire, Spelling::Documented].map(|spelling| (kind, spelling)))
+        {
+            let whole = state.object(kind, spelling);
+            let (new, old) = (stripped(&whole), without_status(&whole));
+            assert!(!found(&review(&new, Some(&old))).denied.is_empty());
+            let mutated = mutation_object(&new, &old);
+            let mut expected = whole.clone();
+            expected["status"]["scannedAt"] = json!(NOW);
+            for entry in expected["status"]["conditions"].as_array_mut().unwrap() {
+                entry["lastTransitionTime"] = json!(NOW);
+            }
+            assert_eq!(mutated.object, expected, "{phase}");
+            assert_eq!(found(&review(&mutated.object, Some(&old))), Found::default());
+            assert_eq!(mutated.warnings, [""; 0]);
+        }
+    }
+}
+
+/// What a client leaves out that was there before comes back as it was, where the conditions say it.
+#[test]
+fn a_legal_status_that_lost_what_is_derived_gets_it_back() {
+    let (mut whole, mut parts) = (0, 0);
+    for state in states::all().filter(|state| state.expected() == states::Expected::default()) {
+        let object = state.object(Kind::ImageScan, Spelling::Wire);
+        let mutated = mutation_object(&stripped(&object), &object);
+        if mutated.object == object {
+            whole += 1;
+            continue;
+        }
+        // No conditions say that a scan is Pending, that its policy is still to come, or when it was scanned if later.
+        parts += 1;
+        for (field, value) in mutated.object["status"].as_object().unwrap() {
+            if field != "phase" && field != "scannedAt" {
+                assert_eq!(object["status"][field], *value, "{state:?}");
+            }
+        }
+    }
+    assert!(whole > 50 && parts > 0, "{whole} whole, {parts} parts");
+}
+
+/// "A mutation is minimal … keeps all else byte for byte": of a status that lacks nothing nothing is written, and keys that
+/// nobody knows stay where they are.
+#[test]
+fn what_is_there_stays() {
+    let object = json!({"phase": "", "x": {"y": [1, {"z": null}]}, "conditions": [
+        {"x": 1, "type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running",
+         "lastTransitionTime": "2026-11-20T08:01:00Z"},
+    ]});
+    let new = crate::with_status(object);
+    let mutated = mutation_object(&new, &without_status(&new));
+    writes(&mutated, vec![("/status/phase".to_owned(), json!("Scanning"))]);
+    let mut expected = new.clone();
+    expected["status"]["phase"] = json!("Scanning");
+    assert_eq!(mutated.object, expected);
+}
+
+/// "Idempotent", also where a mutation must wait for another: a verdict without a time and a reason that stood so before
+/// gets its time only once it is whole, since the phase is compared with it then.
+#[test]
+fn mutations_that_wait_for_each_other_are_made_in_one_patch() {
+    let bare = crate::with_status(json!({"phase": "Failed", "conditions": [
+        {"type": "PolicySucceeded", "status": "False", "message": "Policy violated because of 2 CVEs"},
+    ]}));
+    let mutated = mutation_object(&bare, &bare);
+    let path = |member: &str| format!("/status/conditions/0/{member}");
+    writes(&mutated, vec![(path("lastTransitionTime"), json!(NOW)), (path("reason"), json!("EvaluationFailed"))]);
+}

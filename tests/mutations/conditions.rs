@@ -1,0 +1,162 @@
+//! The mutations of conditions: times, and the words that §2 fixes.
+
+use serde_json::{Value, json};
+
+use crate::objects::NOW;
+use crate::{mutation, writes};
+
+const TYPES: [&str; 5] = ["Scanning", "Succeeded", "SendingResults", "PolicySucceeded", "example.com/Signed"];
+const STATUSES: [&str; 3] = ["True", "False", "Unknown"];
+const THEN: &str = "2026-11-20T08:01:00Z";
+
+/// The ways to say nothing: without the member, null, and "".
+fn nothing() -> [Option<Value>; 3] {
+    [None, Some(json!(null)), Some(json!(""))]
+}
+
+/// An entry without this member, in one of the ways to say nothing.
+fn without(mut entry: Value, member: &str, nothing: Option<Value>) -> Value {
+    entry.as_object_mut().unwrap().remove(member);
+    entry.as_object_mut().unwrap().extend(nothing.map(|nothing| (member.to_owned(), nothing)));
+    entry
+}
+
+/// A whole entry by §2, with messages where they are fixed.
+pub fn entry(name: &str, status: &str) -> Value {
+    let (reason, message) = row(name, status);
+    json!({
+        "type": name,
+        "status": status,
+        "reason": reason.unwrap_or("Because"),
+        "message": message.unwrap_or("Policy violated because of 7 CVEs"),
+        "lastTransitionTime": THEN,
+        "note": "kept",
+    })
+}
+
+/// §2: the reason, and the message where there is exactly one.
+fn row(name: &str, status: &str) -> (Option<&'static str>, Option<&'static str>) {
+    match (name, status) {
+        ("Scanning", "True") => (Some("JobStarted"), Some("The scan job is running")),
+        ("Scanning", "False") => (Some("JobFinished"), Some("The scan job terminated")),
+        ("Succeeded", "True") => (Some("JobFinished"), None),
+        ("Succeeded", "False") => (Some("Error"), None),
+        ("PolicySucceeded", "True") => (Some("EvaluationPassed"), Some("No CVEs were found that violated the policy")),
+        ("PolicySucceeded", "False") => (Some("EvaluationFailed"), None),
+        ("PolicySucceeded", "Unknown") => (Some("Error"), None),
+        _ => (None, None),
+    }
+}
+
+/// A phase keeps that mutation out of the way; this one is not derived.
+fn status(conditions: Value) -> Value {
+    json!({"phase": "Pending", "conditions": conditions})
+}
+
+/// "absent `lastTransitionTime` := the old one if the status is unchanged, else now (UTC, whole seconds)".
+#[test]
+fn a_missing_time_is_the_old_one_or_now() {
+    for name in TYPES {
+        for (is, was) in STATUSES.into_iter().flat_map(|is| STATUSES.map(|was| (is, was))) {
+            for (old, due) in [
+                (json!([entry(name, was)]), if is == was { THEN } else { NOW }),
+                // Of two the first counts.
+                (json!([entry(name, was), entry(name, is)]), if is == was { THEN } else { NOW }),
+                // Another type has no part in it.
+                (json!([without(entry(name, is), "type", Some(json!("Other")))]), NOW),
+                (json!([without(entry(name, was), "lastTransitionTime", None)]), NOW),
+                (json!([without(entry(name, was), "lastTransitionTime", Some(json!("soon")))]), NOW),
+                (json!([null, 7, {"type": 7}]), NOW),
+                (json!(null), NOW),
+            ] {
+                for nothing in nothing() {
+                    let new = without(entry(name, is), "lastTransitionTime", nothing);
+                    let mutated = mutation(status(json!([{"a": 1}, new])), status(old.clone()));
+                    let path = |index: usize| format!("/status/conditions/{index}/lastTransitionTime");
+                    // An entry that is not one of ours in anything has no time either.
+                    writes(&mutated, vec![(path(0), json!(NOW)), (path(1), json!(due))]);
+                    assert_eq!(mutated.object["status"]["conditions"][1]["note"], "kept");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_time_that_is_there_and_what_is_no_entry_are_left_alone() {
+    for time in [json!(THEN), json!("soon"), json!(7), json!({}), json!("2062-11-20T08:01:00+02:00")] {
+        let new = without(entry("Scanning", "True"), "lastTransitionTime", Some(time));
+        writes(&mutation(status(json!([new])), status(json!([entry("Scanning", "True")]))), vec![]);
+    }
+    for conditions in [json!([null, 7, "Scanning", [], {}]), json!({"Scanning": "True"}), json!("none"), json!(null)] {
+        writes(&mutation(status(conditions), json!(null)), vec![]);
+    }
+}
+
+/// "Two entries of one type": each is mutated like the first.
+#[test]
+fn doubled_entries_are_mutated_each_by_itself() {
+    let bare = |status| json!({"type": "Scanning", "status": status});
+    let mutated = mutation(status(json!([bare("True"), bare("False")])), status(json!([entry("Scanning", "True")])));
+    let path = |index: usize, member: &str| format!("/status/conditions/{index}/{member}");
+    writes(
+        &mutated,
+        vec![
+            (path(0, "lastTransitionTime"), json!(THEN)),
+            (path(0, "reason"), json!("JobStarted")),
+            (path(0, "message"), json!("The scan job is running")),
+            (path(1, "lastTransitionTime"), json!(NOW)),
+            (path(1, "reason"), json!("JobFinished")),
+            (path(1, "message"), json!("The scan job terminated")),
+        ],
+    );
+}
+
+/// "absent reason := the row's, where §2 has exactly one for that status; absent message := the row's, where it is fixed
+/// (never the one with X)".
+#[test]
+fn missing_words_are_those_of_the_row() {
+    for (name, is) in TYPES.into_iter().flat_map(|name| STATUSES.map(|is| (name, is))) {
+        let (reason, message) = row(name, is);
+        for member in ["reason", "message"] {
+            let due = if member == "reason" { reason } else { message };
+            for nothing in nothing() {
+                let new = without(entry(name, is), member, nothing);
+                let path = format!("/status/conditions/0/{member}");
+                let expected = due.map(|due| (path, json!(due)));
+                writes(&mutation(status(json!([new])), json!(null)), expected.into_iter().collect());
+            }
+        }
+    }
+}
+
+/// "Each on its own, whatever else is wrong in the entry", and nothing that is there is overwritten.
+#[test]
+fn words_are_mutated_whatever_else_is_wrong_in_the_entry() {
+    for (name, is) in TYPES.into_iter().flat_map(|name| STATUSES.map(|is| (name, is))) {
+        let (reason, message) = row(name, is);
+        for (member, value) in [
+            ("reason", json!("no reason")),
+            ("reason", json!(7)),
+            ("message", json!("Whatever")),
+            ("message", json!([])),
+            ("error", json!("exit 1")),
+            ("error", json!(7)),
+            ("lastTransitionTime", json!("soon")),
+            ("observedGeneration", json!(-1)),
+        ] {
+            let mut new = json!({"type": name, "status": is, "lastTransitionTime": THEN});
+            new[member] = value;
+            let due = |of: &str, due: Option<&str>| {
+                due.filter(|_| member != of).map(|due| (format!("/status/conditions/0/{of}"), json!(due)))
+            };
+            let expected = [due("reason", reason), due("message", message)];
+            writes(&mutation(status(json!([new])), json!(null)), expected.into_iter().flatten().collect());
+        }
+    }
+    // A status that is none has no row.
+    for wrong in [json!("true"), json!(true), json!(null), json!("")] {
+        let new = json!({"type": "Scanning", "status": wrong, "lastTransitionTime": THEN});
+        writes(&mutation(status(json!([new])), json!(null)), vec![]);
+    }
+}
