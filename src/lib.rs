@@ -1,4 +1,64 @@
 //! The admission webhook that keeps the status of supply-chain scans true.
+//!
+//! Bytes of an AdmissionReview in, bytes of an AdmissionReview out, decided by a table of rules. Everything else (TLS, the
+//! cluster, the command line, reports) is made from that table or leads to that one function, [`admission::answer`].
+//!
+//! # The rooms
+//!
+//! Each room imports only those below it.
+//!
+//! | room | what it is | feature |
+//! |---|---|---|
+//! | [`cli`] | the command line: one file a command, flags in, exit code out | `server` |
+//! | [`docs`] | the pages that are made from tables: rules, configuration, checks of `doctor` | `server` |
+//! | [`doctor`] | the checks of an installation | `cluster` |
+//! | [`install`] | the manifests and the Grafana dashboard | `server` |
+//! | [`cluster`] | the API server's side: the CA controller, caBundles, listing | `cluster` |
+//! | [`server`] | the HTTPS server: accept, limits, handler, health, metrics | `server` |
+//! | [`offline`] | judging outside a request: documents and stored objects | `files` |
+//! | [`report`] | findings as text and JSON | `files` |
+//! | [`manifest`] | documents of YAML and JSON, with positions | `files` |
+//! | [`tls`] | certificates: PEM, dates and usages, verification, CAs, watched files | `server` |
+//! | [`config`] | the configuration file | `server` |
+//! | [`admission`] | `answer`: decode a review, validate or mutate, encode the reply | – |
+//! | [`rules`] | what a status may say: [`rules::RULES`], one file a rule, and the tables behind them | – |
+//! | [`engine`] | how rules are asked: `validate`, `mutate`, the ratchet, modes | – |
+//! | [`scan`] | what a scan is: borrowed wire types, both spellings, fields, stale conditions | – |
+//!
+//! # Where to add
+//!
+//! | what | where |
+//! |---|---|
+//! | a rule | a file in `src/rules/` and its two lines in `src/rules.rs` ([`engine::Rule`]) |
+//! | what a condition may say, what goes with a phase | a row in [`rules::tables`] |
+//! | a judged field | its type in [`scan`], its path in [`scan::field`] |
+//! | a metric | [`server::metrics`] |
+//! | a flag of a command | the command's file in `src/cli/`; a flag of several commands in `src/cli/flags/` |
+//! | a member of the configuration | `src/config/file.rs`, or [`config::limits`] for a limit |
+//! | a check of `doctor` | a row of a table in `src/doctor/checks/` ([`doctor::Check`]) |
+//! | a format of report | [`report::format`], and a writer beside it in `src/report/` |
+//! | an alert, a manifest | its template in `src/install/` |
+//! | a generated page | [`docs`] |
+//!
+//! # The walk of a review
+//!
+//! 1. [`server::handler`] reads the body of a POST; `review` on the command line cuts it from a stream.
+//! 2. [`admission::review`] decodes it in one pass: what is not judged is skipped, what is judged is kept as the JSON text
+//!    that was found ([`scan::Json`]), so no contents can fail the decode.
+//! 3. At the validating webhook [`engine::validate`](engine::validate()) asks the rules, and the ratchet downgrades errors
+//!    that were there before. At the mutating webhook [`engine::mutate`](engine::mutate()) writes derived fields on our own
+//!    copy.
+//! 4. [`admission::reply`] encodes the decision, the warnings and the patch.
+//!
+//! # Invariants
+//!
+//! - The core ([`scan`], [`engine`], [`rules`], [`admission`]) cannot fail and cannot wait: no async, clock, environment, files
+//!   or network; the time, the rules and the settings enter as values ([`admission::Context`]). It builds without features.
+//! - Every answer carries the uid of its request wherever one can be found.
+//! - The mutating webhook never denies, and a patch is applied to our own copy before it is sent.
+//! - What a condition may say and what goes with a phase are tables of data; checks, mutations and docs follow from them.
+//! - No two files import each other in a circle, a module and its own children aside.
+//! - Nothing is true in two places without a test that compares them.
 
 #![warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unwrap_used)]
 

@@ -195,8 +195,8 @@ impl Server {
         let shared = self.shared.clone();
         std::panic::set_hook(Box::new(move |panic| {
             let count = shared.metrics.panics.inc() + 1;
-            let place = panic.location().map(ToString::to_string).unwrap_or_default();
-            tracing::error!(place, count, "panic");
+            let location = panic.location().map(ToString::to_string).unwrap_or_default();
+            tracing::error!(location, count, "panic");
         }));
     }
 

@@ -255,7 +255,7 @@ fn engine(text: &str) -> Vec<[String; 5]> {
     }
     let name = value["metadata"]["name"].as_str().unwrap_or_default();
     let said = findings.list().iter().map(|finding| {
-        let message = finding.explained();
+        let message = finding.explained().into_owned();
         [
             name.to_owned(),
             finding.field.to_string(),

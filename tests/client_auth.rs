@@ -25,7 +25,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
-const REFUSED: &str = "scan_admission_clients_rejected_total";
+const REJECTED: &str = "scan_admission_clients_rejected_total";
 const FAILURES: &str = "scan_admission_client_ca_reload_failures_total";
 const RELOADS: &str = "scan_admission_client_ca_reloads_total";
 
@@ -123,7 +123,7 @@ async fn a_stranger_gets_no_byte_of_http_and_the_api_server_does() {
             let read = answered(&process, &folder.join("ca.crt"), pair.as_ref(), version).await;
             assert_eq!(String::from_utf8_lossy(&read), "", "{words} {version:?}");
             rejected += 1.0;
-            until_metric(process.admin, REFUSED, rejected).await;
+            until_metric(process.admin, REJECTED, rejected).await;
             assert_eq!(process.errors().matches(words).count(), before + 1, "{words}: {}", process.errors());
         }
     }
@@ -147,7 +147,7 @@ async fn a_stranger_gets_no_byte_of_http_and_the_api_server_does() {
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(get(process.admin, path).await.code, 200, "{path}");
     }
-    assert_eq!(metric(process.admin, REFUSED).await, Some(rejected));
+    assert_eq!(metric(process.admin, REJECTED).await, Some(rejected));
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn without_names_whom_a_ca_has_signed_may_call_and_the_curl_line_is_not_sh
             assert!(read.starts_with(b"HTTP/1.1 200 OK\r\n"), "{version:?} {}", process.errors());
         }
     }
-    assert_eq!(metric(process.admin, REFUSED).await, Some(0.0));
+    assert_eq!(metric(process.admin, REJECTED).await, Some(0.0));
     process.signal("TERM");
     assert_eq!(process.wait().await.1, "", "a line that would be rejected is not offered");
 }

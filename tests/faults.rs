@@ -13,7 +13,6 @@ use panics::PANICS;
 use scan_admission::admission::{self, Answer, BODY_MAX_BYTES, Context, Fault, FaultPolicy, Policy, Webhook};
 use serde_json::{Value, json};
 
-const DOORS: [Webhook; 2] = [Webhook::Validating, Webhook::Mutating];
 const POLICIES: [FaultPolicy; 3] = [FaultPolicy::Deny, FaultPolicy::Allow, FaultPolicy::FailurePolicy];
 const UID: &str = "1f661b25-f893-42af-8e36-d8c81ef6d774";
 
@@ -35,7 +34,7 @@ fn json(answer: &Answer) -> Value {
 
 /// At both webhooks: an answer with the uid, and none denied at the mutating webhook.
 fn answered(body: &[u8]) -> [Value; 2] {
-    DOORS.map(|webhook| {
+    Webhook::BOTH.map(|webhook| {
         let answer = admission::answer(body, &context(webhook));
         let json = json(&answer);
         assert_eq!((answer.http, &json["response"]["uid"]), (200, &json!(UID)), "{json}");
@@ -122,7 +121,7 @@ fn what_is_no_utf_8_is_denied_with_the_uid() {
 fn a_rule_that_panics_is_answered() {
     let body = with("/request/object/status/more", "1");
     for faults in POLICIES {
-        for webhook in DOORS {
+        for webhook in Webhook::BOTH {
             let policy = Policy { faults, ..Policy::default() };
             let context = Context { rules: &[PANICS], policy: &policy, ..context(webhook) };
             check_fault(&admission::answer(body.as_bytes(), &context), webhook, faults, 500);
@@ -141,7 +140,7 @@ fn every_fault_follows_its_policy() {
         (Fault::Internal, 500, 503),
     ] {
         for faults in POLICIES {
-            for webhook in DOORS {
+            for webhook in Webhook::BOTH {
                 let policy = Policy { faults, ..Policy::default() };
                 let context = Context { policy: &policy, ..context(webhook) };
                 check_fault(&admission::fault(body.as_bytes(), fault, &context), webhook, faults, code);

@@ -101,9 +101,9 @@ async fn every_metric_and_label_exists() {
 
 #[test]
 fn the_runbook_has_a_section_for_each_alert() {
-    let book = fs::read_to_string("docs/runbook.md").unwrap();
+    let runbook = fs::read_to_string("docs/runbook.md").unwrap();
     // The other headings are messages, in backticks.
-    let headings = book.lines().filter_map(|line| line.strip_prefix("### "));
+    let headings = runbook.lines().filter_map(|line| line.strip_prefix("### "));
     let sections: Vec<_> = headings.filter(|heading| !heading.starts_with('`')).collect();
     let rules = rules();
     let alerts: Vec<_> = rules.iter().map(|rule| rule["alert"].as_str().unwrap()).collect();

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use scan_admission::admission::review::{self, Target};
 use scan_admission::admission::{self, Webhook, patch};
-use scan_admission::engine::{self, Change, Findings, Mutated, Part, PatchOperation, Severity};
+use scan_admission::engine::{self, Action, Change, Findings, Mutated, Part, PatchOperation};
 use scan_admission::rules::RULES;
 use scan_admission::scan::Scan;
 use serde_json::{Value, json};
@@ -73,16 +73,16 @@ fn sound_with_uid(body: &[u8], uid: Option<&str>) {
     assert!(warnings.chars().count() <= 4096, "{warnings}");
 }
 
-type Found = BTreeSet<(&'static str, Severity, String)>;
+type Found = BTreeSet<(&'static str, Action, String)>;
 
 fn found(change: &Change<'_>) -> Found {
     let mut findings = Findings::default();
     engine::validate(RULES, Part::Status, change, &mut findings);
-    findings.list().iter().map(|finding| (finding.rule, finding.severity, finding.field.to_string())).collect()
+    findings.list().iter().map(|finding| (finding.rule, finding.action, finding.field.to_string())).collect()
 }
 
 fn denied(found: &Found) -> BTreeSet<(&'static str, &str)> {
-    found.iter().filter(|found| found.1 == Severity::Error).map(|(rule, _, field)| (*rule, field.as_str())).collect()
+    found.iter().filter(|found| found.1 == Action::Deny).map(|(rule, _, field)| (*rule, field.as_str())).collect()
 }
 
 /// Reads a status update as `answer` does, and hands over the change in it.
@@ -196,7 +196,7 @@ proptest! {
                 for operation in &operations {
                     let path = operation.field.to_string();
                     let by_type = by_type(&path, &again["request"]["object"]);
-                    let is_there = |found: &(&str, Severity, String)| found.0 == operation.rule && (found.2 == path || found.2 == by_type);
+                    let is_there = |found: &(&str, Action, String)| found.0 == operation.rule && (found.2 == path || found.2 == by_type);
                     assert!(!after.iter().any(is_there), "{operation:?} leaves {after:?}");
                 }
                 assert!(!denied(&before).is_empty() || denied(&after).is_empty(), "{operations_json} makes {after:?}");

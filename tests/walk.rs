@@ -27,7 +27,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-const DOORS: [(&str, Webhook); 2] = [("/validate", Webhook::Validating), ("/mutate", Webhook::Mutating)];
+const WEBHOOKS: [(&str, Webhook); 2] = [("/validate", Webhook::Validating), ("/mutate", Webhook::Mutating)];
 const PROTOCOLS: [&str; 2] = ["http/1.1", "h2"];
 const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
 const IN_FLIGHT: &str = "scan_admission_reviews_in_flight";
@@ -64,7 +64,7 @@ async fn every_captured_review_is_answered_as_the_core_answers_it() {
     let server = Running::new(settings()).await;
     for protocol in PROTOCOLS {
         let mut client = server.client(protocol).await;
-        for (path, webhook) in DOORS {
+        for (path, webhook) in WEBHOOKS {
             for (name, body) in fixtures() {
                 let expected = answer(&body, webhook);
                 assert!(expected.1.contains(r#""allowed":true"#), "{name} is legal");
@@ -93,7 +93,7 @@ async fn rejections_mutations_and_bodies_that_are_no_review() {
     ];
     for protocol in PROTOCOLS {
         let mut client = server.client(protocol).await;
-        for (path, webhook) in DOORS {
+        for (path, webhook) in WEBHOOKS {
             for body in &bodies {
                 let reply = client.post(path, body.clone()).await;
                 assert_eq!(text(reply), answer(body, webhook), "{protocol} {path}");
@@ -138,7 +138,7 @@ async fn what_is_no_review_of_a_webhook_is_said_so() {
 
         // A review is answered whatever it calls itself.
         for content_type in [None, Some("text/plain"), Some("Application/JSON; charset=utf-8")] {
-            for (path, webhook) in DOORS {
+            for (path, webhook) in WEBHOOKS {
                 let reply = client.send(request(Method::POST, path, content_type, fixture(LEGAL))).await;
                 assert_eq!(text(reply), answer(&fixture(LEGAL), webhook), "{content_type:?}");
             }
@@ -156,7 +156,7 @@ async fn a_body_of_the_limit_is_judged_and_one_byte_more_is_rejected_with_the_ui
     body.resize(BODY_MAX_BYTES, b' ');
     for protocol in PROTOCOLS {
         let mut client = server.client(protocol).await;
-        for (path, webhook) in DOORS {
+        for (path, webhook) in WEBHOOKS {
             assert_eq!(text(client.post(path, body.clone()).await), answer(&body, webhook));
             // The rest is read before the answer, so the connection is good for the next review.
             for more_bytes in [1, 1 << 20] {
@@ -176,7 +176,7 @@ async fn a_body_that_stops_is_answered_at_its_deadline() {
     let limits = Limits { body: NEVER, idle: NEVER, drain: NEVER, ..Limits::default() };
     let server = Running::new(settings_with(limits)).await;
     let body = fixture(LEGAL);
-    for (path, webhook) in DOORS {
+    for (path, webhook) in WEBHOOKS {
         let mut stream = connect(&server.ca, server.address).await;
         write(&mut stream, head(&format!("{path}?timeout=40ms"), body.len())).await;
         write(&mut stream, &body[..body.len() - 1]).await;
@@ -206,7 +206,7 @@ async fn without_memory_a_review_is_shed_with_its_uid() {
     until_metric(server.admin, IN_FLIGHT, 1.0).await;
 
     let mut client = server.client("h2").await;
-    for (path, webhook) in DOORS {
+    for (path, webhook) in WEBHOOKS {
         let expected = admission::fault(&body, Fault::TooManyRequests, &context(webhook));
         let reply = client.post(path, body.clone()).await;
         assert_eq!(text(reply), (200, String::from_utf8(expected.body).unwrap()));
@@ -274,7 +274,7 @@ async fn beyond_the_reviews_there_are_the_next_is_shed_with_its_uid() {
     until_metric(server.admin, IN_FLIGHT, 1.0).await;
     for protocol in PROTOCOLS {
         let mut client = server.client(protocol).await;
-        for (path, webhook) in DOORS {
+        for (path, webhook) in WEBHOOKS {
             let expected = admission::fault(&body, Fault::TooManyRequests, &context(webhook));
             let reply = client.post(path, body.clone()).await;
             assert_eq!(text(reply), (200, String::from_utf8(expected.body).unwrap()));
@@ -481,7 +481,7 @@ async fn the_admin_address_says_how_it_is_and_what_was_done() {
     assert!(all.contains("scan_admission_build_info{version=") && all.ends_with("# EOF\n"));
 
     let mut client = server.client("h2").await;
-    for (path, _) in DOORS {
+    for (path, _) in WEBHOOKS {
         client.post(path, fixture(LEGAL)).await;
         client.post(path, damaged()).await;
         client.post(path, "no review").await;

@@ -96,7 +96,7 @@ struct Cause {
 }
 
 /// Why a write is denied.
-struct Denial {
+struct DenialCauses {
     kind: Kind,
     causes: Vec<Cause>,
 }
@@ -108,7 +108,7 @@ pub struct Reply<'r> {
     pub warnings: Vec<String>,
     audited: Vec<String>,
     patch: Option<String>,
-    denial: Option<Denial>,
+    denial: Option<DenialCauses>,
     summary: Summary,
 }
 
@@ -154,7 +154,7 @@ impl<'r> Reply<'r> {
         }
         if !causes.is_empty() {
             self.summary.decision = Decision::Deny;
-            self.denial = Some(Denial { kind, causes });
+            self.denial = Some(DenialCauses { kind, causes });
         }
     }
 
@@ -277,8 +277,8 @@ fn failure<'r>(code: u16, reason: &'static str, message: String, details: Option
 }
 
 /// 422 Invalid: kubectl prints the causes, one a line, and clients of the API the message, so both list everything.
-fn invalid<'r>(denial: Denial, name: &'r str, help: &str) -> ReplyStatus<'r> {
-    let Denial { kind, causes } = denial;
+fn invalid<'r>(denial: DenialCauses, name: &'r str, help: &str) -> ReplyStatus<'r> {
+    let DenialCauses { kind, causes } = denial;
     let shown = printable(name, NAME_MAX_CHARS);
     let listed: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
     let mut message = match listed.as_slice() {

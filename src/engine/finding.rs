@@ -1,5 +1,7 @@
 //! What a rule found: where, what is wrong, what is right instead, and what is done about it.
 
+use std::borrow::Cow;
+
 use crate::scan::json::printable;
 use crate::scan::{Field, Json, Member};
 
@@ -98,15 +100,15 @@ impl Finding<'_> {
     }
 
     /// The message, and for an error that is downgraded why it is not denied.
-    pub fn explained(&self) -> String {
+    pub fn explained(&self) -> Cow<'_, str> {
         let reason = match (self.downgraded, self.action) {
-            (None, _) => return self.message.clone(),
+            (None, _) => return Cow::Borrowed(&self.message),
             (Some(Downgrade::Mode), Action::Audit) => "the rule is set to audit",
             (Some(Downgrade::Mode), _) => "the rule is set to warn",
             (Some(Downgrade::PreExisting), _) => "it was so before this change",
             (Some(Downgrade::Deleting), _) => "the object is being deleted",
         };
-        format!("{} (not denied, since {reason})", self.message)
+        Cow::Owned(format!("{} (not denied, since {reason})", self.message))
     }
 }
 

@@ -3,28 +3,10 @@
 use super::change::Change;
 use super::finding::Findings;
 use super::mode::Mode;
+use super::patch::{Patch, Write};
 use super::rule::{Part, Rule};
 use super::validate::validate_rule;
 use crate::scan::{Field, Json, Scan};
-
-/// What the mutation of one rule wants to write.
-#[derive(Debug, Default)]
-pub struct Patch {
-    writes: Vec<Write>,
-}
-
-#[derive(Debug)]
-struct Write {
-    field: Field<'static>,
-    value: Json<'static>,
-}
-
-impl Patch {
-    /// Writes `value` at `field`; a field that is there is replaced.
-    pub fn set(&mut self, field: Field<'static>, value: Json<'static>) {
-        self.writes.push(Write { field, value });
-    }
-}
 
 /// One write that was made on our own copy.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,7 @@
 
 use super::change::Change;
 use super::finding::{Finding, Findings};
-use super::mutate::Patch;
+use super::patch::Patch;
 
 /// One rule: what it checks, what its mutation writes, and everything that is documented about it.
 pub struct Rule {

@@ -51,7 +51,7 @@ impl<'a> JsonFinding<'a> {
             severity: finding.severity.name(),
             action: finding.action.name(),
             downgraded: finding.downgraded.map(|downgraded| downgraded.name()),
-            message: finding.explained(),
+            message: finding.explained().into_owned(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::engine::finding::quote;
 use crate::engine::{Change, Example, Expectation, Findings, Part, Patch, Rule};
+use crate::rules::tables::conditions::right;
 use crate::scan::conditions::{Form, duplicate_types, is_type, member_form};
 use crate::scan::json::ENTRIES_MAX;
 use crate::scan::{Condition, ConditionMember, Entry, Field, Json, Member, Status, time};
@@ -106,21 +107,6 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
                 _ => findings.warning(field, message),
             };
         }
-    }
-}
-
-/// What a member has to be.
-fn right(condition: &Condition<'_>, member: ConditionMember) -> &'static str {
-    match member {
-        ConditionMember::Type => "a qualified name of at most 316 characters, such as Succeeded,",
-        ConditionMember::Status => "True, False or Unknown",
-        ConditionMember::Reason if condition[member].string() == Member::Absent => {
-            "a CamelCase word, such as JobFinished,"
-        }
-        ConditionMember::Reason => "a CamelCase word of at most 1,024 characters",
-        ConditionMember::Message | ConditionMember::Error => "a string of at most 32,768 characters",
-        ConditionMember::LastTransitionTime => "an RFC 3339 time, such as 2026-11-20T08:01:00Z,",
-        ConditionMember::ObservedGeneration => "an integer ≥ 0",
     }
 }
 

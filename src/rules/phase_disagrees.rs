@@ -70,8 +70,8 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         if !row.when.iter().all(|when| when.holds(conditions, change)) {
             continue;
         }
-        let words: Vec<_> = row.when.iter().map(|when| when.description()).collect();
-        let message = format!("is {} while {}: {} would be right", phase.name(), words.join(" and "), row.right);
+        let reasons: Vec<_> = row.when.iter().map(|when| when.description()).collect();
+        let message = format!("is {} while {}: {} would be right", phase.name(), reasons.join(" and "), row.right);
         match row.severity {
             Severity::Error => {
                 let types: Vec<_> = row.when.iter().filter_map(|when| when.condition()).collect();

@@ -10,7 +10,7 @@ mod repeated;
 use std::borrow::Cow;
 use std::fmt;
 
-pub use error::{Expected, ReadError};
+pub use error::{ExpectedJson, ReadError};
 use repeated::RepeatedList;
 use serde::de::{Deserializer, Visitor};
 
@@ -63,31 +63,31 @@ impl<'a> Reader<'a> {
         &mut self,
         mut member: impl FnMut(Key<'a>, &mut Self) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
-        self.take(b'{', Expected::Object)?;
+        self.take(b'{', ExpectedJson::Object)?;
         if self.peek() == b'}' {
-            return self.take(b'}', Expected::ObjectEnd);
+            return self.take(b'}', ExpectedJson::ObjectEnd);
         }
         loop {
             let key = self.key()?;
             member(key, self)?;
             match self.peek() {
                 b',' => self.at += 1,
-                _ => return self.take(b'}', Expected::ObjectEnd),
+                _ => return self.take(b'}', ExpectedJson::ObjectEnd),
             }
         }
     }
 
     /// Has `entry` read each value of a list, or skip it.
     pub fn list(&mut self, mut entry: impl FnMut(&mut Self) -> Result<(), ReadError>) -> Result<(), ReadError> {
-        self.take(b'[', Expected::List)?;
+        self.take(b'[', ExpectedJson::List)?;
         if self.peek() == b']' {
-            return self.take(b']', Expected::ListEnd);
+            return self.take(b']', ExpectedJson::ListEnd);
         }
         loop {
             entry(self)?;
             match self.peek() {
                 b',' => self.at += 1,
-                _ => return self.take(b']', Expected::ListEnd),
+                _ => return self.take(b']', ExpectedJson::ListEnd),
             }
         }
     }
@@ -120,14 +120,14 @@ impl<'a> Reader<'a> {
     /// Nothing more may come.
     pub fn end(&mut self) -> Result<(), ReadError> {
         self.peek();
-        if self.at == self.text.len() { Ok(()) } else { Err(self.error(Expected::End)) }
+        if self.at == self.text.len() { Ok(()) } else { Err(self.error(ExpectedJson::End)) }
     }
 
-    fn error(&self, expected: Expected) -> ReadError {
+    fn error(&self, expected: ExpectedJson) -> ReadError {
         ReadError::new(self.at, expected)
     }
 
-    fn take(&mut self, byte: u8, expected: Expected) -> Result<(), ReadError> {
+    fn take(&mut self, byte: u8, expected: ExpectedJson) -> Result<(), ReadError> {
         if self.peek() != byte {
             return Err(self.error(expected));
         }
@@ -137,12 +137,12 @@ impl<'a> Reader<'a> {
 
     /// A key and its colon.
     fn key(&mut self) -> Result<Key<'a>, ReadError> {
-        self.take(b'"', Expected::Key)?;
+        self.take(b'"', ExpectedJson::Key)?;
         let begin = self.at;
         let (end, is_plain) = past_quoted(self.text.as_bytes(), begin)?;
         let inner = self.text.get(begin..end - 1).unwrap_or_default();
         self.at = end;
-        self.take(b':', Expected::Colon)?;
+        self.take(b':', ExpectedJson::Colon)?;
         Ok(if is_plain { Key(Cow::Borrowed(inner)) } else { unescaped(inner) })
     }
 }
@@ -200,7 +200,7 @@ fn past_value(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
             b't' => past_word(bytes, at, b"true")?,
             b'f' => past_word(bytes, at, b"false")?,
             b'n' => past_word(bytes, at, b"null")?,
-            _ => return Err(ReadError::new(at, Expected::Value)),
+            _ => return Err(ReadError::new(at, ExpectedJson::Value)),
         };
         // A value has ended: what is around it ends too, or goes on.
         loop {
@@ -217,7 +217,12 @@ fn past_value(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
                     at += 1;
                     continue;
                 }
-                _ => return Err(ReadError::new(at, if is_object { Expected::ObjectEnd } else { Expected::ListEnd })),
+                _ => {
+                    return Err(ReadError::new(
+                        at,
+                        if is_object { ExpectedJson::ObjectEnd } else { ExpectedJson::ListEnd },
+                    ));
+                }
             }
             break;
         }
@@ -233,7 +238,7 @@ fn closing(is_object: bool) -> u8 {
 fn past_key(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
     loop {
         if bytes.get(at) != Some(&b'"') {
-            return Err(ReadError::new(at, Expected::Key));
+            return Err(ReadError::new(at, ExpectedJson::Key));
         }
         at = past_string(bytes, at + 1)?;
         // `managedFields` are trees of names, and such are their leaves.
@@ -242,7 +247,7 @@ fn past_key(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
             continue;
         }
         at = past_space(bytes, at);
-        return if bytes.get(at) == Some(&b':') { Ok(at + 1) } else { Err(ReadError::new(at, Expected::Colon)) };
+        return if bytes.get(at) == Some(&b':') { Ok(at + 1) } else { Err(ReadError::new(at, ExpectedJson::Colon)) };
     }
 }
 
@@ -274,7 +279,7 @@ fn past_string(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
         match bytes.get(at) {
             Some(b'"') => return Ok(at + 1),
             Some(b'\\') => at = past_escape(bytes, at)?,
-            _ => return Err(ReadError::new(at, Expected::StringEnd)),
+            _ => return Err(ReadError::new(at, ExpectedJson::StringEnd)),
         }
     }
 }
@@ -314,14 +319,14 @@ fn past_escape(bytes: &[u8], at: usize) -> Result<usize, ReadError> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
         Some(b'u') if bytes.get(at + 2..at + 6).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) => Ok(at + 6),
-        _ => Err(ReadError::new(at, Expected::Escape)),
+        _ => Err(ReadError::new(at, ExpectedJson::Escape)),
     }
 }
 
 fn past_number(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
     let past_digits = |begin: usize| {
         let count = bytes.iter().skip(begin).take_while(|byte| byte.is_ascii_digit()).count();
-        if count > 0 { Ok(begin + count) } else { Err(ReadError::new(begin, Expected::Digit)) }
+        if count > 0 { Ok(begin + count) } else { Err(ReadError::new(begin, ExpectedJson::Digit)) }
     };
     at += usize::from(bytes.get(at) == Some(&b'-'));
     // No digit follows a zero: it would be due to be something else.
@@ -338,7 +343,7 @@ fn past_number(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
 
 fn past_word(bytes: &[u8], at: usize, word: &'static [u8]) -> Result<usize, ReadError> {
     let is_there = bytes.get(at..).is_some_and(|rest| rest.starts_with(word));
-    if is_there { Ok(at + word.len()) } else { Err(ReadError::new(at, Expected::Value)) }
+    if is_there { Ok(at + word.len()) } else { Err(ReadError::new(at, ExpectedJson::Value)) }
 }
 
 /// Unescapes a key. A lone surrogate is tolerated: such a key matches no field.

@@ -108,8 +108,8 @@ impl Body {
             Fate::Mutated => "mutated",
         };
         let webhook = match self.webhook {
-            Webhook::Validating => "validate",
-            Webhook::Mutating => "mutate",
+            Webhook::Validating => "validating",
+            Webhook::Mutating => "mutating",
         };
         format!("{}{shape}, {fate}, {webhook}", self.size.name())
     }

@@ -151,7 +151,7 @@ fn in_process(figures: &Figures, counts: &Value, out: &mut String) {
         let micros =
             |stage: &str| cost(stage).map_or("–".to_owned(), |cost| format!("{:.1}", cost.median_nanos / 1e3));
         let Some(answer) = cost("answer") else { continue };
-        let judge = if cost("judge").is_some() { "judge" } else { "mutation" };
+        let judge = if cost("validate").is_some() { "validate" } else { "mutate" };
         let _ = writeln!(
             out,
             "| {name} | {} | {} | {} | {} | {:.1} | {:.0} | {:.0} | {} |",

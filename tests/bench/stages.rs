@@ -27,7 +27,7 @@ pub fn each(body: &Body, context: &Context<'_>, mut stage: impl FnMut(&'static s
                 engine::validate(context.rules, Part::Status, &change(), &mut findings);
                 findings
             };
-            stage("judge", &mut || drop(black_box(judge())));
+            stage("validate", &mut || drop(black_box(judge())));
             let findings = judge();
             let encode = || {
                 let mut reply = Reply::new(&review.request, context.policy);
@@ -38,7 +38,7 @@ pub fn each(body: &Body, context: &Context<'_>, mut stage: impl FnMut(&'static s
             stage("encode", &mut || drop(black_box(encode())));
         }
         Webhook::Mutating => {
-            stage("mutation", &mut || drop(black_box(engine::mutate(context.rules, &change()))));
+            stage("mutate", &mut || drop(black_box(engine::mutate(context.rules, &change()))));
             let operations = engine::mutate(context.rules, &change()).operations;
             let encode = || {
                 let mut reply = Reply::new(&review.request, context.policy);

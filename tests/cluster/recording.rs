@@ -19,7 +19,7 @@ use crate::writing::Writer;
 
 pub const TESTS: &[(&str, Test)] = &[("recording", recording), ("as-a-service-and-by-url", as_a_service_and_by_url)];
 
-const DOORS: [&str; 2] = ["mutate", "validate"];
+const WEBHOOKS: [&str; 2] = ["mutate", "validate"];
 
 fn recording(namespace: &Namespace<'_>) {
     let recorder = Recorder::start(namespace);
@@ -63,7 +63,7 @@ fn record(recorder: &Recorder, writer: &Writer<'_>, life: &Life) -> Vec<(String,
         let step = if life.steps.is_empty() { life.id() } else { format!("{}-{step}", life.id()) };
         let reviews = recorder.take();
         let webhooks: Vec<_> = reviews.iter().map(|call| call.webhook.as_str()).collect();
-        assert_eq!(webhooks, DOORS, "{step}");
+        assert_eq!(webhooks, WEBHOOKS, "{step}");
         for call in &reviews {
             let name = format!("{step}.{}", call.webhook);
             let mut review = Review::read(&call.body);

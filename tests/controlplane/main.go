@@ -68,7 +68,7 @@ func run() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	// A hook of the API server that is interrupted in its start ends the process by this door.
+	// A hook of the API server that is interrupted in its start ends the process this way.
 	klog.OsExit = func(code int) {
 		_ = os.RemoveAll(dir)
 		os.Exit(code)
@@ -158,7 +158,7 @@ func answer(ctx context.Context, client kubernetes.Interface, auditLog, line str
 	return rights
 }
 
-// emptyFolder refuses a folder with something in it, because the folder is removed at the end.
+// emptyFolder rejects a folder with something in it, because the folder is removed at the end.
 func emptyFolder(path string) (string, error) {
 	if path == "" {
 		return os.MkdirTemp("", "controlplane-")

@@ -22,7 +22,7 @@ import (
 type rights struct {
 	Used   []string `json:"used"`
 	Unused []string `json:"unused"` // granted and never needed: too much
-	Denied []string `json:"denied"` // asked for and refused: too little
+	Denied []string `json:"denied"` // asked for and denied: too little
 }
 
 // permission is one verb on one resource (and name) from one role, in one namespace or in all.

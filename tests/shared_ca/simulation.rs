@@ -1,6 +1,6 @@
 //! Replicas, one Secret and two configurations on a clock of their own, in an order that a seed decides.
 //!
-//! Each replica goes through the looks of `cluster::keeper` request by request. Between two requests all others may act;
+//! Each replica goes through the rounds of `cluster::ca_controller` request by request. Between two requests all others may act;
 //! a request takes milliseconds or, at times, minutes. API servers know of a bundle late. After every request holds: what
 //! a live replica serves is verified by whatever any API server can know, unless somebody has just destroyed a bundle.
 

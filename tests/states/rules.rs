@@ -62,7 +62,7 @@ fn warn(rule: &'static str, says: &'static str, holds: bool) -> Line {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LeftOver {
+pub struct Stale {
     pub scanning: bool,
     pub succeeded: bool,
     pub sending: bool,
@@ -79,7 +79,7 @@ struct Statuses {
 
 impl Facts {
     /// §2 "Stale".
-    pub fn stale(&self) -> LeftOver {
+    pub fn stale(&self) -> Stale {
         // (b) "its own observedGeneration is present and lower than status.observedGeneration (Scanning=False too)"
         let b = |it: &Option<Entry>| {
             let own = it.as_ref().and_then(|it| it.generation);
@@ -89,7 +89,7 @@ impl Facts {
         // spec.scanPolicy any more." "In every phase but Completed and Failed (also when the phase is absent) …"
         if matches!(self.phase, Some(Completed | Failed)) {
             let policy = b(&self.policy) && !self.scan_policy;
-            return LeftOver { scanning: false, succeeded: false, sending: false, policy };
+            return Stale { scanning: false, succeeded: false, sending: false, policy };
         }
         // (a) "Scanning=True is present and the condition's lastTransitionTime is not later than Scanning's":
         // of the other conditions, else no scan could ever run.
@@ -105,7 +105,7 @@ impl Facts {
             !stale && pair.is_some_and(|(policy, other)| policy.time < other.time)
         };
         let c = before(&self.scanning, scanning) || before(&self.succeeded, succeeded);
-        LeftOver { scanning, succeeded, sending, policy: a(&self.policy) || b(&self.policy) || c }
+        Stale { scanning, succeeded, sending, policy: a(&self.policy) || b(&self.policy) || c }
     }
 
     /// All that are there, stale or not: "where a rule needs a condition to be there, it counts as there".

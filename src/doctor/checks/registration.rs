@@ -243,7 +243,7 @@ fn other_webhooks(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
         snapshot.expected.webhooks.iter().flatten().flat_map(|webhook| asked(webhook.rules.as_ref())).collect();
     for all in snapshot.configurations.iter().filter_map(Lookup::found) {
         let ours = all.iter().position(|found| found.name == snapshot.expected.configuration);
-        for (place, found) in all.iter().enumerate().filter(|(place, _)| Some(*place) != ours) {
+        for (index, found) in all.iter().enumerate().filter(|(index, _)| Some(*index) != ours) {
             for webhook in &found.webhooks {
                 let rules = asked(webhook.rules.as_ref());
                 let same: Vec<_> = due.iter().filter(|due| rules.iter().any(|rule| covers(rule, due))).collect();
@@ -252,7 +252,7 @@ fn other_webhooks(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
                 }
                 let order = match (found.kind, ours) {
                     (Webhook::Validating, _) | (_, None) => "",
-                    (Webhook::Mutating, Some(ours)) if place < ours => ", before ours",
+                    (Webhook::Mutating, Some(ours)) if index < ours => ", before ours",
                     (Webhook::Mutating, Some(_)) => ", after ours",
                 };
                 let webhook = &webhook.name;

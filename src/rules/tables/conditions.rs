@@ -1,6 +1,6 @@
 //! What each condition may say. Checks, mutations and docs are made from these rows.
 
-use crate::scan::{ConditionStatus, ConditionType};
+use crate::scan::{Condition, ConditionMember, ConditionStatus, ConditionType, Member};
 
 /// What a condition of one type may say.
 pub struct Vocabulary {
@@ -174,4 +174,19 @@ pub fn violations(message: &str) -> Option<&str> {
     let (count, noun) = message.strip_prefix("Policy violated because of ")?.split_once(' ')?;
     let is_count = !count.starts_with('0') && !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit());
     (is_count && (noun == "CVEs" || noun == "CVE" && count == "1")).then_some(count)
+}
+
+/// What a member of any condition has to be.
+pub fn right(condition: &Condition<'_>, member: ConditionMember) -> &'static str {
+    match member {
+        ConditionMember::Type => "a qualified name of at most 316 characters, such as Succeeded,",
+        ConditionMember::Status => "True, False or Unknown",
+        ConditionMember::Reason if condition[member].string() == Member::Absent => {
+            "a CamelCase word, such as JobFinished,"
+        }
+        ConditionMember::Reason => "a CamelCase word of at most 1,024 characters",
+        ConditionMember::Message | ConditionMember::Error => "a string of at most 32,768 characters",
+        ConditionMember::LastTransitionTime => "an RFC 3339 time, such as 2026-11-20T08:01:00Z,",
+        ConditionMember::ObservedGeneration => "an integer ≥ 0",
+    }
 }

@@ -2,7 +2,7 @@
 
 /// What may be expected at an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expected {
+pub enum ExpectedJson {
     Value,
     Object,
     List,
@@ -16,34 +16,34 @@ pub enum Expected {
     End,
 }
 
-impl Expected {
-    const ALL: [Expected; 11] = [
-        Expected::Value,
-        Expected::Object,
-        Expected::List,
-        Expected::Key,
-        Expected::Colon,
-        Expected::ObjectEnd,
-        Expected::ListEnd,
-        Expected::StringEnd,
-        Expected::Escape,
-        Expected::Digit,
-        Expected::End,
+impl ExpectedJson {
+    const ALL: [ExpectedJson; 11] = [
+        ExpectedJson::Value,
+        ExpectedJson::Object,
+        ExpectedJson::List,
+        ExpectedJson::Key,
+        ExpectedJson::Colon,
+        ExpectedJson::ObjectEnd,
+        ExpectedJson::ListEnd,
+        ExpectedJson::StringEnd,
+        ExpectedJson::Escape,
+        ExpectedJson::Digit,
+        ExpectedJson::End,
     ];
 
     fn description(self) -> &'static str {
         match self {
-            Expected::Value => "a value",
-            Expected::Object => "an object",
-            Expected::List => "a list",
-            Expected::Key => "a key in quotes",
-            Expected::Colon => "`:`",
-            Expected::ObjectEnd => "`,` or `}`",
-            Expected::ListEnd => "`,` or `]`",
-            Expected::StringEnd => "the end of a string, or an escape",
-            Expected::Escape => "an escape of JSON",
-            Expected::Digit => "a digit",
-            Expected::End => "the end",
+            ExpectedJson::Value => "a value",
+            ExpectedJson::Object => "an object",
+            ExpectedJson::List => "a list",
+            ExpectedJson::Key => "a key in quotes",
+            ExpectedJson::Colon => "`:`",
+            ExpectedJson::ObjectEnd => "`,` or `}`",
+            ExpectedJson::ListEnd => "`,` or `]`",
+            ExpectedJson::StringEnd => "the end of a string, or an escape",
+            ExpectedJson::Escape => "an escape of JSON",
+            ExpectedJson::Digit => "a digit",
+            ExpectedJson::End => "the end",
         }
     }
 }
@@ -53,13 +53,13 @@ impl Expected {
 pub struct ReadError(usize);
 
 impl ReadError {
-    pub(super) fn new(at: usize, expected: Expected) -> Self {
-        ReadError(at * Expected::ALL.len() + expected as usize)
+    pub(super) fn new(at: usize, expected: ExpectedJson) -> Self {
+        ReadError(at * ExpectedJson::ALL.len() + expected as usize)
     }
 
     /// The message, with line and column in `text`.
     pub fn message(self, text: &str) -> String {
-        let (at, expected) = (self.0 / Expected::ALL.len(), Expected::ALL[self.0 % Expected::ALL.len()]);
+        let (at, expected) = (self.0 / ExpectedJson::ALL.len(), ExpectedJson::ALL[self.0 % ExpectedJson::ALL.len()]);
         let before = &text.as_bytes()[..at.min(text.len())];
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
