@@ -48,10 +48,19 @@ fn with_a_kubeconfig_that_is_none() {
 fn with_settings_that_do_not_go_together() {
     let folder = Folder::new();
     let cases: [(&[&str], &str); 9] = [
-        (&["--service", "scan-admission"], "--service scan-admission: it has to be NAMESPACE/NAME"),
-        (&["--service", "/a"], "--service /a: it has to be NAMESPACE/NAME"),
-        (&["--service", "a/b/c"], "--service a/b/c: it has to be NAMESPACE/NAME"),
-        (&["--service", "a/b_c"], "--service a/b_c: it has to be NAMESPACE/NAME"),
+        (
+            &["--service", "scan-admission"],
+            "invalid value 'scan-admission' for '--service <NAMESPACE/NAME>': it has to be NAMESPACE/NAME",
+        ),
+        (&["--service", "/a"], "invalid value '/a' for '--service <NAMESPACE/NAME>': it has to be NAMESPACE/NAME"),
+        (
+            &["--service", "a/b/c"],
+            "invalid value 'a/b/c' for '--service <NAMESPACE/NAME>': it has to be NAMESPACE/NAME",
+        ),
+        (
+            &["--service", "a/b_c"],
+            "invalid value 'a/b_c' for '--service <NAMESPACE/NAME>': it has to be NAMESPACE/NAME",
+        ),
         (
             &["--ca-life", "500h"],
             "--ca-life is too short: a third of it has to hold --cert-life and --ca-settle together",
@@ -61,7 +70,7 @@ fn with_settings_that_do_not_go_together() {
         (&["--ca-settle", "1ms"], "'--ca-settle <DURATION>': not a duration from 1s to 87672h, such as 2160h"),
         (
             &["--tls-cert", "a", "--tls-key", "b"],
-            "--certs cluster makes its own certificate: leave out --tls-cert and --tls-key, or say --certs files",
+            "--certs cluster makes its own certificate: leave out --tls-cert and --tls-key, or use --certs files",
         ),
     ];
     for (arguments, words) in cases {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 const SPEC: &str = r#""apiVersion":"scanning.apps.tanzu.vmware.com/v1beta1","kind":"SourceScan","spec":{"blob":{"url":"https://example.com/a"},"scanTemplate":"t"}"#;
 
 /// Line, column, field and rule of each finding.
-fn places(report: &Value) -> Vec<(u64, u64, &str, &str)> {
+fn positions(report: &Value) -> Vec<(u64, u64, &str, &str)> {
     report["findings"]
         .as_array()
         .unwrap()
@@ -21,7 +21,7 @@ fn places(report: &Value) -> Vec<(u64, u64, &str, &str)> {
         .map(|finding| {
             let number = |key: &str| finding[key].as_u64().unwrap();
             let text = |key: &str| finding[key].as_str().unwrap();
-            (number("line"), number("column"), text("field"), text("rule"))
+            (number("line"), number("column"), text("path"), text("rule"))
         })
         .collect()
 }
@@ -30,11 +30,11 @@ fn places(report: &Value) -> Vec<(u64, u64, &str, &str)> {
 fn text_is_what_compilers_print() {
     let done = run(&["scans.yaml"], b"");
     let lines = [
-        "scans.yaml:13:3: deny: default/block status.phase: is \"Complete\": one of Pending, Scanning, Completed, Failed, Error would be right [phase-unknown]",
-        "scans.yaml:24:5: deny: default/block status.conditions[Succeeded].reason: is \"JobStarted\"; with status True JobFinished would be right [succeeded-vocabulary]",
-        "scans.yaml:30:5: deny: default/block status.cveCount.total: is 21, but the severities add up to 22: 22 would be right [cve-total]",
-        "scans.yaml:43:22: deny: flow status.conditions[Scanning].status: is false: True, False or Unknown would be right [condition-fields]",
-        "scans.yaml:46:103: warn: flow status.CVECount.CVETOTAL: is absent: 2 would be right [cve-total]",
+        "scans.yaml:13:3: error: default/block status.phase: is \"Complete\": one of Pending, Scanning, Completed, Failed, Error would be right [phase-unknown]",
+        "scans.yaml:24:5: error: default/block status.conditions[Succeeded].reason: is \"JobStarted\"; with status True JobFinished would be right [succeeded-vocabulary]",
+        "scans.yaml:30:5: error: default/block status.cveCount.total: is 21, but the severities add up to 22: 22 would be right [cve-total]",
+        "scans.yaml:43:22: error: flow status.conditions[Scanning].status: is false: True, False or Unknown would be right [condition-fields]",
+        "scans.yaml:46:103: warning: flow status.CVECount.CVETOTAL: is absent: 2 would be right [cve-total]",
     ];
     assert_eq!(done.stdout.lines().collect::<Vec<_>>(), lines);
     let summary = "3 scans checked in 1 file: 2 denied, 0 with warnings, 1 clean; 1 other object skipped\n";
@@ -48,22 +48,23 @@ fn json_is_one_document() {
                    column: u32,
                    kind: &str,
                    name: &str,
-                   field: &str,
+                   path: &str,
                    rule: &str,
                    severity: &str,
                    message: &str| {
+        let action = if severity == "error" { "deny" } else { "warn" };
         json!({"file": "dump.json", "line": line, "column": column, "kind": kind, "namespace": "default", "name": name,
-               "field": field, "rule": rule, "severity": severity, "message": message})
+               "path": path, "rule": rule, "severity": severity, "action": action, "message": message})
     };
     let expected = json!({
         "findings": [
-            finding(78, 21, "SourceScan", "completed", "status.cveCount.total", "cve-total", "deny",
+            finding(78, 21, "SourceScan", "completed", "status.cveCount.total", "cve-total", "error",
                 "is 21, but the severities add up to 22: 22 would be right"),
-            finding(81, 17, "SourceScan", "completed", "status.metadataUrl", "metadata-url", "warn",
+            finding(81, 17, "SourceScan", "completed", "status.metadataUrl", "metadata-url", "warning",
                 "is set while SendingResults is False: no URL would be right, or SendingResults True"),
-            finding(119, 13, "SourceScan", "failed", "status.scannedBy", "scanned-by", "warn",
+            finding(119, 13, "SourceScan", "failed", "status.scannedBy", "scanned-by", "warning",
                 "does not say the scanner's name and version, which would be right on a scan that has ended"),
-            finding(193, 25, "ImageScan", "image", "status.conditions[Scanning].message", "scanning-vocabulary", "deny",
+            finding(193, 25, "ImageScan", "image", "status.conditions[Scanning].message", "scanning-vocabulary", "error",
                 "is \"The scan job was started\"; with status True \"The scan job is running\" would be right"),
         ],
         "errors": [],
@@ -77,19 +78,19 @@ fn a_dump_is_read_as_the_list_it_is() {
     let (_, of_yaml) = report(&["dump.yaml"], b"");
     let (_, of_json) = report(&["dump.json"], b"");
     let expected = [(62, 7), (64, 5), (94, 3), (151, 7)];
-    let found = places(&of_yaml);
+    let found = positions(&of_yaml);
     assert_eq!(found.iter().map(|found| (found.0, found.1)).collect::<Vec<_>>(), expected);
     let said =
         |found: Vec<(u64, u64, &str, &str)>| found.iter().map(|f| format!("{} {}", f.2, f.3)).collect::<Vec<_>>();
-    assert_eq!(said(found), said(places(&of_json)));
+    assert_eq!(said(found), said(positions(&of_json)));
     assert_eq!(of_yaml["counts"], of_json["counts"]);
 }
 
 #[test]
-fn anchors_point_to_what_is_to_be_mutated() {
+fn anchors_point_to_what_is_to_be_corrected() {
     let (code, report) = report(&["anchors.yaml"], b"");
     let expected = [(25, 7, "status.cveCount.total", "cve-total"), (35, 13, "status.cveCount.total", "cve-total")];
-    assert_eq!((code, places(&report)), (1, expected.to_vec()));
+    assert_eq!((code, positions(&report)), (1, expected.to_vec()));
 }
 
 #[test]
@@ -98,7 +99,7 @@ fn a_stream_of_json_goes_on_behind_what_is_broken() {
     assert_eq!(code, 2);
     let phase = ("status.phase", "phase-unknown");
     // An escaped name, in a typed list whose entries do not say what they are; and of two equal names the last.
-    assert_eq!(places(&report), [(1, 200, phase.0, phase.1), (6, 30, phase.0, phase.1)]);
+    assert_eq!(positions(&report), [(1, 200, phase.0, phase.1), (6, 30, phase.0, phase.1)]);
     let names: Vec<_> = report["findings"].as_array().unwrap().iter().map(|finding| &finding["name"]).collect();
     assert_eq!(names, ["one", "three"]);
     assert_eq!(report["errors"].as_array().unwrap().len(), 1);
@@ -111,11 +112,11 @@ fn a_stream_of_json_goes_on_behind_what_is_broken() {
 fn bad_input_loses_nothing() {
     let done = run(&["broken.yaml", "missing.yaml", "scans.yaml"], b"");
     assert_eq!(done.code, 2);
-    assert!(done.stdout.starts_with("broken.yaml:11:10: deny: whole status.phase: "), "{}", done.stdout);
+    assert!(done.stdout.starts_with("broken.yaml:11:10: error: whole status.phase: "), "{}", done.stdout);
     assert_eq!(done.stdout.matches("\nscans.yaml:").count(), 5, "{}", done.stdout);
     let errors: Vec<_> = done.stderr.lines().collect();
     for (line, begins, says) in [
-        (0, "error: broken.yaml:5:2: this is no YAML: ", "mutation it"),
+        (0, "error: broken.yaml:5:2: this is no YAML: ", "correct it"),
         (1, "error: broken.yaml:13:1: this is a list", "apiVersion and kind"),
         (2, "error: broken.yaml:17:9: this is a number", "apiVersion and kind"),
         (3, "error: broken.yaml:17:12: this entry is empty", "remove it"),
@@ -138,7 +139,7 @@ fn folders_and_standard_input_are_read() {
     for args in [&["-"][..], &[]] {
         let done = run(args, bad.as_bytes());
         let column = "{".len() + SPEC.len() + ",\"status\":{".len() + 1;
-        let begins = format!("standard input:1:{column}: deny: (no name) status.phase: ");
+        let begins = format!("standard input:1:{column}: error: (no name) status.phase: ");
         assert!(done.stdout.starts_with(&begins), "{}", done.stdout);
         assert_eq!(done.code, 1);
     }
@@ -162,7 +163,7 @@ fn only_a_denial_denies() {
     let warned = format!("{{{SPEC},\"status\":{{\"phase\":\"Pending\",\"cveCount\":{{\"critical\":1}}}}}}");
     let done = run(&[], warned.as_bytes());
     assert_eq!(done.code, 0);
-    assert!(done.stdout.contains(": warn: "), "{}", done.stdout);
+    assert!(done.stdout.contains(": warning: "), "{}", done.stdout);
     assert!(done.stderr.contains("0 denied, 1 with warnings"), "{}", done.stderr);
     // What is being deleted is not denied.
     let bad = format!(
@@ -198,7 +199,7 @@ status:
   cveCount: {high: 1}
 ";
     let (_, report) = report(&[], yaml.as_bytes());
-    let found = places(&report);
+    let found = positions(&report);
     for due in [
         (1, 1, "spec.blob.url", "scan-target"),
         (1, 1, "spec.scanTemplate", "scan-template"),
@@ -226,7 +227,7 @@ status: {phase: Pending, scannedAt: '2026-11-24T13:00:00Z'}
 #[test]
 fn names_of_the_users_reach_no_terminal_unharmed() {
     let done = run(&["stream.json"], b"");
-    assert!(done.stdout.contains("deny: ?[31mred/three status.phase"), "{}", done.stdout);
+    assert!(done.stdout.contains("error: ?[31mred/three status.phase"), "{}", done.stdout);
     assert!(!done.stdout.contains('\u{1B}') && !done.stderr.contains('\u{1B}'));
 }
 

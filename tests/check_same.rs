@@ -241,7 +241,7 @@ fn scans(leaf: fn() -> BoxedStrategy<Tree>) -> impl Strategy<Value = Vec<Tree>> 
     })
 }
 
-/// What the engine finds: the name of the scan, and then all that is said.
+/// What the engine finds: the name of the scan, and then the whole finding.
 fn engine(text: &str) -> Vec<[String; 5]> {
     let kind = if text.contains("\"ImageScan\"") { Kind::ImageScan } else { Kind::SourceScan };
     let value: Value = serde_json::from_str(&text.replace("1e400", "0")).unwrap();
@@ -256,13 +256,7 @@ fn engine(text: &str) -> Vec<[String; 5]> {
     let name = value["metadata"]["name"].as_str().unwrap_or_default();
     let said = findings.list().iter().map(|finding| {
         let message = finding.explained().into_owned();
-        [
-            name.to_owned(),
-            finding.field.to_string(),
-            finding.rule.to_owned(),
-            finding.severity.name().to_owned(),
-            message,
-        ]
+        [name.to_owned(), finding.field.to_string(), finding.rule.to_owned(), finding.action.name().to_owned(), message]
     });
     said.collect()
 }
@@ -279,14 +273,14 @@ fn compare(manifest: &str, texts: &[String]) -> Result<(), TestCaseError> {
     for finding in report["findings"].as_array().unwrap() {
         let text = |key: &str| finding[key].as_str().unwrap().to_owned();
         let number = |key: &str| usize::try_from(finding[key].as_u64().unwrap()).unwrap();
-        found.push([text("name"), text("field"), text("rule"), text("severity"), text("message")]);
+        found.push([text("name"), text("path"), text("rule"), text("action"), text("message")]);
         // Names are in quotes here, so what stands at the place is one of the path, or an entry or the scan as a whole.
         let here: String = lines[number("line") - 1].chars().skip(number("column") - 1).collect();
         let name: Option<String> = serde_json::Deserializer::from_str(&here).into_iter().next().and_then(Result::ok);
         let is_whole =
-            here.starts_with(['{', '[', '-']) || name.as_deref() == Some("apiVersion") || text("field").contains('[');
+            here.starts_with(['{', '[', '-']) || name.as_deref() == Some("apiVersion") || text("path").contains('[');
         prop_assert!(
-            is_whole || name.is_some_and(|name| text("field").contains(&name)),
+            is_whole || name.is_some_and(|name| text("path").contains(&name)),
             "{} is not at {}",
             finding,
             here
@@ -318,7 +312,7 @@ proptest! {
         compare(&list("List").json(indent, 0), &texts)?;
     }
 
-    /// YAML gets the verdict of its JSON.
+    /// YAML gets the findings of its JSON.
     #[test]
     fn yaml_is_judged_as_its_json(scans in scans(leaf)) {
         let texts: Vec<_> = scans.iter().map(|scan| scan.json(None, 0)).collect();

@@ -250,7 +250,7 @@ fn the_digest_is_in_every_annotation() {
     let fault = admission::fault(clean.to_string().as_bytes(), admission::Fault::Timeout, &context);
     assert!(fault.is_allowed && config.policy.faults == FaultPolicy::Allow);
     let body: Value = serde_json::from_slice(&fault.body).unwrap();
-    assert_eq!(body["response"]["auditAnnotations"], json!({"decision": "fault", "config": digest}));
+    assert_eq!(body["response"]["auditAnnotations"], json!({"decision": "error", "config": digest}));
 }
 
 /// An object that is being deleted and a standing fault are downgraded as ever, and say so.

@@ -232,7 +232,7 @@ fn review_and_check_take_a_configuration() {
     review["request"]["object"]["status"]["phase"] = json!("Done");
     review["request"]["namespace"] = json!("dev-1");
     let review = write("review.json", &review.to_string());
-    for (yaml, code, severity) in [
+    for (yaml, code, action) in [
         ("", 1, Some("deny")),
         ("overrides: [{namespaces: [prod], rules: {phase-unknown: off}}]", 1, Some("deny")),
         ("overrides: [{namespaces: [dev-*], rules: {phase-unknown: warn}}]", 0, Some("warn")),
@@ -248,15 +248,15 @@ fn review_and_check_take_a_configuration() {
 
         let checked = program(&["check", "--config", &config, "-o", "json", &scan]);
         let found: Value = serde_json::from_slice(&checked.stdout).unwrap();
-        let severities: Vec<_> = found["findings"]
+        let actions: Vec<_> = found["findings"]
             .as_array()
             .unwrap()
             .iter()
             .filter(|finding| finding["rule"] == "phase-unknown")
-            .map(|finding| finding["severity"].as_str().unwrap())
+            .map(|finding| finding["action"].as_str().unwrap())
             .collect();
         assert_eq!(checked.status.code(), Some(code), "{yaml} {found:#}");
-        assert_eq!(severities, severity.into_iter().collect::<Vec<_>>(), "{yaml}");
+        assert_eq!(actions, action.into_iter().collect::<Vec<_>>(), "{yaml}");
     }
 }
 

@@ -36,8 +36,8 @@ async fn a_denial_is_one_line_of_json_without_contents() {
     let [denial] = denials[..] else { panic!("{log}") };
     for (name, value) in [
         ("level", "INFO"),
-        ("webhook", "validate"),
-        ("verdict", "denied"),
+        ("webhook", "validating"),
+        ("decision", "deny"),
         ("operation", "UPDATE"),
         ("group", "scanning.apps.tanzu.vmware.com"),
         ("version", "v1beta1"),
@@ -58,7 +58,7 @@ async fn a_denial_is_one_line_of_json_without_contents() {
 async fn text_and_less_of_it_where_asked_for() {
     let log = log_of_a_denial(&["--log-format", "text"]).await;
     assert!(
-        log.contains(" INFO scan_admission::server::gate: review webhook=\"validating\" verdict=\"denied\""),
+        log.contains(" INFO scan_admission::server::handler: review webhook=\"validating\" decision=\"deny\""),
         "{log}"
     );
     assert_eq!(log_of_a_denial(&["--log", "error"]).await, "");

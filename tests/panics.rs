@@ -66,8 +66,8 @@ async fn a_panic_is_answered_counted_and_logged_without_its_words() {
     drop(std::panic::take_hook());
     assert_eq!(panics, Some(6.0));
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(log.matches("place=\"tests/panics.rs:").count(), 6, "{log}");
-    assert_eq!(log.matches("verdict=\"internal\" uid=\"94f92d23-f99b-4ca9-84ee-0f8f20f961dd\"").count(), 6, "{log}");
+    assert_eq!(log.matches("location=\"tests/panics.rs:").count(), 6, "{log}");
+    assert_eq!(log.matches("decision=\"error\" fault=\"internal\" uid=\"94f92d23-f99b-4ca9-84ee-0f8f20f961dd\"").count(), 6, "{log}");
     assert!(log.contains("kind=\"SourceScan\"") && log.contains("count=6"), "{log}");
     assert!(!log.contains(SECRET), "{log}");
 }

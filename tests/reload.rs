@@ -146,8 +146,8 @@ async fn a_hundred_swaps_of_a_mounted_config_map_under_load() {
         println!("{reviews} reviews during {SWAPS} swaps");
         assert!(reviews > 0);
     }
-    const WARNED: &str = "scan_admission_findings_total{rule=\"phase-unknown\",severity=\"warn\"}";
-    assert!(metric(process.admin, WARNED).await > Some(0.0), "what deny would reject is told from warnings");
+    const WARNED: &str = "scan_admission_findings_total{rule=\"phase-unknown\",severity=\"error\",action=\"warn\",downgraded=\"mode\"}";
+    assert!(metric(process.admin, WARNED).await > Some(0.0), "an error in mode warn has labels of its own");
     for (name, value) in [(RELOADS, f64::from(SWAPS)), (FAILURES, 0.0), (IN_STEP, 1.0)] {
         assert_eq!(metric(process.admin, name).await, Some(value), "{name} {}", process.errors());
     }
@@ -187,7 +187,7 @@ async fn a_bad_file_is_told_once_and_the_last_good_one_goes_on() {
         assert_eq!(metric(process.admin, IN_STEP).await, Some(0.0));
         let errors = process.errors();
         assert_eq!(errors.matches(words).count(), 1, "{errors}");
-        assert!(errors.contains("a newer one cannot be used: the last good one goes on"), "{errors}");
+        assert!(errors.contains("reload failed; keeping the current version"), "{errors}");
     }
     // Put back as it was, there is nothing to take over and nothing wrong.
     mount.swap(GOOD);
@@ -199,7 +199,7 @@ async fn a_bad_file_is_told_once_and_the_last_good_one_goes_on() {
     fs::write(folder.join("mount/config.yaml"), "# all at its default\n").unwrap();
     until_metric(process.admin, RELOADS, 1.0).await;
     assert_eq!(ask(&ca, &process).await["allowed"], false);
-    // The line of a rejection says under which configuration.
+    // The line of a denial says under which configuration.
     let config = format!("config=\"{}\"", digest("# all at its default\n"));
     let waited = tokio::time::timeout(FAR, async {
         while !process.errors().contains(&config) {
@@ -250,7 +250,7 @@ fn a_bad_file_at_the_start_is_an_error() {
     fs::write(folder.join("config.yaml"), "faults: maybe\n").unwrap();
     let mut by_variable = command(folder.path(), &[]);
     by_variable.env("SCAN_ADMISSION_CONFIG", "config.yaml");
-    let words = "error: --config config.yaml: the file is wrong at line 1, column 9: \"maybe\" is no value: one of reject, \
+    let words = "error: --config config.yaml: the file is wrong at line 1, column 9: \"maybe\" is no value: one of deny, \
                  allow, failure-policy would be right\n";
     assert_eq!(fails(by_variable), (Some(2), words.to_owned()));
     let (code, errors) = fails(command(folder.path(), &["--config", "certs", "--config-poll", "1h"]));

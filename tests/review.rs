@@ -79,7 +79,7 @@ async fn it_prints_what_the_server_sends_byte_for_byte() {
     let folder = Folder::new();
     let process = Process::start(process::command(folder.path(), &[]), folder.join("errors"));
     let ca = folder.join("certs/ca.crt");
-    for (webhook, path) in [("validate", "/validate"), ("mutate", "/mutate")] {
+    for (webhook, path) in [("validating", "/validate"), ("mutating", "/mutate")] {
         for protocol in ["http/1.1", "h2"] {
             let mut client = Client::new(&ca, process.address, protocol).await;
             for body in bodies() {
@@ -116,13 +116,13 @@ fn exit_codes_say_what_came_of_it() {
     assert_ne!(denied, completed());
     assert_eq!(review(&[], completed().as_bytes()).status.code(), Some(0));
     assert_eq!(review(&[], denied.as_bytes()).status.code(), Some(1));
-    assert_eq!(review(&["--webhook", "mutate"], denied.as_bytes()).status.code(), Some(0));
+    assert_eq!(review(&["--webhook", "mutating"], denied.as_bytes()).status.code(), Some(0));
     for (arguments, input, words) in [
         (&["no-such-file"][..], "", "no-such-file"),
         (&[], "", "no AdmissionReview"),
         (&[], "no review\n", ""),
         (&["--now", "yesterday"], "", "2026-11-20T08:05:00Z"),
-        (&["--webhook", "back"], "", "validate"),
+        (&["--webhook", "back"], "", "validating"),
     ] {
         let output = review(arguments, input.as_bytes());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -155,7 +155,7 @@ fn text_says_where_and_what() {
         "denied standard input#1 94f92d23-f99b-4ca9-84ee-0f8f20f961dd\n  \
          status.cveCount.total: is 191, but the severities add up to 192: 192 would be right [cve-total]\n"
     );
-    let output = review(&["--now", NOW, "-o", "text", "--webhook", "mutate"], denied.as_bytes());
+    let output = review(&["--now", NOW, "-o", "text", "--webhook", "mutating"], denied.as_bytes());
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
         "mutated standard input#1 94f92d23-f99b-4ca9-84ee-0f8f20f961dd\n  \

@@ -304,7 +304,7 @@ fn wrong_files_are_rejected_in_words_that_help() {
     }
     fs::create_dir(folder.join("mount")).unwrap();
     let folder_words = "is a folder: name the file in it, of a mounted Secret or ConfigMap that of its key";
-    let encrypted = "holds a private key with a password, and nobody is here to type it: take it off with openssl pkey -in FILE -out NEW";
+    let encrypted = "holds an encrypted private key, which is not supported: decrypt it with openssl pkey -in FILE -out NEW";
     let supported = "RSA of 2048 bits or more, ECDSA on P-256 or P-384, or Ed25519 is needed";
     let unsupported = format!(
         "holds a private key that cannot be used: unexpected error: failed to parse private key as RSA, ECDSA, or EdDSA: {supported}"

@@ -48,7 +48,7 @@ fn text(reply: client::Reply) -> (u16, String) {
     (reply.code, String::from_utf8(reply.body).unwrap())
 }
 
-/// A captured review with one count off: rejected at one webhook, mutated at the other.
+/// A captured review with one count off: denied at one webhook, mutated at the other.
 fn damaged() -> Vec<u8> {
     let mut review: serde_json::Value = serde_json::from_slice(&fixture(LEGAL)).unwrap();
     let count = &mut review["request"]["object"]["status"];
@@ -78,10 +78,10 @@ async fn every_captured_review_is_answered_as_the_core_answers_it() {
 }
 
 #[tokio::test]
-async fn rejections_mutations_and_bodies_that_are_no_review() {
+async fn denials_mutations_and_bodies_that_are_no_review() {
     let server = Running::new(settings()).await;
-    let (rejected, mutated) = (answer(&damaged(), Webhook::Validating).1, answer(&damaged(), Webhook::Mutating).1);
-    assert!(rejected.contains("[cve-total]") && mutated.contains(r#""patchType":"JSONPatch""#), "{rejected} {mutated}");
+    let (denied, mutated) = (answer(&damaged(), Webhook::Validating).1, answer(&damaged(), Webhook::Mutating).1);
+    assert!(denied.contains("[cve-total]") && mutated.contains(r#""patchType":"JSONPatch""#), "{denied} {mutated}");
     let bodies: [Vec<u8>; 7] = [
         damaged(),
         Vec::new(),
@@ -471,8 +471,20 @@ async fn the_admin_address_says_how_it_is_and_what_was_done() {
     assert_eq!((get(admin, "/").await.code, get(admin, "/validate").await.code), (404, 404));
     let all = String::from_utf8(get(admin, "/metrics").await.body).unwrap();
     for rule in RULES {
-        for severity in ["reject", "warn", "warn", "audit"] {
-            let sample = format!("scan_admission_findings_total{{rule=\"{}\",severity=\"{severity}\"}} 0\n", rule.id);
+        for (severity, action, downgraded) in [
+            ("error", "deny", ""),
+            ("error", "warn", "mode"),
+            ("error", "warn", "pre-existing"),
+            ("error", "warn", "deleting"),
+            ("error", "audit", "mode"),
+            ("error", "audit", "pre-existing"),
+            ("error", "audit", "deleting"),
+            ("warning", "warn", ""),
+            ("warning", "audit", ""),
+        ] {
+            let labels = format!("action=\"{action}\",downgraded=\"{downgraded}\"");
+            let sample =
+                format!("scan_admission_findings_total{{rule=\"{}\",severity=\"{severity}\",{labels}}} 0\n", rule.id);
             assert!(all.contains(&sample), "{sample}");
         }
         let sample = format!("scan_admission_mutations_total{{rule=\"{}\"}} 0\n", rule.id);
@@ -488,19 +500,19 @@ async fn the_admin_address_says_how_it_is_and_what_was_done() {
     }
     let odd = String::from_utf8(fixture(LEGAL)).unwrap().replace("\"UPDATE\"", "\"HACK\"");
     client.post("/validate", odd.replace("\"sourcescans\"", "\"hacks\"")).await;
-    let reviews = |webhook: &str, verdict: &str| {
+    let reviews = |webhook: &str, decision: &str| {
         format!(
-            "scan_admission_reviews_total{{webhook=\"{webhook}\",operation=\"UPDATE\",resource=\"sourcescans/status\",verdict=\"{verdict}\"}}"
+            "scan_admission_reviews_total{{webhook=\"{webhook}\",operation=\"UPDATE\",resource=\"sourcescans/status\",decision=\"{decision}\",fault=\"\"}}"
         )
     };
-    for (webhook, verdict) in
-        [("validate", "allowed"), ("validate", "rejected"), ("mutate", "allowed"), ("mutate", "mutated")]
+    for (webhook, decision) in
+        [("validating", "allow"), ("validating", "deny"), ("mutating", "allow"), ("mutating", "mutate")]
     {
-        let name = reviews(webhook, verdict);
+        let name = reviews(webhook, decision);
         assert_eq!(metric(admin, &name).await, Some(1.0), "{name}");
     }
     for (name, value) in [
-        ("scan_admission_findings_total{rule=\"cve-total\",severity=\"reject\"}", 1.0),
+        ("scan_admission_findings_total{rule=\"cve-total\",severity=\"error\",action=\"deny\",downgraded=\"\"}", 1.0),
         ("scan_admission_mutations_total{rule=\"cve-total\"}", 1.0),
         ("scan_admission_review_duration_seconds_count{webhook=\"mutating\"}", 3.0),
         ("scan_admission_review_duration_seconds_bucket{le=\"+Inf\",webhook=\"validating\"}", 4.0),

@@ -8,7 +8,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 
 use crate::cluster::error::ApiError;
-use crate::cluster::listing::listings;
+use crate::cluster::listing::{ListingError, listings};
 use crate::scan::Kind;
 
 /// What came of it.
@@ -20,7 +20,24 @@ pub enum DryRun {
     Allowed(String),
     /// Not by us.
     Failed(String),
-    Unknown(String),
+}
+
+/// Why there was no dry run that tells anything.
+#[derive(Debug, thiserror::Error)]
+pub enum DryRunError {
+    #[error(transparent)]
+    Listing(#[from] ListingError),
+    #[error("a scan that is stored is no JSON: {0}")]
+    Scan(#[from] serde_json::Error),
+    #[error(transparent)]
+    Request(#[from] axum::http::Error),
+    #[error("{0}")]
+    Send(ApiError),
+    #[error("the answer cannot be read: {0}")]
+    Body(<Body as axum::body::HttpBody>::Error),
+    /// Who asks may not write, or the scan has gone meanwhile.
+    #[error("{what}: {message}")]
+    Rejected { what: String, message: String },
 }
 
 /// A dry run: its method, path, type and body, and the rule that finds an error in it.
@@ -36,21 +53,18 @@ struct Attempt {
 /// A phase that no rule accepts.
 const PHASE: &str = "not a phase: a dry run of scan-admission doctor";
 
-pub async fn dry_run(client: &Client) -> DryRun {
-    match attempt(client).await {
-        Ok(attempt) => send(client, attempt).await.unwrap_or_else(DryRun::Unknown),
-        Err(why) => DryRun::Unknown(why),
-    }
+pub async fn dry_run(client: &Client) -> Result<DryRun, DryRunError> {
+    send(client, attempt(client).await?).await
 }
 
 /// A bad phase of some scan, or a scan without a target where there is none yet.
-async fn attempt(client: &Client) -> Result<Attempt, String> {
-    let listings = listings(client).await.map_err(|error| error.to_string())?;
-    let version = listings.first().map(|listing| listing.version().to_owned()).ok_or("neither kind is served")?;
+async fn attempt(client: &Client) -> Result<Attempt, DryRunError> {
+    let listings = listings(client).await?;
+    let version = listings.first().map(|listing| listing.version().to_owned()).ok_or(ListingError::NoKinds)?;
     for mut listing in listings {
-        let page = listing.next().await.map_err(|error| error.to_string())?.unwrap_or_default();
+        let page = listing.next().await?.unwrap_or_default();
         for scan in &page.scans {
-            let scan: Value = serde_json::from_str(scan.get()).map_err(|error| error.to_string())?;
+            let scan: Value = serde_json::from_str(scan.get())?;
             let metadata = &scan["metadata"];
             let (Some(namespace), Some(name)) = (metadata["namespace"].as_str(), metadata["name"].as_str()) else {
                 continue;
@@ -82,17 +96,16 @@ async fn attempt(client: &Client) -> Result<Attempt, String> {
     })
 }
 
-async fn send(client: &Client, attempt: Attempt) -> Result<DryRun, String> {
+async fn send(client: &Client, attempt: Attempt) -> Result<DryRun, DryRunError> {
     let Attempt { what, method, path, content_type, body, rule } = attempt;
     let request = Request::builder()
         .method(method)
         .uri(format!("{path}?dryRun=All&fieldManager=scan-admission-doctor"))
         .header(CONTENT_TYPE, content_type)
-        .body(Body::from(body.to_string().into_bytes()))
-        .map_err(|error| error.to_string())?;
-    let answer = client.send(request).await.map_err(|error| ApiError(error).to_string())?;
+        .body(Body::from(body.to_string().into_bytes()))?;
+    let answer = client.send(request).await.map_err(|error| DryRunError::Send(ApiError(error)))?;
     let (head, body) = answer.into_parts();
-    let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+    let body = body.collect().await.map_err(DryRunError::Body)?.to_bytes();
     let status: Value = serde_json::from_slice(&body).unwrap_or_default();
     let message = status["message"].as_str().unwrap_or_default().to_owned();
     let named = format!("[{rule}]");
@@ -101,8 +114,7 @@ async fn send(client: &Client, attempt: Attempt) -> Result<DryRun, String> {
             DryRun::Warned(format!("{what} is allowed with a warning of {rule}"))
         }
         200..=299 => DryRun::Allowed(format!("{what} is allowed, which {rule} should deny")),
-        // Who asks may not write, or the scan has gone meanwhile.
-        401 | 403 | 404 if !message.contains("webhook") => DryRun::Unknown(format!("{what}: {message}")),
+        401 | 403 | 404 if !message.contains("webhook") => return Err(DryRunError::Rejected { what, message }),
         _ if message.contains(&named) => DryRun::Denied,
         _ => DryRun::Failed(format!("{what} fails: {message}")),
     })

@@ -11,7 +11,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use time::OffsetDateTime;
 
-use super::dry_run::DryRun;
+use super::dry_run::{DryRun, DryRunError};
 use super::endpoint::Probe;
 use super::expected::{Expected, configuration_kind};
 use super::lookup::Lookup;
@@ -58,7 +58,7 @@ pub struct Snapshot {
     pub targets: Vec<CallTarget>,
     pub probes: Vec<Probe>,
     /// Where it was asked for.
-    pub dry_run: Option<DryRun>,
+    pub dry_run: Option<Result<DryRun, DryRunError>>,
 }
 
 impl Snapshot {

@@ -10,7 +10,7 @@ use super::path;
 use super::position::{Position, Positions};
 use super::yaml::{self, DEPTH_MAX, YamlError};
 use crate::scan::reader::ReadError;
-use crate::scan::{GROUP, Json, Key, Kind, Member, Object, Reader, Scan, reader};
+use crate::scan::{GROUP, Json, JsonType, Key, Kind, Member, Object, Reader, Scan, reader};
 
 /// Lists within Lists that are taken apart. kubectl writes none; each level is one more pass over the text.
 const LISTS_MAX: usize = 16;
@@ -31,6 +31,21 @@ pub struct ManifestError {
     pub message: String,
 }
 
+/// Why an object of a document cannot be checked.
+#[derive(Debug, thiserror::Error)]
+enum ObjectError {
+    #[error("this entry is empty: remove it")]
+    Empty,
+    #[error("this is {0} and no object of Kubernetes: those have apiVersion and kind")]
+    NoObject(JsonType),
+    #[error("this object cannot be read: {0}")]
+    Unreadable(String),
+    #[error("this is a List within {LISTS_MAX} Lists: take them apart")]
+    TooManyLists,
+    #[error("the items of this List are no list")]
+    Items,
+}
+
 /// An object of a document.
 pub enum FoundObject<'a> {
     Scan(ScanManifest<'a>),
@@ -48,9 +63,8 @@ pub struct ScanManifest<'a> {
 }
 
 impl<'a> ScanManifest<'a> {
-    pub fn scan(&self) -> Result<Scan<'a>, String> {
-        let scan = reader::read::<Member<Scan<'_>>>(self.json);
-        let scan = scan.map_err(|error| format!("this scan cannot be read: {}", error.message(self.json)))?;
+    pub fn scan(&self) -> Result<Scan<'a>, ReadError> {
+        let scan = reader::read::<Member<Scan<'_>>>(self.json)?;
         Ok(scan.value().unwrap_or_default())
     }
 }
@@ -92,7 +106,7 @@ impl<'a> Manifest<'a> {
                 Ok(ItemContents::Object(object)) => found.push(object),
                 Ok(ItemContents::List(items)) => open.extend(items.into_iter().rev()),
                 Ok(ItemContents::Nothing) => {}
-                Err(message) => found.push(FoundObject::Error(self.error(item.json, message))),
+                Err(error) => found.push(FoundObject::Error(self.error(item.json, error.to_string()))),
             }
         }
         found
@@ -116,25 +130,23 @@ impl<'a> Manifest<'a> {
         self.positions.at(next.checked_sub(1).map_or(0, |at| marks[at].1))
     }
 
-    fn object<'s>(&'s self, item: &Item<'s>) -> Result<ItemContents<'s>, String> {
+    fn object<'s>(&'s self, item: &Item<'s>) -> Result<ItemContents<'s>, ObjectError> {
         let head: ObjectHead<'s> = match reader::read(item.json) {
             Ok(Member::Present(head)) => head,
             // An empty document, or one of comments.
             Ok(Member::Absent) if item.lists == 0 => return Ok(ItemContents::Nothing),
-            Ok(Member::Absent) => return Err("this entry is empty: remove it".to_owned()),
-            Ok(Member::WrongType(json_type)) => {
-                return Err(format!("this is {json_type} and no object of Kubernetes: those have apiVersion and kind"));
-            }
-            Err(error) => return Err(format!("this object cannot be read: {}", error.message(item.json))),
+            Ok(Member::Absent) => return Err(ObjectError::Empty),
+            Ok(Member::WrongType(json_type)) => return Err(ObjectError::NoObject(json_type)),
+            Err(error) => return Err(ObjectError::Unreadable(error.message(item.json))),
         };
         let Some(of) = head.list() else { return Ok(ItemContents::Object(head.found(item))) };
         if item.lists == LISTS_MAX {
-            return Err(format!("this is a List within {LISTS_MAX} Lists: take them apart"));
+            return Err(ObjectError::TooManyLists);
         }
         let items = head.items.map_or(Ok(Vec::new()), |items| {
             serde_json::from_str::<Option<Vec<&RawValue>>>(items).map(Option::unwrap_or_default)
         });
-        let items = items.map_err(|_| "the items of this List are no list".to_owned())?;
+        let items = items.map_err(|_| ObjectError::Items)?;
         let below = |json: &'s RawValue| Item { json: json.get(), of, lists: item.lists + 1 };
         Ok(ItemContents::List(items.into_iter().map(below).collect()))
     }

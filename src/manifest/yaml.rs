@@ -73,7 +73,7 @@ fn write(tree: &Tree<'_>) -> Result<ConvertedYaml, YamlError> {
     loop {
         if let Some(entry) = next.take() {
             match tree.node(entry.value) {
-                Node::Scalar(scalar) => scalar.write(&mut text).map_err(|message| YamlError::new(entry.at, message))?,
+                Node::Scalar(scalar) => scalar.write(&mut text).map_err(|error| YamlError::new(entry.at, error.to_string()))?,
                 _ => open.push((entry.value, 0)),
             }
         }
@@ -98,7 +98,7 @@ fn write(tree: &Tree<'_>) -> Result<ConvertedYaml, YamlError> {
         if let Node::Map(members) = tree.node(*id) {
             Scalar::Text(members[*count].name.as_ref().into())
                 .write(&mut text)
-                .map_err(|message| YamlError::new(child.at, message))?;
+                .map_err(|error| YamlError::new(child.at, error.to_string()))?;
             text.push(b':');
         }
         *count += 1;

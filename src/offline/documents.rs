@@ -61,7 +61,8 @@ fn check_scan(
 ) -> io::Result<()> {
     let scan = match found.scan() {
         Ok(scan) => scan,
-        Err(message) => {
+        Err(error) => {
+            let message = format!("this scan cannot be read: {}", error.message(found.json));
             report.error(name, manifest.error(found.json, message));
             return Ok(());
         }

@@ -35,7 +35,7 @@ pub enum Answers {
     Constant,
     /// A review with the uid of the request, and the verdict that the body is made for.
     Verdict,
-    /// The same from a webhook that mutations nothing: it rejects what is to be mutated.
+    /// The same from a webhook that mutates nothing: it denies what is to be mutated.
     DeniesOnly,
 }
 

@@ -143,7 +143,7 @@ fn side_by_side(figures: &Figures, out: &mut String) {
 fn in_process(figures: &Figures, counts: &Value, out: &mut String) {
     *out += "One thread; medians, with half of their 95 % confidence intervals. `answer` is the whole; the allocations are\n\
              those of tests/bench/counts.json, which `cargo test` compares.\n\n\
-             | review | decode µs | judge or mutation µs | encode µs | answer µs | ± | reviews/s | MB/s | allocations |\n\
+             | review | decode µs | validate or mutate µs | encode µs | answer µs | ± | reviews/s | MB/s | allocations |\n\
              |---|--:|--:|--:|--:|--:|--:|--:|--:|\n";
     for body in Body::all() {
         let name = body.name();

@@ -45,7 +45,7 @@ fn cases() -> Vec<(&'static str, Vec<Case>)> {
         .collect()
 }
 
-/// What was decided, and by which rules: `reject cve-total,phase-unknown`.
+/// What was decided, and by which rules: `deny cve-total,phase-unknown`.
 fn verdict(code: u16, body: &str) -> String {
     let part = |name: &str| {
         let begin = body.find(name)? + name.len();
@@ -145,8 +145,8 @@ fn what_metrics_cost() {
     let (now, policy) = (OffsetDateTime::now_utc(), Policy::default());
     let metrics = Metrics::new(RULES, Counter::default());
     let legal = fixture(LEGAL);
-    let rejected = String::from_utf8(legal.clone()).unwrap().replacen("\"Completed\"", "\"Done\"", 1).into_bytes();
-    for (name, body) in [("allowed", legal), ("rejected", rejected)] {
+    let denied = String::from_utf8(legal.clone()).unwrap().replacen("\"Completed\"", "\"Done\"", 1).into_bytes();
+    for (name, body) in [("allowed", legal), ("denied", denied)] {
         let context = Context { webhook: Webhook::Validating, now, rules: RULES, policy: &policy };
         let mut least = [f64::MAX; 2];
         for _ in 0..10 {

@@ -10,20 +10,20 @@ use crate::{CONNECTIONS, LEGAL, LEGAL_UID};
 
 const LOST: &str = "scan_admission_log_lines_lost_total";
 
-/// A review that is rejected, which writes a line.
-fn rejected() -> Vec<u8> {
+/// A review that is denied, which writes a line.
+fn denied() -> Vec<u8> {
     let review = String::from_utf8(fixture(LEGAL)).unwrap();
     review.replacen("\"Completed\"", "\"Done\"", 1).into_bytes()
 }
 
-/// Starts the program with a stderr of this making, and asks it for rejections until lines have been lost.
+/// Starts the program with a stderr of this making, and asks it for denials until lines have been lost.
 async fn loses_lines(stderr: impl Into<Stdio>, log: &str) {
     let folder = Folder::new();
     let process = Process::start_with(command(folder.path(), &["--log", log]), stderr, folder.join("errors"));
     let ca = folder.join("certs/ca.crt");
     let mut client = Client::new(&ca, process.address, "http/1.1").await;
     loop {
-        let reply = client.post("/validate", rejected()).await;
+        let reply = client.post("/validate", denied()).await;
         let response = reply.json()["response"].clone();
         assert_eq!((reply.code, &response["uid"]), (200, &LEGAL_UID.into()));
         assert_eq!(response["status"]["code"], 422, "{response}");
@@ -65,7 +65,7 @@ async fn with_few_file_descriptors_there_are_fewer_connections_and_health_stays(
     let process = Process::start(shell, folder.join("errors"));
     let room = FILES - 64 - 32;
     let words = format!(
-        "the process may open {FILES} files, and 1024 connections need 1120 (64 for the admin address, 32 of its own): {room} are taken"
+        "the process may open {FILES} files, and 1024 connections need 1120 (64 for the admin address, 32 of its own): {room} are accepted"
     );
     assert!(process.errors().contains(&words), "{}", process.errors());
     let ca = folder.join("certs/ca.crt");

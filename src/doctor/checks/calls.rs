@@ -186,9 +186,9 @@ fn is_explained(probe: &Probe) -> bool {
 
 fn write_not_denied(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     match &snapshot.dry_run {
-        None | Some(DryRun::Denied) => {}
-        Some(DryRun::Warned(what)) => diagnostics.note(what.clone()),
-        Some(DryRun::Allowed(what) | DryRun::Failed(what)) => diagnostics.problem(what.clone()),
-        Some(DryRun::Unknown(why)) => diagnostics.unknown(format!("the dry run of a write: {why}")),
+        None | Some(Ok(DryRun::Denied)) => {}
+        Some(Ok(DryRun::Warned(what))) => diagnostics.note(what.clone()),
+        Some(Ok(DryRun::Allowed(what) | DryRun::Failed(what))) => diagnostics.problem(what.clone()),
+        Some(Err(error)) => diagnostics.unknown(format!("the dry run of a write: {error}")),
     }
 }

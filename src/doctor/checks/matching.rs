@@ -1,5 +1,6 @@
 //! Which requests of those that the rules name reach the webhooks, and for how long they wait.
 
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhook;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt as _};
 
@@ -56,7 +57,7 @@ fn match_conditions(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for ours @ OurWebhook { webhook, expected: due, .. } in snapshot.webhooks() {
         let Some(due) = due else { continue };
         let id = ours.id();
-        let conditions = |of: &k8s_openapi::api::admissionregistration::v1::MutatingWebhook| {
+        let conditions = |of: &MutatingWebhook| {
             of.match_conditions.clone().unwrap_or_default()
         };
         let (live, due) = (conditions(webhook), conditions(due));
@@ -80,44 +81,56 @@ fn match_policy(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// How many namespaces a selector takes and leaves out, where it is not empty.
-fn selected(selector: Option<&LabelSelector>, snapshot: &Snapshot) -> Option<Result<(usize, usize), String>> {
-    let selector = selector.filter(|selector| **selector != LabelSelector::default())?;
+/// What a namespaceSelector selects.
+enum Selection {
+    /// Every namespace: there is no selector, or an empty one.
+    All,
+    /// So many namespaces.
+    Some {
+        selected: usize,
+        left_out: usize,
+    },
+    Unknown(String),
+}
+
+fn selection(webhook: &MutatingWebhook, snapshot: &Snapshot) -> Selection {
+    let selector = webhook.namespace_selector.as_ref().filter(|selector| **selector != LabelSelector::default());
+    let Some(selector) = selector else { return Selection::All };
     let selector = match Selector::try_from(selector.clone()) {
         Ok(selector) => selector,
-        Err(error) => return Some(Err(error.to_string())),
+        Err(error) => return Selection::Unknown(error.to_string()),
     };
     match &snapshot.namespaces {
         Lookup::Found(all) => {
-            let taken = all.iter().filter(|labels| selector.matches(labels)).count();
-            Some(Ok((taken, all.len() - taken)))
+            let selected = all.iter().filter(|labels| selector.matches(labels)).count();
+            Selection::Some { selected, left_out: all.len() - selected }
         }
-        Lookup::Absent => None,
-        Lookup::Unknown(why) => Some(Err(format!("the namespaces cannot be listed: {why}"))),
+        Lookup::Absent => Selection::All,
+        Lookup::Unknown(why) => Selection::Unknown(format!("the namespaces cannot be listed: {why}")),
     }
 }
 
 fn selects_nothing(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for OurWebhook { configuration: found, webhook, .. } in snapshot.webhooks() {
-        match selected(webhook.namespace_selector.as_ref(), snapshot) {
-            Some(Ok((0, out))) => diagnostics.problem(format!(
-                "the namespaceSelector of {} in {} selects none of the {out} namespaces",
+        match selection(webhook, snapshot) {
+            Selection::Some { selected: 0, left_out } => diagnostics.problem(format!(
+                "the namespaceSelector of {} in {} selects none of the {left_out} namespaces",
                 webhook.name,
                 found.id()
             )),
-            Some(Err(why)) => {
+            Selection::Unknown(why) => {
                 diagnostics.unknown(format!("whom the namespaceSelector of {} selects: {why}", webhook.name));
             }
-            Some(Ok(_)) | None => {}
+            Selection::Some { .. } | Selection::All => {}
         }
     }
 }
 
 fn namespace_selector(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for OurWebhook { configuration: found, webhook, .. } in snapshot.webhooks() {
-        if let Some(Ok((taken @ 1.., out))) = selected(webhook.namespace_selector.as_ref(), snapshot) {
-            let id = format!("{} in {}", webhook.name, found.id());
-            diagnostics.note(format!("the namespaceSelector of {id} leaves out {out} of {} namespaces", taken + out));
+        if let Selection::Some { selected: selected @ 1.., left_out } = selection(webhook, snapshot) {
+            let (id, all) = (format!("{} in {}", webhook.name, found.id()), selected + left_out);
+            diagnostics.note(format!("the namespaceSelector of {id} leaves out {left_out} of {all} namespaces"));
         }
     }
 }

@@ -17,11 +17,28 @@ pub enum Scalar<'a> {
     Text(Cow<'a, str>),
 }
 
+/// Why a scalar is not taken.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScalarError {
+    #[error("\"{shown}\" is not what its tag !!{tag} says: drop the tag or correct the value")]
+    Tag { shown: String, tag: String },
+    #[error("this is tagged !!binary and no base64: drop the tag or correct the value")]
+    Base64,
+    #[error("this key is null: quote it, or give the member a name")]
+    NullName,
+    #[error("this key is a number beyond int64: quote it")]
+    LargeName,
+    #[error("this number is infinite or none at all, which JSON cannot express: quote it if it is text")]
+    NotFinite,
+    #[error("this value cannot be written as JSON")]
+    Write,
+}
+
 /// The namespace of the tags that are written `!!…`.
 pub const TAGS: &str = "tag:yaml.org,2002:";
 
 /// Resolves a scalar. Only one that is plain or tagged can be other than text. Dates stay text, whatever their tag.
-pub fn resolve<'a>(text: Cow<'a, str>, is_plain: bool, tag: Option<&granit_parser::Tag>) -> Result<Scalar<'a>, String> {
+pub fn resolve<'a>(text: Cow<'a, str>, is_plain: bool, tag: Option<&granit_parser::Tag>) -> Result<Scalar<'a>, ScalarError> {
     let Some(tag) = tag else {
         return Ok(if is_plain { guess(text) } else { Scalar::Text(text) });
     };
@@ -35,12 +52,12 @@ pub fn resolve<'a>(text: Cow<'a, str>, is_plain: bool, tag: Option<&granit_parse
                 ("int", Scalar::Integer(integer)) => Ok(Scalar::Integer(integer)),
                 ("float", Scalar::Float(float)) => Ok(Scalar::Float(float)),
                 ("float", Scalar::Integer(integer)) => Ok(Scalar::Float(integer as f64)),
-                _ => Err(format!("\"{shown}\" is not what its tag !!{name} says: drop the tag or correct the value")),
+                _ => Err(ScalarError::Tag { shown: shown.into(), tag: name.into() }),
             }
         }
         "binary" => match base64::engine::general_purpose::STANDARD.decode(text.replace(['\n', '\r'], "")) {
             Ok(bytes) => Ok(Scalar::Text(String::from_utf8_lossy(&bytes).into_owned().into())),
-            Err(_) => Err("this is tagged !!binary and no base64: drop the tag or correct the value".to_owned()),
+            Err(_) => Err(ScalarError::Base64),
         },
         _ => Ok(Scalar::Text(text)),
     }
@@ -105,32 +122,28 @@ fn integer(text: &str) -> Option<i128> {
 
 impl<'a> Scalar<'a> {
     /// The scalar as the name of a member.
-    pub fn name(self) -> Result<Cow<'a, str>, &'static str> {
+    pub fn name(self) -> Result<Cow<'a, str>, ScalarError> {
         match self {
             Scalar::Text(text) => Ok(text),
             Scalar::Boolean(boolean) => Ok(Cow::Borrowed(if boolean { "true" } else { "false" })),
             Scalar::Integer(integer) if i64::try_from(integer).is_ok() => Ok(integer.to_string().into()),
             Scalar::Float(float) => Ok(format_float(float).into()),
-            Scalar::Null => Err("this key is null: quote it, or give the member a name"),
-            Scalar::Integer(_) => Err("this key is a number beyond int64: quote it"),
+            Scalar::Null => Err(ScalarError::NullName),
+            Scalar::Integer(_) => Err(ScalarError::LargeName),
         }
     }
 
     /// Writes the scalar as Go's JSON encoder does: `22.0` is `22`.
-    pub fn write(&self, json: &mut Vec<u8>) -> Result<(), &'static str> {
+    pub fn write(&self, json: &mut Vec<u8>) -> Result<(), ScalarError> {
         let written = match self {
             Scalar::Null => json.write_all(b"null"),
             Scalar::Boolean(boolean) => write!(json, "{boolean}"),
             Scalar::Integer(integer) => write!(json, "{integer}"),
-            Scalar::Float(float) if !float.is_finite() => {
-                return Err(
-                    "this number is infinite or none at all, which JSON cannot express: quote it if it is text",
-                );
-            }
+            Scalar::Float(float) if !float.is_finite() => return Err(ScalarError::NotFinite),
             Scalar::Float(float) => json.write_all(format_float(*float).as_bytes()),
             Scalar::Text(text) => serde_json::to_writer(json, text).map_err(Into::into),
         };
-        written.map_err(|_| "this value cannot be written as JSON")
+        written.map_err(|_| ScalarError::Write)
     }
 
     /// About how many bytes the scalar has in JSON.

@@ -110,7 +110,7 @@ impl<'a> Tree<'a> {
             *key = Some(TreeKey::Merge);
             return Ok(());
         }
-        let scalar = scalar::resolve(text, is_plain, tag).map_err(|message| YamlError::new(at, message))?;
+        let scalar = scalar::resolve(text, is_plain, tag).map_err(|error| YamlError::new(at, error.to_string()))?;
         let extent = Extent { levels: 0, bytes: scalar.size() };
         let id = self.add(Node::Scalar(scalar), extent, anchor);
         self.put(id, at, false)
@@ -218,7 +218,7 @@ impl<'a> Tree<'a> {
 
 fn name<'a>(node: &Node<'a>, at: usize) -> Result<Cow<'a, str>, YamlError> {
     match node {
-        Node::Scalar(scalar) => scalar.clone().name().map_err(|message| YamlError::new(at, message)),
+        Node::Scalar(scalar) => scalar.clone().name().map_err(|error| YamlError::new(at, error.to_string())),
         _ => Err(YamlError::new(at, "this key is a list or a mapping: only a name can be one")),
     }
 }
