@@ -3,9 +3,9 @@
 //! It cannot fail and cannot wait: clock, rules and settings enter as values.
 
 pub mod patch;
-pub mod policy;
 pub mod reply;
 pub mod review;
+pub mod settings;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,11 +13,11 @@ use time::OffsetDateTime;
 
 use crate::engine::{self, Action, Change, Downgrade, Findings, Part, Rule, Severity};
 use crate::scan::{Member, Scan};
-pub use policy::{FaultPolicy, Override, Policy};
 use reply::Reply;
 use review::{Operation, Request, Review, Target};
+pub use settings::{FaultPolicy, Override, ReviewSettings};
 
-/// Limit of a body: 8 MiB. Two objects of the API server's 3 MiB and 2 MiB for the rest. It is a policy: Go may escape
+/// Limit of a body: 8 MiB. Two objects of the API server's 3 MiB and 2 MiB for the rest. It is a choice: Go may escape
 /// `<`, `>` and `&` to six bytes each, so a legal object could in theory exceed it.
 pub const BODY_MAX_BYTES: usize = 8 << 20;
 
@@ -72,7 +72,7 @@ pub struct Context<'a> {
     pub webhook: Webhook,
     pub now: OffsetDateTime,
     pub rules: &'a [Rule],
-    pub policy: &'a Policy,
+    pub settings: &'a ReviewSettings,
 }
 
 /// What an answer does with the write.
@@ -199,17 +199,18 @@ fn message(fault: Fault) -> &'static str {
 }
 
 fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> Answer {
-    let policy = context.policy;
-    let mut reply = Reply::new(request, policy);
+    let settings = context.settings;
+    let mut reply = Reply::new(request, settings);
     match target {
         Target::Nothing => {}
         Target::Other(warning) => reply.warnings.push(warning),
         Target::Scan { kind, operation, is_status, new, old } => {
             let user = request.user();
-            let groups = if policy.asks_groups() { request.groups() } else { Vec::new() };
-            let modes = policy.modes(&request.namespace(), &user, &groups);
-            let change =
-                |new| Change::new(kind, new, old, context.now).written_by(&user, &policy.status_writers).under(&modes);
+            let groups = if settings.asks_groups() { request.groups() } else { Vec::new() };
+            let modes = settings.modes(&request.namespace(), &user, &groups);
+            let change = |new| {
+                Change::new(kind, new, old, context.now).written_by(&user, &settings.status_writers).under(&modes)
+            };
             let validate = |parts: &mut dyn Iterator<Item = Part>, reply: &mut Reply<'_>| {
                 let change = change(new);
                 let mut findings = Findings::default();
@@ -220,8 +221,8 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
                 (Webhook::Validating, _) => validate(&mut parts(operation, is_status, new, old), &mut reply),
                 (Webhook::Mutating, Operation::Create) => validate(&mut [Part::Create].into_iter(), &mut reply),
                 (Webhook::Mutating, Operation::Update) if is_status => {
-                    let trusted = trusted(new, old);
-                    reply.mutate(&engine::mutate(context.rules, &change(&trusted)).operations);
+                    let stored = as_stored(new, old);
+                    reply.mutate(&engine::mutate(context.rules, &change(&stored)).operations);
                 }
                 (Webhook::Mutating, Operation::Update) => {}
             }
@@ -233,8 +234,8 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
 /// The parts of a scan that the validating webhook judges.
 fn parts(operation: Operation, is_status: bool, new: &Scan<'_>, old: Option<&Scan<'_>>) -> impl Iterator<Item = Part> {
     let is_new_status = match old {
-        // Without a status subresource a main update may write the status. Otherwise it is the old one, and spec
-        // edits and finalizers must go through.
+        // An update of the object itself changes the status only where the CRD has no status subresource. Otherwise both
+        // are the same, and their rules must not block an edit of the spec or of the finalizers.
         Some(old) if operation == Operation::Update => new.status != old.status,
         _ => new.status != Member::Absent,
     };
@@ -242,8 +243,8 @@ fn parts(operation: Operation, is_status: bool, new: &Scan<'_>, old: Option<&Sca
     spec.into_iter().chain((is_status || is_new_status).then_some(Part::Status))
 }
 
-/// The object as the API server will store it: on the status subresource the client's metadata and spec are not.
-fn trusted<'a>(new: &Scan<'a>, old: Option<&Scan<'a>>) -> Scan<'a> {
+/// The object as the API server will store it: an update of the status subresource keeps the old metadata and spec.
+fn as_stored<'a>(new: &Scan<'a>, old: Option<&Scan<'a>>) -> Scan<'a> {
     let from = old.unwrap_or(new);
     Scan { metadata: from.metadata.clone(), spec: from.spec.clone(), status: new.status.clone() }
 }

@@ -1,5 +1,5 @@
 //! The configuration: what `--config` names, in YAML. It is read whole or not at all, and an error has its position and
-//! what is right instead. The part of it that the core needs is a [`Policy`].
+//! what is right instead. The part of it that the core needs are [`ReviewSettings`].
 
 mod file;
 pub mod limits;
@@ -7,13 +7,13 @@ pub mod value;
 
 use schemars::schema_for;
 
-use crate::admission::Policy;
+use crate::admission::ReviewSettings;
 pub use limits::Limits;
 
 /// What a process runs with; the default is what it does without a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Config {
-    pub policy: Policy,
+    pub settings: ReviewSettings,
     pub limits: Limits,
 }
 

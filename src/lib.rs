@@ -3,20 +3,20 @@
 //! Bytes of an AdmissionReview in, bytes of an AdmissionReview out, decided by a table of rules. Everything else (TLS, the
 //! cluster, the command line, reports) is made from that table or leads to that one function, [`admission::answer`].
 //!
-//! # The rooms
+//! # The modules
 //!
-//! Each room imports only those below it.
+//! Each module imports only those below it.
 //!
-//! | room | what it is | feature |
+//! | module | what it is | feature |
 //! |---|---|---|
 //! | [`cli`] | the command line: one file a command, flags in, exit code out | `server` |
-//! | [`docs`] | the pages that are made from tables: rules, configuration, checks of `doctor` | `server` |
+//! | [`docs`] | the pages that are made from tables: rules, how it decides, configuration, checks of `doctor` | `server` |
 //! | [`doctor`] | the checks of an installation | `cluster` |
 //! | [`install`] | the manifests and the Grafana dashboard | `server` |
 //! | [`cluster`] | the API server's side: the CA controller, caBundles, listing | `cluster` |
 //! | [`server`] | the HTTPS server: accept, limits, handler, health, metrics | `server` |
-//! | [`offline`] | judging outside a request: documents and stored objects | `files` |
-//! | [`report`] | findings as text and JSON | `files` |
+//! | [`offline`] | judging outside a request: scans in documents, and scans that are stored | `files` |
+//! | [`report`] | findings in documents and in a cluster, as text and JSON | `files` |
 //! | [`manifest`] | documents of YAML and JSON, with positions | `files` |
 //! | [`tls`] | certificates: PEM, dates and usages, verification, CAs, watched files | `server` |
 //! | [`config`] | the configuration file | `server` |
@@ -33,12 +33,18 @@
 //! | what a condition may say, what goes with a phase | a row in [`rules::tables`] |
 //! | a judged field | its type in [`scan`], its path in [`scan::field`] |
 //! | a metric | [`server::metrics`] |
-//! | a flag of a command | the command's file in `src/cli/`; a flag of several commands in `src/cli/flags/` |
-//! | a member of the configuration | `src/config/file.rs`, or [`config::limits`] for a limit |
-//! | a check of `doctor` | a row of a table in `src/doctor/checks/` ([`doctor::Check`]) |
-//! | a format of report | [`report::format`], and a writer beside it in `src/report/` |
-//! | an alert, a manifest | its template in `src/install/` |
+//! | a command | a file in `src/cli/`, its variant and its arm in `src/cli.rs` |
+//! | a flag of a command | the command's file in `src/cli/` (`serve` has groups of flags in `src/cli/serve/`); one of several commands in `src/cli/flags/` |
+//! | a member of the configuration | `src/config/file.rs`, or [`config::limits`] for a limit; its lines in `src/docs/config.example.yaml` |
+//! | a check of `doctor` | a row of a table in `src/doctor/checks/` ([`doctor::Check`]), its sabotage in `tests/cluster/doctor.rs` |
+//! | a check of a certificate | [`tls::verify`] for a server's, [`tls::client_auth`] for a client's, [`tls::key_pair`] before one is served |
+//! | a limit | [`server::limits`], where it is fixed; the size of a body is [`admission::BODY_MAX_BYTES`] |
+//! | a format of report | a variant of [`report::format`], and an arm where the compiler then asks for one: in `src/report/`, `src/doctor/report.rs` and `src/cli/review.rs` |
+//! | an alert, a manifest | its template in `src/install/`, its row in [`install`] |
 //! | a generated page | [`docs`] |
+//!
+//! Generated pages and manifests are written by `UPDATE=1 cargo test --test generated --test manifests`; CONTRIBUTING.md has
+//! the steps for a rule and for a check.
 //!
 //! # The walk of a review
 //!

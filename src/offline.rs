@@ -1,7 +1,7 @@
-//! Judging outside a request: the scans in documents, and those that a cluster has stored.
+//! Judging outside a request: the scans in documents, and those that a cluster stores (which `audit` lists).
 
 pub mod documents;
 pub mod input;
-pub mod stored;
+pub mod judge;
 
-pub use stored::Judge;
+pub use judge::Judge;

@@ -53,7 +53,7 @@ use crate::tls::server_config::server_config;
 
 /// What a server is started with.
 #[derive(Clone)]
-pub struct Settings {
+pub struct ServerSettings {
     pub listen: SocketAddr,
     pub admin: SocketAddr,
     pub rules: &'static [Rule],
@@ -71,7 +71,7 @@ pub struct Settings {
 
 /// What handshakes are answered with.
 #[derive(Clone)]
-pub struct Certificate {
+pub struct ServedCertificate {
     /// None while there is none yet.
     pub current: watch::Receiver<Option<Arc<CertifiedKey>>>,
     /// Whether those who call are known to accept it; until then the server is not ready.
@@ -124,7 +124,7 @@ pub struct Server {
     admin: TcpListener,
     connections: usize,
     tls: TlsAcceptor,
-    certificate: Certificate,
+    certificate: ServedCertificate,
     wall_clock: fn() -> OffsetDateTime,
     stop_delay: Duration,
     shared: Arc<Shared>,
@@ -142,8 +142,8 @@ pub enum BindError {
 }
 
 /// Opens both ports. The certificate of the next handshake is whatever `certificate` then holds.
-pub async fn bind(settings: Settings, certificate: Certificate) -> Result<Server, BindError> {
-    let Settings { listen, admin, rules, config, client_auth, clock, stop_delay, log_lines_lost } = settings;
+pub async fn bind(settings: ServerSettings, certificate: ServedCertificate) -> Result<Server, BindError> {
+    let ServerSettings { listen, admin, rules, config, client_auth, clock, stop_delay, log_lines_lost } = settings;
     let connections = config.borrow().limits.connections;
     #[cfg(target_os = "linux")]
     let connections = descriptors::fit(connections);

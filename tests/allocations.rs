@@ -14,7 +14,7 @@ use std::path::Path;
 
 use allocation_counter::measure;
 use objects::context;
-use scan_admission::admission::{self, Context, Override, Policy, Webhook, review};
+use scan_admission::admission::{self, Context, Override, ReviewSettings, Webhook, review};
 use scan_admission::engine::{Mode, RuleMode};
 use serde_json::{Map, Value, json};
 
@@ -71,10 +71,17 @@ fn a_configuration_costs_one_allocation() {
         modes: modes.clone(),
         ..Override::default()
     };
-    let with = |overrides: Vec<Override>| Policy { overrides, ..Policy::default() };
-    for (policy, more) in [
-        (Policy { help: "https://example.com".to_owned(), digest: "0".repeat(12), ..Policy::default() }, 0),
-        (Policy { modes: modes.clone(), ..Policy::default() }, 1),
+    let with = |overrides: Vec<Override>| ReviewSettings { overrides, ..ReviewSettings::default() };
+    for (settings, more) in [
+        (
+            ReviewSettings {
+                help: "https://example.com".to_owned(),
+                digest: "0".repeat(12),
+                ..ReviewSettings::default()
+            },
+            0,
+        ),
+        (ReviewSettings { modes: modes.clone(), ..ReviewSettings::default() }, 1),
         (with(vec![by_namespace(&["nowhere", "no-*"]); 100]), 0),
         (with(vec![by_namespace(&["*"])]), 1),
     ] {
@@ -82,8 +89,9 @@ fn a_configuration_costs_one_allocation() {
             let count = |context: &Context<'_>| {
                 measure(|| assert!(!admission::answer(text.as_bytes(), context).body.is_empty())).count_total
             };
-            let (without, with) = (count(&context(webhook)), count(&Context { policy: &policy, ..context(webhook) }));
-            assert!(with == without + more, "{policy:?}: {with}, {without} without");
+            let (without, with) =
+                (count(&context(webhook)), count(&Context { settings: &settings, ..context(webhook) }));
+            assert!(with == without + more, "{settings:?}: {with}, {without} without");
         }
     }
 }

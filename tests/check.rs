@@ -159,7 +159,7 @@ fn no_scan_is_no_error() {
 }
 
 #[test]
-fn only_a_denial_denies() {
+fn only_a_denial_is_a_failure() {
     let warned = format!("{{{SPEC},\"status\":{{\"phase\":\"Pending\",\"cveCount\":{{\"critical\":1}}}}}}");
     let done = run(&[], warned.as_bytes());
     assert_eq!(done.code, 0);

@@ -21,7 +21,7 @@ fn config(yaml: &str) -> Config {
 fn answer(yaml: &str, review: &Value, webhook: Webhook) -> (Answer, Value) {
     let config = config(yaml);
     let answer =
-        admission::answer(review.to_string().as_bytes(), &Context { policy: &config.policy, ..context(webhook) });
+        admission::answer(review.to_string().as_bytes(), &Context { settings: &config.settings, ..context(webhook) });
     let body: Value = serde_json::from_slice(&answer.body).unwrap();
     (answer, body["response"].clone())
 }
@@ -46,7 +46,7 @@ struct Case {
     is_denied: bool,
 }
 
-/// A denial and warnings at each webhook and part that there is.
+/// A denial and a warning at each webhook and part that there is.
 fn cases() -> Vec<(Webhook, Case)> {
     let update = |new: &str, old: Option<&str>| review(&scan(new), old.map(scan).as_ref());
     let create = |new: &str| {
@@ -130,8 +130,8 @@ fn what_is_off_is_not_asked() {
     let body = review(&scan(r#"{"status": {"phase": "Pending"}}"#), None).to_string();
     for webhook in [Webhook::Validating, Webhook::Mutating] {
         for (yaml, is_asked) in [("", true), ("rules: {phase-jump: off}", false)] {
-            let policy = &config(yaml).policy;
-            let answer = admission::answer(body.as_bytes(), &Context { rules: &[RULE], policy, ..context(webhook) });
+            let settings = &config(yaml).settings;
+            let answer = admission::answer(body.as_bytes(), &Context { rules: &[RULE], settings, ..context(webhook) });
             assert_eq!(answer.summary.decision != Decision::Allow, is_asked, "{answer:?}");
         }
     }
@@ -246,9 +246,9 @@ fn the_digest_is_in_every_annotation() {
         assert_eq!(answer("", &clean, webhook).1["auditAnnotations"]["config"], "e3b0c44298fc", "an empty file is one");
     }
     let config = config(yaml);
-    let context = Context { policy: &config.policy, ..context(Webhook::Validating) };
+    let context = Context { settings: &config.settings, ..context(Webhook::Validating) };
     let fault = admission::fault(clean.to_string().as_bytes(), admission::Fault::Timeout, &context);
-    assert!(fault.is_allowed && config.policy.faults == FaultPolicy::Allow);
+    assert!(fault.is_allowed && config.settings.faults == FaultPolicy::Allow);
     let body: Value = serde_json::from_slice(&fault.body).unwrap();
     assert_eq!(body["response"]["auditAnnotations"], json!({"decision": "error", "config": digest}));
 }

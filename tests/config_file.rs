@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use folder::Folder;
-use scan_admission::admission::{FaultPolicy, Override, Policy};
+use scan_admission::admission::{FaultPolicy, Override, ReviewSettings};
 use scan_admission::config::{Config, Limits, schema};
 use scan_admission::docs::EXAMPLE_CONFIG;
 use scan_admission::engine::{Mode, RuleMode};
@@ -32,7 +32,7 @@ fn strings(texts: &[&str]) -> Vec<String> {
 fn the_example_says_what_it_seems_to() {
     let config = Config::read(EXAMPLE_CONFIG.as_bytes()).unwrap();
     let modes = |modes: &[(&'static str, Mode)]| modes.iter().map(|&(rule, mode)| RuleMode { rule, mode }).collect();
-    let expected = Policy {
+    let expected = ReviewSettings {
         faults: FaultPolicy::Deny,
         modes: modes(&[("metadata-url", Mode::Warn), ("phase-jump", Mode::Off), ("scan-template", Mode::Audit)]),
         overrides: vec![
@@ -50,9 +50,9 @@ fn the_example_says_what_it_seems_to() {
         ],
         status_writers: strings(&["system:serviceaccount:scan-link-system:scan-link-controller"]),
         help: "https://wiki.example.com/scans".to_owned(),
-        digest: config.policy.digest.clone(),
+        digest: config.settings.digest.clone(),
     };
-    assert_eq!(config.policy, expected);
+    assert_eq!(config.settings, expected);
     // "These are the defaults."
     assert_eq!(config.limits, Limits::default());
     // Nothing that there is goes unmentioned.
@@ -66,8 +66,8 @@ fn the_example_says_what_it_seems_to() {
 fn what_is_left_out_is_at_its_default() {
     for text in ["", "# nothing\n", "---\n", "{}", "rules: {}\noverrides: []\nstatusWriters: []\nlimits: {}\nhelp:\n"] {
         let mut config = Config::read(text.as_bytes()).unwrap_or_else(|fault| panic!("{text:?}: {fault}"));
-        assert_eq!(config.policy.digest.len(), 12);
-        config.policy.digest.clear();
+        assert_eq!(config.settings.digest.len(), 12);
+        config.settings.digest.clear();
         assert_eq!(config, Config::default(), "{text:?}");
     }
     let limits = "limits: {connections: 7, bodiesBytes: 1Gi, head: 1500ms, idle: 1m35s}";
@@ -77,8 +77,8 @@ fn what_is_left_out_is_at_its_default() {
     // Of JSON too, and modes in quotes as the writers of YAML of old put them.
     let json = br#"{"rules": {"phase-jump": "off"}, "faults": "failure-policy"}"#;
     let config = Config::read(json).unwrap();
-    assert_eq!(config.policy.modes, [RuleMode { rule: "phase-jump", mode: Mode::Off }]);
-    assert_eq!(config.policy.faults, FaultPolicy::FailurePolicy);
+    assert_eq!(config.settings.modes, [RuleMode { rule: "phase-jump", mode: Mode::Off }]);
+    assert_eq!(config.settings.faults, FaultPolicy::FailurePolicy);
 }
 
 /// Files that cannot be used, and what is said of each: line, column, and what would be right.
@@ -170,7 +170,7 @@ fn what_is_wrong_is_told_with_its_place_and_what_would_be_right() {
 
 /// A file that would take for ever, or all memory, ends soon.
 #[test]
-fn a_bomb_is_denied() {
+fn a_bomb_is_rejected() {
     let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..10 {
         let (name, before) = ((b'a' + level) as char, (b'a' + level - 1) as char);
@@ -190,7 +190,7 @@ fn config_check_says_what_serve_would() {
     let name = path.to_str().unwrap();
     fs::write(&path, EXAMPLE_CONFIG).unwrap();
     let said = program(&["config", "check", name]);
-    let digest = Config::read(EXAMPLE_CONFIG.as_bytes()).unwrap().policy.digest;
+    let digest = Config::read(EXAMPLE_CONFIG.as_bytes()).unwrap().settings.digest;
     assert_eq!(said.status.code(), Some(0));
     assert_eq!(String::from_utf8(said.stdout).unwrap(), format!("{name}: can be used, digest {digest}\n"));
 
@@ -243,7 +243,7 @@ fn review_and_check_take_a_configuration() {
         let judged = program(&["review", "--config", &config, "-o", "json", &review]);
         let answer: Value = serde_json::from_slice(&judged.stdout).unwrap();
         assert_eq!(judged.status.code(), Some(code), "{yaml} {answer:#}");
-        let digest = Config::read(yaml.as_bytes()).unwrap().policy.digest;
+        let digest = Config::read(yaml.as_bytes()).unwrap().settings.digest;
         assert_eq!(answer["response"]["auditAnnotations"]["config"], digest);
 
         let checked = program(&["check", "--config", &config, "-o", "json", &scan]);

@@ -38,7 +38,7 @@ fn the_configuration_for_the_beginning_sets_every_rule_to_warn() {
     }
     let output = Command::new("sh").args(["-c", &command]).output().unwrap();
     let config = Config::read(&output.stdout).unwrap_or_else(|fault| panic!("{fault:?}"));
-    let modes: Vec<_> = config.policy.modes.iter().map(|setting| (setting.rule, setting.mode)).collect();
+    let modes: Vec<_> = config.settings.modes.iter().map(|setting| (setting.rule, setting.mode)).collect();
     let due: Vec<_> =
         RULES.iter().filter(|rule| rule.id != "status-writer").map(|rule| (rule.id, Mode::Warn)).collect();
     assert_eq!(modes.len(), due.len());

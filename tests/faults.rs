@@ -10,7 +10,7 @@ mod panics;
 use edits::edited;
 use objects::{context, patched, review, scan};
 use panics::PANICS;
-use scan_admission::admission::{self, Answer, BODY_MAX_BYTES, Context, Fault, FaultPolicy, Policy, Webhook};
+use scan_admission::admission::{self, Answer, BODY_MAX_BYTES, Context, Fault, FaultPolicy, ReviewSettings, Webhook};
 use serde_json::{Value, json};
 
 const POLICIES: [FaultPolicy; 3] = [FaultPolicy::Deny, FaultPolicy::Allow, FaultPolicy::FailurePolicy];
@@ -122,8 +122,8 @@ fn a_rule_that_panics_is_answered() {
     let body = with("/request/object/status/more", "1");
     for faults in POLICIES {
         for webhook in Webhook::BOTH {
-            let policy = Policy { faults, ..Policy::default() };
-            let context = Context { rules: &[PANICS], policy: &policy, ..context(webhook) };
+            let settings = ReviewSettings { faults, ..ReviewSettings::default() };
+            let context = Context { rules: &[PANICS], settings: &settings, ..context(webhook) };
             check_fault(&admission::answer(body.as_bytes(), &context), webhook, faults, 500);
         }
     }
@@ -141,8 +141,8 @@ fn every_fault_follows_its_policy() {
     ] {
         for faults in POLICIES {
             for webhook in Webhook::BOTH {
-                let policy = Policy { faults, ..Policy::default() };
-                let context = Context { policy: &policy, ..context(webhook) };
+                let settings = ReviewSettings { faults, ..ReviewSettings::default() };
+                let context = Context { settings: &settings, ..context(webhook) };
                 check_fault(&admission::fault(body.as_bytes(), fault, &context), webhook, faults, code);
                 for nothing in [&b""[..], b"{}", b"no json", b"{\"request\":{\"uid\":7}}", b"\xff"] {
                     let answer = admission::fault(nothing, fault, &context);

@@ -89,7 +89,8 @@ async fn every_metric_and_label_exists() {
             }
         }
     }
-    for page in page::pages() {
+    // The changelog lists the old names, too.
+    for page in page::pages().into_iter().filter(|page| page.path != "CHANGELOG.md") {
         let text = fs::read_to_string(&page.path).unwrap();
         for (name, _) in named(&text).iter().filter(|(name, _)| name.starts_with("scan_admission_")) {
             // Of a histogram the pages name the whole.

@@ -23,10 +23,10 @@ struct Mutated {
     warnings: Vec<String>,
 }
 
-/// Asks the mutating webhook, and checks what holds for every mutation: it is allowed, is idempotent, writes where nothing was
-/// there or a total, and leaves its rule nothing to say there.
+/// Asks the mutating webhook, and checks what holds for every mutation: it is allowed, is idempotent, writes where
+/// nothing was there or a total, and leaves its rule nothing to say there.
 #[track_caller]
-fn mutation_object(new: &Value, old: &Value) -> Mutated {
+fn mutate_object(new: &Value, old: &Value) -> Mutated {
     let (answer, body) = answer(&review(new, Some(old)), Webhook::Mutating);
     assert!(answer.is_allowed, "{body:#}");
     let (patch, object) = (patch(&body), patched(new, &body));
@@ -74,8 +74,8 @@ fn with_status(status: Value) -> Value {
 }
 
 #[track_caller]
-fn mutation(new: Value, old: Value) -> Mutated {
-    mutation_object(&with_status(new), &with_status(old))
+fn mutate(new: Value, old: Value) -> Mutated {
+    mutate_object(&with_status(new), &with_status(old))
 }
 
 /// Exactly these writes, in any order: path and value.
@@ -113,17 +113,17 @@ fn a_total_is_set_to_the_sum_in_the_spelling_that_is_there() {
         for null in [None, Some("total"), Some("CVETOTAL")] {
             let mut counts = counts.clone();
             counts.extend(null.map(|key| (key.to_owned(), json!(null))));
-            let mutated = mutation(json!({container: counts}), json!(null));
+            let mutated = mutate(json!({container: counts}), json!(null));
             writes(&mutated, vec![(pointer(own), json!(23))]);
             assert_eq!(mutated.warnings, [""; 0]);
         }
         for key in TOTALS {
             let mut counts = counts.clone();
             counts.insert(key.to_owned(), json!(23));
-            writes(&mutation(json!({container: counts}), json!(null)), vec![]);
+            writes(&mutate(json!({container: counts}), json!(null)), vec![]);
             for total in &totals {
                 counts.insert(key.to_owned(), total.clone());
-                let mutated = mutation(json!({container: counts}), json!(null));
+                let mutated = mutate(json!({container: counts}), json!(null));
                 writes(&mutated, vec![(pointer(key), json!(23))]);
                 let warning = format!("status.{container}.{key}: was {total}, set to 23 [cve-total]");
                 assert_eq!(mutated.warnings, [warning]);
@@ -153,7 +153,7 @@ fn each_absent_severity_is_zero_beside_others() {
                 .filter(|_| there != 0)
                 .collect();
             for absent in [None, Some(json!(null))] {
-                let mutated = mutation(json!({container: counts(absent)}), json!(null));
+                let mutated = mutate(json!({container: counts(absent)}), json!(null));
                 writes(&mutated, expected.clone());
                 assert_eq!(mutated.object["status"][container]["note"], "kept");
                 assert_eq!(mutated.warnings, [""; 0]);
@@ -185,7 +185,7 @@ fn counts_that_do_not_add_up_to_a_total_are_left_alone() {
         json!(null),
     ];
     for (counts, container) in left_alone.iter().flat_map(|counts| CONTAINERS.map(|container| (counts, container))) {
-        let mutated = mutation(json!({container: counts}), json!(null));
+        let mutated = mutate(json!({container: counts}), json!(null));
         assert_eq!((mutated.patch, mutated.warnings), (json!([]), vec![]), "{container} {counts}");
     }
     // Neither a text nor a null seems to be counted, and one count in both spellings is one.
@@ -194,11 +194,11 @@ fn counts_that_do_not_add_up_to_a_total_are_left_alone() {
         json_patch::merge(&mut counts, &json!({"low": 8}));
         counts.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
         writes(
-            &mutation(json!({"cveCount": counts}), json!(null)),
+            &mutate(json!({"cveCount": counts}), json!(null)),
             vec![("/status/cveCount/total".to_owned(), json!(23))],
         );
     }
-    let all = mutation(json!({"cveCount": {"low": i64::MAX}}), json!(null));
+    let all = mutate(json!({"cveCount": {"low": i64::MAX}}), json!(null));
     assert_eq!(all.object["status"]["cveCount"]["total"], i64::MAX);
 }
 
@@ -207,12 +207,12 @@ fn counts_that_do_not_add_up_to_a_total_are_left_alone() {
 fn two_containers_and_two_totals_are_mutated_each_by_itself() {
     let (wire, mut page) = (severities(0), severities(1));
     page.insert("LOW".to_owned(), json!(9));
-    let mutated = mutation(json!({"cveCount": wire, "CVECount": page}), json!(null));
+    let mutated = mutate(json!({"cveCount": wire, "CVECount": page}), json!(null));
     let totals = [("/status/cveCount/total", 23), ("/status/CVECount/CVETOTAL", 24)];
     writes(&mutated, totals.map(|(path, total)| (path.to_owned(), json!(total))).into());
     let mut both = severities(0);
     both.extend([("total".to_owned(), json!(1)), ("CVETOTAL".to_owned(), json!("2"))]);
-    let mutated = mutation(json!({"cveCount": both}), json!(null));
+    let mutated = mutate(json!({"cveCount": both}), json!(null));
     writes(&mutated, TOTALS.map(|key| (format!("/status/cveCount/{key}"), json!(23))).into());
     assert_eq!(mutated.warnings.len(), 2);
 }
@@ -244,12 +244,12 @@ fn a_missing_time_of_the_scan_is_that_of_its_end() {
             for absent in [None, Some(json!(null)), Some(json!(""))] {
                 let mut status = json!({"phase": phase, "conditions": entries});
                 status.as_object_mut().unwrap().extend(absent.map(|it| ("scannedAt".to_owned(), it)));
-                let mutated = mutation(status, json!({"scannedAt": old}));
+                let mutated = mutate(status, json!({"scannedAt": old}));
                 writes(&mutated, is_due.then(|| ("/status/scannedAt".to_owned(), json!(due))).into_iter().collect());
             }
             for there in [json!(TIMES[0]), json!("yesterday"), json!(7), json!({})] {
                 let status = json!({"phase": phase, "conditions": entries, "scannedAt": there});
-                writes(&mutation(status, json!({"scannedAt": old})), vec![]);
+                writes(&mutate(status, json!({"scannedAt": old})), vec![]);
             }
         }
     }

@@ -16,7 +16,7 @@ use folder::fixture;
 use panics::PANICS;
 use running::{Running, settings};
 use scan_admission::engine::{Change, Findings, Patch, Rule};
-use scan_admission::server::Settings;
+use scan_admission::server::ServerSettings;
 
 const SECRET: &str = "contents of an object";
 
@@ -48,7 +48,8 @@ async fn a_panic_is_answered_counted_and_logged_without_its_words() {
     let log = Log::default();
     let writer = log.clone();
     tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
-    let server = Running::with(Settings { rules: &RULES, ..settings() }, |server| server.install_panic_hook()).await;
+    let server =
+        Running::with(ServerSettings { rules: &RULES, ..settings() }, |server| server.install_panic_hook()).await;
     let admin = server.admin;
     for protocol in ["http/1.1", "h2"] {
         let mut client = server.client(protocol).await;
@@ -67,7 +68,11 @@ async fn a_panic_is_answered_counted_and_logged_without_its_words() {
     assert_eq!(panics, Some(6.0));
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert_eq!(log.matches("location=\"tests/panics.rs:").count(), 6, "{log}");
-    assert_eq!(log.matches("decision=\"error\" fault=\"internal\" uid=\"94f92d23-f99b-4ca9-84ee-0f8f20f961dd\"").count(), 6, "{log}");
+    assert_eq!(
+        log.matches("decision=\"error\" fault=\"internal\" uid=\"94f92d23-f99b-4ca9-84ee-0f8f20f961dd\"").count(),
+        6,
+        "{log}"
+    );
     assert!(log.contains("kind=\"SourceScan\"") && log.contains("count=6"), "{log}");
     assert!(!log.contains(SECRET), "{log}");
 }

@@ -172,9 +172,9 @@ proptest! {
         [Webhook::Validating, Webhook::Mutating].into_iter().for_each(|webhook| drop(sound(&body, webhook)));
     }
 
-    /// A patch applies, writes derived fields only, and leaves nothing to mutation and nothing to find fault with there.
+    /// A patch applies, writes derived fields only, and leaves nothing to mutate and nothing to find fault with there.
     #[test]
-    fn patches_apply_and_mutation(update in update()) {
+    fn patches_apply_and_mutate(update in update()) {
         in_change(&update.text, |change, _| {
             let Mutated { scan, operations } = engine::mutate(RULES, change);
             let operations_json: Value = serde_json::from_str(&patch::to_json(&operations)).unwrap();

@@ -81,7 +81,7 @@ fn broken() -> Vec<u8> {
 }
 
 fn digest(text: &str) -> String {
-    Config::read(text.as_bytes()).unwrap().policy.digest
+    Config::read(text.as_bytes()).unwrap().settings.digest
 }
 
 async fn ask(ca: &Path, process: &Process) -> Value {
@@ -146,7 +146,8 @@ async fn a_hundred_swaps_of_a_mounted_config_map_under_load() {
         println!("{reviews} reviews during {SWAPS} swaps");
         assert!(reviews > 0);
     }
-    const WARNED: &str = "scan_admission_findings_total{rule=\"phase-unknown\",severity=\"error\",action=\"warn\",downgraded=\"mode\"}";
+    const WARNED: &str =
+        "scan_admission_findings_total{rule=\"phase-unknown\",severity=\"error\",action=\"warn\",downgraded=\"mode\"}";
     assert!(metric(process.admin, WARNED).await > Some(0.0), "an error in mode warn has labels of its own");
     for (name, value) in [(RELOADS, f64::from(SWAPS)), (FAILURES, 0.0), (IN_STEP, 1.0)] {
         assert_eq!(metric(process.admin, name).await, Some(value), "{name} {}", process.errors());

@@ -19,9 +19,9 @@ use prometheus_client::metrics::counter::Counter;
 use rcgen::KeyPair;
 use rustls::sign::CertifiedKey;
 use scan_admission::config::value::parse_duration;
-use scan_admission::server::limits::{CERTS_POLL, CERTS_POLL_RANGE};
+use scan_admission::server::limits::{CERTS_POLL, POLL_RANGE};
 use scan_admission::server::reload::{ReloadCounts, poll_and_apply};
-use scan_admission::server::{Certificate, Settings, bind};
+use scan_admission::server::{ServedCertificate, ServerSettings, bind};
 use scan_admission::tls::files::{ContentsError, FileProblem, NamedFile, SETTLED_POLLS, WatchedFiles};
 use scan_admission::tls::{TlsFileError, key_pair, pem};
 use time::OffsetDateTime;
@@ -131,7 +131,7 @@ fn what_was_too_early_is_taken_when_its_time_has_come() {
 #[tokio::test(start_paused = true)]
 async fn a_new_pair_is_sent_on_within_the_poll_interval() {
     let poll = parse_duration(CERTS_POLL).unwrap();
-    assert!(CERTS_POLL_RANGE.contains(&poll));
+    assert!(POLL_RANGE.contains(&poll));
     let folder = Folder::new();
     let ca = Ca::new();
     let (watched, first) = watched(&folder, &ca.pair(1), now());
@@ -164,9 +164,9 @@ async fn readiness_waits_for_a_certificate_within_its_dates_and_then_stays() {
         (Some(Arc::new(key_pair::certified(vec![pair.der], key).unwrap())), params.not_after.unix_timestamp() as f64)
     };
     let (renew, current) = watch::channel(served(1, 2).0);
-    let certificate = Certificate { current, is_trusted: watch::channel(true).1 };
+    let certificate = ServedCertificate { current, is_trusted: watch::channel(true).1 };
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let settings = Settings {
+    let settings = ServerSettings {
         listen: any,
         admin: any,
         rules: &[],

@@ -21,7 +21,7 @@ use folder::{Folder, fixture};
 use pki::{Ca, key_file, leaf};
 use process::{Process, command, fails};
 use rcgen::KeyPair;
-use scan_admission::admission::{self, Context, Policy, Webhook};
+use scan_admission::admission::{self, Context, ReviewSettings, Webhook};
 use scan_admission::rules::RULES;
 use scan_admission::scan::time as clock;
 use scan_admission::tls::development;
@@ -35,9 +35,9 @@ fn start(folder: &Folder, arguments: &[&str]) -> Process {
 
 /// What the core answers to the legal review, the time being of no matter to it.
 fn expected() -> String {
-    let policy = Policy::default();
+    let settings = ReviewSettings::default();
     let context =
-        Context { webhook: Webhook::Validating, now: OffsetDateTime::now_utc(), rules: RULES, policy: &policy };
+        Context { webhook: Webhook::Validating, now: OffsetDateTime::now_utc(), rules: RULES, settings: &settings };
     String::from_utf8(admission::answer(&fixture(LEGAL), &context).body).unwrap()
 }
 
@@ -304,7 +304,8 @@ fn wrong_files_are_rejected_in_words_that_help() {
     }
     fs::create_dir(folder.join("mount")).unwrap();
     let folder_words = "is a folder: name the file in it, of a mounted Secret or ConfigMap that of its key";
-    let encrypted = "holds an encrypted private key, which is not supported: decrypt it with openssl pkey -in FILE -out NEW";
+    let encrypted =
+        "holds an encrypted private key, which is not supported: decrypt it with openssl pkey -in FILE -out NEW";
     let supported = "RSA of 2048 bits or more, ECDSA on P-256 or P-384, or Ed25519 is needed";
     let unsupported = format!(
         "holds a private key that cannot be used: unexpected error: failed to parse private key as RSA, ECDSA, or EdDSA: {supported}"

@@ -35,7 +35,7 @@ fn start() -> OffsetDateTime {
 fn saved(data: &Data, carried: &[Bundle], now: OffsetDateTime) -> Option<(Data, &'static str)> {
     match SharedCa::parse(data, now).ca.step(carried, None, now, TIMES).unwrap() {
         CaStep::Save(shared, why) => Some((shared.data(), why)),
-        CaStep::Rest(_) => None,
+        CaStep::Unchanged(_) => None,
     }
 }
 
@@ -105,7 +105,7 @@ fn a_secret_that_names_another_ca_does_not_sign_at_once() {
         let shared = SharedCa::parse(data, now).ca;
         match shared.step(carried, served_by.map(|ca| &ca[0]), now, TIMES).unwrap() {
             CaStep::Save(shared, why) => Some((shared.data(), why)),
-            CaStep::Rest(_) => None,
+            CaStep::Unchanged(_) => None,
         }
     };
     let why = "the Secret names another CA than was in use: it is announced first";
@@ -127,7 +127,7 @@ fn a_secret_that_names_another_ca_does_not_sign_at_once() {
     assert!(step(&used, std::slice::from_ref(&other), Some(&old)).is_none());
 }
 
-/// Go asks of an shared what webpki does not: that it is one, and its dates.
+/// Go asks of a CA what webpki does not: that it is one, and its dates.
 #[test]
 fn what_no_api_server_takes_for_a_ca_is_damage() {
     let mut params = rcgen::CertificateParams::default();
@@ -150,7 +150,7 @@ fn what_no_api_server_takes_for_a_ca_is_damage() {
     assert_eq!(found(&params), ["ca.crt is not valid yet"]);
 }
 
-/// CaTimes are written in whole seconds: no wait is shorter for it.
+/// Times are written in whole seconds: no wait is shorter for it.
 #[test]
 fn times_are_rounded_up() {
     let now = start() + Duration::milliseconds(1);

@@ -158,7 +158,7 @@ async fn a_head_in_two_packets_and_an_answer_that_takes_its_time_are_fine() {
         write(&mut stream, &HEAD[10..]).await;
         answered(&mut stream).await;
     }
-    // The body is not the head's business: its deadline is the gate's.
+    // The body is not the head's business: its deadline is the handler's.
     write(&mut stream, head("/", 100)).await;
     write(&mut stream, "half").await;
     sleep(30 * SECOND).await;

@@ -45,11 +45,11 @@ fn pair(old: Value, new: Value) -> Found {
     found(&review(&with_status(new), Some(&with_status(old))))
 }
 
-/// Exactly these severities at `path`, and nowhere else, are what `rule` finds.
+/// Exactly these actions at `path`, and nowhere else, are what `rule` finds.
 #[track_caller]
 fn is(found: &Found, rule: &str, path: &str, is_denied: bool, is_warned: bool, of: &Value) {
     let expected = [is_denied, is_warned].map(|is| if is { vec![path] } else { vec![] });
-    assert_eq!(found.of(rule), expected, "denied and warned by {rule}: {of}");
+    assert_eq!(found.of(rule), expected, "denied and warned about by {rule}: {of}");
 }
 
 /// "Pending/Error → Completed/Failed, Completed ↔ Failed without a run between".
@@ -116,7 +116,7 @@ fn a_condition_is_compared_with_the_old_one_of_its_type() {
     is(&found, "transition-time", "status.conditions[Scanning].lastTransitionTime", false, true, &one);
 }
 
-/// "not an integer ≥ 0; status' or a condition's > metadata.generation", warnings when "lower than the old one".
+/// "not an integer ≥ 0; status' or a condition's > metadata.generation", a warning when "lower than the old one".
 #[test]
 fn every_pair_of_observed_generations() {
     let (rule, path) = ("observed-generation", "status.observedGeneration");
@@ -178,8 +178,8 @@ fn beside_succeeded(phase: &str, succeeded: &str, scanned_at: &str) -> Value {
     json!({"phase": phase, "observedGeneration": 2, "scannedAt": scanned_at, "conditions": conditions})
 }
 
-/// "not RFC 3339; earlier than the old one, where the old one is not itself in the future", warnings when "> 5 min in the
-/// future; absent on Completed/Failed; changed while Pending/Scanning, or together with current Succeeded=False".
+/// "not RFC 3339; earlier than the old one, where the old one is not itself in the future", a warning when "> 5 min in
+/// the future; absent on Completed/Failed; changed while Pending/Scanning, or together with current Succeeded=False".
 /// A time that is taken away is no change: what is left says nothing that was not so.
 #[test]
 fn every_pair_of_times_of_the_scan() {

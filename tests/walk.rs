@@ -17,7 +17,7 @@ use client::{FAR, connect, connector, get, head, metric, request, rest, shake, u
 use folder::{fixture, fixtures};
 use hyper::Method;
 use running::{Running, settings};
-use scan_admission::admission::{self, BODY_MAX_BYTES, Context, Fault, Policy, Webhook};
+use scan_admission::admission::{self, BODY_MAX_BYTES, Context, Fault, ReviewSettings, Webhook};
 use scan_admission::config::{Config, Limits};
 use scan_admission::engine::{Change, Findings, Rule};
 use scan_admission::rules::RULES;
@@ -35,8 +35,8 @@ const IN_FLIGHT: &str = "scan_admission_reviews_in_flight";
 const NEVER: Duration = Duration::from_secs(3600);
 
 fn context(webhook: Webhook) -> Context<'static> {
-    static POLICY: LazyLock<Policy> = LazyLock::new(Policy::default);
-    Context { webhook, now: OffsetDateTime::now_utc(), rules: RULES, policy: &POLICY }
+    static SETTINGS: LazyLock<ReviewSettings> = LazyLock::new(ReviewSettings::default);
+    Context { webhook, now: OffsetDateTime::now_utc(), rules: RULES, settings: &SETTINGS }
 }
 
 fn answer(body: &[u8], webhook: Webhook) -> (u16, String) {
@@ -117,7 +117,7 @@ async fn tls_1_2_and_1_3_are_spoken() {
 }
 
 #[tokio::test]
-async fn what_is_no_review_of_a_webhook_is_said_so() {
+async fn what_is_no_review_for_a_webhook_is_said_so() {
     let server = Running::new(settings()).await;
     for protocol in PROTOCOLS {
         let mut client = server.client(protocol).await;
@@ -150,7 +150,7 @@ async fn what_is_no_review_of_a_webhook_is_said_so() {
 }
 
 #[tokio::test]
-async fn a_body_of_the_limit_is_judged_and_one_byte_more_is_rejected_with_the_uid() {
+async fn a_body_of_the_limit_is_judged_and_one_byte_more_is_denied_with_the_uid() {
     let server = Running::new(settings()).await;
     let mut body = fixture(LEGAL);
     body.resize(BODY_MAX_BYTES, b' ');
@@ -190,9 +190,9 @@ async fn a_body_that_stops_is_answered_at_its_deadline() {
     server.stop().await;
 }
 
-fn settings_with(limits: Limits) -> scan_admission::server::Settings {
+fn settings_with(limits: Limits) -> scan_admission::server::ServerSettings {
     let config = Arc::new(Config { limits, ..Config::default() });
-    scan_admission::server::Settings { config: watch::channel(config).1, ..settings() }
+    scan_admission::server::ServerSettings { config: watch::channel(config).1, ..settings() }
 }
 
 #[tokio::test]
@@ -266,7 +266,7 @@ async fn beyond_the_reviews_there_are_the_next_is_shed_with_its_uid() {
     let limits = Limits { head: NEVER, ..Limits::default() };
     let reviews = |reviews| Arc::new(Config { limits: Limits { reviews, ..limits }, ..Config::default() });
     sender.send_replace(reviews(1));
-    let server = Running::new(scan_admission::server::Settings { config, ..settings() }).await;
+    let server = Running::new(scan_admission::server::ServerSettings { config, ..settings() }).await;
     let body = fixture(LEGAL);
     let mut first = connect(&server.ca, server.address).await;
     write(&mut first, head("/validate", body.len())).await;
@@ -361,7 +361,7 @@ static DAYS_OFF: AtomicI64 = AtomicI64::new(0);
 
 #[tokio::test]
 async fn a_clock_that_jumps_by_a_day_and_back_is_counted_and_believed() {
-    let server = Running::new(scan_admission::server::Settings { clock: jumping, ..settings() }).await;
+    let server = Running::new(scan_admission::server::ServerSettings { clock: jumping, ..settings() }).await;
     let now = scan_admission::scan::time::format(OffsetDateTime::now_utc()).unwrap();
     let body = String::from_utf8(fixture(LEGAL)).unwrap().replace("2026-11-20T08:22:00Z", &now);
     let mut client = server.client("h2").await;
@@ -390,7 +390,8 @@ static SLOW_RULES: [Rule; 1] = [Rule { check: slow, mutate: None, ..panics::PANI
 #[expect(clippy::await_holding_lock, reason = "it is for another thread to wait for")]
 async fn what_is_long_to_judge_holds_nobody_up_and_is_answered_at_its_deadline() {
     let limits = Limits { body: NEVER, ..Limits::default() };
-    let server = Running::new(scan_admission::server::Settings { rules: &SLOW_RULES, ..settings_with(limits) }).await;
+    let server =
+        Running::new(scan_admission::server::ServerSettings { rules: &SLOW_RULES, ..settings_with(limits) }).await;
     let (ca, address, admin) = (server.ca.clone(), server.address, server.admin);
     // Longer than what is judged where it is read, and with more to judge.
     let mut big = fixture(LEGAL);

@@ -67,7 +67,7 @@ fn an_update_of_the_status_is_mutated_at_one_webhook_and_judged_at_the_other() {
     for (new, old) in scans(&broken(), true).into_iter().zip(scans(&json!(null), true)) {
         let review = request("UPDATE", "status", &new, &old);
         let (mutated, body) = answer(&review, Webhook::Mutating);
-        // The mutating webhook never denies, and leaves what it cannot mutation.
+        // The mutating webhook never denies, and leaves what it cannot mutate.
         assert!(mutated.is_allowed);
         assert_eq!(patch(&body), json!([{"op": "add", "path": "/status/cveCount/total", "value": 1}]));
         assert_eq!(denied(&review), ["phase-unknown"]);

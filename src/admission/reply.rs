@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::review::{Request, Review};
-use super::{Answer, Context, Decision, Fault, FaultPolicy, Policy, RuleFinding, Summary, Webhook, patch};
+use super::{Answer, Context, Decision, Fault, FaultPolicy, ReviewSettings, RuleFinding, Summary, Webhook, patch};
 use crate::engine::{Action, Finding, Findings, PatchOperation};
 use crate::scan::json::printable;
 use crate::scan::{Field, GROUP, Kind};
@@ -104,7 +104,7 @@ struct DenialCauses {
 /// The reply to a review that was judged or mutated.
 pub struct Reply<'r> {
     request: &'r Request<'r>,
-    policy: &'r Policy,
+    settings: &'r ReviewSettings,
     pub warnings: Vec<String>,
     audited: Vec<String>,
     patch: Option<String>,
@@ -113,10 +113,10 @@ pub struct Reply<'r> {
 }
 
 impl<'r> Reply<'r> {
-    pub fn new(request: &'r Request<'r>, policy: &'r Policy) -> Self {
+    pub fn new(request: &'r Request<'r>, settings: &'r ReviewSettings) -> Self {
         let (warnings, audited) = (Vec::new(), Vec::new());
         let summary = summary(request, Decision::Allow);
-        Reply { request, policy, warnings, audited, patch: None, denial: None, summary }
+        Reply { request, settings, warnings, audited, patch: None, denial: None, summary }
     }
 
     /// Takes what the mutations wrote. The client is warned of what was replaced.
@@ -174,7 +174,7 @@ impl<'r> Reply<'r> {
         if self.summary.decision != Decision::Allow {
             self.summary.request = Some(self.request.info());
         }
-        let help = &self.policy.help;
+        let help = &self.settings.help;
         if !is_allowed && !help.is_empty() {
             // kubectl prints the causes and the warnings of a denial, not its message; the first is never cut off.
             self.warnings.insert(0, format!("help: {help}"));
@@ -187,7 +187,7 @@ impl<'r> Reply<'r> {
             status,
             patch_type: self.patch.as_ref().map(|_| "JSONPatch"),
             patch: self.patch,
-            audit_annotations: annotations(&self.summary, &self.audited, self.policy),
+            audit_annotations: annotations(&self.summary, &self.audited, self.settings),
             warnings: &self.warnings,
         };
         encode("admission.k8s.io/v1", response, self.summary)
@@ -206,13 +206,14 @@ pub fn fault(review: &Review<'_>, fault: Fault, message: &str, context: &Context
         Fault::Internal => (500, "InternalError"),
     };
     let uid = review.request.uid();
-    let (Some(uid), false) =
-        (uid.as_deref(), context.policy.faults == FaultPolicy::FailurePolicy && context.webhook == Webhook::Validating)
-    else {
+    let (Some(uid), false) = (
+        uid.as_deref(),
+        context.settings.faults == FaultPolicy::FailurePolicy && context.webhook == Webhook::Validating,
+    ) else {
         let http = if matches!(fault, Fault::BadRequest | Fault::TooLarge) && uid.is_none() { code } else { 503 };
         return unanswerable(summary, http, reason, message);
     };
-    let is_allowed = context.webhook == Webhook::Mutating || context.policy.faults == FaultPolicy::Allow;
+    let is_allowed = context.webhook == Webhook::Mutating || context.settings.faults == FaultPolicy::Allow;
     let mut warnings = Vec::new();
     let mut status = None;
     if is_allowed {
@@ -238,7 +239,7 @@ pub fn fault(review: &Review<'_>, fault: Fault, message: &str, context: &Context
         status,
         patch: None,
         patch_type: None,
-        audit_annotations: annotations(&summary, &[], context.policy),
+        audit_annotations: annotations(&summary, &[], context.settings),
         warnings: &warnings,
     };
     encode(api_version.unwrap_or("admission.k8s.io/v1"), response, summary)
@@ -333,7 +334,7 @@ fn bound(warnings: &mut Vec<String>) {
     }
 }
 
-fn annotations<'r>(summary: &Summary, audited: &[String], policy: &'r Policy) -> Annotations<'r> {
+fn annotations<'r>(summary: &Summary, audited: &[String], settings: &'r ReviewSettings) -> Annotations<'r> {
     let mut rules: Vec<&str> = Vec::new();
     for finding in summary.findings.iter().filter(|finding| finding.action != Action::Audit) {
         if !rules.contains(&finding.rule) {
@@ -345,6 +346,6 @@ fn annotations<'r>(summary: &Summary, audited: &[String], policy: &'r Policy) ->
         rules: rules.join(","),
         mutations: summary.mutations.join(","),
         audited: audited.join("; "),
-        config: &policy.digest,
+        config: &settings.digest,
     }
 }

@@ -48,7 +48,7 @@ pub struct AuditCommand {
 impl AuditCommand {
     pub fn run(self) -> io::Result<ExitCode> {
         let config = self.config.load().map_err(io::Error::other)?.config;
-        let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), policy: config.policy };
+        let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), settings: config.settings };
         let mut report = ClusterReport::new(self.output.stdout(), self.output);
         cluster::run(audit(&self.cluster.options(), &judge, &mut report))??;
         let counts = report.finish()?;

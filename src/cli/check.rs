@@ -43,7 +43,7 @@ pub struct CheckCommand {
 impl CheckCommand {
     pub fn run(self) -> io::Result<ExitCode> {
         let config = self.config.load().map_err(io::Error::other)?.config;
-        let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), policy: config.policy };
+        let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), settings: config.settings };
         let mut report = DocumentReport::new(self.output.stdout(), self.output);
         for input in input::inputs(&self.files, &["yaml", "yml", "json"])? {
             match input.open() {

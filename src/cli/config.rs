@@ -40,7 +40,7 @@ impl ConfigCommand {
                     }
                     _ => io::Error::other(error),
                 })?;
-                writeln!(io::stdout(), "{}: can be used, digest {}", file.display(), loaded.config.policy.digest)?;
+                writeln!(io::stdout(), "{}: can be used, digest {}", file.display(), loaded.config.settings.digest)?;
             }
             ConfigAction::Schema => io::stdout().write_all(schema().as_bytes())?,
         }

@@ -74,7 +74,7 @@ impl ReviewCommand {
             while let Some(body) = values.next_value().map_err(|error| input::with_name(&input.name(), &error))? {
                 count += 1;
                 let now = self.now.unwrap_or_else(OffsetDateTime::now_utc);
-                let context = Context { webhook, now, rules: RULES, policy: &config.policy };
+                let context = Context { webhook, now, rules: RULES, settings: &config.settings };
                 let answer = admission::answer(body, &context);
                 worst = worst.max(exit_code(&answer));
                 match output {

@@ -30,7 +30,7 @@ use crate::rules::RULES;
 use crate::server::handler::REVIEWS_PORT;
 use crate::server::health::ADMIN_PORT;
 use crate::server::log::{self, LogFormat};
-use crate::server::{self, BindError, Certificate, Server, Settings};
+use crate::server::{self, BindError, ServedCertificate, Server, ServerSettings};
 use crate::tls::TlsFileError;
 use crate::tls::files::FileError;
 
@@ -124,7 +124,7 @@ fn start(args: &ServeCommand, log_lines_lost: Counter) -> Result<ExitCode, Start
         // The senders are for the tasks that renew the certificate; the server goes on with the last one.
         let (renew, current) = watch::channel(source.first.map(Arc::new));
         let (trusted, is_trusted) = watch::channel(false);
-        let settings = Settings {
+        let settings = ServerSettings {
             listen: args.listen,
             admin: args.admin,
             rules: RULES,
@@ -135,7 +135,7 @@ fn start(args: &ServeCommand, log_lines_lost: Counter) -> Result<ExitCode, Start
             log_lines_lost,
         };
         let signals = Signals::new().map_err(StartError::Signals)?;
-        let server = server::bind(settings, Certificate { current, is_trusted }).await?;
+        let server = server::bind(settings, ServedCertificate { current, is_trusted }).await?;
         server.install_panic_hook();
         source.renewal.spawn(renew, trusted, &server);
         if let Some(file) = file {

@@ -243,7 +243,7 @@ impl CaController {
         let served_by = leaf.map(|leaf| &leaf.ca);
         let step = shared.step(&bundles, served_by, now, self.times);
         let shared = match step.map_err(|error| RoundError::Ca(error.to_string()))? {
-            CaStep::Rest(shared) => shared,
+            CaStep::Unchanged(shared) => shared,
             CaStep::Save(shared, why) => {
                 if self.save(secret, &shared).await? {
                     tracing::info!(secret = self.secret, "{why}");

@@ -20,12 +20,12 @@ use crate::tls::ca::{Ca, CaError, LIFE_MAX, whole_second};
 use crate::tls::pem;
 use crate::tls::verify::is_valid_ca;
 
-/// How long things hold. Replicas may have been started with different ones.
+/// How long CAs and certificates are valid. Replicas may have been started with different times.
 #[derive(Debug, Clone, Copy)]
 pub struct CaTimes {
     pub ca: Duration,
     pub leaf: Duration,
-    /// From where every webhook carries a CA to where every API server is sure to know. Clocks may be this far apart.
+    /// How long API servers may take to use a CA after every webhook configuration carries it. Clocks may be this far apart.
     pub settle: Duration,
 }
 
@@ -34,15 +34,15 @@ pub type Bundle = Vec<CertificateDer<'static>>;
 
 #[derive(Default)]
 pub struct SharedCa {
-    /// Signs.
+    /// The CA that signs.
     pub current: Option<Ca>,
-    /// Is announced, and will sign.
+    /// The CA that is announced, and will sign.
     pub next: Option<Ca>,
     /// Since when every webhook has been seen to carry `next`.
     announced_at: Option<OffsetDateTime>,
     /// Since when `current` signs.
     signs_since: Option<OffsetDateTime>,
-    /// Sign no more, but certificates of theirs may still be served.
+    /// CAs that no longer sign, but whose certificates may still be served.
     old: Bundle,
     /// The longest life of a certificate that any replica signs: their settings may differ.
     leaf_life: Duration,
@@ -71,7 +71,7 @@ pub enum Damage {
 /// What is to be written, and why.
 pub enum CaStep {
     Save(SharedCa, &'static str),
-    Rest(SharedCa),
+    Unchanged(SharedCa),
 }
 
 const CURRENT: [&str; 2] = ["ca.crt", "ca.key"];
@@ -91,7 +91,7 @@ impl SharedCa {
     pub fn parse(data: &Data, now: OffsetDateTime) -> ParsedCa {
         let mut damages = Vec::new();
         let [current, next] = [CURRENT, NEXT].map(|names| {
-            whole(data, names, now).unwrap_or_else(|damage| {
+            parse_ca(data, names, now).unwrap_or_else(|damage| {
                 damages.push(damage);
                 None
             })
@@ -173,7 +173,7 @@ impl SharedCa {
             None => !is_carried(current) && !found.is_empty(),
         });
         let this = match self.recover(is_replaced, found, now, times)? {
-            CaStep::Rest(this) => this,
+            CaStep::Unchanged(this) => this,
             step => return Ok(step),
         };
         Ok(match this {
@@ -192,7 +192,7 @@ impl SharedCa {
                 let promoted = Self { current, next: None, announced_at: None, signs_since: Some(now), old, ..this };
                 CaStep::Save(promoted, "the new CA signs")
             }
-            Self { next: None, current: Some(current), .. } if current.is_due(now) => {
+            Self { next: None, current: Some(current), .. } if current.needs_renewal(now) => {
                 let next = Some(Ca::new(now, times.ca)?);
                 let announced = Self { current: Some(current), next, announced_at: None, ..this };
                 CaStep::Save(announced, "a new CA is announced")
@@ -206,7 +206,7 @@ impl SharedCa {
                 CaStep::Save(Self { old: Bundle::new(), ..this }, "the old CA is dropped: all it signed has ended")
             }
             _ if is_longer => CaStep::Save(this, "certificates hold longer than before"),
-            _ => CaStep::Rest(this),
+            _ => CaStep::Unchanged(this),
         })
     }
 
@@ -244,7 +244,7 @@ impl SharedCa {
                     CaStep::Save(Self { next: ca, announced_at: None, ..self }, "a new CA is announced")
                 }
             }
-            rest => CaStep::Rest(rest),
+            rest => CaStep::Unchanged(rest),
         })
     }
 }
@@ -261,7 +261,7 @@ pub fn distinct<'a>(certificates: impl Iterator<Item = &'a CertificateDer<'stati
 }
 
 /// A CA, if there is one, or what is wrong with it.
-fn whole(data: &Data, [certificate, key]: [&'static str; 2], now: OffsetDateTime) -> Result<Option<Ca>, Damage> {
+fn parse_ca(data: &Data, [certificate, key]: [&'static str; 2], now: OffsetDateTime) -> Result<Option<Ca>, Damage> {
     let ca = match (data.get(certificate), data.get(key)) {
         (None, None) => return Ok(None),
         (Some(certificate), Some(key)) => Ca::parse(certificate, key),

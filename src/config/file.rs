@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_saphyr::{Error, Location, Spanned};
 
 use super::{Config, ConfigError, Limits};
-use crate::admission::{self, FaultPolicy, Policy};
+use crate::admission::{self, FaultPolicy, ReviewSettings};
 use crate::engine::{Mode, Rule, RuleMode};
 use crate::rules::RULES;
 use crate::scan::url;
@@ -78,7 +78,7 @@ impl ConfigFile {
         }
         let overrides = self.overrides.into_iter().map(OverrideEntry::read).collect::<Result<_, _>>()?;
         Ok(Config {
-            policy: Policy {
+            settings: ReviewSettings {
                 faults: self.faults,
                 modes: self.rules.modes(),
                 overrides,

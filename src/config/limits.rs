@@ -12,8 +12,8 @@ use super::value::{self, Memory, Time};
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {
     /// Connections to the review address at once, from 1 to 1000000. At the limit, the least recently useful connection
-    /// without a request in flight is closed to admit a new one; where there is none, the new one is closed. Bound at the start: a change waits
-    /// for a restart.
+    /// without a request in flight is closed to admit a new one; where there is none, the new one is closed. Read once at
+    /// the start: a change waits for a restart.
     #[serde(deserialize_with = "value::count")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: usize,
@@ -22,8 +22,8 @@ pub struct Limits {
     #[schemars(range(min = 1, max = 1_000_000))]
     pub reviews: usize,
     /// Memory for the bodies of all reviews in flight, such as `64Mi`, from 16Mi to 64Gi. Beyond it reviews are shed. Each
-    /// takes 64Ki at least, and one whose length is not announced may reserve twice its length. Bound at the start: a change waits for a
-    /// restart.
+    /// takes 64Ki at least, and one whose length is not announced may reserve twice its length. Read once at the start: a
+    /// change waits for a restart.
     #[serde(deserialize_with = "value::memory", serialize_with = "value::write_memory")]
     #[schemars(with = "Memory")]
     pub bodies_bytes: usize,
@@ -31,8 +31,7 @@ pub struct Limits {
     #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
     #[schemars(with = "Time")]
     pub handshake: Duration,
-    /// From the first byte of an HTTP/1.1 head to its last. A body that takes longer gives up its place where others are
-    /// shed.
+    /// From the first byte of an HTTP/1.1 head to its last. A body that takes longer is shed first, where others would be.
     #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
     #[schemars(with = "Time")]
     pub head: Duration,

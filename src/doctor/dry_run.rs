@@ -11,14 +11,14 @@ use crate::cluster::error::ApiError;
 use crate::cluster::listing::{ListingError, listings};
 use crate::scan::Kind;
 
-/// What came of it.
+/// What came of the dry run.
 pub enum DryRun {
-    /// By one of our rules.
+    /// One of our rules denied the write.
     Denied,
-    /// By one of our rules, whose mode is not deny.
+    /// One of our rules, whose mode is not deny, warned of the write.
     Warned(String),
     Allowed(String),
-    /// Not by us.
+    /// The write failed for another reason.
     Failed(String),
 }
 

@@ -24,10 +24,10 @@ pub struct Expected {
 /// The manifests are tested, so this is a bug.
 #[derive(Debug, thiserror::Error)]
 #[error("the manifests of this release cannot be read: {0}")]
-pub struct ManifestsError(String);
+pub struct ExpectedError(String);
 
-fn unreadable(error: impl std::fmt::Display) -> ManifestsError {
-    ManifestsError(error.to_string())
+fn unreadable(error: impl std::fmt::Display) -> ExpectedError {
+    ExpectedError(error.to_string())
 }
 
 /// The kind of the configurations that register a webhook.
@@ -39,7 +39,7 @@ pub fn configuration_kind(webhook: Webhook) -> &'static str {
 }
 
 impl Expected {
-    pub fn new(namespace: &str, service: &str, configuration: &str) -> Result<Self, ManifestsError> {
+    pub fn new(namespace: &str, service: &str, configuration: &str) -> Result<Self, ExpectedError> {
         let mut webhooks = [Vec::new(), Vec::new()];
         for object in objects("base/webhooks.yaml")? {
             let kind = Webhook::BOTH.into_iter().find(|kind| object["kind"] == configuration_kind(*kind));
@@ -91,7 +91,7 @@ fn rights_of(rule: &Value, namespace: Option<&String>, configuration: &str) -> V
 }
 
 /// The objects of a file of the manifests.
-fn objects(path: &str) -> Result<Vec<Value>, ManifestsError> {
+fn objects(path: &str) -> Result<Vec<Value>, ExpectedError> {
     let files = install::files();
     let file = files.iter().find(|file| file.path == path);
     let text = &file.ok_or_else(|| unreadable(format!("there is no {path}")))?.text;

@@ -19,7 +19,7 @@ use super::target::CallTarget;
 use crate::admission::Webhook;
 use crate::scan::Kind;
 
-/// A configuration, whichever kind: webhooks that validate have no more fields than those that mutate.
+/// A webhook configuration of either kind: a `MutatingWebhook` has every field of a `ValidatingWebhook`.
 #[derive(Debug, Clone)]
 pub struct RegisteredConfiguration {
     pub kind: Webhook,
@@ -46,7 +46,7 @@ pub struct Snapshot {
     pub now: OffsetDateTime,
     /// Of this machine against it.
     pub skew: time::Duration,
-    /// All configurations of the cluster, of each kind in the order in which the API server goes through them.
+    /// All webhook configurations of the cluster, of each kind in the order in which the API server goes through them.
     pub configurations: [Lookup<Vec<RegisteredConfiguration>>; 2],
     /// Labels of every namespace.
     pub namespaces: Lookup<Vec<BTreeMap<String, String>>>,

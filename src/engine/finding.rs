@@ -140,9 +140,9 @@ impl<'a> Findings<'a> {
         }
         self.list[self.start..].sort_by_key(|finding| std::cmp::Reverse(finding.action));
         let rest = self.list.split_off(self.start + FINDINGS_SHOWN - 1);
-        if let Some(gravest) = rest.first() {
-            let more = more(self.rule, gravest.severity, FINDINGS_SHOWN - 1);
-            self.list.push(Finding { action: gravest.action, downgraded: gravest.downgraded, ..more });
+        if let Some(most_severe) = rest.first() {
+            let more = more(self.rule, most_severe.severity, FINDINGS_SHOWN - 1);
+            self.list.push(Finding { action: most_severe.action, downgraded: most_severe.downgraded, ..more });
         }
     }
 

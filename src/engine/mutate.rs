@@ -34,9 +34,9 @@ pub struct Mutated<'a> {
 pub fn mutate<'a>(rules: &[Rule], change: &Change<'a>) -> Mutated<'a> {
     let all = mutate_without(None, rules, change);
     let Some(copy) = &all.scan else { return all };
-    let Some(denial) = denial(rules, &change.with(copy)) else { return all };
+    let Some(denial) = first_denial(rules, &change.with(copy)) else { return all };
     // A status that was denied before is not denied because of a mutation.
-    let before = self::denial(std::slice::from_ref(denial.rule), change);
+    let before = first_denial(std::slice::from_ref(denial.rule), change);
     if before.is_some_and(|before| before.path == denial.path) {
         return all;
     }
@@ -45,7 +45,7 @@ pub fn mutate<'a>(rules: &[Rule], change: &Change<'a>) -> Mutated<'a> {
     let fewer = wrote.into_iter().map(|rule| mutate_without(Some(rule), rules, change));
     let is_valid = |mutated: &Mutated<'_>| {
         let left = mutated.scan.as_ref().unwrap_or(change.new);
-        self::denial(rules, &change.with(left)).is_none()
+        first_denial(rules, &change.with(left)).is_none()
     };
     fewer.chain(std::iter::once_with(Mutated::default)).find(is_valid).unwrap_or(all)
 }
@@ -56,7 +56,7 @@ struct Denial<'r> {
     path: String,
 }
 
-fn denial<'r>(rules: &'r [Rule], change: &Change<'_>) -> Option<Denial<'r>> {
+fn first_denial<'r>(rules: &'r [Rule], change: &Change<'_>) -> Option<Denial<'r>> {
     rules.iter().filter(|rule| rule.part == Part::Status).find_map(|rule| {
         let mut findings = Findings::default();
         validate_rule(rule, change, &mut findings);
@@ -69,12 +69,12 @@ fn mutate_without<'a>(left_out: Option<&str>, rules: &[Rule], change: &Change<'a
     let mut operations = Vec::new();
     let (mut next, mut before) = (0, 0);
     loop {
-        let due = next_due(left_out, rules, next, &change.with(copy.as_ref().unwrap_or(change.new)));
-        if let Some(Due { index, patch }) = due {
+        let pending = next_pending(left_out, rules, next, &change.with(copy.as_ref().unwrap_or(change.new)));
+        if let Some(PendingMutation { index, patch }) = pending {
             next = index + 1;
             operations.extend(apply(&rules[index], patch, copy.get_or_insert_with(|| change.new.clone())));
         } else if operations.len() > before {
-            // What is written may make another mutation due: the mutation of a mutated object has to be empty.
+            // A write can enable another mutation, and the mutation of a mutated object has to be empty.
             (next, before) = (0, operations.len());
         } else {
             return Mutated { scan: copy.filter(|_| before > 0), operations };
@@ -83,19 +83,19 @@ fn mutate_without<'a>(left_out: Option<&str>, rules: &[Rule], change: &Change<'a
 }
 
 /// A rule whose mutation has something to write.
-struct Due {
+struct PendingMutation {
     index: usize,
     patch: Patch,
 }
 
 /// The first such rule from `next` on. All rules are asked about one change, which reads the conditions once.
-fn next_due(left_out: Option<&str>, rules: &[Rule], next: usize, change: &Change<'_>) -> Option<Due> {
+fn next_pending(left_out: Option<&str>, rules: &[Rule], next: usize, change: &Change<'_>) -> Option<PendingMutation> {
     rules.iter().enumerate().skip(next).find_map(|(index, rule)| {
         let is_enabled = left_out != Some(rule.id) && Mode::of(rule.id, change.modes).mutates();
         let mutate = rule.mutate.filter(|_| is_enabled)?;
         let mut patch = Patch::default();
         mutate(change, &mut patch);
-        (!patch.writes.is_empty()).then_some(Due { index, patch })
+        (!patch.writes.is_empty()).then_some(PendingMutation { index, patch })
     })
 }
 

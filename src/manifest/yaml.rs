@@ -73,7 +73,9 @@ fn write(tree: &Tree<'_>) -> Result<ConvertedYaml, YamlError> {
     loop {
         if let Some(entry) = next.take() {
             match tree.node(entry.value) {
-                Node::Scalar(scalar) => scalar.write(&mut text).map_err(|error| YamlError::new(entry.at, error.to_string()))?,
+                Node::Scalar(scalar) => {
+                    scalar.write(&mut text).map_err(|error| YamlError::new(entry.at, error.to_string()))?
+                }
                 _ => open.push((entry.value, 0)),
             }
         }

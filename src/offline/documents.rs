@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 
 use super::input::with_name;
-use super::stored::Judge;
+use super::judge::Judge;
 use crate::manifest::{Document, Documents, FoundObject, Manifest, ScanManifest};
 use crate::report::Subject;
 use crate::report::documents::DocumentReport;

@@ -118,16 +118,20 @@ impl<W: Write> DocumentReport<W> {
 
     fn add_error(&mut self, file: &str, position: Option<Position>, message: String) {
         self.counts.errors += 1;
-        if self.format == Format::Json {
-            self.errors.push(DocumentError { file: file.to_owned(), position, message });
+        match self.format {
+            Format::Json => self.errors.push(DocumentError { file: file.to_owned(), position, message }),
+            Format::Text => {}
         }
     }
 
     /// Ends the report, with a summary on stderr.
     pub fn finish(mut self) -> io::Result<DocumentCounts> {
-        if self.format == Format::Json {
-            self.json.end_findings(&mut self.out)?;
-            self.json.end(&mut self.out, &self.errors, &self.counts)?;
+        match self.format {
+            Format::Json => {
+                self.json.end_findings(&mut self.out)?;
+                self.json.end(&mut self.out, &self.errors, &self.counts)?;
+            }
+            Format::Text => {}
         }
         self.out.flush()?;
         anstream::eprintln!("{}", self.counts.summary());

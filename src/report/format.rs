@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 #[cfg_attr(feature = "server", derive(clap::ValueEnum))]
 pub enum Format {
     Text,

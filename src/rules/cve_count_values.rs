@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::engine::finding::quote;
 use crate::engine::{Change, Example, Expectation, Findings, Part, Patch, Rule};
 use crate::rules::tables::counts::{Summable, summable};
-use crate::scan::count::whole;
+use crate::scan::count::non_negative;
 use crate::scan::{Count, CveCount, Field, Json, Member, Spelling};
 
 pub const RULE: Rule = Rule {
@@ -59,7 +59,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.cveCount.negligible"),
         },
         Example {
-            title: "a standing fault beside another count",
+            title: "an old error beside another count",
             old: Some(r#"{"status": {"cveCount": {"critical": "1", "high": 1}}}"#),
             new: r#"{"status": {"cveCount": {"critical": "1", "high": 2}}}"#,
             expect: Expectation::Warns("status.cveCount.critical"),
@@ -98,7 +98,7 @@ fn check_counts<'a>(container: Spelling, counts: &'a CveCount<'a>, findings: &mu
     for count in Count::ALL {
         for key in counts.spellings(count) {
             let json = counts.get(count, key);
-            if let Member::WrongType(_) = whole(json) {
+            if let Member::WrongType(_) = non_negative(json) {
                 findings.error(
                     Field::Count { container, count, key },
                     format!("is {}: an integer ≥ 0 would be right", quote(json)),

@@ -2,7 +2,7 @@
 
 use crate::engine::{Change, Example, Expectation, Findings, Part, Patch, Rule};
 use crate::rules::tables::counts::{Summable, summable};
-use crate::scan::count::whole;
+use crate::scan::count::non_negative;
 use crate::scan::{Count, CveCount, Field, Json, Member, Spelling};
 
 pub const RULE: Rule = Rule {
@@ -81,7 +81,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
             );
         }
         for key in counts.spellings(Count::Total) {
-            let Member::Present(total) = whole(counts.get(Count::Total, key)) else { continue };
+            let Member::Present(total) = non_negative(counts.get(Count::Total, key)) else { continue };
             if i128::from(total) != sum {
                 wrong(Field::Count { container, count: Count::Total, key }, total, sum, container, counts, findings);
             }
@@ -115,7 +115,7 @@ fn mutate(change: &Change<'_>, patch: &mut Patch) {
             keys.push(container);
         }
         for key in keys {
-            if whole(counts.get(Count::Total, key)) != Member::Present(sum) {
+            if non_negative(counts.get(Count::Total, key)) != Member::Present(sum) {
                 patch.set(Field::Count { container, count: Count::Total, key }, Json::from_integer(sum));
             }
         }

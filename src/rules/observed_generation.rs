@@ -2,7 +2,7 @@
 
 use crate::engine::finding::quote;
 use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
-use crate::scan::count::whole;
+use crate::scan::count::non_negative;
 use crate::scan::{ConditionMember, Entry, Field, Member};
 
 pub const RULE: Rule = Rule {
@@ -52,7 +52,7 @@ pub const RULE: Rule = Rule {
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
-    let observed = whole(&status.observed_generation);
+    let observed = non_negative(&status.observed_generation);
     if let Member::WrongType(_) = observed {
         let message = format!("is {}: an integer ≥ 0 would be right", quote(&status.observed_generation));
         findings.error(Field::ObservedGeneration, message);
@@ -69,7 +69,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         check(Field::ObservedGeneration, observed);
     }
     for condition in status.conditions().iter().filter_map(Member::present) {
-        let Member::Present(observed) = whole(&condition[ConditionMember::ObservedGeneration]) else { continue };
+        let Member::Present(observed) = non_negative(&condition[ConditionMember::ObservedGeneration]) else { continue };
         let Member::Present(name) = condition[ConditionMember::Type].string() else { continue };
         if change.conditions().is_malformed(condition) {
             continue;
@@ -79,7 +79,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
             observed,
         );
     }
-    let old = change.old.and_then(|old| old.status()).map(|old| whole(&old.observed_generation));
+    let old = change.old.and_then(|old| old.status()).map(|old| non_negative(&old.observed_generation));
     if let (Some(Member::Present(old)), Member::Present(new)) = (old, observed)
         && new < old
     {

@@ -51,7 +51,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.compliantArtifact.git.revision"),
         },
         Example {
-            title: "a standing fault beside a change elsewhere",
+            title: "an old error beside a change elsewhere",
             old: Some(r#"{"status": {"artifact": "none", "phase": "Pending"}}"#),
             new: r#"{"status": {"artifact": "none", "phase": "Scanning"}}"#,
             expect: Expectation::Warns("status.artifact"),
@@ -60,20 +60,20 @@ pub const RULE: Rule = Rule {
 };
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
-    let mut due = |field, found: Option<JsonType>, right| {
+    let mut expect = |field, found: Option<JsonType>, right| {
         if let Some(found) = found {
             findings.error(field, format!("is {found}: {right} would be right"));
         }
     };
-    due(Field::Status, wrong(&change.new.status), "an object");
+    expect(Field::Status, wrong(&change.new.status), "an object");
     let Some(status) = change.new.status() else { return };
-    due(Field::Conditions, wrong(&status.conditions), "a list");
+    expect(Field::Conditions, wrong(&status.conditions), "a list");
     for artifact in Artifact::BOTH {
         let sources = artifact.of(status);
-        due(Field::Artifact(artifact), wrong(sources), "an object");
+        expect(Field::Artifact(artifact), wrong(sources), "an object");
         let Some(sources) = sources.present() else { continue };
         for source in Source::ALL {
-            due(Field::Source { artifact, source }, wrong(sources.get(source)), "an object");
+            expect(Field::Source { artifact, source }, wrong(sources.get(source)), "an object");
         }
     }
     strings(change, findings);

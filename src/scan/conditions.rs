@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use time::OffsetDateTime;
 
 use super::condition::{Condition, ConditionMember, ConditionStatus, ConditionType};
-use super::count::whole;
+use super::count::non_negative;
 use super::field::{Entry, Field};
 use super::json::Member;
 use super::{Phase, Scan, Status};
@@ -113,7 +113,7 @@ fn stale(scan: &Scan<'_>, status: &Status<'_>, first: &[Option<&Condition<'_>>; 
         let observed = status.observed_generation.integer().value();
         matches!((own, observed), (Some(own), Some(observed)) if own < observed)
     };
-    // (b) The condition speaks of an older generation.
+    // The condition speaks of an older generation.
     let mut stale = first.map(|condition| condition.is_some_and(is_older_generation));
 
     if matches!(status.phase(), Some(Phase::Completed | Phase::Failed)) {
@@ -126,14 +126,14 @@ fn stale(scan: &Scan<'_>, status: &Status<'_>, first: &[Option<&Condition<'_>>; 
     }
 
     let time = |known: ConditionType| first[known as usize].and_then(Condition::last_transition_time);
-    // (a) The condition is not later than the run that is under way.
+    // The condition is not later than the run that is under way.
     let is_running = first[ConditionType::Scanning as usize].and_then(Condition::status) == Some(ConditionStatus::True);
     if is_running && let Some(started) = time(ConditionType::Scanning) {
         for known in ConditionType::ALL.into_iter().filter(|known| *known != ConditionType::Scanning) {
             stale[known as usize] |= time(known).is_some_and(|at| at <= started);
         }
     }
-    // (c) The policy was evaluated before the newest run that counts.
+    // The policy was evaluated before the newest run that counts.
     let newest: Option<OffsetDateTime> = [ConditionType::Scanning, ConditionType::Succeeded]
         .into_iter()
         .filter(|known| !stale[*known as usize])
@@ -174,7 +174,7 @@ pub fn member_form(condition: &Condition<'_>, member: ConditionMember) -> Form {
             text == Member::Absent || is_within(MESSAGE_MAX_CHARS, |_| true)
         }
         ConditionMember::LastTransitionTime => condition.last_transition_time().is_some(),
-        ConditionMember::ObservedGeneration => !matches!(whole(json), Member::WrongType(_)),
+        ConditionMember::ObservedGeneration => !matches!(non_negative(json), Member::WrongType(_)),
     };
     if is_well_formed { Form::WellFormed } else { Form::Malformed }
 }

@@ -80,9 +80,9 @@ impl<'a> CveCount<'a> {
     pub fn count(&self, count: Count) -> Member<i64> {
         let [wire, documented] = Spelling::BOTH.map(|spelling| self.get(count, spelling));
         match (wire.is_absent(), documented.is_absent()) {
-            (_, true) => whole(wire),
-            (true, false) => whole(documented),
-            (false, false) if wire == documented => whole(wire),
+            (_, true) => non_negative(wire),
+            (true, false) => non_negative(documented),
+            (false, false) if wire == documented => non_negative(wire),
             (false, false) => Member::WrongType(JsonType::Number),
         }
     }
@@ -112,7 +112,7 @@ impl<'a> CveCount<'a> {
 }
 
 /// Reads a whole number: an integer ≥ 0 that fits int64.
-pub fn whole(json: &Json<'_>) -> Member<i64> {
+pub fn non_negative(json: &Json<'_>) -> Member<i64> {
     match json.integer() {
         Member::Present(negative) if negative < 0 => Member::WrongType(JsonType::Number),
         read => read,

@@ -8,7 +8,7 @@ use hyper::body::{Body, Bytes};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use super::limits::{BODY_BUFFER_BYTES, BODY_READ_BYTES, PIECE_BYTES, ROOM_FACTOR};
+use super::limits::{BODY_BUFFER_BYTES, BODY_READ_BYTES, PIECE_BYTES, RESERVE_FACTOR};
 use crate::config::value::parse_duration;
 
 /// How reading ended.
@@ -76,7 +76,7 @@ impl BodyBuffer {
         let buffered_bytes = self.bytes.len() + fits_bytes;
         self.reserve(buffered_bytes);
         // Growing is copying: room for all that is announced is reserved at once.
-        let room_bytes = self.announced_bytes.min(BODY_BUFFER_BYTES).min(ROOM_FACTOR * buffered_bytes);
+        let room_bytes = self.announced_bytes.min(BODY_BUFFER_BYTES).min(RESERVE_FACTOR * buffered_bytes);
         if self.bytes.capacity() < buffered_bytes && buffered_bytes <= room_bytes {
             self.reserve(room_bytes);
             if !self.is_shed {
@@ -166,7 +166,7 @@ mod tests {
         let mut liar = BodyBuffer::new(&memory, false);
         liar.announced_bytes = BODY_BUFFER_BYTES;
         liar.push(&[4; 100]);
-        assert_eq!((liar.bytes.capacity(), memory.available_permits()), (100 * ROOM_FACTOR, 2));
+        assert_eq!((liar.bytes.capacity(), memory.available_permits()), (100 * RESERVE_FACTOR, 2));
         liar.push(&[4; 1000]);
         assert_eq!((liar.bytes.len(), liar.is_shed), (1100, false), "there was room");
         liar.push(&[4; PIECE_BYTES / 2]);

@@ -9,7 +9,7 @@ use time::{Duration, OffsetDateTime};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::Certificate;
+use super::ServedCertificate;
 use super::limits::EXPIRY_POLL;
 use crate::scan::time::format;
 use crate::tls::CertificateInfo;
@@ -34,7 +34,7 @@ impl Validity {
             Self::NotYetValid
         } else if now > info.not_after {
             Self::Expired
-        } else if info.is_due(now) {
+        } else if info.needs_renewal(now) {
             Self::Due
         } else {
             Self::Fresh
@@ -104,13 +104,13 @@ fn log(validity: Validity, info: &CertificateInfo) {
 /// A replica is not ready before it can serve a certificate that clients accept. Once it could, it stays ready: where one
 /// certificate has not been renewed the others have not either, and a webhook without replicas would fail as well.
 pub struct Readiness {
-    certificate: Certificate,
+    certificate: ServedCertificate,
     clock: fn() -> OffsetDateTime,
     has_been_ready: AtomicBool,
 }
 
 impl Readiness {
-    pub fn new(certificate: Certificate, clock: fn() -> OffsetDateTime) -> Self {
+    pub fn new(certificate: ServedCertificate, clock: fn() -> OffsetDateTime) -> Self {
         Self { certificate, clock, has_been_ready: AtomicBool::new(false) }
     }
 

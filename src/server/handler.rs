@@ -76,7 +76,7 @@ async fn review(shared: Arc<Shared>, webhook: Webhook, request: Request) -> Resp
     if matches!(answer.summary.decision, Decision::Deny | Decision::Error(_))
         && let Some(left_out) = shared.log_limiter.admit(Instant::now())
     {
-        log(webhook, &answer.summary, &config.policy.digest, latency, left_out);
+        log(webhook, &answer.summary, &config.settings.digest, latency, left_out);
     }
     // A review is answered whatever its type; where there is none, the type says more than the decoder.
     match foreign_type(&head.headers) {

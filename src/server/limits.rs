@@ -23,9 +23,9 @@ pub const SHORT_BYTES: usize = 2 << 20;
 /// in every member.
 pub const SHORT_CONDITIONS: usize = 256;
 
-/// Room for a body whose length is announced is made, and paid for, up to so many times what has come of it: the first
-/// 8 KiB that HTTP/1.1 reads make it for all that is common, and what only announces itself takes no memory.
-pub const ROOM_FACTOR: usize = 256;
+/// A body with a Content-Length reserves at most so many times the bytes that were received of it, so that a length alone
+/// reserves no memory. The first 8 KiB, which HTTP/1.1 reads at once, reserve enough for every common body.
+pub const RESERVE_FACTOR: usize = 256;
 
 /// HTTP/2 streams a connection. An API server opens another connection for more, and each stream may hold a piece.
 pub const STREAMS: u32 = 64;
@@ -60,7 +60,7 @@ pub const TICK: Duration = Duration::from_millis(100);
 pub const CERTS_POLL: &str = "1s";
 /// Less would be busy with nothing else; more would take half of what cert-manager leaves of its shortest certificates
 /// (an hour, renewed 20 minutes before its end).
-pub const CERTS_POLL_RANGE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(600);
+pub const POLL_RANGE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(600);
 
 /// Within what time a change of the configuration counts, likewise.
 pub const CONFIG_POLL: &str = "1s";

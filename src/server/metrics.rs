@@ -51,6 +51,8 @@ struct MutationLabels {
     rule: &'static str,
 }
 
+/// What is counted. A new metric is a field here, gets its labels where they are few and known in [`Metrics::new`], its name
+/// and help in `register`, and a line in docs/operate.md or certs/README.md.
 pub struct Metrics {
     registry: Registry,
     reviews: Family<ReviewLabels, Counter>,

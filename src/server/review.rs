@@ -115,6 +115,6 @@ impl PendingReview {
 
     fn with_context<T>(&self, answer: impl FnOnce(&Context<'_>) -> T) -> T {
         let now = self.shared.clock.now();
-        answer(&Context { webhook: self.webhook, now, rules: self.shared.rules, policy: &self.config.policy })
+        answer(&Context { webhook: self.webhook, now, rules: self.shared.rules, settings: &self.config.settings })
     }
 }

@@ -82,7 +82,7 @@ impl Ca {
     }
 
     /// At two thirds of its life: what is left is long enough for the next one to settle.
-    pub fn is_due(&self, now: OffsetDateTime) -> bool {
+    pub fn needs_renewal(&self, now: OffsetDateTime) -> bool {
         self.made_at + (self.not_after - self.made_at) * 2 / 3 <= now
     }
 

@@ -58,7 +58,7 @@ impl CertificateInfo {
     }
 
     /// Whether it should have been renewed.
-    pub fn is_due(&self, at: OffsetDateTime) -> bool {
+    pub fn needs_renewal(&self, at: OffsetDateTime) -> bool {
         self.not_after - at < (self.not_after - self.not_before) / DUE_PARTS
     }
 }

@@ -63,7 +63,7 @@ pub fn certificate(folder: &Path, now: OffsetDateTime) -> Result<CertifiedKey, D
     if let (Some((ca, ca_info)), Some(pair)) = (&ca.certificate, leaf.pair())
         && ca_info.is_current(now)
         && verifies(ca, &pair.cert[0], now)
-        && !is_due(&pair, now)
+        && !needs_renewal(&pair, now)
     {
         return Ok(pair);
     }
@@ -86,13 +86,13 @@ pub fn certificate(folder: &Path, now: OffsetDateTime) -> Result<CertifiedKey, D
 /// Makes the next certificate when the one that is served is due: a server that runs for months has it, too.
 pub fn poll(folder: PathBuf, mut served: CertifiedKey) -> Poll<CertifiedKey> {
     Box::new(move |now| {
-        let made = is_due(&served, now).then(|| certificate(&folder, now))?;
+        let made = needs_renewal(&served, now).then(|| certificate(&folder, now))?;
         Some(made.inspect(|made| served = made.clone()).map_err(Into::into))
     })
 }
 
-fn is_due(pair: &CertifiedKey, now: OffsetDateTime) -> bool {
-    pair.cert.first().and_then(|leaf| CertificateInfo::of(leaf).ok()).is_none_or(|info| info.is_due(now))
+fn needs_renewal(pair: &CertifiedKey, now: OffsetDateTime) -> bool {
+    pair.cert.first().and_then(|leaf| CertificateInfo::of(leaf).ok()).is_none_or(|info| info.needs_renewal(now))
 }
 
 /// A certificate and its key as they are in the folder.

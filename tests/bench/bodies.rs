@@ -21,7 +21,7 @@ pub enum Shape {
     Plain,
     /// managedFields, as many server-side appliers leave them: nothing of it is judged.
     Fields,
-    /// Conditions of types that are none of ours: each is judged, and warnings.
+    /// Conditions of types that are none of ours: each is judged, and warned about.
     Conditions,
 }
 
@@ -95,7 +95,7 @@ impl Body {
         sizes.into_iter().flat_map(each).collect()
     }
 
-    /// `6 KB, allowed, validate`.
+    /// `6 KB, allowed, validating`.
     pub fn name(&self) -> String {
         let shape = match self.shape {
             Shape::Plain => "",

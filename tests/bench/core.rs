@@ -23,7 +23,7 @@ pub struct Cost {
 /// By the name of the body and of the stage.
 pub type Costs = BTreeMap<(String, String), Cost>;
 
-/// Measures every stage whose id, such as `decode/6 KB, allowed, validate`, has `filter` in it.
+/// Measures every stage whose id, such as `decode/6 KB, allowed, validating`, has `filter` in it.
 pub fn run(bodies: &[Body], filter: &str, is_quick: bool) -> Costs {
     let millis = |full, quick| Duration::from_millis(if is_quick { quick } else { full });
     let mut criterion = Criterion::default()

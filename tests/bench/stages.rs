@@ -30,7 +30,7 @@ pub fn each(body: &Body, context: &Context<'_>, mut stage: impl FnMut(&'static s
             stage("validate", &mut || drop(black_box(judge())));
             let findings = judge();
             let encode = || {
-                let mut reply = Reply::new(&review.request, context.policy);
+                let mut reply = Reply::new(&review.request, context.settings);
                 reply.validate(kind, &findings);
                 reply.answer()
             };
@@ -41,7 +41,7 @@ pub fn each(body: &Body, context: &Context<'_>, mut stage: impl FnMut(&'static s
             stage("mutate", &mut || drop(black_box(engine::mutate(context.rules, &change()))));
             let operations = engine::mutate(context.rules, &change()).operations;
             let encode = || {
-                let mut reply = Reply::new(&review.request, context.policy);
+                let mut reply = Reply::new(&review.request, context.settings);
                 reply.mutate(&operations);
                 reply.answer()
             };

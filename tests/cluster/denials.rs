@@ -1,4 +1,4 @@
-//! What the API server and kubectl make of every denial and every warnings, word for word.
+//! What the API server and kubectl make of every denial and every warning, word for word.
 
 use std::fmt::Write as _;
 use std::{env, fs};
@@ -100,7 +100,7 @@ impl Case {
     }
 }
 
-/// All examples that a rule denies or warns on, and what no single rule has.
+/// All examples that a rule denies or warns about, and what no single rule has.
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for rule in RULES.iter().filter(|rule| NOT_HERE.iter().all(|(id, _)| *id != rule.id)) {
@@ -142,13 +142,13 @@ fn words() -> Vec<Case> {
             "phase": "Pending", "scannedAt": "yesterday", "cveCount": counts}),
         ),
         Case::of_status("warnings and a mutation", json!({"phase": "Pending", "cveCount": counts})),
-        Case::of_status("more warnings than is shown", json!({"phase": "Pending", "conditions": conditions(20, 1)})),
+        Case::of_status("more warnings than are shown", json!({"phase": "Pending", "conditions": conditions(20, 1)})),
         Case::of_status(
-            "longer warnings than is shown",
+            "longer warnings than are shown",
             json!({"phase": "Pending", "conditions": conditions(20, 240)}),
         ),
         Case::of_status(
-            "longer warnings than is shown and mutations",
+            "longer warnings than are shown and mutations",
             json!({
             "phase": "Pending", "conditions": conditions(20, 240), "cveCount": counts, "CVECount": {"LOW": 1, "CVETOTAL": "2".repeat(300)}}),
         ),

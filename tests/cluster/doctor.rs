@@ -137,7 +137,7 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         &["failure-policy"],
     ),
     (
-        "Fail at the mutations",
+        "Fail at the mutating webhook",
         Change(MUTATING, |it| webhooks(it)[0]["failurePolicy"] = json!("Fail")),
         1,
         &["failure-policy"],
@@ -167,7 +167,7 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         &["side-effects"],
     ),
     (
-        "somebody else mutations",
+        "somebody else mutates",
         Add(("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "z-other", false), || {
             json!({"webhooks": [{"name": "other.example.com", "sideEffects": "None", "admissionReviewVersions": ["v1"],
                 "failurePolicy": "Ignore", "clientConfig": {"url": "https://127.0.0.1:1/"}, "rules": [
@@ -527,7 +527,7 @@ impl Scene {
 }
 
 fn named(report: &Value) -> BTreeSet<&str> {
-    report["findings"].as_array().unwrap().iter().map(|finding| finding["check"].as_str().unwrap()).collect()
+    report["diagnostics"].as_array().unwrap().iter().map(|finding| finding["check"].as_str().unwrap()).collect()
 }
 
 fn doctor_diagnoses(_: &Namespace<'_>) {
@@ -540,12 +540,12 @@ fn doctor_diagnoses(_: &Namespace<'_>) {
     let at = scene.at();
     let healthy = || {
         let (code, report) = scene.report([&at, &at], &[]);
-        assert_eq!((code, &report["findings"]), (Some(0), &json!([])), "it is well");
+        assert_eq!((code, &report["diagnostics"]), (Some(0), &json!([])), "it is well");
     };
     healthy();
     let (code, stdout, stderr) = scene.doctor([&at, &at], &[]);
     assert_eq!((code, stdout.as_str()), (Some(0), ""), "{stderr}");
-    assert_eq!(stderr, format!("{} checks: 0 faults, 0 notes\n", checks.len()));
+    assert_eq!(stderr, format!("{} checks: 0 problems, 0 notes\n", checks.len()));
 
     let mut wrong = Vec::new();
     for (what, how, due_code, due) in SABOTAGES {
@@ -573,7 +573,7 @@ fn words(scene: &Scene) {
     let lines: Vec<&str> = stdout.lines().collect();
     assert_eq!(
         lines[0],
-        "fault: failurePolicy of status.scan-admission.dev in ValidatingWebhookConfiguration scan-admission is Ignore: \
+        "problem: failurePolicy of status.validate.scan-admission.dev in ValidatingWebhookConfiguration scan-admission is Ignore: \
          the manifests have Fail [failure-policy]"
     );
     assert!(lines[1].starts_with("  causes: With Ignore at the status, "), "{stdout}");
@@ -626,8 +626,8 @@ fn by_the_rights_of_the_docs(scene: &Scene) {
     let doctor: Vec<&str> = ["doctor"].into_iter().chain(instead.iter().map(String::as_str)).collect();
     let (code, report) = run(&doctor);
     assert_eq!(code, Some(2), "{report:#}");
-    let findings = report["findings"].as_array().unwrap();
-    assert!(findings.iter().all(|finding| finding["severity"] == "could-not-look"), "{report:#}");
+    let findings = report["diagnostics"].as_array().unwrap();
+    assert!(findings.iter().all(|finding| finding["level"] == "unknown"), "{report:#}");
     assert!(report.to_string().contains("is forbidden: User \\\"looker\\\" cannot"), "{report:#}");
 
     let docs = include_str!("../../docs/doctor.md");
@@ -659,7 +659,7 @@ fn a_write_is_denied(scene: &Scene) {
     let kubectl = || scene.cluster.kubectl(User::Admin).args(["--namespace", "default"]);
     kubectl().args(["create", "-f", "-"]).input(scan).run().ok();
     let (code, report) = probe();
-    assert_eq!((code, &report["findings"]), (Some(0), &json!([])), "a status is denied");
+    assert_eq!((code, &report["diagnostics"]), (Some(0), &json!([])), "a status is denied");
     let stored = kubectl().args(["get", "sourcescan", "one", "-o", "jsonpath={.status}"]).run();
     assert_eq!(stored.ok(), "", "it was a dry run");
 

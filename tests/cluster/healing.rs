@@ -156,7 +156,7 @@ fn the_secret_is_destroyed(fleet: &Fleet, replicas: &[Process]) {
         eventually("one CA", || fleet.is_in_step(1).then_some(()));
     }
     let logs: String = replicas.iter().map(Process::errors).collect();
-    for words in ["ca.crt: ca.key is missing: it is replaced", "ca.crt: the certificate does not parse"] {
+    for words in ["ca.crt: ca.key is missing: it is replaced", "ca.crt: the entry holds no certificate"] {
         assert!(logs.contains(words), "{logs}");
     }
 }
@@ -171,14 +171,14 @@ fn a_configuration_is_deleted(fleet: &Fleet, replica: &Process) {
     let written = fleet.runtime.block_on(read.put(&fleet.client, &Bundle::new()));
     assert!(matches!(written, Ok(ApplyOutcome::Conflict)), "{:?}", written.err());
     until_logged(replica, missing);
-    eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_in_step") == Some(0.0)).then_some(()));
+    eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_synced") == Some(0.0)).then_some(()));
     assert!(fleet.metric(replica, "ca_failures_total") > Some(0.0));
     assert!(fleet.is_ready(replica), "the other one is served");
     fleet.admin(["get", CONFIGURATIONS[0], NAME]).denied();
 
     fleet.apply(&[]);
     eventually("the caBundle is back", || fleet.is_in_step(1).then_some(()));
-    eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_in_step") == Some(1.0)).then_some(()));
+    eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_synced") == Some(1.0)).then_some(()));
     assert_eq!(replica.errors().matches(missing).count(), 1, "said once: {}", replica.errors());
 }
 
@@ -210,7 +210,7 @@ fn rights_are_missing(fleet: &Fleet) {
         User \"system:serviceaccount:scan-admission:scan-admission\" cannot get resource";
     until_logged(&replica, rejected);
     until_logged(&replica, "manifests/base/rbac.yaml gives that right, apply it");
-    until_logged(&replica, "cannot be watched, so changes are seen only at the next look");
+    until_logged(&replica, "cannot be watched, so changes are seen only in the next round");
     eventually("it looks again", || (fleet.metric(&replica, "ca_failures_total") >= Some(3.0)).then_some(()));
     let log = replica.errors();
     assert_eq!(log.matches(rejected).count(), 1, "said once: {log}");
@@ -231,7 +231,7 @@ fn a_bundle_cannot_be_written(fleet: &Fleet) {
     for replica in [&before, &after] {
         until_logged(replica, rejected);
         until_logged(replica, "cannot patch resource \"mutatingwebhookconfigurations\"");
-        eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_in_step") == Some(0.0)).then_some(()));
+        eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_synced") == Some(0.0)).then_some(()));
     }
     assert!(fleet.is_ready(&before));
     let said = fleet.runtime.block_on(crate::client::get(after.admin, "/readyz"));

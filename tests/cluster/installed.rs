@@ -166,8 +166,8 @@ fn the_words_of_the_readme(namespace: &Namespace<'_>) {
     eventually("the audit log says so", || {
         namespace.cluster.audit().iter().find_map(|event| {
             let annotations = &event["annotations"];
-            let is_ours = annotations["mutation.scan-admission.dev/mutated"] == "cve-total,cve-count-values";
-            (is_ours && annotations["status.scan-admission.dev/decision"] == "allow").then_some(())
+            let is_ours = annotations["status.mutate.scan-admission.dev/mutations"] == "cve-total,cve-count-values";
+            (is_ours && annotations["status.validate.scan-admission.dev/decision"] == "allow").then_some(())
         })
     });
 }

@@ -33,7 +33,7 @@ pub struct Step {
     pub name: String,
     /// As it is stored.
     pub status: Option<Value>,
-    /// How what is written differs from it, for the webhook to mutation; null is left out.
+    /// How what is written differs from it, for the webhook to mutate; null is left out.
     #[serde(default)]
     written: BTreeMap<String, Value>,
     /// The rules that deny it, so that nothing is stored.
@@ -93,7 +93,7 @@ impl Step {
         scan
     }
 
-    /// The same, as it is written when the webhook is there to mutation it.
+    /// The same, as it is written when the webhook is there to mutate it.
     pub fn written(&self, scan: &Value) -> Value {
         let mut scan = self.stored(scan);
         for (path, value) in &self.written {

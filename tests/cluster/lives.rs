@@ -69,7 +69,7 @@ fn await_webhooks(namespace: &Namespace<'_>) {
     };
     eventually("a webhook denies", || (patch(json!({"phase": "None"})).code == Some(1)).then_some(()));
     let counts = json!({"cveCount": {"high": 1}});
-    eventually("a webhook mutations", || patch(counts.clone()).stdout.contains("total").then_some(()));
+    eventually("a webhook mutates", || patch(counts.clone()).stdout.contains("total").then_some(()));
     namespace.kubectl(User::Developer).args(["delete", "sourcescan", "first"]).run().ok();
 }
 

@@ -164,7 +164,7 @@ const MESSAGES: &[Message] = &[
     Message("Warning: not judged, but allowed: …", |scene| scene.busy(MUTATING)),
     Message("Warning: …: was …, set to … […]", |scene| {
         let status = json!({"phase": "Completed", "cveCount": {"low": 1, "total": 2}});
-        scene.writes(Write { kind: MUTATING, webhook: scene.mutations(""), status, ..Write::default() })
+        scene.writes(Write { kind: MUTATING, webhook: scene.mutating(""), status, ..Write::default() })
     }),
     Message("Warning: …: … […]", |scene| {
         let status = json!({"phase": "Pending", "cveCount": {"low": 1, "total": 1}});

@@ -68,7 +68,7 @@ fn stopped_and_started_again(namespace: &Namespace<'_>) {
         down.stderr,
         format!(
             "Error from server (InternalError): Internal error occurred: failed calling webhook \
-             \"status.scan-admission.dev\": failed to call webhook: Post \"https://{address}/validate?timeout=5s\": \
+             \"status.validate.scan-admission.dev\": failed to call webhook: Post \"https://{address}/validate?timeout=5s\": \
              dial tcp {address}: connect: connection refused\n"
         )
     );

@@ -1,4 +1,4 @@
-//! The picture of README.md: a terminal in which kubectl has just been denied, with what it really printed.
+//! The picture of README.md: a terminal in which a write by kubectl has just been denied, with what it really printed.
 
 use std::{env, fs};
 

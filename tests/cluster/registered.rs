@@ -58,7 +58,7 @@ fn our_webhooks_are_down(namespace: &Namespace<'_>) {
     assert_eq!(none.ok(), "");
 }
 
-/// What nobody mutations is denied, or warnings: nothing slips through while the mutating webhook is down.
+/// What nobody mutates is denied, or warned about: nothing slips through while the mutating webhook is down.
 fn without_the_mutating_webhook(namespace: &Namespace<'_>) {
     seed(namespace, &scan("one"));
     register(namespace, "validatingwebhookconfiguration", &json!({}));
@@ -84,7 +84,7 @@ fn a_registration_that_is_too_wide(namespace: &Namespace<'_>) {
     seed(namespace, &with("one", json!({"status": {"phase": "Done", "cveCount": {"low": 1, "total": 2}}})));
     register(namespace, "validatingwebhookconfiguration", &wide);
     register(namespace, "mutatingwebhookconfiguration", &wide);
-    // The webhook that mutations is shown the forged status, and leaves it.
+    // The webhook that mutates is shown the forged status, and leaves it.
     let forged = json!({"metadata": {"labels": {"a": "b"}}, "status": {"phase": "Gone", "cveCount": {"low": 3}}});
     let noted = eventually("all four are asked", || {
         let said = replace(namespace, "one", &[], forged.clone());
@@ -92,9 +92,12 @@ fn a_registration_that_is_too_wide(namespace: &Namespace<'_>) {
         assert_eq!(said.stderr, "");
         let noted = annotations(namespace, "one");
         let is_asked = |webhook| !noted[format!("{webhook}.scan-admission.dev/decision")].is_null();
-        ["mutation", "create", "status", "spec"].into_iter().all(is_asked).then_some(noted)
+        ["status.mutate", "create.mutate", "status.validate", "spec.validate"]
+            .into_iter()
+            .all(is_asked)
+            .then_some(noted)
     });
-    for webhook in ["mutation", "create", "status", "spec"] {
+    for webhook in ["status.mutate", "create.mutate", "status.validate", "spec.validate"] {
         assert_eq!(noted[format!("{webhook}.scan-admission.dev/decision")], "allow", "{noted}");
     }
     assert_eq!(stored(namespace, "one")["status"]["cveCount"], json!({"low": 1, "total": 2}));
@@ -109,7 +112,7 @@ fn a_registration_that_is_too_wide(namespace: &Namespace<'_>) {
     said.ok();
     assert_eq!(said.stderr, "");
     let noted = annotations(namespace, "one");
-    assert_eq!(noted["status.scan-admission.dev/decision"], "allow", "{noted}");
+    assert_eq!(noted["status.validate.scan-admission.dev/decision"], "allow", "{noted}");
 }
 
 /// Such a kind has its status on the main resource, so there it is judged.
@@ -142,7 +145,7 @@ fn a_kind_without_a_status_subresource(_: &Namespace<'_>) {
     for rule in ["scan-target", "cve-total"] {
         assert!(said.denied().contains(&format!("[{rule}]")), "{said:?}");
     }
-    assert_eq!(annotations(namespace, "good")["spec.scan-admission.dev/decision"], "deny");
+    assert_eq!(annotations(namespace, "good")["spec.validate.scan-admission.dev/decision"], "deny");
     patch(namespace, "good", &[], json!({"status": {"phase": "Pending"}})).ok();
 
     // An old bad one holds up nothing but what touches it.

@@ -168,7 +168,7 @@ fn another_configuration_is_one_place(namespace: &Namespace<'_>) {
         let data = objects.map(Result::unwrap).find(|object| object["kind"] == "ConfigMap").unwrap()["data"].take();
         let text = data["config.yaml"].as_str().unwrap().to_owned();
         let config = Config::read(text.as_bytes()).unwrap();
-        (text, config.policy.modes.len(), config.policy.overrides.len())
+        (text, config.settings.modes.len(), config.settings.overrides.len())
     };
     let ((before_text, ..), (text, modes, overrides)) = (config(&before), config(&after));
     assert_eq!((modes, overrides), (1, 1));

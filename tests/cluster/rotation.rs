@@ -145,7 +145,7 @@ fn in_the_end(fleet: &Fleet, replicas: &[Process]) {
     for replica in replicas {
         eventually("the metrics tell the CA that signs", || {
             let ends = CertificateInfo::of(&fleet.cas()[0]).unwrap().not_after.unix_timestamp() as f64;
-            let is_in_step = fleet.metric(replica, "ca_bundle_in_step") == Some(1.0);
+            let is_in_step = fleet.metric(replica, "ca_bundle_synced") == Some(1.0);
             (is_in_step && fleet.metric(replica, "ca_not_after_timestamp_seconds") == Some(ends)).then_some(())
         });
         assert!(fleet.metric(replica, "certificate_reloads_total") > Some(0.0));

@@ -13,7 +13,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("the-cluster-is-the-pinned-release", the_cluster_is_the_pinned_release),
     ("a-scan-through-kubectl", a_scan_through_kubectl),
     ("who-may-do-what", who_may_do_what),
-    ("a-policy-denies-and-a-policy-mutations", a_policy_denies_and_a_policy_mutations),
+    ("a-policy-denies-and-a-policy-mutates", a_policy_denies_and_a_policy_mutates),
     ("a-webhook-that-is-down", a_webhook_that_is_down),
     ("rights-too-few-and-too-many", rights_too_few_and_too_many),
     ("a-deleted-namespace-goes", a_deleted_namespace_goes),
@@ -68,7 +68,7 @@ fn who_may_do_what(namespace: &Namespace<'_>) {
     assert!(denied.denied().contains(r#"cannot get resource "sourcescans""#), "{denied:?}");
 }
 
-fn a_policy_denies_and_a_policy_mutations(namespace: &Namespace<'_>) {
+fn a_policy_denies_and_a_policy_mutates(namespace: &Namespace<'_>) {
     let group = "admissionregistration.k8s.io/v1";
     let scans = json!([{"apiGroups": ["scanning.apps.tanzu.vmware.com"], "apiVersions": ["*"],
         "operations": ["CREATE", "UPDATE"], "resources": ["sourcescans"]}]);
@@ -94,7 +94,7 @@ fn a_policy_denies_and_a_policy_mutations(namespace: &Namespace<'_>) {
     let denied = eventually("the policy denies", || Some(create("bad")).filter(|said| said.code == Some(1)));
     let words = "ValidatingAdmissionPolicy 'smoke' with binding 'smoke' denied request: no bad scans";
     assert!(denied.stderr.contains(words), "{denied:?}");
-    eventually("the policy mutations", || create("good").ok().contains(r#""mutated": "yes""#).then_some(()));
+    eventually("the policy mutates", || create("good").ok().contains(r#""mutated": "yes""#).then_some(()));
 }
 
 fn a_webhook_that_is_down(namespace: &Namespace<'_>) {

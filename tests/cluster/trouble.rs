@@ -12,7 +12,7 @@ use rcgen::{CertificateParams, KeyPair};
 use scan_admission::config::Config;
 use scan_admission::engine::{Change, Findings, Rule};
 use scan_admission::rules::RULES;
-use scan_admission::server::Settings;
+use scan_admission::server::ServerSettings;
 use scan_admission::server::limits::SHORT_CONDITIONS;
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
@@ -279,14 +279,14 @@ impl<'a> Scene<'a> {
         webhook
     }
 
-    /// Likewise, at the webhook that mutations.
-    pub fn mutations(&self, config: &str) -> Value {
+    /// Likewise, at the webhook that mutates.
+    pub fn mutating(&self, config: &str) -> Value {
         at("/mutate", self.ours(config))
     }
 
     fn serve(&self, rules: &'static [Rule], config: &str) -> (Running, Value) {
         let config = watch::channel(Arc::new(Config::read(config.as_bytes()).unwrap())).1;
-        let server = self.runtime.block_on(Running::new(Settings { rules, config, ..settings() }));
+        let server = self.runtime.block_on(Running::new(ServerSettings { rules, config, ..settings() }));
         let mut webhook = self.url(server.address);
         webhook["clientConfig"]["caBundle"] = STANDARD.encode(fs::read(&server.ca).unwrap()).into();
         (server, webhook)

@@ -78,8 +78,8 @@ fn a_create_with_a_status_warns(namespace: &Namespace<'_>) {
         let name = format!("with-{number}");
         let (said, noted) = create(&name, json!({"phase": "Done"}));
         assert_eq!(said, warning, "{way:?}");
-        assert_eq!(noted["create.scan-admission.dev/rules"], "status-on-create", "{way:?}: {noted}");
-        assert_eq!(noted["spec.scan-admission.dev/decision"], "allow", "{way:?}: {noted}");
+        assert_eq!(noted["create.mutate.scan-admission.dev/rules"], "status-on-create", "{way:?}: {noted}");
+        assert_eq!(noted["spec.validate.scan-admission.dev/decision"], "allow", "{way:?}: {noted}");
         if !way.contains(&"--dry-run=server") {
             assert_eq!(stored(namespace, &name)["status"], json!(null), "{way:?}");
         }
@@ -87,7 +87,11 @@ fn a_create_with_a_status_warns(namespace: &Namespace<'_>) {
             let (said, noted) = create(&name, status.clone());
             assert_eq!(said, "", "{way:?}");
             // Asked only where there is something to say.
-            assert_eq!(noted["create.scan-admission.dev/decision"].is_null(), status.is_null(), "{way:?}: {noted}");
+            assert_eq!(
+                noted["create.mutate.scan-admission.dev/decision"].is_null(),
+                status.is_null(),
+                "{way:?}: {noted}"
+            );
         }
     }
 }
@@ -115,8 +119,8 @@ fn a_main_update_is_not_judged_by_its_old_status(namespace: &Namespace<'_>) {
     }
     replace(namespace, "bad", &[], json!({"metadata": {"labels": {"c": "d"}}, "status": {"phase": "Gone"}})).ok();
     let noted = annotations(namespace, "bad");
-    assert_eq!(noted["spec.scan-admission.dev/decision"], "allow", "{noted}");
-    assert!(noted["spec.scan-admission.dev/rules"].is_null(), "{noted}");
+    assert_eq!(noted["spec.validate.scan-admission.dev/decision"], "allow", "{noted}");
+    assert!(noted["spec.validate.scan-admission.dev/rules"].is_null(), "{noted}");
 }
 
 fn a_forged_spec_on_the_status_changes_nothing(namespace: &Namespace<'_>) {
@@ -271,7 +275,10 @@ fn a_denial_is_the_same_in_every_way_of_writing(namespace: &Namespace<'_>) {
              * status.phase: is \"Done\": one of Pending, Scanning, Completed, Failed, Error would be right [phase-unknown]\n\
              * status.scannedAt: is \"yesterday\": an RFC 3339 time, such as 2026-11-20T08:03:00Z, would be right [scanned-at]\n";
         assert_eq!((said.code, said.stdout.as_str(), said.stderr.as_str()), (Some(1), "", words), "{way:?}");
-        assert_eq!(annotations(namespace, "one")["status.scan-admission.dev/rules"], "phase-unknown,scanned-at");
+        assert_eq!(
+            annotations(namespace, "one")["status.validate.scan-admission.dev/rules"],
+            "phase-unknown,scanned-at"
+        );
     }
     assert_eq!(stored(namespace, "one")["status"], json!({"observedGeneration": 1}));
 }

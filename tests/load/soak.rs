@@ -7,7 +7,7 @@ use std::time::Instant;
 use prometheus_client::metrics::counter::Counter;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use scan_admission::admission::{Context, Policy, Webhook, answer};
+use scan_admission::admission::{Context, ReviewSettings, Webhook, answer};
 use scan_admission::rules::RULES;
 use scan_admission::server::metrics::Metrics;
 use time::OffsetDateTime;
@@ -142,12 +142,12 @@ async fn every_review_of_a_long_run_has_its_recorded_verdict_and_memory_is_flat(
 #[ignore = "prints figures: cargo test --release --test load -- --ignored --nocapture soak::what"]
 fn what_metrics_cost() {
     const RUNS: u32 = 20_000;
-    let (now, policy) = (OffsetDateTime::now_utc(), Policy::default());
+    let (now, settings) = (OffsetDateTime::now_utc(), ReviewSettings::default());
     let metrics = Metrics::new(RULES, Counter::default());
     let legal = fixture(LEGAL);
     let denied = String::from_utf8(legal.clone()).unwrap().replacen("\"Completed\"", "\"Done\"", 1).into_bytes();
     for (name, body) in [("allowed", legal), ("denied", denied)] {
-        let context = Context { webhook: Webhook::Validating, now, rules: RULES, policy: &policy };
+        let context = Context { webhook: Webhook::Validating, now, rules: RULES, settings: &settings };
         let mut least = [f64::MAX; 2];
         for _ in 0..10 {
             let begun = Instant::now();

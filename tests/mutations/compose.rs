@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::findings::{Found, found};
 use crate::objects::{NOW, review};
 use crate::states::{self, Entry, Facts, Kind, Spelling, State, Status};
-use crate::{mutation_object, writes};
+use crate::{mutate_object, writes};
 
 /// "absent phase := Scanning (s=True) · Error (u=False or p=Unknown) · Failed (u=True, p=False) · Completed (u=True,
 /// p=True; or p absent and no scanPolicy), from current conditions; otherwise left alone".
@@ -68,10 +68,10 @@ fn a_missing_phase_is_what_the_current_conditions_say() {
             off["status"]["cveCount"] =
                 json!({"critical": 1, "high": 0, "medium": 0, "low": 0, "unknown": 0, "total": 2});
             assert!(is_denied(&off));
-            let mutated = mutation_object(&off, &old).object;
+            let mutated = mutate_object(&off, &old).object;
             assert_eq!((&mutated["status"]["phase"], is_denied(&mutated)), (&Value::Null, false), "{mutated}");
         }
-        let mutated = mutation_object(&object, &old);
+        let mutated = mutate_object(&object, &old);
         let phase = mutated.object["status"]["phase"].as_str();
         filled += usize::from(phase.is_some());
         if phase != due {
@@ -132,7 +132,7 @@ fn a_status_that_lacks_all_that_is_derived_is_completed_in_one_patch() {
             let whole = state.object(kind, spelling);
             let (new, old) = (stripped(&whole), without_status(&whole));
             assert!(!found(&review(&new, Some(&old))).denied.is_empty());
-            let mutated = mutation_object(&new, &old);
+            let mutated = mutate_object(&new, &old);
             let mut expected = whole.clone();
             expected["status"]["scannedAt"] = json!(NOW);
             for entry in expected["status"]["conditions"].as_array_mut().unwrap() {
@@ -151,7 +151,7 @@ fn a_legal_status_that_lost_what_is_derived_gets_it_back() {
     let (mut whole, mut parts) = (0, 0);
     for state in states::all().filter(|state| state.expected() == states::Expected::default()) {
         let object = state.object(Kind::ImageScan, Spelling::Wire);
-        let mutated = mutation_object(&stripped(&object), &object);
+        let mutated = mutate_object(&stripped(&object), &object);
         if mutated.object == object {
             whole += 1;
             continue;
@@ -167,8 +167,8 @@ fn a_legal_status_that_lost_what_is_derived_gets_it_back() {
     assert!(whole > 50 && parts > 0, "{whole} whole, {parts} parts");
 }
 
-/// "A mutation is minimal … keeps all else byte for byte": of a status that lacks nothing nothing is written, and keys that
-/// nobody knows stay where they are.
+/// "A mutation is minimal … keeps all else byte for byte": of a status that lacks nothing nothing is written, and keys
+/// that nobody knows stay where they are.
 #[test]
 fn what_is_there_stays() {
     let object = json!({"phase": "", "x": {"y": [1, {"z": null}]}, "conditions": [
@@ -176,7 +176,7 @@ fn what_is_there_stays() {
          "lastTransitionTime": "2026-11-20T08:01:00Z"},
     ]});
     let new = crate::with_status(object);
-    let mutated = mutation_object(&new, &without_status(&new));
+    let mutated = mutate_object(&new, &without_status(&new));
     writes(&mutated, vec![("/status/phase".to_owned(), json!("Scanning"))]);
     let mut expected = new.clone();
     expected["status"]["phase"] = json!("Scanning");
@@ -190,7 +190,7 @@ fn mutations_that_wait_for_each_other_are_made_in_one_patch() {
     let bare = crate::with_status(json!({"phase": "Failed", "conditions": [
         {"type": "PolicySucceeded", "status": "False", "message": "Policy violated because of 2 CVEs"},
     ]}));
-    let mutated = mutation_object(&bare, &bare);
+    let mutated = mutate_object(&bare, &bare);
     let path = |member: &str| format!("/status/conditions/0/{member}");
     writes(&mutated, vec![(path("lastTransitionTime"), json!(NOW)), (path("reason"), json!("EvaluationFailed"))]);
 }

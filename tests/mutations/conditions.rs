@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::objects::NOW;
-use crate::{mutation, writes};
+use crate::{mutate, writes};
 
 const TYPES: [&str; 5] = ["Scanning", "Succeeded", "SendingResults", "PolicySucceeded", "example.com/Signed"];
 const STATUSES: [&str; 3] = ["True", "False", "Unknown"];
@@ -71,7 +71,7 @@ fn a_missing_time_is_the_old_one_or_now() {
             ] {
                 for nothing in nothing() {
                     let new = without(entry(name, is), "lastTransitionTime", nothing);
-                    let mutated = mutation(status(json!([{"a": 1}, new])), status(old.clone()));
+                    let mutated = mutate(status(json!([{"a": 1}, new])), status(old.clone()));
                     let path = |index: usize| format!("/status/conditions/{index}/lastTransitionTime");
                     // An entry that is not one of ours in anything has no time either.
                     writes(&mutated, vec![(path(0), json!(NOW)), (path(1), json!(due))]);
@@ -86,10 +86,10 @@ fn a_missing_time_is_the_old_one_or_now() {
 fn a_time_that_is_there_and_what_is_no_entry_are_left_alone() {
     for time in [json!(THEN), json!("soon"), json!(7), json!({}), json!("2062-11-20T08:01:00+02:00")] {
         let new = without(entry("Scanning", "True"), "lastTransitionTime", Some(time));
-        writes(&mutation(status(json!([new])), status(json!([entry("Scanning", "True")]))), vec![]);
+        writes(&mutate(status(json!([new])), status(json!([entry("Scanning", "True")]))), vec![]);
     }
     for conditions in [json!([null, 7, "Scanning", [], {}]), json!({"Scanning": "True"}), json!("none"), json!(null)] {
-        writes(&mutation(status(conditions), json!(null)), vec![]);
+        writes(&mutate(status(conditions), json!(null)), vec![]);
     }
 }
 
@@ -97,7 +97,7 @@ fn a_time_that_is_there_and_what_is_no_entry_are_left_alone() {
 #[test]
 fn doubled_entries_are_mutated_each_by_itself() {
     let bare = |status| json!({"type": "Scanning", "status": status});
-    let mutated = mutation(status(json!([bare("True"), bare("False")])), status(json!([entry("Scanning", "True")])));
+    let mutated = mutate(status(json!([bare("True"), bare("False")])), status(json!([entry("Scanning", "True")])));
     let path = |index: usize, member: &str| format!("/status/conditions/{index}/{member}");
     writes(
         &mutated,
@@ -124,7 +124,7 @@ fn missing_words_are_those_of_the_row() {
                 let new = without(entry(name, is), member, nothing);
                 let path = format!("/status/conditions/0/{member}");
                 let expected = due.map(|due| (path, json!(due)));
-                writes(&mutation(status(json!([new])), json!(null)), expected.into_iter().collect());
+                writes(&mutate(status(json!([new])), json!(null)), expected.into_iter().collect());
             }
         }
     }
@@ -151,12 +151,12 @@ fn words_are_mutated_whatever_else_is_wrong_in_the_entry() {
                 due.filter(|_| member != of).map(|due| (format!("/status/conditions/0/{of}"), json!(due)))
             };
             let expected = [due("reason", reason), due("message", message)];
-            writes(&mutation(status(json!([new])), json!(null)), expected.into_iter().flatten().collect());
+            writes(&mutate(status(json!([new])), json!(null)), expected.into_iter().flatten().collect());
         }
     }
     // A status that is none has no row.
     for wrong in [json!("true"), json!(true), json!(null), json!("")] {
         let new = json!({"type": "Scanning", "status": wrong, "lastTransitionTime": THEN});
-        writes(&mutation(status(json!([new])), json!(null)), vec![]);
+        writes(&mutate(status(json!([new])), json!(null)), vec![]);
     }
 }

@@ -1,8 +1,9 @@
 //! Replicas, one Secret and two configurations on a clock of their own, in an order that a seed decides.
 //!
-//! Each replica goes through the rounds of `cluster::ca_controller` request by request. Between two requests all others may act;
-//! a request takes milliseconds or, at times, minutes. API servers know of a bundle late. After every request holds: what
-//! a live replica serves is verified by whatever any API server can know, unless somebody has just destroyed a bundle.
+//! Each replica goes through the rounds of `cluster::ca_controller` request by request. Between two requests all others
+//! may act; a request takes milliseconds or, at times, minutes. API servers know of a bundle late. After every request
+//! holds: what a live replica serves is verified by whatever any API server can know, unless somebody has just destroyed
+//! a bundle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -302,7 +303,7 @@ impl Simulation {
                 self.write_secret(Some(shared.data()));
                 true
             }
-            CaStep::Rest(shared) => {
+            CaStep::Unchanged(shared) => {
                 look.wanted = Some(shared.bundle());
                 let Some(ca) = shared.current else { return false };
                 self.signed.insert(ca.certificate.to_vec());

@@ -1,4 +1,4 @@
-//! Legal lives of scans: every step an UPDATE of `*/status` of the one before, none worth a denial or an warnings.
+//! Legal lives of scans: every step an UPDATE of `*/status` of the one before, none worth a denial or a warning.
 use serde_json::Value;
 
 use super::object::{Kind, NEXT_REVISION, Scan, Spelling};
@@ -191,7 +191,7 @@ fn no_scan_policy(life: &mut Life) {
 }
 
 /// The old PolicySucceeded stays until the new one comes.
-/// The verdict that is stale speaks of more CVEs than there are now.
+/// The stale verdict speaks of more CVEs than there are now.
 fn policy_to_come_after_less_was_found(life: &mut Life) {
     life.first_denied().new_source().running(20).ended(22);
     life.scan.counts(FOUND_LESS);

@@ -83,7 +83,7 @@ impl State {
         matches!(self.phase, Some(Phase::Completed | Phase::Failed))
     }
 
-    /// cve-count-timing: not on Pending, and not new while Scanning=True (so Failed beside it cannot avoid the warnings).
+    /// cve-count-timing: not on Pending, and not new while Scanning=True (so Failed beside it cannot avoid the warning).
     fn has_counts(&self) -> bool {
         self.phase != Some(Phase::Pending) && self.scanning != Some(true)
     }
@@ -93,7 +93,7 @@ impl State {
         self.sending == Some(true)
     }
 
-    /// scanned-at: never new together with Succeeded=False (so done beside it cannot avoid the warnings).
+    /// scanned-at: never new together with Succeeded=False (so done beside it cannot avoid the warning).
     fn has_scanned_at(&self) -> bool {
         self.done() && self.succeeded != Some(false)
     }

@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use scan_admission::admission::{self, Answer, Context, Policy, Webhook};
+use scan_admission::admission::{self, Answer, Context, ReviewSettings, Webhook};
 use scan_admission::rules::RULES;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -18,10 +18,10 @@ pub fn now() -> OffsetDateTime {
 }
 
 /// As without a configuration.
-static POLICY: LazyLock<Policy> = LazyLock::new(Policy::default);
+static SETTINGS: LazyLock<ReviewSettings> = LazyLock::new(ReviewSettings::default);
 
 pub fn context(webhook: Webhook) -> Context<'static> {
-    Context { webhook, now: now(), rules: RULES, policy: &POLICY }
+    Context { webhook, now: now(), rules: RULES, settings: &SETTINGS }
 }
 
 /// A SourceScan with the members of `example` (RFC 7386) and nothing else said.

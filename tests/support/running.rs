@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use scan_admission::rules::RULES;
-use scan_admission::server::{Certificate, Server, Settings, bind};
+use scan_admission::server::{ServedCertificate, Server, ServerSettings, bind};
 use scan_admission::tls::development;
 use time::OffsetDateTime;
 use tokio::sync::{oneshot, watch};
@@ -27,9 +27,9 @@ pub struct Running {
     _folder: Folder,
 }
 
-pub fn settings() -> Settings {
+pub fn settings() -> ServerSettings {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Settings {
+    ServerSettings {
         listen: any,
         admin: any,
         rules: RULES,
@@ -42,15 +42,15 @@ pub fn settings() -> Settings {
 }
 
 impl Running {
-    pub async fn new(settings: Settings) -> Self {
+    pub async fn new(settings: ServerSettings) -> Self {
         Self::with(settings, |_| {}).await
     }
 
-    pub async fn with(settings: Settings, prepare: impl FnOnce(&Server)) -> Self {
+    pub async fn with(settings: ServerSettings, prepare: impl FnOnce(&Server)) -> Self {
         let folder = Folder::new();
         let certificate = development::certificate(folder.path(), OffsetDateTime::now_utc()).unwrap();
         let current = watch::channel(Some(Arc::new(certificate))).1;
-        let certificate = Certificate { current, is_trusted: watch::channel(true).1 };
+        let certificate = ServedCertificate { current, is_trusted: watch::channel(true).1 };
         let server = bind(settings, certificate).await.unwrap();
         prepare(&server);
         let (stop, stopped) = oneshot::channel();

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::config::value::parse_duration;
-use crate::server::limits::CERTS_POLL_RANGE;
+use crate::server::limits::POLL_RANGE;
 
 /// Why a flag takes no such duration.
 #[derive(Debug, thiserror::Error)]
 pub enum DurationError {
-    #[error("not a duration from {:?} to {:?}, such as 1s", CERTS_POLL_RANGE.start(), CERTS_POLL_RANGE.end())]
+    #[error("not a duration from {:?} to {:?}, such as 1s", POLL_RANGE.start(), POLL_RANGE.end())]
     Poll,
     #[error("not a duration from 0s to 10m, such as 5s")]
     Delay,
@@ -19,7 +19,7 @@ pub enum DurationError {
 
 /// How often files are polled.
 pub fn parse_poll(text: &str) -> Result<Duration, DurationError> {
-    parse_duration(text).filter(|poll| CERTS_POLL_RANGE.contains(poll)).ok_or(DurationError::Poll)
+    parse_duration(text).filter(|poll| POLL_RANGE.contains(poll)).ok_or(DurationError::Poll)
 }
 
 /// How long to wait before stopping.

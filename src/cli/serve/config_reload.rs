@@ -28,15 +28,15 @@ impl ConfigPollFlags {
         let metrics = server.config_metrics();
         let (counts, is_loaded, at_start) =
             (metrics.counts.clone(), metrics.last_reload_successful.clone(), send.borrow().clone());
-        metrics.set_digest(&at_start.policy.digest);
-        tracing::info!(digest = at_start.policy.digest, "configuration read");
+        metrics.set_digest(&at_start.settings.digest);
+        tracing::info!(digest = at_start.settings.digest, "configuration read");
         let poll = Box::new(move |now| {
             let found = files.poll(now).map(|found| found.map_err(Into::into));
             is_loaded.set(i64::from(!files.is_rejected()));
             found
         });
         let apply = move |config: Config| {
-            let digest = config.policy.digest.clone();
+            let digest = config.settings.digest.clone();
             let (new, bound) = (&config.limits, &at_start.limits);
             if (new.connections, new.bodies_bytes) != (bound.connections, bound.bodies_bytes) {
                 tracing::warn!(digest, "other limits of connections and bodiesBytes wait for a restart");

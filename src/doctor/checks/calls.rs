@@ -69,14 +69,14 @@ pub const CHECKS: &[Check] = &[
 ];
 
 fn service_unknown(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
-    let due = (&snapshot.expected.namespace, &snapshot.expected.service);
+    let expected = (&snapshot.expected.namespace, &snapshot.expected.service);
     for ours @ OurWebhook { webhook, .. } in snapshot.webhooks() {
         let id = ours.id();
         match &webhook.client_config.service {
-            Some(service) if (&service.namespace, &service.name) == due => {}
+            Some(service) if (&service.namespace, &service.name) == expected => {}
             Some(service) => diagnostics.problem(format!(
                 "{id} calls the Service {}/{}, and not {}/{}",
-                service.namespace, service.name, due.0, due.1
+                service.namespace, service.name, expected.0, expected.1
             )),
             None => diagnostics.note(format!("{id} calls a URL and no Service")),
         }

@@ -54,20 +54,18 @@ pub const CHECKS: &[Check] = &[
 ];
 
 fn match_conditions(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
-    for ours @ OurWebhook { webhook, expected: due, .. } in snapshot.webhooks() {
-        let Some(due) = due else { continue };
+    for ours @ OurWebhook { webhook, expected, .. } in snapshot.webhooks() {
+        let Some(expected) = expected else { continue };
         let id = ours.id();
-        let conditions = |of: &MutatingWebhook| {
-            of.match_conditions.clone().unwrap_or_default()
-        };
-        let (live, due) = (conditions(webhook), conditions(due));
-        for one in live.iter().filter(|one| !due.iter().any(|due| due.expression == one.expression)) {
+        let conditions = |of: &MutatingWebhook| of.match_conditions.clone().unwrap_or_default();
+        let (live, expected) = (conditions(webhook), conditions(expected));
+        for one in live.iter().filter(|one| !expected.iter().any(|expected| expected.expression == one.expression)) {
             diagnostics.problem(format!(
                 "{id} has the matchCondition {}, `{}`, that the manifests do not have",
                 one.name, one.expression
             ));
         }
-        for one in due.iter().filter(|one| !live.iter().any(|live| live.expression == one.expression)) {
+        for one in expected.iter().filter(|one| !live.iter().any(|live| live.expression == one.expression)) {
             diagnostics.problem(format!("{id} lacks the matchCondition {}, `{}`", one.name, one.expression));
         }
     }
@@ -144,12 +142,13 @@ fn object_selector(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 }
 
 fn timeouts(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
-    for OurWebhook { configuration: found, webhook, expected: due } in snapshot.webhooks() {
+    for OurWebhook { configuration: found, webhook, expected } in snapshot.webhooks() {
         // Without one the API server waits for 10 s.
         let seconds = |timeout: Option<i32>| timeout.unwrap_or(10);
-        let (is, due) = (seconds(webhook.timeout_seconds), due.map_or(0, |due| seconds(due.timeout_seconds)));
-        if due != 0 && is != due {
-            diagnostics.note(format!("{} of {} has {is} s: the manifests have {due} s", webhook.name, found.id()));
+        let (is, expected) =
+            (seconds(webhook.timeout_seconds), expected.map_or(0, |expected| seconds(expected.timeout_seconds)));
+        if expected != 0 && is != expected {
+            diagnostics.note(format!("{} of {} has {is} s: the manifests have {expected} s", webhook.name, found.id()));
         }
     }
 }

@@ -98,17 +98,17 @@ fn configuration_missing(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 
 fn webhook_missing(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for found in snapshot.ours() {
-        for due in &snapshot.expected.webhooks[found.kind as usize] {
-            if !found.webhooks.iter().any(|webhook| webhook.name == due.name) {
-                diagnostics.problem(format!("{} has no webhook {}", found.id(), due.name));
+        for expected in &snapshot.expected.webhooks[found.kind as usize] {
+            if !found.webhooks.iter().any(|webhook| webhook.name == expected.name) {
+                diagnostics.problem(format!("{} has no webhook {}", found.id(), expected.name));
             }
         }
     }
 }
 
 fn webhook_unknown(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
-    for OurWebhook { configuration: found, webhook, expected: due } in snapshot.webhooks() {
-        if due.is_none() {
+    for OurWebhook { configuration: found, webhook, expected } in snapshot.webhooks() {
+        if expected.is_none() {
             diagnostics.problem(format!(
                 "{} has a webhook {} that is none of the manifests'",
                 found.id(),
@@ -161,8 +161,9 @@ fn list(asked: &[&Asked]) -> String {
 }
 
 fn rules_too_narrow(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
-    compare_rules(snapshot, |id, live, due| {
-        let missing: Vec<_> = due.iter().filter(|due| !live.iter().any(|rule| covers(rule, due))).collect();
+    compare_rules(snapshot, |id, live, expected| {
+        let missing: Vec<_> =
+            expected.iter().filter(|expected| !live.iter().any(|rule| covers(rule, expected))).collect();
         if !missing.is_empty() {
             diagnostics.problem(format!("{id} is not asked about {}", list(&missing)));
         }
@@ -170,8 +171,8 @@ fn rules_too_narrow(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 }
 
 fn rules_too_wide(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
-    compare_rules(snapshot, |id, live, due| {
-        let more: Vec<_> = live.iter().filter(|live| !due.iter().any(|rule| covers(rule, live))).collect();
+    compare_rules(snapshot, |id, live, expected| {
+        let more: Vec<_> = live.iter().filter(|live| !expected.iter().any(|rule| covers(rule, live))).collect();
         if !more.is_empty() {
             diagnostics.problem(format!("{id} is also asked about {}", list(&more)));
         }
@@ -180,10 +181,10 @@ fn rules_too_wide(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 
 /// Goes through our webhooks that the manifests have, with what each is asked about and should be.
 fn compare_rules(snapshot: &Snapshot, mut compare: impl FnMut(String, &BTreeSet<Asked>, &BTreeSet<Asked>)) {
-    for ours @ OurWebhook { webhook, expected: due, .. } in snapshot.webhooks() {
-        if let Some(due) = due {
+    for ours @ OurWebhook { webhook, expected, .. } in snapshot.webhooks() {
+        if let Some(expected) = expected {
             let id = ours.id();
-            compare(id, &asked(webhook.rules.as_ref()), &asked(due.rules.as_ref()));
+            compare(id, &asked(webhook.rules.as_ref()), &asked(expected.rules.as_ref()));
         }
     }
 }
@@ -195,12 +196,12 @@ fn compare(
     field: &str,
     value: impl Fn(&MutatingWebhook) -> String,
 ) {
-    for OurWebhook { configuration: found, webhook, expected: due } in snapshot.webhooks() {
-        let Some(due) = due.map(&value) else { continue };
+    for OurWebhook { configuration: found, webhook, expected } in snapshot.webhooks() {
+        let Some(expected) = expected.map(&value) else { continue };
         let is = value(webhook);
-        if is != due {
+        if is != expected {
             diagnostics.problem(format!(
-                "{field} of {} in {} is {is}: the manifests have {due}",
+                "{field} of {} in {} is {is}: the manifests have {expected}",
                 webhook.name,
                 found.id()
             ));
@@ -239,14 +240,15 @@ fn side_effects(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 }
 
 fn other_webhooks(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
-    let due: BTreeSet<Asked> =
+    let expected: BTreeSet<Asked> =
         snapshot.expected.webhooks.iter().flatten().flat_map(|webhook| asked(webhook.rules.as_ref())).collect();
     for all in snapshot.configurations.iter().filter_map(Lookup::found) {
         let ours = all.iter().position(|found| found.name == snapshot.expected.configuration);
         for (index, found) in all.iter().enumerate().filter(|(index, _)| Some(*index) != ours) {
             for webhook in &found.webhooks {
                 let rules = asked(webhook.rules.as_ref());
-                let same: Vec<_> = due.iter().filter(|due| rules.iter().any(|rule| covers(rule, due))).collect();
+                let same: Vec<_> =
+                    expected.iter().filter(|expected| rules.iter().any(|rule| covers(rule, expected))).collect();
                 if same.is_empty() {
                     continue;
                 }

@@ -38,7 +38,11 @@ pub enum ScalarError {
 pub const TAGS: &str = "tag:yaml.org,2002:";
 
 /// Resolves a scalar. Only one that is plain or tagged can be other than text. Dates stay text, whatever their tag.
-pub fn resolve<'a>(text: Cow<'a, str>, is_plain: bool, tag: Option<&granit_parser::Tag>) -> Result<Scalar<'a>, ScalarError> {
+pub fn resolve<'a>(
+    text: Cow<'a, str>,
+    is_plain: bool,
+    tag: Option<&granit_parser::Tag>,
+) -> Result<Scalar<'a>, ScalarError> {
     let Some(tag) = tag else {
         return Ok(if is_plain { guess(text) } else { Scalar::Text(text) });
     };
@@ -52,7 +56,7 @@ pub fn resolve<'a>(text: Cow<'a, str>, is_plain: bool, tag: Option<&granit_parse
                 ("int", Scalar::Integer(integer)) => Ok(Scalar::Integer(integer)),
                 ("float", Scalar::Float(float)) => Ok(Scalar::Float(float)),
                 ("float", Scalar::Integer(integer)) => Ok(Scalar::Float(integer as f64)),
-                _ => Err(ScalarError::Tag { shown: shown.into(), tag: name.into() }),
+                _ => Err(ScalarError::Tag { shown, tag: name.into() }),
             }
         }
         "binary" => match base64::engine::general_purpose::STANDARD.decode(text.replace(['\n', '\r'], "")) {

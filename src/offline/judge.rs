@@ -1,8 +1,8 @@
-//! A scan that is there, judged by itself.
+//! Judges a scan by itself, as the validating webhook does where there was none before.
 
 use time::OffsetDateTime;
 
-use crate::admission::Policy;
+use crate::admission::ReviewSettings;
 use crate::engine::{Change, Findings, Part, validate};
 use crate::rules::RULES;
 use crate::scan::{Kind, Member, Scan};
@@ -11,13 +11,13 @@ use crate::scan::{Kind, Member, Scan};
 /// match, and status writers are not asked for.
 pub struct Judge {
     pub now: OffsetDateTime,
-    pub policy: Policy,
+    pub settings: ReviewSettings,
 }
 
 impl Judge {
     /// Judges a scan as the validating webhook does where there was none before, and hands over what is found.
     pub fn judge<T>(&self, kind: Kind, scan: &Scan<'_>, namespace: &str, then: impl FnOnce(&Findings<'_>) -> T) -> T {
-        let modes = self.policy.modes(namespace, "", &[]);
+        let modes = self.settings.modes(namespace, "", &[]);
         let change = Change::new(kind, scan, None, self.now).under(&modes);
         let mut findings = Findings::default();
         validate(RULES, Part::Spec, &change, &mut findings);

@@ -1,4 +1,4 @@
-//! What a configuration says of the answers: modes, status writers, faults. `Policy::default()` is to have none.
+//! The settings of a review: modes, status writers, faults. Without a configuration they are at their default.
 
 use serde::Deserialize;
 
@@ -20,7 +20,7 @@ pub enum FaultPolicy {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Policy {
+pub struct ReviewSettings {
     pub faults: FaultPolicy,
     /// The modes of rules at every request.
     pub modes: Vec<RuleMode>,
@@ -43,8 +43,8 @@ pub struct Override {
     pub modes: Vec<RuleMode>,
 }
 
-impl Policy {
-    /// The lists of modes that are for a request. Nothing is allocated where the policy sets no rule.
+impl ReviewSettings {
+    /// The lists of modes that are for a request. Nothing is allocated where the settings name no rule.
     pub fn modes(&self, namespace: &str, user: &str, groups: &[String]) -> Vec<&[RuleMode]> {
         let overrides = self.overrides.iter().filter(|over| over.is_for(namespace, user, groups));
         let lists = Some(&self.modes).into_iter().chain(overrides.map(|over| &over.modes));
