@@ -20,7 +20,7 @@ use client::{Client, FAR, connect, get, head, rest, until_metric, write};
 use folder::{Folder, fixture};
 use pki::{Ca, key_file, leaf};
 use process::{Process, command, fails};
-use rcgen::KeyPair;
+use rcgen::{BasicConstraints, IsCa, KeyPair, KeyUsagePurpose};
 use scan_admission::admission::{self, Context, ReviewSettings, Webhook};
 use scan_admission::rules::RULES;
 use scan_admission::scan::time as clock;
@@ -295,6 +295,10 @@ fn wrong_files_are_rejected_in_words_that_help() {
     no_host.subject_alt_names.clear();
     let no_host = ca.sign(&no_host, &KeyPair::from_pem(&good.key).unwrap());
     write("no-host.crt", &no_host.certificate);
+    let mut ca_flag = leaf();
+    ca_flag.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    ca_flag.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    write("ca-flag.crt", &ca.sign(&ca_flag, &KeyPair::from_pem(&good.key).unwrap()).certificate);
     write("empty", "");
     write("big", &" ".repeat((1 << 20) + 1));
     write("half.crt", &good.certificate[..good.certificate.len() / 2]);
@@ -304,6 +308,8 @@ fn wrong_files_are_rejected_in_words_that_help() {
     }
     fs::create_dir(folder.join("mount")).unwrap();
     let folder_words = "is a folder: name the file in it, of a mounted Secret or ConfigMap that of its key";
+    let of_a_ca = "begins with the certificate of a CA, which not every client takes from a server: put the server's own \
+                   certificate first, then its chain";
     let encrypted =
         "holds an encrypted private key, which is not supported: decrypt it with openssl pkey -in FILE -out NEW";
     let supported = "RSA of 2048 bits or more, ECDSA on P-256 or P-384, or Ed25519 is needed";
@@ -326,12 +332,9 @@ fn wrong_files_are_rejected_in_words_that_help() {
         ("tls.crt", "empty", 1, "is empty: a PEM file is needed"),
         ("tls.key", "tls.key", 0, "holds no certificate: give a PEM file with -----BEGIN CERTIFICATE-----"),
         ("half.crt", "tls.key", 0, "holds a certificate that does not parse: its -----END line is missing"),
-        (
-            "ca.crt",
-            "tls.key",
-            0,
-            "begins with the certificate of a CA, which not every client takes from a server: put the server's own certificate first, then its chain",
-        ),
+        ("ca.crt", "tls.key", 0, of_a_ca),
+        // It may sign nothing, but clients read the flag alone.
+        ("ca-flag.crt", "tls.key", 0, of_a_ca),
         (
             "no-host.crt",
             "tls.key",

@@ -127,6 +127,27 @@ fn a_secret_that_names_another_ca_does_not_sign_at_once() {
     assert!(step(&used, std::slice::from_ref(&other), Some(&old)).is_none());
 }
 
+/// A CA with a common name that is no UTF-8 signs all the same: where webhooks carry it and the Secret has gone, it is kept
+/// beside the new one until that has settled.
+#[test]
+fn a_ca_of_an_older_kind_is_kept_while_the_next_is_announced() {
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    let name = rcgen::DnValue::Ia5String("scan-admission CA".try_into().unwrap());
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.not_after = start() + Duration::DAY;
+    let carried: Bundle = vec![params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().der().clone()];
+    let shared = SharedCa::parse(&Data::new(), start()).ca;
+    let CaStep::Save(shared, _) = shared.step(&[carried.clone(), carried.clone()], None, start(), TIMES).unwrap()
+    else {
+        panic!("nothing is saved")
+    };
+    let data = shared.data();
+    assert_eq!(pem::bundle(&data["old.crt"]), carried);
+    assert!(shared.bundle().contains(&carried[0]), "the webhooks carry it on");
+}
+
 /// Go asks of a CA what webpki does not: that it is one, and its dates.
 #[test]
 fn what_no_api_server_takes_for_a_ca_is_damage() {

@@ -20,12 +20,15 @@ const DURATION_EXPECTED: &str = "a duration from 100ms to 1h, such as 5s,";
 const MEMORY_EXPECTED: &str = "an amount of memory from 16Mi to 64Gi, such as 64Mi,";
 const COUNT_EXPECTED: &str = "an integer from 1 to 1000000";
 
-/// How a duration is written, for the schema.
+/// How a duration is written, for the schema: as [`parse_duration`] reads it.
+const DURATION_PATTERN: &str = r"^([0-9]{1,9}(\.[0-9]{1,9})?(h|m|s|ms|us)|[0-9]{1,9}ns)+$";
+
+/// A duration in the schema.
 #[derive(JsonSchema)]
 #[schemars(inline)]
 pub struct Time(
     #[expect(dead_code, reason = "for the schema")]
-    #[schemars(regex(pattern = r"^([0-9]+(\.[0-9]*)?(h|m|s|ms|us|ns))+$"))]
+    #[schemars(regex(pattern = DURATION_PATTERN))]
     String,
 );
 
@@ -108,13 +111,29 @@ fn bytes(text: &str) -> Option<usize> {
     number.parse::<usize>().ok()?.checked_mul(unit)
 }
 
-/// A duration as Kubernetes writes it: `5s`, `1m30s`, `500ms`, `1.5h`. None for anything else, and for a negative one.
+/// A duration as Kubernetes writes it, numbers with units: `5s`, `1m30s`, `500ms`, `1.5h`. None for anything else.
 pub fn parse_duration(text: &str) -> Option<Duration> {
-    text.parse::<jiff::SignedDuration>().ok()?.try_into().ok()
+    // jiff reads more: spaces, signs, `5 seconds`, `PT5S`.
+    if !text.bytes().all(|byte| byte.is_ascii_digit() || b".hmsun".contains(&byte)) {
+        return None;
+    }
+    // And less: by itself it takes a fraction in the last unit only, and each unit once and in order.
+    let mut sum = Duration::ZERO;
+    let mut rest = text;
+    while let Some(unit) = rest.find(|c: char| c.is_ascii_alphabetic()) {
+        let end = rest[unit..].find(|c: char| !c.is_ascii_alphabetic()).map_or(rest.len(), |letters| unit + letters);
+        let part: jiff::SignedDuration = rest[..end].parse().ok()?;
+        sum = sum.checked_add(part.try_into().ok()?)?;
+        rest = &rest[end..];
+    }
+    (rest.is_empty() && !text.is_empty()).then_some(sum)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::string::string_regex;
+
     use super::*;
 
     #[test]
@@ -122,8 +141,44 @@ mod tests {
         assert_eq!(parse_duration("1m30s"), Some(Duration::from_secs(90)));
         assert_eq!(parse_duration("2h45m"), Some(Duration::from_secs(9900)));
         assert_eq!(parse_duration("1.5s"), Some(Duration::from_millis(1500)));
-        for text in ["", "5", "s", "-5s", "5x", "1..5s", "99999999999999999999999999h"] {
+        // As Go: a fraction in any unit, and units in any order.
+        assert_eq!(parse_duration("1.5m30s"), Some(Duration::from_secs(120)));
+        assert_eq!(parse_duration("30s1m1m"), Some(Duration::from_secs(150)));
+        assert_eq!(parse_duration("0.000000001s"), Some(Duration::from_nanos(1)));
+        for text in [
+            "",
+            "5",
+            "s",
+            "-5s",
+            "+5s",
+            "5x",
+            "1..5s",
+            "1,5s",
+            "5 s",
+            " 5s",
+            "5s ",
+            "5s\n",
+            "5sec",
+            "1min",
+            "1d",
+            "PT5S",
+            "00:05",
+            "5s5",
+            "1m ago",
+            "99999999999999999999999999h",
+            "5s.",
+            "1e3ms",
+        ] {
             assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        /// An editor that checks a configuration by its schema takes what the program takes.
+        #[test]
+        fn what_the_schema_takes_is_a_duration(text in string_regex(DURATION_PATTERN.trim_matches(['^', '$'])).unwrap()) {
+            prop_assert!(parse_duration(&text).is_some(), "{text}");
         }
     }
 

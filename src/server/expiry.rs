@@ -152,6 +152,7 @@ mod tests {
             not_before: BEGIN,
             not_after,
             is_ca: false,
+            may_sign: false,
             has_host: true,
             names,
             public_key: Vec::new(),

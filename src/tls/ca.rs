@@ -71,7 +71,7 @@ impl Ca {
         if info.public_key != rcgen::PublicKeyData::subject_public_key_info(&key) {
             return Err(CaError::OtherKey);
         }
-        if !info.is_ca {
+        if !info.may_sign {
             return Err(CaError::NoCa);
         }
         if info.subject != format!("CN={CA_NAME}") {

@@ -18,30 +18,36 @@ pub struct CertificateInfo {
     pub subject: String,
     pub not_before: OffsetDateTime,
     pub not_after: OffsetDateTime,
-    /// Whether it may sign others: Go, and so the API server, asks for the CA flag and for the key usage, if there is one.
+    /// Whether it has the CA flag: then not every client takes it from a server.
     pub is_ca: bool,
+    /// Whether it may sign others: Go, and so the API server, asks for the CA flag and for the key usage, if there is one.
+    pub may_sign: bool,
     /// Whether it is for a host: a DNS name or an IP address in its subjectAltName.
     pub has_host: bool,
-    /// Its common name, and the DNS names, addresses and URIs of its subjectAltName.
+    /// Its common name, and the DNS names, addresses and URIs of its subjectAltName, as far as they parse.
     pub names: Vec<String>,
     /// Its SubjectPublicKeyInfo, in DER.
     pub public_key: Vec<u8>,
 }
 
 impl CertificateInfo {
+    /// Reads a certificate. Names and key usages that do not parse are as none: a CA of an older kind, with an IA5String in
+    /// its name, signs all the same.
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, Error> {
         let certificate = Certificate::from_der(certificate)?;
         let certificate = certificate.tbs_certificate();
-        let constraints = certificate.get_extension::<BasicConstraints>()?;
-        let usage = certificate.get_extension::<KeyUsage>()?;
-        let names = certificate.get_extension::<SubjectAltName>()?.map(|(_, names)| names.0).unwrap_or_default();
-        let common_name = certificate.subject().common_name()?.map(String::from);
+        let is_ca = certificate.get_extension::<BasicConstraints>()?.is_some_and(|(_, constraints)| constraints.ca);
+        let usage = certificate.get_extension::<KeyUsage>();
+        let may_sign = is_ca && usage.is_ok_and(|usage| usage.is_none_or(|(_, usage)| usage.key_cert_sign()));
+        let names = certificate.get_extension::<SubjectAltName>().ok().flatten();
+        let names = names.map(|(_, names)| names.0).unwrap_or_default();
+        let common_name = certificate.subject().common_name().ok().flatten().map(String::from);
         Ok(Self {
             subject: certificate.subject().to_string(),
             not_before: date(certificate.validity().not_before),
             not_after: date(certificate.validity().not_after),
-            is_ca: constraints.is_some_and(|(_, constraints)| constraints.ca)
-                && usage.is_none_or(|(_, usage)| usage.key_cert_sign()),
+            is_ca,
+            may_sign,
             has_host: names.iter().any(|name| matches!(name, GeneralName::DnsName(_) | GeneralName::IpAddress(_))),
             names: common_name.into_iter().chain(names.iter().filter_map(text)).collect(),
             public_key: certificate.subject_public_key_info().to_der()?,
@@ -50,7 +56,7 @@ impl CertificateInfo {
 
     /// Whether it may sign others at this time.
     pub fn is_valid_ca(&self, at: OffsetDateTime) -> bool {
-        self.is_ca && self.is_current(at)
+        self.may_sign && self.is_current(at)
     }
 
     pub fn is_current(&self, at: OffsetDateTime) -> bool {

@@ -52,7 +52,7 @@ fn add(roots: &mut RootCertStore, file: &[u8], now: OffsetDateTime) -> Result<()
     let mut dates = Err(TlsFileError::NoCertificate);
     for certificate in pem::certificates(file)? {
         let info = CertificateInfo::of(&certificate).map_err(|error| bad(&error))?;
-        if !info.is_ca {
+        if !info.may_sign {
             return Err(TlsFileError::NoCa(info.subject));
         }
         dates = dates.or_else(|_| check_dates(&info, now));
