@@ -50,8 +50,8 @@ pub struct DoctorCommand {
     #[arg(long, env = "SCAN_ADMISSION_PROBE")]
     probe: bool,
     /// Where an endpoint is reached from here, as by a port that is forwarded
-    #[arg(long, env = "SCAN_ADMISSION_CONNECT_TO", value_name = "ENDPOINT=ADDRESS", value_parser = parse_instead, value_delimiter = ',')]
-    connect_to: Vec<(String, String)>,
+    #[arg(long, env = "SCAN_ADMISSION_CONNECT_TO", value_name = "ENDPOINT=ADDRESS", value_parser = parse_connect_to, value_delimiter = ',')]
+    connect_to: Vec<ConnectTo>,
     /// PEM file with a client certificate and its chain, for replicas that demand one
     #[arg(long, env = "SCAN_ADMISSION_CLIENT_CERT", value_name = "FILE", requires = "client_key")]
     client_cert: Option<PathBuf>,
@@ -62,10 +62,17 @@ pub struct DoctorCommand {
     cluster: ClusterFlags,
 }
 
-fn parse_instead(text: &str) -> Result<(String, String), &'static str> {
+/// An endpoint, and the address that is asked in its place.
+#[derive(Clone)]
+struct ConnectTo {
+    endpoint: String,
+    address: String,
+}
+
+fn parse_connect_to(text: &str) -> Result<ConnectTo, &'static str> {
     let both = text.split_once('=').filter(|(endpoint, address)| endpoint.contains(':') && address.contains(':'));
     let (endpoint, address) = both.ok_or("not two addresses with ports, such as 10.1.2.3:8443=127.0.0.1:9443")?;
-    Ok((endpoint.to_owned(), address.to_owned()))
+    Ok(ConnectTo { endpoint: endpoint.to_owned(), address: address.to_owned() })
 }
 
 impl DoctorCommand {
@@ -76,7 +83,8 @@ impl DoctorCommand {
             (Some(certificate), Some(key)) => Some(Arc::new(identity(certificate, key)?)),
             _ => None,
         };
-        let connection = Connection { instead: self.connect_to.into_iter().collect(), identity };
+        let instead = self.connect_to.into_iter().map(|one| (one.endpoint, one.address)).collect();
+        let connection = Connection { instead, identity };
         let options = self.cluster.options();
         let diagnostics = cluster::run(async {
             let client = client(&options).await.map_err(io::Error::other)?;

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::documents::{DOCUMENT_MAX_BYTES, Document};
 use super::path;
 use super::position::{Position, Positions};
-use super::yaml::{self, DEPTH_MAX, YamlError};
+use super::yaml::{self, DEPTH_MAX, Mark, YamlError};
 use crate::scan::reader::ReadError;
 use crate::scan::{GROUP, Json, JsonType, Key, Kind, Member, Object, Reader, Scan, reader};
 
@@ -19,7 +19,7 @@ const LISTS_MAX: usize = 16;
 pub struct Manifest<'a> {
     json: Cow<'a, str>,
     /// See [`yaml::ConvertedYaml::marks`]; none where the document is JSON itself.
-    marks: Option<Vec<(usize, usize)>>,
+    marks: Option<Vec<Mark>>,
     positions: Positions<'a>,
 }
 
@@ -126,8 +126,8 @@ impl<'a> Manifest<'a> {
     fn position(&self, part: &str) -> Position {
         let offset = part.as_ptr().addr() - self.json.as_ptr().addr();
         let Some(marks) = &self.marks else { return self.positions.at(offset) };
-        let next = marks.partition_point(|(json, _)| *json <= offset);
-        self.positions.at(next.checked_sub(1).map_or(0, |at| marks[at].1))
+        let next = marks.partition_point(|mark| mark.json <= offset);
+        self.positions.at(next.checked_sub(1).map_or(0, |at| marks[at].yaml))
     }
 
     fn object<'s>(&'s self, item: &Item<'s>) -> Result<ItemContents<'s>, ObjectError> {

@@ -19,8 +19,15 @@ pub const DEPTH_MAX: usize = 10_000;
 #[derive(Debug)]
 pub struct ConvertedYaml {
     pub text: String,
-    /// Where a member's name, an entry or the whole begins: offset in `text`, offset in the YAML; ascending.
-    pub marks: Vec<(usize, usize)>,
+    /// Where a member's name, an entry or the whole begins, in ascending order.
+    pub marks: Vec<Mark>,
+}
+
+/// The same place in the JSON and in the YAML, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    pub json: usize,
+    pub yaml: usize,
 }
 
 /// What is wrong with a document, and the byte where it is.
@@ -65,9 +72,11 @@ pub fn too_deep(offset: usize) -> YamlError {
 
 /// Writes the tree. Its depth is the document's choice, so this does not recurse.
 fn write(tree: &Tree<'_>) -> Result<ConvertedYaml, YamlError> {
-    let Some(root) = tree.root() else { return Ok(ConvertedYaml { text: "null".to_owned(), marks: vec![(0, 0)] }) };
+    let Some(root) = tree.root() else {
+        return Ok(ConvertedYaml { text: "null".to_owned(), marks: vec![Mark { json: 0, yaml: 0 }] });
+    };
     let mut text = Vec::new();
-    let mut marks = vec![(0, root.at)];
+    let mut marks = vec![Mark { json: 0, yaml: root.at }];
     let mut open: Vec<(NodeId, usize)> = Vec::new();
     let mut next = Some(root);
     loop {
@@ -96,7 +105,7 @@ fn write(tree: &Tree<'_>) -> Result<ConvertedYaml, YamlError> {
         if *count > 0 {
             text.push(b',');
         }
-        marks.push((text.len(), child.at));
+        marks.push(Mark { json: text.len(), yaml: child.at });
         if let Node::Map(members) = tree.node(*id) {
             Scalar::Text(members[*count].name.as_ref().into())
                 .write(&mut text)
@@ -190,7 +199,7 @@ mod tests {
         let marked: Vec<_> = made
             .marks
             .iter()
-            .map(|&(json, at)| {
+            .map(|&Mark { json, yaml: at }| {
                 (
                     made.text[json..].chars().take(3).collect::<String>(),
                     yaml[at..].trim_end().split('\n').next().unwrap(),

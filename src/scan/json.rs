@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::reader::{Key, Read, ReadError, Reader};
+use super::reader::{Key, RawText, Read, ReadError, Reader};
 
 /// The JSON type that was found where another was due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,7 +181,7 @@ impl Default for Json<'_> {
 
 impl<'a> Read<'a> for Json<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, ReadError> {
-        let (text, is_plain) = reader.leaf()?;
+        let RawText { text, is_plain } = reader.leaf()?;
         Ok(Json(if is_plain { JsonText::Plain(text) } else { JsonText::Other(Cow::Borrowed(text)) }))
     }
 }

@@ -100,15 +100,15 @@ impl<'a> Reader<'a> {
         Ok(self.text.get(begin..self.at).unwrap_or_default())
     }
 
-    /// The next value as it is written, and whether it is a string without escapes.
-    pub fn leaf(&mut self) -> Result<(&'a str, bool), ReadError> {
+    /// The next value as it is written.
+    pub fn leaf(&mut self) -> Result<RawText<'a>, ReadError> {
         if self.peek() != b'"' {
-            return Ok((self.raw()?, false));
+            return Ok(RawText { text: self.raw()?, is_plain: false });
         }
         let begin = self.at;
-        let (end, is_plain) = past_quoted(self.text.as_bytes(), begin + 1)?;
+        let StringEnd { end, is_plain } = past_quoted(self.text.as_bytes(), begin + 1)?;
         self.at = end;
-        Ok((self.text.get(begin..end).unwrap_or_default(), is_plain))
+        Ok(RawText { text: self.text.get(begin..end).unwrap_or_default(), is_plain })
     }
 
     /// Steps over the next value.
@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
     fn key(&mut self) -> Result<Key<'a>, ReadError> {
         self.take(b'"', ExpectedJson::Key)?;
         let begin = self.at;
-        let (end, is_plain) = past_quoted(self.text.as_bytes(), begin)?;
+        let StringEnd { end, is_plain } = past_quoted(self.text.as_bytes(), begin)?;
         let inner = self.text.get(begin..end - 1).unwrap_or_default();
         self.at = end;
         self.take(b':', ExpectedJson::Colon)?;
@@ -263,12 +263,27 @@ fn past_space(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The place after the quote that ends the string whose inside begins at `at`, and whether it has no escapes.
+/// A value as it is written.
+pub struct RawText<'a> {
+    pub text: &'a str,
+    /// Whether it is a string without escapes.
+    pub is_plain: bool,
+}
+
+/// Where a string ends.
+struct StringEnd {
+    /// After its quote.
+    end: usize,
+    /// Whether it has no escapes.
+    is_plain: bool,
+}
+
+/// The end of the string whose inside begins at `at`.
 #[inline]
-fn past_quoted(bytes: &[u8], at: usize) -> Result<(usize, bool), ReadError> {
+fn past_quoted(bytes: &[u8], at: usize) -> Result<StringEnd, ReadError> {
     let plain = past_plain(bytes, at);
     let is_plain = bytes.get(plain) == Some(&b'"');
-    Ok((if is_plain { plain + 1 } else { past_string(bytes, plain)? }, is_plain))
+    Ok(StringEnd { end: if is_plain { plain + 1 } else { past_string(bytes, plain)? }, is_plain })
 }
 
 /// The place after the quote that ends the string whose inside begins at `at`.

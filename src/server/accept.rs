@@ -79,8 +79,8 @@ pub async fn drain(mut connections: JoinSet<()>, limits: &Limits, what: &str) {
 
 /// None where all have a request in flight.
 fn least_useful(open: &HashMap<Id, (Arc<Activity>, AbortHandle)>) -> Option<Id> {
-    let quiet = open.iter().filter_map(|(id, (activity, _))| Some((activity.quiet_since()?, *id)));
-    quiet.min_by_key(|(since, _)| *since).map(|(_, id)| id)
+    let all = open.iter().filter_map(|(id, (activity, _))| Some((activity.quiet()?, *id)));
+    all.min_by_key(|(quiet, _)| *quiet).map(|(_, id)| id)
 }
 
 fn report(ended: Result<(), JoinError>) {

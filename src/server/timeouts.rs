@@ -42,23 +42,30 @@ impl Activity {
         self.in_flight.load(Relaxed) == 0
     }
 
-    /// Whether it was ever used, and since when it has not been; none while it is.
-    pub fn quiet_since(&self) -> Option<(bool, Instant)> {
+    /// None while a request is in flight.
+    pub fn quiet(&self) -> Option<Quiet> {
         let millis = Duration::from_millis(self.quiet_since_millis.load(Relaxed));
-        self.is_quiet().then(|| (self.requests.load(Relaxed) > 0, self.origin + millis))
+        self.is_quiet().then(|| Quiet { was_used: self.requests.load(Relaxed) > 0, since: self.origin + millis })
     }
 
     /// Returns when no request has been in flight for `limit`.
     pub async fn quiet_for(&self, limit: Duration) {
         loop {
             let now = Instant::now();
-            let since = self.quiet_since().map_or(now, |(_, since)| since);
+            let since = self.quiet().map_or(now, |quiet| quiet.since);
             if since + limit <= now {
                 return;
             }
             sleep_until(since + limit).await;
         }
     }
+}
+
+/// A connection without a request in flight. The least useful comes first: those that were never used, then by age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Quiet {
+    pub was_used: bool,
+    pub since: Instant,
 }
 
 pub struct InFlightRequest(Arc<Activity>);
