@@ -10,8 +10,8 @@ use std::fs;
 use folder::Folder;
 use process::{command, fails};
 
-/// The words of a start with these arguments.
-fn said(folder: &Folder, arguments: &[&str]) -> String {
+/// The error of a start with these arguments.
+fn start_error(folder: &Folder, arguments: &[&str]) -> String {
     let mut command = command(folder.path(), &["--certs", "cluster"]);
     command.args(arguments).env_remove("KUBERNETES_SERVICE_HOST").env_remove("KUBERNETES_SERVICE_PORT");
     let (code, words) = fails(command);
@@ -22,7 +22,7 @@ fn said(folder: &Folder, arguments: &[&str]) -> String {
 #[test]
 fn without_a_cluster() {
     let folder = Folder::new();
-    let words = said(&folder, &[]);
+    let words = start_error(&folder, &[]);
     assert!(words.contains("--certs cluster: this is no pod of a cluster: "), "{words}");
     assert!(words.ends_with("\nname a cluster with --kubeconfig FILE\n"), "{words}");
 }
@@ -39,7 +39,7 @@ fn with_a_kubeconfig_that_is_none() {
         if let Some(text) = text {
             fs::write(folder.join(name), text).unwrap();
         }
-        let words = said(&folder, &["--kubeconfig", name]);
+        let words = start_error(&folder, &["--kubeconfig", name]);
         assert!(words.contains(&format!("--kubeconfig {name}: ")) && words.contains(why), "{words}");
     }
 }
@@ -74,7 +74,7 @@ fn with_settings_that_do_not_go_together() {
         ),
     ];
     for (arguments, words) in cases {
-        let said = said(&folder, arguments);
+        let said = start_error(&folder, arguments);
         assert!(said.contains(words), "{arguments:?}: {said}");
     }
 }

@@ -27,7 +27,7 @@ fn answer(yaml: &str, review: &Value, webhook: Webhook) -> (Answer, Value) {
 }
 
 /// What a reply says of `rule`: denials, warnings, and what the audit annotation holds.
-fn said(response: &Value, rule: &str) -> [Vec<String>; 3] {
+fn messages(response: &Value, rule: &str) -> [Vec<String>; 3] {
     let end = format!(" [{rule}]");
     let about = |texts: Vec<String>| texts.into_iter().filter(|text| text.ends_with(&end)).collect();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -75,11 +75,11 @@ fn cases() -> Vec<(Webhook, Case)> {
 #[test]
 fn every_mode_makes_of_every_finding_what_it_should() {
     for (webhook, Case { rule, review, is_denied }) in cases() {
-        let plain = said(&answer("", &review, webhook).1, rule);
+        let plain = messages(&answer("", &review, webhook).1, rule);
         let message = plain[usize::from(!is_denied)][0].clone();
         for mode in ["deny", "warn", "audit", "off"] {
             let (answer, response) = answer(&format!("rules: {{{rule}: {mode}}}"), &review, webhook);
-            let [causes, warnings, audited] = said(&response, rule);
+            let [causes, warnings, audited] = messages(&response, rule);
             let counts = [causes.len(), warnings.len(), audited.len()];
             let expected = match (mode, is_denied) {
                 ("deny", true) => [1, 0, 0],
@@ -119,7 +119,7 @@ fn a_mutation_is_made_where_its_rule_denies_or_warns() {
         let due = json!([{"op": "replace", "path": "/status/cveCount/total", "value": 1}]);
         assert_eq!(made, if is_mutated { due } else { json!([]) }, "{mode}");
         assert_eq!(answer.summary.decision == Decision::Mutate, is_mutated);
-        let [.., warnings, _] = said(&response, "cve-total");
+        let [.., warnings, _] = messages(&response, "cve-total");
         assert_eq!(warnings.len(), usize::from(is_mutated), "{response:#}");
     }
 }
@@ -214,7 +214,7 @@ fn only_status_writers_write_where_they_are_named() {
         (&format!("{writers}rules: {{status-writer: off}}"), "jane", 0, 0),
         (&format!("{writers}overrides: [{{users: [ja*], rules: {{status-writer: off}}}}]"), "jane", 0, 0),
     ] {
-        let [denied, warned, _] = said(&answer(yaml, &by(user), Webhook::Validating).1, "status-writer");
+        let [denied, warned, _] = messages(&answer(yaml, &by(user), Webhook::Validating).1, "status-writer");
         assert_eq!((denied.len(), warned.len()), (causes, warnings), "{yaml} {user}");
     }
 }
@@ -260,11 +260,11 @@ fn what_is_downgraded_already_says_why() {
     for mode in ["deny", "warn"] {
         let yaml = format!("rules: {{phase-unknown: {mode}}}");
         let [_, warnings, _] =
-            said(&answer(&yaml, &review(&scan(deleting), None), Webhook::Validating).1, "phase-unknown");
+            messages(&answer(&yaml, &review(&scan(deleting), None), Webhook::Validating).1, "phase-unknown");
         assert!(warnings[0].contains("since the object is being deleted"), "{warnings:?}");
         let standing = scan(r#"{"status": {"phase": "Done"}}"#);
         let [_, warnings, _] =
-            said(&answer(&yaml, &review(&standing, Some(&standing)), Webhook::Validating).1, "phase-unknown");
+            messages(&answer(&yaml, &review(&standing, Some(&standing)), Webhook::Validating).1, "phase-unknown");
         assert!(warnings[0].contains("since it was so before this change"), "{warnings:?}");
     }
 }

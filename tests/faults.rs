@@ -178,7 +178,7 @@ fn check_fault(answer: &Answer, webhook: Webhook, faults: FaultPolicy, code: u16
 
 /// The words that users and clients see, byte for byte.
 #[test]
-fn golden_words() {
+fn golden_messages() {
     let say = |body: &str, webhook: Webhook| {
         String::from_utf8(admission::answer(body.as_bytes(), &context(webhook)).body).unwrap()
     };

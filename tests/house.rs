@@ -415,7 +415,7 @@ const GONE: &[(&str, &str)] = &[
 const QUOTED: &[&str] = &["connection refused", "ConnectionRefused", "was refused - did you specify"];
 
 /// Words in lower case, identifiers taken apart.
-fn words(line: &str) -> Vec<String> {
+fn split_words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';
     for c in line.chars() {
@@ -433,7 +433,7 @@ fn words(line: &str) -> Vec<String> {
 
 fn gone(line: &str) -> Option<&'static (&'static str, &'static str)> {
     let line = QUOTED.iter().fold(line.to_owned(), |line, quoted| line.replace(quoted, ""));
-    let words = words(&line);
+    let words = split_words(&line);
     let is_there = |phrase: &str| {
         let phrase: Vec<&str> = phrase.split(' ').collect();
         words.windows(phrase.len()).any(|window| window.iter().zip(&phrase).all(|(word, part)| word == part))
@@ -466,6 +466,34 @@ fn words_that_are_gone_stay_gone() {
     }
     assert!(lines > 30_000, "{lines} lines are too few to be all");
     assert!(wrong.is_empty(), "{} lines:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Names that are no name of anything: what is said, told or kept is a report, a message or a permit. As words of a sentence
+/// they are English.
+#[test]
+fn no_function_and_no_type_is_named_by_a_word_that_is_gone() {
+    const GONE_NAMES: [&str; 14] = [
+        "said", "told", "words", "kept", "outlet", "gate", "place", "shortage", "flood", "world", "seen", "twin",
+        "verdict", "leftover",
+    ];
+    let mut names = 0;
+    for source in sources() {
+        let tokens: Vec<&str> =
+            source.code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|it| !it.is_empty()).collect();
+        for pair in tokens.windows(2) {
+            if ["fn", "struct", "enum", "trait", "type", "mod"].contains(&pair[0]) {
+                names += 1;
+                assert!(
+                    !GONE_NAMES.contains(&pair[1].to_lowercase().as_str()),
+                    "{}: {} {}",
+                    source.path,
+                    pair[0],
+                    pair[1]
+                );
+            }
+        }
+    }
+    assert!(names > 1_000, "{names} names are too few to be all");
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn mutate_object(new: &Value, old: &Value) -> Mutated {
         let pointer = operation["path"].as_str().unwrap();
         let there = new.pointer(pointer).filter(|value| !value.is_null());
         assert_eq!(operation["op"], if there.is_some() { "replace" } else { "add" }, "{operation}");
-        let (rule, path) = place(pointer, new);
+        let (rule, path) = rule_and_path(pointer, new);
         assert!(there.is_none_or(|value| *value == json!("") || rule == "cve-total"), "{operation}");
         assert!(!after.has_denied(rule, &path) && !after.has_warned(rule, &path), "{operation}: {after:?}");
     }
@@ -46,7 +46,7 @@ fn mutate_object(new: &Value, old: &Value) -> Mutated {
 }
 
 /// The rule whose mutation writes here, and the path that its findings name.
-fn place(pointer: &str, object: &Value) -> (&'static str, String) {
+fn rule_and_path(pointer: &str, object: &Value) -> (&'static str, String) {
     let path = pointer.trim_start_matches('/').replace('/', ".");
     let Some(rest) = pointer.strip_prefix("/status/conditions/") else {
         return match path.rsplit('.').next().unwrap() {

@@ -141,7 +141,7 @@ impl Server {
     }
 
     /// On `count` connections that are kept.
-    pub async fn kept(&self, body: &Body, protocol: &str, count: usize, times: Times) -> Sample {
+    pub async fn keep_alive(&self, body: &Body, protocol: &str, count: usize, times: Times) -> Sample {
         let mut connections = load::connect(&self.target(protocol), body, count).await;
         load::closed(&mut connections, u64::MAX, times.warm).await;
         let before = self.cpu();

@@ -93,7 +93,7 @@ impl Plan {
                     }
                     let sample = match cell {
                         Cell::Cold => server.cold(&body, "http/1.1", CONNECTIONS, self.side).await,
-                        _ => server.kept(&body, "http/1.1", CONNECTIONS, self.side).await,
+                        _ => server.keep_alive(&body, "http/1.1", CONNECTIONS, self.side).await,
                     };
                     figures.side.entry((who.name(), cell)).or_default().push(sample);
                 }
@@ -128,7 +128,7 @@ impl Plan {
                     figures.matrix.push(Row { body: body.name(), protocol, connections, sample });
                 };
                 for &connections in self.connections {
-                    add(Some(connections), ours.kept(&body, protocol, connections, self.matrix).await);
+                    add(Some(connections), ours.keep_alive(&body, protocol, connections, self.matrix).await);
                 }
                 // A handshake costs the same whatever comes after it.
                 if body.fate == Fate::Allowed && body.webhook == Webhook::Validating && body.shape != Shape::Conditions

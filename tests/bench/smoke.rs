@@ -41,7 +41,7 @@ fn ours_answers_every_review() {
     run_async(async {
         for body in Body::all() {
             for protocol in ["http/1.1", "h2"] {
-                server.kept(&body, protocol, 2, TIMES).await;
+                server.keep_alive(&body, protocol, 2, TIMES).await;
             }
         }
         server.cold(&Cell::Cold.body(), "h2", 2, TIMES).await;
@@ -54,7 +54,7 @@ fn the_others_answer() {
         for who in [Who::Floor, Who::Kube] {
             let server = place.start(&who);
             for cell in Cell::ALL {
-                server.kept(&cell.body(), "http/1.1", 2, TIMES).await;
+                server.keep_alive(&cell.body(), "http/1.1", 2, TIMES).await;
             }
             server.cold(&Cell::Cold.body(), "h2", 2, TIMES).await;
         }

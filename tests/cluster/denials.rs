@@ -7,7 +7,7 @@ use scan_admission::engine::{Example, Expectation, Part};
 use scan_admission::rules::RULES;
 use serde_json::{Value, json};
 
-use crate::controlplane::{Kubectl, Namespace, Said, User};
+use crate::controlplane::{Kubectl, KubectlOutput, Namespace, User};
 use crate::{Test, break_glass, scan};
 
 pub const TESTS: &[(&str, Test)] = &[("every-denial-in-the-words-of-kubectl", every_denial_in_the_words_of_kubectl)];
@@ -68,7 +68,7 @@ impl Case {
         self.new["metadata"]["generation"] == 2
     }
 
-    fn run(&self, namespace: &Namespace<'_>) -> Said {
+    fn run(&self, namespace: &Namespace<'_>) -> KubectlOutput {
         let controller = namespace.kubectl(User::ScanController);
         let arguments = match self.part {
             Part::Status => &["replace", "--subresource=status", "-f", "-"][..],
@@ -79,7 +79,7 @@ impl Case {
     }
 
     /// What was asked and what kubectl said to it.
-    fn words(&self, said: &Said) -> String {
+    fn text(&self, said: &KubectlOutput) -> String {
         let members = |object: &Value| match self.part {
             Part::Status => json!({"status": object["status"]}).to_string(),
             Part::Spec | Part::Create => json!({"spec": object["spec"], "status": object["status"]}).to_string(),
@@ -110,12 +110,12 @@ fn cases() -> Vec<Case> {
             .filter(|example| matches!(example.expect, Expectation::Denies(_) | Expectation::Warns(_)));
         cases.extend(broken.map(|example| Case::of_example(rule.id, rule.part, example)));
     }
-    cases.extend(words());
+    cases.extend(other_cases());
     cases
 }
 
 /// What no single rule has an example of.
-fn words() -> Vec<Case> {
+fn other_cases() -> Vec<Case> {
     let conditions = |count: usize, length: usize| -> Vec<Value> {
         let name = |index| format!("T{index}-{}", "t".repeat(length));
         (0..count)
@@ -201,12 +201,13 @@ fn every_denial_in_the_words_of_kubectl(namespace: &Namespace<'_>) {
     let mut wrong = Vec::new();
     for case in &cases {
         let said = case.run(namespace);
-        words += &format!("\n{}", case.words(&said));
+        words += &format!("\n{}", case.text(&said));
         let Some(path) = case.denied else { continue };
         let of_rule = format!(" [{}]", case.head);
-        let is_told = |line: &str, what: &str| line.contains(&format!("{path}: {what}")) && line.ends_with(&of_rule);
-        let is_mutated = said.stderr.lines().any(|line| line.starts_with("Warning: ") && is_told(line, "was "));
-        let is_denied = said.stderr.lines().any(|line| !line.starts_with("Warning: ") && is_told(line, ""));
+        let is_explained =
+            |line: &str, what: &str| line.contains(&format!("{path}: {what}")) && line.ends_with(&of_rule);
+        let is_mutated = said.stderr.lines().any(|line| line.starts_with("Warning: ") && is_explained(line, "was "));
+        let is_denied = said.stderr.lines().any(|line| !line.starts_with("Warning: ") && is_explained(line, ""));
         match said.code {
             Some(1) if is_denied => denying.push(case.head),
             // The mutating webhook was before.

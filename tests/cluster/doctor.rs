@@ -556,7 +556,7 @@ fn doctor_diagnoses(_: &Namespace<'_>) {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     healthy();
-    words(&scene);
+    text_for_people(&scene);
     without_a_status_subresource(&scene);
     with_a_client_certificate(&scene);
     by_the_rights_of_the_docs(&scene);
@@ -565,7 +565,7 @@ fn doctor_diagnoses(_: &Namespace<'_>) {
 }
 
 /// For people: what is wrong, what it causes, what to do, and where more is said.
-fn words(scene: &Scene) {
+fn text_for_people(scene: &Scene) {
     let at = scene.at();
     scene.change(VALIDATING, false, |it| webhooks(it)[0]["failurePolicy"] = json!("Ignore"));
     let (code, stdout, stderr) = scene.doctor([&at, &at], &[]);
@@ -678,8 +678,8 @@ fn a_write_is_denied(scene: &Scene) {
 
     // The API server says why its call fails.
     scene.change(VALIDATING, false, |it| webhooks(it)[0]["clientConfig"]["caBundle"] = json!(base64(&Ca::new().pem)));
-    let is_told = |report: &Value| report.to_string().contains("certificate signed by unknown authority");
-    let (code, report) = eventually("the call fails", || Some(probe()).filter(|(_, report)| is_told(report)));
+    let is_reported = |report: &Value| report.to_string().contains("certificate signed by unknown authority");
+    let (code, report) = eventually("the call fails", || Some(probe()).filter(|(_, report)| is_reported(report)));
     assert_eq!((code, named(&report)), (Some(1), [PROBED, "ca-bundle-wrong"].into_iter().collect()), "{report:#}");
 }
 

@@ -9,7 +9,7 @@ use scan_admission::cluster::shared_ca::Bundle;
 use serde_json::{Value, json};
 
 use crate::Test;
-use crate::controlplane::{Kubectl, Namespace, Said, User, eventually};
+use crate::controlplane::{Kubectl, KubectlOutput, Namespace, User, eventually};
 use crate::fleet::{Fleet, NAME, SECRET};
 use crate::process::Process;
 
@@ -19,7 +19,7 @@ const LIVES: [&str; 2] = ["--ca-life=1h", "--cert-life=10m"];
 const CONFIGURATIONS: [&str; 2] = ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"];
 
 impl Fleet {
-    fn admin<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Said {
+    fn admin<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> KubectlOutput {
         self.kubectl().args(arguments).run()
     }
 
@@ -174,7 +174,7 @@ fn a_configuration_is_deleted(fleet: &Fleet, replica: &Process) {
     eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_synced") == Some(0.0)).then_some(()));
     assert!(fleet.metric(replica, "ca_failures_total") > Some(0.0));
     assert!(fleet.is_ready(replica), "the other one is served");
-    fleet.admin(["get", CONFIGURATIONS[0], NAME]).denied();
+    fleet.admin(["get", CONFIGURATIONS[0], NAME]).failed();
 
     fleet.apply(&[]);
     eventually("the caBundle is back", || fleet.is_in_step(1).then_some(()));

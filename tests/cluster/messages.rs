@@ -201,13 +201,13 @@ const MESSAGES: &[Message] = &[
         scene.writes(Write { webhook: scene.ours(""), status: long(3 << 20), ..Write::default() })
     }),
     Message("illegal base64 data at input byte …", |scene| {
-        scene.registered(json!({"clientConfig": {"caBundle": "CA_IN_BASE64"}})).denied().to_owned()
+        scene.registered(json!({"clientConfig": {"caBundle": "CA_IN_BASE64"}})).failed().to_owned()
     }),
     Message("Apply failed with …: conflict… with \"scan-admission\":…", |scene| scene.applied_over_a_replica()),
     Message("is forbidden: User \"…\" cannot impersonate… resource \"…\" in API group \"…\" …", |scene| {
         // As somebody whom no other test lets the developer be.
         let get = ["--as=jane", "--as-group=scan-admission:break-glass", "get", "sourcescans"];
-        scene.namespace.kubectl(User::Developer).args(get).run().denied().to_owned()
+        scene.namespace.kubectl(User::Developer).args(get).run().failed().to_owned()
     }),
 ];
 
@@ -223,7 +223,7 @@ fn the_runbook_knows_what_kubectl_prints(namespace: &Namespace<'_>) {
     let scene = Scene::new(namespace, &other);
     let wrong: Vec<String> = MESSAGES.iter().filter_map(|message| message.wrong(&scene)).collect();
     let denied = MESSAGES[0].1(&scene);
-    assert!(is_said(whole, &denied), "kubectl prints otherwise than the page shows: {denied}");
+    assert!(is_printed(whole, &denied), "kubectl prints otherwise than the page shows: {denied}");
     assert!(wrong.is_empty(), "kubectl prints otherwise than these headings:\n{}", wrong.join("\n"));
 }
 
@@ -233,13 +233,13 @@ impl Message {
     fn wrong(&self, scene: &Scene<'_>) -> Option<String> {
         let Message(heading, produce) = self;
         let tries: Vec<String> =
-            (0..TRIES).map(|_| produce(scene)).take_while(|said| !is_said(heading, said)).collect();
+            (0..TRIES).map(|_| produce(scene)).take_while(|said| !is_printed(heading, said)).collect();
         (tries.len() == TRIES).then(|| format!("{heading}\n{}", tries.concat()))
     }
 }
 
 /// Whether a line ends with this, where … is anything.
-fn is_said(heading: &str, said: &str) -> bool {
+fn is_printed(heading: &str, said: &str) -> bool {
     let end = format!("…{heading}");
     said.lines().any(|line| line_fits(&end, line))
 }

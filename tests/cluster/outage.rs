@@ -5,7 +5,7 @@ use std::fs;
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use crate::controlplane::{Namespace, Said, User, eventually};
+use crate::controlplane::{KubectlOutput, Namespace, User, eventually};
 use crate::folder::Folder;
 use crate::process::{self, Process};
 use crate::{Test, only, scan};
@@ -54,7 +54,7 @@ fn stopped_and_started_again(namespace: &Namespace<'_>) {
         scan["spec"] = json!({"scanTemplate": "template"});
         namespace.kubectl(User::Developer).args(create).input(scan.to_string()).run()
     };
-    let denied = |words: &'static str, call: &dyn Fn() -> Said| {
+    let denied = |words: &'static str, call: &dyn Fn() -> KubectlOutput| {
         eventually(words, || Some(call()).filter(|said| said.code == Some(1) && said.stderr.contains(words)))
     };
     denied("[phase-unknown]", &wrong);

@@ -33,7 +33,7 @@ fn the_picture_of_a_denial(namespace: &Namespace<'_>) {
     let said = namespace.kubectl(User::ScanController).args(apply).args([&file]).run();
 
     let picture =
-        picture(&[("cat status.yaml", STATUS), (&format!("kubectl {} status.yaml", apply.join(" ")), said.denied())]);
+        picture(&[("cat status.yaml", STATUS), (&format!("kubectl {} status.yaml", apply.join(" ")), said.failed())]);
     if env::var_os("UPDATE").is_some() {
         fs::write(PICTURE, &picture).unwrap();
     }

@@ -74,7 +74,7 @@ fn without_the_mutating_webhook(namespace: &Namespace<'_>) {
     );
     let timeless = json!({"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted"}]}});
     let denied = patch(namespace, "one", &[STATUS], timeless);
-    assert!(denied.denied().contains("status.conditions[Scanning].lastTransitionTime: is absent"), "{denied:?}");
+    assert!(denied.failed().contains("status.conditions[Scanning].lastTransitionTime: is absent"), "{denied:?}");
 }
 
 /// Operations that are not judged, kinds that are not ours, and a main update that is not mutated.
@@ -134,16 +134,16 @@ fn a_kind_without_a_status_subresource(_: &Namespace<'_>) {
         is_kept.then_some(said)
     });
     let said = create("bad", json!({"status": {"phase": "Done"}}));
-    assert!(said.denied().contains("status.phase: is \"Done\""), "{said:?}");
+    assert!(said.failed().contains("status.phase: is \"Done\""), "{said:?}");
 
     create("good", json!({"status": {"phase": "Pending"}})).ok();
     let said = patch(namespace, "good", &[STATUS], json!({"status": {"phase": "Done"}}));
-    assert!(said.denied().contains("NotFound"), "{said:?}");
+    assert!(said.failed().contains("NotFound"), "{said:?}");
     // Judged, and with the spec, but not mutated.
     let status = json!({"phase": "Pending", "cveCount": {"low": 1, "total": 2}});
     let said = patch(namespace, "good", &[], json!({"spec": {"blob": null}, "status": status}));
     for rule in ["scan-target", "cve-total"] {
-        assert!(said.denied().contains(&format!("[{rule}]")), "{said:?}");
+        assert!(said.failed().contains(&format!("[{rule}]")), "{said:?}");
     }
     assert_eq!(annotations(namespace, "good")["spec.validate.scan-admission.dev/decision"], "deny");
     patch(namespace, "good", &[], json!({"status": {"phase": "Pending"}})).ok();
@@ -162,7 +162,7 @@ fn a_kind_without_a_status_subresource(_: &Namespace<'_>) {
     said.ok();
     assert!(said.stderr.contains("(not denied, since it was so before this change) [phase-unknown]"), "{said:?}");
     let said = patch(namespace, "old", &[], json!({"status": {"phase": "Gone"}}));
-    assert!(said.denied().contains("[phase-unknown]"), "{said:?}");
+    assert!(said.failed().contains("[phase-unknown]"), "{said:?}");
     namespace.kubectl(User::Developer).args(["delete", "sourcescan", "old", "--wait=false"]).run().ok();
     patch(namespace, "old", &[], json!({"metadata": {"finalizers": null}, "status": {"phase": "Gone"}})).ok();
 }

@@ -114,7 +114,7 @@ fn the_schema_leaves_the_status_to_the_webhook(namespace: &Namespace<'_>) {
         let patch = json!({"status": status}).to_string();
         let patch = ["patch", "sourcescan", "one", "--subresource=status", "--type=merge", "--patch", &patch];
         let denied = namespace.kubectl(User::ScanController).args(patch).run();
-        assert!(denied.denied().contains(words), "{denied:?}");
+        assert!(denied.failed().contains(words), "{denied:?}");
     }
     let status = json!({"apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1", "kind": "SourceScan",
         "metadata": {"name": "one"}, "status": {"phase": "Scanning", "conditions": [{"type": "Scanning", "status": "True",
@@ -141,7 +141,7 @@ fn pods_are_admitted_under_the_restricted_standard(namespace: &Namespace<'_>) {
     };
     pod(|_| {}).ok();
     let denied = pod(|spec| spec["containers"][0]["securityContext"]["capabilities"] = json!({}));
-    assert!(denied.denied().contains("violates PodSecurity \"restricted:latest\""), "{denied:?}");
+    assert!(denied.failed().contains("violates PodSecurity \"restricted:latest\""), "{denied:?}");
 }
 
 /// The base, and the base with the patch of this section of manifests/README.md.
@@ -234,7 +234,7 @@ fn the_glass_can_be_broken(namespace: &Namespace<'_>) {
     };
     let broken = ["--as=scan-repair", "--as-group=scan-admission:break-glass"];
     let denied = patch(User::Developer, &broken);
-    assert!(denied.denied().contains("Forbidden") && denied.stderr.contains("impersonate"), "{denied:?}");
+    assert!(denied.failed().contains("Forbidden") && denied.stderr.contains("impersonate"), "{denied:?}");
     admin().args(bind).args(["--user=developer"]).run().ok();
     let done =
         eventually("the binding counts", || Some(patch(User::Developer, &broken)).filter(|said| said.code == Some(0)));
@@ -243,13 +243,13 @@ fn the_glass_can_be_broken(namespace: &Namespace<'_>) {
     let stored = get(namespace, &["sourcescan", "one"]);
     assert_eq!(stored["status"], json!({"phase": "Complete", "cveCount": {"critical": 1}}));
     let secrets = namespace.kubectl(User::Developer).args(broken).args(["get", "secrets"]).run();
-    assert!(secrets.denied().contains("Forbidden"), "{secrets:?}");
+    assert!(secrets.failed().contains("Forbidden"), "{secrets:?}");
     let more = ["--as=scan-repair", "--as-group=system:masters"];
     let denied = patch(User::Developer, &more);
-    assert!(denied.denied().contains("Forbidden") && denied.stderr.contains("impersonate"), "{denied:?}");
+    assert!(denied.failed().contains("Forbidden") && denied.stderr.contains("impersonate"), "{denied:?}");
     // Without the group all is as ever: another scan, as the old fault of this one is excused.
     namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("two").to_string()).run().ok();
     let patch = ["patch", "sourcescan", "two", "--subresource=status", "--type=merge", "--patch", written];
     let denied = namespace.kubectl(User::ScanController).args(patch).run();
-    assert!(denied.denied().contains("[phase-unknown]"), "{denied:?}");
+    assert!(denied.failed().contains("[phase-unknown]"), "{denied:?}");
 }

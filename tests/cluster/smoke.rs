@@ -39,7 +39,7 @@ fn a_scan_through_kubectl(namespace: &Namespace<'_>) {
     developer().args(["apply", "-f", "-"]).input(scan("two").to_string()).run().ok();
     developer().args(["apply", "--server-side", "-f", "-"]).input(scan("three").to_string()).run().ok();
     developer().args(["apply", "--dry-run=server", "-f", "-"]).input(scan("four").to_string()).run().ok();
-    assert!(developer().args(["get", "sourcescan", "four"]).run().denied().contains("not found"));
+    assert!(developer().args(["get", "sourcescan", "four"]).run().failed().contains("not found"));
 
     let status = r#"{"status": {"phase": "Completed", "CVECount": {"CVETOTAL": 3}}}"#;
     let patch = ["patch", "sourcescan", "one", "--type=merge", "--patch", status];
@@ -63,9 +63,9 @@ fn who_may_do_what(namespace: &Namespace<'_>) {
     namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("one").to_string()).run().ok();
     let patch = ["patch", "sourcescan", "one", "--subresource=status", "--type=merge", "--patch", "{}"];
     let denied = namespace.kubectl(User::Developer).args(patch).run();
-    assert!(denied.denied().contains(r#"User "developer" cannot patch resource "sourcescans/status""#), "{denied:?}");
+    assert!(denied.failed().contains(r#"User "developer" cannot patch resource "sourcescans/status""#), "{denied:?}");
     let denied = namespace.kubectl(User::Webhook).args(["get", "sourcescan", "one"]).run();
-    assert!(denied.denied().contains(r#"cannot get resource "sourcescans""#), "{denied:?}");
+    assert!(denied.failed().contains(r#"cannot get resource "sourcescans""#), "{denied:?}");
 }
 
 fn a_policy_denies_and_a_policy_mutates(namespace: &Namespace<'_>) {
@@ -144,7 +144,7 @@ fn rights_too_few_and_too_many(namespace: &Namespace<'_>) {
     namespace.kubectl(User::Admin).args(bind).run().ok();
     let get = |name: &str| namespace.kubectl(User::Webhook).args(["get", "secret", name]).run();
     eventually("the role counts", || get("needed").stderr.contains("not found").then_some(()));
-    assert!(get("other").denied().contains("Forbidden"));
+    assert!(get("other").failed().contains("Forbidden"));
 
     let own = |texts: Vec<String>| -> Vec<String> {
         texts.into_iter().filter(|text| text.ends_with(&format!(" in {}", namespace.name))).collect()

@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::client::{Client, until_metric};
-use crate::controlplane::{ControlPlane, Namespace, Said, User, eventually};
+use crate::controlplane::{ControlPlane, KubectlOutput, Namespace, User, eventually};
 use crate::folder::{Folder, fixture};
 use crate::installed::{generate, install_kinds};
 use crate::panics::PANICS;
@@ -120,7 +120,7 @@ impl<'a> Scene<'a> {
             status(&write.before).ok();
         }
         let configuration = self.configuration(namespace, &name, &write);
-        told(namespace, &configuration, || status(&write.status))
+        message_once_asked(namespace, &configuration, || status(&write.status))
     }
 
     /// What kubectl says when an object of another kind is created, as soon as this webhook is asked.
@@ -128,7 +128,7 @@ impl<'a> Scene<'a> {
         let name = self.name();
         object["metadata"] = json!({"name": name});
         let configuration = self.configuration(self.namespace, &name, &Write { webhook, ..Write::default() });
-        told(self.namespace, &configuration, || {
+        message_once_asked(self.namespace, &configuration, || {
             let create = ["create", "--dry-run=server", "-f", "-"];
             self.namespace.kubectl(User::Admin).args(create).input(object.to_string()).run()
         })
@@ -150,7 +150,7 @@ impl<'a> Scene<'a> {
         replica["webhooks"] = json!([{"name": replica["webhooks"][0]["name"],
             "clientConfig": {"caBundle": self.ca_bundle()}}]);
         apply("scan-admission", replica).ok();
-        apply("kubectl", whole(json!(STANDARD.encode(&Ca::new().pem)))).denied().to_owned()
+        apply("kubectl", whole(json!(STANDARD.encode(&Ca::new().pem)))).failed().to_owned()
     }
 
     fn name(&self) -> String {
@@ -178,7 +178,7 @@ impl<'a> Scene<'a> {
     }
 
     /// What the API server says to a registration with these changes.
-    pub fn registered(&self, webhook: Value) -> Said {
+    pub fn registered(&self, webhook: Value) -> KubectlOutput {
         let write = Write { webhook, ..Write::default() };
         let configuration = self.configuration(self.namespace, &self.name(), &write).to_string();
         self.namespace.kubectl(User::Admin).args(["create", "-f", "-"]).input(configuration).run()
@@ -316,7 +316,7 @@ impl<'a> Scene<'a> {
 }
 
 /// What kubectl says once this configuration counts, some milliseconds after it is written.
-fn told(namespace: &Namespace<'_>, configuration: &Value, call: impl Fn() -> Said) -> String {
+fn message_once_asked(namespace: &Namespace<'_>, configuration: &Value, call: impl Fn() -> KubectlOutput) -> String {
     namespace.kubectl(User::Admin).args(["create", "-f", "-"]).input(configuration.to_string()).run().ok();
     eventually("the webhook is asked", || Some(call()).filter(|said| !said.stderr.is_empty())).stderr
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::controlplane::{Namespace, Said, User, eventually};
+use crate::controlplane::{KubectlOutput, Namespace, User, eventually};
 use crate::{Test, break_glass, scan};
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -37,14 +37,14 @@ pub fn seed(namespace: &Namespace<'_>, scan: &Value) {
 }
 
 /// The controller's update of a scan as it is stored, with these changes to it.
-pub fn replace(namespace: &Namespace<'_>, name: &str, arguments: &[&str], changes: Value) -> Said {
+pub fn replace(namespace: &Namespace<'_>, name: &str, arguments: &[&str], changes: Value) -> KubectlOutput {
     let mut object = stored(namespace, name);
     json_patch::merge(&mut object, &changes);
     let controller = namespace.kubectl(User::ScanController).args(["replace", "-f", "-"]).args(arguments);
     controller.input(object.to_string()).run()
 }
 
-pub fn patch(namespace: &Namespace<'_>, name: &str, arguments: &[&str], changes: Value) -> Said {
+pub fn patch(namespace: &Namespace<'_>, name: &str, arguments: &[&str], changes: Value) -> KubectlOutput {
     let patch = ["patch", "sourcescan", name, "--type=merge", "--patch", &changes.to_string()];
     namespace.kubectl(User::ScanController).args(patch).args(arguments).run()
 }
@@ -143,11 +143,11 @@ fn a_forged_spec_on_the_status_changes_nothing(namespace: &Namespace<'_>) {
     // A verdict of no policy, a generation that is not there, a deletion that was not asked for.
     let status = json!({"observedGeneration": 1, "phase": "Completed", "conditions": [succeeded, passed]});
     let said = replace(namespace, "two", &[STATUS], json!({"spec": {"scanPolicy": "forged"}, "status": status}));
-    assert!(said.denied().contains("[policy-without-scanpolicy]"), "{said:?}");
+    assert!(said.failed().contains("[policy-without-scanpolicy]"), "{said:?}");
     let metadata =
         json!({"generation": 7, "deletionTimestamp": "2020-11-20T08:03:00Z", "finalizers": ["example.com/forged"]});
     let said = replace(namespace, "two", &[STATUS], json!({"metadata": metadata, "status": {"observedGeneration": 7}}));
-    assert!(said.denied().contains("[observed-generation]"), "{said:?}");
+    assert!(said.failed().contains("[observed-generation]"), "{said:?}");
     assert_eq!(stored(namespace, "two")["status"], json!(null));
 }
 
@@ -181,7 +181,7 @@ fn finalizers_and_deletion_always_work(namespace: &Namespace<'_>) {
     assert_eq!(said.stderr, "");
     assert!(annotations(namespace, "one").as_object().unwrap().keys().all(|key| !key.contains("scan-admission.dev")));
     let gone = namespace.kubectl(User::Developer).args(["get", "sourcescan", "one"]).run();
-    assert!(gone.denied().contains("not found"), "{gone:?}");
+    assert!(gone.failed().contains("not found"), "{gone:?}");
     // Without finalizers at once.
     finalizers("two", json!(null)).ok();
     assert_eq!(delete("two").stderr, "");
@@ -210,7 +210,7 @@ fn a_dry_run_says_the_same_and_stores_nothing(namespace: &Namespace<'_>) {
         let scan = with("two", json!({"spec": {"blob": null, "scanTemplate": null}})).to_string();
         namespace.kubectl(User::Developer).args(["create", "-f", "-"]).args(more).input(scan).run()
     };
-    assert_eq!(create(&["--dry-run=server"]).denied(), create(&[]).denied());
+    assert_eq!(create(&["--dry-run=server"]).failed(), create(&[]).failed());
 }
 
 /// No status any more.
@@ -234,8 +234,8 @@ fn an_old_bad_scan_can_be_worked_on(namespace: &Namespace<'_>) {
     ] {
         said.ok();
         for path in ["status.phase", "status.cveCount.low", "status.conditions[Scanning].status"] {
-            let is_told = |line: &str| line.starts_with(&format!("Warning: {path}: ")) && line.contains(standing);
-            assert!(said.stderr.lines().any(is_told), "{path}: {}", said.stderr);
+            let is_reported = |line: &str| line.starts_with(&format!("Warning: {path}: ")) && line.contains(standing);
+            assert!(said.stderr.lines().any(is_reported), "{path}: {}", said.stderr);
         }
     }
     assert_eq!(stored(namespace, "one")["status"]["cveCount"], json!({"low": "1", "high": 2}));
@@ -245,7 +245,7 @@ fn an_old_bad_scan_can_be_worked_on(namespace: &Namespace<'_>) {
     {
         let said = patch(namespace, "one", &[STATUS], json!({"status": changes}));
         let is_cause = |line: &str| !line.starts_with("Warning: ") && line.contains(&format!("[{rule}]"));
-        assert!(said.denied().lines().any(is_cause), "{said:?}");
+        assert!(said.failed().lines().any(is_cause), "{said:?}");
     }
     // And once it is right it stays so.
     let right = json!({"phase": "Pending", "cveCount": null, "conditions": null});
@@ -253,7 +253,7 @@ fn an_old_bad_scan_can_be_worked_on(namespace: &Namespace<'_>) {
     said.ok();
     assert_eq!(said.stderr, "");
     let said = patch(namespace, "one", &[STATUS], json!({"status": {"phase": "Done"}}));
-    assert!(said.denied().contains("[phase-unknown]"), "{said:?}");
+    assert!(said.failed().contains("[phase-unknown]"), "{said:?}");
 }
 
 fn a_denial_is_the_same_in_every_way_of_writing(namespace: &Namespace<'_>) {

@@ -130,7 +130,7 @@ impl Session {
     fn run(&mut self, shown: &Shown) -> Result<String, String> {
         let output = self.send(shown, "");
         let done = self.done.recv_timeout(FAR);
-        let said = self.said(&output);
+        let said = self.printed(&output);
         match done.as_deref().map(|done| done.split_once(' ').unwrap_or_default()) {
             Ok((number, "0")) if number == self.count.to_string() => Ok(said),
             Ok((number, code)) if number == self.count.to_string() => {
@@ -150,7 +150,7 @@ impl Session {
         let start = Instant::now();
         loop {
             self.find_addresses(&output);
-            let said = self.said(&output);
+            let said = self.printed(&output);
             if is_shown(shown, &said) {
                 return Ok(());
             }
@@ -175,7 +175,7 @@ impl Session {
     }
 
     /// What is in the file, with the addresses as they are shown.
-    fn said(&self, output: &Path) -> String {
+    fn printed(&self, output: &Path) -> String {
         let said = fs::read_to_string(output).unwrap_or_default();
         self.addresses.iter().fold(said, |said, (here, shown)| said.replace(here, shown))
     }

@@ -23,7 +23,7 @@ const ATTACKS: &[(&str, usize)] = &[
     ("slow-bodies", 1),
     ("half-open", 3),
     ("idle", 3),
-    ("flood", 1),
+    ("reconnect", 1),
     ("huge-heads", 1),
     ("rapid-reset", 1),
     ("garbage", 1),
@@ -157,7 +157,7 @@ async fn attacker() {
             "slow-bodies" => victim.slow_bodies().await,
             "half-open" => victim.half_open().await,
             "idle" => victim.idle().await,
-            "flood" => victim.flood().await,
+            "reconnect" => victim.reconnect().await,
             "huge-heads" => victim.huge_heads().await,
             "rapid-reset" => victim.rapid_reset().await,
             "garbage" => victim.garbage().await,
@@ -235,7 +235,7 @@ impl Victim {
         std::future::pending().await
     }
 
-    async fn flood(&self) {
+    async fn reconnect(&self) {
         for round in 0..20 * ROUNDS {
             let stream = TcpStream::connect(self.address).await;
             if round % 10 == 0 {
@@ -256,7 +256,7 @@ impl Victim {
                 };
             }
             let _ = stream.flush().await;
-            let said = said(&mut stream).await;
+            let said = read_all(&mut stream).await;
             assert!(said.is_empty() || said.starts_with("HTTP/1.1 431"), "{said}");
         }
     }
@@ -294,7 +294,7 @@ impl Victim {
             let Some(mut stream) = self.tls().await else { continue };
             send(&mut stream, &bytes).await;
             send(&mut stream, b"\r\n\r\n").await;
-            let said = said(&mut stream).await;
+            let said = read_all(&mut stream).await;
             assert!(said.is_empty() || said.starts_with("HTTP/1.1 400"), "{said}");
         }
     }
@@ -319,7 +319,7 @@ impl Victim {
                 let Some(mut stream) = self.tls().await else { continue };
                 let bytes = format!("POST /validate HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n{smuggled}");
                 send(&mut stream, bytes.as_bytes()).await;
-                let said = said(&mut stream).await;
+                let said = read_all(&mut stream).await;
                 assert!(
                     said.starts_with("HTTP/1.1 400") && said.matches("HTTP/1.1").count() == 1,
                     "{length:?}: {said}"
@@ -337,7 +337,7 @@ async fn send(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
 }
 
 /// All that the server says until it closes.
-async fn said(stream: &mut TlsStream<TcpStream>) -> String {
+async fn read_all(stream: &mut TlsStream<TcpStream>) -> String {
     let mut bytes = Vec::new();
     let _ = timeout(FAR, stream.read_to_end(&mut bytes)).await.expect("the server closes");
     String::from_utf8_lossy(&bytes).into_owned()

@@ -252,7 +252,7 @@ impl Kubectl {
         self
     }
 
-    pub fn run(mut self) -> Said {
+    pub fn run(mut self) -> KubectlOutput {
         let called = format!("{:?}", self.command.get_args().collect::<Vec<_>>());
         let mut child = self
             .command
@@ -266,7 +266,7 @@ impl Kubectl {
         let writer = thread::spawn(move || drop(stdin.write_all(&input)));
         let output = child.wait_with_output().expect("kubectl ends");
         writer.join().expect("the writer does not panic");
-        Said {
+        KubectlOutput {
             called,
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -275,16 +275,16 @@ impl Kubectl {
     }
 }
 
-/// What kubectl said.
+/// What kubectl printed, and its exit code.
 #[derive(Debug)]
-pub struct Said {
+pub struct KubectlOutput {
     called: String,
     pub stdout: String,
     pub stderr: String,
     pub code: Option<i32>,
 }
 
-impl Said {
+impl KubectlOutput {
     /// It worked; its stdout.
     #[track_caller]
     pub fn ok(&self) -> &str {
@@ -294,7 +294,7 @@ impl Said {
 
     /// It failed; its stderr.
     #[track_caller]
-    pub fn denied(&self) -> &str {
+    pub fn failed(&self) -> &str {
         assert_eq!(self.code, Some(1), "kubectl {}\n{}{}", self.called, self.stdout, self.stderr);
         &self.stderr
     }
