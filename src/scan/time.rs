@@ -1,24 +1,28 @@
-//! Times as the API writes them: RFC 3339 with an upper-case `T` and `Z` or an offset.
+//! Times as the API writes them: RFC 3339 with an upper-case `T` and `Z` or an offset, as far as Go reads it.
+//!
+//! A stored time that Go's `time.Parse` refuses breaks every Go client that decodes the object or a list it is in.
 
 use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime};
 
-/// Reads a time. Lower case and a space for the `T`, which RFC 3339 leaves open, are no times here, as in Go.
+/// Reads a time. Lower case and a space for the `T`, which RFC 3339 leaves open, are no times here, as in Go; nor is second
+/// 60, which it has for leap seconds.
 pub fn parse(text: &str) -> Option<OffsetDateTime> {
     // Every condition has one, and nearly all are written so.
     if let Some(time) = text.as_bytes().try_into().ok().and_then(seconds_utc) {
         return Some(time);
     }
     let is_upper = text.as_bytes().get(10) == Some(&b'T') && !text.contains('z');
-    if is_upper { OffsetDateTime::parse(text, &Rfc3339).ok() } else { None }
+    let is_leap_second = text.as_bytes().get(17..19) == Some(b"60");
+    if is_upper && !is_leap_second { OffsetDateTime::parse(text, &Rfc3339).ok() } else { None }
 }
 
-/// Writes a time in UTC and whole seconds, as `metav1.Time` does.
+/// Writes a time in UTC and whole seconds, as `metav1.Time` does. None where that is beyond the years 0 to 9999.
 pub fn format(time: OffsetDateTime) -> Option<String> {
-    time.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
+    time.checked_to_offset(time::UtcOffset::UTC)?.replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
 }
 
-/// Reads `2026-11-20T08:01:00Z`. None for everything else, such as a leap second.
+/// Reads `2026-11-20T08:01:00Z`. None for everything else.
 fn seconds_utc(text: &[u8; 20]) -> Option<OffsetDateTime> {
     let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'Z')];
     if marks.iter().any(|(at, mark)| text[*at] != *mark) {
@@ -44,11 +48,19 @@ mod tests {
                     for time in ["00:00:00", "23:59:59", "24:00:00", "08:60:00", "23:59:60", "08:01:0x", "08-01:00"] {
                         let text = format!("{year}-{month}-{day}T{time}Z");
                         let short = text.as_bytes().try_into().ok().and_then(seconds_utc);
-                        // A leap second is for the long way alone.
+                        // Second 60 is a time for the library alone.
                         assert!(short == long(&text) || time.ends_with("60") && short.is_none(), "{text}");
                     }
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_utc_has_no_year_for_is_not_written() {
+        for text in ["0000-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"] {
+            assert_eq!(format(parse(text).unwrap()), None, "{text}");
+        }
+        assert_eq!(format(parse("2024-02-29T23:59:59.9+05:30").unwrap()).unwrap(), "2024-02-29T18:29:59Z");
     }
 }
