@@ -11,7 +11,7 @@ use objects::{answer, context, patch, patched, review};
 use scan_admission::admission::{self, Webhook};
 use scan_admission::engine::Action;
 use serde_json::{Value, json};
-use states::{Expected, Kind, Spelling, lifecycles};
+use states::{Case, Expected, Kind, Spelling, lifecycles};
 
 /// The rules with a finding at the validating webhook.
 fn found(new: &Value, old: &Value) -> Expected {
@@ -28,21 +28,49 @@ fn without_status(object: &Value) -> Value {
     object
 }
 
-#[test]
-fn every_state_is_judged_as_the_table_says() {
-    let mut differ = Vec::new();
-    for state in states::all() {
-        for kind in [Kind::SourceScan, Kind::ImageScan] {
-            for spelling in [Spelling::Wire, Spelling::Documented] {
-                let object = state.object(kind, spelling);
-                let found = found(&object, &without_status(&object));
-                if found != state.expected() {
-                    differ.push(format!("{state:?}\n  found    {found:?}\n  expected {:?}", state.expected()));
-                }
-            }
+/// Judges every object against what the table says of it, and shows some that differ.
+fn compare(cases: impl Iterator<Item = (Value, states::Facts)>) {
+    let (mut differ, mut shown) = (0, Vec::new());
+    for (object, facts) in cases {
+        let (found, expected) = (found(&object, &without_status(&object)), facts.expected());
+        differ += usize::from(found != expected);
+        if found != expected && shown.len() < 10 {
+            shown.push(format!("{facts:?}\n  found    {found:?}\n  expected {:#?}", facts.findings()));
         }
     }
-    assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ[..differ.len().min(10)].join("\n"));
+    assert!(shown.is_empty(), "{differ} differ:\n{}", shown.join("\n"));
+}
+
+const KINDS: [Kind; 2] = [Kind::SourceScan, Kind::ImageScan];
+
+#[test]
+fn every_state_is_judged_as_the_table_says() {
+    let as_written = KINDS.into_iter().flat_map(|kind| [Spelling::Wire, Spelling::Documented].map(|it| (kind, it)));
+    compare(
+        as_written
+            .flat_map(|(kind, spelling)| states::all().map(move |state| (state.object(kind, spelling), state.facts()))),
+    );
+}
+
+#[test]
+fn every_state_is_judged_whatever_was_observed_and_ships() {
+    compare(
+        KINDS
+            .into_iter()
+            .flat_map(|kind| Case::all(kind).map(move |case| (case.object(kind, Spelling::Wire), case.facts()))),
+    );
+}
+
+#[test]
+fn every_state_is_judged_whatever_generation_its_conditions_are_of() {
+    compare(Case::of_generations().map(|case| (case.object(Kind::SourceScan, Spelling::Wire), case.facts())));
+}
+
+#[test]
+fn every_state_is_judged_when_something_else_was_scanned() {
+    compare(KINDS.into_iter().flat_map(|kind| {
+        Case::of_other_artifacts().map(move |case| (case.object(kind, Spelling::Wire), case.facts()))
+    }));
 }
 
 /// Of a status that the rules find whole nothing is mutated, and every mutation leads to a status that is not worse.
@@ -72,6 +100,17 @@ fn every_life_passes_without_a_word() {
             assert_eq!(found(&step[1], &step[0]), Expected::default(), "{says}: {:#}", step[1]["status"]);
             let (_, body) = answer(&review(&step[1], Some(&step[0])), Webhook::Mutating);
             assert_eq!(patch(&body), json!([]), "{says}");
+        }
+    }
+}
+
+/// A life that is legal is lived without a denial, whatever is warned of.
+#[test]
+fn no_step_of_a_legal_life_is_denied() {
+    for life in lifecycles::warned_lifecycles() {
+        for (number, step) in life.steps.windows(2).enumerate() {
+            let found = found(&step[1], &step[0]);
+            assert_eq!(found.denied, BTreeSet::new(), "{}, step {}: {:#}", life.name, number + 1, step[1]["status"]);
         }
     }
 }

@@ -15,10 +15,19 @@ pub struct Lifecycle {
 }
 
 pub fn lifecycles() -> Vec<Lifecycle> {
+    lived(LIVES)
+}
+
+/// Lives that are legal too: some step is worth a warning, none a denial.
+pub fn warned_lifecycles() -> Vec<Lifecycle> {
+    lived(WARNED_LIVES)
+}
+
+fn lived(lives: &[(&'static str, bool, Live)]) -> Vec<Lifecycle> {
     let mut all = Vec::new();
     for kind in [Kind::SourceScan, Kind::ImageScan] {
         for spelling in [Spelling::Wire, Spelling::Documented] {
-            for (name, scan_policy, live) in LIVES {
+            for (name, scan_policy, live) in lives {
                 let scan = Scan::created(kind, spelling, *scan_policy);
                 let mut life = Life { steps: vec![scan.value()], scan };
                 live(&mut life);
@@ -52,15 +61,32 @@ const LIVES: &[(&str, bool, Live)] = &[
     ("policy edit, Completed to Failed", true, |life| life.first_passed().policy_edit(20).done(22).denied(22)),
     ("another scanPolicy", true, another_scan_policy),
     ("scanPolicy removed during a rescan", true, scan_policy_removed),
+    ("scanPolicy removed, no generations in conditions", true, scan_policy_removed_without_generations),
+    ("scanPolicy removed after a denial", true, scan_policy_removed_after_denial),
     ("template edit", true, template_edit),
     ("another scanTemplate", true, another_scan_template),
-    ("new source after the scan", true, |life| life.first_passed().new_source().running(20).rescanned(22).passed(22)),
+    ("new source after the scan", true, new_source_after_scan),
     ("new source during the first scan", true, new_source_during_first_scan),
     ("new source during a rescan", true, new_source_during_rescan),
     ("retries after errors", true, retries),
     ("retries after errors, old conditions kept", true, retries_keeping_conditions),
     ("rescan errors, its retry passes", true, rescan_errors),
     ("policy cannot be evaluated, its retry passes", true, policy_error),
+    ("the time of the scan is written before the verdict", true, scanned_before_verdict),
+];
+
+const WARNED_LIVES: &[(&str, bool, Live)] = &[
+    ("a rescan that begins with the phase Scanning", true, |life| life.first_passed().begun(Phase::Scanning)),
+    ("a rescan that begins with the phase Pending", true, |life| life.first_denied().begun(Phase::Pending)),
+    ("a new source whose rescan begins with the phase", true, new_source_begun),
+    ("restored from a backup", true, restored),
+    ("an older status written over a newer one", true, older_status),
+    ("written step by step", true, step_by_step),
+    ("results of a new source before its verdict", true, shipped_before_verdict),
+    ("errors again and again, conditions untouched", true, errors_untouched),
+    ("results of a new source are not sent", true, |life| {
+        life.first_passed().new_source().running(20).rescanned(22).passed(22)
+    }),
 ];
 
 struct Life {
@@ -170,6 +196,13 @@ impl Life {
         self.running(minute)
     }
 
+    /// The phase tells of a rescan before its conditions do.
+    fn begun(&mut self, phase: Phase) {
+        self.scan.policy += 1;
+        self.scan.observe().phase(Some(phase));
+        self.step().running(20).done(22).passed(22);
+    }
+
     /// The spec moves on, the status does not yet; what follows is of the new source.
     fn new_source(&mut self) -> &mut Self {
         self.scan.edit_source(NEXT_REVISION);
@@ -195,7 +228,7 @@ fn no_scan_policy(life: &mut Life) {
 fn policy_to_come_after_less_was_found(life: &mut Life) {
     life.first_denied().new_source().running(20).ended(22);
     life.scan.counts(FOUND_LESS);
-    life.step().passed(24);
+    life.sent(23).step().passed(24);
 }
 
 fn policy_to_come_after_rescan(life: &mut Life) {
@@ -225,6 +258,24 @@ fn scan_policy_removed(life: &mut Life) {
     life.done(22).sent(22).unjudged(22);
 }
 
+/// Stale on Completed by its time.
+fn scan_policy_removed_without_generations(life: &mut Life) {
+    life.first_passed();
+    for name in ["Scanning", "Succeeded", "SendingResults", "PolicySucceeded"] {
+        life.scan.without_generation(name);
+    }
+    life.step().policy_edit(20).scan.edit_scan_policy(None);
+    life.step().running(20);
+    life.scan.remove("compliantArtifact");
+    life.done(22).sent(22).unjudged(22);
+}
+
+/// No policy, no Failed; the old verdict stays beside Completed.
+fn scan_policy_removed_after_denial(life: &mut Life) {
+    life.first_denied().policy_edit(20).scan.edit_scan_policy(None);
+    life.step().running(20).rescanned(22).sent(22).unjudged(22);
+}
+
 /// The ScanTemplate itself is edited: the scan's generation stays.
 fn template_edit(life: &mut Life) {
     life.first_passed().scan.template += 1;
@@ -234,6 +285,10 @@ fn template_edit(life: &mut Life) {
 fn another_scan_template(life: &mut Life) {
     life.first_denied().scan.edit_scan_template("another-scan-template");
     life.step().running(20).rescanned(22).sent(22).denied(22);
+}
+
+fn new_source_after_scan(life: &mut Life) {
+    life.first_passed().new_source().running(20).rescanned(22).sent(22).passed(22);
 }
 
 /// Scanning stays True, for generation 2 since the controller has seen it.
@@ -275,4 +330,66 @@ fn rescan_errors(life: &mut Life) {
 fn policy_error(life: &mut Life) {
     life.first().done(3).sent(3).scan.condition("PolicySucceeded", Status::Unknown, &at(3)).phase(Some(Phase::Error));
     life.step().policy_edit(4).done(6).passed(6);
+}
+
+/// The scan was finished; its policy is still to come.
+fn scanned_before_verdict(life: &mut Life) {
+    life.first().done(3).scan.scanned_at(&at(3));
+    life.step().passed(4);
+}
+
+fn new_source_begun(life: &mut Life) {
+    life.first_passed().scan.edit_source(NEXT_REVISION);
+    life.step().scan.observe().remove("compliantArtifact");
+    life.scan.phase(Some(Phase::Scanning));
+    life.step().scan.artifact();
+    life.running(20).rescanned(22).passed(22);
+}
+
+/// With its spec, whose generation begins at 1 again; the controller scans it anew.
+fn restored(life: &mut Life) {
+    life.first_passed().new_source().running(20).rescanned(22).passed(22);
+    let status = life.scan.value()["status"].clone();
+    life.scan.generations(Some(2), Some(1)).remove_status();
+    life.steps = vec![life.scan.value()];
+    life.scan.restore(status);
+    life.step().running(40).rescanned(42).passed(42);
+}
+
+/// A backup of the status is written back: every time and generation in it goes back.
+fn older_status(life: &mut Life) {
+    life.first_passed();
+    let older = life.scan.value()["status"].clone();
+    life.new_source().running(20).rescanned(22).passed(22);
+    life.scan.restore(older);
+    life.step().running(40).rescanned(42).passed(42);
+}
+
+/// Each step agrees with itself.
+fn step_by_step(life: &mut Life) {
+    life.first().scan.condition("Scanning", Status::False, &at(3));
+    life.step().scan.condition("Succeeded", Status::True, &at(3)).counts(FOUND);
+    life.step().scan.artifact().scanned_by("v0.37.0");
+    life.step().scan.condition("PolicySucceeded", Status::True, &at(4));
+    life.step().scan.phase(Some(Phase::Completed));
+    life.step().scan.scanned_at(&at(4));
+    life.step().scan.compliant_artifact();
+    life.step();
+}
+
+/// What ships is the old source until the new one has its verdict.
+fn shipped_before_verdict(life: &mut Life) {
+    life.first_passed().scan.edit_source(NEXT_REVISION);
+    life.step().running(20).rescanned(22).step().passed(24);
+}
+
+/// The phase alone says that there was a retry.
+fn errors_untouched(life: &mut Life) {
+    life.first().errored(2);
+    for phase in [Phase::Scanning, Phase::Error, Phase::Scanning, Phase::Error] {
+        life.scan.phase(Some(phase));
+        life.step();
+    }
+    life.scan.without("Succeeded");
+    life.running(5).done(7).sent(7).passed(7);
 }

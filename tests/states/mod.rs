@@ -5,8 +5,8 @@ pub mod lifecycles;
 pub mod object;
 pub mod rules;
 
-pub use object::{Kind, Scan, Spelling};
-pub use rules::{Entry, Expected, Facts, Line};
+pub use object::{Compliant, Kind, Scan, Spelling};
+pub use rules::{Entry, Expected, Facts, Line, Shipped};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
@@ -98,11 +98,10 @@ impl State {
         self.done() && self.succeeded != Some(false)
     }
 
-    /// compliant-artifact: on Completed with a scanPolicy, except where the policy did not pass.
+    /// compliant-artifact: on Completed with a scanPolicy that was passed (so Completed without a verdict cannot avoid the
+    /// warning).
     fn has_compliant_artifact(&self) -> bool {
-        self.phase == Some(Phase::Completed)
-            && self.scan_policy
-            && !matches!(self.policy, Some(Status::False | Status::Unknown))
+        self.phase == Some(Phase::Completed) && self.scan_policy && self.policy == Some(Status::True)
     }
 
     fn results_at(&self) -> &'static str {
@@ -119,51 +118,19 @@ impl State {
         ]
     }
 
+    /// As the product of §7 has it.
+    pub fn case(self) -> Case {
+        let compliant = self.has_compliant_artifact().then_some(Compliant::Same);
+        Case { state: self, observed: Observed::Current, older: [false; 4], is_artifact_of_another: false, compliant }
+    }
+
     /// A complete object in this state, undamaged otherwise.
     pub fn object(&self, kind: Kind, spelling: Spelling) -> serde_json::Value {
-        let mut scan = Scan::created(kind, spelling, self.scan_policy);
-        scan.observe().phase(self.phase).artifact();
-        for (name, status, at) in self.conditions().into_iter().flatten() {
-            scan.condition(name, status, at);
-        }
-        if self.has_counts() {
-            scan.counts(COUNTS);
-        }
-        if self.has_metadata_url() {
-            scan.metadata_url();
-        }
-        if self.done() {
-            scan.scanned_by("v0.37.0");
-        }
-        if self.has_scanned_at() {
-            scan.scanned_at(LATER);
-        }
-        if self.has_compliant_artifact() {
-            scan.compliant_artifact();
-        }
-        scan.value()
+        self.case().object(kind, spelling)
     }
 
     pub fn facts(&self) -> Facts {
-        let [scanning, succeeded, sending, policy] = self
-            .conditions()
-            .map(|found| found.map(|(_, status, at)| Entry { status, time: at.to_owned(), generation: Some(1) }));
-        Facts {
-            phase: self.phase,
-            scanning,
-            succeeded,
-            sending,
-            policy,
-            scan_policy: self.scan_policy,
-            generation: 1,
-            observed: Some(1),
-            total: self.has_counts().then(|| COUNTS.iter().sum()),
-            violations: (self.policy == Some(Status::False)).then_some(object::VIOLATIONS),
-            metadata_url: self.has_metadata_url(),
-            scanned_by: self.done(),
-            scanned_at: self.has_scanned_at(),
-            compliant_artifact: self.has_compliant_artifact(),
-        }
+        self.case().facts()
     }
 
     /// The rules with a finding on the validating webhook, UPDATE of `*/status` of the same object without a status.
@@ -174,6 +141,137 @@ impl State {
     /// The sentences of the rules behind `expected`.
     pub fn because(&self) -> Vec<Line> {
         self.facts().findings()
+    }
+}
+
+/// status.observedGeneration beside metadata.generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Observed {
+    Absent,
+    Lower,
+    Current,
+    /// A restored object begins at 1 again.
+    Higher,
+    /// A manifest has no metadata.generation.
+    Nothing,
+}
+
+impl Observed {
+    pub const ALL: [Observed; 5] =
+        [Observed::Absent, Observed::Lower, Observed::Current, Observed::Higher, Observed::Nothing];
+
+    /// status.observedGeneration and metadata.generation.
+    fn generations(self) -> (Option<i64>, Option<i64>) {
+        match self {
+            Observed::Absent => (None, Some(2)),
+            Observed::Lower => (Some(2), Some(3)),
+            Observed::Current => (Some(2), Some(2)),
+            Observed::Higher => (Some(2), Some(1)),
+            Observed::Nothing => (Some(2), None),
+        }
+    }
+}
+
+/// A state, and what the rules depend on beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Case {
+    pub state: State,
+    pub observed: Observed,
+    /// Scanning, Succeeded, SendingResults and PolicySucceeded that are of a generation before status.observedGeneration.
+    pub older: [bool; 4],
+    pub is_artifact_of_another: bool,
+    pub compliant: Option<Compliant>,
+}
+
+impl Case {
+    /// Every state with every observedGeneration and every compliantArtifact that this kind may have.
+    pub fn all(kind: Kind) -> impl Iterator<Item = Case> {
+        let compliant = move || Compliant::ALL.into_iter().filter(move |it| it.is_of(kind)).map(Some).chain([None]);
+        all().flat_map(move |state| {
+            let observed = Observed::ALL.into_iter();
+            observed
+                .flat_map(move |observed| compliant().map(move |it| Case { observed, compliant: it, ..state.case() }))
+        })
+    }
+
+    /// Every state with every observedGeneration and each condition of the observed generation or of the one before.
+    pub fn of_generations() -> impl Iterator<Item = Case> {
+        all().flat_map(|state| {
+            let there = state.conditions().map(|entry| entry.is_some());
+            let older = (0..16).map(|bits| [0, 1, 2, 3].map(|index| bits >> index & 1 == 1));
+            let older = older.filter(move |older| older.iter().zip(there).all(|(is_older, is)| is || !is_older));
+            let observed = [Observed::Absent, Observed::Lower, Observed::Current];
+            older.flat_map(move |older| observed.map(|observed| Case { older, observed, ..state.case() }))
+        })
+    }
+
+    /// Every state with an artifact that is not the spec's.
+    pub fn of_other_artifacts() -> impl Iterator<Item = Case> {
+        all().flat_map(|state| {
+            Observed::ALL.map(|observed| Case { observed, is_artifact_of_another: true, ..state.case() })
+        })
+    }
+
+    pub fn object(&self, kind: Kind, spelling: Spelling) -> serde_json::Value {
+        let state = &self.state;
+        let (observed, generation) = self.observed.generations();
+        let mut scan = Scan::created(kind, spelling, state.scan_policy);
+        scan.observe().generations(observed, generation).phase(state.phase).artifact();
+        for (index, (name, status, at)) in
+            state.conditions().into_iter().enumerate().filter_map(|(i, it)| Some((i, it?)))
+        {
+            scan.condition(name, status, at).of_generation(name, self.own_generation(index));
+        }
+        if state.has_counts() {
+            scan.counts(COUNTS);
+        }
+        if state.has_metadata_url() {
+            scan.metadata_url();
+        }
+        if state.done() {
+            scan.scanned_by("v0.37.0");
+        }
+        if state.has_scanned_at() {
+            scan.scanned_at(LATER);
+        }
+        if self.is_artifact_of_another {
+            scan.artifact_of_another();
+        }
+        match self.compliant {
+            Some(compliant) => scan.compliant_artifact_that_is(compliant).value(),
+            None => scan.value(),
+        }
+    }
+
+    fn own_generation(&self, index: usize) -> i64 {
+        if self.older[index] { 1 } else { 2 }
+    }
+
+    pub fn facts(&self) -> Facts {
+        let state = &self.state;
+        let (observed, generation) = self.observed.generations();
+        let conditions = state.conditions();
+        let entry = |index: usize| {
+            let (_, status, at) = conditions[index]?;
+            Some(Entry { status, time: at.to_owned(), generation: Some(self.own_generation(index)) })
+        };
+        Facts {
+            phase: state.phase,
+            scanning: entry(0),
+            succeeded: entry(1),
+            sending: entry(2),
+            policy: entry(3),
+            scan_policy: state.scan_policy,
+            generation,
+            observed,
+            total: state.has_counts().then(|| COUNTS.iter().sum()),
+            violations: (state.policy == Some(Status::False)).then_some(object::VIOLATIONS),
+            metadata_url: state.has_metadata_url(),
+            scanned_by: state.done(),
+            scanned_at: state.has_scanned_at(),
+            is_artifact_of_another: self.is_artifact_of_another,
+            compliant_artifact: self.compliant.map(Compliant::beside_artifact),
+        }
     }
 }
 

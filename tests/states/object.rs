@@ -1,7 +1,7 @@
 //! Whole scans as a controller writes them, one change at a time.
 use serde_json::{Map, Value, json};
 
-use super::{Phase, Status};
+use super::{Phase, Shipped, Status};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -14,6 +14,51 @@ pub enum Kind {
 pub enum Spelling {
     Wire,
     Documented,
+}
+
+/// A compliantArtifact beside the artifact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Compliant {
+    Same,
+    /// Of blobs.
+    AnotherUrl,
+    AnotherRevision,
+    /// The artifact has no git.
+    AnotherPart,
+    /// Of images, each with a digest.
+    AnotherRepository,
+    AnotherDigest,
+    Tag,
+}
+
+impl Compliant {
+    pub const ALL: [Compliant; 7] = [
+        Compliant::Same,
+        Compliant::AnotherUrl,
+        Compliant::AnotherRevision,
+        Compliant::AnotherPart,
+        Compliant::AnotherRepository,
+        Compliant::AnotherDigest,
+        Compliant::Tag,
+    ];
+
+    pub fn is_of(self, kind: Kind) -> bool {
+        match self {
+            Compliant::Same | Compliant::AnotherPart => true,
+            Compliant::AnotherUrl | Compliant::AnotherRevision => kind == Kind::SourceScan,
+            Compliant::AnotherRepository | Compliant::AnotherDigest | Compliant::Tag => kind == Kind::ImageScan,
+        }
+    }
+
+    /// §3 `artifact-source`.
+    pub fn beside_artifact(self) -> Shipped {
+        match self {
+            // "tag vs digest is fine, here and between the two artifacts"
+            Compliant::Same | Compliant::Tag => Shipped::Same,
+            Compliant::AnotherRevision | Compliant::AnotherPart => Shipped::Differs,
+            Compliant::AnotherUrl | Compliant::AnotherRepository | Compliant::AnotherDigest => Shipped::Contradicts,
+        }
+    }
 }
 
 /// X of the violated policy's message.
@@ -155,6 +200,40 @@ impl Scan {
         if has_policy { self.set("observedPolicyGeneration", policy) } else { self.remove("observedPolicyGeneration") }
     }
 
+    /// status.observedGeneration and metadata.generation, whatever the edits were.
+    pub fn generations(&mut self, observed: Option<i64>, generation: Option<i64>) -> &mut Self {
+        match generation {
+            Some(generation) => self.object["metadata"]["generation"] = json!(generation),
+            None => drop(self.object["metadata"].as_object_mut().unwrap().remove("generation")),
+        }
+        match observed {
+            Some(observed) => self.set("observedGeneration", json!(observed)),
+            None => self.remove("observedGeneration"),
+        }
+    }
+
+    pub fn of_generation(&mut self, name: &str, generation: i64) -> &mut Self {
+        let entry = self.conditions().iter_mut().find(|entry| entry["type"] == name).unwrap();
+        entry["observedGeneration"] = json!(generation);
+        self
+    }
+
+    pub fn without_generation(&mut self, name: &str) -> &mut Self {
+        let entry = self.conditions().iter_mut().find(|entry| entry["type"] == name).unwrap();
+        entry.as_object_mut().unwrap().remove("observedGeneration");
+        self
+    }
+
+    pub fn remove_status(&mut self) -> &mut Self {
+        self.object.as_object_mut().unwrap().remove("status");
+        self
+    }
+
+    pub fn restore(&mut self, status: Value) -> &mut Self {
+        self.object["status"] = status;
+        self
+    }
+
     pub fn phase(&mut self, phase: Option<Phase>) -> &mut Self {
         match phase {
             Some(phase) => self.set("phase", json!(phase.name())),
@@ -171,7 +250,7 @@ impl Scan {
             "reason": reason,
             "message": message,
             "lastTransitionTime": at,
-            "observedGeneration": self.status()["observedGeneration"],
+            "observedGeneration": self.status().get("observedGeneration"),
         });
         if !error.is_empty() {
             entry["error"] = json!(error);
@@ -242,6 +321,33 @@ impl Scan {
     /// What ships next: the artifact.
     pub fn compliant_artifact(&mut self) -> &mut Self {
         let artifact = self.status()["artifact"].clone();
+        self.set("compliantArtifact", artifact)
+    }
+
+    /// What was scanned is not the spec's source.
+    pub fn artifact_of_another(&mut self) -> &mut Self {
+        let artifact = match self.kind {
+            Kind::SourceScan => json!({"blob": {"url": "http://example.com/another.tar.gz", "revision": "main/1"}}),
+            Kind::ImageScan => json!({"registry": {"image": format!("example.com/dev/another@sha256:{:0<64}", 1)}}),
+        };
+        self.set("artifact", artifact)
+    }
+
+    pub fn compliant_artifact_that_is(&mut self, compliant: Compliant) -> &mut Self {
+        let mut artifact = self.status()["artifact"].clone();
+        let image = artifact["registry"]["image"].as_str().map(|image| image.split_once('@').unwrap());
+        let (repository, digest) = image.map(|(name, digest)| (name.to_owned(), digest.to_owned())).unwrap_or_default();
+        match compliant {
+            Compliant::Same => {}
+            Compliant::AnotherUrl => artifact["blob"]["url"] = json!("http://example.com/shipped.tar.gz"),
+            Compliant::AnotherRevision => artifact["blob"]["revision"] = json!("main/2"),
+            Compliant::AnotherPart => artifact["git"] = json!({"url": "https://example.com/code.git"}),
+            Compliant::AnotherRepository => artifact["registry"]["image"] = json!(format!("{repository}-2@{digest}")),
+            Compliant::AnotherDigest => {
+                artifact["registry"]["image"] = json!(format!("{repository}@sha256:{:0<64}", 2));
+            }
+            Compliant::Tag => artifact["registry"]["image"] = json!(format!("{repository}:v1")),
+        }
         self.set("compliantArtifact", artifact)
     }
 

@@ -1,4 +1,7 @@
 //! RULES §2 "Stale", §3 and §4, as far as undamaged objects can meet them, in the order and words of the rules.
+//!
+//! What compares new with old is in `changes.rs` and in `tests/transitions.rs`, what judges one field by itself in the tests
+//! of its rule.
 use std::collections::BTreeSet;
 
 use super::Phase::{self, Completed, Error, Failed, Pending, Scanning};
@@ -12,6 +15,17 @@ pub struct Entry {
     pub generation: Option<i64>,
 }
 
+/// What compliantArtifact is beside artifact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shipped {
+    /// The same, or a tag of what has a digest there.
+    Same,
+    /// "another tag, a part that only one of them has, …"
+    Differs,
+    /// Another "blob.url, git.url or image repository", "or both images have a digest and the digests differ".
+    Contradicts,
+}
+
 /// What the rules look at in an object with legal conditions, counts and sources.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
@@ -21,7 +35,7 @@ pub struct Facts {
     pub sending: Option<Entry>,
     pub policy: Option<Entry>,
     pub scan_policy: bool,
-    pub generation: i64,
+    pub generation: Option<i64>,
     pub observed: Option<i64>,
     pub total: Option<i64>,
     /// X of `Policy violated because of X CVEs`.
@@ -29,7 +43,9 @@ pub struct Facts {
     pub metadata_url: bool,
     pub scanned_by: bool,
     pub scanned_at: bool,
-    pub compliant_artifact: bool,
+    /// An artifact of another source than the spec's.
+    pub is_artifact_of_another: bool,
+    pub compliant_artifact: Option<Shipped>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -78,34 +94,38 @@ struct Statuses {
 }
 
 impl Facts {
+    /// §2: "status.observedGeneration and metadata.generation are both there and equal".
+    pub fn is_caught_up(&self) -> bool {
+        self.observed.is_some() && self.observed == self.generation
+    }
+
     /// §2 "Stale".
     pub fn stale(&self) -> Stale {
+        // (a) "a current Scanning=True is present, the condition is another one, and its lastTransitionTime is not later
+        // than Scanning's"
+        let running = self.scanning.as_ref().filter(|it| it.status == True && !self.is_of_older_generation(it));
+        let a = |it: &Entry| running.is_some_and(|running| it.time <= running.time);
         // (b) "its own observedGeneration is present and lower than status.observedGeneration (Scanning=False too)"
-        let b = |it: &Option<Entry>| {
-            let own = it.as_ref().and_then(|it| it.generation);
-            own.zip(self.observed).is_some_and(|(own, observed)| own < observed)
-        };
-        // "On Completed and Failed nothing is stale, except by (b) a PolicySucceeded of a scan that has no
-        // spec.scanPolicy any more." "In every phase but Completed and Failed (also when the phase is absent) …"
+        let b = |it: &Entry| self.is_of_older_generation(it);
+        // (c) "it is PolicySucceeded and its lastTransitionTime is earlier than that of Scanning or Succeeded, stale or not"
+        let c = |it: &Entry| [&self.scanning, &self.succeeded].into_iter().flatten().any(|other| it.time < other.time);
+        let is = |it: &Option<Entry>, says: &dyn Fn(&Entry) -> bool| it.as_ref().is_some_and(says);
         if matches!(self.phase, Some(Completed | Failed)) {
-            let policy = b(&self.policy) && !self.scan_policy;
+            // "nothing is stale …, except a PolicySucceeded of a scan that has no spec.scanPolicy any more: by (b), or
+            // because its time is earlier than that of Scanning or Succeeded"
+            let policy = !self.scan_policy && is(&self.policy, &|it| b(it) || c(it));
             return Stale { scanning: false, succeeded: false, sending: false, policy };
         }
-        // (a) "Scanning=True is present and the condition's lastTransitionTime is not later than Scanning's":
-        // of the other conditions, else no scan could ever run.
-        let running = self.scanning.as_ref().filter(|scanning| scanning.status == True);
-        let a = |it: &Option<Entry>| running.zip(it.as_ref()).is_some_and(|(running, it)| it.time <= running.time);
-        let scanning = b(&self.scanning);
-        let succeeded = a(&self.succeeded) || b(&self.succeeded);
-        let sending = a(&self.sending) || b(&self.sending);
-        // (c) "it is PolicySucceeded and its lastTransitionTime is earlier than that of a Scanning or Succeeded which
-        // is not stale"
-        let before = |other: &Option<Entry>, stale: bool| {
-            let pair = self.policy.as_ref().zip(other.as_ref());
-            !stale && pair.is_some_and(|(policy, other)| policy.time < other.time)
-        };
-        let c = before(&self.scanning, scanning) || before(&self.succeeded, succeeded);
-        Stale { scanning, succeeded, sending, policy: a(&self.policy) || b(&self.policy) || c }
+        Stale {
+            scanning: is(&self.scanning, &b),
+            succeeded: is(&self.succeeded, &|it| a(it) || b(it)),
+            sending: is(&self.sending, &|it| a(it) || b(it)),
+            policy: is(&self.policy, &|it| a(it) || b(it) || c(it)),
+        }
+    }
+
+    fn is_of_older_generation(&self, it: &Entry) -> bool {
+        it.generation.zip(self.observed).is_some_and(|(own, observed)| own < observed)
     }
 
     /// All that are there, stale or not: "where a rule needs a condition to be there, it counts as there".
@@ -134,6 +154,8 @@ impl Facts {
         let mut lines = self.between_conditions();
         lines.extend(self.phase_against_conditions());
         lines.extend(self.fields());
+        lines.extend(self.artifacts());
+        lines.extend(self.generations());
         lines.retain(|line| line.holds);
         lines
     }
@@ -155,7 +177,7 @@ impl Facts {
         let all = self.present();
         let judged = matches!(p, Some(True | False));
         let unasked = p.is_some() && !self.scan_policy;
-        let caught_up = self.observed == Some(self.generation);
+        let decided = matches!(self.phase, Some(Completed | Failed | Error) | None);
         let conditions = all.s.is_some() || all.u.is_some() || all.d.is_some() || all.p.is_some();
         vec![
             deny(
@@ -172,20 +194,23 @@ impl Facts {
             warn("policy-without-success", "… beside no Succeeded", judged && all.u.is_none()),
             deny(
                 "policy-without-scanpolicy",
-                "current PolicySucceeded, no spec.scanPolicy, status.observedGeneration = metadata.generation",
-                unasked && caught_up,
+                "on Completed, Failed, Error or without a phase: current PolicySucceeded, no spec.scanPolicy, caught up",
+                decided && unasked && self.is_caught_up(),
             ),
-            warn("policy-without-scanpolicy", "same, with observedGeneration lower or absent", unasked && !caught_up),
+            warn(
+                "policy-without-scanpolicy",
+                "same, not caught up or in another phase",
+                unasked && !(decided && self.is_caught_up()),
+            ),
             warn("phase-unknown", "phase absent beside conditions", self.phase.is_none() && conditions),
         ]
     }
 
-    /// §4.
+    /// §4. "x is not Y" asks for Y, and "absent" for none at all: both are requirements, which a stale condition satisfies.
     fn phase_against_conditions(&self) -> Vec<Line> {
         let Statuses { s, u, p, .. } = self.current();
         let all = self.present();
-        let policy_due = self.scan_policy && self.observed == Some(self.generation); // P
-        // Stale ones excuse: "is not" asks whether such a condition is there at all.
+        let policy_due = self.scan_policy && self.is_caught_up(); // P
         let (not_unknown, not_sent) = (all.p != Some(Unknown), all.d == Some(False));
         let deny = |says, holds| deny("phase-disagrees", says, holds);
         let warn = |says, holds| warn("phase-disagrees", says, holds);
@@ -193,15 +218,17 @@ impl Facts {
             None => vec![],
             Some(Pending) => vec![
                 deny("Pending: s=True", s == Some(True)),
-                deny("Pending: u or p", u.is_some() || p.is_some()),
+                warn("Pending: u or p", u.is_some() || p.is_some()),
                 warn("Pending: s=False", s == Some(False)),
             ],
             Some(Scanning) => vec![
-                deny("Scanning: u=False", u == Some(False)),
-                deny("Scanning: p", p.is_some()),
+                warn(
+                    "Scanning: u=False, or p, where s is not True",
+                    (u == Some(False) || p.is_some()) && all.s != Some(True),
+                ),
                 warn("Scanning: s absent", all.s.is_none()),
                 warn(
-                    "Scanning: s=False or u=True, unless P and no current p",
+                    "Scanning: s=False or u=True, unless P and no current p (the policy is still to come)",
                     (s == Some(False) || u == Some(True)) && !(policy_due && p.is_none()),
                 ),
             ],
@@ -210,11 +237,15 @@ impl Facts {
                 deny("Completed: u not True (absent too)", all.u != Some(True)),
                 deny("Completed: p False/Unknown", matches!(p, Some(False | Unknown))),
                 deny("Completed: P and p absent", policy_due && all.p.is_none()),
+                warn(
+                    "Completed: scanPolicy set, p absent, not caught up",
+                    self.scan_policy && all.p.is_none() && !self.is_caught_up(),
+                ),
             ],
             Some(Failed) => vec![
                 deny("Failed: s=True", s == Some(True)),
                 deny("Failed: u not True (absent too)", all.u != Some(True)),
-                deny("Failed: p not False (absent too)", all.p != Some(False)),
+                deny("Failed: p not False (absent too; a stale p has to be False)", all.p != Some(False)),
             ],
             Some(Error) => vec![
                 deny("Error: s=True", s == Some(True)),
@@ -248,24 +279,88 @@ impl Facts {
             ),
             warn("metadata-url", "set while current SendingResults=False", self.metadata_url && d == Some(False)),
             warn("metadata-url", "absent while True", !self.metadata_url && d == Some(True)),
-            warn("scanned-by", "absent on Completed/Failed", !self.scanned_by && done),
+            warn("scanned-by", "on Completed/Failed: absent", !self.scanned_by && done),
             warn("scanned-at", "absent on Completed/Failed", !self.scanned_at && done),
-            deny("compliant-artifact", "present on Failed", self.compliant_artifact && on(Failed)),
+        ]
+    }
+
+    /// §3 `compliant-artifact` and `artifact-source`.
+    fn artifacts(&self) -> Vec<Line> {
+        let p = self.current().p;
+        let all = self.present();
+        let on = |phase| self.phase == Some(phase);
+        let present = self.compliant_artifact.is_some();
+        let contradicts = self.compliant_artifact == Some(Shipped::Contradicts);
+        let without_verdict = present && (on(Completed) || self.phase.is_none()) && self.scan_policy && all.p.is_none();
+        let is_known_to_lack_it = self.is_caught_up() || self.observed.is_none();
+        vec![
+            deny("compliant-artifact", "present on Failed", present && on(Failed)),
             deny(
                 "compliant-artifact",
-                "present beside a current PolicySucceeded=False",
-                self.compliant_artifact && p == Some(False),
+                "present, while a scanPolicy is set, beside PolicySucceeded=False, stale or not",
+                present && self.scan_policy && all.p == Some(False),
             ),
-            warn("compliant-artifact", "present on Error", self.compliant_artifact && on(Error)),
+            deny(
+                "compliant-artifact",
+                "on Completed or without a phase, present with a scanPolicy and no PolicySucceeded at all, caught up or \
+                 observedGeneration absent",
+                without_verdict && is_known_to_lack_it,
+            ),
+            warn("compliant-artifact", "present on Error", present && on(Error)),
+            // A stale one is not held against it.
+            warn("compliant-artifact", "present beside PolicySucceeded=Unknown", present && p == Some(Unknown)),
             warn(
                 "compliant-artifact",
-                "present beside PolicySucceeded=Unknown",
-                self.compliant_artifact && p == Some(Unknown),
+                "the last of the errors in every other case of observedGeneration",
+                without_verdict && !is_known_to_lack_it,
             ),
             warn(
                 "compliant-artifact",
                 "absent on Completed with a scanPolicy",
-                !self.compliant_artifact && on(Completed) && self.scan_policy,
+                !present && on(Completed) && self.scan_policy,
+            ),
+            deny(
+                "artifact-source",
+                "on Completed, compliantArtifact's blob.url, git.url or image repository is not artifact's, or both images \
+                 have a digest and the digests differ",
+                contradicts && on(Completed),
+            ),
+            warn(
+                "artifact-source",
+                "compliantArtifact ≠ artifact otherwise",
+                contradicts && !on(Completed) || self.compliant_artifact == Some(Shipped::Differs),
+            ),
+            warn(
+                "artifact-source",
+                "on Completed and Failed with observedGeneration = generation: artifact ≠ spec",
+                (on(Completed) || on(Failed)) && self.is_caught_up() && self.is_artifact_of_another,
+            ),
+        ]
+    }
+
+    /// §3 `observed-generation`.
+    fn generations(&self) -> Vec<Line> {
+        let stale = self.stale();
+        let entries = [
+            (&self.scanning, stale.scanning),
+            (&self.succeeded, stale.succeeded),
+            (&self.sending, stale.sending),
+            (&self.policy, stale.policy),
+        ];
+        let is_ahead = |own: Option<i64>| own.zip(self.generation).is_some_and(|(own, of)| own > of);
+        let of_another = |entry: &Entry, is_stale: bool| !is_stale && self.is_of_older_generation(entry);
+        let done = matches!(self.phase, Some(Completed | Failed));
+        let mut there = entries.into_iter().filter_map(|(entry, is_stale)| Some((entry.as_ref()?, is_stale)));
+        vec![
+            warn(
+                "observed-generation",
+                "status' or a condition's > metadata.generation",
+                is_ahead(self.observed) || there.clone().any(|(entry, _)| is_ahead(entry.generation)),
+            ),
+            warn(
+                "observed-generation",
+                "on Completed and Failed a current condition's lower than the status' (a verdict of another generation)",
+                done && there.any(|(entry, is_stale)| of_another(entry, is_stale)),
             ),
         ]
     }
