@@ -115,6 +115,39 @@ fn an_update_is_judged_by_its_spec_and_by_a_status_that_it_changes() {
     }
 }
 
+/// "The status is judged only if it differs at all from the old one, as JSON", also in what no rule reads.
+#[test]
+fn an_update_is_judged_by_a_status_that_differs_in_anything() {
+    let with = |member: &str, value: Value| {
+        let mut status = broken();
+        status[member] = value;
+        status
+    };
+    let different =
+        [with("x", json!(1)), with("x", json!(null)), with("metadataUrl", json!("")), with("artifact", json!({}))];
+    for status in different {
+        for (new, old) in scans(&status, false).into_iter().zip(scans(&broken(), false)) {
+            for (new, old) in [(&new, &old), (&old, &new)] {
+                let found = found(&request("UPDATE", "", new, old));
+                // It was so before.
+                assert_eq!(found.denied, [].into(), "{status}");
+                assert!(found.has_warned("phase-unknown", "status.phase"), "{status}: {found:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_update_is_not_judged_by_a_status_that_is_only_written_otherwise() {
+    for object in scans(&broken(), false) {
+        let text = request("UPDATE", "", &object, &object).to_string();
+        let (was, is) = (r#""phase":"Done""#, r#""ph\u0061se" : "D\u006fne" "#);
+        assert_eq!(text.matches(was).count(), 2);
+        let answer = admission::answer(text.replacen(was, is, 1).as_bytes(), &objects::context(Webhook::Validating));
+        assert!(answer.is_allowed && answer.summary.findings.is_empty(), "{}", String::from_utf8_lossy(&answer.body));
+    }
+}
+
 /// "Otherwise it is the old one, and spec edits and finalizers must go through."
 #[test]
 fn an_old_broken_status_and_an_old_broken_spec_hold_up_nothing_else() {
@@ -134,6 +167,22 @@ fn an_old_broken_status_and_an_old_broken_spec_hold_up_nothing_else() {
                 assert_eq!(warned, ["scan-target"]);
                 assert_eq!(is_untouched(&review, Webhook::Mutating), NONE);
             }
+        }
+    }
+}
+
+/// "An object with deletionTimestamp: errors become warnings", of its spec and of its status.
+#[test]
+fn an_object_that_is_being_deleted_is_only_warned_of() {
+    for (mut new, mut old) in scans(&otherwise_broken(), true).into_iter().zip(scans(&broken(), false)) {
+        for object in [&mut new, &mut old] {
+            object["metadata"]["deletionTimestamp"] = json!("2026-11-24T11:59:00Z");
+        }
+        for (sub_resource, rules) in [("status", vec!["phase-unknown"]), ("", vec!["phase-unknown", "scan-target"])] {
+            let found = found(&request("UPDATE", sub_resource, &new, &old));
+            assert_eq!(found.denied, [].into());
+            let warned: Vec<_> = found.warned.iter().map(|finding| finding.0.as_str()).collect();
+            assert_eq!(warned, rules, "{sub_resource:?}");
         }
     }
 }
