@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::findings::{Found, found};
 use crate::objects::{NOW, review};
-use crate::states::{self, Entry, Facts, Kind, Spelling, State, Status};
+use crate::states::{self, Entry, Facts, Kind, Phase, Spelling, State, Status};
 use crate::{mutate_object, writes};
 
 /// "absent phase := Scanning (s=True) · Error (u=False or p=Unknown) · Failed (u=True, p=False) · Completed (u=True,
@@ -41,7 +41,7 @@ fn a_missing_phase_is_what_the_current_conditions_say() {
         let mut object = state.object(Kind::SourceScan, Spelling::Wire);
         object["metadata"]["generation"] = json!(2);
         object["status"]["observedGeneration"] = json!(2);
-        let mut facts = Facts { observed: Some(2), generation: 2, ..state.facts() };
+        let mut facts = Facts { observed: Some(2), generation: Some(2), ..state.facts() };
         let names = ["Scanning", "Succeeded", "PolicySucceeded"];
         let entries = [&mut facts.scanning, &mut facts.succeeded, &mut facts.policy];
         for (bit, (name, entry)) in names.into_iter().zip(entries).enumerate() {
@@ -55,32 +55,32 @@ fn a_missing_phase_is_what_the_current_conditions_say() {
         }
         let old = without_status(&object);
         let mut due = due(&facts);
-        // Nothing is stale on a phase that is done, so a phase may have a status denied that passes without one:
-        // such a mutation is left out.
-        let mut filled_in = object.clone();
-        filled_in["status"]["phase"] = json!(due);
-        let is_denied = |new: &Value| !found(&review(new, Some(&old))).denied.is_empty();
-        if is_denied(&filled_in) && !is_denied(&object) {
+        // Nothing is stale on a phase that is done, so a phase may have a status denied that passes without one: "no rule
+        // has an error that was not there before", such a mutation is left out.
+        let filled_in = Facts { phase: due.and_then(Phase::named), ..facts.clone() };
+        if !filled_in.expected().denied.is_subset(&facts.expected().denied) {
             left_out += 1;
             due = None;
             // Also where the status is denied for what another mutation puts right: then it passes.
             let mut off = object.clone();
             off["status"]["cveCount"] =
                 json!({"critical": 1, "high": 0, "medium": 0, "low": 0, "unknown": 0, "total": 2});
+            let is_denied = |new: &Value| !found(&review(new, Some(&old))).denied.is_empty();
             assert!(is_denied(&off));
             let mutated = mutate_object(&off, &old).object;
-            assert_eq!((&mutated["status"]["phase"], is_denied(&mutated)), (&Value::Null, false), "{mutated}");
+            let denied = !facts.expected().denied.is_empty();
+            assert_eq!((&mutated["status"]["phase"], is_denied(&mutated)), (&Value::Null, denied), "{mutated}");
         }
+        filled += usize::from(due.is_some());
         let mutated = mutate_object(&object, &old);
         let phase = mutated.object["status"]["phase"].as_str();
-        filled += usize::from(phase.is_some());
         if phase != due {
             differ.push(format!("{facts:?}: {phase:?}, due {due:?}"));
         }
     }
     assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
     // A run of an older generation beside later results of this one.
-    assert_eq!((filled, left_out), (462, 4));
+    assert_eq!((filled, left_out), (462, 8));
 }
 
 /// Takes away all that a mutation can bring back.
@@ -115,7 +115,7 @@ fn stripped(object: &Value) -> Value {
 #[test]
 fn a_status_that_lacks_all_that_is_derived_is_completed_in_one_patch() {
     let finished = State {
-        phase: Some(states::Phase::Completed),
+        phase: Some(Phase::Completed),
         scanning: Some(false),
         succeeded: Some(true),
         sending: Some(true),
@@ -123,7 +123,7 @@ fn a_status_that_lacks_all_that_is_derived_is_completed_in_one_patch() {
         scan_policy: true,
         results_later: true,
     };
-    let failed = State { phase: Some(states::Phase::Failed), policy: Some(Status::False), ..finished };
+    let failed = State { phase: Some(Phase::Failed), policy: Some(Status::False), ..finished };
     for (state, phase) in [(finished, "Completed"), (failed, "Failed")] {
         for (kind, spelling) in [Kind::SourceScan, Kind::ImageScan]
             .into_iter()

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::objects::NOW;
-use crate::{mutate, writes};
+use crate::findings::found;
+use crate::objects::{NOW, review};
+use crate::{mutate, with_status, writes};
 
 const TYPES: [&str; 5] = ["Scanning", "Succeeded", "SendingResults", "PolicySucceeded", "example.com/Signed"];
 const STATUSES: [&str; 3] = ["True", "False", "Unknown"];
@@ -50,7 +51,7 @@ fn row(name: &str, status: &str) -> (Option<&'static str>, Option<&'static str>)
 
 /// A phase keeps that mutation out of the way; this one is not derived.
 fn status(conditions: Value) -> Value {
-    json!({"phase": "Pending", "conditions": conditions})
+    json!({"phase": "Scanning", "conditions": conditions})
 }
 
 /// "absent `lastTransitionTime` := the old one if the status is unchanged, else now (UTC, whole seconds)".
@@ -82,6 +83,31 @@ fn a_missing_time_is_the_old_one_or_now() {
     }
 }
 
+/// "The old one if the status is unchanged", whatever the status is and whenever that was.
+#[test]
+fn a_missing_time_is_the_old_one_also_where_the_entry_is_malformed() {
+    for (name, wrong) in TYPES.into_iter().flat_map(|name| {
+        [json!("Maybe"), json!("true"), json!(true), json!(7), json!([1]), json!({"a": 1})].map(|wrong| (name, wrong))
+    }) {
+        let with = |status: &Value| without(entry(name, "True"), "status", Some(status.clone()));
+        let new = without(with(&wrong), "lastTransitionTime", None);
+        for (old, due) in [(with(&wrong), THEN), (with(&json!("False")), NOW), (with(&json!("wrong too")), NOW)] {
+            let mutated = mutate(status(json!([new])), status(json!([old])));
+            writes(&mutated, vec![("/status/conditions/0/lastTransitionTime".to_owned(), json!(due))]);
+        }
+    }
+    // A time in the future is no worse than it was.
+    let future = "2099-11-20T08:01:00Z";
+    for (name, is) in TYPES.into_iter().flat_map(|name| STATUSES.map(|is| (name, is))) {
+        let old = without(entry(name, is), "lastTransitionTime", Some(json!(future)));
+        let (new, old) = (status(json!([without(old.clone(), "lastTransitionTime", None)])), status(json!([old])));
+        let mutated = mutate(new, old.clone());
+        writes(&mutated, vec![("/status/conditions/0/lastTransitionTime".to_owned(), json!(future))]);
+        let found = found(&review(&mutated.object, Some(&with_status(old))));
+        assert_eq!(found.of("transition-time"), [[""; 0], [""; 0]], "{name} {is}");
+    }
+}
+
 #[test]
 fn a_time_that_is_there_and_what_is_no_entry_are_left_alone() {
     for time in [json!(THEN), json!("soon"), json!(7), json!({}), json!("2062-11-20T08:01:00+02:00")] {
@@ -93,23 +119,13 @@ fn a_time_that_is_there_and_what_is_no_entry_are_left_alone() {
     }
 }
 
-/// "Two entries of one type": each is mutated like the first.
+/// "An entry of an unknown type is mutated like any other", and so is the second of a type.
 #[test]
 fn doubled_entries_are_mutated_each_by_itself() {
-    let bare = |status| json!({"type": "Scanning", "status": status});
+    let bare = |status| without(entry("Scanning", status), "lastTransitionTime", None);
     let mutated = mutate(status(json!([bare("True"), bare("False")])), status(json!([entry("Scanning", "True")])));
-    let path = |index: usize, member: &str| format!("/status/conditions/{index}/{member}");
-    writes(
-        &mutated,
-        vec![
-            (path(0, "lastTransitionTime"), json!(THEN)),
-            (path(0, "reason"), json!("JobStarted")),
-            (path(0, "message"), json!("The scan job is running")),
-            (path(1, "lastTransitionTime"), json!(NOW)),
-            (path(1, "reason"), json!("JobFinished")),
-            (path(1, "message"), json!("The scan job terminated")),
-        ],
-    );
+    let path = |index: usize| format!("/status/conditions/{index}/lastTransitionTime");
+    writes(&mutated, vec![(path(0), json!(THEN)), (path(1), json!(NOW))]);
 }
 
 /// "absent reason := the row's, where §2 has exactly one for that status; absent message := the row's, where it is fixed
