@@ -1,5 +1,7 @@
 //! RULES §6 "Ratchet" by enumeration: every denied example as the old object, and every change of one field of it.
 
+#[path = "ratchet/cases.rs"]
+mod cases;
 #[path = "ratchet/edits.rs"]
 mod edits;
 #[path = "support/findings.rs"]
