@@ -7,7 +7,7 @@ use crate::findings::found;
 use crate::objects::{self, context, review, scan};
 
 /// The fault is the old one: it is warned of.
-const EXCUSED: bool = true;
+const DOWNGRADED: bool = true;
 /// The fault is another one: it is denied.
 const DENIED: bool = false;
 
@@ -18,7 +18,7 @@ struct Case {
     rule: &'static str,
     /// Where it is in the new status.
     path: &'static str,
-    is_excused: bool,
+    is_downgraded: bool,
 }
 
 const fn case(
@@ -27,9 +27,9 @@ const fn case(
     new: &'static str,
     rule: &'static str,
     path: &'static str,
-    is_excused: bool,
+    is_downgraded: bool,
 ) -> Case {
-    Case { says, old, new, rule, path, is_excused }
+    Case { says, old, new, rule, path, is_downgraded }
 }
 
 /// "Values are compared as they are read by §2, wrong types as JSON."
@@ -40,7 +40,7 @@ const VALUES: &[Case] = &[
         r#"{"cveCount": "none"}"#,
         "cve-count-values",
         "cveCount",
-        EXCUSED,
+        DOWNGRADED,
     ),
     case(
         "another text",
@@ -75,7 +75,7 @@ const VALUES: &[Case] = &[
         r#"{"cveCount": {"low": "1", "high": 2}}"#,
         "cve-count-values",
         "cveCount.low",
-        EXCUSED,
+        DOWNGRADED,
     ),
     case(
         "a count in quotes beside an added null",
@@ -83,7 +83,7 @@ const VALUES: &[Case] = &[
         r#"{"cveCount": {"low": "1", "high": null}}"#,
         "cve-count-values",
         "cveCount.low",
-        EXCUSED,
+        DOWNGRADED,
     ),
     case(
         "a total that is wrong beside an added null",
@@ -91,7 +91,7 @@ const VALUES: &[Case] = &[
         r#"{"cveCount": {"low": 1, "total": 2, "high": null}}"#,
         "cve-total",
         "cveCount.total",
-        EXCUSED,
+        DOWNGRADED,
     ),
     case(
         "a total that is wrong in another way",
@@ -115,7 +115,7 @@ const VALUES: &[Case] = &[
         r#"{"cveCount": {"low": 9223372036854775807, "high": 1, "medium": null}}"#,
         "cve-count-values",
         "cveCount",
-        EXCUSED,
+        DOWNGRADED,
     ),
     case("a phase that is a number", r#"{"phase": 1}"#, r#"{"phase": 2}"#, "phase-unknown", "phase", DENIED),
     case(
@@ -124,9 +124,9 @@ const VALUES: &[Case] = &[
         r#"{"phase": { "b": [ 2 ], "a": 1 }}"#,
         "phase-unknown",
         "phase",
-        EXCUSED,
+        DOWNGRADED,
     ),
-    case("an unknown phase", r#"{"phase": "Done"}"#, r#"{"phase": "D\u006fne"}"#, "phase-unknown", "phase", EXCUSED),
+    case("an unknown phase", r#"{"phase": "Done"}"#, r#"{"phase": "D\u006fne"}"#, "phase-unknown", "phase", DOWNGRADED),
     case("another unknown phase", r#"{"phase": "Done"}"#, r#"{"phase": "done"}"#, "phase-unknown", "phase", DENIED),
     case(
         "conditions that are a text",
@@ -158,7 +158,7 @@ const VALUES: &[Case] = &[
         r#"{"artifact": {"blob": {"url": 1, "revision": "b"}}}"#,
         "status-shape",
         "artifact.blob.url",
-        EXCUSED,
+        DOWNGRADED,
     ),
     case(
         "a URL that is a number",
@@ -198,7 +198,7 @@ const ENTRIES: &[Case] = &[
         ]}"#,
         "condition-fields",
         "conditions[1].type",
-        EXCUSED,
+        DOWNGRADED,
     ),
     case(
         "the first of two malformed entries is gone",
@@ -206,7 +206,7 @@ const ENTRIES: &[Case] = &[
         r#"{"conditions": [{"status": "True", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         "condition-fields",
         "conditions[0].type",
-        EXCUSED,
+        DOWNGRADED,
     ),
     case(
         "a null before a malformed entry",
@@ -214,7 +214,7 @@ const ENTRIES: &[Case] = &[
         r#"{"conditions": [null, 7]}"#,
         "condition-fields",
         "conditions[1]",
-        EXCUSED,
+        DOWNGRADED,
     ),
     case(
         "another number for an entry",
@@ -246,7 +246,7 @@ const ENTRIES: &[Case] = &[
         r#"{"conditions": [{"status": "True", "reason": "R", "lastTransitionTime": "2026-11-24T12:00:00Z"}]}"#,
         "condition-fields",
         "conditions[0].type",
-        EXCUSED,
+        DOWNGRADED,
     ),
     case(
         "a valid entry before two of one type",
@@ -261,7 +261,7 @@ const ENTRIES: &[Case] = &[
         ]}"#,
         "condition-duplicate",
         "conditions[2].type",
-        EXCUSED,
+        DOWNGRADED,
     ),
     case(
         "two of another type",
@@ -283,7 +283,7 @@ const ENTRIES: &[Case] = &[
         r#"{"conditions": [{"type": "Other", "status": "", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         "condition-fields",
         "conditions[Other].status",
-        EXCUSED,
+        DOWNGRADED,
     ),
     case(
         "a status of nothing that becomes null",
@@ -291,7 +291,7 @@ const ENTRIES: &[Case] = &[
         r#"{"conditions": [{"type": "Other", "status": null, "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         "condition-fields",
         "conditions[Other].status",
-        EXCUSED,
+        DOWNGRADED,
     ),
     case(
         "an absent status that becomes wrong",
@@ -318,19 +318,19 @@ const ENTRIES: &[Case] = &[
         ]}"#,
         "condition-fields",
         "conditions[Other].status",
-        EXCUSED,
+        DOWNGRADED,
     ),
 ];
 
 #[test]
-fn each_case_is_excused_or_denied() {
-    for Case { says, old, new, rule, path, is_excused } in VALUES.iter().chain(ENTRIES) {
+fn each_case_is_downgraded_or_denied() {
+    for Case { says, old, new, rule, path, is_downgraded } in VALUES.iter().chain(ENTRIES) {
         let path = format!("status.{path}");
         let [old, new] = [old, new].map(|status| scan(&format!(r#"{{"status": {status}}}"#)));
         assert!(found(&review(&new, None)).has_denied(rule, &path), "{says}: {:?}", found(&review(&new, None)));
         let found = found(&review(&new, Some(&old)));
         let has = (found.has_warned(rule, &path), found.has_denied(rule, &path));
-        assert_eq!(has, (*is_excused, !is_excused), "{says}: {found:?}");
+        assert_eq!(has, (*is_downgraded, !is_downgraded), "{says}: {found:?}");
     }
 }
 
@@ -361,30 +361,30 @@ fn status(phase: &str, conditions: &str) -> Value {
     json!({"phase": phase, "conditions": conditions.split_whitespace().map(entry).collect::<Vec<_>>()})
 }
 
-/// "in the same way (the same row of a table)": what was broken in one row does not excuse another.
+/// "in the same way (the same row of a table)": what was broken in one row does not downgrade another.
 #[test]
 fn another_row_is_another_fault() {
-    for (phase, old, new, is_excused) in [
-        ("Completed", "u=False", "u=False", EXCUSED),
-        ("Completed", "u=False p=False", "u=False p=False", EXCUSED),
+    for (phase, old, new, is_downgraded) in [
+        ("Completed", "u=False", "u=False", DOWNGRADED),
+        ("Completed", "u=False p=False", "u=False p=False", DOWNGRADED),
         // u was wrong, p is.
         ("Completed", "u=False p=True", "u=True p=False", DENIED),
         ("Completed", "u=True p=False", "u=False p=False", DENIED),
         ("Completed", "u=True p=False", "u=True p=Unknown", DENIED),
-        ("Completed", "s=True u=True p=False", "s=False u=True p=False", EXCUSED),
+        ("Completed", "s=True u=True p=False", "s=False u=True p=False", DOWNGRADED),
         ("Completed", "s=False u=True p=False", "s=True u=True p=False", DENIED),
-        ("Completed", "u=False p=False", "u=True p=False", EXCUSED),
+        ("Completed", "u=False p=False", "u=True p=False", DOWNGRADED),
         ("Completed", "u=False", "u=Unknown", DENIED),
-        ("Failed", "u=True", "u=True", EXCUSED),
+        ("Failed", "u=True", "u=True", DOWNGRADED),
         ("Failed", "u=False p=False", "u=True", DENIED),
         ("Failed", "u=True", "u=False p=False", DENIED),
         ("Failed", "u=True p=True", "u=True p=Unknown", DENIED),
         ("Failed", "u=True p=True", "u=True", DENIED),
-        ("Failed", "u=False", "u=False p=False", EXCUSED),
+        ("Failed", "u=False", "u=False p=False", DOWNGRADED),
         ("Error", "u=True p=True", "s=True", DENIED),
-        ("Error", "u=True p=True", "u=True p=True", EXCUSED),
+        ("Error", "u=True p=True", "u=True p=True", DOWNGRADED),
         ("Error", "u=True p=True", "u=True p=False", DENIED),
-        ("Pending", "s=True", "s=True", EXCUSED),
+        ("Pending", "s=True", "s=True", DOWNGRADED),
     ] {
         let of = |conditions| scan(&json!({"status": status(phase, conditions)}).to_string());
         let (rule, path) = ("phase-disagrees", "status.phase");
@@ -392,7 +392,7 @@ fn another_row_is_another_fault() {
         for old in [old, new] {
             assert!(found(&review(&of(old), None)).has_denied(rule, path) || phase == "Pending", "{says}");
         }
-        assert_eq!(found(&review(&of(new), Some(&of(old)))).has_denied(rule, path), !is_excused, "{says}");
+        assert_eq!(found(&review(&of(new), Some(&of(old)))).has_denied(rule, path), !is_downgraded, "{says}");
     }
     // Another phase is another row, also where it disagrees with the same condition.
     let of = |phase| scan(&json!({"status": status(phase, "u=False")}).to_string());
