@@ -207,10 +207,9 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
         Target::Scan { kind, operation, is_status, new, old } => {
             let user = request.user();
             let groups = if settings.asks_groups() { request.groups() } else { Vec::new() };
-            let modes = settings.modes(&request.namespace(), &user, &groups);
-            let change = |new| {
-                Change::new(kind, new, old, context.now).written_by(&user, &settings.status_writers).under(&modes)
-            };
+            let modes = settings.modes(request.namespace(), user, &groups);
+            let change =
+                |new| Change::new(kind, new, old, context.now).written_by(user, &settings.status_writers).under(&modes);
             let validate = |parts: &mut dyn Iterator<Item = Part>, reply: &mut Reply<'_>| {
                 let change = change(new);
                 let mut findings = Findings::default();
@@ -222,7 +221,11 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
                 (Webhook::Mutating, Operation::Create) => validate(&mut [Part::Create].into_iter(), &mut reply),
                 (Webhook::Mutating, Operation::Update) if is_status => {
                     let stored = as_stored(new, old);
-                    reply.mutate(&engine::mutate(context.rules, &change(&stored)).operations);
+                    let change = change(&stored);
+                    // Who may not write a status is denied any difference, so one that is unchanged is left alone.
+                    if change.is_by_writer() || old.is_none_or(|old| !old.has_same_status(&stored)) {
+                        reply.mutate(&engine::mutate(context.rules, &change).operations);
+                    }
                 }
                 (Webhook::Mutating, Operation::Update) => {}
             }
@@ -236,15 +239,17 @@ fn parts(operation: Operation, is_status: bool, new: &Scan<'_>, old: Option<&Sca
     let is_new_status = match old {
         // An update of the object itself changes the status only where the CRD has no status subresource. Otherwise both
         // are the same, and their rules must not block an edit of the spec or of the finalizers.
-        Some(old) if operation == Operation::Update => new.status != old.status,
-        _ => new.status != Member::Absent,
+        Some(old) if operation == Operation::Update => !new.has_same_status(old),
+        _ => !matches!(new.status, Member::Absent),
     };
     let spec = (!is_status).then_some(Part::Spec);
-    spec.into_iter().chain((is_status || is_new_status).then_some(Part::Status))
+    let status = (is_status || is_new_status).then_some(Part::Status);
+    spec.into_iter().chain(status).chain(is_new_status.then_some(Part::Writer))
 }
 
 /// The object as the API server will store it: an update of the status subresource keeps the old metadata and spec.
 fn as_stored<'a>(new: &Scan<'a>, old: Option<&Scan<'a>>) -> Scan<'a> {
     let from = old.unwrap_or(new);
-    Scan { metadata: from.metadata.clone(), spec: from.spec.clone(), status: new.status.clone() }
+    let (metadata, spec) = (from.metadata.clone(), from.spec.clone());
+    Scan { metadata, spec, status: new.status.clone(), status_json: new.status_json }
 }

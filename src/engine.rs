@@ -2,6 +2,7 @@
 //! [`rules`](crate::rules).
 
 pub mod change;
+mod comparison;
 pub mod finding;
 pub mod mode;
 pub mod mutate;

@@ -19,12 +19,13 @@ pub use condition::{Condition, ConditionMember, ConditionStatus, ConditionType};
 pub use conditions::Conditions;
 pub use count::{Count, CveCount};
 pub use field::{Entry, Field};
-pub use json::{Json, JsonType, Member, Object};
+pub use json::{Container, Json, JsonType, Member, Object};
 pub use reader::{Key, Reader};
 pub use scanner::{ScannedBy, ScannerForm, ScannerMember};
 pub use source::{Source, SourceMember, Sources};
 
 use reader::ReadError;
+use reader::same::is_same_json;
 
 /// The API group of both kinds.
 pub const GROUP: &str = "scanning.apps.tanzu.vmware.com";
@@ -57,7 +58,7 @@ impl Kind {
 }
 
 /// How a field is spelled: as on the wire, or as in the vendor's documentation. Both are accepted everywhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Spelling {
     Wire,
     Documented,
@@ -119,11 +120,13 @@ impl Phase {
 }
 
 /// A SourceScan or ImageScan, as far as it is judged.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Scan<'a> {
-    pub metadata: Member<Metadata<'a>>,
-    pub spec: Member<Spec<'a>>,
-    pub status: Member<Status<'a>>,
+    pub metadata: Container<'a, Metadata<'a>>,
+    pub spec: Container<'a, Spec<'a>>,
+    pub status: Container<'a, Status<'a>>,
+    /// The status as it was found, with what is not judged; empty where there is none.
+    pub status_json: &'a str,
 }
 
 impl<'a> Object<'a> for Scan<'a> {
@@ -131,7 +134,7 @@ impl<'a> Object<'a> for Scan<'a> {
         match key.as_ref() {
             "metadata" => self.metadata.fill(value)?,
             "spec" => self.spec.fill(value)?,
-            "status" => self.status.fill(value)?,
+            "status" => self.status_json = value.with_text(|value| self.status.fill(value))?.1,
             _ => value.skip()?,
         }
         Ok(())
@@ -139,6 +142,15 @@ impl<'a> Object<'a> for Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
+    /// Whether both statuses are the same JSON, with what is not judged. One without a member is as good as none.
+    pub fn has_same_status(&self, other: &Scan<'_>) -> bool {
+        let [one, other] = [self.status_json, other.status_json].map(|json| match json {
+            "" | "null" | "{}" => "",
+            json => json,
+        });
+        is_same_json(one, other)
+    }
+
     /// The status, where it is an object.
     pub fn status(&self) -> Option<&Status<'a>> {
         self.status.present()
@@ -172,7 +184,7 @@ impl<'a> Scan<'a> {
 }
 
 /// The judged part of `metadata`.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Metadata<'a> {
     pub generation: Json<'a>,
     pub deletion_timestamp: Json<'a>,
@@ -191,7 +203,7 @@ impl<'a> Object<'a> for Metadata<'a> {
 }
 
 /// The judged part of `spec`.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Spec<'a> {
     pub sources: Sources<'a>,
     pub scan_template: Json<'a>,
@@ -210,17 +222,17 @@ impl<'a> Object<'a> for Spec<'a> {
 }
 
 /// The judged part of `status`.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Status<'a> {
     pub phase: Json<'a>,
-    pub conditions: Member<Vec<Member<Condition<'a>>>>,
-    pub cve_count: Spelled<Member<CveCount<'a>>>,
+    pub conditions: Container<'a, Vec<Container<'a, Condition<'a>>>>,
+    pub cve_count: Spelled<Container<'a, CveCount<'a>>>,
     pub metadata_url: Spelled<Json<'a>>,
-    pub scanned_by: Member<ScannedBy<'a>>,
+    pub scanned_by: Container<'a, ScannedBy<'a>>,
     pub scanned_at: Json<'a>,
     pub observed_generation: Json<'a>,
-    pub artifact: Member<Sources<'a>>,
-    pub compliant_artifact: Member<Sources<'a>>,
+    pub artifact: Container<'a, Sources<'a>>,
+    pub compliant_artifact: Container<'a, Sources<'a>>,
 }
 
 impl<'a> Object<'a> for Status<'a> {
@@ -228,8 +240,8 @@ impl<'a> Object<'a> for Status<'a> {
         match key.as_ref() {
             "phase" => self.phase = value.read()?,
             "conditions" => self.conditions = value.read()?,
-            "cveCount" => self.cve_count.wire = value.read()?,
-            "CVECount" => self.cve_count.documented = value.read()?,
+            "cveCount" => self.cve_count.wire = CveCount::read(value)?,
+            "CVECount" => self.cve_count.documented = CveCount::read(value)?,
             "metadataUrl" => self.metadata_url.wire = value.read()?,
             "metadataURL" => self.metadata_url.documented = value.read()?,
             "scannedBy" => self.scanned_by = value.read()?,
@@ -245,17 +257,17 @@ impl<'a> Object<'a> for Status<'a> {
 
 impl<'a> Status<'a> {
     /// The entries of the conditions list, empty where there is none.
-    pub fn conditions(&self) -> &[Member<Condition<'a>>] {
+    pub fn conditions(&self) -> &[Container<'a, Condition<'a>>] {
         self.conditions.present().map_or(&[], Vec::as_slice)
     }
 
     /// When it was scanned, where that is a time.
     pub fn scanned_at(&self) -> Option<::time::OffsetDateTime> {
-        time::parse(&self.scanned_at.string().value()?)
+        time::parse(self.scanned_at.string().value()?)
     }
 
     /// The phase, where it is one of the five.
     pub fn phase(&self) -> Option<Phase> {
-        Phase::parse(&self.phase.string().value()?)
+        Phase::parse(self.phase.string().value()?)
     }
 }

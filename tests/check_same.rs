@@ -245,7 +245,7 @@ fn scans(leaf: fn() -> BoxedStrategy<Tree>) -> impl Strategy<Value = Vec<Tree>> 
 fn engine(text: &str) -> Vec<[String; 5]> {
     let kind = if text.contains("\"ImageScan\"") { Kind::ImageScan } else { Kind::SourceScan };
     let value: Value = serde_json::from_str(&text.replace("1e400", "0")).unwrap();
-    let scan: Member<Scan<'_>> = reader::read(text).unwrap();
+    let scan: Container<'_, Scan<'_>> = reader::read(text).unwrap();
     let scan = scan.value().unwrap();
     let change = Change::new(kind, &scan, None, time::parse(checker::NOW).unwrap());
     let mut findings = Findings::default();

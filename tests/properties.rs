@@ -234,7 +234,7 @@ proptest! {
         let judged = |review: &Value| in_change(&review.to_string(), |change, _| {
             let found: Found = found(change).into_iter().map(|(rule, severity, field)| (rule, severity, unspelt(&field))).collect();
             let operations: BTreeSet<_> = engine::mutate(RULES, change).operations.into_iter()
-                .map(|operation| (unspelt(&operation.field.to_string()), operation.value.as_str().to_owned())).collect();
+                .map(|operation| (unspelt(&operation.field.to_string()), operation.value.to_json().into_owned())).collect();
             (found, operations)
         });
         prop_assert_eq!(judged(&wire), judged(&page));

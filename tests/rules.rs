@@ -8,14 +8,14 @@ use scan_admission::admission::Webhook;
 use scan_admission::engine::rule::EXAMPLE_WRITER;
 use scan_admission::engine::{Action, Change, Expectation, Findings, Part, PatchOperation, Rule, mutate, validate};
 use scan_admission::rules::RULES;
-use scan_admission::scan::{Kind, Member, Scan, reader};
+use scan_admission::scan::{Container, Kind, Scan, reader};
 use serde_json::Value;
 
 /// Hands a change to `ask` as the engine would see it.
 fn with_change<T>(new: &Value, old: Option<&Value>, ask: impl FnOnce(&Change<'_>) -> T) -> T {
     let (text, old) = (new.to_string(), old.map(Value::to_string));
-    let scan: Member<Scan<'_>> = reader::read(&text).unwrap();
-    let old: Option<Member<Scan<'_>>> = old.as_ref().map(|old| reader::read(old).unwrap());
+    let scan: Container<'_, Scan<'_>> = reader::read(&text).unwrap();
+    let old: Option<Container<'_, Scan<'_>>> = old.as_ref().map(|old| reader::read(old).unwrap());
     let kind = Kind::ALL.into_iter().find(|kind| kind.name() == new["kind"]).unwrap();
     let user = new["user"].as_str().unwrap_or(EXAMPLE_WRITER);
     let writers = [EXAMPLE_WRITER.to_owned()];

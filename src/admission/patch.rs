@@ -20,8 +20,8 @@ pub fn to_json(operations: &[PatchOperation]) -> String {
             let op = if operation.was.is_some() { "replace" } else { "add" };
             let path = pointer(&operation.field)?;
             // Paths and ops are made of fixed names and indices: nothing in them needs escaping.
-            let value = operation.value.as_str();
-            Some([r#"{"op":""#, op, r#"","path":""#, &path, r#"","value":"#, value, "}"].concat())
+            let value = operation.value.to_json();
+            Some([r#"{"op":""#, op, r#"","path":""#, &path, r#"","value":"#, &value, "}"].concat())
         })
         .collect();
     format!("[{}]", operations.join(","))

@@ -134,7 +134,7 @@ impl<'r> Reply<'r> {
             let is_replaced = |was: &&String| *was != "\"\"" || matches!(operation.field, Field::Count { .. });
             if let Some(was) = operation.was.as_ref().filter(is_replaced) {
                 let was = printable(was, WAS_MAX_CHARS);
-                let message = format!("was {was}, set to {}", operation.value.as_str());
+                let message = format!("was {was}, set to {}", operation.value.to_json());
                 self.warnings.push(warning(&operation.field.to_string(), &message, operation.rule));
             }
         }
@@ -159,8 +159,7 @@ impl<'r> Reply<'r> {
     }
 
     pub fn answer(mut self) -> Answer {
-        let uid = self.request.uid();
-        let Some(uid) = uid.as_deref() else {
+        let Some(uid) = self.request.uid() else {
             return unanswerable(
                 self.summary,
                 400,
@@ -180,7 +179,7 @@ impl<'r> Reply<'r> {
             self.warnings.insert(0, format!("help: {help}"));
         }
         bound(&mut self.warnings);
-        let status = self.denial.take().map(|denial| invalid(denial, &name, help));
+        let status = self.denial.take().map(|denial| invalid(denial, name, help));
         let response = Response {
             uid,
             allowed: is_allowed,
@@ -205,12 +204,12 @@ pub fn fault(review: &Review<'_>, fault: Fault, message: &str, context: &Context
         Fault::TooManyRequests => (429, "TooManyRequests"),
         Fault::Internal => (500, "InternalError"),
     };
-    let uid = review.request.uid();
     let (Some(uid), false) = (
-        uid.as_deref(),
+        review.request.uid(),
         context.settings.faults == FaultPolicy::FailurePolicy && context.webhook == Webhook::Validating,
     ) else {
-        let http = if matches!(fault, Fault::BadRequest | Fault::TooLarge) && uid.is_none() { code } else { 503 };
+        let is_unnamed = review.request.uid().is_none();
+        let http = if matches!(fault, Fault::BadRequest | Fault::TooLarge) && is_unnamed { code } else { 503 };
         return unanswerable(summary, http, reason, message);
     };
     let is_allowed = context.webhook == Webhook::Mutating || context.settings.faults == FaultPolicy::Allow;
@@ -232,7 +231,7 @@ pub fn fault(review: &Review<'_>, fault: Fault, message: &str, context: &Context
     }
     // A client of another version understands only its own.
     let api_version = review.api_version.string().value();
-    let api_version = api_version.as_deref().filter(|version| version.starts_with("admission.k8s.io/"));
+    let api_version = api_version.filter(|version| version.starts_with("admission.k8s.io/"));
     let response = Response {
         uid,
         allowed: is_allowed,

@@ -1,14 +1,15 @@
 //! The AdmissionReview as it comes: one pass, borrowed, and what was read before an error is kept.
 
-use std::borrow::Cow;
-
 use super::RequestInfo;
 use crate::scan::json::printable;
 use crate::scan::reader::ReadError;
-use crate::scan::{GROUP, Json, Key, Kind, Member, Object, Reader, Scan};
+use crate::scan::{Container, GROUP, Json, Key, Kind, Member, Object, Reader, Scan};
 
 /// Characters of an error or a name that an answer repeats.
 const SHOWN_MAX_CHARS: usize = 200;
+/// Groups of a user that overrides are matched with. Directories give a user hundreds, rarely a few thousand, and a body of
+/// 8 MiB has room for two million.
+const GROUPS_MAX: usize = 10_000;
 /// Characters of the kind in a warning, which has 256 in all.
 const WHAT_MAX_CHARS: usize = 100;
 
@@ -23,14 +24,14 @@ pub struct Review<'a> {
 #[derive(Debug, Default)]
 pub struct Request<'a> {
     uid: Json<'a>,
-    kind: Member<GroupKind<'a>>,
+    kind: Container<'a, GroupKind<'a>>,
     sub_resource: Json<'a>,
     name: Json<'a>,
     namespace: Json<'a>,
     operation: Json<'a>,
-    user: Member<User<'a>>,
-    object: Member<Scan<'a>>,
-    old_object: Member<Scan<'a>>,
+    user: Container<'a, User<'a>>,
+    object: Container<'a, Scan<'a>>,
+    old_object: Container<'a, Scan<'a>>,
 }
 
 #[derive(Debug, Default)]
@@ -133,17 +134,14 @@ impl<'a> Object<'a> for User<'a> {
 impl Review<'_> {
     /// What is to be judged. An error is a message that says why nothing can be.
     pub fn target(&self) -> Result<Target<'_>, String> {
-        let shown = |json: &Json<'_>| {
-            if json.is_absent() { "absent".to_owned() } else { printable(json.as_str(), SHOWN_MAX_CHARS) }
-        };
         if !self.kind.is_text("AdmissionReview") {
-            return Err(format!("kind is {}: \"AdmissionReview\" would be right", shown(&self.kind)));
+            return Err(format!("kind is {}: \"AdmissionReview\" would be right", self.kind.quoted(SHOWN_MAX_CHARS)));
         }
         if !self.api_version.is_text("admission.k8s.io/v1") {
             return Err(format!(
                 "apiVersion is {}: this webhook speaks \"admission.k8s.io/v1\" only, so its registration must say \
                  admissionReviewVersions: [\"v1\"]",
-                shown(&self.api_version)
+                self.api_version.quoted(SHOWN_MAX_CHARS)
             ));
         }
         self.request.target()
@@ -152,27 +150,37 @@ impl Review<'_> {
 
 impl Request<'_> {
     /// The uid, which every answer must carry.
-    pub fn uid(&self) -> Option<Cow<'_, str>> {
+    pub fn uid(&self) -> Option<&str> {
         self.uid.string().value()
     }
 
-    pub fn name(&self) -> Cow<'_, str> {
+    pub fn name(&self) -> &str {
         text(&self.name)
     }
 
     /// Empty where it is not said.
-    pub fn namespace(&self) -> Cow<'_, str> {
+    pub fn namespace(&self) -> &str {
         text(&self.namespace)
     }
 
     /// Who makes the request; empty where that is not said.
-    pub fn user(&self) -> Cow<'_, str> {
+    pub fn user(&self) -> &str {
         self.user.present().map(|user| text(&user.name)).unwrap_or_default()
     }
 
-    /// The groups of who makes the request; none where they are not said.
+    /// The first [`GROUPS_MAX`] groups of who makes the request; none where they are not said.
     pub fn groups(&self) -> Vec<String> {
-        self.user.present().and_then(|user| serde_json::from_str(user.groups.as_str()).ok()).unwrap_or_default()
+        let mut groups = Vec::new();
+        if let Some(User { groups: Json::Other(list), .. }) = self.user.present() {
+            // The list was read once, so it is JSON; what is no list has no groups.
+            let _ = Reader::new(list).list(|group| {
+                if let (true, Json::String(group)) = (groups.len() < GROUPS_MAX, group.read()?) {
+                    groups.push(group.into_owned());
+                }
+                Ok(())
+            });
+        }
+        groups
     }
 
     /// How many conditions both objects have: how long a review takes to judge depends on those alone.
@@ -201,13 +209,13 @@ impl Request<'_> {
         let kind = self.kind.present();
         let of_kind = |json: fn(&GroupKind<'_>) -> String| kind.map(json).unwrap_or_default();
         RequestInfo {
-            uid: text(&self.uid).into_owned(),
-            group: of_kind(|kind| text(&kind.group).into_owned()),
-            version: of_kind(|kind| text(&kind.version).into_owned()),
-            kind: of_kind(|kind| text(&kind.kind).into_owned()),
-            namespace: self.namespace().into_owned(),
-            name: self.name().into_owned(),
-            user: self.user().into_owned(),
+            uid: text(&self.uid).to_owned(),
+            group: of_kind(|kind| text(&kind.group).to_owned()),
+            version: of_kind(|kind| text(&kind.version).to_owned()),
+            kind: of_kind(|kind| text(&kind.kind).to_owned()),
+            namespace: self.namespace().to_owned(),
+            name: self.name().to_owned(),
+            user: self.user().to_owned(),
         }
     }
 
@@ -244,7 +252,7 @@ impl Request<'_> {
             "UPDATE" => Operation::Update,
             "DELETE" | "CONNECT" => return Ok(Target::Nothing),
             _ => {
-                let operation = printable(self.operation.as_str(), SHOWN_MAX_CHARS);
+                let operation = self.operation.quoted(SHOWN_MAX_CHARS);
                 return Err(format!(
                     "request.operation is {operation}: CREATE, UPDATE, DELETE or CONNECT would be right"
                 ));
@@ -253,7 +261,9 @@ impl Request<'_> {
         let new = match &self.object {
             Member::Present(new) => new,
             Member::Absent => return Err("request.object is missing".to_owned()),
-            Member::WrongType(found) => return Err(format!("request.object is {found}: an object would be right")),
+            Member::WrongType(found) => {
+                return Err(format!("request.object is {}: an object would be right", found.json_type()));
+            }
         };
         // Nothing was there before a CREATE, whatever the review says.
         let old = self.old_object.present().filter(|_| operation == Operation::Update);
@@ -262,6 +272,6 @@ impl Request<'_> {
 }
 
 /// The text of a string, empty where there is none.
-fn text<'s>(json: &'s Json<'_>) -> Cow<'s, str> {
+fn text<'s>(json: &'s Json<'_>) -> &'s str {
     json.string().value().unwrap_or_default()
 }

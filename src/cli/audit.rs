@@ -17,7 +17,7 @@ use crate::cluster::listing::{ScanPage, listings};
 use crate::offline::Judge;
 use crate::report::cluster::ClusterReport;
 use crate::report::{Format, Subject};
-use crate::scan::{Kind, Member, Scan, reader};
+use crate::scan::{Container, Kind, Scan, reader};
 
 /// Judges every scan of a cluster as it stands, page by page, and changes nothing
 #[derive(Args)]
@@ -103,7 +103,7 @@ struct StoredNames {
 fn judge_scan(kind: Kind, json: &RawValue, judge: &Judge, report: &mut ClusterReport<impl Write>) -> io::Result<()> {
     let json = json.get();
     let read = serde_json::from_str::<StoredHead>(json).map_err(|error| error.to_string()).and_then(|head| {
-        let scan = reader::read::<Member<Scan<'_>>>(json).map_err(|error| error.message(json))?;
+        let scan = reader::read::<Container<'_, Scan<'_>>>(json).map_err(|error| error.message(json))?;
         Ok((head.metadata, scan.value().unwrap_or_default()))
     });
     let (names, scan) = match read {

@@ -35,9 +35,12 @@ pub fn page(rules: &[Rule]) -> Page {
 /// By the parts of a scan, since a request that cannot change a part has no rule of it asked.
 fn webhooks(rules: &[Rule]) -> String {
     let mut text = "\n## Which webhook asks which rules\n\n| webhook | request | rules |\n|---|---|---|\n".to_owned();
-    for part in [Part::Status, Part::Spec, Part::Create] {
+    for part in [Part::Status, Part::Writer, Part::Spec, Part::Create] {
         let (webhook, request) = match part {
             Part::Status => ("`/validate`", "updates of the status, and other requests that change or bring one"),
+            Part::Writer => {
+                ("`/validate`", "requests that change or bring a status, where `statusWriters` is configured")
+            }
             Part::Spec => ("`/validate`", "creation and updates of the scan itself"),
             Part::Create => ("`/mutate`", "creation: the only one that sees a status which the API server then drops"),
         };

@@ -1,9 +1,11 @@
 //! What is judged: an object, what it was before, when, and by whom it is written.
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 
 use time::OffsetDateTime;
 
+use super::comparison::Comparison;
 use super::mode::Modes;
 use crate::scan::{Conditions, Kind, Scan};
 
@@ -18,12 +20,27 @@ pub struct Change<'a> {
     /// Who may write a status; empty: everybody.
     pub status_writers: &'a [String],
     pub modes: Modes<'a>,
-    conditions: OnceCell<Conditions<'a>>,
+    /// Whether the object is judged for the ratchet. A rule then speaks of parts of the wrong type too: where they have been
+    /// put right, what it finds beside them is not new.
+    pub is_before: bool,
+    conditions: OnceCell<Rc<Conditions<'a>>>,
+    old_conditions: OnceCell<Rc<Conditions<'a>>>,
 }
 
 impl<'a> Change<'a> {
     pub fn new(kind: Kind, new: &'a Scan<'a>, old: Option<&'a Scan<'a>>, now: OffsetDateTime) -> Self {
-        Change { kind, new, old, now, user: "", status_writers: &[], modes: &[], conditions: OnceCell::new() }
+        Change {
+            kind,
+            new,
+            old,
+            now,
+            user: "",
+            status_writers: &[],
+            modes: &[],
+            is_before: false,
+            conditions: OnceCell::new(),
+            old_conditions: OnceCell::new(),
+        }
     }
 
     /// The change as made by `user`, where only `status_writers` may write a status.
@@ -36,9 +53,31 @@ impl<'a> Change<'a> {
         Change { modes, ..self }
     }
 
+    /// Whether the user may write a status.
+    pub fn is_by_writer(&self) -> bool {
+        self.status_writers.is_empty() || self.status_writers.iter().any(|writer| writer == self.user)
+    }
+
+    /// The conditions of the new object.
+    pub fn conditions(&self) -> &Rc<Conditions<'a>> {
+        self.conditions.get_or_init(|| Rc::new(Conditions::of(self.new)))
+    }
+
+    /// The conditions of the old object.
+    pub fn old_conditions(&self) -> Option<&Rc<Conditions<'a>>> {
+        let old = self.old?;
+        Some(self.old_conditions.get_or_init(|| Rc::new(Conditions::of(old))))
+    }
+
+    /// The new object beside the old one.
+    pub(super) fn comparison(&self) -> Option<Comparison<'_, 'a>> {
+        Some(Comparison::new((self.new, self.conditions()), (self.old?, self.old_conditions()?)))
+    }
+
     /// The old object judged by itself.
     pub(super) fn before(&self, old: &'a Scan<'a>) -> Self {
-        Change { old: None, ..self.with(old) }
+        let conditions = self.old_conditions().map_or_else(OnceCell::new, |conditions| Rc::clone(conditions).into());
+        Change { old: None, is_before: true, conditions, old_conditions: OnceCell::new(), ..self.with(old) }
     }
 
     /// The same change to another new object.
@@ -47,11 +86,7 @@ impl<'a> Change<'a> {
         'a: 'b,
     {
         let Change { kind, old, now, user, status_writers, modes, .. } = *self;
-        Change { kind, new, old, now, user, status_writers, modes, conditions: OnceCell::new() }
-    }
-
-    /// The conditions of the new object, well formed and by type.
-    pub fn conditions(&self) -> &Conditions<'a> {
-        self.conditions.get_or_init(|| Conditions::of(self.new))
+        let old_conditions = self.old_conditions.get().map_or_else(OnceCell::new, |known| Rc::clone(known).into());
+        Change { user, status_writers, modes, old_conditions, ..Change::new(kind, new, old, now) }
     }
 }

@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::scan::json::printable;
-use crate::scan::{Field, Json, Member};
+use crate::scan::{Field, Json};
 
-/// Findings that one rule may have in one object. A list of conditions may have 20,000 malformed entries, and the ratchet
-/// looks each finding up in it; 1,000 take it less than half a second. Beyond this the rule says that there are more.
+/// Findings that one rule may have in one object. A list of conditions may have 20,000 malformed entries; each finding is a
+/// sentence of some 200 bytes. Beyond this the rule says that there are more.
 const FINDINGS_MAX: usize = 1_000;
 
 /// Findings of one rule that are shown: nobody reads more than a screenful.
@@ -86,6 +85,8 @@ pub struct Finding<'a> {
     pub field: Field<'a>,
     /// What the rule read for this error: `field`, unless the rule says otherwise.
     pub reads: Vec<Field<'a>>,
+    /// Which row of its table the rule found broken, where several can break at one path: the ratchet tells them apart.
+    pub row: usize,
     /// One sentence: what is wrong and what is right instead.
     pub message: String,
 }
@@ -180,9 +181,9 @@ impl<'a> Findings<'a> {
 fn finding<'a>(rule: &'static str, severity: Severity, field: Field<'a>, message: String) -> Finding<'a> {
     let (action, reads) = match severity {
         Severity::Warning => (Action::Warn, Vec::new()),
-        Severity::Error => (Action::Deny, vec![field.clone()]),
+        Severity::Error => (Action::Deny, vec![field]),
     };
-    Finding { rule, severity, action, downgraded: None, field, reads, message }
+    Finding { rule, severity, action, downgraded: None, field, reads, row: 0, message }
 }
 
 /// Stands for findings that are not listed beside `listed` that are.
@@ -194,15 +195,7 @@ fn more<'a>(rule: &'static str, severity: Severity, listed: usize) -> Finding<'a
 /// Characters of a value that a message shows.
 const QUOTE_MAX_CHARS: usize = 64;
 
-/// A value as a message shows it: its JSON text, cut short, without control characters; `absent` where there is none.
+/// A value as a message shows it.
 pub fn quote(json: &Json<'_>) -> String {
-    match json.string() {
-        Member::Absent => "absent".to_owned(),
-        // Written anew: the API server escapes `<`, `>` and `&`, which nobody would recognise.
-        Member::Present(text) => {
-            let shown: String = text.chars().take(QUOTE_MAX_CHARS).collect();
-            printable(Json::from_text(&shown).as_str(), QUOTE_MAX_CHARS)
-        }
-        Member::WrongType(_) => printable(json.as_str(), QUOTE_MAX_CHARS),
-    }
+    json.quoted(QUOTE_MAX_CHARS)
 }

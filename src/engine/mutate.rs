@@ -1,11 +1,14 @@
 //! Mutations: derived fields, filled in or recomputed on our own copy first, so that the patch is known to apply.
 
+use std::collections::{HashMap, HashSet};
+
 use super::change::Change;
-use super::finding::Findings;
+use super::comparison::with_entry;
+use super::finding::{Findings, Severity};
 use super::mode::Mode;
 use super::patch::{Patch, Write};
 use super::rule::{Part, Rule};
-use super::validate::validate_rule;
+use super::validate::find;
 use crate::scan::{Field, Json, Scan};
 
 /// One write that was made on our own copy.
@@ -27,52 +30,58 @@ pub struct Mutated<'a> {
     pub operations: Vec<PatchOperation>,
 }
 
-/// Applies each enabled mutation in table order, each to what the ones before it left.
+/// Applies each enabled mutation in table order, each to what the ones before it left, until none has anything to write.
 ///
-/// A mutation that would make a valid status invalid is left out: a phase that is filled in can turn a warning into an
-/// error.
+/// A mutation keeps its promise: afterwards its own rule finds nothing where it wrote, and no rule has an error that was not
+/// there before, or that would not be downgraded any more. A write that cannot keep it is left out: a phase that is filled in
+/// can turn a warning into an error.
 pub fn mutate<'a>(rules: &[Rule], change: &Change<'a>) -> Mutated<'a> {
-    let all = mutate_without(None, rules, change);
+    let all = apply_all(rules, change, 0, |_, _| true);
     let Some(copy) = &all.scan else { return all };
-    let Some(denial) = first_denial(rules, &change.with(copy)) else { return all };
-    // A status that was denied before is not denied because of a mutation.
-    let before = first_denial(std::slice::from_ref(denial.rule), change);
-    if before.is_some_and(|before| before.path == denial.path) {
+    let mut before = Judged::of(rules, change);
+    if Judged::of(rules, &change.with(copy)).is_kept_by(&all.operations, &before) {
         return all;
     }
-    let mut wrote: Vec<_> = all.operations.iter().map(|operation| operation.rule).collect();
-    wrote.dedup();
-    let fewer = wrote.into_iter().map(|rule| mutate_without(Some(rule), rules, change));
-    let is_valid = |mutated: &Mutated<'_>| {
-        let left = mutated.scan.as_ref().unwrap_or(change.new);
-        first_denial(rules, &change.with(left)).is_none()
-    };
-    fewer.chain(std::iter::once_with(Mutated::default)).find(is_valid).unwrap_or(all)
-}
-
-/// The first error that denies a status: its rule and its path.
-struct Denial<'r> {
-    rule: &'r Rule,
-    path: String,
-}
-
-fn first_denial<'r>(rules: &'r [Rule], change: &Change<'_>) -> Option<Denial<'r>> {
-    rules.iter().filter(|rule| rule.part == Part::Status).find_map(|rule| {
-        let mut findings = Findings::default();
-        validate_rule(rule, change, &mut findings);
-        Some(Denial { rule, path: findings.denial()?.field.to_string() })
+    // Rare, so each write is then tried by itself.
+    apply_all(rules, change, TRIED_MAX, |copy, operations| {
+        let after = Judged::of(rules, &change.with(copy));
+        let is_kept = after.is_kept_by(operations, &before) || after.shows_what_was_hidden(operations, &before);
+        if is_kept {
+            before = after;
+        }
+        is_kept
     })
 }
 
-fn mutate_without<'a>(left_out: Option<&str>, rules: &[Rule], change: &Change<'a>) -> Mutated<'a> {
+/// Writes of one rule that are tried one by one; more are kept or left out together. A scan has four conditions.
+const TRIED_MAX: usize = 16;
+
+/// Makes the writes of every mutation, where `keeps` agrees with what they lead to: up to `tried_max` of a rule one by one.
+fn apply_all<'a>(
+    rules: &[Rule],
+    change: &Change<'a>,
+    tried_max: usize,
+    mut keeps: impl FnMut(&Scan<'a>, &[PatchOperation]) -> bool,
+) -> Mutated<'a> {
     let mut copy: Option<Scan<'a>> = None;
-    let mut operations = Vec::new();
+    let mut operations: Vec<PatchOperation> = Vec::new();
+    let mut left_out = HashSet::new();
     let (mut next, mut before) = (0, 0);
     loop {
-        let pending = next_pending(left_out, rules, next, &change.with(copy.as_ref().unwrap_or(change.new)));
-        if let Some(PendingMutation { index, patch }) = pending {
+        let pending = next_pending(rules, &left_out, next, &change.with(copy.as_ref().unwrap_or(change.new)));
+        if let Some(PendingMutation { index, writes }) = pending {
             next = index + 1;
-            operations.extend(apply(&rules[index], patch, copy.get_or_insert_with(|| change.new.clone())));
+            let rule = rules[index].id;
+            let copy = copy.get_or_insert_with(|| change.new.clone());
+            for together in writes.chunks(if writes.len() <= tried_max { 1 } else { writes.len() }) {
+                let first = operations.len();
+                let replaced = apply(rule, together, copy, &mut operations);
+                if operations.len() > first && !keeps(copy, &operations[first..]) {
+                    undo(replaced, copy);
+                    operations.truncate(first);
+                    left_out.extend(together.iter().map(|write| (rule, write.field)));
+                }
+            }
         } else if operations.len() > before {
             // A write can enable another mutation, and the mutation of a mutated object has to be empty.
             (next, before) = (0, operations.len());
@@ -85,27 +94,108 @@ fn mutate_without<'a>(left_out: Option<&str>, rules: &[Rule], change: &Change<'a
 /// A rule whose mutation has something to write.
 struct PendingMutation {
     index: usize,
-    patch: Patch,
+    writes: Vec<Write>,
 }
 
 /// The first such rule from `next` on. All rules are asked about one change, which reads the conditions once.
-fn next_pending(left_out: Option<&str>, rules: &[Rule], next: usize, change: &Change<'_>) -> Option<PendingMutation> {
+fn next_pending(
+    rules: &[Rule],
+    left_out: &HashSet<(&str, Field<'static>)>,
+    next: usize,
+    change: &Change<'_>,
+) -> Option<PendingMutation> {
     rules.iter().enumerate().skip(next).find_map(|(index, rule)| {
-        let is_enabled = left_out != Some(rule.id) && Mode::of(rule.id, change.modes).mutates();
-        let mutate = rule.mutate.filter(|_| is_enabled)?;
+        let mutate = rule.mutate.filter(|_| Mode::of(rule.id, change.modes).mutates())?;
         let mut patch = Patch::default();
         mutate(change, &mut patch);
-        (!patch.writes.is_empty()).then_some(PendingMutation { index, patch })
+        let mut writes = patch.writes;
+        writes.retain(|write| !left_out.contains(&(rule.id, write.field)));
+        (!writes.is_empty()).then_some(PendingMutation { index, writes })
     })
 }
 
+/// A value that a write replaced.
+struct ReplacedValue<'a> {
+    field: Field<'static>,
+    value: Json<'a>,
+}
+
 /// Makes the writes of one rule on our own copy; what cannot be written there is left out.
-fn apply(rule: &Rule, patch: Patch, copy: &mut Scan<'_>) -> Vec<PatchOperation> {
-    let write = |Write { field, value }| {
-        let place = field.value_mut(copy).filter(|place| **place != value)?;
-        let was = (!place.is_absent()).then(|| place.as_str().to_owned());
-        *place = value.clone();
-        Some(PatchOperation { rule: rule.id, field, was, value })
+fn apply<'a>(
+    rule: &'static str,
+    writes: &[Write],
+    copy: &mut Scan<'a>,
+    operations: &mut Vec<PatchOperation>,
+) -> Vec<ReplacedValue<'a>> {
+    let write = |Write { field, value }: &Write| {
+        let place = field.value_mut(copy).filter(|place| **place != *value)?;
+        let was = (!place.is_absent()).then(|| place.to_json().into_owned());
+        let replaced = std::mem::replace(place, value.clone());
+        operations.push(PatchOperation { rule, field: *field, was, value: value.clone() });
+        Some(ReplacedValue { field: *field, value: replaced })
     };
-    patch.writes.into_iter().filter_map(write).collect()
+    writes.iter().filter_map(write).collect()
+}
+
+fn undo<'a>(replaced: Vec<ReplacedValue<'a>>, copy: &mut Scan<'a>) {
+    for ReplacedValue { field, value } in replaced.into_iter().rev() {
+        if let Some(place) = field.value_mut(copy) {
+            *place = value;
+        }
+    }
+}
+
+/// What the rules find in a status, each finding at its path with entries by index.
+struct Judged {
+    /// Rule and path of each finding.
+    findings: HashSet<(&'static str, String)>,
+    /// Rule, path and row of each error, and whether it is downgraded.
+    errors: HashMap<(&'static str, String, usize), bool>,
+    /// The paths of errors that are not downgraded.
+    denied: HashSet<String>,
+}
+
+impl Judged {
+    fn of(rules: &[Rule], change: &Change<'_>) -> Self {
+        let mut judged = Judged { findings: HashSet::new(), errors: HashMap::new(), denied: HashSet::new() };
+        let is_judged = |rule: &&Rule| rule.part == Part::Status && Mode::of(rule.id, change.modes) != Mode::Off;
+        for rule in rules.iter().filter(is_judged) {
+            for finding in find(rule, change, &mut Findings::default()) {
+                let by_index = with_entry(finding.field, |entry| change.conditions().index_of(entry));
+                let path = by_index.unwrap_or(finding.field).to_string();
+                if finding.severity == Severity::Error {
+                    judged.errors.insert((rule.id, path.clone(), finding.row), finding.downgraded.is_some());
+                    if finding.downgraded.is_none() {
+                        judged.denied.insert(path.clone());
+                    }
+                }
+                judged.findings.insert((rule.id, path));
+            }
+        }
+        judged
+    }
+
+    /// Whether `operations`, which led here, keep the promise of [`mutate`].
+    fn is_kept_by(&self, operations: &[PatchOperation], before: &Judged) -> bool {
+        self.has_no_own_finding(operations)
+            && self.errors.iter().all(|(error, is_downgraded)| {
+                before.errors.get(error).is_some_and(|was_downgraded| *is_downgraded || !*was_downgraded)
+            })
+    }
+
+    /// Whether `operations` put right what kept an entry of the conditions from all other rules and denied the write. What
+    /// the other rules then say of the entry was there before, and they only did not get to say it.
+    fn shows_what_was_hidden(&self, operations: &[PatchOperation], before: &Judged) -> bool {
+        self.has_no_own_finding(operations)
+            && operations.iter().all(|operation| {
+                let path = operation.field.to_string();
+                matches!(operation.field, Field::ConditionMember { .. })
+                    && before.denied.contains(&path)
+                    && !self.denied.contains(&path)
+            })
+    }
+
+    fn has_no_own_finding(&self, operations: &[PatchOperation]) -> bool {
+        operations.iter().all(|operation| !self.findings.contains(&(operation.rule, operation.field.to_string())))
+    }
 }

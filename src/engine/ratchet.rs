@@ -3,28 +3,34 @@
 use std::collections::HashSet;
 
 use super::change::Change;
+use super::comparison::with_entry;
 use super::finding::{Downgrade, Finding, Findings, Severity};
 use super::rule::Rule;
 use crate::scan::Scan;
 
-/// Downgrades the errors that `rule` already finds in the old object at the same path, where nothing that the rule read
-/// for them changed.
+/// Downgrades the errors that `rule` already finds in the old object, in the same row at the same path, where nothing that
+/// the rule read for them changed.
 pub fn downgrade<'a>(rule: &Rule, change: &Change<'a>, old: &'a Scan<'a>, found: &mut [Finding<'a>]) {
-    let is_unchanged = |finding: &Finding<'_>| {
-        finding.severity == Severity::Error && finding.reads.iter().all(|field| field.is_same(change.new, old))
-    };
-    if !found.iter().any(is_unchanged) {
+    if !found.iter().any(|finding| finding.severity == Severity::Error) {
         return;
     }
+    let Some(comparison) = change.comparison() else { return };
+    let before = change.before(old);
     let mut pre_existing = Findings::default();
-    let paths: HashSet<String> = rule
-        .find(&change.before(old), &mut pre_existing)
-        .iter()
-        .filter(|finding| finding.severity == Severity::Error)
-        .map(|finding| finding.field.to_string())
+    let errors = rule.find(&before, &mut pre_existing).iter().filter(|finding| finding.severity == Severity::Error);
+    let errors: HashSet<_> = errors
+        .filter_map(|error| {
+            let by_index = with_entry(error.field, |entry| before.conditions().index_of(entry));
+            Some((by_index.unwrap_or(error.field), error.row))
+        })
         .collect();
-    for finding in found {
-        if is_unchanged(finding) && paths.contains(&finding.field.to_string()) {
+    if errors.is_empty() {
+        return;
+    }
+    for finding in found.iter_mut().filter(|finding| finding.severity == Severity::Error) {
+        let is_pre_existing =
+            comparison.in_old(finding.field).is_some_and(|field| errors.contains(&(field, finding.row)));
+        if is_pre_existing && finding.reads.iter().all(|read| comparison.is_unchanged(*read)) {
             finding.downgrade(Downgrade::PreExisting);
         }
     }

@@ -39,6 +39,8 @@ impl Rule {
 pub enum Part {
     Status,
     Spec,
+    /// Who writes the status, where the write changes it. That is about rights, so nothing downgrades an error but its mode.
+    Writer,
     /// The status that a CREATE carries. Only the mutating webhook sees it.
     Create,
 }

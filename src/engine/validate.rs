@@ -1,7 +1,7 @@
 //! Asks rules about a change, and decides what is done about what they find.
 
 use super::change::Change;
-use super::finding::{Downgrade, Findings};
+use super::finding::{Downgrade, Finding, Findings};
 use super::mode::Mode;
 use super::ratchet;
 use super::rule::{Part, Rule};
@@ -10,24 +10,28 @@ use super::rule::{Part, Rule};
 /// there is an old object, those that the ratchet excuses; then the mode of each rule is applied.
 pub fn validate<'a>(rules: &[Rule], part: Part, change: &Change<'a>, findings: &mut Findings<'a>) {
     for rule in rules.iter().filter(|rule| rule.part == part) {
-        validate_rule(rule, change, findings);
+        let mode = Mode::of(rule.id, change.modes);
+        if mode == Mode::Off {
+            continue;
+        }
+        let found = find(rule, change, findings);
+        if !found.is_empty() {
+            found.iter_mut().for_each(|finding| mode.apply(finding));
+            findings.shorten();
+        }
     }
 }
 
-pub(super) fn validate_rule<'a>(rule: &Rule, change: &Change<'a>, findings: &mut Findings<'a>) {
-    let mode = Mode::of(rule.id, change.modes);
-    if mode == Mode::Off {
-        return;
-    }
+/// What a rule finds, with the errors that are downgraded whatever its mode.
+pub(super) fn find<'f, 'a>(rule: &Rule, change: &Change<'a>, findings: &'f mut Findings<'a>) -> &'f mut [Finding<'a>] {
     let found = rule.find(change, findings);
-    if found.is_empty() {
-        return;
+    if found.is_empty() || rule.part == Part::Writer {
+        return found;
     }
     if change.new.is_deleting() {
         found.iter_mut().for_each(|finding| finding.downgrade(Downgrade::Deleting));
     } else if let Some(old) = change.old {
         ratchet::downgrade(rule, change, old, found);
     }
-    found.iter_mut().for_each(|finding| mode.apply(finding));
-    findings.shorten();
+    found
 }

@@ -10,7 +10,7 @@ use super::path;
 use super::position::{Position, Positions};
 use super::yaml::{self, DEPTH_MAX, Mark, YamlError};
 use crate::scan::reader::ReadError;
-use crate::scan::{GROUP, Json, JsonType, Key, Kind, Member, Object, Reader, Scan, reader};
+use crate::scan::{Container, GROUP, Json, JsonType, Key, Kind, Member, Object, Reader, Scan, reader};
 
 /// Lists within Lists that are taken apart. kubectl writes none; each level is one more pass over the text.
 const LISTS_MAX: usize = 16;
@@ -64,7 +64,7 @@ pub struct ScanManifest<'a> {
 
 impl<'a> ScanManifest<'a> {
     pub fn scan(&self) -> Result<Scan<'a>, ReadError> {
-        let scan = reader::read::<Member<Scan<'_>>>(self.json)?;
+        let scan = reader::read::<Container<'_, Scan<'_>>>(self.json)?;
         Ok(scan.value().unwrap_or_default())
     }
 }
@@ -136,7 +136,7 @@ impl<'a> Manifest<'a> {
             // An empty document, or one of comments.
             Ok(Member::Absent) if item.lists == 0 => return Ok(ItemContents::Nothing),
             Ok(Member::Absent) => return Err(ObjectError::Empty),
-            Ok(Member::WrongType(json_type)) => return Err(ObjectError::NoObject(json_type)),
+            Ok(Member::WrongType(found)) => return Err(ObjectError::NoObject(found.json_type())),
             Err(error) => return Err(ObjectError::Unreadable(error.message(item.json))),
         };
         let Some(of) = head.list() else { return Ok(ItemContents::Object(head.found(item))) };
@@ -172,7 +172,7 @@ enum ItemContents<'a> {
 struct ObjectHead<'a> {
     api_version: Json<'a>,
     kind: Json<'a>,
-    metadata: Member<ObjectNames<'a>>,
+    metadata: Container<'a, ObjectNames<'a>>,
     items: Option<&'a str>,
 }
 
@@ -229,7 +229,7 @@ impl<'a> ObjectHead<'a> {
             Kind::ALL.into_iter().find(|kind| self.kind.is_text(kind.name())).filter(|_| self.is_of_group())
         };
         let Some(kind) = kind else { return FoundObject::Other };
-        let text = |json: &Json<'_>| json.string().value().unwrap_or_default().into_owned();
+        let text = |json: &Json<'_>| json.string().value().unwrap_or_default().to_owned();
         let (namespace, name) =
             self.metadata.present().map(|names| (text(&names.namespace), text(&names.name))).unwrap_or_default();
         FoundObject::Scan(ScanManifest { kind, json: item.json, namespace, name })

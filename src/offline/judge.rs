@@ -21,7 +21,7 @@ impl Judge {
         let change = Change::new(kind, scan, None, self.now).under(&modes);
         let mut findings = Findings::default();
         validate(RULES, Part::Spec, &change, &mut findings);
-        if scan.status != Member::Absent {
+        if !matches!(scan.status, Member::Absent) {
             validate(RULES, Part::Status, &change, &mut findings);
         }
         then(&findings)

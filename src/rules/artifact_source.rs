@@ -1,19 +1,20 @@
 //! `artifact-source`: What is shipped is what was scanned, and that is what was asked for.
 
-use std::borrow::Cow;
-
 use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
 use crate::scan::field::Artifact;
+use crate::scan::image::ImageReference;
 use crate::scan::json::printable;
-use crate::scan::{Field, Json, Phase, Source, SourceMember, image};
+use crate::scan::source::Difference;
+use crate::scan::{Field, Member, Phase, Source, SourceMember, Sources};
 
 pub const RULE: Rule = Rule {
     id: "artifact-source",
     title: "What is shipped is what was scanned, and that is what was asked for.",
-    checks: "On Completed, the blob URL, git URL and image repository of `compliantArtifact` are those of \
-             `artifact`. Any other difference between the two is a warning, and so is an artifact from \
-             another source than the spec names, once the status speaks of this spec. A tag beside a \
-             digest is no difference.",
+    checks: "On Completed, the blob URL, git URL and image repository of `compliantArtifact` are those of `artifact`, and so is \
+             the digest where both images have one. Any other difference between the two is a warning (another tag, a part \
+             that only one of them has), and so is an image that is no reference. On Completed and Failed of a status that \
+             is caught up, it is a warning where `artifact` is not of the source that the spec names. A tag beside a digest \
+             is no difference, and neither are capitals in a host and the names of Docker Hub.",
     why: "The verdict holds for what was scanned and for nothing else.",
     breaks: "An artifact that nobody scanned is shipped with the verdict of another.",
     repair: "Copy artifact to compliantArtifact as it is.",
@@ -28,22 +29,22 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "a tag that was scanned by its digest",
-            old: None,
-            new: r#"{"status": {"phase": "Completed", "artifact": {"registry": {"image": "ghcr.io/team/app:v1"}}, "compliantArtifact": {"registry": {"image": "ghcr.io/team/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}}}"#,
-            expect: Expectation::Passes,
-        },
-        Example {
             title: "another blob is shipped",
             old: None,
             new: r#"{"status": {"phase": "Completed", "artifact": {"blob": {"url": "https://example.com/code.tar.gz"}}, "compliantArtifact": {"blob": {"url": "https://example.com/other.tar.gz"}}}}"#,
             expect: Expectation::Denies("status.compliantArtifact.blob.url"),
         },
         Example {
-            title: "another repository is shipped",
+            title: "another image of the repository is shipped",
             old: None,
-            new: r#"{"status": {"phase": "Completed", "artifact": {"registry": {"image": "ghcr.io/team/app:v1"}}, "compliantArtifact": {"registry": {"image": "ghcr.io/team/other:v1"}}}}"#,
+            new: r#"{"status": {"phase": "Completed", "artifact": {"registry": {"image": "ghcr.io/team/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}, "compliantArtifact": {"registry": {"image": "ghcr.io/team/app@sha256:0000c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}}}"#,
             expect: Expectation::Denies("status.compliantArtifact.registry.image"),
+        },
+        Example {
+            title: "a host in capitals",
+            old: None,
+            new: r#"{"status": {"phase": "Completed", "artifact": {"registry": {"image": "MYHOST/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}, "compliantArtifact": {"registry": {"image": "MyHost/app:v1"}}}}"#,
+            expect: Expectation::Passes,
         },
         Example {
             title: "another revision is shipped",
@@ -54,7 +55,7 @@ pub const RULE: Rule = Rule {
         Example {
             title: "another blob than the spec asks for was scanned",
             old: None,
-            new: r#"{"status": {"observedGeneration": 1, "artifact": {"blob": {"url": "https://example.com/other.tar.gz"}}}}"#,
+            new: r#"{"status": {"phase": "Completed", "observedGeneration": 1, "artifact": {"blob": {"url": "https://example.com/other.tar.gz"}}}}"#,
             expect: Expectation::Warns("status.artifact.blob.url"),
         },
     ],
@@ -62,72 +63,74 @@ pub const RULE: Rule = Rule {
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
-    if let (Some(compliant), artifact) = (status.compliant_artifact.present(), status.artifact.present()) {
-        let is_completed = status.phase() == Some(Phase::Completed);
+    let [artifact, compliant] = Artifact::BOTH.map(|artifact| artifact.of(status).present());
+    for (of, sources) in Artifact::BOTH.into_iter().zip([artifact, compliant]) {
+        unreadable(of, sources, findings);
+    }
+    if let Some(compliant) = compliant.filter(|compliant| !compliant.is_empty()) {
+        let none = Sources::default();
+        let is_wrong_type = matches!(status.artifact, Member::WrongType(_));
+        let artifact = artifact.unwrap_or(&none);
         for source in Source::ALL {
-            for &member in source.members() {
-                let [shipped, scanned] = [Some(compliant), artifact].map(|sources| sources?.value(source, member));
-                compare(Pair { source, member, shipped, scanned }, is_completed && artifact.is_some(), findings);
+            let has_wrong_type = is_wrong_type || artifact.is_wrong_type(source) || compliant.is_wrong_type(source);
+            if !has_wrong_type || change.is_before {
+                compare(source, [artifact, compliant], status.phase() == Some(Phase::Completed), findings);
             }
         }
     }
-    if change.new.is_caught_up() {
-        for (source, member) in SOURCES {
-            let scanned = status.artifact.present().and_then(|sources| sources.value(source, member));
-            let (Some(scanned), Some(asked)) = (text(scanned), text(change.new.spec_source(source, member))) else {
-                continue;
-            };
-            if !is_same_source(member, &scanned, &asked) {
-                let field = Field::SourceMember { artifact: Artifact::Scanned, source, member };
-                let asked = printable(&asked, 128);
-                findings.warning(
-                    field,
-                    format!("is not what spec.{}.{} asks for: {asked} would be right", source.name(), member.name()),
-                );
-            }
+    if matches!(status.phase(), Some(Phase::Completed | Phase::Failed)) && change.new.is_caught_up() {
+        asked_for(change, artifact, findings);
+    }
+}
+
+/// Images that are no references can be compared with nothing.
+fn unreadable<'a>(artifact: Artifact, sources: Option<&Sources<'a>>, findings: &mut Findings<'a>) {
+    let (source, member) = (Source::Registry, SourceMember::Image);
+    let image = sources.and_then(|sources| sources.text(source, member));
+    if let Some(image) = image.filter(|image| ImageReference::parse(image).is_none()) {
+        let message = format!(
+            "is {}: a reference such as registry.example.com/team/app:v1 would be right",
+            printable(image, 128)
+        );
+        findings.warning(Field::SourceMember { artifact, source, member }, message);
+    }
+}
+
+/// One source of what is shipped beside that of what was scanned.
+fn compare<'a>(source: Source, artifacts: [&Sources<'a>; 2], is_completed: bool, findings: &mut Findings<'a>) {
+    for &member in source.members() {
+        let [scanned, shipped] = artifacts.map(|sources| sources.text(source, member));
+        let difference = match (scanned, shipped) {
+            (Some(scanned), Some(shipped)) => member.difference(shipped, scanned),
+            (None, None) => Difference::None,
+            _ => Difference::Other,
+        };
+        if difference == Difference::None {
+            continue;
+        }
+        let right = scanned.map_or("none".to_owned(), |scanned| printable(scanned, 128));
+        let message = format!("differs from artifact.{}.{}: {right} would be right", source.name(), member.name());
+        let field = |artifact| Field::SourceMember { artifact, source, member };
+        if difference == Difference::Source && is_completed {
+            let finding = findings.error(field(Artifact::Compliant), message);
+            finding.reads.extend([field(Artifact::Scanned), Field::Phase]);
+        } else {
+            findings.warning(field(Artifact::Compliant), message);
         }
     }
 }
 
-struct Pair<'s, 'a> {
-    source: Source,
-    member: SourceMember,
-    shipped: Option<&'s Json<'a>>,
-    scanned: Option<&'s Json<'a>>,
-}
-
-fn compare<'a>(pair: Pair<'_, '_>, is_error: bool, findings: &mut Findings<'a>) {
-    let Pair { source, member, .. } = pair;
-    let (shipped, scanned) = (text(pair.shipped), text(pair.scanned));
-    if shipped == scanned {
-        return;
+/// An artifact of another source than the spec asks for, once the scan has ended for this spec.
+fn asked_for<'a>(change: &Change<'a>, artifact: Option<&Sources<'a>>, findings: &mut Findings<'a>) {
+    for source in Source::ALL {
+        let member = if source == Source::Registry { SourceMember::Image } else { SourceMember::Url };
+        let scanned = artifact.and_then(|artifact| artifact.text(source, member));
+        let asked = change.new.spec_source(source, member).and_then(|asked| asked.string().value());
+        let (Some(scanned), Some(asked)) = (scanned, asked) else { continue };
+        if member.difference(scanned, asked) == Difference::Source {
+            let field = Field::SourceMember { artifact: Artifact::Scanned, source, member };
+            let (source, member, asked) = (source.name(), member.name(), printable(asked, 128));
+            findings.warning(field, format!("is not what spec.{source}.{member} asks for: {asked} would be right"));
+        }
     }
-    let is_elsewhere = SOURCES.contains(&(source, member))
-        && shipped
-            .as_deref()
-            .is_some_and(|shipped| !scanned.as_deref().is_some_and(|scanned| is_same_source(member, shipped, scanned)));
-    let right = scanned.map_or("none".to_owned(), |scanned| printable(&scanned, 128));
-    let message = format!("differs from artifact.{}.{}: {right} would be right", source.name(), member.name());
-    let field = |artifact| Field::SourceMember { artifact, source, member };
-    if is_error && is_elsewhere {
-        findings.error(field(Artifact::Compliant), message).reads.extend([field(Artifact::Scanned), Field::Phase]);
-    } else if is_elsewhere || member != SourceMember::Image {
-        findings.warning(field(Artifact::Compliant), message);
-    }
-}
-
-/// What names a source; the rest says which state of it.
-const SOURCES: [(Source, SourceMember); 3] =
-    [(Source::Blob, SourceMember::Url), (Source::Git, SourceMember::Url), (Source::Registry, SourceMember::Image)];
-
-fn is_same_source(member: SourceMember, one: &str, other: &str) -> bool {
-    match (member, image::repository(one), image::repository(other)) {
-        (SourceMember::Image, Some(one), Some(other)) => one == other,
-        _ => one == other,
-    }
-}
-
-/// The text of a string that is there.
-fn text<'s>(json: Option<&'s Json<'_>>) -> Option<Cow<'s, str>> {
-    json?.string().value()
 }

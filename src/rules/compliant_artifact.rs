@@ -1,16 +1,16 @@
 //! `compliant-artifact`: What is shipped next has passed its policy.
 
 use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
-use crate::scan::conditions::reads;
 use crate::scan::field::Artifact;
-use crate::scan::{ConditionStatus, ConditionType, Field, Member, Phase};
+use crate::scan::{ConditionMember, ConditionStatus, ConditionType, Field, Member, Phase, Status};
 
 pub const RULE: Rule = Rule {
     id: "compliant-artifact",
     title: "What is shipped next has passed its policy.",
-    checks: "There is no `compliantArtifact` on phase Failed or beside a current `PolicySucceeded` False. It is \
-             a warning on Error or beside Unknown, and where it is absent on Completed with a scan \
-             policy.",
+    checks: "There is no `compliantArtifact` on phase Failed; where a scan policy is set, there is none beside \
+             `PolicySucceeded` False, and none without any `PolicySucceeded` on Completed or without a phase. The last is a \
+             warning where the status is of another generation. It is a warning too on Error or beside Unknown, and where \
+             it is absent on Completed with a scan policy.",
     why: "The supply chain ships what stands here.",
     breaks: "An artifact that violates its policy is shipped; or, where it is missing, the workload hangs.",
     repair: "Write compliantArtifact when the policy passes, and remove it when a verdict is anything else.",
@@ -31,12 +31,6 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "an artifact without a value",
-            old: None,
-            new: r#"{"status": {"phase": "Failed", "compliantArtifact": {"blob": null, "registry": {"image": ""}}}}"#,
-            expect: Expectation::Passes,
-        },
-        Example {
             title: "an artifact of a failed scan",
             old: None,
             new: r#"{"status": {"phase": "Failed", "compliantArtifact": {"blob": {"url": "https://example.com/code.tar.gz"}}}}"#,
@@ -45,7 +39,7 @@ pub const RULE: Rule = Rule {
         Example {
             title: "an artifact beside a violation",
             old: None,
-            new: r#"{"status": {"compliantArtifact": {"blob": {"url": "https://example.com/code.tar.gz"}}, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"compliantArtifact": {"blob": {"url": "https://example.com/code.tar.gz"}}, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Denies("status.compliantArtifact"),
         },
         Example {
@@ -55,6 +49,12 @@ pub const RULE: Rule = Rule {
             ),
             new: r#"{"status": {"phase": "Failed", "compliantArtifact": {"blob": {"url": "https://example.com/code.tar.gz"}}, "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Warns("status.compliantArtifact"),
+        },
+        Example {
+            title: "an artifact that is shipped without a verdict",
+            old: None,
+            new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"phase": "Completed", "compliantArtifact": {"blob": {"url": "https://example.com/code.tar.gz"}}, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Denies("status.compliantArtifact"),
         },
         Example {
             title: "an artifact of a scan that broke",
@@ -74,35 +74,54 @@ pub const RULE: Rule = Rule {
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     let field = Field::Artifact(Artifact::Compliant);
-    let phase = status.phase();
-    let is_absent = match &status.compliant_artifact {
-        Member::Absent => true,
-        Member::WrongType(_) => false,
-        Member::Present(sources) => sources.is_empty(),
+    let (is_absent, has_wrong_type) = match &status.compliant_artifact {
+        Member::Absent => (true, false),
+        Member::WrongType(_) => (false, true),
+        Member::Present(sources) => (sources.is_empty(), sources.has_wrong_type()),
     };
     if is_absent {
-        if phase == Some(Phase::Completed) && change.new.has_scan_policy() {
+        if status.phase() == Some(Phase::Completed) && change.new.has_scan_policy() {
             findings.warning(
                 field,
                 "is absent on phase Completed with a scan policy: the artifact that passed would be right",
             );
         }
-        return;
+    } else if !has_wrong_type || change.is_before {
+        check_present(change, status, findings);
     }
-    let policy = change.conditions().current(ConditionType::PolicySucceeded);
-    match (phase, policy) {
-        (Some(Phase::Failed), _) | (_, Some(ConditionStatus::False)) => {
-            let message = "is there, but the policy did not pass: no compliantArtifact would be right";
-            let finding = findings.error(field, message);
-            if phase == Some(Phase::Failed) {
-                finding.reads.push(Field::Phase);
-            } else {
-                finding.reads.extend(reads(&[ConditionType::PolicySucceeded]));
-            }
+}
+
+fn check_present<'a>(change: &Change<'a>, status: &Status<'a>, findings: &mut Findings<'a>) {
+    let conditions = change.conditions();
+    let policy = ConditionType::PolicySucceeded;
+    let has_policy = change.new.has_scan_policy();
+    let is_caught_up = change.new.is_caught_up() || status.observed_generation.is_absent();
+    let is_done = status.phase() == Some(Phase::Completed) || status.phase.string() == Member::Absent;
+    let field = Field::Artifact(Artifact::Compliant);
+    let error = |findings: &mut Findings<'a>, row, message: &str, reads: &[Field<'a>]| {
+        let finding = findings.error(field, message);
+        finding.row = row;
+        finding.reads.extend(reads);
+    };
+    let verdict = conditions.member(policy, ConditionMember::Status);
+    if status.phase() == Some(Phase::Failed) {
+        error(findings, 0, "is there on phase Failed: no compliantArtifact would be right", &[Field::Phase]);
+    }
+    if has_policy && conditions.status(policy) == Some(ConditionStatus::False) {
+        let message = "is there beside PolicySucceeded False: no compliantArtifact would be right";
+        error(findings, 1, message, &[verdict, Field::ScanPolicy]);
+    }
+    if has_policy && is_done && conditions.is_absent(policy) {
+        let message = "is there, but no PolicySucceeded: no compliantArtifact before the verdict would be right";
+        if is_caught_up {
+            let reads = [verdict, Field::Phase, Field::ScanPolicy, Field::ObservedGeneration, Field::Generation];
+            error(findings, 2, message, &reads);
+        } else {
+            findings.warning(field, message);
         }
-        (Some(Phase::Error), _) | (_, Some(ConditionStatus::Unknown)) => {
-            findings.warning(field, "is there, but no policy passed: no compliantArtifact would be right");
-        }
-        _ => {}
+    }
+    let is_unknown = conditions.current(policy) == Some(ConditionStatus::Unknown);
+    if is_unknown || status.phase() == Some(Phase::Error) {
+        findings.warning(field, "is there, but no policy passed: no compliantArtifact would be right");
     }
 }

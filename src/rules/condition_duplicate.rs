@@ -1,7 +1,6 @@
 //! `condition-duplicate`: one entry a type.
 
 use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
-use crate::scan::conditions::Firsts;
 use crate::scan::json::printable;
 use crate::scan::{ConditionMember, Entry, Field};
 
@@ -32,13 +31,13 @@ pub const RULE: Rule = Rule {
 };
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
-    let Some(status) = change.new.status() else { return };
-    let firsts = Firsts::of(status, Some(change.conditions()));
-    for (index, condition) in firsts.well_formed() {
-        let Some((earlier, _)) = firsts.like(condition).filter(|(earlier, _)| *earlier < index) else { continue };
+    let conditions = change.conditions();
+    for (index, condition) in conditions.well_formed() {
+        let Some((earlier, _)) = conditions.first_like(condition).filter(|(earlier, _)| *earlier < index) else {
+            continue;
+        };
         let field = |index| Field::ConditionMember { entry: Entry::Index(index), member: ConditionMember::Type };
-        let name = condition[ConditionMember::Type].string().value().unwrap_or_default();
-        let name = printable(&name, 64);
+        let name = printable(condition.type_name().unwrap_or_default(), 64);
         let message = format!("is {name} again, after status.conditions[{earlier}]: one entry a type would be right");
         findings.error(field(index), message).reads.push(field(earlier));
     }

@@ -1,13 +1,11 @@
 //! `condition-fields`: each entry of the conditions list is a well-formed `metav1.Condition`.
 
-use std::collections::HashMap;
-
 use crate::engine::finding::quote;
 use crate::engine::{Change, Example, Expectation, Findings, Part, Patch, Rule};
 use crate::rules::tables::conditions::right;
-use crate::scan::conditions::{Form, duplicate_types, is_type, member_form};
+use crate::scan::conditions::{Form, member_form};
 use crate::scan::json::ENTRIES_MAX;
-use crate::scan::{Condition, ConditionMember, Entry, Field, Json, Member, Status, time};
+use crate::scan::{Condition, ConditionMember, Entry, Field, Json, Member, time};
 
 pub const RULE: Rule = Rule {
     id: "condition-fields",
@@ -32,9 +30,15 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "an entry that is null",
+            title: "an entry that is null counts as absent",
             old: None,
             new: r#"{"status": {"conditions": [null]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "an entry that is a string",
+            old: None,
+            new: r#"{"status": {"conditions": ["Succeeded"]}}"#,
             expect: Expectation::Denies("status.conditions[0]"),
         },
         Example {
@@ -48,6 +52,14 @@ pub const RULE: Rule = Rule {
             old: None,
             new: r#"{"status": {"conditions": [{"status": "True", "reason": "JobStarted", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             expect: Expectation::Denies("status.conditions[0].type"),
+        },
+        Example {
+            title: "a malformed entry that moved",
+            old: Some(
+                r#"{"status": {"conditions": [{"status": "True", "reason": "JobStarted", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
+            ),
+            new: r#"{"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"}, {"status": "True", "reason": "JobStarted", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
+            expect: Expectation::Warns("status.conditions[1].type"),
         },
         Example {
             title: "a reason that is a sentence",
@@ -76,31 +88,25 @@ pub const RULE: Rule = Rule {
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
-    let is_short = status.conditions().len() <= ENTRIES_MAX;
-    if is_short && change.conditions().are_well_formed() {
-        return;
-    }
-    if !is_short {
+    let conditions = change.conditions();
+    if conditions.entries().len() > ENTRIES_MAX {
         findings.error(Field::Conditions, format!("has more than {ENTRIES_MAX} entries: one a type would be right"));
     }
-    let duplicates = duplicate_types(status);
-    for (index, entry) in status.conditions().iter().enumerate() {
-        let Some(condition) = entry.present() else {
-            let found =
-                if let Member::WrongType(found) = entry { found.to_string() } else { "null or empty".to_owned() };
-            findings
-                .error(Field::Condition(Entry::Index(index)), format!("is {found}: a condition object would be right"));
+    let faulty = conditions.entries().iter().enumerate().filter(|(_, entry)| entry.form != Form::WellFormed);
+    for (index, entry) in faulty {
+        let Some(condition) = entry.condition else {
+            if let Member::WrongType(found) = &status.conditions()[index] {
+                let message = format!("is {}: a condition object would be right", found.json_type());
+                findings.error(Field::Condition(Entry::Index(index)), message);
+            }
             continue;
         };
-        let name = condition[ConditionMember::Type].string().value();
-        let name = name.filter(|name| is_type(name) && !duplicates.contains(name));
-        let entry = name.map_or(Entry::Index(index), Entry::Type);
         for member in ConditionMember::ALL {
             let form = member_form(condition, member);
             if form == Form::WellFormed {
                 continue;
             }
-            let field = Field::ConditionMember { entry: entry.clone(), member };
+            let field = Field::ConditionMember { entry: conditions.name(index), member };
             let message = format!("is {}: {} would be right", quote(&condition[member]), right(condition, member));
             match form {
                 Form::Malformed => findings.error(field, message),
@@ -112,29 +118,23 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
 
 /// A missing time is the old one while the status is the same, else now.
 fn mutate(change: &Change<'_>, patch: &mut Patch) {
-    let Some(status) = change.new.status() else { return };
     let is_missing =
         |condition: &Condition<'_>| condition[ConditionMember::LastTransitionTime].string() == Member::Absent;
-    if !status.conditions().iter().any(|entry| entry.present().is_some_and(is_missing)) {
-        return;
-    }
-    let mut old = HashMap::new();
-    for condition in
-        change.old.and_then(|old| old.status()).map_or(&[][..], Status::conditions).iter().filter_map(Member::present)
-    {
-        if let Member::Present(name) = condition[ConditionMember::Type].string() {
-            old.entry(name).or_insert(condition);
-        }
-    }
-    for (index, entry) in status.conditions().iter().enumerate() {
-        let Some(condition) = entry.present().filter(|condition| is_missing(condition)) else { continue };
-        let standing = condition[ConditionMember::Type].string().value().and_then(|name| old.get(&name));
+    let conditions = change.conditions();
+    for (index, entry) in conditions.entries().iter().enumerate() {
+        let Some(condition) = entry.condition.filter(|condition| is_missing(condition)) else { continue };
+        let standing = change.old_conditions().and_then(|old| {
+            let index = old.index_of(Entry::Type(condition.type_name()?))?;
+            old.entries()[index].condition
+        });
         let since = standing
-            .filter(|old| old[ConditionMember::Status] == condition[ConditionMember::Status])
-            .filter(|old| old.status().is_some() && old.last_transition_time().is_some())
-            .and_then(|old| old[ConditionMember::LastTransitionTime].string().value());
-        let Some(since) = since.map(|since| since.into_owned()).or_else(|| time::format(change.now)) else { continue };
+            .filter(|old| old[ConditionMember::Status].is_same_text(&condition[ConditionMember::Status]))
+            .filter(|old| old.last_transition_time().is_some())
+            .map(|old| old[ConditionMember::LastTransitionTime].clone().into_owned());
+        let now = || Some(Json::from_text(&time::format(change.now)?));
         let field = Field::ConditionMember { entry: Entry::Index(index), member: ConditionMember::LastTransitionTime };
-        patch.set(field, Json::from_text(&since));
+        if let Some(time) = since.or_else(now) {
+            patch.set(field, time);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
 use crate::scan::json::printable;
-use crate::scan::{ConditionMember, ConditionType, Entry, Field, Member};
+use crate::scan::{ConditionMember, ConditionType, Field};
 
 pub const RULE: Rule = Rule {
     id: "condition-unknown-type",
@@ -31,14 +31,11 @@ pub const RULE: Rule = Rule {
 };
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
-    let Some(status) = change.new.status() else { return };
-    for condition in status.conditions().iter().filter_map(Member::present) {
-        let Member::Present(name) = condition[ConditionMember::Type].string() else { continue };
-        if condition.known_type().is_none() && !change.conditions().is_malformed(condition) {
-            let all = ConditionType::ALL.map(ConditionType::name).join(", ");
-            let message = format!("is {}, which no reader of scans knows: it has {all}", printable(&name, 64));
-            findings
-                .warning(Field::ConditionMember { entry: Entry::Type(name), member: ConditionMember::Type }, message);
-        }
+    let conditions = change.conditions();
+    for (index, condition) in conditions.well_formed().filter(|(_, condition)| condition.known_type().is_none()) {
+        let name = printable(condition.type_name().unwrap_or_default(), 64);
+        let all = ConditionType::ALL.map(ConditionType::name).join(", ");
+        let field = Field::ConditionMember { entry: conditions.name(index), member: ConditionMember::Type };
+        findings.warning(field, format!("is {name}, which no reader of scans knows: it has {all}"));
     }
 }

@@ -1,7 +1,8 @@
 //! `cve-count-timing`: Counts belong to a scan that has ended.
 
 use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
-use crate::scan::{ConditionStatus, ConditionType, Count, CveCount, Field, Member, Phase, Spelling};
+use crate::rules::tables::counts::total;
+use crate::scan::{ConditionStatus, ConditionType, Container, Count, CveCount, Field, Member, Phase, Scan, Spelling};
 
 pub const RULE: Rule = Rule {
     id: "cve-count-timing",
@@ -26,6 +27,12 @@ pub const RULE: Rule = Rule {
             title: "the counts of the last scan during a rescan",
             old: Some(r#"{"status": {"cveCount": {"low": 1}}}"#),
             new: r#"{"status": {"phase": "Scanning", "cveCount": {"low": 1}, "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:20:00Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
+            title: "counts that are filled in as 0 during a rescan",
+            old: Some(r#"{"status": {"cveCount": {"low": 1}}}"#),
+            new: r#"{"status": {"phase": "Scanning", "cveCount": {"critical": 0, "low": 1, "total": 1}, "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:20:00Z"}]}}"#,
             expect: Expectation::Passes,
         },
         Example {
@@ -63,27 +70,45 @@ pub const RULE: Rule = Rule {
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
-    let old = change.old.map(|old| old.status().map(|status| &status.cve_count));
     let is_running = change.conditions().current(ConditionType::Scanning) == Some(ConditionStatus::True);
+    let is_failed = status.phase() == Some(Phase::Failed);
     let containers = Spelling::BOTH.map(|spelling| (spelling, status.cve_count.get(spelling)));
     let there = containers.into_iter().filter(|(_, counts)| **counts != Member::Absent);
     for (spelling, counts) in there.clone() {
         let field = Field::CveCount(spelling);
         if status.phase() == Some(Phase::Pending) {
-            findings.warning(field.clone(), "is there on phase Pending: no counts before a scan would be right");
+            findings.warning(field, "is there on phase Pending: no counts before a scan would be right");
         }
-        if is_running && old.is_some_and(|old| old.map_or(&Member::Absent, |old| old.get(spelling)) != counts) {
-            findings
-                .warning(field.clone(), "changed while Scanning is True: the counts of the last scan would be right");
+        if is_running && change.old.is_some_and(|old| has_changed(spelling, counts, old)) {
+            findings.warning(field, "changed while Scanning is True: the counts of the last scan would be right");
         }
-        if status.phase() == Some(Phase::Failed) && counts.present().is_some_and(is_zero) {
+        if is_failed && counts.present().is_some_and(is_zero) {
             findings.warning(field, "adds up to 0 on phase Failed: the CVEs that violated the policy would be right");
         }
     }
-    if status.phase() == Some(Phase::Failed) && there.count() == 0 {
+    if is_failed && there.count() == 0 {
         let field = Field::CveCount(Spelling::Wire);
         findings.warning(field, "is absent on phase Failed: the CVEs that violated the policy would be right");
     }
+}
+
+/// Whether counts are others than those of the old status, which may have been spelled otherwise. An absent one is 0.
+fn has_changed<'a>(spelling: Spelling, new: &Container<'a, CveCount<'a>>, old: &Scan<'a>) -> bool {
+    let other = if spelling == Spelling::Wire { Spelling::Documented } else { Spelling::Wire };
+    let old = [spelling, other]
+        .into_iter()
+        .find_map(|spelling| old.status().map(|old| old.cve_count.get(spelling)).filter(|old| **old != Member::Absent));
+    let none = CveCount::default();
+    let (new, old) = match (new, old) {
+        (Member::Present(new), Some(Member::Present(old))) => (new, old),
+        (Member::Present(new), _) => (new, &none),
+        (new, old) => return Some(new) != old,
+    };
+    let is_same = |severity| match (new.count(severity), old.count(severity)) {
+        (Member::WrongType(_), _) | (_, Member::WrongType(_)) => new.is_same_count(severity, old),
+        (new, old) => new.value().unwrap_or_default() == old.value().unwrap_or_default(),
+    };
+    !Count::SEVERITIES.into_iter().all(is_same) || total(new).unwrap_or_default() != total(old).unwrap_or_default()
 }
 
 fn is_zero(counts: &CveCount<'_>) -> bool {

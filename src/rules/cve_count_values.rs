@@ -1,7 +1,5 @@
 //! `cve-count-values`: counts are whole numbers.
 
-use std::borrow::Cow;
-
 use crate::engine::finding::quote;
 use crate::engine::{Change, Example, Expectation, Findings, Part, Patch, Rule};
 use crate::rules::tables::counts::{Summable, summable};
@@ -87,7 +85,10 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         match status.cve_count.get(container) {
             Member::Absent => {}
             Member::WrongType(found) => {
-                findings.error(Field::CveCount(container), format!("is {found}: an object of counts would be right"));
+                findings.error(
+                    Field::CveCount(container),
+                    format!("is {}: an object of counts would be right", found.json_type()),
+                );
             }
             Member::Present(counts) => check_counts(container, counts, findings),
         }
@@ -110,11 +111,15 @@ fn check_counts<'a>(container: Spelling, counts: &'a CveCount<'a>, findings: &mu
         let message = format!("adds up to {sum}: severities whose sum is at most {} would be right", i64::MAX);
         findings.error(Field::CveCount(container), message).reads = Field::severities(container);
     }
-    for (key, _) in counts.others.iter().filter(|(_, value)| !value.is_absent()) {
+    for (key, _) in counts.others() {
         findings.warning(
-            Field::OtherCount { container, key: Cow::Borrowed(key.as_ref()) },
+            Field::OtherCount { container, key },
             "is none of critical, high, medium, low, unknown and total: readers will not see it",
         );
+    }
+    if counts.more_others() > 0 {
+        let message = format!("has {} more members that readers will not see", counts.more_others());
+        findings.warning(Field::CveCount(container), message);
     }
 }
 

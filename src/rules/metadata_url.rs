@@ -67,9 +67,9 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         }
         is_absent = false;
         let field = Field::MetadataUrl(spelling);
-        if !matches!(text, Member::Present(text) if url::is_http(&text)) {
+        if !matches!(text, Member::Present(text) if url::is_http(text)) {
             let message = format!("is {}: an absolute http(s) URL with a host would be right", quote(json));
-            findings.error(field.clone(), message);
+            findings.error(field, message);
         }
         if sending == Some(ConditionStatus::False) {
             findings

@@ -1,18 +1,20 @@
-//! `observed-generation`: Nobody has seen a spec that is not there yet.
+//! `observed-generation`: A status says for which spec it speaks.
 
 use crate::engine::finding::quote;
 use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
 use crate::scan::count::non_negative;
-use crate::scan::{ConditionMember, Entry, Field, Member};
+use crate::scan::{Condition, ConditionMember, Field, Member, Phase};
 
 pub const RULE: Rule = Rule {
     id: "observed-generation",
-    title: "Nobody has seen a spec that is not there yet.",
-    checks: "`status.observedGeneration` is an integer ≥ 0, and neither it nor that of a condition exceeds \
-             `metadata.generation`. Lower than it was is a warning.",
+    title: "A status says for which spec it speaks.",
+    checks: "`status.observedGeneration` is an integer ≥ 0. It is a warning where it or that of a condition exceeds \
+             `metadata.generation`, where it is lower than it was, and where on Completed or Failed that of a current \
+             condition is lower than the status'.",
     why: "The generation says for which spec a status speaks.",
     breaks: "A status that claims a later spec is taken for up to date when that spec comes.",
-    repair: "Write the metadata.generation of the object that was scanned.",
+    repair: "Write the metadata.generation of the object that was scanned, in the status and in each condition. Ignore the \
+             warning where an object is restored from a backup: its generation begins at 1 again.",
     part: Part::Status,
     check,
     mutate: None,
@@ -27,13 +29,19 @@ pub const RULE: Rule = Rule {
             title: "a generation that is not there yet",
             old: None,
             new: r#"{"status": {"observedGeneration": 2}}"#,
-            expect: Expectation::Denies("status.observedGeneration"),
+            expect: Expectation::Warns("status.observedGeneration"),
         },
         Example {
             title: "a condition that has seen the future",
             old: None,
             new: r#"{"status": {"observedGeneration": 1, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "observedGeneration": 3, "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
-            expect: Expectation::Denies("status.conditions[Succeeded].observedGeneration"),
+            expect: Expectation::Warns("status.conditions[Succeeded].observedGeneration"),
+        },
+        Example {
+            title: "a result of an older generation on a scan that has ended",
+            old: None,
+            new: r#"{"metadata": {"generation": 2}, "status": {"phase": "Completed", "observedGeneration": 2, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "observedGeneration": 1, "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Warns("status.conditions[Succeeded].observedGeneration"),
         },
         Example {
             title: "a generation in quotes",
@@ -52,37 +60,46 @@ pub const RULE: Rule = Rule {
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
+    let conditions = change.conditions();
     let observed = non_negative(&status.observed_generation);
     if let Member::WrongType(_) = observed {
         let message = format!("is {}: an integer ≥ 0 would be right", quote(&status.observed_generation));
         findings.error(Field::ObservedGeneration, message);
     }
-    let ahead = |observed: i64| change.new.generation().filter(|generation| observed > *generation);
-    let mut check = |field, observed: i64| {
-        if let Some(generation) = ahead(observed) {
+    let generation = change.new.generation();
+    let is_done = matches!(status.phase(), Some(Phase::Completed | Phase::Failed));
+    let mut check_ahead = |field, observed: i64| {
+        if let Some(generation) = generation.filter(|generation| observed > *generation) {
             let message =
                 format!("is {observed}, but metadata.generation is {generation}: at most {generation} would be right");
-            findings.error(field, message).reads.push(Field::Generation);
+            findings.warning(field, message);
         }
     };
     if let Member::Present(observed) = observed {
-        check(Field::ObservedGeneration, observed);
+        check_ahead(Field::ObservedGeneration, observed);
     }
-    for condition in status.conditions().iter().filter_map(Member::present) {
-        let Member::Present(observed) = non_negative(&condition[ConditionMember::ObservedGeneration]) else { continue };
-        let Member::Present(name) = condition[ConditionMember::Type].string() else { continue };
-        if change.conditions().is_malformed(condition) {
-            continue;
+    let field =
+        |index| Field::ConditionMember { entry: conditions.name(index), member: ConditionMember::ObservedGeneration };
+    let own = |condition: &Condition<'_>| non_negative(&condition[ConditionMember::ObservedGeneration]).value();
+    for (index, condition) in conditions.well_formed() {
+        if let Some(own) = own(condition) {
+            check_ahead(field(index), own);
         }
-        check(
-            Field::ConditionMember { entry: Entry::Type(name), member: ConditionMember::ObservedGeneration },
-            observed,
-        );
     }
-    let old = change.old.and_then(|old| old.status()).map(|old| non_negative(&old.observed_generation));
-    if let (Some(Member::Present(old)), Member::Present(new)) = (old, observed)
-        && new < old
-    {
-        findings.warning(Field::ObservedGeneration, format!("is {new}, but was {old}: {old} or more would be right"));
+    let Member::Present(observed) = observed else { return };
+    for (index, condition) in conditions.firsts().filter(|_| is_done) {
+        let is_stale = condition.known_type().is_some_and(|known| conditions.current(known).is_none());
+        if let Some(own) = own(condition).filter(|own| *own < observed && !is_stale) {
+            let message = format!(
+                "is {own} on a scan that has ended for generation {observed}: {observed} would be right, or the phase of \
+                 a run that is still due"
+            );
+            findings.warning(field(index), message);
+        }
+    }
+    let old = change.old.and_then(|old| old.status()).and_then(|old| non_negative(&old.observed_generation).value());
+    if let Some(old) = old.filter(|old| observed < *old) {
+        findings
+            .warning(Field::ObservedGeneration, format!("is {observed}, but was {old}: {old} or more would be right"));
     }
 }

@@ -3,7 +3,6 @@
 use crate::engine::{Change, Example, Expectation, Findings, Part, Rule, Severity};
 use crate::rules::tables::phases;
 use crate::scan::Field;
-use crate::scan::conditions::reads;
 
 pub const RULE: Rule = Rule {
     id: "phase-disagrees",
@@ -66,7 +65,7 @@ pub const RULE: Rule = Rule {
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(phase) = change.new.status().and_then(|status| status.phase()) else { return };
     let conditions = change.conditions();
-    for row in phases::ROWS.iter().filter(|row| row.phase == phase) {
+    for (index, row) in phases::ROWS.iter().enumerate().filter(|(_, row)| row.phase == phase) {
         if !row.when.iter().all(|when| when.holds(conditions, change)) {
             continue;
         }
@@ -74,10 +73,9 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         let message = format!("is {} while {}: {} would be right", phase.name(), reasons.join(" and "), row.right);
         match row.severity {
             Severity::Error => {
-                let types: Vec<_> = row.when.iter().filter_map(|when| when.condition()).collect();
                 let finding = findings.error(Field::Phase, message);
-                finding.reads = reads(&types);
-                finding.reads.extend([Field::ScanPolicy, Field::Generation]);
+                finding.row = index;
+                finding.reads.extend(row.when.iter().flat_map(|when| when.reads(conditions)));
             }
             Severity::Warning => {
                 findings.warning(Field::Phase, message);

@@ -55,7 +55,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     let all = || Phase::ALL.map(Phase::name).join(", ");
     if status.phase.string() == Member::Absent {
-        if !status.conditions().is_empty() {
+        if status.conditions().iter().any(|entry| !matches!(entry, Member::Absent)) {
             findings.warning(Field::Phase, format!("is absent beside conditions: one of {} would be right", all()));
         }
     } else if status.phase().is_none() {

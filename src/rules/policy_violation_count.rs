@@ -6,7 +6,7 @@ use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
 use crate::rules::tables::conditions::violations;
 use crate::rules::tables::counts::total;
 use crate::scan::json::printable;
-use crate::scan::{ConditionMember, ConditionType, Entry, Field, Member, Spelling};
+use crate::scan::{ConditionMember, ConditionType, Member, Spelling};
 
 pub const RULE: Rule = Rule {
     id: "policy-violation-count",
@@ -53,16 +53,13 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let is_current = conditions.current(ConditionType::PolicySucceeded).is_some();
     let Some(condition) = conditions.get(ConditionType::PolicySucceeded).filter(|_| is_current) else { return };
     let Member::Present(message) = condition[ConditionMember::Message].string() else { return };
-    let Some(violations) = violations(&message) else { return };
+    let Some(violations) = violations(message) else { return };
     let total = Spelling::BOTH.into_iter().find_map(|spelling| total(status.cve_count.get(spelling).present()?));
     // A number that no u128 holds is more than any total.
     if let Some(total) =
         total.filter(|total| violations.parse().is_ok_and(|violations: i128| violations <= *total).not())
     {
-        let field = Field::ConditionMember {
-            entry: Entry::from(ConditionType::PolicySucceeded),
-            member: ConditionMember::Message,
-        };
+        let field = conditions.member(ConditionType::PolicySucceeded, ConditionMember::Message);
         let violations = printable(violations, 64);
         findings.warning(
             field,

@@ -2,14 +2,14 @@
 
 use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
 use crate::scan::ConditionType::PolicySucceeded;
-use crate::scan::conditions::reads;
-use crate::scan::{Entry, Field};
+use crate::scan::{ConditionMember, Field, Member, Phase};
 
 pub const RULE: Rule = Rule {
     id: "policy-without-scanpolicy",
     title: "There is a verdict of a policy only where a policy is set.",
-    checks: "A current `PolicySucceeded` has a `spec.scanPolicy` beside it. It is an error where the status speaks \
-             of this spec (`status.observedGeneration` is `metadata.generation`), else it is a warning.",
+    checks: "A current `PolicySucceeded` has a `spec.scanPolicy` beside it. It is an error where the status is caught up \
+             (`status.observedGeneration` is `metadata.generation`) and the phase is Completed, Failed, Error or absent, \
+             else it is a warning.",
     why: "A verdict needs a policy that gave it.",
     breaks: "An artifact seems to have passed a policy that nobody set.",
     repair: "Remove PolicySucceeded when the scan policy is removed.",
@@ -38,6 +38,12 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.conditions[PolicySucceeded]"),
         },
         Example {
+            title: "a verdict of no policy while a run that will replace it is due",
+            old: None,
+            new: r#"{"status": {"phase": "Pending", "observedGeneration": 1, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
+            expect: Expectation::Warns("status.conditions[PolicySucceeded]"),
+        },
+        Example {
             title: "a verdict of no policy in a status of an older spec",
             old: None,
             new: r#"{"metadata": {"generation": 2}, "status": {"observedGeneration": 1, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
@@ -47,15 +53,21 @@ pub const RULE: Rule = Rule {
 };
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
-    if change.conditions().current(PolicySucceeded).is_none() || change.new.has_scan_policy() {
+    let conditions = change.conditions();
+    if conditions.current(PolicySucceeded).is_none() || change.new.has_scan_policy() {
         return;
     }
-    let field = Field::Condition(Entry::from(PolicySucceeded));
+    let Some(status) = change.new.status() else { return };
+    let has_ended = match status.phase() {
+        Some(phase) => matches!(phase, Phase::Completed | Phase::Failed | Phase::Error),
+        None => status.phase.string() == Member::Absent,
+    };
+    let field = Field::Condition(conditions.entry(PolicySucceeded));
     let message = "is there, but spec.scanPolicy is not: no PolicySucceeded would be right";
-    if change.new.is_caught_up() {
-        let finding = findings.error(field, message);
-        finding.reads = reads(&[PolicySucceeded]);
-        finding.reads.push(Field::Generation);
+    if has_ended && change.new.is_caught_up() {
+        let verdict = conditions.member(PolicySucceeded, ConditionMember::Status);
+        findings.error(field, message).reads =
+            vec![verdict, Field::Phase, Field::ScanPolicy, Field::ObservedGeneration, Field::Generation];
     } else {
         findings.warning(field, message);
     }

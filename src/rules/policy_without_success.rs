@@ -1,10 +1,9 @@
 //! `policy-without-success`: The policy judges a scan that succeeded.
 
 use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::scan::ConditionMember;
 use crate::scan::ConditionStatus::{False, True};
 use crate::scan::ConditionType::{PolicySucceeded, Succeeded};
-use crate::scan::conditions::reads;
-use crate::scan::{ConditionMember, Entry, Field};
 
 pub const RULE: Rule = Rule {
     id: "policy-without-success",
@@ -48,12 +47,13 @@ pub const RULE: Rule = Rule {
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let conditions = change.conditions();
     let Some(verdict @ (True | False)) = conditions.current(PolicySucceeded) else { return };
-    let field = Field::ConditionMember { entry: Entry::from(PolicySucceeded), member: ConditionMember::Status };
+    let status = |known| conditions.member(known, ConditionMember::Status);
     let verdict = verdict.name();
     if conditions.current(Succeeded) == Some(False) {
         let message = format!("is {verdict} beside Succeeded False: no PolicySucceeded, or Unknown, would be right");
-        findings.error(field, message).reads = reads(&[PolicySucceeded]);
+        findings.error(status(PolicySucceeded), message).reads.push(status(Succeeded));
     } else if conditions.is_absent(Succeeded) {
-        findings.warning(field, format!("is {verdict} beside no Succeeded: a condition Succeeded would be right"));
+        let message = format!("is {verdict} beside no Succeeded: a condition Succeeded would be right");
+        findings.warning(status(PolicySucceeded), message);
     }
 }

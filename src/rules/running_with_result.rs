@@ -1,10 +1,9 @@
 //! `running-with-result`: A running scan has no result yet.
 
 use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::scan::ConditionMember;
 use crate::scan::ConditionStatus::True;
 use crate::scan::ConditionType::{PolicySucceeded, Scanning, Succeeded};
-use crate::scan::conditions::reads;
-use crate::scan::{ConditionMember, Entry, Field};
 
 pub const RULE: Rule = Rule {
     id: "running-with-result",
@@ -59,6 +58,6 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let names: Vec<_> = results.iter().map(|known| known.name()).collect();
     let message =
         format!("is True beside a result ({}): False would be right once the scan has ended", names.join(", "));
-    let field = Field::ConditionMember { entry: Entry::from(Scanning), member: ConditionMember::Status };
-    findings.error(field, message).reads = reads(&results);
+    let status = |known| conditions.member(known, ConditionMember::Status);
+    findings.error(status(Scanning), message).reads.extend(results.into_iter().map(status));
 }

@@ -2,7 +2,8 @@
 
 use crate::engine::finding::quote;
 use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
-use crate::scan::{Field, Json, Kind, Member, Source, SourceMember, image, url};
+use crate::scan::image::ImageReference;
+use crate::scan::{Field, Json, Kind, Member, Source, SourceMember, url};
 
 pub const RULE: Rule = Rule {
     id: "scan-target",
@@ -71,7 +72,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
             let message = "names neither blob.url nor git.url: one of them would be right";
             let fields =
                 [Source::Blob, Source::Git].map(|source| Field::SpecSource { source, member: SourceMember::Url });
-            findings.error(fields[0].clone(), message).reads.push(fields[1].clone());
+            findings.error(fields[0], message).reads.push(fields[1]);
         }
         Kind::ImageScan if !is_there(image) => {
             let field = Field::SpecSource { source: Source::Registry, member: SourceMember::Image };
@@ -81,13 +82,13 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         _ => {}
     }
     let unsound = |json: Option<&Json<'_>>, is_sound: fn(&str) -> bool| {
-        json.filter(|json| matches!(json.string(), Member::Present(text) if !is_sound(&text))).map(quote)
+        json.filter(|json| matches!(json.string(), Member::Present(text) if !is_sound(text))).map(quote)
     };
     if let Some(found) = unsound(blob, url::is_http) {
         let field = Field::SpecSource { source: Source::Blob, member: SourceMember::Url };
         findings.warning(field, format!("is {found}: an http(s) URL would be right"));
     }
-    if let Some(found) = unsound(image, |image| image::repository(image).is_some()) {
+    if let Some(found) = unsound(image, |image| ImageReference::parse(image).is_some()) {
         let field = Field::SpecSource { source: Source::Registry, member: SourceMember::Image };
         findings.warning(
             field,

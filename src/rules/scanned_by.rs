@@ -62,7 +62,8 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         Member::Present(by) => Some(by),
         Member::Absent => None,
         Member::WrongType(found) => {
-            findings.error(Field::ScannedBy, format!("is {found}: an object of strings would be right"));
+            let message = format!("is {}: an object of strings would be right", found.json_type());
+            findings.error(Field::ScannedBy, message);
             return;
         }
     };
@@ -87,7 +88,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
 
 fn check_strings<'a>(by: &'a ScannedBy<'a>, findings: &mut Findings<'a>) {
     if let Member::WrongType(found) = &by.scanner {
-        findings.error(Field::Scanner, format!("is {found}: an object of strings would be right"));
+        findings.error(Field::Scanner, format!("is {}: an object of strings would be right", found.json_type()));
     }
     for form in ScannerForm::BOTH {
         let Some(scanner) = by.scanner(form) else { continue };

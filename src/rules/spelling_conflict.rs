@@ -2,7 +2,7 @@
 
 use crate::engine::finding::quote;
 use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
-use crate::scan::{Count, CveCount, Field, Member, Spelling, Status};
+use crate::scan::{Count, CveCount, Field, Json, Member, Spelling, Status};
 
 pub const RULE: Rule = Rule {
     id: "spelling-conflict",
@@ -108,25 +108,20 @@ fn compare<'a>(is_equal: bool, documented: Field<'a>, wire: Field<'a>, values: &
     }
 }
 
-/// Whether two containers say the same, whatever the spelling of their keys.
+/// Whether two containers say the same, whatever the spelling of their keys. Of members beyond those that are kept only the
+/// number is compared.
 fn is_equal(wire: &CveCount<'_>, documented: &CveCount<'_>) -> bool {
     let is_same = |count| match (wire.count(count), documented.count(count)) {
-        (Member::WrongType(_), _) | (_, Member::WrongType(_)) => values(wire, count).eq(values(documented, count)),
+        (Member::WrongType(_), _) | (_, Member::WrongType(_)) => wire.is_same_count(count, documented),
         (one, other) => one == other,
     };
-    let others = |counts: &CveCount<'_>| {
-        let mut others: Vec<_> = counts
-            .others
-            .iter()
-            .filter(|(_, value)| !value.is_absent())
-            .map(|(key, value)| (key.as_ref().to_lowercase(), value.as_str().to_owned()))
-            .collect();
-        others.sort();
-        others
+    let has = |counts: &CveCount<'_>, (key, value): (&str, &Json<'_>)| {
+        let is_same_key =
+            |other: &str| other.chars().flat_map(char::to_lowercase).eq(key.chars().flat_map(char::to_lowercase));
+        counts.others().any(|(other, found)| is_same_key(other) && found == value)
     };
-    Count::ALL.into_iter().all(is_same) && others(wire) == others(documented)
-}
-
-fn values<'s>(counts: &'s CveCount<'_>, count: Count) -> impl Iterator<Item = &'s str> {
-    counts.spellings(count).map(move |key| counts.get(count, key).as_str())
+    Count::ALL.into_iter().all(is_same)
+        && wire.more_others() == documented.more_others()
+        && (wire.more_others() > 0
+            || wire.others().all(|other| has(documented, other)) && documented.others().all(|other| has(wire, other)))
 }

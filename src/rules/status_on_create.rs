@@ -26,7 +26,7 @@ pub const RULE: Rule = Rule {
 };
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
-    if change.new.status != Member::Absent {
+    if !matches!(change.new.status, Member::Absent) {
         let message = "comes with a CREATE, where a status subresource drops it: an update of the status subresource would be right";
         findings.warning(Field::Status, message);
     }

@@ -3,7 +3,7 @@
 use crate::engine::finding::quote;
 use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
 use crate::scan::field::Artifact;
-use crate::scan::{Field, JsonType, Member, Source};
+use crate::scan::{Container, Field, JsonType, Member, Source};
 
 pub const RULE: Rule = Rule {
     id: "status-shape",
@@ -95,9 +95,9 @@ fn strings<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     }
 }
 
-fn wrong<T>(member: &Member<T>) -> Option<JsonType> {
-    match member {
-        Member::WrongType(found) => Some(*found),
+fn wrong<T>(container: &Container<'_, T>) -> Option<JsonType> {
+    match container {
+        Member::WrongType(found) => Some(found.json_type()),
         _ => None,
     }
 }

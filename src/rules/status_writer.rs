@@ -7,12 +7,12 @@ use crate::scan::json::printable;
 pub const RULE: Rule = Rule {
     id: "status-writer",
     title: "Only the configured users write a status.",
-    checks: "The user who writes a status is one of the `statusWriters` of the configuration. Off unless it names \
-             somebody.",
+    checks: "The user who changes anything in a status, judged or not, is one of the `statusWriters` of the configuration. \
+             Off unless it names somebody. It is about rights, so neither an old error nor a deletion excuses it.",
     why: "A status is what the controller observed; whoever else may write it can pass a scan that never ran.",
     breaks: "A vulnerable image is shipped with a status that somebody typed.",
     repair: "Let the scan controller write the status, or add the user to `statusWriters`.",
-    part: Part::Status,
+    part: Part::Writer,
     check,
     mutate: None,
     examples: &[
@@ -21,6 +21,12 @@ pub const RULE: Rule = Rule {
             old: None,
             new: r#"{"user": "system:serviceaccount:scan-link-system:scan-link-controller", "status": {"phase": "Pending"}}"#,
             expect: Expectation::Passes,
+        },
+        Example {
+            title: "a developer while the scan is deleted",
+            old: None,
+            new: r#"{"user": "developer", "metadata": {"deletionTimestamp": "2026-11-24T11:00:00Z"}, "status": {"phase": "Pending"}}"#,
+            expect: Expectation::Denies("status"),
         },
         Example {
             title: "a developer",
@@ -32,8 +38,7 @@ pub const RULE: Rule = Rule {
 };
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
-    let writers = change.status_writers;
-    if !writers.is_empty() && !writers.iter().any(|writer| writer == change.user) {
+    if !change.is_by_writer() {
         let user = printable(change.user, 128);
         findings.error(
             Field::Status,

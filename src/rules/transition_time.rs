@@ -2,16 +2,18 @@
 
 use std::cmp::Ordering;
 
+use time::Duration;
+
 use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
 use crate::rules::tables::AHEAD_MAX;
-use crate::scan::conditions::Firsts;
-use crate::scan::{ConditionMember, Entry, Field};
+use crate::scan::{ConditionMember, Field};
 
 pub const RULE: Rule = Rule {
     id: "transition-time",
     title: "The transition time is that of the status.",
-    checks: "The `lastTransitionTime` of a condition changes when its status does, and only then; it does not go \
-             back, and is at most 5 minutes ahead of now. All of these are warnings.",
+    checks: "The `lastTransitionTime` of a condition changes when its status does, and only then; it does not go back, and \
+             does not change to more than 5 minutes ahead of now. All of these are warnings. Two changes may have one time \
+             when it is at most 2 seconds before now.",
     why: "The time says since when a status holds; it shows which results are stale.",
     breaks: "A result that is an hour old passes for a new one.",
     repair: "Set conditions with the helper of your client library, which keeps the time while the status is the \
@@ -45,6 +47,14 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.conditions[Scanning].lastTransitionTime"),
         },
         Example {
+            title: "a status that changes twice in a second",
+            old: Some(
+                r#"{"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-24T11:59:58Z"}]}}"#,
+            ),
+            new: r#"{"status": {"conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-24T11:59:58Z"}]}}"#,
+            expect: Expectation::Passes,
+        },
+        Example {
             title: "a time that changed by itself",
             old: Some(
                 r#"{"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
@@ -69,30 +79,27 @@ pub const RULE: Rule = Rule {
     ],
 };
 
+/// Two changes within one second have the same time, since times are whole seconds, and the second is written a moment later.
+const SAME_TIME_MAX: Duration = Duration::seconds(2);
+
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
-    let Some(status) = change.new.status() else { return };
-    let old = change.old.and_then(|old| old.status()).map(|old| Firsts::of(old, None));
-    let firsts = Firsts::of(status, Some(change.conditions()));
-    for (index, condition) in firsts.well_formed() {
-        if firsts.like(condition).is_some_and(|(first, _)| first < index) {
-            continue;
-        }
+    let conditions = change.conditions();
+    for (index, condition) in conditions.firsts() {
         let Some(at) = condition.last_transition_time() else { continue };
+        let old = change.old_conditions().and_then(|old| old.first_like(condition));
+        let old = old.and_then(|(_, old)| Some((old, old.last_transition_time()?)));
         let mut warn = |message| {
-            let name = condition[ConditionMember::Type].string().value().unwrap_or_default();
-            let field =
-                Field::ConditionMember { entry: Entry::Type(name), member: ConditionMember::LastTransitionTime };
-            findings.warning(field, message);
+            let entry = conditions.name(index);
+            findings.warning(Field::ConditionMember { entry, member: ConditionMember::LastTransitionTime }, message);
         };
-        if at > change.now + AHEAD_MAX {
+        if at > change.now + AHEAD_MAX && old.is_none_or(|(_, since)| at != since) {
             warn("is more than 5 minutes in the future: the time of the change would be right");
         }
-        let old = old.as_ref().and_then(|old| old.like(condition)).map(|(_, old)| old);
-        let Some((old, since)) = old.and_then(|old| Some((old, old.last_transition_time()?))) else { continue };
+        let Some((old, since)) = old else { continue };
         match (condition.status() == old.status(), at.cmp(&since)) {
             (_, Ordering::Less) => warn("went back: the time of the last change would be right"),
             (true, Ordering::Greater) => warn("changed, but the status did not: the old time would be right"),
-            (false, Ordering::Equal) => {
+            (false, Ordering::Equal) if (change.now - at).abs() > SAME_TIME_MAX => {
                 warn("did not change, but the status did: the time of the change would be right")
             }
             _ => {}

@@ -8,7 +8,7 @@ use super::time;
 use ::time::OffsetDateTime;
 
 /// The types of condition that a scan has. Entries of other types may be there; they are not judged together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConditionType {
     Scanning,
     Succeeded,
@@ -63,7 +63,7 @@ impl ConditionStatus {
 }
 
 /// The members of a condition, in the order of the vendor's page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConditionMember {
     Type,
     Status,
@@ -126,18 +126,23 @@ impl<'a> Object<'a> for Condition<'a> {
 }
 
 impl Condition<'_> {
+    /// The text of the type; none where it is absent or no string.
+    pub fn type_name(&self) -> Option<&str> {
+        self[ConditionMember::Type].string().value()
+    }
+
     /// The type, where it is one of the four.
     pub fn known_type(&self) -> Option<ConditionType> {
-        ConditionType::parse(&self[ConditionMember::Type].string().value()?)
+        ConditionType::parse(self.type_name()?)
     }
 
     /// The status, where it is one of the three.
     pub fn status(&self) -> Option<ConditionStatus> {
-        ConditionStatus::parse(&self[ConditionMember::Status].string().value()?)
+        ConditionStatus::parse(self[ConditionMember::Status].string().value()?)
     }
 
     /// When the status last changed, where that is a time.
     pub fn last_transition_time(&self) -> Option<OffsetDateTime> {
-        time::parse(&self[ConditionMember::LastTransitionTime].string().value()?)
+        time::parse(self[ConditionMember::LastTransitionTime].string().value()?)
     }
 }

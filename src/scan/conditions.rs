@@ -1,14 +1,13 @@
 //! The conditions of a status by type, how well they are formed, and which of them are stale.
 
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use time::OffsetDateTime;
 
 use super::condition::{Condition, ConditionMember, ConditionStatus, ConditionType};
 use super::count::non_negative;
 use super::field::{Entry, Field};
-use super::json::Member;
+use super::json::{Container, Member};
 use super::{Phase, Scan, Status};
 
 /// Limits of `metav1.Condition`, in characters.
@@ -27,45 +26,134 @@ pub enum Form {
     Malformed,
 }
 
-/// The first entry of each type that is not malformed.
+/// The conditions of a status: each entry read once, and what they say of the four types.
 #[derive(Debug, Default)]
 pub struct Conditions<'a> {
-    first: [Option<&'a Condition<'a>>; 4],
+    entries: Vec<NamedEntry<'a>>,
+    known: [KnownCondition<'a>; 4],
     stale: [bool; 4],
-    /// The worst form of any entry. Each is looked at once, so that a rule can skip a list without a malformed entry.
-    worst: Form,
+    /// Of many entries those of each well-formed type.
+    table: HashMap<&'a str, TypeEntries>,
 }
+
+/// An entry of the list.
+#[derive(Debug, Clone, Copy)]
+pub struct NamedEntry<'a> {
+    /// None where the entry is null, which counts as absent, or no object.
+    pub condition: Option<&'a Condition<'a>>,
+    pub form: Form,
+    /// The type, where it is a qualified name.
+    type_name: Option<&'a str>,
+    /// Whether it is the only entry of its type, which then names it.
+    is_only: bool,
+}
+
+/// The entries of one type.
+#[derive(Debug, Clone, Copy, Default)]
+struct TypeEntries {
+    /// The first entry, malformed or not.
+    any: usize,
+    count: usize,
+    first_well_formed: Option<usize>,
+}
+
+/// What there is of one of the four types.
+#[derive(Debug, Clone, Copy, Default)]
+enum KnownCondition<'a> {
+    #[default]
+    Absent,
+    /// All its entries are malformed: it is neither there nor absent.
+    Malformed,
+    /// The first well-formed entry, and its index.
+    Present(&'a Condition<'a>, usize),
+}
+
+/// Entries up to which looking through them costs less than a table: a scan has four types.
+const FEW_ENTRIES: usize = 16;
 
 impl<'a> Conditions<'a> {
     pub fn of(scan: &'a Scan<'a>) -> Self {
         let Some(status) = scan.status() else { return Conditions::default() };
-        let worst = status.conditions().iter().map(|entry| entry.present().map_or(Form::Malformed, entry_form)).max();
-        let mut conditions = Conditions { worst: worst.unwrap_or_default(), ..Conditions::default() };
-        for condition in status.conditions().iter().filter_map(Member::present) {
-            if let Some(known) = condition.known_type()
-                && conditions.first[known as usize].is_none()
-                && !conditions.is_malformed(condition)
-            {
-                conditions.first[known as usize] = Some(condition);
-            }
+        let entries = status.conditions().iter().map(NamedEntry::of).collect();
+        let mut conditions = Conditions { entries, ..Conditions::default() };
+        if conditions.entries.len() > FEW_ENTRIES {
+            conditions.table = table(&conditions.entries);
         }
-        conditions.stale = stale(scan, status, &conditions.first);
+        for index in 0..conditions.entries.len() {
+            let of_type = conditions.entries[index].type_name.map(|name| conditions.of_type(name));
+            conditions.entries[index].is_only = of_type.is_some_and(|of_type| of_type.count == 1);
+        }
+        conditions.known = ConditionType::ALL.map(|known| {
+            let TypeEntries { count, first_well_formed, .. } = conditions.of_type(known.name());
+            let first = first_well_formed.and_then(|index| Some((conditions.entries[index].condition?, index)));
+            match first {
+                Some((condition, index)) => KnownCondition::Present(condition, index),
+                None if count > 0 || !matches!(status.conditions, Member::Absent | Member::Present(_)) => {
+                    KnownCondition::Malformed
+                }
+                None => KnownCondition::Absent,
+            }
+        });
+        conditions.stale = stale(scan, status, &conditions);
         conditions
     }
 
-    /// Whether every entry is well formed and complete.
-    pub fn are_well_formed(&self) -> bool {
-        self.worst == Form::WellFormed
+    /// Every entry, in order.
+    pub fn entries(&self) -> &[NamedEntry<'a>] {
+        &self.entries
     }
 
-    /// Whether the entry is malformed, so that only `condition-fields` judges it.
-    pub fn is_malformed(&self, condition: &Condition<'_>) -> bool {
-        self.worst == Form::Malformed && is_malformed(condition)
+    /// The entries that are not malformed, with their index.
+    pub fn well_formed(&self) -> impl Iterator<Item = (usize, &'a Condition<'a>)> {
+        let entries = self.entries.iter().enumerate().filter(|(_, entry)| entry.form != Form::Malformed);
+        entries.filter_map(|(index, entry)| Some((index, entry.condition?)))
+    }
+
+    /// The first entry of each type that is not malformed, with its index.
+    pub fn firsts(&self) -> impl Iterator<Item = (usize, &'a Condition<'a>)> {
+        self.well_formed()
+            .filter(|(index, condition)| self.first_like(condition).is_none_or(|(first, _)| first == *index))
+    }
+
+    /// The first well-formed entry of the type of `condition`, with its index.
+    pub fn first_like(&self, condition: &Condition<'_>) -> Option<(usize, &'a Condition<'a>)> {
+        let index = self.of_type(condition.type_name()?).first_well_formed?;
+        Some((index, self.entries[index].condition?))
+    }
+
+    /// How findings name an entry: by its type, or by its index where the type is missing, malformed or doubled.
+    pub fn name(&self, index: usize) -> Entry<'a> {
+        match self.entries.get(index) {
+            Some(NamedEntry { type_name: Some(name), is_only: true, .. }) => Entry::Type(name),
+            _ => Entry::Index(index),
+        }
+    }
+
+    /// How findings name the condition of this type: the one that counts, or one that would be there.
+    pub fn entry(&self, known: ConditionType) -> Entry<'a> {
+        match self.known[known as usize] {
+            KnownCondition::Present(_, index) => self.name(index),
+            KnownCondition::Malformed | KnownCondition::Absent => Entry::from(known),
+        }
+    }
+
+    /// The index of an entry.
+    pub fn index_of(&self, entry: Entry<'_>) -> Option<usize> {
+        match entry {
+            Entry::Index(index) => (index < self.entries.len()).then_some(index),
+            Entry::Type(name) => {
+                let of_type = self.of_type(name);
+                (of_type.count > 0).then(|| of_type.first_well_formed.unwrap_or(of_type.any))
+            }
+        }
     }
 
     /// The condition, current or stale.
     pub fn get(&self, known: ConditionType) -> Option<&'a Condition<'a>> {
-        self.first[known as usize]
+        match self.known[known as usize] {
+            KnownCondition::Present(condition, _) => Some(condition),
+            KnownCondition::Malformed | KnownCondition::Absent => None,
+        }
     }
 
     /// The status of the condition, current or stale.
@@ -73,80 +161,104 @@ impl<'a> Conditions<'a> {
         self.get(known)?.status()
     }
 
-    /// Whether there is no such condition at all: a stale one counts as there.
+    /// Whether there is no such condition at all: a stale one counts as there, a malformed one as neither.
     pub fn is_absent(&self, known: ConditionType) -> bool {
-        self.get(known).is_none()
+        matches!(self.known[known as usize], KnownCondition::Absent)
+    }
+
+    /// Whether nothing can be said of the condition: it is neither there nor absent.
+    pub fn is_malformed(&self, known: ConditionType) -> bool {
+        matches!(self.known[known as usize], KnownCondition::Malformed)
     }
 
     /// The status of the condition, where it is current.
     pub fn current(&self, known: ConditionType) -> Option<ConditionStatus> {
-        if self.stale[known as usize] { None } else { self.get(known)?.status() }
+        if self.stale[known as usize] { None } else { self.status(known) }
+    }
+
+    /// A member of the condition of this type.
+    pub fn member(&self, known: ConditionType, member: ConditionMember) -> Field<'a> {
+        Field::ConditionMember { entry: self.entry(known), member }
+    }
+
+    fn of_type(&self, name: &str) -> TypeEntries {
+        if self.entries.len() > FEW_ENTRIES {
+            return self.table.get(name).copied().unwrap_or_default();
+        }
+        let mut of_type = TypeEntries::default();
+        for (index, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.type_name == Some(name)) {
+            of_type.add(index, entry);
+        }
+        of_type
+    }
+
+    fn time(&self, known: ConditionType) -> Option<OffsetDateTime> {
+        self.get(known).and_then(Condition::last_transition_time)
     }
 }
 
-/// Everything that decides whether these conditions are there and current: what a rule reads that relates them.
-pub fn reads<'a>(types: &[ConditionType]) -> Vec<Field<'a>> {
-    let mut reads = vec![Field::Phase, Field::ObservedGeneration];
-    let mut types = types.to_vec();
-    if types.contains(&ConditionType::PolicySucceeded) {
-        types.push(ConditionType::Succeeded);
-        reads.push(Field::ScanPolicy);
+impl<'a> NamedEntry<'a> {
+    fn of(entry: &'a Container<'a, Condition<'a>>) -> Self {
+        let condition = entry.present();
+        let form = match entry {
+            Member::Absent => Form::WellFormed,
+            Member::WrongType(_) => Form::Malformed,
+            Member::Present(condition) => entry_form(condition),
+        };
+        let type_name = condition.and_then(Condition::type_name).filter(|name| is_type(name));
+        NamedEntry { condition, form, type_name, is_only: false }
     }
-    types.push(ConditionType::Scanning);
-    for known in types {
-        for member in
-            [ConditionMember::Status, ConditionMember::LastTransitionTime, ConditionMember::ObservedGeneration]
-        {
-            let field = Field::ConditionMember { entry: Entry::from(known), member };
-            if !reads.contains(&field) {
-                reads.push(field);
-            }
+}
+
+impl TypeEntries {
+    fn add(&mut self, index: usize, entry: &NamedEntry<'_>) {
+        if self.count == 0 {
+            self.any = index;
+        }
+        self.count += 1;
+        if self.first_well_formed.is_none() && entry.form != Form::Malformed {
+            self.first_well_formed = Some(index);
         }
     }
-    reads
+}
+
+fn table<'a>(entries: &[NamedEntry<'a>]) -> HashMap<&'a str, TypeEntries> {
+    let mut table: HashMap<&str, TypeEntries> = HashMap::new();
+    for (index, entry) in entries.iter().enumerate() {
+        if let Some(name) = entry.type_name {
+            table.entry(name).or_default().add(index, entry);
+        }
+    }
+    table
 }
 
 /// Which conditions are stale: a rescan may keep old results beside the new run.
-fn stale(scan: &Scan<'_>, status: &Status<'_>, first: &[Option<&Condition<'_>>; 4]) -> [bool; 4] {
-    let is_older_generation = |condition: &Condition<'_>| {
-        let own = condition[ConditionMember::ObservedGeneration].integer().value();
-        let observed = status.observed_generation.integer().value();
+fn stale(scan: &Scan<'_>, status: &Status<'_>, conditions: &Conditions<'_>) -> [bool; 4] {
+    let observed = status.observed_generation.integer().value();
+    let is_older_generation = |known| {
+        let own = conditions.get(known).and_then(|own| own[ConditionMember::ObservedGeneration].integer().value());
         matches!((own, observed), (Some(own), Some(observed)) if own < observed)
     };
-    // The condition speaks of an older generation.
-    let mut stale = first.map(|condition| condition.is_some_and(is_older_generation));
-
+    let (policy, scanning) = (ConditionType::PolicySucceeded, ConditionType::Scanning);
+    let is_policy_older = [scanning, ConditionType::Succeeded].into_iter().any(
+        |known| matches!((conditions.time(policy), conditions.time(known)), (Some(policy), Some(other)) if policy < other),
+    );
+    let is_policy_stale = is_policy_older || is_older_generation(policy);
+    let mut stale = [false; 4];
     if matches!(status.phase(), Some(Phase::Completed | Phase::Failed)) {
         // The controller says that it is done: only the verdict of a policy that is not set any more can be stale.
-        let policy = ConditionType::PolicySucceeded as usize;
-        let is_policy_stale = stale[policy] && !scan.has_scan_policy();
-        stale = [false; 4];
-        stale[policy] = is_policy_stale;
+        stale[policy as usize] = is_policy_stale && !scan.has_scan_policy();
         return stale;
     }
-
-    let time = |known: ConditionType| first[known as usize].and_then(Condition::last_transition_time);
-    // The condition is not later than the run that is under way.
-    let is_running = first[ConditionType::Scanning as usize].and_then(Condition::status) == Some(ConditionStatus::True);
-    if is_running && let Some(started) = time(ConditionType::Scanning) {
-        for known in ConditionType::ALL.into_iter().filter(|known| *known != ConditionType::Scanning) {
-            stale[known as usize] |= time(known).is_some_and(|at| at <= started);
-        }
+    let is_running = conditions.status(scanning) == Some(ConditionStatus::True) && !is_older_generation(scanning);
+    let started = conditions.time(scanning).filter(|_| is_running);
+    for known in ConditionType::ALL {
+        let is_before_run = known != scanning
+            && matches!((conditions.time(known), started), (Some(at), Some(started)) if at <= started);
+        stale[known as usize] = is_before_run || is_older_generation(known);
     }
-    // The policy was evaluated before the newest run that counts.
-    let newest: Option<OffsetDateTime> = [ConditionType::Scanning, ConditionType::Succeeded]
-        .into_iter()
-        .filter(|known| !stale[*known as usize])
-        .filter_map(time)
-        .max();
-    let is_policy_older =
-        matches!((time(ConditionType::PolicySucceeded), newest), (Some(policy), Some(newest)) if policy < newest);
-    stale[ConditionType::PolicySucceeded as usize] |= is_policy_older;
+    stale[policy as usize] |= is_policy_stale;
     stale
-}
-
-fn is_malformed(condition: &Condition<'_>) -> bool {
-    entry_form(condition) == Form::Malformed
 }
 
 fn entry_form(condition: &Condition<'_>) -> Form {
@@ -158,11 +270,14 @@ pub fn member_form(condition: &Condition<'_>, member: ConditionMember) -> Form {
     let json = &condition[member];
     let text = json.string();
     let is_within = |max, fits: fn(&str) -> bool| match &text {
-        Member::Present(text) => (text.len() <= max || text.chars().count() <= max) && fits(text),
+        // A character has four bytes at most: what is much longer is not counted.
+        Member::Present(text) => {
+            (text.len() <= max || text.len() <= 4 * max && text.chars().count() <= max) && fits(text)
+        }
         _ => false,
     };
     let is_well_formed = match member {
-        ConditionMember::Type => is_within(TYPE_MAX_CHARS, is_type),
+        ConditionMember::Type => matches!(text, Member::Present(text) if is_type(text)),
         ConditionMember::Status => condition.status().is_some(),
         // The three types whose reasons are known always have one.
         ConditionMember::Reason if text == Member::Absent => match condition.known_type() {
@@ -179,11 +294,12 @@ pub fn member_form(condition: &Condition<'_>, member: ConditionMember) -> Form {
     if is_well_formed { Form::WellFormed } else { Form::Malformed }
 }
 
-/// The pattern of `metav1.Condition`'s type: an optional DNS prefix and `/`, then a name.
-pub fn is_type(text: &str) -> bool {
+/// A type: the pattern of `metav1.Condition`, an optional DNS prefix and `/`, then a name, within its limit.
+fn is_type(text: &str) -> bool {
     let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
     let is_lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    prefix.is_none_or(|prefix| prefix.split('.').all(|label| edges_and_middle(label, is_lower, b"-")))
+    text.len() <= TYPE_MAX_CHARS
+        && prefix.is_none_or(|prefix| prefix.split('.').all(|label| edges_and_middle(label, is_lower, b"-")))
         && edges_and_middle(name, |byte| byte.is_ascii_alphanumeric(), b"-_.")
 }
 
@@ -200,62 +316,4 @@ fn edges_and_middle(text: &str, edge: fn(u8) -> bool, also: &[u8]) -> bool {
     bytes.first().is_some_and(|byte| edge(*byte))
         && bytes.last().is_some_and(|byte| edge(*byte))
         && bytes.iter().all(|byte| edge(*byte) || also.contains(byte))
-}
-
-/// Entries up to which looking through them costs less than a table: a scan has four types.
-const FEW_ENTRIES: usize = 16;
-
-/// Finds the first well-formed entry of a type, whatever the type.
-pub struct Firsts<'c, 's> {
-    /// The conditions of this status, where they have been read already.
-    conditions: Option<&'c Conditions<'s>>,
-    entries: &'s [Member<Condition<'s>>],
-    /// Of many entries the place of the first of each type.
-    table: HashMap<Cow<'s, str>, usize>,
-}
-
-impl<'c, 's> Firsts<'c, 's> {
-    pub fn of(status: &'s Status<'s>, conditions: Option<&'c Conditions<'s>>) -> Self {
-        let mut firsts = Firsts { conditions, entries: status.conditions(), table: HashMap::new() };
-        if firsts.entries.len() > FEW_ENTRIES {
-            let mut table = HashMap::new();
-            for (index, condition) in firsts.well_formed() {
-                if let Member::Present(name) = condition[ConditionMember::Type].string() {
-                    table.entry(name).or_insert(index);
-                }
-            }
-            firsts.table = table;
-        }
-        firsts
-    }
-
-    /// The entries that are not malformed, with their index.
-    pub fn well_formed(&self) -> impl Iterator<Item = (usize, &'s Condition<'s>)> {
-        self.all().filter(|(_, condition)| !self.is_malformed(condition))
-    }
-
-    fn all(&self) -> impl Iterator<Item = (usize, &'s Condition<'s>)> {
-        self.entries.iter().enumerate().filter_map(|(index, entry)| Some((index, entry.present()?)))
-    }
-
-    fn is_malformed(&self, condition: &Condition<'_>) -> bool {
-        self.conditions.map_or_else(|| is_malformed(condition), |all| all.is_malformed(condition))
-    }
-
-    /// The first of the type of `condition`, with its index.
-    pub fn like(&self, condition: &Condition<'_>) -> Option<(usize, &'s Condition<'s>)> {
-        let name = &condition[ConditionMember::Type];
-        if self.entries.len() <= FEW_ENTRIES {
-            return self.all().find(|(_, other)| other[ConditionMember::Type] == *name && !self.is_malformed(other));
-        }
-        let index = *self.table.get(&*name.string().value()?)?;
-        Some((index, self.entries[index].present()?))
-    }
-}
-
-/// Types that more than one entry has: their entries are named by index.
-pub fn duplicate_types<'s>(status: &'s Status<'_>) -> HashSet<Cow<'s, str>> {
-    let mut seen = HashSet::new();
-    let types = status.conditions().iter().filter_map(|entry| entry.present()?[ConditionMember::Type].string().value());
-    types.filter(|name| !seen.insert(name.clone())).collect()
 }

@@ -1,11 +1,11 @@
 //! CVE counts: five severities and their total, in either set of keys.
 
 use super::Spelling;
-use super::json::{Json, JsonType, Member, Object};
+use super::json::{Container, Json, JsonType, Member, Object};
 use super::reader::{Key, ReadError, Reader};
 
 /// The members of a cveCount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Count {
     Critical,
     High,
@@ -44,25 +44,55 @@ impl Count {
     }
 }
 
+/// Members of a cveCount beyond the six that are kept. A scan has none, a template that counts more has one or two.
+pub const OTHERS_MAX: usize = 16;
+
 /// One cveCount object. Either container may use either set of keys, even both at once.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CveCount<'a> {
     counts: [[Json<'a>; 2]; 6],
-    /// Members that are none of the six, in their order.
-    pub others: Vec<(Key<'a>, Json<'a>)>,
+    /// The first members that are none of the six; of two of one key the last.
+    others: Vec<(Key<'a>, Json<'a>)>,
+    /// Members beyond those that are kept.
+    more_others: usize,
+    /// Whether one of them is a number.
+    has_more_numbers: bool,
 }
 
 impl<'a> Object<'a> for CveCount<'a> {
     fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
-        match Count::parse(key.as_ref()) {
-            Some((count, spelling)) => *self.get_mut(count, spelling) = value.read()?,
-            None => self.others.push((key, value.read()?)),
+        if let Some((count, spelling)) = Count::parse(key.as_ref()) {
+            *self.get_mut(count, spelling) = value.read()?;
+        } else if let Some((_, other)) = self.others.iter_mut().find(|(other, _)| *other == key) {
+            *other = value.read()?;
+        } else if self.others.len() < OTHERS_MAX {
+            self.others.push((key, value.read()?));
+        } else {
+            let first = value.peek();
+            self.more_others += usize::from(first != b'n');
+            self.has_more_numbers |= matches!(first, b'-' | b'0'..=b'9');
+            value.skip()?;
         }
         Ok(())
     }
 }
 
 impl<'a> CveCount<'a> {
+    /// Reads a container. One whose members are all null counts as absent.
+    pub fn read(reader: &mut Reader<'a>) -> Result<Container<'a, Self>, ReadError> {
+        let container: Container<'a, Self> = reader.read()?;
+        Ok(if container.present().is_some_and(CveCount::is_empty) { Member::Absent } else { container })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.counts.iter().flatten().all(Json::is_absent) && self.others().next().is_none() && self.more_others == 0
+    }
+
+    /// The members that are none of the six, as far as they are kept.
+    pub fn others(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
+        self.others.iter().filter(|(_, value)| !value.is_absent()).map(|(key, value)| (key.as_ref(), value))
+    }
+
     pub fn get(&self, count: Count, spelling: Spelling) -> &Json<'a> {
         &self.counts[count as usize][spelling as usize]
     }
@@ -87,6 +117,13 @@ impl<'a> CveCount<'a> {
         }
     }
 
+    /// Whether a count is the same JSON in both, whatever the spelling of its keys.
+    pub fn is_same_count(&self, count: Count, other: &CveCount<'_>) -> bool {
+        self.spellings(count)
+            .map(|key| self.get(count, key))
+            .eq(other.spellings(count).map(|key| other.get(count, key)))
+    }
+
     /// The sum of the severities, where all that are there are whole numbers. Five int64 fit an int128.
     pub fn sum(&self) -> Option<i128> {
         Count::SEVERITIES.into_iter().try_fold(0, |sum, severity| match self.count(severity) {
@@ -100,14 +137,14 @@ impl<'a> CveCount<'a> {
         Count::SEVERITIES.into_iter().any(|severity| self.spellings(severity).next().is_some())
     }
 
-    /// A member that is none of the six; of two of one key the last.
-    pub fn other(&self, key: &str) -> Option<&Json<'a>> {
-        self.others.iter().rev().find(|(other, _)| other.as_ref() == key).map(|(_, value)| value)
+    /// How many members beyond the six are not kept.
+    pub fn more_others(&self) -> usize {
+        self.more_others
     }
 
     /// Whether a member that we do not know holds a number: a total may then count it too.
     pub fn has_other_number(&self) -> bool {
-        self.others.iter().any(|(_, value)| !value.is_absent() && value.json_type() == JsonType::Number)
+        self.has_more_numbers || self.others().any(|(_, value)| value.json_type() == JsonType::Number)
     }
 }
 

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::reader::{Key, RawText, Read, ReadError, Reader};
+use super::reader::same::is_same_json;
+use super::reader::{Key, Read, ReadError, Reader};
 
 /// The JSON type that was found where another was due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +43,17 @@ impl fmt::Display for JsonType {
 
 /// A field as it was found: absent (or null), of the wrong JSON type, or there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Member<T> {
+pub enum Member<T, W = JsonType> {
     #[default]
     Absent,
-    WrongType(JsonType),
+    WrongType(W),
     Present(T),
 }
 
-impl<T> Member<T> {
+/// An object or a list as it was found. What is of another type is kept: the ratchet compares it.
+pub type Container<'a, T> = Member<T, Json<'a>>;
+
+impl<T, W> Member<T, W> {
     pub fn present(&self) -> Option<&T> {
         match self {
             Member::Present(value) => Some(value),
@@ -91,28 +95,26 @@ pub trait Object<'a>: Default {
 /// have room for 18,724: a list that is longer cannot be stored whole and sound. One entry more is kept, to show it.
 pub const ENTRIES_MAX: usize = 20_000;
 
-/// What a [`Member`] can be decoded to: an object or a list. The other shape is skipped; its type is reported.
+/// What a [`Container`] can be decoded to: an object or a list. The other shape is kept as it is.
 pub trait Shape<'a>: Sized {
-    fn from_object(reader: &mut Reader<'a>) -> Result<Member<Self>, ReadError> {
-        reader.skip()?;
-        Ok(Member::WrongType(JsonType::Object))
+    fn from_object(reader: &mut Reader<'a>) -> Result<Container<'a, Self>, ReadError> {
+        Ok(Member::WrongType(reader.read()?))
     }
 
-    fn from_list(reader: &mut Reader<'a>) -> Result<Member<Self>, ReadError> {
-        reader.skip()?;
-        Ok(Member::WrongType(JsonType::List))
+    fn from_list(reader: &mut Reader<'a>) -> Result<Container<'a, Self>, ReadError> {
+        Ok(Member::WrongType(reader.read()?))
     }
 }
 
 impl<'a, T: Object<'a>> Shape<'a> for T {
-    fn from_object(reader: &mut Reader<'a>) -> Result<Member<Self>, ReadError> {
+    fn from_object(reader: &mut Reader<'a>) -> Result<Container<'a, Self>, ReadError> {
         let mut member = Member::Absent;
         member.fill(reader)?;
         Ok(member)
     }
 }
 
-impl<'a, T: Object<'a>> Member<T> {
+impl<'a, T: Object<'a>> Container<'a, T> {
     /// Reads it in place: an object with many members is long to move.
     pub fn fill(&mut self, reader: &mut Reader<'a>) -> Result<(), ReadError> {
         if reader.peek() != b'{' {
@@ -135,140 +137,159 @@ impl<'a, T: Object<'a>> Member<T> {
     }
 }
 
-impl<'a, T: Object<'a>> Shape<'a> for Vec<Member<T>> {
-    fn from_list(reader: &mut Reader<'a>) -> Result<Member<Self>, ReadError> {
+impl<'a, T: Object<'a>> Shape<'a> for Vec<Container<'a, T>> {
+    fn from_list(reader: &mut Reader<'a>) -> Result<Container<'a, Self>, ReadError> {
         let mut entries = Vec::new();
         reader.list(|entry| {
             if entries.len() > ENTRIES_MAX {
                 return entry.skip();
             }
-            entries.push(entry.read()?);
+            // An empty object is an entry all the same, one without members.
+            entries.push(if entry.peek() == b'{' {
+                let mut object = T::default();
+                object.fill(entry)?;
+                Member::Present(object)
+            } else {
+                entry.read()?
+            });
             Ok(())
         })?;
         Ok(Member::Present(entries))
     }
 }
 
-impl<'a, T: Shape<'a>> Read<'a> for Member<T> {
+impl<'a, T: Shape<'a>> Read<'a> for Container<'a, T> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, ReadError> {
-        let wrong = match reader.peek() {
-            b'{' => return T::from_object(reader),
-            b'[' => return T::from_list(reader),
-            b'n' => Member::Absent,
-            first => Member::WrongType(JsonType::of(first)),
-        };
-        reader.skip()?;
-        Ok(wrong)
+        match reader.peek() {
+            b'{' => T::from_object(reader),
+            b'[' => T::from_list(reader),
+            _ => Ok(match reader.read()? {
+                Json::Null => Member::Absent,
+                wrong => Member::WrongType(wrong),
+            }),
+        }
     }
 }
 
-/// A judged leaf, kept as the JSON text that was found: exact, borrowed, read when a rule asks.
-#[derive(Clone)]
-pub struct Json<'a>(JsonText<'a>);
-
-#[derive(Clone)]
-enum JsonText<'a> {
-    /// A string without escapes, in its quotes. Rules read it often.
-    Plain(&'a str),
+/// A judged leaf. A string is decoded once, when it is read; all else is kept as the JSON text that was found.
+#[derive(Clone, Default)]
+pub enum Json<'a> {
+    /// Absent or null.
+    #[default]
+    Null,
+    String(Cow<'a, str>),
+    /// A boolean, a number, a list or an object.
     Other(Cow<'a, str>),
-}
-
-impl Default for Json<'_> {
-    fn default() -> Self {
-        Json(JsonText::Other(Cow::Borrowed("null")))
-    }
 }
 
 impl<'a> Read<'a> for Json<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, ReadError> {
-        let RawText { text, is_plain } = reader.leaf()?;
-        Ok(Json(if is_plain { JsonText::Plain(text) } else { JsonText::Other(Cow::Borrowed(text)) }))
+        match reader.peek() {
+            b'"' => Ok(Json::String(reader.string()?)),
+            b'n' => reader.skip().map(|()| Json::Null),
+            _ => Ok(Json::Other(Cow::Borrowed(reader.raw()?))),
+        }
     }
 }
 
-/// Strings are equal when they say the same, however they are escaped; all else when it is written the same.
+/// Strings are equal when they say the same, however they are escaped; all else when it is the same JSON.
 impl PartialEq for Json<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-            || matches!((self.string(), other.string()), (Member::Present(mine), Member::Present(theirs)) if mine == theirs)
+        match (self, other) {
+            (Json::Null, Json::Null) => true,
+            (Json::String(mine), Json::String(theirs)) => mine == theirs,
+            (Json::Other(mine), Json::Other(theirs)) => is_same_json(mine, theirs),
+            _ => false,
+        }
     }
 }
 
 impl fmt::Debug for Json<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(&self.to_json())
     }
 }
 
 impl<'a> Json<'a> {
-    /// The JSON of a string that we write ourselves.
+    /// A string that we write ourselves.
     pub fn from_text(text: &str) -> Json<'static> {
-        Json::owned(serde_json::Value::from(text).to_string())
+        Json::String(Cow::Owned(text.to_owned()))
     }
 
     /// The JSON of an integer that we write ourselves.
     pub fn from_integer(integer: i64) -> Json<'static> {
-        Json::owned(integer.to_string())
+        Json::Other(Cow::Owned(integer.to_string()))
     }
 
     pub fn into_owned(self) -> Json<'static> {
-        Json::owned(match self.0 {
-            JsonText::Plain(text) => text.to_owned(),
-            JsonText::Other(text) => text.into_owned(),
-        })
+        match self {
+            Json::Null => Json::Null,
+            Json::String(text) => Json::String(Cow::Owned(text.into_owned())),
+            Json::Other(text) => Json::Other(Cow::Owned(text.into_owned())),
+        }
     }
 
-    fn owned(text: String) -> Json<'static> {
-        Json(JsonText::Other(Cow::Owned(text)))
+    /// The JSON text. A string is written anew: the API server escapes `<`, `>` and `&`, which nobody would recognise.
+    pub fn to_json(&self) -> Cow<'_, str> {
+        match self {
+            Json::Null => Cow::Borrowed("null"),
+            Json::String(text) => Cow::Owned(serde_json::Value::from(text.as_ref()).to_string()),
+            Json::Other(text) => Cow::Borrowed(text),
+        }
     }
 
-    /// The JSON text as found.
-    pub fn as_str(&self) -> &str {
-        match &self.0 {
-            JsonText::Plain(text) => text,
-            JsonText::Other(text) => text,
+    /// The value as a message shows it: its JSON, cut to `max_chars`, without control characters; `absent` where there is none.
+    pub fn quoted(&self, max_chars: usize) -> String {
+        match self {
+            Json::Null => "absent".to_owned(),
+            Json::String(text) => {
+                let shown: String = text.chars().take(max_chars).collect();
+                printable(&Json::from_text(&shown).to_json(), max_chars)
+            }
+            Json::Other(text) => printable(text, max_chars),
         }
     }
 
     /// Whether the field is absent or null.
     pub fn is_absent(&self) -> bool {
-        matches!(&self.0, JsonText::Other(text) if text == "null")
+        matches!(self, Json::Null)
     }
 
     pub fn json_type(&self) -> JsonType {
-        JsonType::of(self.as_str().as_bytes().first().copied().unwrap_or_default())
+        match self {
+            Json::String(_) => JsonType::String,
+            other => JsonType::of(other.to_json().as_bytes().first().copied().unwrap_or_default()),
+        }
     }
 
     /// Reads a string. The empty string counts as absent.
-    pub fn string(&self) -> Member<Cow<'_, str>> {
-        let text = match &self.0 {
-            JsonText::Plain(text) => Cow::Borrowed(inside(text)),
-            JsonText::Other(text) if text == "null" => return Member::Absent,
-            JsonText::Other(text) if !text.starts_with('"') => return Member::WrongType(self.json_type()),
-            JsonText::Other(text) if !text.contains('\\') => Cow::Borrowed(inside(text)),
-            // What does not decode (half a surrogate pair) is no text: it is kept as written, so no row can match it.
-            JsonText::Other(text) => Cow::Owned(serde_json::from_str(text).unwrap_or_else(|_| inside(text).to_owned())),
-        };
-        if text.is_empty() { Member::Absent } else { Member::Present(text) }
+    pub fn string(&self) -> Member<&str> {
+        match self {
+            Json::Null => Member::Absent,
+            Json::String(text) if text.is_empty() => Member::Absent,
+            Json::String(text) => Member::Present(text),
+            Json::Other(_) => Member::WrongType(self.json_type()),
+        }
     }
 
     /// Reads an integer that fits int64. `1.0` and `1e3` are numbers, but not JSON integers.
     pub fn integer(&self) -> Member<i64> {
-        if self.is_absent() {
-            return Member::Absent;
+        match self {
+            Json::Null => Member::Absent,
+            Json::String(_) => Member::WrongType(JsonType::String),
+            Json::Other(text) => text.parse().map_or(Member::WrongType(self.json_type()), Member::Present),
         }
-        self.as_str().parse().map_or(Member::WrongType(self.json_type()), Member::Present)
     }
 
     /// Whether this is the string `text`.
     pub fn is_text(&self, text: &str) -> bool {
-        matches!(self.string(), Member::Present(found) if found == text)
+        matches!(self, Json::String(found) if found == text)
     }
-}
 
-/// What is between the quotes.
-fn inside(quoted: &str) -> &str {
-    quoted.get(1..quoted.len() - 1).unwrap_or_default()
+    /// Whether both say the same where a string is expected: the empty string says as little as none.
+    pub fn is_same_text(&self, other: &Json<'_>) -> bool {
+        self == other || (self.string() == Member::Absent && other.string() == Member::Absent)
+    }
 }
 
 /// Text from outside, made fit for one line of a terminal or log: cut to `max_chars`, with `?` for control characters

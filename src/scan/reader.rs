@@ -6,13 +6,14 @@
 
 mod error;
 mod repeated;
+pub mod same;
+mod unescape;
 
 use std::borrow::Cow;
-use std::fmt;
 
 pub use error::{ExpectedJson, ReadError};
 use repeated::RepeatedList;
-use serde::de::{Deserializer, Visitor};
+use unescape::unescaped;
 
 pub struct Reader<'a> {
     text: &'a str,
@@ -94,21 +95,23 @@ impl<'a> Reader<'a> {
 
     /// The next value as it is written.
     pub fn raw(&mut self) -> Result<&'a str, ReadError> {
-        self.peek();
-        let begin = self.at;
-        self.skip()?;
-        Ok(self.text.get(begin..self.at).unwrap_or_default())
+        Ok(self.with_text(Self::skip)?.1)
     }
 
-    /// The next value as it is written.
-    pub fn leaf(&mut self) -> Result<RawText<'a>, ReadError> {
-        if self.peek() != b'"' {
-            return Ok(RawText { text: self.raw()?, is_plain: false });
-        }
+    /// The next value as `read` reads it, and as it is written.
+    pub fn with_text<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, ReadError>,
+    ) -> Result<(T, &'a str), ReadError> {
+        self.peek();
         let begin = self.at;
-        let StringEnd { end, is_plain } = past_quoted(self.text.as_bytes(), begin + 1)?;
-        self.at = end;
-        Ok(RawText { text: self.text.get(begin..end).unwrap_or_default(), is_plain })
+        let value = read(self)?;
+        Ok((value, self.text.get(begin..self.at).unwrap_or_default()))
+    }
+
+    /// The next value, which is a string. It is borrowed unless it is escaped.
+    pub fn string(&mut self) -> Result<Cow<'a, str>, ReadError> {
+        self.quoted(ExpectedJson::Value)
     }
 
     /// Steps over the next value.
@@ -137,13 +140,18 @@ impl<'a> Reader<'a> {
 
     /// A key and its colon.
     fn key(&mut self) -> Result<Key<'a>, ReadError> {
-        self.take(b'"', ExpectedJson::Key)?;
+        let key = self.quoted(ExpectedJson::Key)?;
+        self.take(b':', ExpectedJson::Colon)?;
+        Ok(Key(key))
+    }
+
+    fn quoted(&mut self, expected: ExpectedJson) -> Result<Cow<'a, str>, ReadError> {
+        self.take(b'"', expected)?;
         let begin = self.at;
         let StringEnd { end, is_plain } = past_quoted(self.text.as_bytes(), begin)?;
-        let inner = self.text.get(begin..end - 1).unwrap_or_default();
         self.at = end;
-        self.take(b':', ExpectedJson::Colon)?;
-        Ok(if is_plain { Key(Cow::Borrowed(inner)) } else { unescaped(inner) })
+        let inner = self.text.get(begin..end - 1).unwrap_or_default();
+        Ok(if is_plain { Cow::Borrowed(inner) } else { Cow::Owned(unescaped(inner)) })
     }
 }
 
@@ -263,13 +271,6 @@ fn past_space(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// A value as it is written.
-pub struct RawText<'a> {
-    pub text: &'a str,
-    /// Whether it is a string without escapes.
-    pub is_plain: bool,
-}
-
 /// Where a string ends.
 struct StringEnd {
     /// After its quote.
@@ -359,22 +360,4 @@ fn past_number(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
 fn past_word(bytes: &[u8], at: usize, word: &'static [u8]) -> Result<usize, ReadError> {
     let is_there = bytes.get(at..).is_some_and(|rest| rest.starts_with(word));
     if is_there { Ok(at + word.len()) } else { Err(ReadError::new(at, ExpectedJson::Value)) }
-}
-
-/// Unescapes a key. A lone surrogate is tolerated: such a key matches no field.
-#[cold]
-fn unescaped<'a>(inner: &str) -> Key<'a> {
-    struct Lossy;
-    impl Visitor<'_> for Lossy {
-        type Value = String;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a key")
-        }
-        fn visit_bytes<E>(self, key: &[u8]) -> Result<String, E> {
-            Ok(String::from_utf8_lossy(key).into_owned())
-        }
-    }
-    let quoted = format!("\"{inner}\"");
-    let key = serde_json::Deserializer::from_str(&quoted).deserialize_bytes(Lossy);
-    Key(Cow::Owned(key.unwrap_or_else(|_| inner.to_owned())))
 }

@@ -1,10 +1,10 @@
 //! Who scanned: `scannedBy.scanner.{name,vendor,version}`, or the same three flat in `scannedBy`.
 
-use super::json::{Json, Member, Object};
+use super::json::{Container, Json, Member, Object};
 use super::reader::{Key, ReadError, Reader};
 
 /// The judged members of a scanner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ScannerMember {
     Name,
     Vendor,
@@ -28,7 +28,7 @@ impl ScannerMember {
 }
 
 /// Where the members of a scanner stand: in `scannedBy.scanner`, or in `scannedBy` itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ScannerForm {
     Nested,
     Flat,
@@ -40,7 +40,7 @@ impl ScannerForm {
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ScannedBy<'a> {
-    pub scanner: Member<Scanner<'a>>,
+    pub scanner: Container<'a, Scanner<'a>>,
     pub flat: Scanner<'a>,
 }
 

@@ -1,10 +1,12 @@
 //! Where code or an image comes from: the same shape in `spec`, `artifact` and `compliantArtifact`.
 
-use super::json::{Json, Member, Object};
+use super::image::ImageReference;
+use super::json::{Container, Json, Member, Object};
 use super::reader::{Key, ReadError, Reader};
+use super::url;
 
 /// The three kinds of source; each is an object of strings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
     Blob,
     Git,
@@ -32,7 +34,7 @@ impl Source {
 }
 
 /// The judged members of a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SourceMember {
     Url,
     Revision,
@@ -51,9 +53,41 @@ impl SourceMember {
     }
 }
 
+/// How two values of a member of a source differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Difference {
+    None,
+    /// They name other contents: another URL, another image repository or another digest.
+    Source,
+    /// They name another state of the same source, such as a tag or a revision, or other credentials.
+    Other,
+}
+
+impl SourceMember {
+    /// How two values of this member differ. A tag beside a digest is no difference, and neither is what cannot be read as an
+    /// image.
+    pub fn difference(self, one: &str, other: &str) -> Difference {
+        let (is_same_source, is_same) = match self {
+            SourceMember::Url => (url::is_same(one, other), true),
+            SourceMember::Image => match (ImageReference::parse(one), ImageReference::parse(other)) {
+                (Some(one), Some(other)) => {
+                    (one.is_same_repository(&other) && !one.has_other_digest(&other), one.is_same_version(&other))
+                }
+                _ => (true, true),
+            },
+            SourceMember::Revision | SourceMember::ImagePullSecret => (true, one == other),
+        };
+        match (is_same_source, is_same) {
+            (false, _) => Difference::Source,
+            (true, false) => Difference::Other,
+            (true, true) => Difference::None,
+        }
+    }
+}
+
 /// The sources of a spec or an artifact.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Sources<'a>([Member<Strings<'a>>; 3]);
+#[derive(Debug, Clone, Default)]
+pub struct Sources<'a>([Container<'a, Strings<'a>>; 3]);
 
 impl<'a> Object<'a> for Sources<'a> {
     fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
@@ -66,28 +100,61 @@ impl<'a> Object<'a> for Sources<'a> {
 }
 
 impl<'a> Sources<'a> {
-    pub fn get(&self, source: Source) -> &Member<Strings<'a>> {
+    pub fn get(&self, source: Source) -> &Container<'a, Strings<'a>> {
         &self.0[source as usize]
     }
 
     /// Whether nothing judged is there: a Go struct without values is written as empty strings in empty objects.
     pub fn is_empty(&self) -> bool {
-        let is_absent = |json: &Json<'_>| json.string() == Member::Absent;
         self.0.iter().all(|source| match source {
             Member::Absent => true,
             Member::WrongType(_) => false,
-            Member::Present(strings) => strings.0.iter().all(is_absent),
+            Member::Present(strings) => strings.is_empty(),
         })
+    }
+
+    /// Whether a source is no object of strings.
+    pub fn has_wrong_type(&self) -> bool {
+        Source::ALL.into_iter().any(|source| self.is_wrong_type(source))
+    }
+
+    /// Whether this source is no object of strings.
+    pub fn is_wrong_type(&self, source: Source) -> bool {
+        match self.get(source) {
+            Member::Absent => false,
+            Member::WrongType(_) => true,
+            Member::Present(strings) => {
+                let is_wrong = |member: &SourceMember| matches!(strings.get(*member).string(), Member::WrongType(_));
+                source.members().iter().any(is_wrong)
+            }
+        }
     }
 
     /// A member of a source, where the source is there.
     pub fn value(&self, source: Source, member: SourceMember) -> Option<&Json<'a>> {
         self.get(source).present().map(|strings| strings.get(member))
     }
+
+    /// The text of a member, where it is there.
+    pub fn text(&self, source: Source, member: SourceMember) -> Option<&str> {
+        self.value(source, member)?.string().value()
+    }
+}
+
+/// Sources are the same when their judged members are; one without a value is as good as absent.
+impl PartialEq for Sources<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(one, other)| match (one, other) {
+            (Member::Absent, Member::Present(strings)) | (Member::Present(strings), Member::Absent) => {
+                strings.is_empty()
+            }
+            (one, other) => one == other,
+        })
+    }
 }
 
 /// The judged members of one source.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Strings<'a>([Json<'a>; 4]);
 
 impl<'a> Object<'a> for Strings<'a> {
@@ -104,8 +171,18 @@ impl<'a> Object<'a> for Strings<'a> {
     }
 }
 
+impl PartialEq for Strings<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(one, other)| one.is_same_text(other))
+    }
+}
+
 impl<'a> Strings<'a> {
     pub fn get(&self, member: SourceMember) -> &Json<'a> {
         &self.0[member as usize]
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|json| json.string() == Member::Absent)
     }
 }

@@ -1,6 +1,6 @@
 //! Times as the API writes them: RFC 3339 with an upper-case `T` and `Z` or an offset, as far as Go reads it.
 //!
-//! A stored time that Go's `time.Parse` rejects breaks every Go client that decodes the object or a list it is in.
+//! A stored time that Go's `time.Parse` does not read breaks every Go client that decodes the object or a list it is in.
 
 use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime};

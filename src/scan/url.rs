@@ -9,6 +9,24 @@ pub fn is_http(text: &str) -> bool {
     is_scheme && has_host(host_and_port) && !text.contains(|c: char| c.is_control() || c == ' ')
 }
 
+/// Whether two URLs are the same: the scheme and the host are compared without case, as they are looked up.
+pub fn is_same(one: &str, other: &str) -> bool {
+    let split = |url| {
+        let (scheme, rest) = str::split_once(url, "://")?;
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+        Some((scheme, host, user, path))
+    };
+    match (split(one), split(other)) {
+        (Some((scheme, host, user, path)), Some(other)) => {
+            scheme.eq_ignore_ascii_case(other.0)
+                && host.eq_ignore_ascii_case(other.1)
+                && (user, path) == (other.2, other.3)
+        }
+        _ => one == other,
+    }
+}
+
 fn has_host(host_and_port: &str) -> bool {
     let (host, port) = match host_and_port.strip_prefix('[') {
         Some(literal) => match literal.split_once(']') {
@@ -23,7 +41,23 @@ fn has_host(host_and_port: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_http;
+    use super::{is_http, is_same};
+
+    #[test]
+    fn hosts_are_compared_without_case() {
+        for (one, other, same) in [
+            ("https://example.com/a", "HTTPS://Example.COM/a", true),
+            ("https://example.com", "https://EXAMPLE.com", true),
+            ("https://user@example.com/a", "https://User@example.com/a", false),
+            ("https://example.com/a", "https://example.com/A", false),
+            ("https://example.com?A", "https://EXAMPLE.com?a", false),
+            ("http://example.com/a", "https://example.com/a", false),
+            ("git@example.com:a", "git@Example.com:a", false),
+            ("a", "a", true),
+        ] {
+            assert_eq!(is_same(one, other), same, "{one} {other}");
+        }
+    }
 
     #[test]
     fn urls_with_a_host_are_told_from_others() {

@@ -3,7 +3,7 @@
 use crate::engine::{Change, Severity};
 use crate::scan::ConditionStatus::{self, False, True, Unknown};
 use crate::scan::ConditionType::{self, PolicySucceeded, Scanning, SendingResults, Succeeded};
-use crate::scan::{Conditions, Phase};
+use crate::scan::{ConditionMember, Conditions, Field, Phase};
 
 /// One thing that a phase does not go with.
 pub struct PhaseRow {
@@ -26,8 +26,10 @@ pub enum When {
     HasNot(ConditionType, ConditionStatus),
     /// There is none at all.
     Absent(ConditionType),
-    /// A scan policy is set and the status speaks of this spec: a verdict is due.
+    /// A scan policy is set and the status is caught up: there has to be a verdict.
     PolicyDue,
+    /// A scan policy is set and the status is not caught up.
+    PolicyOfOlderSpec,
     /// No verdict is pending: one is pending after the job and before the policy is evaluated.
     PolicyNotPending,
 }
@@ -44,11 +46,19 @@ const fn warning(phase: Phase, when: &'static [When], right: &'static str) -> Ph
 
 pub const ROWS: &[PhaseRow] = &[
     error(Phase::Pending, &[When::Is(Scanning, &[True])], "phase Scanning"),
-    error(Phase::Pending, &[When::Is(Succeeded, ANY)], "the phase of the result, or no result before the run"),
-    error(Phase::Pending, &[When::Is(PolicySucceeded, ANY)], "the phase of the verdict, or no verdict before the run"),
+    warning(Phase::Pending, &[When::Is(Succeeded, ANY)], "the phase of the result, or no result before the run"),
+    warning(
+        Phase::Pending,
+        &[When::Is(PolicySucceeded, ANY)],
+        "the phase of the verdict, or no verdict before the run",
+    ),
     warning(Phase::Pending, &[When::Is(Scanning, &[False])], "the phase of the finished run"),
-    error(Phase::Scanning, &[When::Is(Succeeded, &[False])], "phase Error"),
-    error(Phase::Scanning, &[When::Is(PolicySucceeded, ANY)], "the phase of the verdict"),
+    warning(Phase::Scanning, &[When::Is(Succeeded, &[False]), When::HasNot(Scanning, True)], "phase Error"),
+    warning(
+        Phase::Scanning,
+        &[When::Is(PolicySucceeded, ANY), When::HasNot(Scanning, True)],
+        "the phase of the verdict, or Scanning True",
+    ),
     warning(Phase::Scanning, &[When::Absent(Scanning)], "a condition Scanning"),
     warning(Phase::Scanning, &[When::Is(Scanning, &[False]), When::PolicyNotPending], "the phase of the finished run"),
     warning(Phase::Scanning, &[When::Is(Succeeded, &[True]), When::PolicyNotPending], "the phase of the finished run"),
@@ -60,6 +70,11 @@ pub const ROWS: &[PhaseRow] = &[
         Phase::Completed,
         &[When::PolicyDue, When::Absent(PolicySucceeded)],
         "PolicySucceeded True, or phase Scanning while the policy is still to come",
+    ),
+    warning(
+        Phase::Completed,
+        &[When::PolicyOfOlderSpec, When::Absent(PolicySucceeded)],
+        "PolicySucceeded True once the scan policy has been evaluated",
     ),
     error(Phase::Failed, &[When::Is(Scanning, &[True])], "phase Scanning, or Scanning False"),
     error(Phase::Failed, &[When::HasNot(Succeeded, True)], "Succeeded True, or phase Error"),
@@ -93,15 +108,34 @@ pub const JUMPS: &[(Phase, Phase)] = &[
 ];
 
 impl When {
+    /// Nothing holds of a malformed condition, which is neither there nor absent.
     pub fn holds(self, conditions: &Conditions<'_>, change: &Change<'_>) -> bool {
-        let is_due = change.new.has_scan_policy() && change.new.is_caught_up();
+        let has_policy = change.new.has_scan_policy();
+        let is_caught_up = change.new.is_caught_up();
+        if self.condition().is_some_and(|known| conditions.is_malformed(known)) {
+            return false;
+        }
         match self {
             When::Is(known, statuses) => conditions.current(known).is_some_and(|status| statuses.contains(&status)),
             When::Has(known, status) => conditions.status(known) == Some(status),
             When::HasNot(known, status) => conditions.status(known) != Some(status),
             When::Absent(known) => conditions.is_absent(known),
-            When::PolicyDue => is_due,
-            When::PolicyNotPending => !(is_due && conditions.current(PolicySucceeded).is_none()),
+            When::PolicyDue => has_policy && is_caught_up,
+            When::PolicyOfOlderSpec => has_policy && !is_caught_up,
+            When::PolicyNotPending => {
+                let is_pending = has_policy && is_caught_up && conditions.current(PolicySucceeded).is_none();
+                !is_pending && !conditions.is_malformed(PolicySucceeded)
+            }
+        }
+    }
+
+    /// The fields that it reads. Times and generations that only tell what is stale are not read.
+    pub fn reads<'a>(self, conditions: &Conditions<'a>) -> Vec<Field<'a>> {
+        match self {
+            When::PolicyDue | When::PolicyOfOlderSpec | When::PolicyNotPending => {
+                vec![Field::ScanPolicy, Field::ObservedGeneration, Field::Generation]
+            }
+            _ => self.condition().map(|known| conditions.member(known, ConditionMember::Status)).into_iter().collect(),
         }
     }
 
@@ -109,7 +143,7 @@ impl When {
     pub fn condition(self) -> Option<ConditionType> {
         match self {
             When::Is(known, _) | When::Has(known, _) | When::HasNot(known, _) | When::Absent(known) => Some(known),
-            When::PolicyDue | When::PolicyNotPending => None,
+            When::PolicyDue | When::PolicyOfOlderSpec | When::PolicyNotPending => None,
         }
     }
 
@@ -122,9 +156,12 @@ impl When {
                 format!("{} is {}", known.name(), statuses.join(" or "))
             }
             When::Has(known, status) => format!("{} is {}", known.name(), status.name()),
-            When::HasNot(known, status) => format!("{} is not {}", known.name(), status.name()),
+            When::HasNot(known, status) => {
+                format!("{} is not {}", known.name(), status.name())
+            }
             When::Absent(known) => format!("there is no {}", known.name()),
             When::PolicyDue => "a scan policy is set".to_owned(),
+            When::PolicyOfOlderSpec => "a scan policy is set that the status has not caught up with".to_owned(),
             When::PolicyNotPending => "no policy is still to come".to_owned(),
         }
     }

@@ -1,7 +1,5 @@
 //! Checks and fills in a condition by its row of [`conditions`](super::conditions): what the rules of the four types share.
 
-use std::borrow::Cow;
-
 use super::conditions::{ConditionRow, ErrorText, Message, Vocabulary, Wording};
 use crate::engine::finding::quote;
 use crate::engine::{Change, Findings, Patch};
@@ -9,9 +7,10 @@ use crate::scan::{Condition, ConditionMember, Entry, Field, Json, Member};
 
 /// Checks the condition against its row.
 pub fn check<'a>(vocabulary: &'static Vocabulary, change: &Change<'a>, findings: &mut Findings<'a>) {
-    let Some(condition) = change.conditions().get(vocabulary.condition) else { return };
+    let conditions = change.conditions();
+    let Some(condition) = conditions.get(vocabulary.condition) else { return };
     let Some(status) = condition.status() else { return };
-    let field = |member| Field::ConditionMember { entry: Entry::from(vocabulary.condition), member };
+    let field = |member| conditions.member(vocabulary.condition, member);
     let Some(row) = vocabulary.row(status) else {
         let allowed: Vec<_> = vocabulary.rows.iter().map(|row| row.status.name()).collect();
         findings.error(
@@ -40,14 +39,14 @@ struct RowCheck<'f, 'a> {
 }
 
 impl<'a> RowCheck<'_, 'a> {
-    fn text(&self, member: ConditionMember) -> Option<Cow<'a, str>> {
+    fn text(&self, member: ConditionMember) -> Option<&'a str> {
         self.condition[member].string().value()
     }
 
     fn contradiction(&mut self, field: Field<'a>, member: ConditionMember, right: &str) {
         let found = quote(&self.condition[member]);
         let status = self.row.status.name();
-        self.findings.error(field, format!("is {found}; with status {status} {right}")).reads.push(self.status.clone());
+        self.findings.error(field, format!("is {found}; with status {status} {right}")).reads.push(self.status);
     }
 
     fn reason(&mut self, field: Field<'a>) {
@@ -73,7 +72,7 @@ impl<'a> RowCheck<'_, 'a> {
             }
             return;
         };
-        let is_old = match self.row.message.compare(&found) {
+        let is_old = match self.row.message.compare(found) {
             // Nearly all messages: no text is made for them.
             Wording::Right => return,
             Wording::Old => true,

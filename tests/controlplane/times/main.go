@@ -1,5 +1,5 @@
 // times says how Go's Kubernetes clients read a time: for each JSON string on a line of the input, that string and the
-// Unix time it stands for, or `-` where it is rejected.
+// Unix time it stands for, or `-` where Go does not read it.
 package main
 
 import (
