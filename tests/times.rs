@@ -1,4 +1,4 @@
-//! RULES §2: a time is RFC 3339 with a `T` and `Z` or an offset, upper case, and nothing that Go's `time.Parse` does not read.
+//! RULES §2: a time is RFC 3339 with a `T` and `Z` or an offset, upper case, and nothing that Go's `time.Parse` rejects.
 //!
 //! `tests/fixtures/times.txt` has what Go's clients make of some thousand forms: each as a JSON string, and the Unix time
 //! that was read, or `-`. With UPDATE=1 and Go it is written anew.

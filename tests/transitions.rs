@@ -100,7 +100,7 @@ fn every_pair_of_statuses_and_times_of_a_condition() {
                 let is_pair = !old.is_empty() && !new.is_empty();
                 let [was, is_now] = [since, at].map(|time| seconds(time).unwrap());
                 // A condition that is new has a time that changed.
-                let is_time_changed = !new.is_empty() && !(is_pair && was == is_now);
+                let is_time_changed = !new.is_empty() && (!is_pair || was != is_now);
                 let is_status_changed = is_pair && old != new;
                 // The rules do not say whether a time that is still to come is "at most 2 s before now".
                 if is_status_changed && !is_time_changed && is_now > NOW_SECONDS {

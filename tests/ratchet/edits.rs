@@ -4,12 +4,18 @@ use serde_json::{Value, json};
 
 const TYPES: [&str; 5] = ["Scanning", "Succeeded", "SendingResults", "PolicySucceeded", "example.com/Signed"];
 
+/// Objects and lists that are given values of another type.
+const WHOLE: [&str; 6] = ["cveCount", "CVECount", "scannedBy", "artifact", "compliantArtifact", "artifact.blob"];
+
 /// The values that each field is given, one after another; null takes it away.
 fn values(field: &str) -> Vec<Value> {
     let last = field.rsplit('.').next().unwrap();
     let is_count = field.starts_with("cveCount.") || field.starts_with("CVECount.");
     match last {
-        _ if is_count => vec![json!(null), json!(0), json!(8), json!("8")],
+        _ if WHOLE.contains(&field) => {
+            vec![json!(null), json!("none"), json!("0, all clean"), json!(5), json!(6), json!([1])]
+        }
+        _ if is_count => vec![json!(null), json!(0), json!(8), json!("8"), json!("9"), json!([9])],
         "phase" => ["Pending", "Scanning", "Completed", "Failed", "Error", "Done"].iter().map(|it| json!(it)).collect(),
         "status" => vec![json!("True"), json!("False"), json!("Unknown"), json!("Maybe")],
         "type" => TYPES.iter().map(|it| json!(it)).chain([json!(null)]).collect(),
@@ -31,6 +37,7 @@ fn values(field: &str) -> Vec<Value> {
 fn status_fields() -> Vec<String> {
     let mut fields: Vec<String> =
         ["phase", "observedGeneration", "scannedAt", "metadataUrl", "metadataURL"].map(str::to_owned).into();
+    fields.extend(WHOLE.map(str::to_owned));
     for container in ["cveCount", "CVECount"] {
         for count in ["critical", "high", "medium", "low", "unknown", "total", "LOW", "CVETOTAL", "other"] {
             fields.push(format!("{container}.{count}"));
@@ -47,16 +54,15 @@ fn status_fields() -> Vec<String> {
     fields
 }
 
-/// The name of the entry: its type, or its index where it has none or comes again.
+/// The name of the entry: its type, or its index where it has none or comes twice.
 fn entries(object: &Value) -> Vec<(String, usize)> {
-    let conditions = object["status"]["conditions"].as_array();
-    let mut entries: Vec<(String, usize)> = Vec::new();
-    for (index, condition) in conditions.into_iter().flatten().enumerate() {
-        let name = condition["type"].as_str().map(|name| format!("conditions[{name}]"));
-        let name = name.filter(|name| entries.iter().all(|entry| entry.0 != *name));
-        entries.push((name.unwrap_or(format!("conditions[{index}]")), index));
-    }
-    entries
+    let conditions: Vec<&Value> = object["status"]["conditions"].as_array().into_iter().flatten().collect();
+    let is_alone = |name: &str| conditions.iter().filter(|other| other["type"] == name).count() == 1;
+    let named = conditions.iter().enumerate().map(|(index, condition)| {
+        let name = condition["type"].as_str().filter(|name| is_alone(name));
+        (name.map_or_else(|| format!("conditions[{index}]"), |name| format!("conditions[{name}]")), index)
+    });
+    named.collect()
 }
 
 /// Each field that was changed and the object that has it changed. Another type changes two: one condition goes and
@@ -152,6 +158,7 @@ fn set(object: &mut Value, path: &str, value: Value) -> Option<()> {
 
 /// Whether one of the two names a field that the other is or contains.
 pub fn is_within(read: &str, changed: &str) -> bool {
-    let contains = |outer: &str, inner: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
+    let contains =
+        |outer: &str, inner: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with(['.', '[']));
     read == changed || contains(read, changed) || contains(changed, read)
 }

@@ -1,117 +1,200 @@
-//! What each rule reads for a denial, written by hand from the sentences of RULES §2–§4.
+//! What each rule denies at a path, row by row, and what it reads for each: written by hand from the sentences of RULES
+//! §2–§4 and §6.
 
 use serde_json::Value;
+
+use crate::states::{Entry, Facts, Phase, Shipped, Status, rules::Verdict};
 
 const SEVERITIES: [&str; 10] =
     ["critical", "high", "medium", "low", "unknown", "CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"];
 
-/// The fields that `rule` read for each thing that it denies at `path` of this object: at the phase there may be
-/// several.
-pub fn of(rule: &str, path: &str, object: &Value) -> Vec<Vec<String>> {
+/// One row of a table, or one sentence, that an object breaks.
+#[derive(Debug, PartialEq)]
+pub struct Row {
+    pub says: &'static str,
+    /// A change of these is a change of what was broken.
+    pub reads: Vec<String>,
+    /// Whether a change of these is one, the rules leave open: they only tell whether a condition is current, whether the
+    /// status is caught up, or what it is that should not be there at all.
+    pub open: Vec<String>,
+}
+
+/// What `rule` denies at `path` of this object. None where this table cannot tell: a condition is malformed, the phase is
+/// unknown, or a part is of a wrong type, which makes rules silent of it.
+pub fn rows(rule: &str, path: &str, object: &Value) -> Option<Vec<Row>> {
     let own = path.strip_prefix("status.").unwrap_or(path).to_owned();
-    let more: Vec<String> = match rule {
-        "status-shape" | "condition-fields" | "phase-unknown" | "metadata-url" | "scanned-by" | "scanned-at" => vec![],
-        "condition-duplicate" => vec![format!("{}.type", first_of_its_type(&own, object))],
-        "scanning-vocabulary" | "succeeded-vocabulary" | "sending-results-vocabulary" | "policy-vocabulary" => {
-            vec![format!("{}.status", own.rsplit_once('.').unwrap().0)]
+    let row = |reads: Vec<String>| Row { says: "", reads: [vec![own.clone()], reads].concat(), open: vec![] };
+    if let Some(entry) = index_entry(&own) {
+        return Some(vec![entry_by_index(rule, &own, entry, object)]);
+    }
+    Some(vec![match rule {
+        "status-shape" | "condition-fields" | "phase-unknown" | "metadata-url" | "scanned-by" | "scanned-at" => {
+            row(vec![])
         }
-        "running-with-result" => {
-            let results = ["Succeeded", "PolicySucceeded"].into_iter().filter(|name| status(object, name).is_some());
-            results.flat_map(currency).collect()
-        }
-        "policy-without-success" => [currency("PolicySucceeded"), currency("Succeeded")].concat(),
-        // Whether there is one, and whether it is current: not what it says.
-        "policy-without-scanpolicy" => {
-            return vec![[currency("PolicySucceeded"), strings(&["spec.scanPolicy", "metadata.generation"])].concat()];
-        }
-        "phase-disagrees" => return phase_disagrees(object),
-        "cve-count-values" if own.contains('.') => vec![],
-        "cve-count-values" => return vec![severities(&own)],
-        "cve-total" => severities(own.split('.').next().unwrap()),
-        "spelling-conflict" => vec![other_spelling(&own)],
-        "compliant-artifact" if object["status"]["phase"] == "Failed" => strings(&["phase"]),
-        "compliant-artifact" => currency("PolicySucceeded"),
-        "artifact-source" => strings(&["phase", &own.replace("compliantArtifact", "artifact")]),
         // What is no integer is compared with nothing.
-        "observed-generation" if !own.contains('[') && !object["status"]["observedGeneration"].is_u64() => vec![],
-        "observed-generation" => strings(&["metadata.generation"]),
-        "scan-target" if object["kind"] == "SourceScan" => strings(&["spec.git.url"]),
-        "scan-target" => vec![],
-        _ => panic!("what does {rule} read?"),
-    };
-    vec![[vec![own], more].concat()]
-}
-
-fn strings(all: &[&str]) -> Vec<String> {
-    all.iter().map(|one| (*one).to_owned()).collect()
-}
-
-/// The status of a condition that counts.
-fn status<'o>(object: &'o Value, name: &str) -> Option<&'o str> {
-    let conditions = object["status"]["conditions"].as_array()?;
-    let entry = conditions.iter().find(|entry| entry["type"] == name)?;
-    let is_reason = entry["reason"].as_str().is_some_and(|reason| !reason.contains(' '));
-    let is_time = entry["lastTransitionTime"].as_str().is_some_and(|time| time.ends_with('Z'));
-    let is_text = entry["message"].is_null() || entry["message"].is_string();
-    entry["status"].as_str().filter(|_| is_reason && is_time && is_text).filter(|status| *status != "Maybe")
-}
-
-/// §2 "Stale": what decides whether there is such a condition and whether it is current.
-fn currency(name: &str) -> Vec<String> {
-    let mut reads = strings(&["phase", "observedGeneration"]);
-    let mut types = vec![name, "Scanning"];
-    if name == "PolicySucceeded" {
-        // (c), and (b) on Completed and Failed.
-        types.push("Succeeded");
-        reads.push("spec.scanPolicy".to_owned());
-    }
-    for name in types {
-        for member in ["status", "lastTransitionTime", "observedGeneration"] {
-            reads.push(format!("conditions[{name}].{member}"));
+        "observed-generation" => row(vec![]),
+        "scanning-vocabulary" | "succeeded-vocabulary" | "sending-results-vocabulary" | "policy-vocabulary" => {
+            row(vec![format!("{}.status", own.rsplit_once('.').unwrap().0)])
         }
-    }
-    reads
+        "cve-count-values" if own.contains('.') || !object["status"][own.as_str()].is_object() => row(vec![]),
+        // The sum.
+        "cve-count-values" => Row { says: "", reads: severities(&own), open: vec![] },
+        // A mismatch beside another number is a warning.
+        "cve-total" => Row {
+            open: vec![format!("{}.other", own.split('.').next().unwrap())],
+            ..row(severities(own.split('.').next().unwrap()))
+        },
+        "spelling-conflict" => row(vec![other_spelling(&own)]),
+        "artifact-source" => {
+            let part = own.rsplit_once('.').unwrap().0;
+            let scanned = own.replace("compliantArtifact", "artifact");
+            // An image is one value: which of its parts differ is read of both.
+            Row { open: vec![part.to_owned()], ..row(vec!["phase".to_owned(), scanned]) }
+        }
+        "scan-target" if object["kind"] == "SourceScan" => row(vec!["spec.git.url".to_owned()]),
+        "scan-target" => row(vec![]),
+        _ => return between_fields(rule, object),
+    }])
 }
 
-/// §4: each row that denies reads its conditions. Where the phase is not Completed or Failed, none of the objects
-/// here has a condition that is stale.
-fn phase_disagrees(object: &Value) -> Vec<Vec<String>> {
-    let [s, u, p, d] = ["Scanning", "Succeeded", "PolicySucceeded", "SendingResults"].map(|name| status(object, name));
-    let is_policy_due = !object["spec"]["scanPolicy"].is_null()
-        && object["status"]["observedGeneration"] == object["metadata"]["generation"];
-    let rows: Vec<(bool, &[&str])> = match object["status"]["phase"].as_str().unwrap() {
-        "Pending" => vec![(u.is_some(), &["Succeeded"]), (p.is_some(), &["PolicySucceeded"])],
-        "Scanning" => vec![(u == Some("False"), &["Succeeded"]), (p.is_some(), &["PolicySucceeded"])],
-        "Completed" => vec![
-            (u != Some("True"), &["Succeeded"]),
-            (matches!(p, Some("False" | "Unknown")), &["PolicySucceeded"]),
-            (is_policy_due && p.is_none(), &["PolicySucceeded"]),
-        ],
-        "Failed" => vec![(u != Some("True"), &["Succeeded"]), (p != Some("False"), &["PolicySucceeded"])],
-        "Error" => vec![(
-            u == Some("True") && p != Some("Unknown") && d != Some("False"),
-            &["Succeeded", "PolicySucceeded", "SendingResults"],
-        )],
-        _ => vec![],
+/// "by index where the type is missing or doubled"
+fn index_entry(own: &str) -> Option<usize> {
+    own.strip_prefix("conditions[")?.split(']').next()?.parse().ok()
+}
+
+/// "an entry named by its index is the same entry where its JSON, less what our mutations filled in, is the same"
+fn entry_by_index(rule: &str, own: &str, index: usize, object: &Value) -> Row {
+    let members = |members: &[&str]| members.iter().map(|it| format!("conditions[{index}].{it}")).collect::<Vec<_>>();
+    let (written, filled) =
+        (["type", "status", "error", "observedGeneration"], ["reason", "message", "lastTransitionTime"]);
+    if rule != "condition-duplicate" {
+        let reads = [vec![own.to_owned()], members(&written)].concat();
+        return Row { says: "", reads, open: members(&filled) };
+    }
+    // What else is in the two is no part of it, but of which entry it is.
+    let name = &object["status"]["conditions"][index]["type"];
+    let entries = object["status"]["conditions"].as_array().unwrap();
+    let same = entries.iter().enumerate().filter(|(_, entry)| entry["type"] == *name);
+    let reads = same.map(|(index, _)| format!("conditions[{index}].type")).collect();
+    Row { says: "", reads, open: [members(&written[1..]), members(&filled)].concat() }
+}
+
+/// §3 and §4, the rules of one field against another. "Times and generations that only tell what is stale are not read."
+fn between_fields(rule: &str, object: &Value) -> Option<Vec<Row>> {
+    let lines = facts(object)?.findings();
+    let lines = lines.into_iter().filter(|line| line.rule == rule && line.verdict == Verdict::Deny);
+    Some(
+        lines
+            .map(|line| {
+                let (reads, open) = reads(rule, line.says);
+                let named = |fields: &[&str]| fields.iter().map(|field| field_of(field)).collect();
+                Row { says: line.says, reads: named(reads), open: named(open) }
+            })
+            .collect(),
+    )
+}
+
+/// Conditions by the letters of §4.
+fn field_of(field: &str) -> String {
+    match field {
+        "s" => "conditions[Scanning].status".to_owned(),
+        "u" => "conditions[Succeeded].status".to_owned(),
+        "p" => "conditions[PolicySucceeded].status".to_owned(),
+        "d" => "conditions[SendingResults].status".to_owned(),
+        field => field.to_owned(),
+    }
+}
+
+fn reads(rule: &str, says: &str) -> (&'static [&'static str], &'static [&'static str]) {
+    const CURRENT: &[&str] = &["s", "u", "spec.scanPolicy", "metadata.generation", "observedGeneration"];
+    const OF_COMPLIANT: &[&str] =
+        &["compliantArtifact", "spec.scanPolicy", "metadata.generation", "observedGeneration"];
+    match rule {
+        // Which results there are, not what they say.
+        "running-with-result" => (&["s"], &["u", "p", "phase", "spec.scanPolicy"]),
+        "policy-without-success" => (&["p", "u"], &["s", "phase", "spec.scanPolicy"]),
+        "policy-without-scanpolicy" => {
+            (&[], &["p", "s", "u", "phase", "spec.scanPolicy", "metadata.generation", "observedGeneration"])
+        }
+        "phase-disagrees" if says.contains("s=True") => (&["phase", "s"], CURRENT),
+        "phase-disagrees" if says.contains("u not True") => (&["phase", "u"], CURRENT),
+        "phase-disagrees" if says.contains("u=True") => (&["phase", "u", "p", "d"], CURRENT),
+        "phase-disagrees" => (&["phase", "p"], CURRENT),
+        "compliant-artifact" if says.contains("on Failed") => (&["phase"], OF_COMPLIANT),
+        "compliant-artifact" if says.contains("=False") => (&["p"], OF_COMPLIANT),
+        "compliant-artifact" => (&["phase", "p"], OF_COMPLIANT),
+        _ => panic!("what does {rule} read?"),
+    }
+}
+
+/// What the table of states looks at for an error.
+fn facts(object: &Value) -> Option<Facts> {
+    let status = &object["status"];
+    let phase = match &status["phase"] {
+        Value::Null => None,
+        phase if *phase == "" => None,
+        phase => Some(Phase::named(phase.as_str()?)?),
     };
-    let is_running = s == Some("True") && object["status"]["phase"] != "Scanning";
-    let rows = rows.into_iter().chain([(is_running, &["Scanning"][..])]).filter(|row| row.0);
-    // P is of the spec and the generation.
-    rows.map(|row| {
-        let currencies = row.1.iter().flat_map(|name| currency(name));
-        currencies.chain(strings(&["metadata.generation", "spec.scanPolicy"])).collect()
+    let [scanning, succeeded, sending, policy] =
+        ["Scanning", "Succeeded", "SendingResults", "PolicySucceeded"].map(|name| entry(object, name));
+    let number = |value: &Value| if value.is_null() { Some(None) } else { value.as_i64().map(Some) };
+    let has_policy = match &object["spec"]["scanPolicy"] {
+        Value::Null => false,
+        policy => !policy.as_str()?.is_empty(),
+    };
+    Some(Facts {
+        phase,
+        scanning: scanning?,
+        succeeded: succeeded?,
+        sending: sending?,
+        policy: policy?,
+        scan_policy: has_policy,
+        generation: number(&object["metadata"]["generation"])?,
+        observed: number(&status["observedGeneration"])?,
+        total: None,
+        violations: None,
+        metadata_url: false,
+        scanned_by: false,
+        scanned_at: false,
+        is_artifact_of_another: false,
+        compliant_artifact: is_said(&status["compliantArtifact"])?.then_some(Shipped::Same),
     })
-    .collect()
+}
+
+/// Whether any member is there; none where one is of a wrong type.
+fn is_said(value: &Value) -> Option<bool> {
+    match value {
+        Value::Null => Some(false),
+        Value::String(text) => Some(!text.is_empty()),
+        Value::Object(members) => members.values().map(is_said).try_fold(false, |is_any, is| Some(is_any | is?)),
+        _ => None,
+    }
+}
+
+/// The condition of this type, where there is one; none at all where it is malformed.
+fn entry(object: &Value, name: &str) -> Option<Option<Entry>> {
+    let conditions = match &object["status"]["conditions"] {
+        Value::Null => return Some(None),
+        conditions => conditions.as_array()?,
+    };
+    let Some(entry) = conditions.iter().find(|entry| entry["type"] == name) else { return Some(None) };
+    let is_text = |value: &Value| value.is_null() || value.is_string();
+    let is_reason = match entry["reason"].as_str() {
+        Some(reason) => !reason.contains(' '),
+        None => entry["reason"].is_null() && name == "SendingResults",
+    };
+    let generation = &entry["observedGeneration"];
+    let is_whole = is_reason
+        && is_text(&entry["message"])
+        && is_text(&entry["error"])
+        && (generation.is_null() || generation.as_i64().is_some_and(|it| it >= 0));
+    let time = entry["lastTransitionTime"].as_str().filter(|time| time.ends_with('Z'))?;
+    let status = Status::named(entry["status"].as_str()?)?;
+    is_whole.then(|| Some(Entry { status, time: time.to_owned(), generation: generation.as_i64() }))
 }
 
 fn severities(container: &str) -> Vec<String> {
     SEVERITIES.iter().map(|severity| format!("{container}.{severity}")).collect()
-}
-
-/// The entry that has the type of the one at `own`, `conditions[1].type`, before it.
-fn first_of_its_type(own: &str, object: &Value) -> String {
-    let index: usize = own.trim_start_matches("conditions[").split(']').next().unwrap().parse().unwrap();
-    format!("conditions[{}]", object["status"]["conditions"][index]["type"].as_str().unwrap())
 }
 
 fn other_spelling(own: &str) -> String {

@@ -46,6 +46,8 @@ const LIVES: &[(&str, bool, Live)] = &[
     ("first scan is denied by the policy", true, |life| life.first().done(3).sent(3).denied(3)),
     ("first scan errors", true, |life| life.first().errored(2)),
     ("first scan finds nothing", true, first_scan_finds_nothing),
+    ("denied for what is not critical", true, denied_without_critical),
+    ("extra keys anywhere", true, extra_keys),
     ("first scan without a Pending before it", true, |life| life.running(1).done(3).sent(3).passed(3)),
     ("no scanPolicy", false, no_scan_policy),
     ("policy still to come", true, |life| life.first().done(3).sent(3).step().passed(4)),
@@ -215,6 +217,21 @@ impl Life {
 /// No CVEs, no cveCount.
 fn first_scan_finds_nothing(life: &mut Life) {
     life.first().ended(3).sent(3).passed(3);
+}
+
+fn denied_without_critical(life: &mut Life) {
+    life.first().done(3).sent(3).scan.counts([0, 20, 1, 0, 0]);
+    life.denied(3);
+}
+
+/// Whatever a newer controller adds.
+fn extra_keys(life: &mut Life) {
+    life.pending().scan.extra_keys();
+    life.step().running(1).scan.extra_keys();
+    life.step().done(3).sent(3).scan.compliant_artifact().extra_keys();
+    life.passed(3);
+    life.scan.extra_keys();
+    life.step();
 }
 
 fn no_scan_policy(life: &mut Life) {
