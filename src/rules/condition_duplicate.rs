@@ -39,9 +39,9 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         if findings.is_full(Severity::Error) {
             break;
         }
-        let field = |index| Field::ConditionMember { entry: Entry::Index(index), member: ConditionMember::Type };
+        let field = Field::ConditionMember { entry: Entry::Index(index), member: ConditionMember::Type };
         let name = printable(condition.type_name().unwrap_or_default(), 64);
         let message = format!("is {name} again, after status.conditions[{earlier}]: one entry a type would be right");
-        findings.error(field(index), message).reads.push(field(earlier));
+        findings.error(field, message);
     }
 }

@@ -96,11 +96,8 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
             }
             continue;
         };
-        for member in ConditionMember::ALL {
-            let form = member_form(condition, member);
-            if form == Form::WellFormed {
-                continue;
-            }
+        let forms = ConditionMember::ALL.map(|member| (member, member_form(condition, member)));
+        for (member, form) in forms.into_iter().filter(|(_, form)| *form != Form::WellFormed) {
             let severity = if form == Form::Malformed { Severity::Error } else { Severity::Warning };
             if findings.is_full(severity) {
                 continue;

@@ -64,7 +64,7 @@ pub const RULE: Rule = Rule {
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let get = |source, member| change.new.spec_source(source, member);
-    let is_there = |json: Option<&Json<'_>>| json.is_some_and(|json| matches!(json.string(), Member::Present(_)));
+    let is_there = |json: Option<&Json<'_>>| json.is_some_and(|json| json.string() != Member::Absent);
     let [blob, git] = [Source::Blob, Source::Git].map(|source| get(source, SourceMember::Url));
     let image = get(Source::Registry, SourceMember::Image);
     match change.kind {
@@ -82,7 +82,12 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         _ => {}
     }
     let unsound = |json: Option<&Json<'_>>, is_sound: fn(&str) -> bool| {
-        json.filter(|json| matches!(json.string(), Member::Present(text) if !is_sound(text))).map(quote)
+        let is_unsound = |json: &&Json<'_>| match json.string() {
+            Member::Absent => false,
+            Member::WrongType(_) => true,
+            Member::Present(text) => !is_sound(text),
+        };
+        json.filter(is_unsound).map(quote)
     };
     if let Some(found) = unsound(blob, url::is_http) {
         let field = Field::SpecSource { source: Source::Blob, member: SourceMember::Url };

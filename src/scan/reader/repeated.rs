@@ -15,6 +15,8 @@ pub struct RepeatedList {
     count: usize,
     /// Where the last entry ends.
     end: usize,
+    /// Whether an entry is no object: a number could go on where it ends here.
+    has_other: bool,
 }
 
 impl RepeatedList {
@@ -57,11 +59,16 @@ impl Reader<'_> {
             return self.skip();
         }
         match self.repeated.take() {
+            Some(list) if list.has_other => {
+                self.repeated = Some(list);
+                self.skip()?;
+            }
             None => {
                 let mut list = RepeatedList::default();
                 self.list(|entry| {
                     entry.peek();
                     let begin = entry.at;
+                    list.has_other |= entry.peek() != b'{';
                     entry.skip()?;
                     list.note(begin, entry.at);
                     Ok(())
