@@ -228,7 +228,7 @@ impl Request<'_> {
     fn is_status(&self) -> Option<bool> {
         match self.sub_resource.string() {
             Member::Absent => Some(false),
-            Member::Present(name) if name == "status" => Some(true),
+            Member::Present("status") => Some(true),
             _ => None,
         }
     }

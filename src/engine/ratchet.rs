@@ -19,9 +19,9 @@ pub fn downgrade<'a>(rule: &Rule, change: &Change<'a>, old: &'a Scan<'a>, found:
     let mut pre_existing = Findings::default();
     let errors = rule.find(&before, &mut pre_existing).iter().filter(|finding| finding.severity == Severity::Error);
     let errors: HashSet<_> = errors
-        .filter_map(|error| {
+        .map(|error| {
             let by_index = with_entry(error.field, |entry| before.conditions().index_of(entry));
-            Some((by_index.unwrap_or(error.field), error.row))
+            (by_index.unwrap_or(error.field), error.row)
         })
         .collect();
     if errors.is_empty() {
