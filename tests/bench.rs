@@ -2,6 +2,7 @@
 //!
 //!     cargo bench                   everything, in under 10 minutes; writes tests/bench/RESULTS.md and README.md's table
 //!     cargo bench -- --quick        the same in under one, less exactly; writes nothing
+//!     cargo bench -- worst          the bodies that cost most to judge: time and memory a byte, in process
 //!     cargo bench -- core FILTER    in process alone, compared with the run before: `decode`, `answer/6 KB`, …
 //!
 //! `cargo test` runs it without figures: that every contender answers every review as it should.
@@ -36,6 +37,8 @@ mod report;
 mod smoke;
 #[path = "bench/stages.rs"]
 mod stages;
+#[path = "bench/worst.rs"]
+mod worst;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -54,6 +57,10 @@ fn main() -> ExitCode {
     // `cargo bench` says so, `cargo test` does not.
     if !has("--bench") {
         return smoke::run();
+    }
+    if let ["worst"] = words[..] {
+        core::worst();
+        return ExitCode::SUCCESS;
     }
     if let ["core", ref filter @ ..] = words[..] {
         core::run(&Body::all(), &filter.join(" "), has("--quick"));

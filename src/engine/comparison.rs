@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use crate::scan::{Condition, ConditionMember, Conditions, Entry, Field, Json, Member, Scan, Status};
+use crate::scan::{Condition, ConditionMember, Conditions, Container, Entry, Field, Json, Member, Scan, Status};
 
 /// A new object beside the old one.
 pub struct Comparison<'c, 'a> {
@@ -65,32 +65,27 @@ impl<'c, 'a> Comparison<'c, 'a> {
 
     /// Pairs the entries that no type names by what they say. Each entry of the old object is the same as one at most.
     fn same_entries(&self) -> Vec<Option<usize>> {
-        let keys = |scan: &'c Scan<'a>| -> Vec<EntryKey<'c>> {
-            let entries = scan.status().map_or(&[][..], |status| status.conditions());
-            entries
-                .iter()
-                .map(|entry| match entry {
-                    Member::Absent => EntryKey::Other(LeafKey::Absent),
-                    Member::WrongType(json) => EntryKey::Other(LeafKey::of(json)),
-                    Member::Present(condition) => {
-                        EntryKey::Condition(ConditionMember::ALL.map(|member| member_key(condition, member)))
-                    }
-                })
-                .collect()
-        };
-        let mut unpaired: HashMap<EntryKey<'c>, Vec<usize>> = HashMap::new();
-        for (index, key) in keys(self.old).into_iter().enumerate().rev() {
-            unpaired.entry(key).or_default().push(index);
+        let [new, old] = [self.new, self.old].map(|scan| scan.status().map_or(&[][..], |status| status.conditions()));
+        if new.len().max(old.len()) > PAIRED_MAX {
+            let is_same = |index: usize| old.get(index).is_some_and(|old| entry_key(old) == entry_key(&new[index]));
+            return (0..new.len()).map(|index| is_same(index).then_some(index)).collect();
         }
-        let pair = |(index, key): (usize, EntryKey<'c>)| {
+        let mut unpaired: HashMap<EntryKey<'c>, Vec<usize>> = HashMap::new();
+        for (index, entry) in old.iter().enumerate().rev() {
+            unpaired.entry(entry_key(entry)).or_default().push(index);
+        }
+        let pair = |(index, entry)| {
             if self.of_same_type(index).is_some() {
                 return None;
             }
-            before_filling(key).find_map(|key| unpaired.get_mut(&key)?.pop())
+            before_filling(entry_key(entry)).find_map(|key| unpaired.get_mut(&key)?.pop())
         };
-        keys(self.new).into_iter().enumerate().map(pair).collect()
+        new.iter().enumerate().map(pair).collect()
     }
 }
+
+/// Entries that are looked for wherever they are; in a longer list only at their place. A scan has four conditions.
+const PAIRED_MAX: usize = 256;
 
 /// What an entry says, for finding the same one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -114,6 +109,16 @@ impl<'s> LeafKey<'s> {
             Json::Null => LeafKey::Absent,
             Json::String(text) => LeafKey::Text(text),
             Json::Other(text) => LeafKey::Json(text),
+        }
+    }
+}
+
+fn entry_key<'s>(entry: &'s Container<'_, Condition<'_>>) -> EntryKey<'s> {
+    match entry {
+        Member::Absent => EntryKey::Other(LeafKey::Absent),
+        Member::WrongType(json) => EntryKey::Other(LeafKey::of(json)),
+        Member::Present(condition) => {
+            EntryKey::Condition(ConditionMember::ALL.map(|member| member_key(condition, member)))
         }
     }
 }

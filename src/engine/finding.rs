@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use crate::scan::{Field, Json};
 
-/// Findings that one rule may have in one object. A list of conditions may have 20,000 malformed entries; each finding is a
-/// sentence of some 200 bytes. Beyond this the rule says that there are more.
-const FINDINGS_MAX: usize = 1_000;
+/// Findings that one rule may have in one object: four times what is shown, since the ratchet looks each up in the old object.
+/// A list of conditions may have 20,000 malformed entries. Beyond this the rule says that there are more.
+const FINDINGS_MAX: usize = 4 * FINDINGS_SHOWN;
 
 /// Findings of one rule that are shown: nobody reads more than a screenful.
 pub const FINDINGS_SHOWN: usize = 64;
@@ -153,6 +153,11 @@ impl<'a> Findings<'a> {
 
     pub fn warning(&mut self, field: Field<'a>, message: impl Into<String>) -> &mut Finding<'a> {
         self.push(Severity::Warning, field, message.into())
+    }
+
+    /// Whether another finding of this severity would not be listed: a rule that goes through a list need not make it.
+    pub fn is_full(&self, severity: Severity) -> bool {
+        self.list.len() - self.start >= FINDINGS_MAX && self.list.last().is_some_and(|last| last.severity >= severity)
     }
 
     pub fn list(&self) -> &[Finding<'a>] {

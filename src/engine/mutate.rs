@@ -6,7 +6,7 @@ use super::change::Change;
 use super::comparison::with_entry;
 use super::finding::{Findings, Severity};
 use super::mode::Mode;
-use super::patch::{Patch, Write};
+use super::patch::{Patch, WRITES_MAX, Write};
 use super::rule::{Part, Rule};
 use super::validate::find;
 use crate::scan::{Field, Json, Scan};
@@ -36,14 +36,19 @@ pub struct Mutated<'a> {
 /// there before, or that would not be downgraded any more. A write that cannot keep it is left out: a phase that is filled in
 /// can turn a warning into an error.
 pub fn mutate<'a>(rules: &[Rule], change: &Change<'a>) -> Mutated<'a> {
-    let all = apply_all(rules, change, 0, |_, _| true);
+    // Read once for all that is compared with it.
+    change.old_conditions();
+    let all = apply_all(rules, change, |_, _| true);
     let Some(copy) = &all.scan else { return all };
     let mut before = Judged::of(rules, change);
     if Judged::of(rules, &change.with(copy)).is_kept_by(&all.operations, &before) {
         return all;
     }
-    // Rare, so each write is then tried by itself.
-    apply_all(rules, change, TRIED_MAX, |copy, operations| {
+    if change.conditions().entries().len() > ENTRIES_TRIED_MAX {
+        return Mutated::default();
+    }
+    // Rare, so each mutation is then tried by itself.
+    apply_all(rules, change, |copy, operations| {
         let after = Judged::of(rules, &change.with(copy));
         let is_kept = after.is_kept_by(operations, &before) || after.shows_what_was_hidden(operations, &before);
         if is_kept {
@@ -53,40 +58,43 @@ pub fn mutate<'a>(rules: &[Rule], change: &Change<'a>) -> Mutated<'a> {
     })
 }
 
-/// Writes of one rule that are tried one by one; more are kept or left out together. A scan has four conditions.
+/// Entries up to which mutations are tried one by one, since the rules are asked about each try. A scan has four; of a longer
+/// list nothing is written where one mutation cannot keep its promise.
+const ENTRIES_TRIED_MAX: usize = 64;
+
+/// Writes of one rule that are tried one by one where they cannot be made together. A scan has four conditions, and the rules
+/// are asked about each try.
 const TRIED_MAX: usize = 16;
 
-/// Makes the writes of every mutation, where `keeps` agrees with what they lead to: up to `tried_max` of a rule one by one.
+/// Makes the writes of every mutation where `keeps` agrees with what they lead to.
 fn apply_all<'a>(
     rules: &[Rule],
     change: &Change<'a>,
-    tried_max: usize,
     mut keeps: impl FnMut(&Scan<'a>, &[PatchOperation]) -> bool,
 ) -> Mutated<'a> {
-    let mut copy: Option<Scan<'a>> = None;
-    let mut operations: Vec<PatchOperation> = Vec::new();
+    let mut mutated = Mutated::default();
     let mut left_out = HashSet::new();
     let (mut next, mut before) = (0, 0);
     loop {
-        let pending = next_pending(rules, &left_out, next, &change.with(copy.as_ref().unwrap_or(change.new)));
+        let pending = next_pending(rules, &left_out, next, &change.with(mutated.scan.as_ref().unwrap_or(change.new)));
         if let Some(PendingMutation { index, writes }) = pending {
             next = index + 1;
             let rule = rules[index].id;
-            let copy = copy.get_or_insert_with(|| change.new.clone());
-            for together in writes.chunks(if writes.len() <= tried_max { 1 } else { writes.len() }) {
-                let first = operations.len();
-                let replaced = apply(rule, together, copy, &mut operations);
-                if operations.len() > first && !keeps(copy, &operations[first..]) {
-                    undo(replaced, copy);
-                    operations.truncate(first);
-                    left_out.extend(together.iter().map(|write| (rule, write.field)));
-                }
+            let copy = mutated.scan.get_or_insert_with(|| change.new.clone());
+            let mut attempt = |writes: &[Write]| apply(rule, writes, copy, &mut mutated.operations, &mut keeps);
+            if attempt(&writes) {
+                continue;
             }
-        } else if operations.len() > before {
+            let singly = if writes.len() <= TRIED_MAX { &writes[..] } else { &[] };
+            let is_kept: Vec<bool> = singly.iter().map(|write| attempt(std::slice::from_ref(write))).collect();
+            let failed = writes.iter().enumerate().filter(|(at, _)| !is_kept.get(*at).is_some_and(|kept| *kept));
+            left_out.extend(failed.map(|(_, write)| (rule, write.field)));
+        } else if mutated.operations.len() > before {
             // A write can enable another mutation, and the mutation of a mutated object has to be empty.
-            (next, before) = (0, operations.len());
+            (next, before) = (0, mutated.operations.len());
         } else {
-            return Mutated { scan: copy.filter(|_| before > 0), operations };
+            mutated.scan = mutated.scan.filter(|_| before > 0);
+            return mutated;
         }
     }
 }
@@ -110,39 +118,36 @@ fn next_pending(
         mutate(change, &mut patch);
         let mut writes = patch.writes;
         writes.retain(|write| !left_out.contains(&(rule.id, write.field)));
-        (!writes.is_empty()).then_some(PendingMutation { index, writes })
+        (1..=WRITES_MAX).contains(&writes.len()).then_some(PendingMutation { index, writes })
     })
 }
 
-/// A value that a write replaced.
-struct ReplacedValue<'a> {
-    field: Field<'static>,
-    value: Json<'a>,
-}
-
-/// Makes the writes of one rule on our own copy; what cannot be written there is left out.
+/// Makes writes of one rule on our own copy, and takes them back where `keeps` does not agree. What cannot be written there is
+/// left out.
 fn apply<'a>(
     rule: &'static str,
     writes: &[Write],
     copy: &mut Scan<'a>,
     operations: &mut Vec<PatchOperation>,
-) -> Vec<ReplacedValue<'a>> {
-    let write = |Write { field, value }: &Write| {
-        let place = field.value_mut(copy).filter(|place| **place != *value)?;
+    keeps: &mut impl FnMut(&Scan<'a>, &[PatchOperation]) -> bool,
+) -> bool {
+    let first = operations.len();
+    let mut replaced = Vec::new();
+    for Write { field, value } in writes {
+        let Some(place) = field.value_mut(copy).filter(|place| **place != *value) else { continue };
         let was = (!place.is_absent()).then(|| place.to_json().into_owned());
-        let replaced = std::mem::replace(place, value.clone());
+        replaced.push(std::mem::replace(place, value.clone()));
         operations.push(PatchOperation { rule, field: *field, was, value: value.clone() });
-        Some(ReplacedValue { field: *field, value: replaced })
-    };
-    writes.iter().filter_map(write).collect()
-}
-
-fn undo<'a>(replaced: Vec<ReplacedValue<'a>>, copy: &mut Scan<'a>) {
-    for ReplacedValue { field, value } in replaced.into_iter().rev() {
-        if let Some(place) = field.value_mut(copy) {
+    }
+    if operations.len() == first || keeps(copy, &operations[first..]) {
+        return true;
+    }
+    for (operation, value) in operations.drain(first..).zip(replaced).rev() {
+        if let Some(place) = operation.field.value_mut(copy) {
             *place = value;
         }
     }
+    false
 }
 
 /// What the rules find in a status, each finding at its path with entries by index.

@@ -1,6 +1,6 @@
 //! `condition-duplicate`: one entry a type.
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::engine::{Change, Example, Expectation, Findings, Part, Rule, Severity};
 use crate::scan::json::printable;
 use crate::scan::{ConditionMember, Entry, Field};
 
@@ -36,6 +36,9 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         let Some((earlier, _)) = conditions.first_like(condition).filter(|(earlier, _)| *earlier < index) else {
             continue;
         };
+        if findings.is_full(Severity::Error) {
+            break;
+        }
         let field = |index| Field::ConditionMember { entry: Entry::Index(index), member: ConditionMember::Type };
         let name = printable(condition.type_name().unwrap_or_default(), 64);
         let message = format!("is {name} again, after status.conditions[{earlier}]: one entry a type would be right");

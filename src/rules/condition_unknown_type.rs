@@ -1,6 +1,6 @@
 //! `condition-unknown-type`: a type that nobody reads.
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::engine::{Change, Example, Expectation, Findings, Part, Rule, Severity};
 use crate::scan::json::printable;
 use crate::scan::{ConditionMember, ConditionType, Field};
 
@@ -33,6 +33,9 @@ pub const RULE: Rule = Rule {
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let conditions = change.conditions();
     for (index, condition) in conditions.well_formed().filter(|(_, condition)| condition.known_type().is_none()) {
+        if findings.is_full(Severity::Warning) {
+            break;
+        }
         let name = printable(condition.type_name().unwrap_or_default(), 64);
         let all = ConditionType::ALL.map(ConditionType::name).join(", ");
         let field = Field::ConditionMember { entry: conditions.name(index), member: ConditionMember::Type };

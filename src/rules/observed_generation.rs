@@ -1,7 +1,7 @@
 //! `observed-generation`: A status says for which spec it speaks.
 
 use crate::engine::finding::quote;
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::engine::{Change, Example, Expectation, Findings, Part, Rule, Severity};
 use crate::scan::count::non_negative;
 use crate::scan::{Condition, ConditionMember, Field, Member, Phase};
 
@@ -69,7 +69,8 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let generation = change.new.generation();
     let is_done = matches!(status.phase(), Some(Phase::Completed | Phase::Failed));
     let mut check_ahead = |field, observed: i64| {
-        if let Some(generation) = generation.filter(|generation| observed > *generation) {
+        let is_full = findings.is_full(Severity::Warning);
+        if let Some(generation) = generation.filter(|generation| observed > *generation && !is_full) {
             let message =
                 format!("is {observed}, but metadata.generation is {generation}: at most {generation} would be right");
             findings.warning(field, message);
@@ -89,7 +90,9 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Member::Present(observed) = observed else { return };
     for (index, condition) in conditions.firsts().filter(|_| is_done) {
         let is_stale = condition.known_type().is_some_and(|known| conditions.current(known).is_none());
-        if let Some(own) = own(condition).filter(|own| *own < observed && !is_stale) {
+        if let Some(own) =
+            own(condition).filter(|own| *own < observed && !is_stale && !findings.is_full(Severity::Warning))
+        {
             let message = format!(
                 "is {own} on a scan that has ended for generation {observed}: {observed} would be right, or the phase of \
                  a run that is still due"

@@ -77,11 +77,12 @@ impl<'a> Conditions<'a> {
         let entries = status.conditions().iter().map(NamedEntry::of).collect();
         let mut conditions = Conditions { entries, ..Conditions::default() };
         if conditions.entries.len() > FEW_ENTRIES {
-            conditions.table = table(&conditions.entries);
-        }
-        for index in 0..conditions.entries.len() {
-            let of_type = conditions.entries[index].type_name.map(|name| conditions.of_type(name));
-            conditions.entries[index].is_only = of_type.is_some_and(|of_type| of_type.count == 1);
+            conditions.table = table(&mut conditions.entries);
+        } else {
+            for index in 0..conditions.entries.len() {
+                let of_type = conditions.entries[index].type_name.map(|name| conditions.of_type(name));
+                conditions.entries[index].is_only = of_type.is_some_and(|of_type| of_type.count == 1);
+            }
         }
         conditions.known = ConditionType::ALL.map(|known| {
             let TypeEntries { count, first_well_formed, .. } = conditions.of_type(known.name());
@@ -222,12 +223,15 @@ impl TypeEntries {
     }
 }
 
-fn table<'a>(entries: &[NamedEntry<'a>]) -> HashMap<&'a str, TypeEntries> {
-    let mut table: HashMap<&str, TypeEntries> = HashMap::new();
-    for (index, entry) in entries.iter().enumerate() {
-        if let Some(name) = entry.type_name {
-            table.entry(name).or_default().add(index, entry);
-        }
+/// The entries of each type; says of each whether it is the only one.
+fn table<'a>(entries: &mut [NamedEntry<'a>]) -> HashMap<&'a str, TypeEntries> {
+    let mut table: HashMap<&str, TypeEntries> = HashMap::with_capacity(entries.len());
+    for index in 0..entries.len() {
+        let Some(name) = entries[index].type_name else { continue };
+        let of_type = table.entry(name).or_default();
+        of_type.add(index, &entries[index]);
+        entries[index].is_only = of_type.count == 1;
+        entries[of_type.any].is_only = of_type.count == 1;
     }
     table
 }

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
+use scan_admission::admission::{self, Webhook};
 use serde_json::Value;
 
 use crate::bodies::Body;
 use crate::objects::context;
-use crate::stages;
+use crate::{stages, worst};
 
 /// What one run took.
 #[derive(Debug, Clone, Copy)]
@@ -63,4 +64,22 @@ fn cost(stage: &str, name: &str) -> Cost {
     let of = |pointer| median.pointer(pointer).and_then(Value::as_f64).expect("criterion estimates the median");
     let (low, high) = (of("/confidence_interval/lower_bound"), of("/confidence_interval/upper_bound"));
     Cost { median_nanos: of("/point_estimate"), spread_nanos: (high - low) / 2.0 }
+}
+
+/// Prints what each of the worst bodies costs at both webhooks. The best of a few runs counts: other work only adds to it.
+pub fn worst() {
+    println!("{:<46} {:>5} {:>16} {:>16}", "body", "MB", "validating", "mutating");
+    for body in worst::all() {
+        let costs = [Webhook::Validating, Webhook::Mutating].map(|webhook| {
+            let runs = (0..5).map(|_| {
+                let start = Instant::now();
+                let answer = admission::answer(body.text.as_bytes(), &context(webhook));
+                assert!(!answer.body.is_empty());
+                start.elapsed()
+            });
+            let nanos = runs.min().unwrap_or_default().as_secs_f64() * 1e9 / body.text.len() as f64;
+            format!("{nanos:.1} ns a byte")
+        });
+        println!("{:<46} {:>5.1} {:>16} {:>16}", body.name, body.text.len() as f64 / 1e6, costs[0], costs[1]);
+    }
 }

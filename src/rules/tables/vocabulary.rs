@@ -104,6 +104,9 @@ impl<'a> RowCheck<'_, 'a> {
 pub fn mutate(vocabulary: &'static Vocabulary, change: &Change<'_>, patch: &mut Patch) {
     let Some(status) = change.new.status() else { return };
     for (index, entry) in status.conditions().iter().enumerate() {
+        if patch.is_full() {
+            return;
+        }
         let Some(condition) = entry.present().filter(|entry| entry.known_type() == Some(vocabulary.condition)) else {
             continue;
         };
