@@ -86,6 +86,17 @@ struct Row {
     is_nothing_said: fn(message: &str, error: &str) -> bool,
 }
 
+impl Row {
+    fn new(
+        reason: Option<&'static str>,
+        message: fn(&str) -> Said,
+        is_error_empty: bool,
+        is_nothing_said: fn(&str, &str) -> bool,
+    ) -> Row {
+        Row { reason, message, is_error_empty, is_nothing_said }
+    }
+}
+
 fn open(_: &str) -> Said {
     Said::Right
 }
@@ -107,22 +118,21 @@ fn row(name: &str, status: &str) -> Option<Row> {
     let no_message = |message: &str, _: &str| message.is_empty();
     let not_both = |message: &str, error: &str| message.is_empty() || error.is_empty();
     let neither = |message: &str, error: &str| message.is_empty() && error.is_empty();
-    let (reason, message, is_error_empty, is_nothing_said): (_, fn(&str) -> Said, _, fn(&str, &str) -> bool) =
-        match (name, status) {
-            ("Scanning", "True") => (Some("JobStarted"), |it| right(it == RUNNING), true, no_message),
-            ("Scanning", "False") => (Some("JobFinished"), |it| right(it == TERMINATED), true, no_message),
-            ("Succeeded", "True") => (Some("JobFinished"), open, true, |_, _| false),
-            ("Succeeded", "False") => (Some("Error"), open, false, neither),
-            ("SendingResults", "True") => (None, open, true, |_, _| false),
-            ("SendingResults", _) => (None, open, false, neither),
-            ("PolicySucceeded", "True") => (Some("EvaluationPassed"), passed, true, no_message),
-            ("PolicySucceeded", "False") => (Some("EvaluationFailed"), violated, false, no_message),
-            ("PolicySucceeded", "Unknown") => {
-                (Some("Error"), |it| right(it.starts_with("An error has occurred")), false, not_both)
-            }
-            _ => return None,
-        };
-    Some(Row { reason, message, is_error_empty, is_nothing_said })
+    let row = match (name, status) {
+        ("Scanning", "True") => Row::new(Some("JobStarted"), |it| right(it == RUNNING), true, no_message),
+        ("Scanning", "False") => Row::new(Some("JobFinished"), |it| right(it == TERMINATED), true, no_message),
+        ("Succeeded", "True") => Row::new(Some("JobFinished"), open, true, |_, _| false),
+        ("Succeeded", "False") => Row::new(Some("Error"), open, false, neither),
+        ("SendingResults", "True") => Row::new(None, open, true, |_, _| false),
+        ("SendingResults", _) => Row::new(None, open, false, neither),
+        ("PolicySucceeded", "True") => Row::new(Some("EvaluationPassed"), passed, true, no_message),
+        ("PolicySucceeded", "False") => Row::new(Some("EvaluationFailed"), violated, false, no_message),
+        ("PolicySucceeded", "Unknown") => {
+            Row::new(Some("Error"), |it| right(it.starts_with("An error has occurred")), false, not_both)
+        }
+        _ => return None,
+    };
+    Some(row)
 }
 
 #[test]

@@ -189,19 +189,21 @@ impl Case {
         all().filter(|state| state.sending.is_none())
     }
 
-    /// Every observedGeneration and every compliantArtifact that this kind may have.
-    pub fn all(kind: Kind) -> impl Iterator<Item = Case> {
-        let compliant = move || Compliant::ALL.into_iter().filter(move |it| it.is_of(kind)).map(Some).chain([None]);
+    /// Every observedGeneration and every compliantArtifact, or none, with the kind of scan that has such.
+    pub fn of_artifacts() -> impl Iterator<Item = (Kind, Case)> {
+        let compliant = Compliant::ALL.into_iter().map(Some).chain([None]);
         Case::unsent().flat_map(move |state| {
-            let observed = Observed::ALL.into_iter();
-            observed
-                .flat_map(move |observed| compliant().map(move |it| Case { observed, compliant: it, ..state.case() }))
+            let compliant = compliant.clone();
+            compliant.flat_map(move |compliant| {
+                let kind = compliant.map_or(Kind::SourceScan, Compliant::kind);
+                Observed::ALL.map(|observed| (kind, Case { observed, compliant, ..state.case() }))
+            })
         })
     }
 
-    /// Every state with every observedGeneration and each condition of the observed generation or of the one before.
+    /// Each condition of the observed generation or of the one before. Of SendingResults it matters that there is one.
     pub fn of_generations() -> impl Iterator<Item = Case> {
-        all().flat_map(|state| {
+        all().filter(|state| state.sending != Some(false)).flat_map(|state| {
             let there = state.conditions().map(|entry| entry.is_some());
             let older = (0..16).map(|bits| [0, 1, 2, 3].map(|index| bits >> index & 1 == 1));
             let older = older.filter(move |older| older.iter().zip(there).all(|(is_older, is)| is || !is_older));

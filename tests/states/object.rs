@@ -42,11 +42,12 @@ impl Compliant {
         Compliant::Tag,
     ];
 
-    pub fn is_of(self, kind: Kind) -> bool {
+    pub fn kind(self) -> Kind {
         match self {
-            Compliant::Same | Compliant::AnotherPart => true,
-            Compliant::AnotherUrl | Compliant::AnotherRevision => kind == Kind::SourceScan,
-            Compliant::AnotherRepository | Compliant::AnotherDigest | Compliant::Tag => kind == Kind::ImageScan,
+            Compliant::Same | Compliant::AnotherPart | Compliant::AnotherUrl | Compliant::AnotherRevision => {
+                Kind::SourceScan
+            }
+            Compliant::AnotherRepository | Compliant::AnotherDigest | Compliant::Tag => Kind::ImageScan,
         }
     }
 
