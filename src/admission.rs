@@ -21,6 +21,11 @@ pub use settings::{FaultPolicy, Override, ReviewSettings};
 /// `<`, `>` and `&` to six bytes each, so a legal object could in theory exceed it.
 pub const BODY_MAX_BYTES: usize = 8 << 20;
 
+/// Memory that a review takes at most while it is judged, beside its body: 48 MiB. The decoded strings are no longer than the
+/// body; the rest are 20,000 conditions in each object and, at the mutating webhook, in two copies. The worst bodies that are
+/// known take 36 MB (`cargo bench -- worst`), and a test holds them to the limit.
+pub const JUDGEMENT_MAX_BYTES: usize = 48 << 20;
+
 /// The two webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Webhook {

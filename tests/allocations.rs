@@ -8,13 +8,15 @@ mod edits;
 mod objects;
 #[path = "bench/stages.rs"]
 mod stages;
+#[path = "bench/worst.rs"]
+mod worst;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use allocation_counter::measure;
 use objects::context;
-use scan_admission::admission::{self, Context, Override, ReviewSettings, Webhook, review};
+use scan_admission::admission::{self, Context, JUDGEMENT_MAX_BYTES, Override, ReviewSettings, Webhook, review};
 use scan_admission::engine::{Mode, RuleMode};
 use serde_json::{Map, Value, json};
 
@@ -120,4 +122,16 @@ fn a_review_costs_what_is_committed() {
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(committed == counted, "tests/bench/counts.json is not what is counted (UPDATE=1 rewrites it):\n{counted}");
+}
+
+/// Beside its body a review has a bounded memory, whatever the body is made of: the limits of the server are derived from it.
+#[test]
+fn the_worst_bodies_stay_within_the_memory_of_a_review() {
+    for body in worst::all() {
+        for webhook in Webhook::BOTH {
+            let used = measure(|| assert!(!admission::answer(body.text.as_bytes(), &context(webhook)).body.is_empty()));
+            let (name, peak) = (&body.name, used.bytes_max);
+            assert!(peak <= JUDGEMENT_MAX_BYTES as u64, "{name}, {webhook:?}: {peak} bytes");
+        }
+    }
 }
