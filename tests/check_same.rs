@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use scan_admission::engine::{Change, Findings, Part, validate};
 use scan_admission::rules::RULES;
-use scan_admission::scan::{Kind, Member, Scan, reader, time};
+use scan_admission::scan::{Container, Kind, Member, Scan, reader, time};
 use serde_json::{Value, json};
 
 /// JSON that is written as it is meant: a leaf is the text of a number, a string, a boolean or null.
@@ -250,7 +250,7 @@ fn engine(text: &str) -> Vec<[String; 5]> {
     let change = Change::new(kind, &scan, None, time::parse(checker::NOW).unwrap());
     let mut findings = Findings::default();
     validate(RULES, Part::Spec, &change, &mut findings);
-    if scan.status != Member::Absent {
+    if !matches!(scan.status, Member::Absent) {
         validate(RULES, Part::Status, &change, &mut findings);
     }
     let name = value["metadata"]["name"].as_str().unwrap_or_default();

@@ -41,7 +41,10 @@ impl Case {
             object
         };
         let (old, new) = (example.old.map(object), object(example.new));
-        assert!(old.is_none() || part == Part::Status, "{name}: only a status has something before it here");
+        assert!(
+            old.is_none() || matches!(part, Part::Status | Part::Writer),
+            "{name}: only a status has something before it here"
+        );
         Case { head: rule, says: example.title.to_owned(), part, old, new, denied }
     }
 
@@ -71,7 +74,7 @@ impl Case {
     fn run(&self, namespace: &Namespace<'_>) -> KubectlOutput {
         let controller = namespace.kubectl(User::ScanController);
         let arguments = match self.part {
-            Part::Status => &["replace", "--subresource=status", "-f", "-"][..],
+            Part::Status | Part::Writer => &["replace", "--subresource=status", "-f", "-"][..],
             // Some examples have what belongs to the other kind.
             Part::Spec | Part::Create => &["create", "--validate=ignore", "-f", "-"],
         };
@@ -81,10 +84,14 @@ impl Case {
     /// What was asked and what kubectl said to it.
     fn text(&self, said: &KubectlOutput) -> String {
         let members = |object: &Value| match self.part {
-            Part::Status => json!({"status": object["status"]}).to_string(),
+            Part::Status | Part::Writer => json!({"status": object["status"]}).to_string(),
             Part::Spec | Part::Create => json!({"spec": object["spec"], "status": object["status"]}).to_string(),
         };
-        let call = if self.part == Part::Status { "kubectl replace --subresource=status" } else { "kubectl create" };
+        let call = if matches!(self.part, Part::Status | Part::Writer) {
+            "kubectl replace --subresource=status"
+        } else {
+            "kubectl create"
+        };
         let mut text = format!("## {}: {}\n", self.head, self.says);
         if let Some(old) = &self.old {
             writeln!(text, "there: {}", members(old)).unwrap();
