@@ -140,15 +140,18 @@ fn a_forged_spec_on_the_status_changes_nothing(namespace: &Namespace<'_>) {
     assert_eq!((&one["spec"]["scanPolicy"], &one["metadata"]["labels"]), (&json!("scan-policy"), &json!(null)));
     assert_eq!(one["metadata"]["generation"], 1);
 
-    // A verdict of no policy, a generation that is not there, a deletion that was not asked for.
+    // A verdict of no policy, a deletion that was not asked for, a generation that is not there.
     let status = json!({"observedGeneration": 1, "phase": "Completed", "conditions": [succeeded, passed]});
     let said = replace(namespace, "two", &[STATUS], json!({"spec": {"scanPolicy": "forged"}, "status": status}));
     assert!(said.failed().contains("[policy-without-scanpolicy]"), "{said:?}");
     let metadata =
         json!({"generation": 7, "deletionTimestamp": "2020-11-20T08:03:00Z", "finalizers": ["example.com/forged"]});
+    let said = replace(namespace, "two", &[STATUS], json!({"metadata": metadata, "status": {"phase": "Done"}}));
+    assert!(said.failed().contains("[phase-unknown]"), "{said:?}");
     let said = replace(namespace, "two", &[STATUS], json!({"metadata": metadata, "status": {"observedGeneration": 7}}));
-    assert!(said.failed().contains("[observed-generation]"), "{said:?}");
-    assert_eq!(stored(namespace, "two")["status"], json!(null));
+    said.ok();
+    assert!(said.stderr.contains("metadata.generation is 1"), "{said:?}");
+    assert_eq!(stored(namespace, "two")["status"], json!({"observedGeneration": 7}));
 }
 
 fn finalizers_and_deletion_always_work(namespace: &Namespace<'_>) {
