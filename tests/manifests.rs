@@ -101,7 +101,7 @@ async fn the_arguments_of_the_deployment_start_the_program() {
     let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
     // The kubelet puts in the variable.
     let arguments_of_base = arguments_of_base.map(|argument| argument.replace("$(NAMESPACE)", "scan-admission"));
-    program.args(arguments_of_base).arg(&config).env_clear().current_dir(READ_ONLY);
+    program.args(arguments_of_base).arg(&config).env_clear().env("HOME", READ_ONLY).current_dir(READ_ONLY);
     let (code, errors) = process::fails(program);
     assert_eq!((code, errors.contains("this is no pod of a cluster")), (Some(2), true), "{errors}");
 
