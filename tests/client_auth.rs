@@ -10,6 +10,7 @@ mod pki;
 mod process;
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 
@@ -93,8 +94,11 @@ async fn a_stranger_gets_no_byte_of_http_and_the_api_server_does() {
     let (ours, other) = (Ca::new(), Ca::new());
     fs::write(folder.join("clients.crt"), &ours.pem).unwrap();
     let names = ["kube-apiserver", "api.example", "spiffe://cluster/api", "api@example.com", "10.1.2.3"];
-    let process =
-        start(&folder, &["--client-ca=clients.crt", "--client-name", &names[..4].join(","), "--client-name", names[4]]);
+    let names_of_four = names[..4].join(",");
+    let arguments = ["--client-ca=clients.crt", "--client-name", &names_of_four, "--client-name", names[4]];
+    // By IPv4, on a socket of IPv6.
+    let mut process = start(&folder, &[&arguments[..], &["--listen=[::]:0"]].concat());
+    process.address.set_ip(Ipv4Addr::LOCALHOST.into());
 
     let dns = |name: &str| SanType::DnsName(name.try_into().unwrap());
     let uri = |name: &str| SanType::URI(name.try_into().unwrap());
@@ -152,6 +156,7 @@ async fn a_stranger_gets_no_byte_of_http_and_the_api_server_does() {
             }
         }
     }
+    assert!(process.errors().contains("peer=127.0.0.1:"), "{}", process.errors());
     // Who asks for these has no certificate.
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(get(process.admin, path).await.code, 200, "{path}");

@@ -76,6 +76,7 @@ async fn the_arguments_of_the_deployment_start_the_program() {
         .map(str::trim)
         .skip_while(|line| *line != "args:")
         .skip(1)
+        .filter(|line| !line.starts_with('#'))
         .map_while(|line| line.strip_prefix("- "))
         .collect();
     // What is mounted there.
@@ -84,7 +85,7 @@ async fn the_arguments_of_the_deployment_start_the_program() {
     fs::write(folder.join("config.yaml"), config).unwrap();
     let config = format!("--config={}", folder.join("config.yaml").display());
     assert!(deployment.contains("        - name: config\n          mountPath: /etc/scan-admission/config\n"));
-    let addresses = ["--listen=0.0.0.0:8443", "--admin=0.0.0.0:8080"];
+    let addresses = ["--listen=[::]:8443", "--admin=[::]:8080"];
     let [listen, admin] = addresses;
     let arguments_of_base = [
         "serve",

@@ -10,7 +10,7 @@ mod pki;
 mod process;
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -202,8 +202,8 @@ fn the_readme_shows_the_answer() {
 fn the_curl_line_works_as_it_is_printed() {
     let folder = Folder::new();
     symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"), folder.join("tests")).unwrap();
-    for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0"] {
-        if address.starts_with('[') && TcpListener::bind(address).is_err() {
+    for address in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0", "[::1]:0"] {
+        if address == "[::1]:0" && TcpListener::bind(address).is_err() {
             eprintln!("skipped: no IPv6 on this machine");
             continue;
         }
@@ -224,6 +224,69 @@ fn the_curl_line_works_as_it_is_printed() {
             String::from_utf8_lossy(&output.stderr)
         );
     }
+}
+
+/// Answers to a review and to a probe, by an address of this machine.
+async fn assert_answers_at(process: &Process, ca: &Path, ip: IpAddr) {
+    let reviews = SocketAddr::new(ip, process.address.port());
+    let reply = Client::new(ca, reviews, "http/1.1").await.post("/validate", fixture(LEGAL)).await;
+    assert_eq!((reply.code, String::from_utf8(reply.body).unwrap()), (200, expected()), "{ip}");
+    assert_eq!(get(SocketAddr::new(ip, process.admin.port()), "/readyz").await.code, 200, "{ip}");
+}
+
+const ANY: [&str; 4] = ["--listen", "[::]:0", "--admin", "[::]:0"];
+
+/// The default, and what the manifests say.
+#[tokio::test]
+async fn every_address_is_of_both_families() {
+    let folder = Folder::new();
+    let process = start(&folder, &ANY);
+    let ca = folder.join("certs/ca.crt");
+    assert_answers_at(&process, &ca, Ipv4Addr::LOCALHOST.into()).await;
+    if TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("skipped in part: no IPv6 on this machine");
+        return;
+    }
+    assert_answers_at(&process, &ca, Ipv6Addr::LOCALHOST.into()).await;
+    assert_eq!([process.address.ip(), process.admin.ip()], [IpAddr::from(Ipv6Addr::UNSPECIFIED); 2]);
+    let mut help = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
+    let help = String::from_utf8(help.args(["serve", "--help"]).output().unwrap().stdout).unwrap();
+    assert!(help.contains("[default: [::]:8443]") && help.contains("[default: [::]:8080]"), "{help}");
+}
+
+/// A filter of system calls, which the programs of this thread inherit, is a kernel without IPv6 to them.
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[tokio::test]
+async fn without_ipv6_every_address_is_of_ipv4() {
+    use seccompiler::{
+        BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    };
+    let is_ipv6 =
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, libc::AF_INET6.try_into().unwrap());
+    let socket = (libc::SYS_socket, vec![SeccompRule::new(vec![is_ipv6.unwrap()]).unwrap()]);
+    let unsupported = SeccompAction::Errno(libc::EAFNOSUPPORT.try_into().unwrap());
+    let filter = SeccompFilter::new(
+        [socket].into(),
+        SeccompAction::Allow,
+        unsupported,
+        std::env::consts::ARCH.try_into().unwrap(),
+    );
+    let filter: BpfProgram = filter.unwrap().try_into().unwrap();
+    let folder = Folder::new();
+    let process = std::thread::scope(|scope| {
+        let started = scope.spawn(|| {
+            seccompiler::apply_filter(&filter).unwrap();
+            let error = TcpListener::bind("[::1]:0").unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EAFNOSUPPORT));
+            // Only what means every address has another meaning.
+            let (code, errors) = fails(command(folder.path(), &["--listen", "[::1]:0"]));
+            assert!(code == Some(2) && errors.contains("--listen") && errors.contains("[::1]:0"), "{errors}");
+            start(&folder, &ANY)
+        });
+        started.join().unwrap()
+    });
+    assert_answers_at(&process, &folder.join("certs/ca.crt"), Ipv4Addr::LOCALHOST.into()).await;
+    assert_eq!([process.address.ip(), process.admin.ip()], [IpAddr::from(Ipv4Addr::UNSPECIFIED); 2]);
 }
 
 /// A certificate of one's own: `ca.crt`, `own.crt` and `own.key`.
