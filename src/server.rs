@@ -11,6 +11,7 @@ pub mod connection;
 #[cfg(target_os = "linux")]
 pub mod descriptors;
 pub mod expiry;
+pub mod exposition;
 pub mod handler;
 pub mod health;
 pub mod limits;

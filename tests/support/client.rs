@@ -174,10 +174,19 @@ pub async fn rest(stream: &mut (impl AsyncRead + Unpin)) -> String {
 
 /// A GET over plain HTTP, on a connection of its own.
 pub async fn get(address: SocketAddr, path: &str) -> Reply {
+    get_as(address, path, &[]).await
+}
+
+/// The same with these headers.
+pub async fn get_as(address: SocketAddr, path: &str, headers: &[(&'static str, &str)]) -> Reply {
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut send, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
-    Reply::of(send.send_request(request(Method::GET, path, None, "")).await.unwrap()).await
+    let mut request = request(Method::GET, path, None, "");
+    for (name, value) in headers {
+        request.headers_mut().append(*name, value.parse().unwrap());
+    }
+    Reply::of(send.send_request(request).await.unwrap()).await
 }
 
 /// The value of a sample of /metrics, by its whole name with labels.
