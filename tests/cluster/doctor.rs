@@ -36,6 +36,7 @@ const MUTATING: Object = ("admissionregistration.k8s.io/v1", "MutatingWebhookCon
 const SERVICE: Object = ("v1", "Service", NAME, true);
 const SLICE: Object = ("discovery.k8s.io/v1", "EndpointSlice", NAME, true);
 const DEPLOYMENT: Object = ("apps/v1", "Deployment", NAME, true);
+const CONFIG: Object = ("v1", "ConfigMap", NAME, true);
 const POD: Object = ("v1", "Pod", "two", true);
 const BINDING: Object = ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", NAME, false);
 const SOURCES: Object =
@@ -187,6 +188,34 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         }),
         1,
         &["match-conditions"],
+    ),
+    (
+        "an outage holds up deletions",
+        Change(VALIDATING, |it| drop(webhooks(it)[0]["matchConditions"].as_array_mut().unwrap().remove(1))),
+        1,
+        &["match-conditions"],
+    ),
+    (
+        "who may write is not asked to the end",
+        Change(CONFIG, |it| it["data"]["config.yaml"] = json!("statusWriters: [somebody]\n")),
+        1,
+        &["match-conditions"],
+    ),
+    (
+        "a configuration that cannot be used",
+        Change(CONFIG, |it| it["data"]["config.yaml"] = json!("statusWriter: somebody\n")),
+        2,
+        &["match-conditions"],
+    ),
+    ("no ConfigMap", Delete(CONFIG), 2, &["match-conditions"]),
+    (
+        "a selector that leaves out nobody, as of AKS",
+        Change(VALIDATING, |it| {
+            let out = json!({"key": "control-plane", "operator": "DoesNotExist"});
+            webhooks(it).iter_mut().for_each(|one| one["namespaceSelector"] = json!({"matchExpressions": [out]}));
+        }),
+        0,
+        &[],
     ),
     ("no way past", Change(MUTATING, |it| webhooks(it)[0]["matchConditions"] = json!([])), 1, &["match-conditions"]),
     (
@@ -543,7 +572,7 @@ impl Scene {
                 let report = look();
                 let part = if is_status { "status" } else { "spec" };
                 self.change(object, is_status, |it| {
-                    for part in [part, "webhooks", "endpoints"] {
+                    for part in [part, "webhooks", "endpoints", "data"] {
                         if before.get(part).is_some() {
                             it[part] = before[part].clone();
                         }
@@ -598,6 +627,7 @@ fn doctor_diagnoses(_: &Namespace<'_>) {
     text_for_people(&scene);
     without_a_status_subresource(&scene);
     with_a_client_certificate(&scene);
+    with_status_writers(&scene);
     with_a_certificate_that_signs_itself(&scene);
     by_the_rights_of_the_docs(&scene);
     a_write_is_denied(&scene);
@@ -631,6 +661,40 @@ fn without_a_status_subresource(scene: &Scene) {
     assert_eq!((code, named(&report)), (Some(0), ["no-status-subresource"].into_iter().collect()), "{report:#}");
     scene.change(VALIDATING, false, |it| webhooks(it)[1]["failurePolicy"] = json!("Ignore"));
     scene.change(SOURCES, false, |it| it["spec"]["versions"][0]["subresources"] = json!({"status": {}}));
+}
+
+/// The pair as the component `status-writers` makes it, wherever the configuration is mounted from.
+fn with_status_writers(scene: &Scene) {
+    let at = scene.at();
+    let drop_condition = |it: &mut Value| drop(webhooks(it)[0]["matchConditions"].as_array_mut().unwrap().remove(1));
+    let (before, deployment) = (scene.get(VALIDATING), scene.get(DEPLOYMENT));
+    scene.change(VALIDATING, false, drop_condition);
+    scene.change(CONFIG, false, |it| it["data"]["config.yaml"] = json!("statusWriters: [somebody]\n"));
+    let is_healthy = |what: &str| {
+        let (code, report) = scene.report([&at, &at], &[]);
+        assert_eq!((code, &report["diagnostics"]), (Some(0), &json!([])), "{what}");
+    };
+    is_healthy("as it is installed");
+    // Another key, by another path: in two arguments, and as one file.
+    scene.change(CONFIG, false, |it| {
+        it["data"] = json!({"config.yaml": "", "other": "statusWriters: [somebody]\n"});
+    });
+    scene.change(DEPLOYMENT, false, |it| {
+        let pod = &mut it["spec"]["template"]["spec"];
+        pod["volumes"][0]["configMap"]["items"] = json!([{"key": "other", "path": "config.yaml"}]);
+    });
+    is_healthy("by items");
+    scene.change(DEPLOYMENT, false, |it| {
+        let pod = &mut it["spec"]["template"]["spec"];
+        pod["volumes"][0]["configMap"].as_object_mut().unwrap().remove("items");
+        pod["containers"][0]["volumeMounts"] = json!([{"name": "config", "mountPath": "/c.yaml", "subPath": "other"}]);
+        pod["containers"][0]["args"] = json!(["serve", "--certs=cluster", "--config", "/c.yaml"]);
+    });
+    is_healthy("by subPath");
+    scene.change(DEPLOYMENT, false, |it| it["spec"] = deployment["spec"].clone());
+    scene.change(CONFIG, false, |it| it["data"] = json!({"config.yaml": ""}));
+    scene.change(VALIDATING, false, |it| it["webhooks"] = before["webhooks"].clone());
+    is_healthy("as before");
 }
 
 fn with_a_client_certificate(scene: &Scene) {
