@@ -28,8 +28,10 @@ fn flag(params: &mut CertificateParams) {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
 }
 
+type Change = fn(&mut CertificateParams);
+
 /// A change of the certificate, and whether a CA signs it: else it signs itself, and is in the caBundle.
-const CERTIFICATES: [(fn(&mut CertificateParams), bool); 7] = [
+const CERTIFICATES: [(Change, bool); 7] = [
     (flag, false),
     (|_| {}, false),
     (flag, true),
