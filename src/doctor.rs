@@ -5,6 +5,7 @@
 
 mod check;
 mod checks;
+mod configured;
 pub mod dry_run;
 pub mod endpoint;
 pub mod expected;

@@ -40,6 +40,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("base/crds/kustomization.yaml", include_str!("install/base/crds/kustomization.yaml")),
     ("break-glass/kustomization.yaml", include_str!("install/break-glass/kustomization.yaml")),
     ("break-glass/rbac.yaml", include_str!("install/break-glass/rbac.yaml")),
+    ("status-writers/kustomization.yaml", include_str!("install/status-writers/kustomization.yaml")),
     ("files/kustomization.yaml", include_str!("install/files/kustomization.yaml")),
     ("cert-manager/kustomization.yaml", include_str!("install/cert-manager/kustomization.yaml")),
     ("cert-manager/certificate.yaml", include_str!("install/cert-manager/certificate.yaml")),

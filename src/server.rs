@@ -11,9 +11,11 @@ pub mod connection;
 #[cfg(target_os = "linux")]
 pub mod descriptors;
 pub mod expiry;
+pub mod exposition;
 pub mod handler;
 pub mod health;
 pub mod limits;
+pub mod listen;
 pub mod log;
 pub mod log_limiter;
 pub mod metrics;
@@ -149,8 +151,8 @@ pub async fn bind(settings: ServerSettings, certificate: ServedCertificate) -> R
     let connections = descriptors::fit(connections);
     let tls = server_config(certificate.current.clone(), client_auth).map_err(BindError::Tls)?;
     Ok(Server {
-        reviews: TcpListener::bind(listen).await.map_err(|error| BindError::Listen { address: listen, error })?,
-        admin: TcpListener::bind(admin).await.map_err(|error| BindError::Admin { address: admin, error })?,
+        reviews: listen::listen(listen).map_err(|error| BindError::Listen { address: listen, error })?,
+        admin: listen::listen(admin).map_err(|error| BindError::Admin { address: admin, error })?,
         connections,
         tls: TlsAcceptor::from(Arc::new(tls)),
         certificate,
@@ -212,6 +214,7 @@ impl Server {
             let (shared, tls, router) = (shared.clone(), tls.clone(), reviews_router.clone());
             let stop = is_stopping.clone();
             let stream = BufReader::with_capacity(READ_BYTES, stream);
+            let peer = listen::canonical(peer);
             async move { serve_tls(stream, peer, activity, tls, &shared, stop, router).await }
         });
         // Stays until the reviews are drained: that it is not ready is still to be seen.

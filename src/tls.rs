@@ -1,6 +1,7 @@
 //! Certificates: PEM, what a certificate says of itself, verification, the CAs and certificates that the program makes,
 //! and files that are read again when they change.
 
+pub mod bundle;
 pub mod ca;
 pub mod certificate;
 pub mod client_auth;
@@ -10,6 +11,7 @@ pub mod files;
 pub mod key_pair;
 pub mod pem;
 pub mod server_config;
+mod usage;
 pub mod verify;
 
 pub use certificate::CertificateInfo;

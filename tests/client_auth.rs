@@ -10,6 +10,7 @@ mod pki;
 mod process;
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 
@@ -93,8 +94,11 @@ async fn a_stranger_gets_no_byte_of_http_and_the_api_server_does() {
     let (ours, other) = (Ca::new(), Ca::new());
     fs::write(folder.join("clients.crt"), &ours.pem).unwrap();
     let names = ["kube-apiserver", "api.example", "spiffe://cluster/api", "api@example.com", "10.1.2.3"];
-    let process =
-        start(&folder, &["--client-ca=clients.crt", "--client-name", &names[..4].join(","), "--client-name", names[4]]);
+    let names_of_four = names[..4].join(",");
+    let arguments = ["--client-ca=clients.crt", "--client-name", &names_of_four, "--client-name", names[4]];
+    // By IPv4, on a socket of IPv6.
+    let mut process = start(&folder, &[&arguments[..], &["--listen=[::]:0"]].concat());
+    process.address.set_ip(Ipv4Addr::LOCALHOST.into());
 
     let dns = |name: &str| SanType::DnsName(name.try_into().unwrap());
     let uri = |name: &str| SanType::URI(name.try_into().unwrap());
@@ -106,10 +110,13 @@ async fn a_stranger_gets_no_byte_of_http_and_the_api_server_does() {
     early.not_before = OffsetDateTime::now_utc() + Duration::HOUR;
     let strangers = [
         (None, "it has shown no certificate"),
-        (Some(signed(&other, &client("kube-apiserver", &[]))), "its certificate is not of --client-ca: "),
-        (Some(signed(&ours, &for_servers)), "its certificate is not of --client-ca: "),
-        (Some(signed(&ours, &expired)), "its certificate is not of --client-ca: "),
-        (Some(signed(&ours, &early)), "its certificate is not of --client-ca: "),
+        (Some(signed(&other, &client("kube-apiserver", &[]))), "its certificate is not of --client-ca"),
+        (
+            Some(signed(&ours, &for_servers)),
+            "its certificate, or one above it, is not for clients: its extendedKeyUsage has no clientAuth",
+        ),
+        (Some(signed(&ours, &expired)), "its certificate is not accepted: certificate expired"),
+        (Some(signed(&ours, &early)), "its certificate is not accepted: certificate not valid yet"),
         (
             Some(signed(&ours, &client("kube-apiserver2", &[dns("kube-apiserver.example"), uri("spiffe://cluster/")]))),
             r#"its certificate is for ["kube-apiserver2", "kube-apiserver.example", "spiffe://cluster/"], and none of them is a --client-name"#,
@@ -133,7 +140,13 @@ async fn a_stranger_gets_no_byte_of_http_and_the_api_server_does() {
     let ip = SanType::IpAddress([10, 1, 2, 3].into());
     let mail = SanType::Rfc822Name(names[3].try_into().unwrap());
     let san = [dns(names[1]), uri(names[2]), mail, ip];
-    let callers = [client("kube-apiserver", &[])].into_iter().chain(san.map(|name| client("somebody", &[name])));
+    // Without a usage, and with every one, it may be used for this, too.
+    let [mut of_no_usage, mut of_any_usage] = [client("kube-apiserver", &[]), client("kube-apiserver", &[])];
+    of_no_usage.extended_key_usages.clear();
+    of_any_usage.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any];
+    let callers = [client("kube-apiserver", &[]), of_no_usage, of_any_usage]
+        .into_iter()
+        .chain(san.map(|name| client("somebody", &[name])));
     for params in callers {
         for signer in [&ours, &ours.middle()] {
             let pair = signed(signer, &params);
@@ -143,6 +156,7 @@ async fn a_stranger_gets_no_byte_of_http_and_the_api_server_does() {
             }
         }
     }
+    assert!(process.errors().contains("peer=127.0.0.1:"), "{}", process.errors());
     // Who asks for these has no certificate.
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(get(process.admin, path).await.code, 200, "{path}");
@@ -208,11 +222,14 @@ async fn newer_cas_are_for_new_connections_and_bad_ones_are_rejected_once() {
     late.not_before = OffsetDateTime::now_utc() - Duration::DAY;
     late.not_after = OffsetDateTime::now_utc() - Duration::MINUTE;
     let late = late.self_signed(&KeyPair::generate().unwrap()).unwrap().pem();
+    let line = first.pem.lines().count();
+    let joined = format!("the file has in line {line} a -----BEGIN or an -----END and something beside it");
     let bad = [
         (String::new(), "the file is empty: a PEM file is needed"),
         (old.key.clone(), "the file holds no certificate: give a PEM file with"),
         (old.certificate.clone(), r#"the file holds the certificate of "CN=api", which is no CA: give that of the CA"#),
-        (first.pem[..300].to_owned(), "the file holds a certificate that does not parse: its -----END line is missing"),
+        (first.pem[..300].to_owned(), "the file has in line 1 a block that does not end: its -----END line is missing"),
+        (first.pem.trim_end().to_owned() + &second.pem, &joined),
         (late.clone(), "the file holds a certificate that expired at "),
     ];
     for (index, (contents, words)) in bad.iter().enumerate() {

@@ -4,6 +4,8 @@
 mod audit;
 #[path = "cluster/captured.rs"]
 mod captured;
+#[path = "cluster/certificates.rs"]
+mod certificates;
 #[path = "support/client.rs"]
 mod client;
 #[path = "cluster/client_auth.rs"]
@@ -99,6 +101,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Installed, installed::TESTS),
     (Hooks::Installed, registration::TESTS),
     (Hooks::Own, outage::TESTS),
+    (Hooks::Own, certificates::TESTS),
     (Hooks::Own, client_auth::TESTS),
     (Hooks::Installed, denials::TESTS),
     (Hooks::Installed, wire::TESTS),

@@ -10,15 +10,16 @@ mod pki;
 mod process;
 
 use std::fs;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
-use client::{Client, FAR, connector, metric, shake, until_metric};
+use client::{Client, FAR, connector, metric, shake, until_metric, until_metric_above};
 use folder::{Folder, fixture};
 use pki::{Ca, Mount, Pair, key_file, leaf};
 use process::{Process, command, fails};
-use rcgen::KeyPair;
+use rcgen::{ExtendedKeyUsagePurpose, KeyPair};
 use rustls::HandshakeKind;
 use rustls::pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
@@ -209,12 +210,26 @@ async fn a_bad_pair_is_rejected_once_and_the_old_one_goes_on() {
     let expired = ca.sign(&expired, &KeyPair::generate().unwrap());
     let half = Pair { certificate: second.certificate[..300].to_owned(), ..second.clone() };
     let other = Pair { key: first.key.clone(), ..second.clone() };
+    let joined = second.certificate.trim_end().to_owned() + &ca.pem;
+    let joined = Pair { certificate: joined, ..second.clone() };
+    let joined_words = format!(
+        "--tls-cert mount/tls.crt: the file has in line {} a -----BEGIN or an -----END and something beside it: ",
+        second.certificate.lines().count()
+    );
+    let mut for_clients = leaf();
+    for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let for_clients = ca.sign(&for_clients, &KeyPair::generate().unwrap());
     let bad = [
-        (&half, "--tls-cert mount/tls.crt: the file holds a certificate that does not parse: "),
+        (&half, "--tls-cert mount/tls.crt: the file has in line 1 a block that does not end: "),
+        (&joined, &joined_words),
+        (
+            &for_clients,
+            "--tls-cert mount/tls.crt: the file holds a certificate that is not for servers: its extendedKeyUsage is clientAuth; ",
+        ),
         (&other, "--tls-key mount/tls.key: the file is not the key of the first certificate: "),
         (&expired, "--tls-cert mount/tls.crt: the file holds a certificate that expired at "),
     ];
-    for (index, (pair, words)) in bad.into_iter().enumerate() {
+    for (index, &(pair, words)) in bad.iter().enumerate() {
         mount.swap(pair);
         until_metric(process.admin, FAILURES, (index + 1) as f64).await;
         // Nothing more is said of it.
@@ -228,7 +243,7 @@ async fn a_bad_pair_is_rejected_once_and_the_old_one_goes_on() {
     polled(&process).await;
     assert_eq!(served(&connector, &process).await, second.der);
     fs::remove_file(folder.join("mount/tls.key")).unwrap();
-    until_metric(process.admin, FAILURES, 4.0).await;
+    until_metric(process.admin, FAILURES, bad.len() as f64 + 1.0).await;
     assert!(process.errors().contains("--tls-key mount/tls.key: the file cannot be read: No such file"));
     assert_eq!(served(&connector, &process).await, second.der);
     let ready = client::get(process.admin, "/readyz").await.code;
@@ -236,6 +251,84 @@ async fn a_bad_pair_is_rejected_once_and_the_old_one_goes_on() {
     let not_after = metric(process.admin, "scan_admission_certificate_not_after_timestamp_seconds").await.unwrap();
     let left = not_after - OffsetDateTime::now_utc().unix_timestamp() as f64;
     assert!((29.0..=30.0).contains(&(left / 86_400.0)), "{not_after}");
+}
+
+/// As a kubelet writes a pod certificate: the key, then the chain, in one file for both flags.
+#[tokio::test]
+async fn one_file_may_hold_the_key_and_the_chain_with_or_without_a_byte_order_mark() {
+    let folder = Folder::new();
+    let (ca, connector) = ca(&folder);
+    fs::create_dir(folder.join("mount")).unwrap();
+    let bundles = ["", "\u{feff}"].map(|mark| {
+        [1, 2].map(|order| {
+            let Pair { certificate, key, der } = ca.middle().pair(1);
+            let text = if order == 1 {
+                format!("{mark}{key}{mark}{certificate}")
+            } else {
+                format!("{mark}{certificate}{mark}{key}")
+            };
+            (text, der)
+        })
+    });
+    let bundles: Vec<_> = bundles.into_iter().flatten().collect();
+    let file = folder.join("mount/bundle.pem");
+    fs::write(&file, &bundles[3].0).unwrap();
+    let arguments = ["--tls-cert=mount/bundle.pem", "--tls-key=mount/bundle.pem", "--certs-poll=10ms"];
+    let process = Process::start(command(folder.path(), &arguments), folder.join("errors"));
+    assert_eq!(served(&connector, &process).await, bundles[3].1);
+    for (index, (text, der)) in bundles.iter().enumerate() {
+        fs::write(file.with_extension("new"), text).unwrap();
+        fs::rename(file.with_extension("new"), &file).unwrap();
+        until_metric(process.admin, RELOADS, (index + 1) as f64).await;
+        assert_eq!(served(&connector, &process).await, *der);
+        let stream = shake(&connector, TcpStream::connect(process.address).await.unwrap()).await;
+        assert_eq!(stream.get_ref().1.peer_certificates().unwrap().len(), 2, "the chain is whole");
+    }
+    assert_eq!(metric(process.admin, FAILURES).await, Some(0.0), "{}", process.errors());
+}
+
+/// Whatever is there when it is opened: a pipe without a writer would be waited for.
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_holds_up_no_poll() {
+    let folder = Folder::new();
+    let (ca, connector) = ca(&folder);
+    fs::create_dir(folder.join("mount")).unwrap();
+    let [certificate, key, pipe, aside] =
+        ["mount/tls.crt", "mount/tls.key", "pipe", "aside"].map(|name| folder.join(name));
+    let pair = ca.pair(1);
+    pair.write(&certificate, &key);
+    let process = start(&folder);
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Between any two looks, and between the steps of one.
+    let is_over = Arc::new(AtomicBool::new(false));
+    let swaps = std::thread::spawn({
+        let (is_over, certificate) = (is_over.clone(), certificate.clone());
+        move || {
+            while !is_over.load(Ordering::Relaxed) {
+                fs::rename(&certificate, &aside).unwrap();
+                fs::rename(&pipe, &certificate).unwrap();
+                fs::rename(&certificate, &pipe).unwrap();
+                fs::rename(&aside, &certificate).unwrap();
+            }
+            fs::rename(&pipe, &certificate).unwrap();
+        }
+    });
+    until_metric_above(process.admin, LOOKS, 200.0).await;
+    is_over.store(true, Ordering::Relaxed);
+    swaps.join().unwrap();
+    let words = "--tls-cert mount/tls.crt: the file is a pipe or a device: ";
+    let waited = tokio::time::timeout(FAR, async {
+        while !process.errors().contains(words) {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{}", process.errors());
+    assert_eq!(served(&connector, &process).await, pair.der);
+    fs::remove_file(&certificate).unwrap();
+    let next = ca.pair(2);
+    next.write(&certificate, &key);
+    until_metric(process.admin, RELOADS, 1.0).await;
+    assert_eq!(served(&connector, &process).await, next.der);
 }
 
 #[tokio::test]

@@ -10,17 +10,19 @@ mod pki;
 mod process;
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use client::{Client, FAR, connect, get, head, rest, until_metric, write};
+use client::{Client, FAR, connect, get, head, rest, until_metric, until_metric_above, write};
 use folder::{Folder, fixture};
 use pki::{Ca, key_file, leaf};
 use process::{Process, command, fails};
-use rcgen::{BasicConstraints, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use scan_admission::admission::{self, Context, ReviewSettings, Webhook};
 use scan_admission::rules::RULES;
 use scan_admission::scan::time as clock;
@@ -200,8 +202,8 @@ fn the_readme_shows_the_answer() {
 fn the_curl_line_works_as_it_is_printed() {
     let folder = Folder::new();
     symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"), folder.join("tests")).unwrap();
-    for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0"] {
-        if address.starts_with('[') && TcpListener::bind(address).is_err() {
+    for address in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0", "[::1]:0"] {
+        if address == "[::1]:0" && TcpListener::bind(address).is_err() {
             eprintln!("skipped: no IPv6 on this machine");
             continue;
         }
@@ -222,6 +224,69 @@ fn the_curl_line_works_as_it_is_printed() {
             String::from_utf8_lossy(&output.stderr)
         );
     }
+}
+
+/// Answers to a review and to a probe, by an address of this machine.
+async fn assert_answers_at(process: &Process, ca: &Path, ip: IpAddr) {
+    let reviews = SocketAddr::new(ip, process.address.port());
+    let reply = Client::new(ca, reviews, "http/1.1").await.post("/validate", fixture(LEGAL)).await;
+    assert_eq!((reply.code, String::from_utf8(reply.body).unwrap()), (200, expected()), "{ip}");
+    assert_eq!(get(SocketAddr::new(ip, process.admin.port()), "/readyz").await.code, 200, "{ip}");
+}
+
+const ANY: [&str; 4] = ["--listen", "[::]:0", "--admin", "[::]:0"];
+
+/// The default, and what the manifests say.
+#[tokio::test]
+async fn every_address_is_of_both_families() {
+    let folder = Folder::new();
+    let process = start(&folder, &ANY);
+    let ca = folder.join("certs/ca.crt");
+    assert_answers_at(&process, &ca, Ipv4Addr::LOCALHOST.into()).await;
+    if TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("skipped in part: no IPv6 on this machine");
+        return;
+    }
+    assert_answers_at(&process, &ca, Ipv6Addr::LOCALHOST.into()).await;
+    assert_eq!([process.address.ip(), process.admin.ip()], [IpAddr::from(Ipv6Addr::UNSPECIFIED); 2]);
+    let mut help = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
+    let help = String::from_utf8(help.args(["serve", "--help"]).output().unwrap().stdout).unwrap();
+    assert!(help.contains("[default: [::]:8443]") && help.contains("[default: [::]:8080]"), "{help}");
+}
+
+/// A filter of system calls, which the programs of this thread inherit, is a kernel without IPv6 to them.
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[tokio::test]
+async fn without_ipv6_every_address_is_of_ipv4() {
+    use seccompiler::{
+        BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    };
+    let is_ipv6 =
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, libc::AF_INET6.try_into().unwrap());
+    let socket = (libc::SYS_socket, vec![SeccompRule::new(vec![is_ipv6.unwrap()]).unwrap()]);
+    let unsupported = SeccompAction::Errno(libc::EAFNOSUPPORT.try_into().unwrap());
+    let filter = SeccompFilter::new(
+        [socket].into(),
+        SeccompAction::Allow,
+        unsupported,
+        std::env::consts::ARCH.try_into().unwrap(),
+    );
+    let filter: BpfProgram = filter.unwrap().try_into().unwrap();
+    let folder = Folder::new();
+    let process = std::thread::scope(|scope| {
+        let started = scope.spawn(|| {
+            seccompiler::apply_filter(&filter).unwrap();
+            let error = TcpListener::bind("[::1]:0").unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EAFNOSUPPORT));
+            // Only what means every address has another meaning.
+            let (code, errors) = fails(command(folder.path(), &["--listen", "[::1]:0"]));
+            assert!(code == Some(2) && errors.contains("--listen") && errors.contains("[::1]:0"), "{errors}");
+            start(&folder, &ANY)
+        });
+        started.join().unwrap()
+    });
+    assert_answers_at(&process, &folder.join("certs/ca.crt"), Ipv4Addr::LOCALHOST.into()).await;
+    assert_eq!([process.address.ip(), process.admin.ip()], [IpAddr::from(Ipv4Addr::UNSPECIFIED); 2]);
 }
 
 /// A certificate of one's own: `ca.crt`, `own.crt` and `own.key`.
@@ -295,10 +360,6 @@ fn wrong_files_are_rejected_in_words_that_help() {
     no_host.subject_alt_names.clear();
     let no_host = ca.sign(&no_host, &KeyPair::from_pem(&good.key).unwrap());
     write("no-host.crt", &no_host.certificate);
-    let mut ca_flag = leaf();
-    ca_flag.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca_flag.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    write("ca-flag.crt", &ca.sign(&ca_flag, &KeyPair::from_pem(&good.key).unwrap()).certificate);
     write("empty", "");
     write("big", &" ".repeat((1 << 20) + 1));
     write("half.crt", &good.certificate[..good.certificate.len() / 2]);
@@ -308,8 +369,27 @@ fn wrong_files_are_rejected_in_words_that_help() {
     }
     fs::create_dir(folder.join("mount")).unwrap();
     let folder_words = "is a folder: name the file in it, of a mounted Secret or ConfigMap that of its key";
-    let of_a_ca = "begins with the certificate of a CA, which not every client takes from a server: put the server's own \
-                   certificate first, then its chain";
+    let mut clients = leaf();
+    clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::CodeSigning];
+    write("clients.crt", &ca.sign(&clients, &KeyPair::from_pem(&good.key).unwrap()).certificate);
+    let mut critical = leaf();
+    let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+    extension.set_criticality(true);
+    critical.custom_extensions.push(extension);
+    write("critical.crt", &ca.sign(&critical, &KeyPair::from_pem(&good.key).unwrap()).certificate);
+    write("reversed.crt", &(ca.pem.clone() + &good.certificate));
+    write("joined.crt", &(good.certificate.trim_end().to_owned() + &ca.pem));
+    write("indented.crt", &(good.certificate.clone() + "  " + &ca.pem));
+    write("joined.key", &(good.certificate.trim_end().to_owned() + &good.key));
+    write("trusted.crt", &(good.certificate.clone() + &ca.pem.replace(" CERTIFICATE", " TRUSTED CERTIFICATE")));
+    let last = good.certificate.lines().count();
+    let order = "put the server's own certificate first, then its chain";
+    let other_key = format!("is not the key of the first certificate: give the one that is, and {order}");
+    let joined = |line| {
+        format!(
+            "has in line {line} a -----BEGIN or an -----END and something beside it: each block needs a first and a last line of its own"
+        )
+    };
     let encrypted =
         "holds an encrypted private key, which is not supported: decrypt it with openssl pkey -in FILE -out NEW";
     let supported = "RSA of 2048 bits or more, ECDSA on P-256 or P-384, or Ed25519 is needed";
@@ -331,10 +411,33 @@ fn wrong_files_are_rejected_in_words_that_help() {
         ("empty", "tls.key", 0, "is empty: a PEM file is needed"),
         ("tls.crt", "empty", 1, "is empty: a PEM file is needed"),
         ("tls.key", "tls.key", 0, "holds no certificate: give a PEM file with -----BEGIN CERTIFICATE-----"),
-        ("half.crt", "tls.key", 0, "holds a certificate that does not parse: its -----END line is missing"),
-        ("ca.crt", "tls.key", 0, of_a_ca),
-        // It may sign nothing, but clients read the flag alone.
-        ("ca-flag.crt", "tls.key", 0, of_a_ca),
+        ("half.crt", "tls.key", 0, "has in line 1 a block that does not end: its -----END line is missing"),
+        ("ca.crt", "tls.key", 1, &other_key),
+        ("reversed.crt", "tls.key", 0, &format!("does not begin with the certificate of the key: {order}")),
+        ("joined.crt", "tls.key", 0, &joined(last)),
+        ("indented.crt", "tls.key", 0, &joined(last + 1)),
+        ("tls.crt", "joined.key", 1, &joined(last)),
+        (
+            "trusted.crt",
+            "tls.key",
+            0,
+            &format!(
+                "has in line {} a TRUSTED CERTIFICATE, which is not read: make it a CERTIFICATE with openssl",
+                last + 1
+            ),
+        ),
+        (
+            "clients.crt",
+            "tls.key",
+            0,
+            "holds a certificate that is not for servers: its extendedKeyUsage is clientAuth, codeSigning; add serverAuth, or leave it out",
+        ),
+        (
+            "critical.crt",
+            "tls.key",
+            0,
+            "holds a certificate with the critical extension 1.2.3.4, which no client knows: make one without it",
+        ),
         (
             "no-host.crt",
             "tls.key",
@@ -351,16 +454,47 @@ fn wrong_files_are_rejected_in_words_that_help() {
         ("tls.crt", "encrypted.sec1.key", 1, encrypted),
         ("tls.crt", "p521.sec1.key", 1, &unsupported),
         ("tls.crt", "rsa-1024.pkcs8.key", 1, &unsupported),
-        (
-            "tls.crt",
-            "other.key",
-            1,
-            "is not the key of the first certificate: give the one that is, and put the server's own certificate first, then its chain",
-        ),
+        ("tls.crt", "other.key", 1, &other_key),
     ];
     for (certificate, key, wrong, words) in cases {
         let (flag, file) = [("--tls-cert", certificate), ("--tls-key", key)][wrong];
         assert_eq!(rejection(&folder, certificate, key), format!("{flag} {file}: the file {words}"));
+    }
+}
+
+/// What Go takes from a server is served: `openssl req -x509` sets the CA flag.
+#[tokio::test]
+async fn whatever_the_api_server_takes_is_served_and_the_ca_flag_is_warned_of_once() {
+    let folder = Folder::new();
+    let ca = Ca::new();
+    let key = KeyPair::generate().unwrap();
+    let with = |change: &dyn Fn(&mut CertificateParams)| {
+        let mut params = leaf();
+        change(&mut params);
+        params
+    };
+    let flagged = with(&|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
+    let usages = |usages: &[ExtendedKeyUsagePurpose]| with(&|params| params.extended_key_usages = usages.to_vec());
+    let both = usages(&[ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth]);
+    let mut policies = CustomExtension::from_oid_content(&[2, 5, 29, 32], vec![0x30, 5, 0x30, 3, 6, 1, 0x2a]);
+    policies.set_criticality(true);
+    let cases = [
+        (flagged.self_signed(&key).unwrap().pem(), true),
+        (ca.sign(&flagged, &key).certificate, true),
+        (with(&|_| ()).self_signed(&key).unwrap().pem(), false),
+        (ca.sign(&usages(&[ExtendedKeyUsagePurpose::Any]), &key).certificate, false),
+        (ca.sign(&both, &key).certificate, false),
+        (ca.sign(&with(&|params| params.custom_extensions.push(policies.clone())), &key).certificate, false),
+    ];
+    fs::write(folder.join("tls.key"), key.serialize_pem()).unwrap();
+    for (certificate, is_warned) in cases {
+        fs::write(folder.join("tls.crt"), &certificate).unwrap();
+        let process = start(&folder, &["--tls-cert", "tls.crt", "--tls-key", "tls.key", "--certs-poll=10ms"]);
+        until_metric_above(process.admin, "scan_admission_certificate_polls_total", 2.0).await;
+        let warnings = process.errors().matches("the certificate has the CA flag").count();
+        assert_eq!(warnings, usize::from(is_warned), "{certificate}{}", process.errors());
+        let served = client::served(process.address).await;
+        assert_eq!(Some(served), CertificateDer::from_pem_slice(certificate.as_bytes()).ok());
     }
 }
 

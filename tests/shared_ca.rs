@@ -13,7 +13,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::{ServerName, UnixTime};
 use scan_admission::cluster::shared_ca::{Bundle, CaStep, CaTimes, ParsedCa, SharedCa};
 use scan_admission::tls::ca::Ca;
-use scan_admission::tls::pem;
+use scan_admission::tls::{bundle, pem};
 use simulation::{Act, Simulation};
 use time::{Duration, OffsetDateTime};
 
@@ -61,7 +61,7 @@ fn a_ca_is_changed_with_overlap() {
     let mut data = Data::new();
     assert_eq!(settle(&mut data, begin), ["a new CA signs"]);
     assert_eq!(keys(&data), ["ca.crt", "ca.key", "leaf-life-seconds", "signs-since"]);
-    let first = pem::bundle(&data["ca.crt"]);
+    let first = bundle::certificates(&data["ca.crt"]);
 
     let due = begin + TIMES.ca * 2 / 3;
     assert!(settle(&mut data, due - second).is_empty());
@@ -69,7 +69,7 @@ fn a_ca_is_changed_with_overlap() {
     let (announced, why) = saved(&data, std::slice::from_ref(&first), due).unwrap();
     assert_eq!(why, "a new CA is announced");
     let both = SharedCa::parse(&announced, due).ca.bundle();
-    let second_ca = pem::bundle(&announced["next.crt"]);
+    let second_ca = bundle::certificates(&announced["next.crt"]);
     assert_eq!(both, [first.clone(), second_ca.clone()].concat());
     assert!(saved(&announced, &[both.clone(), first.clone()], due + TIMES.ca / 4).is_none());
     // It is carried, lost, and carried again: the wait begins anew.
@@ -81,11 +81,14 @@ fn a_ca_is_changed_with_overlap() {
     let seen = due + TIMES.settle + second;
     assert_eq!(settle(&mut data, seen), ["every webhook carries the new CA"]);
     assert!(settle(&mut data, seen + TIMES.settle - second).is_empty());
-    assert_eq!(pem::bundle(&data["ca.crt"]), first);
+    assert_eq!(bundle::certificates(&data["ca.crt"]), first);
 
     let signs = seen + TIMES.settle;
     assert_eq!(settle(&mut data, signs), ["the new CA signs"]);
-    assert_eq!((pem::bundle(&data["ca.crt"]), pem::bundle(&data["old.crt"])), (second_ca.clone(), first));
+    assert_eq!(
+        (bundle::certificates(&data["ca.crt"]), bundle::certificates(&data["old.crt"])),
+        (second_ca.clone(), first)
+    );
     assert!(settle(&mut data, signs + TIMES.leaf + TIMES.settle - second).is_empty());
     let dropped = settle(&mut data, signs + TIMES.leaf + TIMES.settle);
     assert_eq!(dropped, ["the old CA is dropped: all it signed has ended"]);
@@ -100,7 +103,7 @@ fn a_secret_that_names_another_ca_does_not_sign_at_once() {
     settle(&mut used, start());
     settle(&mut restored, start());
     let now = start() + TIMES.settle;
-    let (old, other) = (pem::bundle(&used["ca.crt"]), pem::bundle(&restored["ca.crt"]));
+    let (old, other) = (bundle::certificates(&used["ca.crt"]), bundle::certificates(&restored["ca.crt"]));
     let step = |data: &Data, carried: &[Bundle], served_by: Option<&Bundle>| {
         let shared = SharedCa::parse(data, now).ca;
         match shared.step(carried, served_by.map(|ca| &ca[0]), now, TIMES).unwrap() {
@@ -113,7 +116,10 @@ fn a_secret_that_names_another_ca_does_not_sign_at_once() {
     for served_by in [Some(&old), None] {
         let (saved, reason) = step(&restored, std::slice::from_ref(&old), served_by).unwrap();
         assert_eq!(reason, why);
-        assert_eq!((pem::bundle(&saved["next.crt"]), pem::bundle(&saved["old.crt"])), (other.clone(), old.clone()));
+        assert_eq!(
+            (bundle::certificates(&saved["next.crt"]), bundle::certificates(&saved["old.crt"])),
+            (other.clone(), old.clone())
+        );
         assert!(!saved.contains_key("ca.crt"), "nobody signs by it yet");
         let mut at = now;
         let mut data = saved;
@@ -121,7 +127,7 @@ fn a_secret_that_names_another_ca_does_not_sign_at_once() {
         at += TIMES.settle;
         reasons.extend(settle(&mut data, at));
         assert_eq!(reasons, ["every webhook carries the new CA", "the new CA signs"]);
-        assert_eq!(pem::bundle(&data["old.crt"]), old, "until all it signed has ended");
+        assert_eq!(bundle::certificates(&data["old.crt"]), old, "until all it signed has ended");
     }
     // That somebody has overwritten a caBundle is no such case: it is put back at once.
     assert!(step(&used, std::slice::from_ref(&other), Some(&old)).is_none());
@@ -144,7 +150,7 @@ fn a_ca_of_an_older_kind_is_kept_while_the_next_is_announced() {
         panic!("nothing is saved")
     };
     let data = shared.data();
-    assert_eq!(pem::bundle(&data["old.crt"]), carried);
+    assert_eq!(bundle::certificates(&data["old.crt"]), carried);
     assert!(shared.bundle().contains(&carried[0]), "the webhooks carry it on");
 }
 
@@ -169,6 +175,57 @@ fn what_no_api_server_takes_for_a_ca_is_damage() {
     assert_eq!(found(&params), [""; 0]);
     params.not_before = start() + Duration::HOUR;
     assert_eq!(found(&params), ["ca.crt is not valid yet"]);
+}
+
+/// What goes into caBundles is what an API server takes for a CA, and no other.
+#[test]
+fn old_cas_are_checked_as_the_one_that_signs() {
+    let mut data = Data::new();
+    settle(&mut data, start());
+    let old = Ca::new(start(), TIMES.ca).unwrap().certificate;
+    let good = pem::encode([&old]);
+    let pem = |change: &dyn Fn(&mut rcgen::CertificateParams)| {
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        change(&mut params);
+        params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+    };
+    let cases = [
+        (pem(&|params| params.is_ca = rcgen::IsCa::NoCa), "old.crt: the certificate is not a CA's"),
+        (
+            pem(&|params| params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature]),
+            "old.crt: the certificate is not a CA's",
+        ),
+        (pem(&|params| params.not_after = start() - Duration::HOUR), "old.crt has expired"),
+        (pem(&|params| params.not_before = start() + Duration::HOUR), "old.crt is not valid yet"),
+        (good.replace("MII", "M:I"), "old.crt: line 1: it has headers"),
+        (good.replace(" CERTIFICATE", " PRIVATE KEY"), "old.crt: line 1: it is a PRIVATE KEY, not a CERTIFICATE"),
+        (good.replace("-----BEGIN", "--BEGIN"), "old.crt: the entry holds no certificate"),
+    ];
+    for (bad, words) in cases {
+        for (text, keeps_old) in [(bad.clone(), false), (good.clone() + &bad, true), (bad.clone() + &good, true)] {
+            let mut damaged = data.clone();
+            damaged.insert("old.crt".to_owned(), text.clone().into_bytes());
+            let found = damages(&damaged, start());
+            let line = if text.starts_with(&good) && bad.starts_with("-----") { good.lines().count() + 1 } else { 1 };
+            let words = words.replace("line 1", &format!("line {line}"));
+            let is_seen = found.len() == 1 && found[0].starts_with(&words);
+            // What is no block at all is a comment beside one.
+            assert!(is_seen || (keeps_old && bad.contains("--BEGIN") && found.is_empty()), "{text}: {found:?}");
+            let bundle = SharedCa::parse(&damaged, start()).ca.bundle();
+            let expected = [bundle::certificates(&data["ca.crt"]), Vec::from_iter(keeps_old.then(|| old.clone()))];
+            assert_eq!(bundle, expected.concat(), "{text}");
+            settle(&mut damaged, start());
+            assert_eq!(damages(&damaged, start()), [""; 0], "it is removed from the Secret");
+        }
+    }
+    let joined = good.trim_end().to_owned() + &good;
+    data.insert("old.crt".to_owned(), joined.into_bytes());
+    assert_eq!(damages(&data, start()).len(), 2);
+    // A CA in ca.crt that is somebody else's signs nothing, and is not trusted for it.
+    let foreign = pem(&|_| ());
+    data.insert("ca.crt".to_owned(), foreign.clone().into_bytes());
+    assert!(!SharedCa::parse(&data, start()).ca.bundle().contains(&bundle::certificates(foreign.as_bytes())[0]));
 }
 
 /// Times are written in whole seconds: no wait is shorter for it.
@@ -232,7 +289,7 @@ fn each_damage_is_named_and_repaired_and_no_ca_that_webhooks_carry_is_lost() {
     let cases: [(&str, Option<Vec<u8>>, &str); 15] = [
         ("ca.crt", None, "ca.crt is missing"),
         ("ca.crt", Some(b"nonsense".to_vec()), "ca.crt: the entry holds no certificate"),
-        ("ca.crt", Some(data["ca.crt"][..200].to_vec()), "holds a certificate that does not parse"),
+        ("ca.crt", Some(data["ca.crt"][..200].to_vec()), "has in line 1 a block that does not end"),
         ("ca.crt", Some(data["next.crt"].clone()), "the key is not that of the certificate"),
         ("ca.crt", Some(foreign.cert.pem().into_bytes()), "the key is not that of the certificate"),
         ("ca.key", None, "ca.key is missing"),
@@ -241,7 +298,7 @@ fn each_damage_is_named_and_repaired_and_no_ca_that_webhooks_carry_is_lost() {
         ("ca.key", Some(other.key_pem().into_bytes()), "the key is not that of the certificate"),
         ("next.key", Some(Vec::new()), "the key does not parse"),
         ("next.crt", None, "next.crt is missing"),
-        ("old.crt", Some(b"nonsense".to_vec()), "old.crt is no certificate"),
+        ("old.crt", Some(b"nonsense".to_vec()), "old.crt: the entry holds no certificate"),
         ("announced-at", Some(b"yesterday".to_vec()), "announced-at is no time, or in the future"),
         ("signs-since", Some(b"9999-12-31T23:59:59Z".to_vec()), "signs-since is no time, or in the future"),
         ("leaf-life-seconds", Some(b"99999999999".to_vec()), "leaf-life-seconds is no number of seconds"),
@@ -290,7 +347,7 @@ fn a_new_ca_does_not_push_out_one_that_is_carried() {
     // One of the two configurations is not there, or carries nothing.
     let (data, why) = saved(&Data::new(), &carried, start()).unwrap();
     assert_eq!(why, "the CAs that webhooks carry are kept for now");
-    assert_eq!(pem::bundle(&data["old.crt"]), std::slice::from_ref(&foreign));
+    assert_eq!(bundle::certificates(&data["old.crt"]), std::slice::from_ref(&foreign));
     let (data, why) = saved(&data, &carried, start()).unwrap();
     assert_eq!(why, "a new CA is announced");
     assert!(!data.contains_key("ca.crt"));

@@ -491,7 +491,7 @@ async fn the_admin_address_says_how_it_is_and_what_was_done() {
         let sample = format!("scan_admission_mutations_total{{rule=\"{}\"}} 0\n", rule.id);
         assert_eq!(all.contains(&sample), rule.mutate.is_some(), "{sample}");
     }
-    assert!(all.contains("scan_admission_build_info{version=") && all.ends_with("# EOF\n"));
+    assert!(all.contains("scan_admission_build_info{version="));
 
     let mut client = server.client("h2").await;
     for (path, _) in WEBHOOKS {

@@ -47,13 +47,16 @@ const CUT_SHORT: u8 = 1;
 #[derive(Args)]
 #[command(after_help = "Examples:
   scan-admission serve
-  scan-admission serve --listen 0.0.0.0:8443 --admin 0.0.0.0:8080 --tls-cert tls.crt --tls-key tls.key")]
+  scan-admission serve --listen 127.0.0.1:8443 --admin 127.0.0.1:8080
+  scan-admission serve --tls-cert tls.crt --tls-key tls.key
+
+[::] is every address, of IPv4 and IPv6; where there is no IPv6, of IPv4.")]
 pub struct ServeCommand {
     /// Where reviews are answered: POST /validate and /mutate over HTTPS
-    #[arg(long, env = "SCAN_ADMISSION_LISTEN", value_name = "ADDRESS", default_value_t = local(REVIEWS_PORT))]
+    #[arg(long, env = "SCAN_ADMISSION_LISTEN", value_name = "ADDRESS", default_value_t = any(REVIEWS_PORT))]
     listen: SocketAddr,
     /// Where /livez, /readyz and /metrics are, over plain HTTP
-    #[arg(long, env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value_t = local(ADMIN_PORT))]
+    #[arg(long, env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value_t = any(ADMIN_PORT))]
     admin: SocketAddr,
     #[command(flatten)]
     config: ConfigFlags,
@@ -74,8 +77,8 @@ pub struct ServeCommand {
     client_auth: ClientAuthFlags,
 }
 
-fn local(port: u16) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, port).into()
+fn any(port: u16) -> SocketAddr {
+    (Ipv6Addr::UNSPECIFIED, port).into()
 }
 
 impl ServeCommand {
@@ -172,7 +175,9 @@ fn curl(address: SocketAddr) -> String {
     let to = match address.ip() {
         IpAddr::V4(Ipv4Addr::LOCALHOST | Ipv4Addr::UNSPECIFIED) => format!("https://127.0.0.1:{port}/validate"),
         // Quoted: brackets are a pattern to a shell.
-        IpAddr::V6(Ipv6Addr::LOCALHOST | Ipv6Addr::UNSPECIFIED) => format!("'https://[::1]:{port}/validate'"),
+        // Where only one family reaches this machine, curl finds it.
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => format!("https://localhost:{port}/validate"),
+        IpAddr::V6(Ipv6Addr::LOCALHOST) => format!("'https://[::1]:{port}/validate'"),
         IpAddr::V4(ip) => format!("--resolve localhost:{port}:{ip} https://localhost:{port}/validate"),
         IpAddr::V6(ip) => format!("--resolve 'localhost:{port}:[{ip}]' https://localhost:{port}/validate"),
     };
@@ -231,7 +236,7 @@ mod tests {
         assert_eq!(url("127.0.0.1:8443"), "https://127.0.0.1:8443/validate");
         assert_eq!(url("0.0.0.0:9"), "https://127.0.0.1:9/validate");
         assert_eq!(url("[::1]:8443"), "'https://[::1]:8443/validate'");
-        assert_eq!(url("[::]:8443"), "'https://[::1]:8443/validate'");
+        assert_eq!(url("[::]:8443"), "https://localhost:8443/validate");
         assert_eq!(url("10.1.2.3:7"), "--resolve localhost:7:10.1.2.3 https://localhost:7/validate");
     }
 }

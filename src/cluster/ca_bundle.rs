@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::shared_ca::Bundle;
-use crate::tls::pem;
 use crate::tls::verify::verify;
+use crate::tls::{bundle, pem};
 
 /// Who owns the field.
 const FIELD_MANAGER: &str = "scan-admission";
@@ -103,7 +103,7 @@ impl WebhookConfiguration {
 
 /// The caBundle of a webhook.
 pub fn carried(client: &WebhookClientConfig) -> Bundle {
-    client.ca_bundle.as_ref().map(|text| pem::bundle(&text.0)).unwrap_or_default()
+    client.ca_bundle.as_ref().map(|text| bundle::certificates(&text.0)).unwrap_or_default()
 }
 
 /// The name and the port that an API server calls.

@@ -20,8 +20,10 @@ pub enum ClientError {
     Context(KubeconfigError),
     #[error("no cluster: {0}\nname one with --kubeconfig FILE")]
     NotFound(InferConfigError),
-    #[error("this is no pod of a cluster: {0}\nname a cluster with --kubeconfig FILE")]
-    NotInCluster(InClusterError),
+    #[error(
+        "this is no pod of a cluster: {in_cluster}\nno kubeconfig can be used: {kubeconfig}\nname a cluster with --kubeconfig FILE"
+    )]
+    NotInCluster { in_cluster: InClusterError, kubeconfig: KubeconfigError },
     #[error("no cluster: {0}")]
     Client(kube::Error),
 }
@@ -49,12 +51,19 @@ pub async fn client(options: &ClusterOptions) -> Result<Client, ClientError> {
     Client::try_from(config).map_err(ClientError::Client)
 }
 
-/// A client for a server in the cluster: of the kubeconfig, or else of the cluster that this is a pod of. Needs a runtime.
+/// A client for a server: of the option, of the cluster that this is a pod of, of KUBECONFIG or of ~/.kube/config. Needs a
+/// runtime.
 pub async fn server_client(kubeconfig: Option<&Path>) -> Result<Client, ClientError> {
-    let config = match kubeconfig {
-        Some(path) => from_file(path, &KubeConfigOptions::default()).await?,
-        None => Config::incluster().map_err(ClientError::NotInCluster)?,
+    let options = KubeConfigOptions::default();
+    let config = match (kubeconfig, Config::incluster()) {
+        (Some(path), _) => from_file(path, &options).await?,
+        (None, Ok(config)) => config,
+        // In a pod without a token, too: what is named there is meant.
+        (None, Err(in_cluster)) => Config::from_kubeconfig(&options)
+            .await
+            .map_err(|kubeconfig| ClientError::NotInCluster { in_cluster, kubeconfig })?,
     };
+    tracing::info!(cluster = %config.cluster_url, "asking this cluster");
     Client::try_from(config).map_err(ClientError::Client)
 }
 

@@ -16,9 +16,10 @@ use rustls::pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
 
 use crate::scan::time as clock;
-use crate::tls::ca::{Ca, CaError, LIFE_MAX, whole_second};
-use crate::tls::pem;
+use crate::tls::bundle::{ParsedBundle, SkippedBlock};
+use crate::tls::ca::{Ca, CaError, LIFE_MAX, is_ours, whole_second};
 use crate::tls::verify::is_valid_ca;
+use crate::tls::{CertificateInfo, TlsFileError, bundle, pem};
 
 /// How long CAs and certificates are valid. Replicas may have been started with different times.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +45,8 @@ pub struct SharedCa {
     signs_since: Option<OffsetDateTime>,
     /// CAs that no longer sign, but whose certificates may still be served.
     old: Bundle,
+    /// Whether the Secret has something else among them, which the next step removes.
+    is_old_damaged: bool,
     /// The longest life of a certificate that any replica signs: their settings may differ.
     leaf_life: Duration,
 }
@@ -112,14 +115,16 @@ impl SharedCa {
         };
         let leaf_life = text(LEAF_LIFE, &|text| seconds(text).is_some(), "no number of seconds");
         let leaf_life = leaf_life.as_deref().and_then(seconds).unwrap_or_default();
-        let old = text(OLD, &|text| !pem::bundle(text.as_bytes()).is_empty(), "no certificate");
-        let mut old = old.map(|text| pem::bundle(text.as_bytes())).unwrap_or_default();
+        let ParsedOld { mut old, damages: of_old } = parse_old(data, now);
+        let is_old_damaged = !of_old.is_empty();
+        damages.extend(of_old);
         if current.is_none() {
             // Only its key may be lost: certificates that it signed are still served.
-            let lost = data.get(CURRENT[0]).map(|text| pem::bundle(text)).unwrap_or_default();
-            old.extend(lost.into_iter().filter(|ca| is_valid_ca(ca, now)));
+            let lost = data.get(CURRENT[0]).map(|text| bundle::certificates(text)).unwrap_or_default();
+            old.extend(lost.into_iter().filter(|ca| is_valid_ca(ca, now) && is_ours(ca)));
         }
-        ParsedCa { ca: Self { current, next, announced_at, signs_since, old, leaf_life }, damages }
+        let ca = Self { current, next, announced_at, signs_since, old, is_old_damaged, leaf_life };
+        ParsedCa { ca, damages }
     }
 
     /// As it is written to the Secret.
@@ -205,8 +210,9 @@ impl SharedCa {
             {
                 CaStep::Save(Self { old: Bundle::new(), ..this }, "the old CA is dropped: all it signed has ended")
             }
-            _ if is_longer => CaStep::Save(this, "certificates hold longer than before"),
-            _ => CaStep::Unchanged(this),
+            this if this.is_old_damaged => CaStep::Save(this, "what cannot be used is removed from the old CAs"),
+            this if is_longer => CaStep::Save(this, "certificates hold longer than before"),
+            this => CaStep::Unchanged(this),
         })
     }
 
@@ -258,6 +264,36 @@ pub fn distinct<'a>(certificates: impl Iterator<Item = &'a CertificateDer<'stati
         }
     }
     distinct
+}
+
+/// The old CAs that can be used, and what is wrong with the rest.
+struct ParsedOld {
+    old: Bundle,
+    damages: Vec<Damage>,
+}
+
+/// Reads the old CAs. One of somebody else's is among them where the webhooks carried it before there was a Secret.
+fn parse_old(data: &Data, now: OffsetDateTime) -> ParsedOld {
+    let Some(text) = data.get(OLD) else { return ParsedOld { old: Bundle::new(), damages: Vec::new() } };
+    let ParsedBundle { certificates, skipped } = bundle::parse(text);
+    let damage = |error: String| Damage::Ca { name: OLD, error };
+    let mut damages: Vec<Damage> =
+        skipped.into_iter().map(|SkippedBlock { line, reason }| damage(format!("line {line}: {reason}"))).collect();
+    if certificates.is_empty() && damages.is_empty() {
+        damages.push(damage(CaError::Certificate(TlsFileError::NoCertificate).to_string()));
+    }
+    let mut old = Bundle::new();
+    for certificate in certificates {
+        match CertificateInfo::of(&certificate) {
+            Ok(info) if !info.may_sign => damages.push(damage(CaError::NoCa.to_string())),
+            // By every replica's clock: one that has just expired goes when all that it signed has ended.
+            Ok(info) if info.not_after + CLOCKS_APART_MAX <= now => damages.push(Damage::Expired(OLD)),
+            Ok(info) if now < info.not_before => damages.push(Damage::NotYetValid(OLD)),
+            Ok(_) => old.push(certificate),
+            Err(error) => damages.push(damage(error.to_string())),
+        }
+    }
+    ParsedOld { old, damages }
 }
 
 /// A CA, if there is one, or what is wrong with it.

@@ -13,6 +13,7 @@ use kube::api::{Api, ListParams, PartialObjectMeta, PostParams, Resource};
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
+use super::configured::has_status_writers;
 use super::endpoint::ClockReading;
 use super::expected::Expected;
 use super::lookup::Lookup;
@@ -62,6 +63,7 @@ pub async fn read(client: &Client, expected: Expected) -> Result<Snapshot, Diagn
         namespaces,
         definitions,
         pods: pods(client, &expected.namespace, &deployment).await,
+        has_status_writers: has_status_writers(client, &expected.namespace, &deployment).await,
         deployment,
         rights: Vec::new(),
         targets: Vec::new(),

@@ -52,6 +52,8 @@ pub struct Snapshot {
     pub namespaces: Lookup<Vec<BTreeMap<String, String>>>,
     pub definitions: [Lookup<Box<CustomResourceDefinition>>; 2],
     pub deployment: Lookup<Box<Deployment>>,
+    /// Whether the configuration says who may write a status; absent where there is none.
+    pub has_status_writers: Lookup<bool>,
     pub pods: Lookup<Vec<Pod>>,
     pub rights: Vec<Right>,
     /// What our webhooks call, each once.

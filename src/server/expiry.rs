@@ -73,6 +73,11 @@ pub async fn watch(mut certificate: Receiver, not_after: &Gauge, clock: fn() -> 
         not_after.set(info.as_ref().map_or(0, |info| info.not_after.unix_timestamp()));
         if let Some(info) = &info {
             tracing::info!(not_after = format(info.not_after), "serving a certificate");
+            if info.is_ca {
+                tracing::warn!(
+                    "the certificate has the CA flag: the API server accepts it, not every other client does"
+                );
+            }
         }
         let mut warning = ExpiryWarning::default();
         loop {
@@ -155,6 +160,8 @@ mod tests {
             may_sign: false,
             has_host: true,
             names,
+            usages: Vec::new(),
+            unknown_critical: None,
             public_key: Vec::new(),
         }
     }

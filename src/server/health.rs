@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::watch;
 
+use super::Shared;
 use super::connection::StopStage;
 use super::expiry::Readiness;
-use super::{Shared, metrics};
+use super::exposition::Exposition;
 
 /// The port of the admin address where none is given.
 pub const ADMIN_PORT: u16 = 8080;
@@ -45,9 +46,10 @@ pub fn router(shared: Arc<Shared>, certificate: Readiness, stop: watch::Receiver
         .with_state(shared)
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    match shared.metrics.text() {
-        Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let exposition = Exposition::accepted(&headers);
+    match shared.metrics.text(exposition) {
+        Ok(text) => ([(CONTENT_TYPE, exposition.content_type)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }

@@ -10,13 +10,12 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::exposition::{Exposition, to_text};
 #[cfg(target_os = "linux")]
 use super::process;
 use super::reload::ReloadCounts;
 use crate::admission::{Decision, Fault, RuleFinding, Summary, Webhook};
 use crate::engine::{Action, Downgrade, Rule, Severity};
-
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// From a review that is in the cache to the API server's default for a webhook's timeout.
 const LATENCY_BUCKETS_SECONDS: [f64; 17] =
@@ -246,11 +245,10 @@ impl Metrics {
         self.body_bytes[webhook as usize].observe(body_bytes as f64);
     }
 
-    /// The exposition, in OpenMetrics text, which every Prometheus since 2.5 reads.
-    pub fn text(&self) -> Result<String, std::fmt::Error> {
-        let mut text = String::new();
-        text::encode(&mut text, &self.registry)?;
-        Ok(text)
+    pub fn text(&self, exposition: Exposition) -> Result<String, std::fmt::Error> {
+        let mut open_metrics = String::new();
+        text::encode(&mut open_metrics, &self.registry)?;
+        Ok(if exposition.is_open_metrics { open_metrics } else { to_text(&open_metrics) })
     }
 }
 

@@ -60,8 +60,8 @@ impl Ca {
     /// A CA from its two PEM texts: they have to belong together.
     pub fn parse(certificate: &[u8], key: &[u8]) -> Result<Self, CaError> {
         let certificate = pem::certificates(certificate).map_err(CaError::Certificate)?.swap_remove(0);
-        let text = std::str::from_utf8(key).map_err(|error| CaError::Key(error.to_string()))?;
-        let key = KeyPair::from_pem(text).map_err(|error| CaError::Key(error.to_string()))?;
+        let key = pem::private_key(key).map_err(|error| CaError::Key(error.to_string()))?;
+        let key = KeyPair::try_from(&key).map_err(|error| CaError::Key(error.to_string()))?;
         Self::of(certificate, key)
     }
 
@@ -74,7 +74,7 @@ impl Ca {
         if !info.may_sign {
             return Err(CaError::NoCa);
         }
-        if info.subject != format!("CN={CA_NAME}") {
+        if !has_our_name(&info) {
             return Err(CaError::Foreign);
         }
         let made_at = info.not_before.saturating_add(BACKDATED);
@@ -112,6 +112,15 @@ impl Ca {
         let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(|error| CaError::Sign(error.to_owned()))?;
         key_pair::certified(vec![certificate.der().clone()], key).map_err(|error| CaError::Sign(error.to_string()))
     }
+}
+
+/// Whether a certificate is of a CA that this program has made.
+pub fn is_ours(certificate: &CertificateDer<'_>) -> bool {
+    CertificateInfo::of(certificate).is_ok_and(|info| has_our_name(&info))
+}
+
+fn has_our_name(info: &CertificateInfo) -> bool {
+    info.subject == format!("CN={CA_NAME}")
 }
 
 /// Certificates know no parts of a second: rounded up, nothing is shorter than it was asked for.

@@ -5,20 +5,48 @@ use std::net::IpAddr;
 use rustls::pki_types::CertificateDer;
 use time::OffsetDateTime;
 use x509_cert::Certificate;
+use x509_cert::der::oid::ObjectIdentifier;
 use x509_cert::der::{Decode, Encode as _, Error};
 use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, SubjectAltName};
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName};
 use x509_cert::time::Time;
 
 /// A certificate is due when less than one part in three of its life is left: cert-manager renews there, too, so that a
 /// warning means that somebody is late.
 const DUE_PARTS: i32 = 3;
 
+/// Extensions that Go, and so the API server, knows where they are critical.
+const KNOWN_CRITICAL: [&str; 10] = [
+    "2.5.29.15", // keyUsage
+    "2.5.29.17", // subjectAltName
+    "2.5.29.19", // basicConstraints
+    "2.5.29.30", // nameConstraints
+    "2.5.29.31", // cRLDistributionPoints
+    "2.5.29.32", // certificatePolicies
+    "2.5.29.33", // policyMappings
+    "2.5.29.36", // policyConstraints
+    "2.5.29.37", // extendedKeyUsage
+    "2.5.29.54", // inhibitAnyPolicy
+];
+
+const SERVER_AUTH: &str = "serverAuth";
+const ANY_USAGE: &str = "anyExtendedKeyUsage";
+/// The usages that have a name, by their numbers.
+const USAGES: [(&str, &str); 7] = [
+    ("2.5.29.37.0", ANY_USAGE),
+    ("1.3.6.1.5.5.7.3.1", SERVER_AUTH),
+    ("1.3.6.1.5.5.7.3.2", "clientAuth"),
+    ("1.3.6.1.5.5.7.3.3", "codeSigning"),
+    ("1.3.6.1.5.5.7.3.4", "emailProtection"),
+    ("1.3.6.1.5.5.7.3.8", "timeStamping"),
+    ("1.3.6.1.5.5.7.3.9", "OCSPSigning"),
+];
+
 pub struct CertificateInfo {
     pub subject: String,
     pub not_before: OffsetDateTime,
     pub not_after: OffsetDateTime,
-    /// Whether it has the CA flag: then not every client takes it from a server.
+    /// Whether it has the CA flag: then not every client takes it from a server. The API server does.
     pub is_ca: bool,
     /// Whether it may sign others: Go, and so the API server, asks for the CA flag and for the key usage, if there is one.
     pub may_sign: bool,
@@ -26,6 +54,10 @@ pub struct CertificateInfo {
     pub has_host: bool,
     /// Its common name, and the DNS names, addresses and URIs of its subjectAltName, as far as they parse.
     pub names: Vec<String>,
+    /// Its extendedKeyUsage by name, or by number; empty where it may be used for anything.
+    pub usages: Vec<String>,
+    /// A critical extension that no client knows, by its number: none accepts the certificate.
+    pub unknown_critical: Option<String>,
     /// Its SubjectPublicKeyInfo, in DER.
     pub public_key: Vec<u8>,
 }
@@ -42,6 +74,9 @@ impl CertificateInfo {
         let names = certificate.get_extension::<SubjectAltName>().ok().flatten();
         let names = names.map(|(_, names)| names.0).unwrap_or_default();
         let common_name = certificate.subject().common_name().ok().flatten().map(String::from);
+        let usages = certificate.get_extension::<ExtendedKeyUsage>()?.map(|(_, usages)| usages.0).unwrap_or_default();
+        let critical = certificate.extensions().into_iter().flatten().filter(|extension| extension.critical);
+        let mut unknown_critical = critical.map(|extension| extension.extn_id.to_string());
         Ok(Self {
             subject: certificate.subject().to_string(),
             not_before: date(certificate.validity().not_before),
@@ -50,8 +85,15 @@ impl CertificateInfo {
             may_sign,
             has_host: names.iter().any(|name| matches!(name, GeneralName::DnsName(_) | GeneralName::IpAddress(_))),
             names: common_name.into_iter().chain(names.iter().filter_map(text)).collect(),
+            usages: usages.iter().map(usage_name).collect(),
+            unknown_critical: unknown_critical.find(|id| !KNOWN_CRITICAL.contains(&id.as_str())),
             public_key: certificate.subject_public_key_info().to_der()?,
         })
+    }
+
+    /// Whether a server may use it.
+    pub fn is_for_servers(&self) -> bool {
+        self.usages.is_empty() || self.usages.iter().any(|usage| [SERVER_AUTH, ANY_USAGE].contains(&usage.as_str()))
     }
 
     /// Whether it may sign others at this time.
@@ -67,6 +109,11 @@ impl CertificateInfo {
     pub fn needs_renewal(&self, at: OffsetDateTime) -> bool {
         self.not_after - at < (self.not_after - self.not_before) / DUE_PARTS
     }
+}
+
+fn usage_name(id: &ObjectIdentifier) -> String {
+    let id = id.to_string();
+    USAGES.iter().find(|(number, _)| *number == id).map_or(id.clone(), |(_, name)| (*name).to_owned())
 }
 
 /// A name as people write it.

@@ -7,30 +7,31 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::ring;
+use rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore, SignatureScheme,
 };
 use time::OffsetDateTime;
 use tokio::sync::watch;
+use webpki::EndEntityCert;
 
 use super::certificate::CertificateInfo;
 use super::error::TlsFileError;
 use super::files::ContentsError;
 use super::key_pair::check_dates;
 use super::pem;
+use super::usage::Usage;
 
-/// Verifies that a certificate was signed by one of the CAs.
-pub type ClientVerifier = Arc<dyn ClientCertVerifier>;
+/// The CAs of the clients that are accepted.
+pub type ClientCas = Arc<RootCertStore>;
 
 /// The clients that are accepted: the CAs may change, the names do not.
 #[derive(Debug)]
 pub struct ClientAuth {
-    /// The next handshake is verified by the current one.
-    pub verifier: watch::Receiver<ClientVerifier>,
+    /// The next handshake is verified by the current ones.
+    pub cas: watch::Receiver<ClientCas>,
     /// One of them has to be in the certificate, as its common name or a subjectAltName; without any, each will do.
     pub names: Vec<String>,
 }
@@ -38,13 +39,12 @@ pub struct ClientAuth {
 /// Reads the CAs of PEM files.
 ///
 /// A CA out of its dates is no error beside one that is within them: a file may carry the last one, and the next one.
-pub fn load(files: &[Vec<u8>], now: OffsetDateTime) -> Result<ClientVerifier, ContentsError<TlsFileError>> {
+pub fn load(files: &[Vec<u8>], now: OffsetDateTime) -> Result<ClientCas, ContentsError<TlsFileError>> {
     let mut roots = RootCertStore::empty();
     for (index, file) in files.iter().enumerate() {
         add(&mut roots, file, now).map_err(|error| ContentsError { file: index, error })?;
     }
-    let builder = WebPkiClientVerifier::builder_with_provider(roots.into(), ring::default_provider().into());
-    builder.build().map_err(|error| ContentsError { file: 0, error: TlsFileError::BadCertificate(error.to_string()) })
+    Ok(roots.into())
 }
 
 fn add(roots: &mut RootCertStore, file: &[u8], now: OffsetDateTime) -> Result<(), TlsFileError> {
@@ -61,12 +61,6 @@ fn add(roots: &mut RootCertStore, file: &[u8], now: OffsetDateTime) -> Result<()
     dates
 }
 
-impl ClientAuth {
-    fn verifier(&self) -> ClientVerifier {
-        self.verifier.borrow().clone()
-    }
-}
-
 impl ClientCertVerifier for ClientAuth {
     /// No hints: they would be lent, and the CAs change. A client without them sends what it has.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -79,10 +73,13 @@ impl ClientCertVerifier for ClientAuth {
         chain: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self.verifier().verify_client_cert(certificate, chain, now)?;
+        let cas = self.cas.borrow().clone();
+        let all = algorithms().all;
+        let parsed = EndEntityCert::try_from(certificate).map_err(rejected)?;
+        parsed.verify_for_usage(all, &cas.roots, chain, now, Usage::CLIENT, None, None).map_err(rejected)?;
         let names = CertificateInfo::of(certificate).map_err(|_| CertificateError::BadEncoding)?.names;
         if self.names.is_empty() || names.iter().any(|name| self.names.contains(name)) {
-            return Ok(verified);
+            return Ok(ClientCertVerified::assertion());
         }
         Err(CertificateError::Other(OtherError(Arc::new(OtherName(names)))).into())
     }
@@ -93,7 +90,7 @@ impl ClientCertVerifier for ClientAuth {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier().verify_tls12_signature(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &algorithms())
     }
 
     fn verify_tls13_signature(
@@ -102,12 +99,30 @@ impl ClientCertVerifier for ClientAuth {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier().verify_tls13_signature(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &algorithms())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier().supported_verify_schemes()
+        algorithms().supported_schemes()
     }
+}
+
+fn algorithms() -> WebPkiSupportedAlgorithms {
+    ring::default_provider().signature_verification_algorithms
+}
+
+/// What webpki has against a certificate, as the error that chooses the alert for the client.
+fn rejected(error: webpki::Error) -> Error {
+    use webpki::Error as E;
+    let error = match error {
+        E::CertExpired { time, not_after } => CertificateError::ExpiredContext { time, not_after },
+        E::CertNotValidYet { time, not_before } => CertificateError::NotValidYetContext { time, not_before },
+        E::UnknownIssuer => CertificateError::UnknownIssuer,
+        E::InvalidSignatureForPublicKey => CertificateError::BadSignature,
+        E::RequiredEkuNotFoundContext(_) => CertificateError::InvalidPurpose,
+        error => CertificateError::Other(OtherError(Arc::new(error))),
+    };
+    error.into()
 }
 
 /// The certificate is of a trusted CA, but for other names than `--client-name`.
@@ -121,7 +136,16 @@ pub fn rejection(failed: &io::Error) -> Option<String> {
         Error::NoCertificatesPresented => Some("it has shown no certificate".to_owned()),
         Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => Some(why.to_string()),
         // Only clients are asked for one.
-        Error::InvalidCertificate(error) => Some(format!("its certificate is not of --client-ca: {error}")),
+        Error::InvalidCertificate(error) => Some(match error {
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                "its certificate is not of --client-ca".to_owned()
+            }
+            CertificateError::InvalidPurpose => {
+                "its certificate, or one above it, is not for clients: its extendedKeyUsage has no clientAuth"
+                    .to_owned()
+            }
+            error => format!("its certificate is not accepted: {error}"),
+        }),
         _ => None,
     }
 }

@@ -13,8 +13,25 @@ pub enum TlsFileError {
     NoCertificate,
     #[error("holds a certificate that does not parse: {0}")]
     BadCertificate(String),
-    #[error("begins with the certificate of a CA, which not every client takes from a server: {ORDER}")]
-    Ca,
+    #[error(
+        "has in line {line} a -----BEGIN or an -----END and something beside it: each block needs a first and a last line of \
+         its own"
+    )]
+    JoinedBlocks { line: usize },
+    #[error("has in line {line} a block that does not end: its -----END line is missing")]
+    UnendedBlock { line: usize },
+    #[error("has in line {line} an -----END that ends nothing: its -----BEGIN line is missing")]
+    UnbegunBlock { line: usize },
+    #[error("has in line {line} a {label}, which is not read: make it a CERTIFICATE with openssl")]
+    OtherCertificate { line: usize, label: &'static str },
+    #[error("holds a certificate with the critical extension {0}, which no client knows: make one without it")]
+    CriticalExtension(String),
+    #[error(
+        "holds a certificate that is not for servers: its extendedKeyUsage is {0}; add serverAuth, or leave it out"
+    )]
+    NotForServers(String),
+    #[error("does not begin with the certificate of the key: {ORDER}")]
+    Order,
     #[error("holds the certificate of {0:?}, which is no CA: give that of the CA that has signed the clients'")]
     NoCa(String),
     #[error(
@@ -45,8 +62,6 @@ pub enum TlsFileError {
     BadKey(String),
     #[error("is not the key of the first certificate: give the one that is, and {ORDER}")]
     OtherKey,
-    #[error("cannot be served: {0}")]
-    Unsupported(rustls::Error),
 }
 
 const ORDER: &str = "put the server's own certificate first, then its chain";

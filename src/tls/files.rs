@@ -4,8 +4,9 @@
 //! for a change of the files themselves hears of the first swap only, and then never again.
 
 use std::fmt::{Debug, Display};
-use std::fs::{self, File};
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
@@ -159,14 +160,16 @@ impl<T: Send + 'static, E: std::error::Error + Send + Sync + 'static> WatchedFil
 
 /// The contents of a plain file.
 fn read<E>(path: &Path) -> Result<Vec<u8>, FileProblem<E>> {
-    // Asked before it is opened: opening a pipe would wait for its writer.
-    let kind = fs::metadata(path)?.file_type();
+    // Not to wait: a pipe is opened only when somebody writes to it.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    // Of what was opened: the path may be another file by now.
+    let kind = file.metadata()?.file_type();
     if kind.is_dir() {
         return Err(FileProblem::Folder);
     } else if !kind.is_file() {
         return Err(FileProblem::Special);
     }
     let mut contents = Vec::new();
-    File::open(path)?.take(FILE_MAX_BYTES + 1).read_to_end(&mut contents)?;
+    file.take(FILE_MAX_BYTES + 1).read_to_end(&mut contents)?;
     if contents.len() as u64 > FILE_MAX_BYTES { Err(FileProblem::TooLarge) } else { Ok(contents) }
 }

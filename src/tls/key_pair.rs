@@ -1,6 +1,5 @@
 //! A certificate and its key: from the contents of two PEM files to what can be served, or to what is wrong with them.
 
-use rustls::InconsistentKeys;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -11,7 +10,7 @@ use super::error::TlsFileError;
 use super::files::ContentsError;
 use super::pem;
 
-/// Reads the two files and checks that they can be served now. Of the files, 0 is the certificate and 1
+/// Reads the two files, which may be one, and checks that they can be served now. Of the files, 0 is the certificate and 1
 /// the key.
 pub fn load(
     certificate: &[u8],
@@ -20,20 +19,31 @@ pub fn load(
 ) -> Result<CertifiedKey, ContentsError<TlsFileError>> {
     let of_certificate = |error| ContentsError { file: 0, error };
     let chain = pem::certificates(certificate).map_err(of_certificate)?;
-    let info = CertificateInfo::of(&chain[0])
-        .map_err(|error| of_certificate(TlsFileError::BadCertificate(error.to_string())))?;
-    // Before the keys are compared: in a chain that begins at its other end the key is another one, too.
-    if info.is_ca {
-        return Err(of_certificate(TlsFileError::Ca));
-    }
-    let pair = pem::private_key(key_text)
-        .and_then(|key| certified(chain, key))
-        .map_err(|error| ContentsError { file: 1, error })?;
-    if !info.has_host {
-        return Err(of_certificate(TlsFileError::NoHost));
-    }
-    check_dates(&info, now).map_err(of_certificate)?;
+    let info = info(&chain[0]).map_err(of_certificate)?;
+    let pair = pem::private_key(key_text).and_then(|key| certified(chain, key)).map_err(|error| {
+        let file = if matches!(error, TlsFileError::Order) { 0 } else { 1 };
+        ContentsError { file, error }
+    })?;
+    check_server(&info, now).map_err(of_certificate)?;
     Ok(pair)
+}
+
+fn info(certificate: &CertificateDer<'_>) -> Result<CertificateInfo, TlsFileError> {
+    CertificateInfo::of(certificate).map_err(|error| TlsFileError::BadCertificate(error.to_string()))
+}
+
+/// Whether the API server takes the certificate from a server. The CA flag is no matter to it.
+fn check_server(info: &CertificateInfo, now: OffsetDateTime) -> Result<(), TlsFileError> {
+    if !info.has_host {
+        return Err(TlsFileError::NoHost);
+    }
+    if !info.is_for_servers() {
+        return Err(TlsFileError::NotForServers(info.usages.join(", ")));
+    }
+    if let Some(extension) = &info.unknown_critical {
+        return Err(TlsFileError::CriticalExtension(extension.clone()));
+    }
+    check_dates(info, now)
 }
 
 /// Whether a certificate is within its dates.
@@ -53,10 +63,13 @@ pub fn certified(
     key: PrivateKeyDer<'static>,
 ) -> Result<CertifiedKey, TlsFileError> {
     let key = ring::sign::any_supported_type(&key).map_err(|error| TlsFileError::BadKey(error.to_string()))?;
-    let certified = CertifiedKey::new(chain, key);
-    match certified.keys_match() {
-        Ok(()) => Ok(certified),
-        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(TlsFileError::OtherKey),
-        Err(error) => Err(TlsFileError::Unsupported(error)),
+    // Not by `keys_match`: it reads the certificate as a client of webpki's does, which knows fewer extensions than Go.
+    let public_key = key.public_key().ok_or_else(|| TlsFileError::BadKey("its public key is not known".to_owned()))?;
+    let is_of_key =
+        |certificate: &CertificateDer<'_>| info(certificate).is_ok_and(|info| info.public_key == public_key.as_ref());
+    match chain.iter().position(is_of_key) {
+        Some(0) => Ok(CertifiedKey::new(chain, key)),
+        Some(_) => Err(TlsFileError::Order),
+        None => Err(TlsFileError::OtherKey),
     }
 }

@@ -36,6 +36,7 @@ const MUTATING: Object = ("admissionregistration.k8s.io/v1", "MutatingWebhookCon
 const SERVICE: Object = ("v1", "Service", NAME, true);
 const SLICE: Object = ("discovery.k8s.io/v1", "EndpointSlice", NAME, true);
 const DEPLOYMENT: Object = ("apps/v1", "Deployment", NAME, true);
+const CONFIG: Object = ("v1", "ConfigMap", NAME, true);
 const POD: Object = ("v1", "Pod", "two", true);
 const BINDING: Object = ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", NAME, false);
 const SOURCES: Object =
@@ -68,6 +69,9 @@ enum Other {
 enum Leaf {
     Good,
     OtherName,
+    ForClients,
+    ForAnything,
+    CaFlag,
     Expired,
     NotYet,
     Due,
@@ -185,6 +189,34 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         1,
         &["match-conditions"],
     ),
+    (
+        "an outage holds up deletions",
+        Change(VALIDATING, |it| drop(webhooks(it)[0]["matchConditions"].as_array_mut().unwrap().remove(1))),
+        1,
+        &["match-conditions"],
+    ),
+    (
+        "who may write is not asked to the end",
+        Change(CONFIG, |it| it["data"]["config.yaml"] = json!("statusWriters: [somebody]\n")),
+        1,
+        &["match-conditions"],
+    ),
+    (
+        "a configuration that cannot be used",
+        Change(CONFIG, |it| it["data"]["config.yaml"] = json!("statusWriter: somebody\n")),
+        2,
+        &["match-conditions"],
+    ),
+    ("no ConfigMap", Delete(CONFIG), 2, &["match-conditions"]),
+    (
+        "a selector that leaves out nobody, as of AKS",
+        Change(VALIDATING, |it| {
+            let out = json!({"key": "control-plane", "operator": "DoesNotExist"});
+            webhooks(it).iter_mut().for_each(|one| one["namespaceSelector"] = json!({"matchExpressions": [out]}));
+        }),
+        0,
+        &[],
+    ),
     ("no way past", Change(MUTATING, |it| webhooks(it)[0]["matchConditions"] = json!([])), 1, &["match-conditions"]),
     (
         "other versions pass",
@@ -253,6 +285,28 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         &["ca-bundle-empty"],
     ),
     (
+        "a caBundle of two blocks on one line",
+        Change(VALIDATING, |it| {
+            let bundle = webhooks(it)[0]["clientConfig"]["caBundle"].as_str().unwrap().to_owned();
+            let text = unbase64(&bundle);
+            webhooks(it)[0]["clientConfig"]["caBundle"] =
+                json!(base64(&format!("{}{}", text.trim_end(), Ca::new().pem)));
+        }),
+        1,
+        &["ca-bundle-unread"],
+    ),
+    (
+        "a byte order mark, and two more",
+        Change(VALIDATING, |it| {
+            let bundle = webhooks(it)[0]["clientConfig"]["caBundle"].as_str().unwrap().to_owned();
+            let text = unbase64(&bundle);
+            webhooks(it)[0]["clientConfig"]["caBundle"] =
+                json!(base64(&format!("\u{feff}{}{text}{}", Ca::new().pem, Ca::new().pem)));
+        }),
+        1,
+        &["ca-bundle-unread"],
+    ),
+    (
         "an authority of the past",
         Change(MUTATING, |it| webhooks(it)[0]["clientConfig"]["caBundle"] = json!(base64(&ended_ca()))),
         1,
@@ -266,6 +320,9 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
     ),
     ("signed by somebody else", Endpoint(Other::Served(Leaf::OtherCa, Answer::Good)), 1, &["ca-bundle-wrong"]),
     ("for another name", Endpoint(Other::Served(Leaf::OtherName, Answer::Good)), 1, &["certificate-name"]),
+    ("for clients", Endpoint(Other::Served(Leaf::ForClients, Answer::Good)), 1, &["certificate-usage"]),
+    ("a CA's flag", Endpoint(Other::Served(Leaf::CaFlag, Answer::Good)), 0, &["certificate-ca"]),
+    ("for anything", Endpoint(Other::Served(Leaf::ForAnything, Answer::Good)), 0, &[]),
     ("an expired leaf", Endpoint(Other::Served(Leaf::Expired, Answer::Good)), 1, &["certificate-expired"]),
     ("a leaf of tomorrow", Endpoint(Other::Served(Leaf::NotYet, Answer::Good)), 1, &["certificate-expired"]),
     ("a leaf near its end", Endpoint(Other::Served(Leaf::Due, Answer::Good)), 1, &["certificate-due"]),
@@ -306,6 +363,11 @@ fn base64(text: &str) -> String {
     base64::engine::general_purpose::STANDARD.encode(text)
 }
 
+fn unbase64(text: &str) -> String {
+    use base64::Engine as _;
+    String::from_utf8(base64::engine::general_purpose::STANDARD.decode(text).unwrap()).unwrap()
+}
+
 fn ended_ca() -> String {
     let mut params = CertificateParams::new([]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -316,7 +378,7 @@ fn ended_ca() -> String {
 fn pair(ca: &Ca, which: Leaf) -> Pair {
     let now = OffsetDateTime::now_utc();
     let (name, begin, end) = match which {
-        Leaf::Good | Leaf::OtherCa => (HOST, -1, 30),
+        Leaf::Good | Leaf::OtherCa | Leaf::ForClients | Leaf::ForAnything | Leaf::CaFlag => (HOST, -1, 30),
         Leaf::OtherName => ("localhost", -1, 30),
         Leaf::Expired => (HOST, -30, -1),
         Leaf::NotYet => (HOST, 1, 30),
@@ -325,6 +387,12 @@ fn pair(ca: &Ca, which: Leaf) -> Pair {
     let mut params = leaf();
     params.subject_alt_names = CertificateParams::new([name.to_owned()]).unwrap().subject_alt_names;
     (params.not_before, params.not_after) = (now + Duration::days(begin), now + Duration::days(end));
+    match which {
+        Leaf::ForClients => params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
+        Leaf::ForAnything => params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any],
+        Leaf::CaFlag => params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained),
+        _ => {}
+    }
     let other = Ca::new();
     let ca = if matches!(which, Leaf::OtherCa) { &other } else { ca };
     ca.sign(&params, &KeyPair::generate().unwrap())
@@ -504,7 +572,7 @@ impl Scene {
                 let report = look();
                 let part = if is_status { "status" } else { "spec" };
                 self.change(object, is_status, |it| {
-                    for part in [part, "webhooks", "endpoints"] {
+                    for part in [part, "webhooks", "endpoints", "data"] {
                         if before.get(part).is_some() {
                             it[part] = before[part].clone();
                         }
@@ -559,6 +627,8 @@ fn doctor_diagnoses(_: &Namespace<'_>) {
     text_for_people(&scene);
     without_a_status_subresource(&scene);
     with_a_client_certificate(&scene);
+    with_status_writers(&scene);
+    with_a_certificate_that_signs_itself(&scene);
     by_the_rights_of_the_docs(&scene);
     a_write_is_denied(&scene);
     nothing_to_look_at(&scene);
@@ -593,6 +663,40 @@ fn without_a_status_subresource(scene: &Scene) {
     scene.change(SOURCES, false, |it| it["spec"]["versions"][0]["subresources"] = json!({"status": {}}));
 }
 
+/// The pair as the component `status-writers` makes it, wherever the configuration is mounted from.
+fn with_status_writers(scene: &Scene) {
+    let at = scene.at();
+    let drop_condition = |it: &mut Value| drop(webhooks(it)[0]["matchConditions"].as_array_mut().unwrap().remove(1));
+    let (before, deployment) = (scene.get(VALIDATING), scene.get(DEPLOYMENT));
+    scene.change(VALIDATING, false, drop_condition);
+    scene.change(CONFIG, false, |it| it["data"]["config.yaml"] = json!("statusWriters: [somebody]\n"));
+    let is_healthy = |what: &str| {
+        let (code, report) = scene.report([&at, &at], &[]);
+        assert_eq!((code, &report["diagnostics"]), (Some(0), &json!([])), "{what}");
+    };
+    is_healthy("as it is installed");
+    // Another key, by another path: in two arguments, and as one file.
+    scene.change(CONFIG, false, |it| {
+        it["data"] = json!({"config.yaml": "", "other": "statusWriters: [somebody]\n"});
+    });
+    scene.change(DEPLOYMENT, false, |it| {
+        let pod = &mut it["spec"]["template"]["spec"];
+        pod["volumes"][0]["configMap"]["items"] = json!([{"key": "other", "path": "config.yaml"}]);
+    });
+    is_healthy("by items");
+    scene.change(DEPLOYMENT, false, |it| {
+        let pod = &mut it["spec"]["template"]["spec"];
+        pod["volumes"][0]["configMap"].as_object_mut().unwrap().remove("items");
+        pod["containers"][0]["volumeMounts"] = json!([{"name": "config", "mountPath": "/c.yaml", "subPath": "other"}]);
+        pod["containers"][0]["args"] = json!(["serve", "--certs=cluster", "--config", "/c.yaml"]);
+    });
+    is_healthy("by subPath");
+    scene.change(DEPLOYMENT, false, |it| it["spec"] = deployment["spec"].clone());
+    scene.change(CONFIG, false, |it| it["data"] = json!({"config.yaml": ""}));
+    scene.change(VALIDATING, false, |it| it["webhooks"] = before["webhooks"].clone());
+    is_healthy("as before");
+}
+
 fn with_a_client_certificate(scene: &Scene) {
     let at = scene.at();
     let (other, _running) = scene.other(Other::DemandsCertificate);
@@ -604,6 +708,36 @@ fn with_a_client_certificate(scene: &Scene) {
         ca.sign(&client, &KeyPair::generate().unwrap()).write(&cert, &key);
         let (found, report) = scene.report([&at, &other], &flags.each_ref().map(String::as_str));
         assert_eq!((found, named(&report)), (Some(code), named_checks.into_iter().collect()), "{report:#}");
+    }
+}
+
+/// As `openssl req -x509` makes it, in the caBundle itself, with the CA flag or without: the API server accepts it.
+fn with_a_certificate_that_signs_itself(scene: &Scene) {
+    for (is_ca, named_checks) in [(true, vec!["certificate-ca"]), (false, vec![])] {
+        let mut params = leaf();
+        params.subject_alt_names = CertificateParams::new([HOST.to_owned()]).unwrap().subject_alt_names;
+        if is_ca {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        }
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let (crt, file) = (scene.folder.join("self.crt"), scene.folder.join("self.key"));
+        Pair { certificate: certificate.pem(), key: key.serialize_pem(), der: certificate.der().clone() }
+            .write(&crt, &file);
+        let command = process::command(scene.folder.path(), &["--tls-cert=self.crt", "--tls-key=self.key"]);
+        let replica = Process::start(command, scene.folder.join("errors-of-self"));
+        let set = |pem: &str| {
+            for configuration in [VALIDATING, MUTATING] {
+                scene.change(configuration, false, |it| {
+                    webhooks(it).iter_mut().for_each(|one| one["clientConfig"]["caBundle"] = json!(base64(pem)));
+                });
+            }
+        };
+        set(&certificate.pem());
+        let at = replica.address.to_string();
+        let (code, report) = scene.report([&at, &at], &[]);
+        assert_eq!((code, named(&report)), (Some(0), named_checks.into_iter().collect()), "{report:#}");
+        set(&scene.ca.pem);
     }
 }
 

@@ -10,7 +10,7 @@ use kube::api::Api;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use scan_admission::cluster::ca_bundle::{WebhookConfiguration, kinds};
 use scan_admission::cluster::shared_ca::Bundle;
-use scan_admission::tls::pem;
+use scan_admission::tls::bundle;
 use tokio::runtime::{self, Runtime};
 
 use crate::client::get;
@@ -72,7 +72,7 @@ impl Fleet {
         ["ca.crt", "next.crt", "old.crt"]
             .iter()
             .filter_map(|name| secret.get(*name))
-            .flat_map(|text| pem::bundle(text))
+            .flat_map(|text| bundle::certificates(text))
             .collect()
     }
 

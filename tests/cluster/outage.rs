@@ -7,10 +7,16 @@ use serde_json::{Value, json};
 
 use crate::controlplane::{KubectlOutput, Namespace, User, eventually};
 use crate::folder::Folder;
+use crate::installed::generate;
 use crate::process::{self, Process};
-use crate::{Test, only, scan};
+use crate::wire::{STATUS, patch, seed, stored, with};
+use crate::{Test, break_glass, only, scan};
 
-pub const TESTS: &[(&str, Test)] = &[("stopped-and-started-again", stopped_and_started_again)];
+pub const TESTS: &[(&str, Test)] = &[
+    ("stopped-and-started-again", stopped_and_started_again),
+    ("a-controller-lets-go-while-the-webhook-is-down", a_controller_lets_go_while_the_webhook_is_down),
+    ("with-status-writers-the-status-is-judged-to-the-end", with_status_writers_the_status_is_judged_to_the_end),
+];
 
 /// The installed configurations under a name of their own: by the URL of `server`, for one namespace.
 pub fn register(namespace: &Namespace<'_>, server: &Process, ca: &[u8]) {
@@ -89,4 +95,75 @@ fn stopped_and_started_again(namespace: &Namespace<'_>) {
     namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("one").to_string()).run().ok();
     denied("[phase-unknown]", &wrong);
     right().ok();
+}
+
+/// What a controller with a finalizer does: it says how it ended, and then lets go.
+fn a_controller_lets_go_while_the_webhook_is_down(namespace: &Namespace<'_>) {
+    let folder = Folder::new();
+    let server = Process::start(process::command(folder.path(), &[]), folder.join("errors"));
+    register(namespace, &server, &fs::read(folder.join("certs/ca.crt")).unwrap());
+    for name in ["one", "two"] {
+        seed(namespace, &with(name, json!({"metadata": {"finalizers": ["example.com/wait"]}})));
+    }
+    let last = json!({"status": {"phase": "Pending", "observedGeneration": 2}});
+    let wrong = json!({"status": {"phase": "Gone"}});
+    let denied = |name| patch(namespace, name, &[STATUS, "--dry-run=server"], wrong.clone()).code == Some(1);
+    eventually("a wrong status is denied", || denied("one").then_some(()));
+    let delete = ["delete", "sourcescan", "one", "--wait=false"];
+    namespace.kubectl(User::Developer).args(delete).run().ok();
+    drop(server);
+    let down = patch(namespace, "two", &[STATUS], last.clone());
+    assert!(down.failed().contains("failed calling webhook"), "{down:?}");
+    // In the middle of an outage it is nobody's business.
+    patch(namespace, "one", &[STATUS], last.clone()).ok();
+    assert_eq!(stored(namespace, "one")["status"], last["status"]);
+    patch(namespace, "one", &[], json!({"metadata": {"finalizers": null}})).ok();
+    let gone = namespace.kubectl(User::Developer).args(["get", "sourcescan", "one"]).run();
+    assert!(gone.failed().contains("not found"), "{gone:?}");
+}
+
+/// By the component, which changes that condition and nothing else.
+fn with_status_writers_the_status_is_judged_to_the_end(namespace: &Namespace<'_>) {
+    let folder = Folder::new();
+    generate(&folder.join("manifests"));
+    let overlay = folder.join("manifests/mine");
+    fs::create_dir(&overlay).unwrap();
+    let readme = include_str!("../../manifests/README.md");
+    let component = "components: [../status-writers]\n";
+    assert!(readme.contains(component));
+    fs::write(overlay.join("kustomization.yaml"), format!("resources: [../base]\n{component}")).unwrap();
+    let build = |folder: &str| {
+        let build = namespace.cluster.kubectl(User::Admin).args(["kustomize"]).args([folder]).run();
+        build.ok().to_owned()
+    };
+    let (base, mine) =
+        (build(&folder.join("manifests/base").display().to_string()), build(&overlay.display().to_string()));
+    let condition = "  - expression: '!has(object.metadata.deletionTimestamp)'\n    name: not-being-deleted\n";
+    assert_eq!((base.matches(condition).count(), mine.matches(condition).count()), (2, 1), "{mine}");
+    assert_eq!(base.replacen(condition, "", 1).len(), mine.len(), "nothing else differs");
+    // The status of which of the two is judged in the end, the API server shows.
+    fs::write(folder.join("config.yaml"), "statusWriters: [nobody]\n").unwrap();
+    let command = process::command(folder.path(), &["--config=config.yaml"]);
+    let server = Process::start(command, folder.join("errors"));
+    register(namespace, &server, &fs::read(folder.join("certs/ca.crt")).unwrap());
+    let drop_condition = json!([{"op": "test", "path": "/webhooks/0/matchConditions/1/name", "value": "not-being-deleted"},
+        {"op": "remove", "path": "/webhooks/0/matchConditions/1"}]);
+    let admin = ["patch", "validatingwebhookconfiguration", &namespace.name, "--type=json", "--patch"];
+    namespace.cluster.kubectl(User::Admin).args(admin).args([drop_condition.to_string()]).run().ok();
+    seed(namespace, &with("one", json!({"metadata": {"finalizers": ["example.com/wait"]}})));
+    namespace.kubectl(User::Developer).args(["delete", "sourcescan", "one", "--wait=false"]).run().ok();
+    eventually("who may write is asked while it is being deleted", || {
+        let said = patch(namespace, "one", &[STATUS, "--dry-run=server"], json!({"status": {"phase": "Scanning"}}));
+        said.stderr.contains("[status-writer]").then_some(())
+    });
+    namespace
+        .cluster
+        .kubectl(User::Admin)
+        .args(["delete", "validatingwebhookconfiguration", &namespace.name])
+        .run()
+        .ok();
+    break_glass(namespace)
+        .args(["patch", "sourcescan", "one", "--type=merge", "--patch", r#"{"metadata": {"finalizers": null}}"#])
+        .run()
+        .ok();
 }

@@ -1,5 +1,6 @@
 // Evaluates the alerts of a PrometheusRule on the series of cases, by the engine of Prometheus. The waiting (`for`) is our
 // own: the package that has it costs 400 more. Arguments: the rules, the cases, the dashboard. Prints what is wrong.
+// With `exposition` and a file it prints what is in an exposition of the text format.
 package main
 
 import (
@@ -164,6 +165,10 @@ func expand(of rule, found promql.Sample, at time.Time) {
 }
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "exposition" {
+		exposition(os.Args[2])
+		return
+	}
 	var found rules
 	read(os.Args[1], &found)
 	byName := map[string]rule{}

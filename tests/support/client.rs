@@ -12,10 +12,11 @@ use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::crypto::ring;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, SupportedProtocolVersion};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -173,10 +174,19 @@ pub async fn rest(stream: &mut (impl AsyncRead + Unpin)) -> String {
 
 /// A GET over plain HTTP, on a connection of its own.
 pub async fn get(address: SocketAddr, path: &str) -> Reply {
+    get_as(address, path, &[]).await
+}
+
+/// The same with these headers.
+pub async fn get_as(address: SocketAddr, path: &str, headers: &[(&'static str, &str)]) -> Reply {
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut send, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
-    Reply::of(send.send_request(request(Method::GET, path, None, "")).await.unwrap()).await
+    let mut request = request(Method::GET, path, None, "");
+    for (name, value) in headers {
+        request.headers_mut().append(*name, value.parse().unwrap());
+    }
+    Reply::of(send.send_request(request).await.unwrap()).await
 }
 
 /// The value of a sample of /metrics, by its whole name with labels.
@@ -194,6 +204,65 @@ pub async fn until_metric(admin: SocketAddr, name: &str, value: f64) {
         }
     });
     assert!(waited.await.is_ok(), "{name} never became {value}");
+}
+
+/// Waits until a sample is above a value.
+pub async fn until_metric_above(admin: SocketAddr, name: &str, value: f64) {
+    let waited = tokio::time::timeout(FAR, async {
+        while metric(admin, name).await.is_none_or(|now| now <= value) {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{name} never came above {value}");
+}
+
+/// The certificate that a server shows, whatever it is worth.
+pub async fn served(address: SocketAddr) -> CertificateDer<'static> {
+    let provider = Arc::new(ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny(provider)));
+    let connector = TlsConnector::from(Arc::new(config.with_no_client_auth()));
+    let stream = shake(&connector, tcp(address).await).await;
+    stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+}
+
+#[derive(Debug)]
+struct AcceptAny(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AcceptAny {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    /// rustls reads the certificate for it, which fails where only Go knows an extension.
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 /// Sends all of `bytes`.

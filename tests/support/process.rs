@@ -21,6 +21,8 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
     command.current_dir(folder).arg("serve").args(arguments).stdin(Stdio::null());
     clean(&mut command);
+    // No cluster of this machine's user.
+    command.env("HOME", folder).env_remove("KUBECONFIG").env_remove("KUBERNETES_SERVICE_HOST");
     command.env("SCAN_ADMISSION_LISTEN", "127.0.0.1:0").env("SCAN_ADMISSION_ADMIN", "127.0.0.1:0");
     // What tests look for in a log is not to be escaped.
     command.env("SCAN_ADMISSION_LOG_FORMAT", "text");

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::server::Server;
 use crate::server::reload::poll_and_apply;
 use crate::tls::TlsFileError;
-use crate::tls::client_auth::{self, ClientAuth, ClientVerifier};
+use crate::tls::client_auth::{self, ClientAuth, ClientCas};
 use crate::tls::files::{FileError, NamedFile, SETTLED_POLLS, WatchedFiles};
 
 #[derive(clap::Args)]
@@ -33,8 +33,8 @@ pub struct ClientAuthFlags {
 
 /// The files of `--client-ca`.
 pub struct ClientCaFiles {
-    watched: WatchedFiles<ClientVerifier, TlsFileError>,
-    send: watch::Sender<ClientVerifier>,
+    watched: WatchedFiles<ClientCas, TlsFileError>,
+    send: watch::Sender<ClientCas>,
 }
 
 /// Which clients are accepted, and the files to reload.
@@ -51,8 +51,8 @@ impl ClientAuthFlags {
         }
         let files = self.client_ca.iter().map(|path| NamedFile { flag: "--client-ca", path: path.clone() }).collect();
         let (watched, first) = WatchedFiles::open(files, client_auth::load, OffsetDateTime::now_utc())?;
-        let (send, verifier) = watch::channel(first);
-        let client_auth = Arc::new(ClientAuth { verifier, names: self.client_name.clone() });
+        let (send, cas) = watch::channel(first);
+        let client_auth = Arc::new(ClientAuth { cas, names: self.client_name.clone() });
         Ok(Some(LoadedClientAuth { client_auth, files: ClientCaFiles { watched, send } }))
     }
 }
@@ -61,7 +61,7 @@ impl ClientCaFiles {
     /// Polls the files for as long as the runtime runs; the next handshake has what is new in them.
     pub fn spawn(self, poll: Duration, server: &Server) {
         let Self { watched, send } = self;
-        let apply = move |verifier| drop(send.send_replace(verifier));
+        let apply = move |cas| drop(send.send_replace(cas));
         let (every, counts) = (poll / SETTLED_POLLS, server.client_ca_counts());
         tokio::spawn(poll_and_apply(
             "CA of clients",

@@ -15,7 +15,7 @@ use crate::install::NAME;
 #[command(next_help_heading = "With --certs cluster")]
 #[group(id = "ca")]
 pub struct ClusterCaFlags {
-    /// The cluster, where this does not run in it
+    /// The cluster [default: the one that this is a pod of, $KUBECONFIG or ~/.kube/config]
     #[arg(long, env = "SCAN_ADMISSION_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The Service that the API server calls

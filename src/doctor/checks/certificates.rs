@@ -6,8 +6,9 @@ use crate::cluster::ca_bundle::{called_address, carried};
 use crate::doctor::check::{Check, Diagnostics};
 use crate::doctor::endpoint::{ClockReading, Probe, Served};
 use crate::doctor::snapshot::{OurWebhook, Snapshot};
-use crate::tls::CertificateInfo;
+use crate::tls::bundle::{ParsedBundle, SkippedBlock};
 use crate::tls::verify::{Distrust, is_valid_ca, verify};
+use crate::tls::{CertificateInfo, bundle};
 
 pub const CHECKS: &[Check] = &[
     Check {
@@ -16,6 +17,13 @@ pub const CHECKS: &[Check] = &[
         causes: "The API server trusts its own system's authorities only, none of which has signed the certificate: every call fails.",
         remedy: "With `--certs cluster` the replicas write it: see their log, and the rights of the ServiceAccount. With certificates of your own it is for you to write, with cert-manager for its cainjector.",
         run: ca_bundle_empty,
+    },
+    Check {
+        id: "ca-bundle-unread",
+        title: "Each caBundle is read by the API server as a whole.",
+        causes: "What is no certificate to the API server it skips without a word, as where two PEM blocks are joined on one line: the authority that was meant is not trusted. Where nothing is left, every call fails.",
+        remedy: "Write the caBundle anew: each `-----BEGIN CERTIFICATE-----` and each `-----END CERTIFICATE-----` at the start of a line of its own, nothing before it, no keys, no headers.",
+        run: ca_bundle_unread,
     },
     Check {
         id: "ca-bundle-expired",
@@ -37,6 +45,20 @@ pub const CHECKS: &[Check] = &[
         causes: "The API server ends the handshake (`x509: certificate is valid for …, not …`): no status is written, and nothing is filled in.",
         remedy: "Let the certificate hold the DNS name NAME.NAMESPACE.svc of the Service; with `--certs cluster` that is what --service says.",
         run: certificate_name,
+    },
+    Check {
+        id: "certificate-usage",
+        title: "Each certificate is for servers.",
+        causes: "The API server ends the handshake (`x509: certificate specifies an incompatible key usage`): no status is written, and nothing is filled in.",
+        remedy: "Let the extendedKeyUsage of the certificate, and that of each authority above it, hold serverAuth, or leave it out.",
+        run: certificate_usage,
+    },
+    Check {
+        id: "certificate-ca",
+        title: "No certificate that is served has the CA flag.",
+        causes: "The API server accepts it, where the caBundle holds it or its authority; many other clients do not. `openssl req -x509` sets the flag.",
+        remedy: "Nothing, if only the API server calls. Else make the certificate with `-addext basicConstraints=critical,CA:FALSE`.",
+        run: certificate_ca,
     },
     Check {
         id: "certificate-expired",
@@ -71,8 +93,24 @@ const DUE_PARTS: i32 = 4;
 fn ca_bundle_empty(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for ours @ OurWebhook { webhook, .. } in snapshot.webhooks() {
         // A URL may well be somebody's whom the system knows.
-        if webhook.client_config.service.is_some() && carried(&webhook.client_config).is_empty() {
+        let is_empty = webhook.client_config.ca_bundle.as_ref().is_none_or(|text| text.0.is_empty());
+        if webhook.client_config.service.is_some() && is_empty {
             diagnostics.problem(format!("the caBundle of {} is empty", ours.id()));
+        }
+    }
+}
+
+fn ca_bundle_unread(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
+    for ours @ OurWebhook { webhook, .. } in snapshot.webhooks() {
+        let Some(text) = webhook.client_config.ca_bundle.as_ref().filter(|text| !text.0.is_empty()) else { continue };
+        let ParsedBundle { certificates, skipped } = bundle::parse(&text.0);
+        let id = ours.id();
+        for SkippedBlock { line, reason } in &skipped {
+            diagnostics
+                .problem(format!("the API server skips the block in line {line} of the caBundle of {id}: {reason}"));
+        }
+        if certificates.is_empty() && skipped.is_empty() {
+            diagnostics.problem(format!("the caBundle of {id} holds no PEM block"));
         }
     }
 }
@@ -80,7 +118,9 @@ fn ca_bundle_empty(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 fn ca_bundle_expired(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for ours @ OurWebhook { webhook, .. } in snapshot.webhooks() {
         let bundle = carried(&webhook.client_config);
-        if !bundle.is_empty() && !bundle.iter().any(|ca| is_valid_ca(ca, snapshot.now)) {
+        // A certificate of a server may be in it, too: it is accepted, with or without the CA flag.
+        let is_served = |one| served(snapshot).any(|(_, served)| served.chain.first() == Some(one));
+        if !bundle.is_empty() && !bundle.iter().any(|one| is_valid_ca(one, snapshot.now) || is_served(one)) {
             diagnostics.problem(format!("the caBundle of {} holds no CA that is within its dates", ours.id()));
         }
     }
@@ -104,18 +144,16 @@ struct Distrusted<'s> {
 }
 
 /// What is wrong with the dates has checks of its own, so they are left out here: a certificate is verified at a time
-/// within its life.
+/// within its life. So has a caBundle without a CA that is valid now.
 fn distrusted(snapshot: &Snapshot) -> impl Iterator<Item = Distrusted<'_>> {
     snapshot.webhooks().flat_map(move |ours| {
         let config = &ours.webhook.client_config;
         let host = called_address(config).map(|address| address.host);
         let of_webhook = served(snapshot).filter(move |(probe, _)| Some(&probe.host) == host.as_ref());
         of_webhook.filter_map(move |(probe, served)| {
-            let bundle = carried(config);
-            let has_ca = bundle.iter().any(|ca| is_valid_ca(ca, snapshot.now));
             let CertificateInfo { not_before, not_after, .. } = info(served)?;
             let at = snapshot.now.clamp(not_before, not_after.max(not_before));
-            let why = verify(&bundle, &served.chain, &probe.host, at).err().filter(|_| has_ca)?;
+            let why = verify(&carried(config), &served.chain, &probe.host, at).err()?;
             Some(Distrusted { webhook: ours, probe, why })
         })
     })
@@ -123,7 +161,7 @@ fn distrusted(snapshot: &Snapshot) -> impl Iterator<Item = Distrusted<'_>> {
 
 fn ca_bundle_wrong(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for Distrusted { webhook, probe, why } in distrusted(snapshot) {
-        if why != Distrust::Name {
+        if !matches!(why, Distrust::Name | Distrust::Usage | Distrust::NoCa) {
             let (id, endpoint) = (webhook.id(), &probe.endpoint);
             diagnostics.problem(format!("the caBundle of {id} does not verify {endpoint}: {why}"));
         }
@@ -134,6 +172,22 @@ fn certificate_name(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for Distrusted { probe, why, .. } in distrusted(snapshot) {
         if why == Distrust::Name {
             diagnostics.problem(format!("the certificate of {} is not for {}", probe.endpoint, probe.host));
+        }
+    }
+}
+
+fn certificate_usage(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
+    for Distrusted { probe, why, .. } in distrusted(snapshot) {
+        if why == Distrust::Usage {
+            diagnostics.problem(format!("the certificate of {} is not for servers", probe.endpoint));
+        }
+    }
+}
+
+fn certificate_ca(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
+    for (probe, served) in served(snapshot) {
+        if info(served).is_some_and(|info| info.is_ca) {
+            diagnostics.note(format!("the certificate of {} has the CA flag", probe.endpoint));
         }
     }
 }

@@ -12,8 +12,8 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "match-conditions",
         title: "The matchConditions are those of the manifests.",
-        causes: "One that is more than the manifests' lets writes pass unjudged. Without the manifests' own, nobody can write past the webhook in an emergency, and scans that are being deleted wait for it.",
-        remedy: "Apply the manifests again. What should not be judged is better set in the configuration of the webhook, where it is counted.",
+        causes: "One that is more than the manifests' lets writes pass unjudged. Without the manifests' own, nobody can write past the webhook in an emergency, and scans that are being deleted wait for it. With `statusWriters`, `not-being-deleted` of the status is one too many: anybody may write the status of a scan that is being deleted.",
+        remedy: "Apply the manifests again; with `statusWriters` with the component `status-writers`. What should not be judged is better set in the configuration of the webhook, where it is counted.",
         run: match_conditions,
     },
     Check {
@@ -53,6 +53,9 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
+/// The condition by which objects that are being deleted are not asked about.
+const NOT_BEING_DELETED: &str = "not-being-deleted";
+
 fn match_conditions(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for ours @ OurWebhook { webhook, expected, .. } in snapshot.webhooks() {
         let Some(expected) = expected else { continue };
@@ -65,9 +68,48 @@ fn match_conditions(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
                 one.name, one.expression
             ));
         }
-        for one in expected.iter().filter(|one| !live.iter().any(|live| live.expression == one.expression)) {
-            diagnostics.problem(format!("{id} lacks the matchCondition {}, `{}`", one.name, one.expression));
+        for one in &expected {
+            let is_there = live.iter().any(|live| live.expression == one.expression);
+            let lacks = format!("{id} lacks the matchCondition {}, `{}`", one.name, one.expression);
+            if one.name != NOT_BEING_DELETED {
+                if !is_there {
+                    diagnostics.problem(lacks);
+                }
+                continue;
+            }
+            match (&snapshot.has_status_writers, judged_status(snapshot, webhook)) {
+                (Lookup::Found(true), JudgedStatus::Always) if is_there => diagnostics.problem(format!(
+                    "{id} has the matchCondition {}, and statusWriters is configured: anybody may write the status of a \
+                     scan that is being deleted",
+                    one.name
+                )),
+                (Lookup::Unknown(why), JudgedStatus::Always) => {
+                    diagnostics.unknown(format!("whether {id} needs the matchCondition {}: {why}", one.name));
+                }
+                (Lookup::Found(true), JudgedStatus::Always | JudgedStatus::WithScan) => {}
+                _ if !is_there => diagnostics.problem(lacks),
+                _ => {}
+            }
         }
+    }
+}
+
+/// Where a webhook is asked about a status.
+enum JudgedStatus {
+    Always,
+    /// Where it is written with the scan itself, for want of a subresource.
+    WithScan,
+    Never,
+}
+
+fn judged_status(snapshot: &Snapshot, webhook: &MutatingWebhook) -> JudgedStatus {
+    let resources = webhook.rules.iter().flatten().flat_map(|rule| rule.resources.iter().flatten());
+    if resources.into_iter().any(|resource| resource.ends_with("/status")) {
+        JudgedStatus::Always
+    } else if snapshot.lacks_status_subresource() {
+        JudgedStatus::WithScan
+    } else {
+        JudgedStatus::Never
     }
 }
 
@@ -126,7 +168,8 @@ fn selects_nothing(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 
 fn namespace_selector(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for OurWebhook { configuration: found, webhook, .. } in snapshot.webhooks() {
-        if let Selection::Some { selected: selected @ 1.., left_out } = selection(webhook, snapshot) {
+        // A selector that selects all may be its cluster's: AKS gives each webhook one.
+        if let Selection::Some { selected: selected @ 1.., left_out: left_out @ 1.. } = selection(webhook, snapshot) {
             let (id, all) = (format!("{} in {}", webhook.name, found.id()), selected + left_out);
             diagnostics.note(format!("the namespaceSelector of {id} leaves out {left_out} of {all} namespaces"));
         }

@@ -1,0 +1,68 @@
+//! What the configuration of the replicas says, by the ConfigMap that the Deployment mounts.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Container, PodSpec};
+use kube::Client;
+use kube::api::Api;
+
+use super::lookup::Lookup;
+use crate::config::Config;
+
+/// Whether a list of status writers is configured; absent where there is no configuration.
+pub async fn has_status_writers(
+    client: &Client,
+    namespace: &str,
+    deployment: &Lookup<Box<Deployment>>,
+) -> Lookup<bool> {
+    let deployment = match deployment {
+        Lookup::Found(deployment) => deployment,
+        Lookup::Absent => return Lookup::Absent,
+        Lookup::Unknown(why) => return Lookup::Unknown(why.clone()),
+    };
+    let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let Some((pod, container, path)) =
+        pod.and_then(|pod| pod.containers.iter().find_map(|container| Some((pod, container, config_path(container)?))))
+    else {
+        return Lookup::Absent;
+    };
+    let Some(MountedKey { config_map, key }) = mounted_key(pod, container, path) else {
+        return Lookup::Unknown(format!("--config={path} is of no ConfigMap"));
+    };
+    let config_maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let found = match Lookup::of(config_maps.get_opt(&config_map).await) {
+        Lookup::Found(found) => found,
+        Lookup::Absent => return Lookup::Unknown(format!("there is no ConfigMap {config_map}")),
+        Lookup::Unknown(why) => return Lookup::Unknown(why),
+    };
+    match found.data.as_ref().and_then(|data| data.get(&key)).map(|text| Config::read(text.as_bytes())) {
+        Some(Ok(config)) => Lookup::Found(!config.settings.status_writers.is_empty()),
+        Some(Err(error)) => Lookup::Unknown(format!("{key} of the ConfigMap {config_map} {error}")),
+        None => Lookup::Unknown(format!("the ConfigMap {config_map} has no {key}")),
+    }
+}
+
+/// What `--config` names.
+fn config_path(container: &Container) -> Option<&str> {
+    let arguments = container.args.as_deref().unwrap_or_default();
+    let joined = arguments.iter().find_map(|argument| argument.strip_prefix("--config="));
+    joined.or_else(|| Some(arguments.iter().skip_while(|argument| *argument != "--config").nth(1)?.as_str()))
+}
+
+/// Where the text of a file is.
+struct MountedKey {
+    config_map: String,
+    key: String,
+}
+
+fn mounted_key(pod: &PodSpec, container: &Container, path: &str) -> Option<MountedKey> {
+    let mounts = container.volume_mounts.iter().flatten();
+    let inside = mounts.filter_map(|mount| Some((mount, path.strip_prefix(mount.mount_path.trim_end_matches('/'))?)));
+    let (mount, rest) =
+        inside.filter(|(_, rest)| rest.is_empty() || rest.starts_with('/')).min_by_key(|(_, rest)| rest.len())?;
+    let rest = rest.trim_start_matches('/');
+    let rest = mount.sub_path.as_deref().filter(|_| rest.is_empty()).unwrap_or(rest);
+    let volume = pod.volumes.iter().flatten().find(|volume| volume.name == mount.name)?.config_map.as_ref()?;
+    let item = volume.items.iter().flatten().find(|item| item.path == rest);
+    let key = item.map_or_else(|| rest.to_owned(), |item| item.key.clone());
+    Some(MountedKey { config_map: volume.name.clone(), key })
+}

@@ -1,0 +1,25 @@
+//! What a certificate may be used for, as Go reads extendedKeyUsage: without one, or with anyExtendedKeyUsage, for anything.
+//! webpki does not know the latter.
+
+use webpki::{Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, RequiredEkuNotFoundContext};
+
+const ANY: &[usize] = &[2, 5, 29, 37, 0];
+
+pub struct Usage(KeyUsage);
+
+impl Usage {
+    pub const SERVER: Self = Self(KeyUsage::server_auth());
+    pub const CLIENT: Self = Self(KeyUsage::client_auth());
+}
+
+impl ExtendedKeyUsageValidator for Usage {
+    fn validate(&self, ids: KeyPurposeIdIter<'_, '_>) -> Result<(), Error> {
+        let ids = ids.map(|id| id.map(|id| id.to_decoded_oid()));
+        let present = ids.collect::<Result<Vec<_>, _>>()?;
+        let wanted: Vec<usize> = self.0.oid_values().collect();
+        if present.is_empty() || present.iter().any(|id| *id == wanted || id == ANY) {
+            return Ok(());
+        }
+        Err(Error::RequiredEkuNotFoundContext(RequiredEkuNotFoundContext { required: self.0, present }))
+    }
+}
