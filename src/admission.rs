@@ -215,15 +215,17 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
             let modes = settings.modes(request.namespace(), user, &groups);
             let change =
                 |new| Change::new(kind, new, old, context.now).written_by(user, &settings.status_writers).under(&modes);
-            let validate = |parts: &mut dyn Iterator<Item = Part>, reply: &mut Reply<'_>| {
-                let change = change(new);
+            let validate = |change: &Change<'_>, parts: Vec<Part>, reply: &mut Reply<'_>| {
                 let mut findings = Findings::default();
-                parts.for_each(|part| engine::validate(context.rules, part, &change, &mut findings));
+                parts.into_iter().for_each(|part| engine::validate(context.rules, part, change, &mut findings));
                 reply.validate(kind, &findings);
             };
             match (context.webhook, operation) {
-                (Webhook::Validating, _) => validate(&mut parts(operation, is_status, new, old), &mut reply),
-                (Webhook::Mutating, Operation::Create) => validate(&mut [Part::Create].into_iter(), &mut reply),
+                (Webhook::Validating, _) => {
+                    let change = change(new);
+                    validate(&change, parts(operation, is_status, &change), &mut reply);
+                }
+                (Webhook::Mutating, Operation::Create) => validate(&change(new), vec![Part::Create], &mut reply),
                 (Webhook::Mutating, Operation::Update) if is_status => {
                     let stored = as_stored(new, old);
                     let change = change(&stored);
@@ -240,16 +242,25 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
 }
 
 /// The parts of a scan that the validating webhook judges.
-fn parts(operation: Operation, is_status: bool, new: &Scan<'_>, old: Option<&Scan<'_>>) -> impl Iterator<Item = Part> {
-    let is_new_status = match old {
+fn parts(operation: Operation, is_status: bool, change: &Change<'_>) -> Vec<Part> {
+    let is_new_status = || match change.old {
         // An update of the object itself changes the status only where the CRD has no status subresource. Otherwise both
         // are the same, and their rules must not block an edit of the spec or of the finalizers.
-        Some(old) if operation == Operation::Update => !new.has_same_status(old),
-        _ => !matches!(new.status, Member::Absent),
+        Some(old) if operation == Operation::Update => !change.new.has_same_status(old),
+        _ => !matches!(change.new.status, Member::Absent),
     };
-    let spec = (!is_status).then_some(Part::Spec);
-    let status = (is_status || is_new_status).then_some(Part::Status);
-    spec.into_iter().chain(status).chain(is_new_status.then_some(Part::Writer))
+    let mut parts = Vec::new();
+    if !is_status {
+        parts.push(Part::Spec);
+    }
+    if is_status || is_new_status() {
+        parts.push(Part::Status);
+    }
+    // Two statuses are long to compare, and nearly every write is by who may write one.
+    if !change.is_by_writer() && is_new_status() {
+        parts.push(Part::Writer);
+    }
+    parts
 }
 
 /// The object as the API server will store it: an update of the status subresource keeps the old metadata and spec.
