@@ -176,6 +176,61 @@ fn check_fault(answer: &Answer, webhook: Webhook, faults: FaultPolicy, code: u16
     }
 }
 
+/// The message of the validating webhook's answer to a review that it cannot judge.
+fn message(body: &str) -> String {
+    let answer = admission::answer(body.as_bytes(), &context(Webhook::Validating));
+    assert!(!answer.is_allowed, "{body}");
+    let json = json(&answer);
+    let status = if json["kind"] == "Status" { &json } else { &json["response"]["status"] };
+    assert_eq!(status["code"], 400, "{json}");
+    status["message"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_member_of_the_review_that_is_missing_or_of_a_wrong_type_is_named() {
+    // Without a uid, which is in it.
+    for (request, says) in [
+        ("null", "request is missing"),
+        ("7", "request is a number: an object would be right"),
+        ("[]", "request is a list: an object would be right"),
+        ("{}", "request.kind is missing"),
+        (r#"{"uid": "a"}, "request": null"#, "request is missing"),
+    ] {
+        let body =
+            format!(r#"{{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {request}}}"#);
+        assert_eq!(message(&body), says, "{body}");
+    }
+    for (member, wrong, says) in [
+        ("kind", "null", "request.kind is missing"),
+        ("kind", "7", "request.kind is a number: an object would be right"),
+        ("kind/kind", "null", "request.kind.kind is missing"),
+        ("kind/kind", "[]", "request.kind.kind is a list: a string would be right"),
+        ("kind/group", "7", "request.kind.group is a number: a string would be right"),
+        ("kind/version", "{}", "request.kind.version is an object: a string would be right"),
+        ("subResource", "true", "request.subResource is a boolean: a string would be right"),
+        ("name", "7", "request.name is a number: a string would be right"),
+        ("namespace", "[]", "request.namespace is a list: a string would be right"),
+        ("operation", "null", "request.operation is missing"),
+        ("operation", "7", "request.operation is 7: CREATE, UPDATE, DELETE or CONNECT would be right"),
+        ("userInfo", "\"jane\"", "request.userInfo is a string: an object would be right"),
+        ("userInfo", r#"{"username": 7}"#, "request.userInfo.username is a number: a string would be right"),
+        ("userInfo", r#"{"groups": "admins"}"#, "request.userInfo.groups is a string: a list would be right"),
+        ("object", "null", "request.object is missing"),
+        ("object", "\"x\"", "request.object is a string: an object would be right"),
+        ("oldObject", "7", "request.oldObject is a number: an object would be right"),
+    ] {
+        assert_eq!(message(&with(&format!("/request/{member}"), wrong)), says);
+    }
+    let uid = with("/request/name", "\"a\"").replacen(&format!("\"{UID}\""), "7", 1);
+    assert_eq!(message(&uid), "request.uid is a number: a string would be right");
+    // What a request may leave out.
+    for member in ["subResource", "name", "namespace", "userInfo", "oldObject", "dryRun", "options"] {
+        let [validated, mutated] = answered(with(&format!("/request/{member}"), "null").as_bytes());
+        assert_ne!(validated["response"]["status"]["code"], 400, "{validated}");
+        assert!(mutated["response"]["warnings"].is_null() || !mutated.to_string().contains("not judged"), "{mutated}");
+    }
+}
+
 /// The words that users and clients see, byte for byte.
 #[test]
 fn golden_messages() {

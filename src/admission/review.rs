@@ -3,7 +3,7 @@
 use super::RequestInfo;
 use crate::scan::json::printable;
 use crate::scan::reader::ReadError;
-use crate::scan::{Container, GROUP, Json, Key, Kind, Member, Object, Reader, Scan};
+use crate::scan::{Container, GROUP, Json, JsonType, Key, Kind, Member, Object, Reader, Scan};
 
 /// Characters of an error or a name that an answer repeats.
 const SHOWN_MAX_CHARS: usize = 200;
@@ -19,6 +19,9 @@ pub struct Review<'a> {
     pub api_version: Json<'a>,
     kind: Json<'a>,
     pub request: Request<'a>,
+    /// Whether `request` is an object, and what it is otherwise.
+    has_request: bool,
+    not_a_request: Json<'a>,
 }
 
 #[derive(Debug, Default)]
@@ -83,7 +86,15 @@ impl<'a> Object<'a> for Review<'a> {
         match key.as_ref() {
             "apiVersion" => self.api_version = value.read()?,
             "kind" => self.kind = value.read()?,
-            "request" => self.request.fill(value)?,
+            "request" if value.peek() == b'{' => {
+                self.has_request = true;
+                self.request.fill(value)?;
+            }
+            "request" => {
+                self.has_request = false;
+                self.request = Request::default();
+                self.not_a_request = value.read()?;
+            }
             _ => value.skip()?,
         }
         Ok(())
@@ -144,7 +155,11 @@ impl Review<'_> {
                 self.api_version.quoted(SHOWN_MAX_CHARS)
             ));
         }
-        self.request.target()
+        match (self.has_request, self.not_a_request.is_absent()) {
+            (true, _) => self.request.target(),
+            (false, true) => Err(missing("request")),
+            (false, false) => Err(wrong_type("request", self.not_a_request.json_type(), "an object")),
+        }
     }
 }
 
@@ -234,7 +249,21 @@ impl Request<'_> {
     }
 
     fn target(&self) -> Result<Target<'_>, String> {
-        let Some(found) = self.kind.present() else { return Err("request.kind is missing".to_owned()) };
+        check_string("request.uid", &self.uid)?;
+        let found = match &self.kind {
+            Member::Present(found) if !found.kind.is_absent() => found,
+            Member::Present(_) => return Err(missing("request.kind.kind")),
+            Member::Absent => return Err(missing("request.kind")),
+            Member::WrongType(found) => return Err(wrong_type("request.kind", found.json_type(), "an object")),
+        };
+        for (name, json) in [
+            ("request.kind.group", &found.group),
+            ("request.kind.version", &found.version),
+            ("request.kind.kind", &found.kind),
+            ("request.subResource", &self.sub_resource),
+        ] {
+            check_string(name, json)?;
+        }
         let (Some(kind), Some(is_status)) = (self.scan_kind(), self.is_status()) else {
             let sub_resource = text(&self.sub_resource);
             let slash = if sub_resource.is_empty() { "" } else { "/" };
@@ -251,6 +280,7 @@ impl Request<'_> {
             "CREATE" => Operation::Create,
             "UPDATE" => Operation::Update,
             "DELETE" | "CONNECT" => return Ok(Target::Nothing),
+            _ if self.operation.is_absent() => return Err(missing("request.operation")),
             _ => {
                 let operation = self.operation.quoted(SHOWN_MAX_CHARS);
                 return Err(format!(
@@ -258,16 +288,51 @@ impl Request<'_> {
                 ));
             }
         };
+        self.check_writer()?;
         let new = match &self.object {
             Member::Present(new) => new,
-            Member::Absent => return Err("request.object is missing".to_owned()),
-            Member::WrongType(found) => {
-                return Err(format!("request.object is {}: an object would be right", found.json_type()));
-            }
+            Member::Absent => return Err(missing("request.object")),
+            Member::WrongType(found) => return Err(wrong_type("request.object", found.json_type(), "an object")),
         };
+        if let Member::WrongType(found) = &self.old_object {
+            return Err(wrong_type("request.oldObject", found.json_type(), "an object"));
+        }
         // Nothing was there before a CREATE, whatever the review says.
         let old = self.old_object.present().filter(|_| operation == Operation::Update);
         Ok(Target::Scan { kind, operation, is_status, new, old })
+    }
+
+    /// Whether who writes what can be read: modes and status writers go by it.
+    fn check_writer(&self) -> Result<(), String> {
+        check_string("request.name", &self.name)?;
+        check_string("request.namespace", &self.namespace)?;
+        match &self.user {
+            Member::Present(user) => {
+                check_string("request.userInfo.username", &user.name)?;
+                match user.groups.json_type() {
+                    _ if user.groups.is_absent() => Ok(()),
+                    JsonType::List => Ok(()),
+                    found => Err(wrong_type("request.userInfo.groups", found, "a list")),
+                }
+            }
+            Member::Absent => Ok(()),
+            Member::WrongType(found) => Err(wrong_type("request.userInfo", found.json_type(), "an object")),
+        }
+    }
+}
+
+fn missing(name: &str) -> String {
+    format!("{name} is missing")
+}
+
+fn wrong_type(name: &str, found: JsonType, right: &str) -> String {
+    format!("{name} is {found}: {right} would be right")
+}
+
+fn check_string(name: &str, json: &Json<'_>) -> Result<(), String> {
+    match json.string() {
+        Member::WrongType(found) => Err(wrong_type(name, found, "a string")),
+        _ => Ok(()),
     }
 }
 
