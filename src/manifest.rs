@@ -2,6 +2,7 @@
 //! the fields that findings name.
 
 pub mod documents;
+pub mod encoding;
 pub mod objects;
 pub mod path;
 pub mod position;

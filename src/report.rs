@@ -13,9 +13,13 @@ pub use tally::Tally;
 
 use std::fmt::Display;
 
-/// Prints on stderr what is wrong.
+use crate::scan::json::printable;
+
+/// Prints on stderr what is wrong. It may be in the words of a cluster or have names of files in it, so control characters
+/// are not printed; lines stay lines.
 pub fn print_error(error: impl Display) {
-    anstream::eprintln!("{ERROR}error:{ERROR:#} {error}");
+    let lines: Vec<String> = error.to_string().lines().map(|line| printable(line, usize::MAX)).collect();
+    anstream::eprintln!("{ERROR}error:{ERROR:#} {}", lines.join("\n"));
 }
 
 /// The style of `error:`, as clap prints it.

@@ -8,6 +8,7 @@ use clap::Subcommand;
 
 use super::flags::config::read;
 use crate::config::{ConfigError, schema};
+use crate::scan::json::printable;
 use crate::tls::files::FileProblem;
 
 /// Checks a configuration, or prints its schema
@@ -33,14 +34,15 @@ impl ConfigCommand {
     pub fn run(self) -> io::Result<ExitCode> {
         match self.action {
             ConfigAction::Check { file } => {
+                let name = printable(&file.to_string_lossy(), usize::MAX);
                 let loaded = read("FILE", &file).map_err(|error| match error.problem {
                     // As compilers print it, for editors.
                     FileProblem::Contents(ConfigError { line, column, message }) => {
-                        io::Error::other(format!("{}:{line}:{column}: {message}", file.display()))
+                        io::Error::other(format!("{name}:{line}:{column}: {message}"))
                     }
                     _ => io::Error::other(error),
                 })?;
-                writeln!(io::stdout(), "{}: can be used, digest {}", file.display(), loaded.config.settings.digest)?;
+                writeln!(io::stdout(), "{name}: can be used, digest {}", loaded.config.settings.digest)?;
             }
             ConfigAction::Schema => io::stdout().write_all(schema().as_bytes())?,
         }

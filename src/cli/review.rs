@@ -1,6 +1,6 @@
 //! `review`: AdmissionReviews in, the server's answers out.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,11 +11,13 @@ use time::OffsetDateTime;
 use super::flags::config::ConfigFlags;
 use super::flags::parse_time;
 use super::{DENIED, UNUSABLE};
-use crate::admission::{self, Answer, BODY_MAX_BYTES, Context, Webhook};
-use crate::manifest::Values;
+use crate::admission::{self, Answer, BODY_MAX_BYTES, Context, ReviewSettings, Webhook};
+use crate::manifest::stream::StreamedValue;
+use crate::manifest::{Position, Values, encoding};
 use crate::offline::input;
 use crate::report::{Format, print_error};
 use crate::rules::RULES;
+use crate::scan::json::printable;
 
 /// Answers a stream of AdmissionReviews as the server would, one response a line
 #[derive(Args)]
@@ -50,48 +52,71 @@ enum WebhookName {
 
 impl ReviewCommand {
     pub fn run(self) -> io::Result<ExitCode> {
-        let webhook = match self.webhook {
-            WebhookName::Validating => Webhook::Validating,
-            WebhookName::Mutating => Webhook::Mutating,
-        };
         let config = self.config.load().map_err(io::Error::other)?.config;
         let output = self.output.unwrap_or(if io::stdout().is_terminal() { Format::Text } else { Format::Json });
         let mut out = output.stdout();
         let mut worst = 0;
         for input in input::inputs(&self.files, &["json"])? {
-            let reader = match input.open() {
-                Ok(reader) => reader,
-                // The other files are still worth an answer.
+            // The other files are still worth an answer.
+            let code = match input.open() {
+                Ok(reader) => self.answer(&input.name(), reader, &config.settings, output, &mut out)?,
                 Err(error) => {
                     print_error(error);
-                    worst = UNUSABLE;
-                    continue;
+                    UNUSABLE
                 }
             };
-            // One byte beyond the limit is enough to see that it is exceeded.
-            let mut values = Values::new(reader, BODY_MAX_BYTES + 1);
-            let mut count = 0_u64;
-            while let Some(body) = values.next_value().map_err(|error| input::with_name(&input.name(), &error))? {
-                count += 1;
-                let now = self.now.unwrap_or_else(OffsetDateTime::now_utc);
-                let context = Context { webhook, now, rules: RULES, settings: &config.settings };
-                let answer = admission::answer(body, &context);
-                worst = worst.max(exit_code(&answer));
-                match output {
-                    Format::Json => {
-                        out.write_all(&answer.body)?;
-                        out.write_all(b"\n")?;
-                    }
-                    Format::Text => text(&mut out, &input.name(), count, &answer)?,
-                }
-            }
-            if count == 0 {
-                print_error(format_args!("{}: no AdmissionReview in it", input.name()));
-                worst = UNUSABLE;
-            }
+            worst = worst.max(code);
         }
         out.flush()?;
         Ok(ExitCode::from(worst))
+    }
+
+    /// Answers the reviews of one file. Only what cannot be written is an error.
+    fn answer(
+        &self,
+        name: &str,
+        reader: impl Read,
+        settings: &ReviewSettings,
+        output: Format,
+        out: &mut impl Write,
+    ) -> io::Result<u8> {
+        let webhook = match self.webhook {
+            WebhookName::Validating => Webhook::Validating,
+            WebhookName::Mutating => Webhook::Mutating,
+        };
+        // One byte beyond the limit is enough to see that it is exceeded.
+        let mut values = Values::new(reader, BODY_MAX_BYTES + 1);
+        let (mut worst, mut count) = (0, 0_u64);
+        loop {
+            let StreamedValue { bytes, start } = match values.next_value() {
+                Ok(Some(value)) => value,
+                Ok(None) if count > 0 => return Ok(worst),
+                Ok(None) => {
+                    print_error(format_args!("{}: no AdmissionReview in it", printable(name, usize::MAX)));
+                    return Ok(UNUSABLE);
+                }
+                Err(error) => {
+                    print_error(input::with_name(name, &error));
+                    return Ok(UNUSABLE);
+                }
+            };
+            count += 1;
+            if let Err((offset, error)) = encoding::text(bytes) {
+                // The answer is the server's, which knows neither the file nor the position in it.
+                let Position { line, column } = start.after(&bytes[..offset]);
+                print_error(format_args!("{}:{line}:{column}: {error}", printable(name, usize::MAX)));
+            }
+            let now = self.now.unwrap_or_else(OffsetDateTime::now_utc);
+            let answer = admission::answer(bytes, &Context { webhook, now, rules: RULES, settings });
+            worst = worst.max(exit_code(&answer));
+            match output {
+                Format::Json => {
+                    out.write_all(&answer.body)?;
+                    out.write_all(b"\n")?;
+                }
+                Format::Text => text(out, name, count, &answer)?,
+            }
+        }
     }
 }
 
@@ -113,24 +138,25 @@ fn text(out: &mut impl Write, name: &str, count: u64, answer: &Answer) -> io::Re
         _ => ("no answer", anstyle::AnsiColor::Red),
     };
     let style = style.on_default().bold();
-    let uid = body["response"]["uid"].as_str().unwrap_or("no uid");
+    let shown = |value: &Value| printable(value.as_str().unwrap_or_default(), usize::MAX);
+    let (name, uid) = (printable(name, usize::MAX), &body["response"]["uid"]);
+    let uid = if uid.is_string() { shown(uid) } else { "no uid".to_owned() };
     writeln!(out, "{style}{decision}{style:#} {name}#{count} {uid}")?;
     let status = if answer.http == 200 { &body["response"]["status"] } else { &body };
     match status["details"]["causes"].as_array() {
         Some(causes) => {
             for cause in causes {
-                let text = |key: &str| cause[key].as_str().unwrap_or_default();
-                writeln!(out, "  {}: {}", text("field"), text("message"))?;
+                writeln!(out, "  {}: {}", shown(&cause["field"]), shown(&cause["message"]))?;
             }
         }
         None => {
-            if let Some(message) = status["message"].as_str() {
-                writeln!(out, "  {message}")?;
+            if status["message"].is_string() {
+                writeln!(out, "  {}", shown(&status["message"]))?;
             }
         }
     }
     for warning in body["response"]["warnings"].as_array().into_iter().flatten() {
-        writeln!(out, "  warning: {}", warning.as_str().unwrap_or_default())?;
+        writeln!(out, "  warning: {}", shown(warning))?;
     }
     Ok(())
 }

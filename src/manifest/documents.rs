@@ -6,6 +6,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
+use super::encoding::Utf8Reader;
 use super::position::Position;
 use super::stream::Cut;
 
@@ -30,12 +31,11 @@ pub struct Document<'a> {
 
 /// The documents of a stream.
 pub struct Documents<R> {
-    reader: BufReader<R>,
+    reader: BufReader<Utf8Reader<R>>,
     piece: Vec<u8>,
     /// The part of the piece that is taken, and the position behind it.
     taken: usize,
     at: Position,
-    is_first: bool,
     bytes: Vec<u8>,
     start: Position,
     is_cut: bool,
@@ -53,11 +53,10 @@ enum DocumentState {
 impl<R: Read> Documents<R> {
     pub fn new(reader: R) -> Self {
         Documents {
-            reader: BufReader::new(reader),
+            reader: BufReader::new(Utf8Reader::new(reader)),
             piece: Vec::new(),
             taken: 0,
             at: Position::START,
-            is_first: true,
             bytes: Vec::new(),
             start: Position::START,
             is_cut: false,
@@ -155,9 +154,6 @@ impl<R: Read> Documents<R> {
         self.piece.clear();
         self.taken = 0;
         self.reader.by_ref().take(PIECE_MAX_BYTES).read_until(b'\n', &mut self.piece)?;
-        if std::mem::take(&mut self.is_first) && self.piece.starts_with("\u{FEFF}".as_bytes()) {
-            self.piece.drain(.."\u{FEFF}".len());
-        }
         Ok(!self.piece.is_empty())
     }
 

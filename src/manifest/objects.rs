@@ -6,6 +6,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::documents::{DOCUMENT_MAX_BYTES, Document};
+use super::encoding;
 use super::path;
 use super::position::{Position, Positions};
 use super::yaml::{self, DEPTH_MAX, Mark, YamlError};
@@ -79,9 +80,8 @@ impl<'a> Manifest<'a> {
             let limit = DOCUMENT_MAX_BYTES >> 20;
             return Err(error_at(YamlError::new(0, format!("this document exceeds {limit} MiB: split it"))));
         }
-        let text = std::str::from_utf8(document.bytes).map_err(|error| {
-            error_at(YamlError::new(error.valid_up_to(), "this is not UTF-8: save the file in that encoding"))
-        })?;
+        let text = encoding::text(document.bytes)
+            .map_err(|(offset, error)| error_at(YamlError::new(offset, error.to_string())))?;
         let json_error = if document.is_json {
             match check_json(text) {
                 Ok(()) => return Ok(Manifest { json: text.into(), marks: None, positions }),

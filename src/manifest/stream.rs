@@ -8,12 +8,15 @@ use std::io::{self, Read};
 
 use memchr::memchr3;
 
+use super::encoding::Utf8Reader;
+use super::position::Position;
+
 /// What is read at once: enough to make the calls cheap, small beside one review's limit.
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// The values of a stream, each cut to `max_bytes`: what is beyond is dropped, as a server drops it.
 pub struct Values<R> {
-    reader: R,
+    reader: Utf8Reader<R>,
     chunk: Box<[u8]>,
     /// The part of the chunk that is not looked at yet.
     start: usize,
@@ -21,16 +24,36 @@ pub struct Values<R> {
     value: Vec<u8>,
     max_bytes: usize,
     cut: Cut,
+    /// Behind what is looked at, and where the value begins.
+    at: Position,
+    value_start: Position,
+}
+
+/// A value of a stream.
+pub struct StreamedValue<'a> {
+    pub bytes: &'a [u8],
+    /// Where it begins.
+    pub start: Position,
 }
 
 impl<R: Read> Values<R> {
     pub fn new(reader: R, max_bytes: usize) -> Self {
         let chunk = vec![0; CHUNK_BYTES].into_boxed_slice();
-        Values { reader, chunk, start: 0, end: 0, value: Vec::new(), max_bytes, cut: Cut::default() }
+        Values {
+            reader: Utf8Reader::new(reader),
+            chunk,
+            start: 0,
+            end: 0,
+            value: Vec::new(),
+            max_bytes,
+            cut: Cut::default(),
+            at: Position::START,
+            value_start: Position::START,
+        }
     }
 
     /// The next value, or none at the end of the stream.
-    pub fn next_value(&mut self) -> io::Result<Option<&[u8]>> {
+    pub fn next_value(&mut self) -> io::Result<Option<StreamedValue<'_>>> {
         self.value.clear();
         self.cut = Cut::default();
         loop {
@@ -41,7 +64,7 @@ impl<R: Read> Values<R> {
                     read => read?,
                 };
                 if self.end == 0 {
-                    return Ok((!self.value.is_empty()).then_some(&self.value));
+                    return Ok((!self.value.is_empty()).then_some(self.value()));
                 }
             }
             let unread = &self.chunk[self.start..self.end];
@@ -50,16 +73,25 @@ impl<R: Read> Values<R> {
             } else {
                 0
             };
+            self.at = self.at.after(&unread[..skipped]);
+            if self.value.is_empty() {
+                self.value_start = self.at;
+            }
             let unread = &unread[skipped..];
             let end = self.cut.end(unread);
             let taken = &unread[..end.unwrap_or(unread.len())];
             let room = self.max_bytes - self.value.len();
             self.value.extend_from_slice(&taken[..taken.len().min(room)]);
+            self.at = self.at.after(taken);
             self.start += skipped + taken.len();
             if end.is_some() {
-                return Ok(Some(&self.value));
+                return Ok(Some(self.value()));
             }
         }
+    }
+
+    fn value(&self) -> StreamedValue<'_> {
+        StreamedValue { bytes: &self.value, start: self.value_start }
     }
 }
 
@@ -161,7 +193,7 @@ mod tests {
         let mut values = Values::new(Slow(stream.as_bytes(), step), max_bytes);
         let mut all = Vec::new();
         while let Some(value) = values.next_value().unwrap() {
-            all.push(String::from_utf8(value.to_vec()).unwrap());
+            all.push(String::from_utf8(value.bytes.to_vec()).unwrap());
         }
         all
     }

@@ -28,6 +28,7 @@ use super::json::JsonDocument;
 use super::print_error;
 use super::tally::Tally;
 use crate::engine::{Action, Findings};
+use crate::scan::json::printable;
 
 /// How many findings of a rule there are in a namespace, by action.
 #[derive(Default, Serialize)]
@@ -82,6 +83,7 @@ impl<W: Write> ClusterReport<W> {
                 Format::Text => {
                     let (level, kind, rule) = (level(finding), subject.kind.name(), finding.rule);
                     let (subject, path, message) = (subject.printable(), &finding.field, finding.explained());
+                    let (path, message) = (path.to_string(), printable(&message, usize::MAX));
                     writeln!(self.out, "{level}: {subject} {kind} {path}: {message} [{rule}]")?;
                 }
             }
@@ -138,6 +140,7 @@ impl<W: Write> ClusterReport<W> {
         );
         writeln!(self.out, "\n{head}")?;
         for ((namespace, rule), ActionCounts { deny, warn, audit }) in &self.table {
+            let namespace = printable(namespace, usize::MAX);
             writeln!(self.out, "{namespace:namespaces$}  {rule:rules$}  {deny:>6}  {warn:>6}  {audit:>7}")?;
         }
         Ok(())

@@ -106,13 +106,13 @@ impl<W: Write> DocumentReport<W> {
     pub fn error(&mut self, file: &str, error: ManifestError) {
         let ManifestError { position, message } = error;
         let Position { line, column } = position;
-        print_error(format_args!("{}:{line}:{column}: {message}", printable(file, usize::MAX)));
+        print_error(printable(&format!("{file}:{line}:{column}: {message}"), usize::MAX));
         self.add_error(file, Some(position), message);
     }
 
     /// Reports that a file could not be read at all. The error names the file.
     pub fn unreadable(&mut self, file: &str, error: &io::Error) {
-        print_error(error);
+        print_error(printable(&error.to_string(), usize::MAX));
         self.add_error(file, None, error.to_string());
     }
 

@@ -1,0 +1,244 @@
+//! The text of files as UTF-8. Editors and shells of Windows write byte order marks and UTF-16: both are read, in constant
+//! memory. Text that is neither is reported with its place.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use memchr::{memchr, memmem};
+
+/// U+FEFF in UTF-8.
+const MARK: &[u8] = "\u{FEFF}".as_bytes();
+
+/// Written for what is no character of UTF-16: half a surrogate pair, as UTF-8 would have it if that were allowed. So the
+/// bytes are no text exactly where the file is wrong.
+const BROKEN: &[u8] = b"\xED\xA0\x80";
+
+/// The longest byte order mark.
+const SNIFFED_BYTES: usize = 4;
+
+/// Bytes at the start of a text that tell whether it is UTF-16.
+const SAMPLE_BYTES: usize = 64;
+
+/// Reads UTF-8, or UTF-16 that begins with a byte order mark, as UTF-8. Other bytes come as they are, for [`text`] to report.
+///
+/// A mark at the start of a line is dropped: files that are put together have one each.
+pub struct Utf8Reader<R> {
+    reader: BufReader<R>,
+    encoding: Option<Encoding>,
+    is_end: bool,
+    /// Read, and not decoded yet.
+    raw: Vec<u8>,
+    decoded: Vec<u8>,
+    /// The part of `decoded` that is taken, and the last byte before it.
+    taken: usize,
+    before: u8,
+}
+
+#[derive(Clone, Copy)]
+enum Encoding {
+    /// Or what has no mark.
+    Utf8,
+    Utf16(fn([u8; 2]) -> u16),
+}
+
+impl<R: Read> Utf8Reader<R> {
+    pub fn new(reader: R) -> Self {
+        let (raw, decoded) = (Vec::new(), Vec::new());
+        let reader = BufReader::new(reader);
+        Utf8Reader { reader, encoding: None, is_end: false, raw, decoded, taken: 0, before: b'\n' }
+    }
+
+    /// Reads until there is something to take, or nothing more comes.
+    fn fill(&mut self) -> io::Result<()> {
+        while self.taken == self.decoded.len() && !self.is_end {
+            self.before = self.decoded.last().copied().unwrap_or(self.before);
+            self.decoded.clear();
+            self.taken = 0;
+            let read = self.reader.fill_buf()?;
+            let count = read.len();
+            self.raw.extend_from_slice(read);
+            self.reader.consume(count);
+            self.is_end = count == 0;
+            if self.encoding.is_none() && self.raw.len() < SNIFFED_BYTES && !self.is_end {
+                continue;
+            }
+            match *self.encoding.get_or_insert(encoding(&self.raw)) {
+                Encoding::Utf8 => self.take_utf8(),
+                Encoding::Utf16(unit) => self.decode_utf16(unit),
+            }
+            self.drop_marks();
+        }
+        Ok(())
+    }
+
+    /// All but the first part of a mark, which may go on.
+    fn take_utf8(&mut self) {
+        let partial = [2, 1].into_iter().find(|&count| self.raw.ends_with(&MARK[..count])).filter(|_| !self.is_end);
+        let end = self.raw.len() - partial.unwrap_or(0);
+        self.decoded.extend(self.raw.drain(..end));
+    }
+
+    /// All but the first part of a character, which may go on.
+    fn decode_utf16(&mut self, unit: fn([u8; 2]) -> u16) {
+        let (pairs, odd) = self.raw.as_chunks::<2>();
+        let mut units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
+        let mut left = odd.to_vec();
+        if !self.is_end
+            && let Some(0xD800..=0xDBFF) = units.last()
+        {
+            units.pop();
+            left = self.raw[units.len() * 2..].to_vec();
+        }
+        for decoded in char::decode_utf16(units) {
+            match decoded {
+                Ok(character) => self.decoded.extend(character.encode_utf8(&mut [0; 4]).bytes()),
+                Err(_) => self.decoded.extend(BROKEN),
+            }
+        }
+        if self.is_end && !left.is_empty() {
+            self.decoded.extend(BROKEN);
+        }
+        self.raw = left;
+    }
+
+    fn drop_marks(&mut self) {
+        let is_at_start = |at: &usize| at.checked_sub(1).map_or(self.before, |before| self.decoded[before]) == b'\n';
+        let marks: Vec<usize> = memmem::find_iter(&self.decoded, MARK).filter(is_at_start).collect();
+        for at in marks.into_iter().rev() {
+            self.decoded.drain(at..at + MARK.len());
+        }
+    }
+}
+
+impl<R: Read> Read for Utf8Reader<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.fill()?;
+        let count = (&self.decoded[self.taken..]).read(into)?;
+        self.taken += count;
+        Ok(count)
+    }
+}
+
+/// By the byte order mark.
+fn encoding(bytes: &[u8]) -> Encoding {
+    match bytes {
+        // UTF-32, which is not read.
+        [0xFF, 0xFE, 0, 0, ..] => Encoding::Utf8,
+        [0xFF, 0xFE, ..] => Encoding::Utf16(u16::from_le_bytes),
+        [0xFE, 0xFF, ..] => Encoding::Utf16(u16::from_be_bytes),
+        _ => Encoding::Utf8,
+    }
+}
+
+/// Reads a whole file as [`Utf8Reader`] does.
+pub fn decode(bytes: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(bytes.len());
+    // Bytes in memory can always be read.
+    let _ = Utf8Reader::new(bytes).read_to_end(&mut decoded);
+    decoded
+}
+
+/// Why bytes are no text, and what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EncodingError {
+    #[error("this is UTF-32: save the file as UTF-8")]
+    Utf32,
+    #[error("this is UTF-16 without a byte order mark, or no text at all: save the file as UTF-8")]
+    Unmarked,
+    #[error("half of a character of UTF-16 is missing here: save the file as UTF-8")]
+    HalfCharacter,
+    #[error("this is a NUL byte, which is in no manifest: remove it, or save the file as UTF-8")]
+    Nul,
+    #[error("this is not UTF-8 (the byte {0:#04X}): save the file in that encoding")]
+    Byte(u8),
+}
+
+/// The text of decoded bytes, or why they are none and from which byte on.
+pub fn text(bytes: &[u8]) -> Result<&str, (usize, EncodingError)> {
+    let (text, invalid) = match std::str::from_utf8(bytes) {
+        Ok(text) => (text, bytes.len()),
+        Err(error) => ("", error.valid_up_to()),
+    };
+    let nul = memchr(0, &bytes[..invalid]);
+    let is_utf32 = matches!(bytes, [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..]);
+    let sample = &bytes[..bytes.len().min(SAMPLE_BYTES)];
+    let nuls = sample.iter().filter(|byte| **byte == 0).count();
+    match (nul, bytes.get(invalid)) {
+        _ if is_utf32 => Err((0, EncodingError::Utf32)),
+        // Of UTF-16 in the alphabets of manifests every other byte is 0.
+        _ if nuls * 3 > sample.len() => Err((0, EncodingError::Unmarked)),
+        (Some(nul), _) => Err((nul, EncodingError::Nul)),
+        (None, None) => Ok(text),
+        (None, Some(_)) if bytes[invalid..].starts_with(BROKEN) => Err((invalid, EncodingError::HalfCharacter)),
+        (None, Some(byte)) => Err((invalid, EncodingError::Byte(*byte))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads `step` bytes at a time, to cross every boundary.
+    struct Slow<'a>(&'a [u8], usize);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let count = self.1.min(self.0.len()).min(into.len());
+            into[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+
+    fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(bytes).collect()
+    }
+
+    #[test]
+    fn marked_text_is_read_however_it_comes() {
+        let text = "a: é\r\nb: \u{1F600}\nc: \u{2028}x\n";
+        let marked = format!("\u{FEFF}{text}");
+        let twice = format!("{marked}{marked}");
+        for (bytes, expected) in [
+            (text.into(), text.to_owned()),
+            (marked.clone().into_bytes(), text.to_owned()),
+            (utf16(&marked, u16::to_le_bytes), text.to_owned()),
+            (utf16(&marked, u16::to_be_bytes), text.to_owned()),
+            (twice.clone().into_bytes(), text.repeat(2)),
+            (utf16(&twice, u16::to_le_bytes), text.repeat(2)),
+            // Within a line it is a character.
+            ("a\u{FEFF}b".into(), "a\u{FEFF}b".to_owned()),
+            (Vec::new(), String::new()),
+            (MARK.into(), String::new()),
+            (b"\xEF\xBB".to_vec(), "\u{FFFD}".to_owned()),
+        ] {
+            for step in [1, 2, 3, 5, 1000] {
+                let mut decoded = Vec::new();
+                Utf8Reader::new(Slow(&bytes, step)).read_to_end(&mut decoded).unwrap();
+                assert_eq!(String::from_utf8_lossy(&decoded), expected, "{bytes:?} by {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_named() {
+        let lone =
+            [utf16("\u{FEFF}a", u16::to_le_bytes), 0xD800_u16.to_le_bytes().into(), utf16("b", u16::to_le_bytes)];
+        let odd = [utf16("\u{FEFF}abc", u16::to_be_bytes), vec![0]];
+        let utf32: Vec<u8> = "\u{FEFF}ab".chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+        for (bytes, at, error) in [
+            (lone.concat(), 1, EncodingError::HalfCharacter),
+            (odd.concat(), 3, EncodingError::HalfCharacter),
+            (utf32, 0, EncodingError::Utf32),
+            (utf16("a: 1", u16::to_le_bytes), 0, EncodingError::Unmarked),
+            (utf16("a: 1", u16::to_be_bytes), 0, EncodingError::Unmarked),
+            (b"name: a\0b, and more".to_vec(), 7, EncodingError::Nul),
+            (b"name: caf\xE9".to_vec(), 9, EncodingError::Byte(0xE9)),
+        ] {
+            for step in [1, 2, 3, 1000] {
+                let mut decoded = Vec::new();
+                Utf8Reader::new(Slow(&bytes, step)).read_to_end(&mut decoded).unwrap();
+                assert_eq!(text(&decoded), Err((at, error)), "{bytes:?} by {step}");
+            }
+        }
+    }
+}
