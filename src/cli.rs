@@ -15,10 +15,12 @@ mod review;
 mod rules;
 mod serve;
 
+use std::ffi::OsStr;
 use std::io;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::report::print_error;
 
@@ -51,7 +53,9 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
-    let done = match Cli::parse().command {
+    let matches = without_empty_variables(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let done = match cli.command {
         Command::Serve(command) => command.run(),
         Command::Review(command) => command.run(),
         Command::Check(command) => command.run(),
@@ -73,4 +77,13 @@ pub fn run() -> ExitCode {
             ExitCode::from(UNUSABLE)
         }
     }
+}
+
+/// The command without the variables that are empty: a manifest or a script unsets a flag so, which clap would take for its
+/// value.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    command
+        .mut_subcommands(without_empty_variables)
+        .mut_args(|arg| if arg.get_env().is_some_and(is_empty) { arg.env(Resettable::Reset) } else { arg })
 }

@@ -1,6 +1,7 @@
 //! `doctor`: whether the webhook on a cluster is installed as it should be, and answers.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::UNUSABLE;
+use super::flags::address::{AddressError, parse_connect};
 use super::flags::cluster::{self, ClusterFlags};
 use super::flags::{ServiceName, parse_service};
 use crate::cluster::client::client;
@@ -66,13 +68,21 @@ pub struct DoctorCommand {
 #[derive(Clone)]
 struct ConnectTo {
     endpoint: String,
-    address: String,
+    address: SocketAddr,
 }
 
-fn parse_connect_to(text: &str) -> Result<ConnectTo, &'static str> {
-    let both = text.split_once('=').filter(|(endpoint, address)| endpoint.contains(':') && address.contains(':'));
-    let (endpoint, address) = both.ok_or("not two addresses with ports, such as 10.1.2.3:8443=127.0.0.1:9443")?;
-    Ok(ConnectTo { endpoint: endpoint.to_owned(), address: address.to_owned() })
+#[derive(Debug, thiserror::Error)]
+enum ConnectToError {
+    #[error("not two addresses with ports, such as 10.1.2.3:8443=127.0.0.1:9443")]
+    Pair,
+    #[error(transparent)]
+    Address(#[from] AddressError),
+}
+
+fn parse_connect_to(text: &str) -> Result<ConnectTo, ConnectToError> {
+    let both = text.split_once('=').filter(|(endpoint, _)| endpoint.contains(':'));
+    let (endpoint, address) = both.ok_or(ConnectToError::Pair)?;
+    Ok(ConnectTo { endpoint: endpoint.to_owned(), address: parse_connect(address)? })
 }
 
 impl DoctorCommand {

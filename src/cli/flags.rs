@@ -1,5 +1,6 @@
 //! Flags that several commands have.
 
+pub mod address;
 #[cfg(feature = "cluster")]
 pub mod cluster;
 pub mod config;

@@ -23,6 +23,7 @@ use tracing_subscriber::filter::Targets;
 use self::certificates::{CertificateFlags, CertificateSourceError, DEVELOPMENT};
 use self::client_auth::ClientAuthFlags;
 use self::config_reload::ConfigPollFlags;
+use super::flags::address::parse_listen;
 use super::flags::config::{ConfigFlags, LoadedConfig};
 use super::flags::duration::parse_delay;
 use crate::config::ConfigError;
@@ -53,10 +54,10 @@ const CUT_SHORT: u8 = 1;
 [::] is every address, of IPv4 and IPv6; where there is no IPv6, of IPv4.")]
 pub struct ServeCommand {
     /// Where reviews are answered: POST /validate and /mutate over HTTPS
-    #[arg(long, env = "SCAN_ADMISSION_LISTEN", value_name = "ADDRESS", default_value_t = any(REVIEWS_PORT))]
+    #[arg(long, env = "SCAN_ADMISSION_LISTEN", value_name = "ADDRESS", default_value_t = any(REVIEWS_PORT), value_parser = parse_listen)]
     listen: SocketAddr,
     /// Where /livez, /readyz and /metrics are, over plain HTTP
-    #[arg(long, env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value_t = any(ADMIN_PORT))]
+    #[arg(long, env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value_t = any(ADMIN_PORT), value_parser = parse_listen)]
     admin: SocketAddr,
     #[command(flatten)]
     config: ConfigFlags,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ pub const ENDPOINTS_MAX: usize = 32;
 #[derive(Clone, Default)]
 pub struct Connection {
     /// Where an endpoint is reached from here, by its address with port, if elsewhere.
-    pub instead: BTreeMap<String, String>,
+    pub instead: BTreeMap<String, SocketAddr>,
     /// For replicas that demand a client certificate.
     pub identity: Option<Arc<ClientIdentity>>,
 }
@@ -115,7 +116,7 @@ async fn ask(
 ) -> Result<Served, HandshakeError> {
     let Endpoint { address, port, .. } = endpoint;
     let stream = match options.instead.get(&endpoint.authority()) {
-        Some(instead) => timeout(CONNECT, TcpStream::connect(instead.as_str())).await,
+        Some(instead) => timeout(CONNECT, TcpStream::connect(instead)).await,
         None => timeout(CONNECT, TcpStream::connect((address.as_str(), *port))).await,
     };
     let stream = match stream {
