@@ -1,6 +1,7 @@
 //! The configuration: what `--config` names, in YAML. It is read whole or not at all, and an error has its position and
 //! what is right instead. The part of it that the core needs are [`ReviewSettings`].
 
+mod absent;
 mod file;
 pub mod limits;
 pub mod value;
@@ -8,6 +9,7 @@ pub mod value;
 use schemars::schema_for;
 
 use crate::admission::ReviewSettings;
+use crate::manifest::{Position, encoding};
 pub use limits::Limits;
 
 /// What a process runs with; the default is what it does without a file.
@@ -32,7 +34,12 @@ const DIGEST_BYTES: usize = 6;
 impl Config {
     /// Reads the bytes of a file.
     pub fn read(bytes: &[u8]) -> Result<Self, ConfigError> {
-        let file = file::ConfigFile::read(bytes)?;
+        let decoded = encoding::decode(bytes);
+        let text = encoding::text(&decoded).map_err(|(offset, error)| {
+            let Position { line, column } = Position::START.after(&decoded[..offset]);
+            ConfigError { line: line as u64, column: column as u64, message: error.to_string() }
+        })?;
+        let file = file::ConfigFile::read(text)?;
         let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
         let digest: String = digest.as_ref().iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect();
         file.config(digest)

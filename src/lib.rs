@@ -17,9 +17,9 @@
 //! | [`server`] | the HTTPS server: accept, limits, handler, health, metrics | `server` |
 //! | [`offline`] | judging outside a request: scans in documents, and scans that are stored | `files` |
 //! | [`report`] | findings in documents and in a cluster, as text and JSON | `files` |
+//! | [`config`] | the configuration file | `server` |
 //! | [`manifest`] | documents of YAML and JSON, with positions | `files` |
 //! | [`tls`] | certificates: PEM, dates and usages, verification, CAs, watched files | `server` |
-//! | [`config`] | the configuration file | `server` |
 //! | [`admission`] | `answer`: decode a review, validate or mutate, encode the reply | – |
 //! | [`rules`] | what a status may say: [`rules::RULES`], one file a rule, and the tables behind them | – |
 //! | [`engine`] | how rules are asked: `validate`, `mutate`, the ratchet, modes | – |

@@ -93,7 +93,6 @@ const WRONG: &[(&str, &str)] = &[
     ("rules:\n  phase-jump: Warn", r#"2:15: "Warn" is no value: "warn" would be right"#),
     ("rules:\n  phase-jump: false", r#"2:15: "false" is no value: "off" would be right"#),
     ("rules:\n  phase-jump: block", r#"2:15: "block" is no value: one of deny, warn, audit, off would be right"#),
-    ("rules:\n  phase-jump:", r#"2:13: "~" is no value: one of deny, warn, audit, off would be right"#),
     ("rules:\n  phase-jump: off\n  phase-jump: off", r#"3:3: "phase-jump" is there twice: once would be right"#),
     ("rules: {}\nrules: {}", r#"2:1: "rules" is there twice: once would be right"#),
     ("rules: [phase-jump]", "1:8: names with values would be right here"),
@@ -152,7 +151,13 @@ const WRONG: &[(&str, &str)] = &[
     ),
     ("limits: {idle: 5}", r#"1:16: is "5": a duration from 100ms to 1h, such as 5s, would be right"#),
     ("limits: {idle: 2h}", r#"1:16: is "2h": a duration from 100ms to 1h, such as 5s, would be right"#),
-    ("limits: {idle: }", r#"1:14: is "": a duration from 100ms to 1h, such as 5s, would be right"#),
+    ("limits: {idle: ''}", r#"1:16: is "": a duration from 100ms to 1h, such as 5s, would be right"#),
+    // What is not known is reported whatever is below it.
+    ("rulez:\n", r#"1:1: "rulez" is no field: "rules" would be right"#),
+    (
+        "overrides:\n- namespaces:\n  # - dev\n  rules: {phase-jump: off}",
+        "4:3: this override is for every request: namespaces, users or groups would be right, or its modes in the rules of the file",
+    ),
     ("rules: {phase-jump: off", "1:8: unclosed bracket '{'"),
     ("rules:\n\tphase-jump: off", "2:2: tabs disallowed within this context (block indentation)"),
     ("rules: {}\n---\nrules: {}", "3:1: a second document begins here: one would be right"),
@@ -164,8 +169,92 @@ fn what_is_wrong_is_told_with_its_place_and_what_would_be_right() {
         let fault = Config::read(text.as_bytes()).expect_err(text);
         assert_eq!(format!("{}:{}: {}", fault.line, fault.column, fault.message), *words, "{text}");
     }
-    let fault = Config::read(b"rules: {phase-jump: \xff}").unwrap_err();
-    assert_eq!(fault.message, "input is not valid UTF-8");
+    let fault = Config::read(b"# nothing\nrules: {phase-jump: \xff}").unwrap_err();
+    let words = "this is not UTF-8 (the byte 0xFF): save the file in that encoding";
+    assert_eq!((fault.line, fault.column, fault.message.as_str()), (2, 21, words));
+}
+
+/// Every member of the schema, at every level, in both styles.
+#[test]
+fn a_section_whose_entries_are_commented_out_is_absent() {
+    let schema: Value = serde_json::from_str(&schema()).unwrap();
+    let names = |schema: &Value| schema["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let (members, limits) = (names(&schema), names(&schema["$defs"]["Limits"]));
+    let rules = names(&schema["$defs"]["Rules"]);
+    assert!(members.len() >= 6 && limits.len() >= 9 && rules.len() > 20, "{members:?} {limits:?} {rules:?}");
+    let without = |text: &str| {
+        let mut config = Config::read(text.as_bytes()).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+        config.settings.digest.clear();
+        config
+    };
+    let mut texts: Vec<String> = Vec::new();
+    for (section, names) in [(None, members), (Some("limits"), limits), (Some("rules"), rules)] {
+        for null in ["", "~", "null", "# dev"] {
+            let lines: String = names.iter().map(|name| format!("  {name}: {null}\n  # - x\n")).collect();
+            texts.push(section.map_or_else(|| lines.replace("\n  ", "\n"), |section| format!("{section}:\n{lines}")));
+        }
+        for name in names {
+            let member = format!("{{{name}: }}");
+            texts
+                .push(section.map_or_else(|| member.clone(), |section| format!("{{{section}: {member}, help: null}}")));
+        }
+    }
+    for text in texts {
+        assert_eq!(without(text.trim_start()), Config::default(), "{text}");
+    }
+    let mixed = "rules:\n  cve-total:\n  phase-jump: off\nlimits:\n  idle:\n  # head: 3s\n  connections: 7\n";
+    let config = without(mixed);
+    assert_eq!(config.settings.modes, [RuleMode { rule: "phase-jump", mode: Mode::Off }]);
+    assert_eq!(config.limits, Limits { connections: 7, ..Limits::default() });
+    let lists = "overrides:\n- namespaces: [dev]\n  users:\n  # - jane\n  groups: ~\n  rules: {phase-jump: off}\n";
+    let [only] = &without(lists).settings.overrides[..] else { panic!("one override") };
+    assert_eq!((&only.namespaces, only.users.len(), only.groups.len()), (&strings(&["dev"]), 0, 0));
+}
+
+/// As Windows writes it.
+#[test]
+fn utf_16_and_a_byte_order_mark_are_read() {
+    let text = "\u{FEFF}# é\r\nrules:\r\n  phase-jump: of\r\n";
+    let utf16 = |bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+    for bytes in [text.as_bytes().to_vec(), utf16(u16::to_le_bytes), utf16(u16::to_be_bytes)] {
+        let fault = Config::read(&bytes).unwrap_err();
+        assert_eq!((fault.line, fault.column), (3, 15), "{fault}");
+        assert!(fault.message.contains(r#""off" would be right"#), "{fault}");
+    }
+    let unmarked: Vec<u8> = "rules: {}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let fault = Config::read(&unmarked).unwrap_err();
+    assert!((fault.line, fault.column) == (1, 1) && fault.message.contains("without a byte order mark"), "{fault}");
+}
+
+#[test]
+fn an_empty_variable_is_unset() {
+    let folder = Folder::new();
+    let path = folder.join("scan.yaml");
+    fs::write(&path, "apiVersion: v1\nkind: ConfigMap\n").unwrap();
+    let run = |command: &str, arguments: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
+        process::clean(&mut program);
+        // Every variable that the program knows.
+        for help in ["serve", "check", "review", "audit", "doctor"] {
+            let help = self::program(&[help, "--help"]);
+            for word in String::from_utf8(help.stdout).unwrap().split(|c: char| !c.is_ascii_uppercase() && c != '_') {
+                if word.starts_with("SCAN_ADMISSION_") {
+                    program.env(word, "");
+                }
+            }
+        }
+        assert!(program.get_envs().filter(|(_, value)| value.is_some()).count() > 20);
+        program.arg(command).args(arguments).output().unwrap()
+    };
+    let checked = run("check", &[path.to_str().unwrap()]);
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    // Asked for a port that it may not have, it has read all of its flags.
+    let served = run("serve", &["--listen", "192.0.2.1:1"]);
+    let errors = String::from_utf8(served.stderr).unwrap();
+    assert!(errors.contains("--listen: ") && errors.contains("192.0.2.1:1"), "{errors}");
+    let doctor = run("doctor", &["--kubeconfig", "/nowhere"]);
+    let errors = String::from_utf8(doctor.stderr).unwrap();
+    assert!(errors.contains("/nowhere"), "{errors}");
 }
 
 /// A file that would take for ever, or all memory, ends soon.

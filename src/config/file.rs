@@ -1,12 +1,13 @@
 //! The types of the file; the schema comes from them and their comments.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_saphyr::{Error, Location, Spanned};
 
+use super::absent::without_nulls;
 use super::{Config, ConfigError, Limits};
 use crate::admission::{self, FaultPolicy, ReviewSettings};
 use crate::engine::{Mode, Rule, RuleMode};
@@ -61,9 +62,10 @@ struct OverrideEntry {
 }
 
 impl ConfigFile {
-    pub fn read(bytes: &[u8]) -> Result<Self, ConfigError> {
+    pub fn read(text: &str) -> Result<Self, ConfigError> {
+        let text = without_nulls(text, &names(schema_for!(Self).as_value()));
         let options = serde_saphyr::options! { with_snippet: false };
-        let file = serde_saphyr::from_slice_with_options::<Option<Self>>(bytes, options);
+        let file = serde_saphyr::from_str_with_options::<Option<Self>>(&text, options);
         file.map(Option::unwrap_or_default).map_err(|error| config_error(&error))
     }
 
@@ -115,6 +117,22 @@ impl OverrideEntry {
             modes: rules.modes(),
         })
     }
+}
+
+/// Every name that the file knows, at any level.
+fn names(schema: &serde_json::Value) -> HashSet<String> {
+    let (mut names, mut open) = (HashSet::new(), vec![schema]);
+    while let Some(schema) = open.pop() {
+        if let Some(properties) = schema["properties"].as_object() {
+            names.extend(properties.keys().cloned());
+        }
+        match schema {
+            serde_json::Value::Object(members) => open.extend(members.values()),
+            serde_json::Value::Array(entries) => open.extend(entries),
+            _ => {}
+        }
+    }
+    names
 }
 
 /// Modes by the id of the rule.

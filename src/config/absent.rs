@@ -1,0 +1,113 @@
+//! Members without a value, as `rules:` where all that is below it is commented out: they are absent.
+//!
+//! They are blanked in the text before it is read, so that this holds for every member, and that positions stay.
+
+use std::collections::HashSet;
+
+use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle};
+
+/// A list or mapping that is being read.
+struct Open {
+    is_mapping: bool,
+    is_block: bool,
+    /// The name whose value comes next.
+    key: Option<Name>,
+    /// Members that have a value, and those that have none.
+    kept: usize,
+    blanked: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Name {
+    start: usize,
+    end: usize,
+    is_known: bool,
+}
+
+/// The text with blanks for the members of the names in `known` that are null. A name that is not known stays, so that it is
+/// reported; so does a text that is no YAML.
+pub fn without_nulls(text: &str, known: &HashSet<String>) -> String {
+    let mut blanked = text.as_bytes().to_vec();
+    let mut open: Vec<Open> = Vec::new();
+    for event in Parser::new_from_str_with_options(text, Options::default()) {
+        let Ok((event, span)) = event else { return text.to_owned() };
+        match event {
+            Event::MappingStart(style, ..) => open.push(opened(true, style)),
+            Event::SequenceStart(style, ..) => open.push(opened(false, style)),
+            Event::MappingEnd | Event::SequenceEnd => {
+                let is_null = open.pop().is_some_and(|ended| ended.is_block && ended.kept == 0 && ended.blanked > 0);
+                value(&mut open, is_null, None, &mut blanked);
+            }
+            Event::Scalar(scalar, style, anchor, tag) => {
+                if let Some(Open { is_mapping: true, key: key @ None, .. }) = open.last_mut() {
+                    let is_known = known.contains(&*scalar);
+                    *key = range(&span).map(|(start, end)| Name { start, end, is_known });
+                    continue;
+                }
+                let is_plain = style == ScalarStyle::Plain && anchor == 0 && tag.is_none();
+                let is_null = is_plain && matches!(&*scalar, "" | "~" | "null" | "Null" | "NULL");
+                value(&mut open, is_null, range(&span), &mut blanked);
+            }
+            Event::Alias(_) => value(&mut open, false, None, &mut blanked),
+            _ => {}
+        }
+    }
+    String::from_utf8(blanked).unwrap_or_else(|_| text.to_owned())
+}
+
+fn opened(is_mapping: bool, style: StructureStyle) -> Open {
+    Open { is_mapping, is_block: style == StructureStyle::Block, key: None, kept: 0, blanked: 0 }
+}
+
+fn range(span: &Span) -> Option<(usize, usize)> {
+    span.start.byte_offset().zip(span.end.byte_offset())
+}
+
+/// A value has ended: the member that it belongs to is blanked where it is null.
+fn value(open: &mut [Open], is_null: bool, written: Option<(usize, usize)>, text: &mut [u8]) {
+    let Some(around) = open.last_mut() else { return };
+    let Some(name) = around.key.take().filter(|name| is_null && name.is_known) else {
+        around.kept += 1;
+        return;
+    };
+    around.blanked += 1;
+    let Some(colon) = text[name.end..].iter().position(|byte| *byte == b':') else { return };
+    let mut end = name.end + colon + 1;
+    if let Some((start, written_end)) = written.filter(|(start, end)| start < end) {
+        text[start..written_end].fill(b' ');
+        end = end.max(written_end);
+    }
+    text[name.start..name.end + colon + 1].fill(b' ');
+    if !around.is_block {
+        let rest = &mut text[end..];
+        let next = rest.iter().position(|byte| !byte.is_ascii_whitespace());
+        if let Some(comma) = next.and_then(|at| rest.get_mut(at)).filter(|byte| **byte == b',') {
+            *comma = b' ';
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_without_a_value_are_blank() {
+        let known = HashSet::from(["a", "b", "c"].map(str::to_owned));
+        for (text, expected) in [
+            ("a:\nb: 1\n", "  \nb: 1\n"),
+            ("a: ~ # c\n# d\nb: null\n", "     # c\n# d\n       \n"),
+            ("a:\n  b:\n  # - x\n", "  \n    \n  # - x\n"),
+            ("a:\n- b:\n  c: 1\n", "a:\n-   \n  c: 1\n"),
+            ("{a: , b: 1}", "{     b: 1}"),
+            ("{\"a\": null,\n \"b\": ~}", "{          \n       }"),
+            ("a: {b: null, c: {a: }}", "a: {         c: {   }}"),
+            ("d:\nd2: ~\n", "d:\nd2: ~\n"),
+            ("a: ''\nb: [~]\nc: {}\n", "a: ''\nb: [~]\nc: {}\n"),
+            ("a: &x\nb: *x\n", "a: &x\nb: *x\n"),
+            ("a: [", "a: ["),
+        ] {
+            assert_eq!(without_nulls(text, &known), expected, "{text}");
+        }
+    }
+}
