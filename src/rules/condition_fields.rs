@@ -103,7 +103,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
                 continue;
             }
             let field = Field::ConditionMember { entry: conditions.name(index), member };
-            let message = format!("is {}: {} would be right", quote(&condition[member]), right(condition, member));
+            let message = format!("is {}: {}", quote(&condition[member]), right(condition, member));
             match severity {
                 Severity::Error => findings.error(field, message),
                 Severity::Warning => findings.warning(field, message),

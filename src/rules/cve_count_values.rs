@@ -2,7 +2,7 @@
 
 use crate::engine::finding::quote;
 use crate::engine::{Change, Example, Expectation, Findings, Part, Patch, Rule};
-use crate::rules::tables::counts::{Summable, summable};
+use crate::rules::tables::counts::{Summable, right_integer, summable};
 use crate::scan::count::non_negative;
 use crate::scan::{Count, CveCount, Field, Json, Member, Spelling};
 
@@ -102,7 +102,7 @@ fn check_counts<'a>(container: Spelling, counts: &'a CveCount<'a>, findings: &mu
             if let Member::WrongType(_) = non_negative(json) {
                 findings.error(
                     Field::Count { container, count, key },
-                    format!("is {}: an integer ≥ 0 would be right", quote(json)),
+                    format!("is {}: {}", quote(json), right_integer(json)),
                 );
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::engine::finding::quote;
 use crate::engine::{Change, Example, Expectation, Findings, Part, Rule, Severity};
+use crate::rules::tables::counts::right_integer;
 use crate::scan::count::non_negative;
 use crate::scan::{Condition, ConditionMember, Field, Member, Phase};
 
@@ -63,7 +64,8 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let conditions = change.conditions();
     let observed = non_negative(&status.observed_generation);
     if let Member::WrongType(_) = observed {
-        let message = format!("is {}: an integer ≥ 0 would be right", quote(&status.observed_generation));
+        let json = &status.observed_generation;
+        let message = format!("is {}: {}", quote(json), right_integer(json));
         findings.error(Field::ObservedGeneration, message);
     }
     let generation = change.new.generation();

@@ -1,5 +1,6 @@
 //! What each condition may say. Checks, mutations and docs are made from these rows.
 
+use super::counts::right_integer;
 use crate::scan::{Condition, ConditionMember, ConditionStatus, ConditionType, Member};
 
 /// What a condition of one type may say.
@@ -178,15 +179,19 @@ pub fn violations(message: &str) -> Option<&str> {
 
 /// What a member of any condition has to be.
 pub fn right(condition: &Condition<'_>, member: ConditionMember) -> &'static str {
+    let json = &condition[member];
     match member {
-        ConditionMember::Type => "a qualified name of at most 316 characters, such as Succeeded,",
-        ConditionMember::Status => "True, False or Unknown",
-        ConditionMember::Reason if condition[member].string() == Member::Absent => {
-            "a CamelCase word, such as JobFinished,"
+        ConditionMember::Type => "a qualified name of at most 316 characters, such as Succeeded, would be right",
+        // YAML takes it for a boolean.
+        ConditionMember::Status if json.to_json() == "true" => "\"True\" in quotes would be right",
+        ConditionMember::Status if json.to_json() == "false" => "\"False\" in quotes would be right",
+        ConditionMember::Status => "True, False or Unknown would be right",
+        ConditionMember::Reason if json.string() == Member::Absent => {
+            "a CamelCase word, such as JobFinished, would be right"
         }
-        ConditionMember::Reason => "a CamelCase word of at most 1,024 characters",
-        ConditionMember::Message | ConditionMember::Error => "a string of at most 32,768 characters",
-        ConditionMember::LastTransitionTime => "an RFC 3339 time, such as 2026-11-20T08:01:00Z,",
-        ConditionMember::ObservedGeneration => "an integer ≥ 0",
+        ConditionMember::Reason => "a CamelCase word of at most 1,024 characters would be right",
+        ConditionMember::Message | ConditionMember::Error => "a string of at most 32,768 characters would be right",
+        ConditionMember::LastTransitionTime => "an RFC 3339 time, such as 2026-11-20T08:01:00Z, would be right",
+        ConditionMember::ObservedGeneration => right_integer(json),
     }
 }

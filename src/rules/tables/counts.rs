@@ -1,6 +1,6 @@
 //! What the counts of a status add up to.
 
-use crate::scan::{Count, CveCount, Member, Spelling, Status};
+use crate::scan::{Count, CveCount, Json, JsonType, Member, Spelling, Status};
 
 /// A cveCount whose severities can be added up: what the mutations of counts work on.
 pub struct Summable<'s, 'a> {
@@ -24,5 +24,16 @@ pub fn total(counts: &CveCount<'_>) -> Option<i128> {
         Member::Present(total) => Some(total.into()),
         Member::Absent if counts.has_severity() => counts.sum(),
         _ => None,
+    }
+}
+
+/// What is right instead of what is no integer ≥ 0 that fits int64.
+pub fn right_integer(json: &Json<'_>) -> &'static str {
+    // 2^63, which the next lower number of this type is below.
+    let is_beyond = |number: f64| number.abs() >= 9_223_372_036_854_775_808.0;
+    if json.json_type() == JsonType::Number && json.to_json().parse().is_ok_and(is_beyond) {
+        "must be from 0 to 9223372036854775807"
+    } else {
+        "an integer ≥ 0 would be right"
     }
 }
