@@ -3,6 +3,10 @@
 
 pub mod documents;
 pub mod encoding;
+mod head;
+mod json;
+mod kind;
+pub mod nearest;
 pub mod objects;
 pub mod path;
 pub mod position;
@@ -10,6 +14,7 @@ pub mod stream;
 pub mod yaml;
 
 pub use documents::{Document, Documents};
-pub use objects::{FoundObject, Manifest, ManifestError, ScanManifest};
+pub use head::{ScanManifest, ScanPart};
+pub use objects::{FoundObject, Manifest, ManifestError};
 pub use position::Position;
 pub use stream::Values;

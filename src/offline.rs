@@ -3,5 +3,6 @@
 pub mod documents;
 pub mod input;
 pub mod judge;
+mod plain_values;
 
 pub use judge::Judge;

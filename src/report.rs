@@ -7,7 +7,7 @@ pub mod format;
 pub mod json;
 pub mod tally;
 
-pub use finding::Subject;
+pub use finding::{ReportedFinding, Subject};
 pub use format::Format;
 pub use tally::Tally;
 

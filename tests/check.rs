@@ -20,7 +20,8 @@ fn positions(report: &Value) -> Vec<(u64, u64, &str, &str)> {
         .iter()
         .map(|finding| {
             let number = |key: &str| finding[key].as_u64().unwrap();
-            let text = |key: &str| finding[key].as_str().unwrap();
+            // What is wrong with the document has no rule.
+            let text = |key: &str| finding[key].as_str().unwrap_or_default();
             (number("line"), number("column"), text("path"), text("rule"))
         })
         .collect()
@@ -33,7 +34,7 @@ fn text_is_what_compilers_print() {
         "scans.yaml:13:3: error: default/block status.phase: is \"Complete\": one of Pending, Scanning, Completed, Failed, Error would be right [phase-unknown]",
         "scans.yaml:24:5: error: default/block status.conditions[Succeeded].reason: is \"JobStarted\"; with status True JobFinished would be right [succeeded-vocabulary]",
         "scans.yaml:30:5: error: default/block status.cveCount.total: is 21, but the severities add up to 22: 22 would be right [cve-total]",
-        "scans.yaml:43:22: error: flow status.conditions[Scanning].status: is false: True, False or Unknown would be right [condition-fields]",
+        "scans.yaml:43:22: error: flow status.conditions[Scanning].status: is False: \"False\" in quotes would be right [condition-fields]",
         "scans.yaml:46:103: warning: flow status.CVECount.CVETOTAL: is absent: 2 would be right [cve-total]",
     ];
     assert_eq!(done.stdout.lines().collect::<Vec<_>>(), lines);
@@ -99,9 +100,13 @@ fn a_stream_of_json_goes_on_behind_what_is_broken() {
     assert_eq!(code, 2);
     let phase = ("status.phase", "phase-unknown");
     // An escaped name, in a typed list whose entries do not say what they are; and of two equal names the last.
-    assert_eq!(positions(&report), [(1, 200, phase.0, phase.1), (6, 30, phase.0, phase.1)]);
+    assert_eq!(positions(&report), [(1, 200, phase.0, phase.1), (6, 30, phase.0, ""), (6, 30, phase.0, phase.1)]);
+    assert_eq!(
+        report["findings"][1]["message"],
+        "is there twice, first at stream.json:6:12, and the last one counts: remove one"
+    );
     let names: Vec<_> = report["findings"].as_array().unwrap().iter().map(|finding| &finding["name"]).collect();
-    assert_eq!(names, ["one", "three"]);
+    assert_eq!(names, ["one", "three", "three"]);
     assert_eq!(report["errors"].as_array().unwrap().len(), 1);
     let error = &report["errors"][0];
     assert_eq!((&error["file"], &error["line"], &error["column"]), (&json!("stream.json"), &json!(4), &json!(1)));
@@ -148,10 +153,14 @@ fn folders_and_standard_input_are_read() {
 #[test]
 fn no_scan_is_no_error() {
     for (stdin, summary) in [
-        ("", "no scan in 1 file\n"),
-        ("# nothing\n---\n", "no scan in 1 file\n"),
+        ("apiVersion: v1\nkind: ConfigMap\n", "no scan in 1 file; 1 other object skipped\n"),
+        ("apiVersion: v1\nkind: List\nitems: []\nmetadata: {}\n", "no scan in 1 file\n"),
+        ("apiVersion: v1\nkind: List\nitems: null\n", "no scan in 1 file\n"),
         ("kind: SourceScan\napiVersion: other.example.com/v1\n", "no scan in 1 file; 1 other object skipped\n"),
-        ("a: 1\n---\nb: 2\n", "no scan in 1 file; 2 other objects skipped\n"),
+        (
+            "apiVersion: scanning.apps.tanzu.vmware.com/v1beta1\nkind: ScanPolicy\n---\n# end\n",
+            "no scan in 1 file; 1 other object skipped\n",
+        ),
     ] {
         let done = run(&[], stdin.as_bytes());
         assert_eq!((done.code, done.stdout.as_str(), done.stderr.as_str()), (0, "", summary), "{stdin}");
@@ -248,7 +257,7 @@ fn what_is_too_deep_is_an_error() {
 
 #[test]
 fn what_is_no_utf8_is_an_error_with_its_place() {
-    let done = run(&[], b"a: 1\nb: \xFF\n---\nc: 1\n");
+    let done = run(&[], b"a: 1\nb: \xFF\n---\nkind: Pod\napiVersion: v1\n");
     assert!(done.stderr.starts_with("error: standard input:2:4: this is not UTF-8"), "{}", done.stderr);
     assert!(done.stderr.contains("1 other object skipped"), "{}", done.stderr);
 }

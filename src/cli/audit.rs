@@ -14,6 +14,7 @@ use super::flags::parse_time;
 use super::{DENIED, UNUSABLE};
 use crate::cluster::client::{ClusterOptions, client};
 use crate::cluster::listing::{ScanPage, listings};
+use crate::engine::Part;
 use crate::offline::Judge;
 use crate::report::cluster::ClusterReport;
 use crate::report::{Format, Subject};
@@ -114,7 +115,8 @@ fn judge_scan(kind: Kind, json: &RawValue, judge: &Judge, report: &mut ClusterRe
         }
     };
     let subject = Subject { kind, namespace: &names.namespace, name: &names.name };
-    judge.judge(kind, &scan, subject.namespace, |findings| report.scan(&subject, findings))
+    let parts = [Part::Spec, Part::Status];
+    judge.judge(kind, &scan, subject.namespace, &parts, |findings| report.scan(&subject, findings))
 }
 
 /// One line on a terminal that shows how far it is.

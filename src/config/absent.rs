@@ -7,18 +7,18 @@ use std::collections::HashSet;
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle};
 
 /// A list or mapping that is being read.
-struct Open {
+struct OpenNode {
     is_mapping: bool,
     is_block: bool,
     /// The name whose value comes next.
-    key: Option<Name>,
+    key: Option<NullableName>,
     /// Members that have a value, and those that have none.
     kept: usize,
     blanked: usize,
 }
 
 #[derive(Clone, Copy)]
-struct Name {
+struct NullableName {
     start: usize,
     end: usize,
     is_known: bool,
@@ -28,7 +28,7 @@ struct Name {
 /// reported; so does a text that is no YAML.
 pub fn without_nulls(text: &str, known: &HashSet<String>) -> String {
     let mut blanked = text.as_bytes().to_vec();
-    let mut open: Vec<Open> = Vec::new();
+    let mut open: Vec<OpenNode> = Vec::new();
     for event in Parser::new_from_str_with_options(text, Options::default()) {
         let Ok((event, span)) = event else { return text.to_owned() };
         match event {
@@ -39,9 +39,9 @@ pub fn without_nulls(text: &str, known: &HashSet<String>) -> String {
                 value(&mut open, is_null, None, &mut blanked);
             }
             Event::Scalar(scalar, style, anchor, tag) => {
-                if let Some(Open { is_mapping: true, key: key @ None, .. }) = open.last_mut() {
+                if let Some(OpenNode { is_mapping: true, key: key @ None, .. }) = open.last_mut() {
                     let is_known = known.contains(&*scalar);
-                    *key = range(&span).map(|(start, end)| Name { start, end, is_known });
+                    *key = range(&span).map(|(start, end)| NullableName { start, end, is_known });
                     continue;
                 }
                 let is_plain = style == ScalarStyle::Plain && anchor == 0 && tag.is_none();
@@ -55,8 +55,8 @@ pub fn without_nulls(text: &str, known: &HashSet<String>) -> String {
     String::from_utf8(blanked).unwrap_or_else(|_| text.to_owned())
 }
 
-fn opened(is_mapping: bool, style: StructureStyle) -> Open {
-    Open { is_mapping, is_block: style == StructureStyle::Block, key: None, kept: 0, blanked: 0 }
+fn opened(is_mapping: bool, style: StructureStyle) -> OpenNode {
+    OpenNode { is_mapping, is_block: style == StructureStyle::Block, key: None, kept: 0, blanked: 0 }
 }
 
 fn range(span: &Span) -> Option<(usize, usize)> {
@@ -64,7 +64,7 @@ fn range(span: &Span) -> Option<(usize, usize)> {
 }
 
 /// A value has ended: the member that it belongs to is blanked where it is null.
-fn value(open: &mut [Open], is_null: bool, written: Option<(usize, usize)>, text: &mut [u8]) {
+fn value(open: &mut [OpenNode], is_null: bool, written: Option<(usize, usize)>, text: &mut [u8]) {
     let Some(around) = open.last_mut() else { return };
     let Some(name) = around.key.take().filter(|name| is_null && name.is_known) else {
         around.kept += 1;

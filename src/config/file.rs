@@ -11,6 +11,7 @@ use super::absent::without_nulls;
 use super::{Config, ConfigError, Limits};
 use crate::admission::{self, FaultPolicy, ReviewSettings};
 use crate::engine::{Mode, Rule, RuleMode};
+use crate::manifest::nearest::nearest;
 use crate::rules::RULES;
 use crate::scan::url;
 
@@ -243,13 +244,6 @@ fn unknown(what: &str, word: &str, known: &[&str], others: &str) -> String {
         Some(nearest) => format!("{word:?} is no {what}: {nearest:?} would be right"),
         None => format!("{word:?} is no {what}: {others} would be right"),
     }
-}
-
-/// What is likely meant: no more than a third of it is wrong.
-fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    let distance = |known: &str| strsim::osa_distance(&word.to_lowercase(), &known.to_lowercase());
-    let nearest = known.iter().min_by_key(|known| distance(known))?;
-    (distance(nearest) <= nearest.len().div_ceil(3)).then_some(nearest)
 }
 
 fn at(location: Location, message: impl Into<String>) -> ConfigError {

@@ -2,7 +2,7 @@
 //!
 //! YAML ends at a line that begins with `---` or `...`, which neither scalar nor comment may, so the cut is YAML's own.
 //! A document that begins with `{` and then a quote is JSON, as for kubectl: it ends where its braces close, and
-//! another may follow at once. So one that is broken never swallows the next.
+//! another may follow at once. So one that is broken never swallows the next. `{` and then a name is YAML.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -46,6 +46,8 @@ enum DocumentState {
     Before,
     /// Within a comment that is longer than a piece.
     Comment,
+    /// Nothing but `{` yet, which begins JSON, or YAML as `kubectl get -o kyaml` prints it.
+    Brace,
     Yaml,
     Json(Cut),
 }
@@ -76,6 +78,7 @@ impl<R: Read> Documents<R> {
                     self.skip();
                     if is_end { DocumentState::Before } else { DocumentState::Comment }
                 }
+                DocumentState::Brace => self.brace(),
                 DocumentState::Yaml => match self.marker() {
                     Some(b"---") => return Ok(Some(self.document(false))),
                     Some(_) => {
@@ -130,11 +133,36 @@ impl<R: Read> Documents<R> {
                 self.skip();
                 DocumentState::Before
             }
-            (None, Some(b'{')) if !has_directives && is_json(text) => {
-                self.start = self.at;
-                DocumentState::Json(Cut::default())
-            }
+            (None, Some(b'{')) if !has_directives => match text[1..].trim_ascii_start().first() {
+                Some(b'"' | b'}') => {
+                    self.start = self.at;
+                    DocumentState::Json(Cut::default())
+                }
+                Some(_) => self.contents(),
+                None => {
+                    self.contents();
+                    DocumentState::Brace
+                }
+            },
             (None, Some(_)) => self.contents(),
+        }
+    }
+
+    /// Looks at a piece after a `{`.
+    fn brace(&mut self) -> DocumentState {
+        match self.piece[self.taken..].trim_ascii_start().first() {
+            Some(b'"' | b'}') => {
+                let mut cut = Cut::default();
+                cut.end(&self.bytes);
+                DocumentState::Json(cut)
+            }
+            // The end of what is broken.
+            _ if self.marker().is_some() => DocumentState::Yaml,
+            Some(_) => self.contents(),
+            None => {
+                self.contents();
+                DocumentState::Brace
+            }
         }
     }
 
@@ -191,11 +219,6 @@ impl<R: Read> Documents<R> {
     }
 }
 
-/// Whether a text that begins with `{` goes on like JSON: with a quote, with the brace's end, or on the next line.
-fn is_json(text: &[u8]) -> bool {
-    matches!(text[1..].trim_ascii_start().first(), None | Some(b'"' | b'}'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,6 +257,15 @@ mod tests {
             ),
             ("{}{\"a\":\"}\"} {}", &[("{}", 1, 1, true), ("{\"a\":\"}\"}", 1, 3, true), (" {}", 1, 12, true)]),
             ("{\n\"é\":1}# c\n \n[]", &[("{\n\"é\":1}", 1, 1, true), ("[]", 4, 1, false)]),
+            (
+                "---\n{\n  # }\n\n  a: \"x\",\n}\n---\n{\n\n  \"b\": 1\n}{\n}\n---\n{\n---\n",
+                &[
+                    ("{\n  # }\n\n  a: \"x\",\n}\n", 2, 1, false),
+                    ("{\n\n  \"b\": 1\n}", 8, 1, true),
+                    ("{\n}", 11, 2, true),
+                    ("{\n", 14, 1, false),
+                ],
+            ),
             ("{a: 1}\n{b: 2}\n", &[("{a: 1}\n{b: 2}\n", 1, 1, false)]),
             (
                 "{\"a\":1\n{\"b\":2}\n---\n{\"c\":\n---\nd: 1",

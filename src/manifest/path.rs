@@ -11,19 +11,56 @@ use serde_json::value::RawValue;
 ///
 /// A name may have dots and brackets itself, so it is matched as a whole: the longest that fits is the one.
 pub fn find<'a>(json: &'a str, path: &str) -> &'a str {
-    let (mut found, mut value, mut path) = (json, json, path);
-    while !path.is_empty() {
-        let step = match value.as_bytes().first() {
-            Some(b'{') => member(value, path),
-            Some(b'[') => entry(value, path),
+    walk(json, path).found
+}
+
+/// The value of the field `path` of the object `json`, if it is there.
+pub fn value<'a>(json: &'a str, path: &str) -> Option<&'a str> {
+    let end = walk(json, path);
+    end.rest.is_empty().then_some(end.value)
+}
+
+/// The path of the member whose name is at the start of `part`, which is a part of `json`.
+pub fn to(json: &str, part: &str) -> String {
+    let target = part.as_ptr().addr();
+    let holds = |text: &str| (text.as_ptr().addr()..text.as_ptr().addr() + text.len()).contains(&target);
+    let (mut path, mut value) = (String::new(), json);
+    loop {
+        let dot = if path.is_empty() { "" } else { "." };
+        if let Ok(Members(members)) = serde_json::from_str(value) {
+            let Some((name, inner)) = members.into_iter().find(|(name, inner)| holds(name.get()) || holds(inner.get()))
+            else {
+                return path;
+            };
+            path += &format!("{dot}{}", serde_json::from_str::<Cow<'_, str>>(name.get()).unwrap_or_default());
+            value = inner.get();
+            if holds(name.get()) {
+                return path;
+            }
+        } else {
+            let entries: Vec<&RawValue> = serde_json::from_str(value).unwrap_or_default();
+            let Some((index, entry)) = entries.iter().enumerate().find(|(_, entry)| holds(entry.get())) else {
+                return path;
+            };
+            let kind = serde_json::from_str(entry.get()).map(|TypedEntry { kind }| kind.into_owned());
+            path += &format!("[{}]", kind.unwrap_or_else(|_| index.to_string()));
+            value = entry.get();
+        }
+    }
+}
+
+fn walk<'a, 'p>(json: &'a str, path: &'p str) -> PathStep<'a, 'p> {
+    let mut end = PathStep { found: json, value: json, rest: path };
+    while !end.rest.is_empty() {
+        let step = match end.value.as_bytes().first() {
+            Some(b'{') => member(end.value, end.rest),
+            Some(b'[') => entry(end.value, end.rest),
             _ => None,
         };
         let Some(step) = step else { break };
-        found = step.found;
-        value = step.value;
-        path = step.rest.strip_prefix('.').unwrap_or(step.rest);
+        end = PathStep { rest: step.rest.strip_prefix('.').unwrap_or(step.rest), ..step };
     }
-    found
+    end
 }
 
 struct PathStep<'a, 'p> {
@@ -91,10 +128,27 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
 #[cfg(test)]
 mod tests {
-    use super::find;
+    use super::{find, to, value};
 
     const OBJECT: &str = r#"{"a": {"b.c": {"d": 1}, "b": 2, "c": {"x": 3}, "\u0065": 4, "c": {"y": 5}},
         "l": [{"type": "T", "n": 6}, {"n": 7}, {"type": "T", "n": 8}, {"type": "x]y", "n": 9}, 10]}"#;
+
+    #[test]
+    fn a_member_has_a_path() {
+        for (name, path) in [
+            ("\"a\": {", "a"),
+            ("\"d\": 1", "a.b.c.d"),
+            ("\"y\": 5", "a.c.y"),
+            ("\"n\": 6", "l[T].n"),
+            ("\"n\": 7", "l[1].n"),
+            ("10]", "l[4]"),
+        ] {
+            assert_eq!(to(OBJECT, &OBJECT[OBJECT.find(name).unwrap()..]), path);
+        }
+        for (path, found) in [("a.b.c.d", Some("1")), ("l[1]", Some(r#"{"n": 7}"#)), ("a.b.x", None), ("z", None)] {
+            assert_eq!(value(OBJECT, path), found, "{path}");
+        }
+    }
 
     #[test]
     fn a_field_is_found_or_else_what_is_around_it() {

@@ -7,6 +7,8 @@
 mod scalar;
 mod tree;
 
+use std::collections::HashSet;
+
 use granit_parser::{ErrorKind, Parser};
 
 use scalar::Scalar;
@@ -21,6 +23,25 @@ pub struct ConvertedYaml {
     pub text: String,
     /// Where a member's name, an entry or the whole begins, in ascending order.
     pub marks: Vec<Mark>,
+    /// Numbers, booleans and null that are written otherwise in the YAML, in ascending order.
+    pub written: Vec<WrittenScalar>,
+    /// Names that are written twice, in ascending order.
+    pub doubled: Vec<DoubledName>,
+}
+
+/// A scalar by its place in the JSON, as it is written in the YAML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenScalar {
+    pub json: usize,
+    pub text: String,
+}
+
+/// A name that one object has twice: its place in the JSON, where the last one counts, and the byte of the document where the
+/// first one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DoubledName {
+    pub json: usize,
+    pub first: usize,
 }
 
 /// The same place in the JSON and in the YAML, in bytes.
@@ -73,17 +94,22 @@ pub fn too_deep(offset: usize) -> YamlError {
 /// Writes the tree. Its depth is the document's choice, so this does not recurse.
 fn write(tree: &Tree<'_>) -> Result<ConvertedYaml, YamlError> {
     let Some(root) = tree.root() else {
-        return Ok(ConvertedYaml { text: "null".to_owned(), marks: vec![Mark { json: 0, yaml: 0 }] });
+        let marks = vec![Mark { json: 0, yaml: 0 }];
+        return Ok(ConvertedYaml { text: "null".to_owned(), marks, written: Vec::new(), doubled: Vec::new() });
     };
     let mut text = Vec::new();
     let mut marks = vec![Mark { json: 0, yaml: root.at }];
+    let (mut written, mut doubled) = (Vec::new(), Vec::new());
     let mut open: Vec<(NodeId, usize)> = Vec::new();
     let mut next = Some(root);
     loop {
         if let Some(entry) = next.take() {
             match tree.node(entry.value) {
-                Node::Scalar(scalar) => {
-                    scalar.write(&mut text).map_err(|error| YamlError::new(entry.at, error.to_string()))?
+                Node::Scalar { value, written: found } => {
+                    let json = text.len();
+                    value.write(&mut text).map_err(|error| YamlError::new(entry.at, error.to_string()))?;
+                    let found = found.as_deref().filter(|found| found.as_bytes() != &text[json..]);
+                    written.extend(found.map(|found| WrittenScalar { json, text: found.to_owned() }));
                 }
                 _ => open.push((entry.value, 0)),
             }
@@ -92,7 +118,7 @@ fn write(tree: &Tree<'_>) -> Result<ConvertedYaml, YamlError> {
         let (opening, closing, child) = match tree.node(*id) {
             Node::List(entries) => (b'[', b']', entries.get(*count).copied()),
             Node::Map(members) => (b'{', b'}', members.get(*count).map(tree::TreeMember::entry)),
-            Node::Scalar(_) => break,
+            Node::Scalar { .. } => break,
         };
         if *count == 0 {
             text.push(opening);
@@ -107,6 +133,7 @@ fn write(tree: &Tree<'_>) -> Result<ConvertedYaml, YamlError> {
         }
         marks.push(Mark { json: text.len(), yaml: child.at });
         if let Node::Map(members) = tree.node(*id) {
+            doubled.extend(tree.first(child.at).map(|first| DoubledName { json: text.len(), first }));
             Scalar::Text(members[*count].name.as_ref().into())
                 .write(&mut text)
                 .map_err(|error| YamlError::new(child.at, error.to_string()))?;
@@ -117,7 +144,10 @@ fn write(tree: &Tree<'_>) -> Result<ConvertedYaml, YamlError> {
     }
     let text =
         String::from_utf8(text).map_err(|_| YamlError::new(root.at, "this document cannot be written as JSON"))?;
-    Ok(ConvertedYaml { text, marks })
+    // What an alias names is written again.
+    let mut firsts = HashSet::new();
+    doubled.retain(|name: &DoubledName| firsts.insert(name.first));
+    Ok(ConvertedYaml { text, marks, written, doubled })
 }
 
 #[cfg(test)]
@@ -190,6 +220,18 @@ mod tests {
         assert!(to_json(&big).is_err());
         let merges = format!("a: &a {{k: {}}}\nb: [{}]", "x".repeat(1 << 20), ["{<<: *a}"; 9].join(","));
         assert!(to_json(&merges).is_err());
+    }
+
+    #[test]
+    fn what_is_written_twice_or_otherwise_is_known() {
+        let yaml = "a: 5805e10\nb: &x {c: 0x10, c: yes, d: 7, c: 1_0}\na: *x\ne: {<<: *x, c: 'no'}\n\"d\": {d: ~, <<: [*x, *x]}\n";
+        let made = to_json(yaml).unwrap();
+        assert_eq!(made.text, r#"{"b":{"d":7,"c":10},"a":{"d":7,"c":10},"e":{"d":7,"c":"no"},"d":{"d":7,"c":10}}"#);
+        let json = |at: usize, count: usize| made.text[at..].chars().take(count).collect::<String>();
+        let written: Vec<_> = made.written.iter().map(|scalar| (json(scalar.json, 2), scalar.text.as_str())).collect();
+        assert_eq!(written, [("10".to_owned(), "1_0"), ("10".to_owned(), "1_0"), ("10".to_owned(), "1_0")]);
+        let doubled: Vec<_> = made.doubled.iter().map(|name| (json(name.json, 3), &yaml[name.first..][..4])).collect();
+        assert_eq!(doubled, [("\"c\"".to_owned(), "c: 0"), ("\"a\"".to_owned(), "a: 5")]);
     }
 
     #[test]

@@ -4,11 +4,18 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
+use crate::scan::json::printable;
+
 /// One thing to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Input {
     Stdin,
+    /// A file that is named.
     File(PathBuf),
+    /// A file that was found in a folder.
+    Found(PathBuf),
+    /// A folder or a file in it that cannot be read, with the error that names it.
+    Unreadable(PathBuf, io::Error),
 }
 
 impl Input {
@@ -16,26 +23,34 @@ impl Input {
     pub fn name(&self) -> String {
         match self {
             Input::Stdin => "standard input".to_owned(),
-            Input::File(path) => path.display().to_string(),
+            Input::File(path) | Input::Found(path) | Input::Unreadable(path, _) => path.display().to_string(),
         }
+    }
+
+    /// Whether nobody named it, so that it need not be what the command reads.
+    pub fn is_found(&self) -> bool {
+        matches!(self, Input::Found(_))
     }
 
     pub fn open(&self) -> io::Result<Box<dyn Read>> {
         match self {
             Input::Stdin => Ok(Box::new(io::stdin().lock())),
-            Input::File(path) => Ok(Box::new(File::open(path).map_err(|error| with_name(&self.name(), &error))?)),
+            Input::File(path) | Input::Found(path) => {
+                Ok(Box::new(File::open(path).map_err(|error| with_name(&self.name(), &error))?))
+            }
+            Input::Unreadable(_, error) => Err(io::Error::new(error.kind(), error.to_string())),
         }
     }
 }
 
 /// What the arguments name: files as they are, `-` or nothing for standard input, folders for the files below them
 /// with one of the `extensions`, in the order of their names.
-pub fn inputs(paths: &[PathBuf], extensions: &[&str]) -> io::Result<Vec<Input>> {
+pub fn inputs(paths: &[PathBuf], extensions: &[&str]) -> Vec<Input> {
     if paths.is_empty() {
         if io::stdin().is_terminal() {
             eprintln!("reading standard input; end it with Ctrl-D, or name files or folders");
         }
-        return Ok(vec![Input::Stdin]);
+        return vec![Input::Stdin];
     }
     let mut inputs = Vec::new();
     for path in paths {
@@ -43,28 +58,38 @@ pub fn inputs(paths: &[PathBuf], extensions: &[&str]) -> io::Result<Vec<Input>> 
             inputs.push(Input::Stdin);
         } else if path.is_dir() {
             let before = inputs.len();
-            for entry in walkdir::WalkDir::new(path).sort_by_file_name() {
-                let entry = entry.map_err(io::Error::from)?;
-                let has_extension = entry
-                    .path()
-                    .extension()
-                    .is_some_and(|found| extensions.iter().any(|&extension| found == extension));
-                if entry.path().is_file() && has_extension {
-                    inputs.push(Input::File(entry.into_path()));
-                }
-            }
+            inputs.extend(walkdir::WalkDir::new(path).sort_by_file_name().into_iter().filter_map(
+                |entry| match entry {
+                    Ok(entry) => has_extension(entry.path(), extensions).then(|| found(entry.into_path()))?,
+                    Err(error) => {
+                        let path = error.path().unwrap_or(path).to_owned();
+                        Some(Input::Unreadable(path, error.into()))
+                    }
+                },
+            ));
             if inputs.len() == before {
                 let expected = extensions.join(" or .");
-                return Err(io::Error::other(format!("{}: no .{expected} file in this folder", path.display())));
+                let error = io::Error::other(format!("{}: no .{expected} file in this folder", path.display()));
+                inputs.push(Input::Unreadable(path.clone(), error));
             }
         } else {
             inputs.push(Input::File(path.clone()));
         }
     }
-    Ok(inputs)
+    inputs
 }
 
-/// An error that names its file.
+/// A file of a folder, a link that leads nowhere too. Opening a pipe would wait for its writer.
+fn found(path: PathBuf) -> Option<Input> {
+    let is_file = path.metadata().map_or(true, |metadata| metadata.is_file());
+    is_file.then_some(Input::Found(path))
+}
+
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    path.extension().is_some_and(|found| extensions.iter().any(|extension| found.eq_ignore_ascii_case(extension)))
+}
+
+/// An error that names its file, on one line.
 pub fn with_name(name: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{name}: {error}"))
+    io::Error::new(error.kind(), format!("{}: {error}", printable(name, usize::MAX)))
 }

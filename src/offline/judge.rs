@@ -15,14 +15,21 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// Judges a scan as the validating webhook does where there was none before, and hands over what is found.
-    pub fn judge<T>(&self, kind: Kind, scan: &Scan<'_>, namespace: &str, then: impl FnOnce(&Findings<'_>) -> T) -> T {
+    /// Asks the rules of these parts as the validating webhook does where there was no scan before, and hands over what they
+    /// find.
+    pub fn judge<T>(
+        &self,
+        kind: Kind,
+        scan: &Scan<'_>,
+        namespace: &str,
+        parts: &[Part],
+        then: impl FnOnce(&Findings<'_>) -> T,
+    ) -> T {
         let modes = self.settings.modes(namespace, "", &[]);
         let change = Change::new(kind, scan, None, self.now).under(&modes);
         let mut findings = Findings::default();
-        validate(RULES, Part::Spec, &change, &mut findings);
-        if !matches!(scan.status, Member::Absent) {
-            validate(RULES, Part::Status, &change, &mut findings);
+        for part in parts.iter().filter(|part| **part != Part::Status || !matches!(scan.status, Member::Absent)) {
+            validate(RULES, *part, &change, &mut findings);
         }
         then(&findings)
     }

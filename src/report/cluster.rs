@@ -22,7 +22,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::finding::{JsonFinding, Subject, level};
+use super::finding::{JsonFinding, ReportedFinding, Subject, level};
 use super::format::Format;
 use super::json::JsonDocument;
 use super::print_error;
@@ -70,7 +70,7 @@ impl<W: Write> ClusterReport<W> {
 
     /// Reports the findings in a scan.
     pub fn scan(&mut self, subject: &Subject<'_>, findings: &Findings<'_>) -> io::Result<()> {
-        self.tally.count(findings);
+        self.tally.count(findings.list().iter().map(|finding| finding.action));
         for finding in findings.list() {
             let counts = self.table.entry((subject.namespace.to_owned(), finding.rule)).or_default();
             *match finding.action {
@@ -78,13 +78,12 @@ impl<W: Write> ClusterReport<W> {
                 Action::Warn => &mut counts.warn,
                 Action::Audit => &mut counts.audit,
             } += 1;
+            let finding = ReportedFinding::from(finding);
             match self.format {
-                Format::Json => self.json.finding(&mut self.out, &JsonFinding::new(subject, finding))?,
+                Format::Json => self.json.finding(&mut self.out, &JsonFinding::new(Some(subject), &finding))?,
                 Format::Text => {
-                    let (level, kind, rule) = (level(finding), subject.kind.name(), finding.rule);
-                    let (subject, path, message) = (subject.printable(), &finding.field, finding.explained());
-                    let (path, message) = (path.to_string(), printable(&message, usize::MAX));
-                    writeln!(self.out, "{level}: {subject} {kind} {path}: {message} [{rule}]")?;
+                    let (level, kind) = (level(finding.action), subject.kind.name());
+                    writeln!(self.out, "{level}: {} {kind} {}", subject.printable(), finding.printable())?;
                 }
             }
         }

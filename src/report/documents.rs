@@ -15,18 +15,18 @@
 //! ```
 //!
 //! `downgraded` says why an error is not denied, where it is not. Line and column count from 1; an error without a position
-//! has neither.
+//! has neither. What is wrong with a document, such as a name that is there twice, has no `rule`, and outside of a scan no
+//! `kind`, `namespace` and `name`.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::finding::{JsonFinding, Subject, level};
+use super::finding::{JsonFinding, ReportedFinding, Subject, level};
 use super::format::Format;
 use super::json::JsonDocument;
 use super::print_error;
 use super::tally::Tally;
-use crate::engine::{Finding, Findings};
 use crate::manifest::{ManifestError, Position};
 use crate::scan::json::printable;
 
@@ -73,29 +73,36 @@ impl<W: Write> DocumentReport<W> {
         Self { out, format, counts, json, errors }
     }
 
-    /// Reports the findings in a scan, from its first line to its last. `position` finds a field by its path.
+    /// Reports the findings in a scan, from its first line to its last.
     pub fn scan(
         &mut self,
         file: &str,
         subject: &Subject<'_>,
-        findings: &Findings<'_>,
-        position: impl Fn(&str) -> Position,
+        findings: Vec<(Position, ReportedFinding)>,
     ) -> io::Result<()> {
-        self.counts.tally.count(findings);
-        let with_position = |finding| (position(&field_path(finding)), finding);
-        let mut findings: Vec<_> = findings.list().iter().map(with_position).collect();
+        self.counts.tally.count(findings.iter().map(|(_, finding)| finding.action));
+        self.findings(file, Some(subject), findings)
+    }
+
+    /// Reports findings in a document, outside of its scans where there is no subject.
+    pub fn findings(
+        &mut self,
+        file: &str,
+        subject: Option<&Subject<'_>>,
+        mut findings: Vec<(Position, ReportedFinding)>,
+    ) -> io::Result<()> {
         findings.sort_by_key(|(position, _)| *position);
-        for (position, finding) in findings {
+        for (position, finding) in &findings {
             match self.format {
                 Format::Json => {
-                    let finding = DocumentFinding { file, position, finding: JsonFinding::new(subject, finding) };
-                    self.json.finding(&mut self.out, &finding)?;
+                    let (position, finding) = (*position, JsonFinding::new(subject, finding));
+                    self.json.finding(&mut self.out, &DocumentFinding { file, position, finding })?;
                 }
                 Format::Text => {
                     let Position { line, column } = position;
-                    let (file, level, subject) = (printable(file, usize::MAX), level(finding), subject.printable());
-                    let (path, message, rule) = (field_path(finding), finding.explained(), finding.rule);
-                    writeln!(self.out, "{file}:{line}:{column}: {level}: {subject} {path}: {message} [{rule}]")?;
+                    let (file, level) = (printable(file, usize::MAX), level(finding.action));
+                    let subject = subject.map(|subject| subject.printable() + " ").unwrap_or_default();
+                    writeln!(self.out, "{file}:{line}:{column}: {level}: {subject}{}", finding.printable())?;
                 }
             }
         }
@@ -137,10 +144,6 @@ impl<W: Write> DocumentReport<W> {
         anstream::eprintln!("{}", self.counts.summary());
         Ok(self.counts)
     }
-}
-
-fn field_path(finding: &Finding<'_>) -> String {
-    finding.field.to_string()
 }
 
 impl DocumentCounts {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::engine::{Action, Finding};
+use crate::engine::{Action, Downgrade, Finding, Severity};
 use crate::scan::Kind;
 use crate::scan::json::printable;
 
@@ -25,41 +25,79 @@ impl Subject<'_> {
     }
 }
 
+/// A finding as it is reported.
+pub struct ReportedFinding {
+    pub path: String,
+    /// None where the document is what is wrong, whatever the rules say of the scan in it.
+    pub rule: Option<&'static str>,
+    pub severity: Severity,
+    pub action: Action,
+    pub downgraded: Option<Downgrade>,
+    pub message: String,
+}
+
+impl From<&Finding<'_>> for ReportedFinding {
+    fn from(finding: &Finding<'_>) -> Self {
+        let Finding { rule, severity, action, downgraded, ref field, .. } = *finding;
+        let (path, message) = (field.to_string(), finding.explained().into_owned());
+        Self { path, rule: Some(rule), severity, action, downgraded, message }
+    }
+}
+
+impl ReportedFinding {
+    /// A warning about the document.
+    pub fn warning(path: impl Into<String>, message: String) -> Self {
+        let (severity, action) = (Severity::Warning, Action::Warn);
+        Self { path: path.into(), rule: None, severity, action, downgraded: None, message }
+    }
+
+    /// `path: message [rule-id]`, fit for one line of a terminal.
+    pub fn printable(&self) -> String {
+        let rule = self.rule.map(|rule| format!(" [{rule}]")).unwrap_or_default();
+        printable(&format!("{}: {}{rule}", self.path, self.message), usize::MAX)
+    }
+}
+
 /// A finding as JSON.
 #[derive(Serialize)]
 pub struct JsonFinding<'a> {
-    kind: &'a str,
-    namespace: &'a str,
-    name: &'a str,
-    path: String,
-    rule: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a str>,
     severity: &'a str,
     action: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     downgraded: Option<&'a str>,
-    message: String,
+    message: &'a str,
 }
 
 impl<'a> JsonFinding<'a> {
-    pub fn new(subject: &Subject<'a>, finding: &Finding<'_>) -> Self {
+    /// Without a subject where it is about what is around the scans.
+    pub fn new(subject: Option<&Subject<'a>>, finding: &'a ReportedFinding) -> Self {
         Self {
-            kind: subject.kind.name(),
-            namespace: subject.namespace,
-            name: subject.name,
-            path: finding.field.to_string(),
+            kind: subject.map(|subject| subject.kind.name()),
+            namespace: subject.map(|subject| subject.namespace),
+            name: subject.map(|subject| subject.name),
+            path: &finding.path,
             rule: finding.rule,
             severity: finding.severity.name(),
             action: finding.action.name(),
             downgraded: finding.downgraded.map(|downgraded| downgraded.name()),
-            message: finding.explained().into_owned(),
+            message: &finding.message,
         }
     }
 }
 
 /// The level of a finding in a text, as compilers print it, with its style on a terminal. It follows the action: an error
 /// that is not denied is no error there.
-pub fn level(finding: &Finding<'_>) -> String {
-    let (level, colour) = match finding.action {
+pub fn level(action: Action) -> String {
+    let (level, colour) = match action {
         Action::Deny => ("error", anstyle::AnsiColor::Red),
         Action::Warn => ("warning", anstyle::AnsiColor::Yellow),
         Action::Audit => ("note", anstyle::AnsiColor::Cyan),

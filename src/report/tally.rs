@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::engine::{Action, Findings};
+use crate::engine::Action;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
@@ -15,9 +15,10 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub fn count(&mut self, findings: &Findings<'_>) {
+    /// Counts a scan by what is done about its findings.
+    pub fn count(&mut self, actions: impl Iterator<Item = Action>) {
         self.scans += 1;
-        match findings.list().iter().map(|finding| finding.action).max() {
+        match actions.max() {
             None | Some(Action::Audit) => self.clean += 1,
             Some(Action::Warn) => self.warned += 1,
             Some(Action::Deny) => self.denied += 1,

@@ -1,7 +1,7 @@
 //! Addresses to listen on or to connect to, as Go and Docker write them too: `:8443` and `localhost:8443`.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 
 /// Why a text is no address. Each message says what would be one.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub fn parse_listen(text: &str) -> Result<SocketAddr, AddressError> {
 /// Reads an address to connect to. Without a host it is this machine.
 #[cfg(feature = "cluster")]
 pub fn parse_connect(text: &str) -> Result<SocketAddr, AddressError> {
-    parse(text, Ipv4Addr::LOCALHOST.into())
+    parse(text, std::net::Ipv4Addr::LOCALHOST.into())
 }
 
 fn parse(text: &str, without_host: IpAddr) -> Result<SocketAddr, AddressError> {

@@ -1,7 +1,8 @@
 //! A YAML document as a tree in which aliases and merge keys are resolved, within bounds.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use granit_parser::{Event, ScalarStyle, Tag};
 
@@ -18,7 +19,11 @@ pub type NodeId = usize;
 /// A value of a document.
 #[derive(Debug)]
 pub enum Node<'a> {
-    Scalar(Scalar<'a>),
+    Scalar {
+        value: Scalar<'a>,
+        /// How it is written, where that does not make it text.
+        written: Option<Cow<'a, str>>,
+    },
     List(Vec<TreeEntry>),
     Map(Vec<TreeMember<'a>>),
 }
@@ -36,6 +41,8 @@ pub struct TreeMember<'a> {
     /// Where the name begins.
     pub at: usize,
     pub value: NodeId,
+    /// Whether `<<` took it over from another mapping.
+    is_merged: bool,
 }
 
 impl TreeMember<'_> {
@@ -75,6 +82,8 @@ pub struct Tree<'a> {
     open: Vec<Open<'a>>,
     root: Option<TreeEntry>,
     aliased_bytes: usize,
+    /// Names that are written twice: where the last begins, which counts, and where the first does.
+    doubled: HashMap<usize, usize>,
 }
 
 impl<'a> Tree<'a> {
@@ -110,9 +119,11 @@ impl<'a> Tree<'a> {
             *key = Some(TreeKey::Merge);
             return Ok(());
         }
-        let scalar = scalar::resolve(text, is_plain, tag).map_err(|error| YamlError::new(at, error.to_string()))?;
-        let extent = Extent { levels: 0, bytes: scalar.size() };
-        let id = self.add(Node::Scalar(scalar), extent, anchor);
+        let value =
+            scalar::resolve(text.clone(), is_plain, tag).map_err(|error| YamlError::new(at, error.to_string()))?;
+        let extent = Extent { levels: 0, bytes: value.size() };
+        let written = (!matches!(value, Scalar::Text(_))).then_some(text);
+        let id = self.add(Node::Scalar { value, written }, extent, anchor);
         self.put(id, at, false)
     }
 
@@ -125,7 +136,7 @@ impl<'a> Tree<'a> {
     fn end(&mut self) -> Result<(), YamlError> {
         let Some(Open { mut node, anchor, at, extent, .. }) = self.open.pop() else { return Ok(()) };
         if let Node::Map(members) = &mut node {
-            last_wins(members);
+            last_wins(members, &mut self.doubled);
         }
         let extent = Extent { levels: extent.levels + 1, bytes: extent.bytes + "{}".len() };
         let id = self.add(node, extent, anchor);
@@ -144,6 +155,11 @@ impl<'a> Tree<'a> {
 
     pub fn node(&self, id: NodeId) -> &Node<'a> {
         &self.nodes[id].0
+    }
+
+    /// Where a name begins that was written before, if the one at `at` was.
+    pub fn first(&self, at: usize) -> Option<usize> {
+        self.doubled.get(&at).copied()
     }
 
     /// The whole document, where there is one.
@@ -176,10 +192,10 @@ impl<'a> Tree<'a> {
             Node::List(entries) => entries.push(TreeEntry { at, value: id }),
             Node::Map(members) => match open.key.take() {
                 None => open.key = Some(TreeKey::Name(name(node, at)?, at)),
-                Some(TreeKey::Name(name, at)) => members.push(TreeMember { name, at, value: id }),
+                Some(TreeKey::Name(name, at)) => members.push(TreeMember { name, at, value: id, is_merged: false }),
                 Some(TreeKey::Merge) => return self.merge(id, at, is_alias),
             },
-            Node::Scalar(_) => {}
+            Node::Scalar { .. } => {}
         }
         Ok(())
     }
@@ -197,7 +213,7 @@ impl<'a> Tree<'a> {
             let (members, bytes) = (members.clone(), extent.bytes);
             self.check_bytes(bytes, at)?;
             if let Some(Open { node: Node::Map(into), .. }) = self.open.last_mut() {
-                into.extend(members);
+                into.extend(members.into_iter().map(|member| TreeMember { is_merged: true, ..member }));
             }
         }
         Ok(())
@@ -218,16 +234,31 @@ impl<'a> Tree<'a> {
 
 fn name<'a>(node: &Node<'a>, at: usize) -> Result<Cow<'a, str>, YamlError> {
     match node {
-        Node::Scalar(scalar) => scalar.clone().name().map_err(|error| YamlError::new(at, error.to_string())),
+        Node::Scalar { value, .. } => value.clone().name().map_err(|error| YamlError::new(at, error.to_string())),
         _ => Err(YamlError::new(at, "this key is a list or a mapping: only a name can be one")),
     }
 }
 
-/// Of members of one name the last stays.
-fn last_wins(members: &mut Vec<TreeMember<'_>>) {
-    let mut seen = HashSet::with_capacity(members.len());
-    let is_last: Vec<bool> = members.iter().rev().map(|member| seen.insert(&*member.name)).collect();
-    if seen.len() < members.len() {
+/// Of members of one name the last stays. Those that are written twice are noted; to write a name that is merged too is what
+/// merging is for.
+fn last_wins(members: &mut Vec<TreeMember<'_>>, doubled: &mut HashMap<usize, usize>) {
+    let mut last: HashMap<&str, &TreeMember<'_>> = HashMap::with_capacity(members.len());
+    let mut is_last = Vec::with_capacity(members.len());
+    for member in members.iter().rev() {
+        match last.entry(&member.name) {
+            Entry::Vacant(free) => {
+                free.insert(member);
+                is_last.push(true);
+            }
+            Entry::Occupied(last) => {
+                if !member.is_merged && !last.get().is_merged {
+                    doubled.insert(last.get().at, member.at);
+                }
+                is_last.push(false);
+            }
+        }
+    }
+    if last.len() < members.len() {
         let mut is_last = is_last.into_iter().rev();
         members.retain(|_| is_last.next().unwrap_or(true));
     }

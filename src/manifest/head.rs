@@ -1,0 +1,208 @@
+//! What tells one object from another, and what else may be around a scan.
+
+use super::path;
+use crate::scan::reader::ReadError;
+use crate::scan::{Container, Json, Key, Kind, Member, Object, Reader, Scan, reader};
+
+/// A scan: its JSON, and its name.
+pub struct ScanManifest<'a> {
+    pub kind: Kind,
+    pub json: &'a str,
+    pub part: ScanPart,
+    pub namespace: String,
+    pub name: String,
+}
+
+/// What of a scan there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScanPart {
+    Whole,
+    /// `status: {…}`, maybe beside `metadata`.
+    Status,
+    /// The members of a status.
+    StatusMembers,
+}
+
+impl<'a> ScanManifest<'a> {
+    pub fn scan(&self) -> Result<Scan<'a>, ReadError> {
+        match self.part {
+            ScanPart::Whole | ScanPart::Status => {
+                let scan = reader::read::<Container<'_, Scan<'_>>>(self.json)?;
+                Ok(scan.value().unwrap_or_default())
+            }
+            ScanPart::StatusMembers => Ok(Scan { status: reader::read(self.json)?, ..Scan::default() }),
+        }
+    }
+
+    /// The path in the JSON of the field that is at `path` in a scan; none where there is no such part of one.
+    pub fn path<'p>(&self, path: &'p str) -> Option<&'p str> {
+        match self.part {
+            ScanPart::Whole | ScanPart::Status => Some(path),
+            ScanPart::StatusMembers => path.strip_prefix("status."),
+        }
+    }
+
+    /// The value of the field that is at `path` in a scan, if it is there.
+    pub fn value(&self, path: &str) -> Option<&'a str> {
+        path::value(self.json, self.path(path)?)
+    }
+}
+
+/// The types of watch events that hold an object; those of others hold none to judge.
+const EVENTS: [&str; 3] = ["ADDED", "MODIFIED", "DELETED"];
+
+/// The members of a status that are judged.
+const STATUS_MEMBERS: [&str; 11] = [
+    "phase",
+    "conditions",
+    "cveCount",
+    "CVECount",
+    "metadataUrl",
+    "metadataURL",
+    "scannedBy",
+    "scannedAt",
+    "observedGeneration",
+    "artifact",
+    "compliantArtifact",
+];
+
+#[derive(Default)]
+pub struct ObjectHead<'a> {
+    pub api_version: Json<'a>,
+    pub kind: Json<'a>,
+    metadata: Container<'a, ObjectNames<'a>>,
+    pub items: Option<&'a str>,
+    has_spec: bool,
+    has_status: bool,
+    has_status_member: bool,
+    /// Of a watch event.
+    event: Json<'a>,
+    object: &'a str,
+    /// Of an AdmissionReview.
+    request: Container<'a, Reviewed<'a>>,
+}
+
+impl<'a> Object<'a> for ObjectHead<'a> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
+        match key.as_ref() {
+            "apiVersion" => self.api_version = value.read()?,
+            "kind" => self.kind = value.read()?,
+            "metadata" => self.metadata = value.read()?,
+            "items" => self.items = Some(value.raw()?),
+            "type" => self.event = value.read()?,
+            "object" => self.object = value.raw()?,
+            "request" => self.request = value.read()?,
+            "spec" => {
+                self.has_spec = true;
+                value.skip()?;
+            }
+            "status" => {
+                self.has_status = true;
+                value.skip()?;
+            }
+            name => {
+                self.has_status_member |= STATUS_MEMBERS.contains(&name);
+                value.skip()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct ObjectNames<'a> {
+    namespace: Json<'a>,
+    name: Json<'a>,
+}
+
+impl<'a> Object<'a> for ObjectNames<'a> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
+        match key.as_ref() {
+            "namespace" => self.namespace = value.read()?,
+            "name" => self.name = value.read()?,
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Reviewed<'a> {
+    object: &'a str,
+}
+
+impl<'a> Object<'a> for Reviewed<'a> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
+        match key.as_ref() {
+            "object" => self.object = value.raw()?,
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> ObjectHead<'a> {
+    /// Whether it has neither apiVersion nor kind.
+    pub fn is_unnamed(&self) -> bool {
+        self.kind.is_absent() && self.api_version.is_absent()
+    }
+
+    /// The object of a watch event, as `kubectl get --watch --output-watch-events` prints it, or of an AdmissionReview.
+    pub fn wrapped(&self) -> Option<&'a str> {
+        let is_review = self.kind.is_text("AdmissionReview")
+            && self.api_version.string().value().is_some_and(|version| version.starts_with("admission.k8s.io/"));
+        let object = match (self.is_event(), &self.request) {
+            (true, _) if EVENTS.iter().any(|event| self.event.is_text(event)) => self.object,
+            (_, Member::Present(request)) if is_review => request.object,
+            _ => "",
+        };
+        Some(object).filter(|object| object.starts_with('{'))
+    }
+
+    /// Whether it is an event that a watch sends between others: its object has nothing but a version.
+    pub fn is_bookmark(&self) -> bool {
+        self.is_event() && (self.event.is_text("BOOKMARK") || self.event.is_text("ERROR")) && !self.object.is_empty()
+    }
+
+    fn is_event(&self) -> bool {
+        self.is_unnamed() || self.kind.is_text("WatchEvent")
+    }
+
+    /// What of a scan there is in an object that does not say that it is one.
+    pub fn part(&self) -> Option<ScanPart> {
+        match (self.has_spec, self.has_status, self.has_status_member) {
+            (true, ..) => Some(ScanPart::Whole),
+            (false, true, _) => Some(ScanPart::Status),
+            (false, false, true) => Some(ScanPart::StatusMembers),
+            (false, false, false) => None,
+        }
+    }
+
+    pub fn scan(&self, json: &'a str, kind: Kind, part: ScanPart) -> ScanManifest<'a> {
+        let text = |json: &Json<'_>| json.string().value().unwrap_or_default().to_owned();
+        let (namespace, name) =
+            self.metadata.present().map(|names| (text(&names.namespace), text(&names.name))).unwrap_or_default();
+        ScanManifest { kind, json, part, namespace, name }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::Status;
+
+    #[test]
+    fn the_members_of_a_status_are_those_that_are_read() {
+        let read = |json: &str| format!("{:?}", reader::read::<Container<'_, Status<'_>>>(json).unwrap());
+        for name in STATUS_MEMBERS {
+            assert_ne!(read(&format!("{{\"{name}\": 1}}")), read("{\"other\": 1}"), "{name}");
+        }
+        let all = read(
+            &serde_json::json!(
+                STATUS_MEMBERS.map(|name| (name, 1)).into_iter().collect::<std::collections::HashMap<_, _>>()
+            )
+            .to_string(),
+        );
+        assert!(!all.contains("Absent") && !all.contains("null"), "{all}");
+    }
+}

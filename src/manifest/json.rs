@@ -1,0 +1,134 @@
+//! JSON documents: whether they are valid, and the names that they have twice.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use memchr::memchr2;
+use serde::de::IgnoredAny;
+
+use super::yaml::{self, DEPTH_MAX, DoubledName, YamlError};
+
+/// Checks that a text is JSON, no deeper than [`DEPTH_MAX`].
+pub fn check(text: &str) -> Result<(), YamlError> {
+    let mut depth = 0_usize;
+    for token in Tokens::of(text) {
+        match token {
+            Token::Open { at, .. } => {
+                depth += 1;
+                if depth > DEPTH_MAX {
+                    return Err(yaml::too_deep(at));
+                }
+            }
+            Token::Close => depth = depth.saturating_sub(1),
+            Token::String { .. } => {}
+        }
+    }
+    serde_json::from_str::<IgnoredAny>(text).map(drop).map_err(|error| {
+        let line: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+        YamlError::new(
+            line + error.column().saturating_sub(1),
+            format!("this is no JSON: {}; correct it here or just before", message(&error)),
+        )
+    })
+}
+
+/// The error without its position, which is shown separately.
+fn message(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message).to_owned()
+}
+
+/// The names that an object of a valid text has twice, in ascending order.
+pub fn doubled(text: &str) -> Vec<DoubledName> {
+    let mut doubled: Vec<DoubledName> = Vec::new();
+    // The names of the objects around a token, by where they begin first and last; none for a list.
+    let mut open: Vec<Option<HashMap<Cow<'_, str>, DoubledName>>> = Vec::new();
+    for token in Tokens::of(text) {
+        match token {
+            Token::Open { is_object, .. } => open.push(is_object.then(HashMap::new)),
+            Token::Close => {
+                let names = open.pop().flatten();
+                doubled.extend(names.into_iter().flatten().map(|(_, name)| name).filter(|name| name.first < name.json));
+            }
+            Token::String { at, quoted } => {
+                let is_name = text[at + quoted.len()..].trim_ascii_start().starts_with(':');
+                let Some(Some(names)) = open.last_mut().filter(|_| is_name) else { continue };
+                let inside = quoted.get(1..quoted.len() - 1).unwrap_or_default();
+                let name = if inside.contains('\\') {
+                    serde_json::from_str(quoted).unwrap_or(Cow::Borrowed(inside))
+                } else {
+                    Cow::Borrowed(inside)
+                };
+                match names.entry(name) {
+                    Entry::Vacant(free) => drop(free.insert(DoubledName { json: at, first: at })),
+                    Entry::Occupied(mut known) => known.get_mut().json = at,
+                }
+            }
+        }
+    }
+    doubled.sort_by_key(|name| name.json);
+    doubled
+}
+
+enum Token<'a> {
+    Open { at: usize, is_object: bool },
+    Close,
+    String { at: usize, quoted: &'a str },
+}
+
+/// The brackets and strings of a text, which need not be JSON.
+struct Tokens<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Tokens<'a> {
+    fn of(text: &'a str) -> Self {
+        Tokens { text, at: 0 }
+    }
+}
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Token<'a>;
+
+    fn next(&mut self) -> Option<Token<'a>> {
+        let bytes = self.text.as_bytes();
+        loop {
+            let at = self.at;
+            let byte = *bytes.get(at)?;
+            self.at += 1;
+            match byte {
+                b'{' | b'[' => return Some(Token::Open { at, is_object: byte == b'{' }),
+                b'}' | b']' => return Some(Token::Close),
+                b'"' => {
+                    while let Some(special) = memchr2(b'"', b'\\', bytes.get(self.at..).unwrap_or_default()) {
+                        self.at += special + 1;
+                        if bytes[self.at - 1] == b'"' {
+                            return Some(Token::String { at, quoted: &self.text[at..self.at] });
+                        }
+                        self.at += 1;
+                    }
+                    // It does not end.
+                    self.at = bytes.len();
+                    return None;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_come_twice_are_found() {
+        let text = r#"{"a": "b", "b": [{"c": 1, "c" : {"c": 2}}, "c", {"c": "a\"a"}], "\u0061": {}, "b": 1, "a": "a"}"#;
+        let found: Vec<_> = doubled(text).iter().map(|name| (&text[name.json..][..6], name.first)).collect();
+        assert_eq!(found, [("\"c\" : ", 18), ("\"b\": 1", 11), ("\"a\": \"", 1)].map(|(name, at)| (&name[..6], at)));
+        assert_eq!(doubled(r#"[{"a": 1}, {"a": 2}]"#), []);
+        assert_eq!(doubled("\"a"), []);
+    }
+}

@@ -1,0 +1,84 @@
+//! Values in a manifest that are no text where text is due. In YAML they mostly look like it: `5805e10` is a number there, and
+//! `off` a boolean.
+
+use crate::manifest::{Manifest, ScanManifest, path};
+use crate::report::ReportedFinding;
+use crate::scan::json::printable;
+use crate::scan::{Json, JsonType, reader};
+
+/// Text that is not in the status, whose rules see to theirs. An API server denies what is no text there by the schema.
+const TEXTS: [(&str, &[&str]); 2] = [
+    ("metadata", &["name", "namespace"]),
+    (
+        "spec",
+        &[
+            "blob.url",
+            "blob.revision",
+            "git.url",
+            "git.revision",
+            "git.knownHosts",
+            "git.sshKeySecret",
+            "git.username",
+            "registry.image",
+            "registry.imagePullSecret",
+            "scanTemplate",
+            "scanPolicy",
+        ],
+    ),
+];
+
+/// Members of a status that may be such text as YAML takes for something else.
+const OPEN_TEXTS: &[&str] = &["revision", "imagePullSecret", "message", "error", "reason", "name", "vendor", "version"];
+
+/// Characters of a value that a message shows.
+const SHOWN_MAX_CHARS: usize = 64;
+
+/// Warns of what is no text, in addition to what the rules found.
+pub fn add(scan: &ScanManifest<'_>, findings: &mut Vec<ReportedFinding>) {
+    for (container, members) in TEXTS {
+        let Some(json) = scan.value(container) else { continue };
+        for member in members {
+            let Some(value) = path::value(json, member) else { continue };
+            let Some(found) = not_text(value) else { continue };
+            let path = format!("{container}.{member}");
+            if findings.iter().all(|finding| finding.path != path) {
+                let shown = match found {
+                    JsonType::List | JsonType::Object => found.to_string(),
+                    _ => value.to_owned(),
+                };
+                findings.push(ReportedFinding::warning(path, format!("is {shown}: a string would be right")));
+            }
+        }
+    }
+}
+
+/// Says in a finding how its value is written in the file, and that quotes make it text.
+pub fn explain(manifest: &Manifest<'_>, scan: &ScanManifest<'_>, finding: &mut ReportedFinding) {
+    let Some(value) = scan.value(&finding.path) else { return };
+    let Some(found @ (JsonType::Boolean | JsonType::Number)) = not_text(value) else { return };
+    let written = printable(manifest.written(value).unwrap_or(value), SHOWN_MAX_CHARS);
+    let is_rest = |rest: &str| rest.starts_with([':', ';', ',', ' ']);
+    if let Some(rest) =
+        finding.message.strip_prefix("is ").and_then(|rest| rest.strip_prefix(value)).filter(|rest| is_rest(rest))
+    {
+        finding.message = format!("is {written}{rest}");
+    }
+    // In quotes it would be text, but no URL and no image.
+    let member = finding.path.rsplit_once('.').map(|(_, member)| member).unwrap_or_default();
+    let is_text = match finding.path.split_once('.') {
+        Some((container @ ("metadata" | "spec"), rest)) => {
+            let texts = TEXTS.into_iter().find(|(known, _)| *known == container);
+            texts.is_some_and(|(_, members)| members.contains(&rest)) && !matches!(member, "url" | "image")
+        }
+        _ => OPEN_TEXTS.contains(&member),
+    };
+    if manifest.is_yaml() && is_text {
+        finding.message += &format!("; put it in quotes, since YAML reads {written} as {found}");
+    }
+}
+
+/// What a value is that is neither text nor absent.
+fn not_text(value: &str) -> Option<JsonType> {
+    let json: Json<'_> = reader::read(value).ok()?;
+    (!json.is_absent() && json.json_type() != JsonType::String).then(|| json.json_type())
+}
