@@ -163,6 +163,81 @@ fn text_says_where_and_what() {
     );
 }
 
+/// As Windows writes them, and one behind the other.
+#[test]
+fn utf_16_and_byte_order_marks_are_read() {
+    let alone = lines(&review(&["--now", NOW, "-o", "json"], completed().as_bytes()));
+    let marked = format!("\u{FEFF}{}\r\n", completed().trim_end().replace('\n', "\r\n"));
+    let utf16 = |bytes: fn(u16) -> [u8; 2]| marked.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+    for body in [marked.clone().into_bytes(), utf16(u16::to_le_bytes), utf16(u16::to_be_bytes)] {
+        for count in [1, 2] {
+            let output = review(&["--now", NOW, "-o", "json"], &body.repeat(count));
+            assert_eq!((lines(&output), output.status.code()), (vec![alone.clone(); count].concat(), Some(0)));
+        }
+    }
+}
+
+#[test]
+fn what_is_no_text_is_an_error_with_its_place() {
+    let text = format!("{}\n  {{\"kind\": \"AdmissionReview\", \"x\": \"", completed().trim_end());
+    let (line, column) =
+        (completed().trim_end().lines().count() + 1, "  {\"kind\": \"AdmissionReview\", \"x\": \"".len() + 1);
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let half = [utf16(&format!("\u{FEFF}{text}")), 0xD800_u16.to_le_bytes().into(), utf16("\"}")].concat();
+    for (body, place, says) in [
+        ([text.as_bytes(), b"\xE9\"}"].concat(), format!("{line}:{column}"), "not UTF-8 (the byte 0xE9)"),
+        (half, format!("{line}:{column}"), "half of a character of UTF-16"),
+        (utf16(&completed()), "1:1".to_owned(), "UTF-16 without a byte order mark"),
+    ] {
+        let output = review(&["--now", NOW, "-o", "text"], &body);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        let begins = format!("error: standard input:{place}: ");
+        assert!(errors.starts_with(&begins) && errors.contains(says), "{begins}{says}: {errors}");
+        assert_eq!(output.status.code(), Some(2));
+    }
+}
+
+#[test]
+fn nothing_from_outside_controls_a_terminal() {
+    let folder = Folder::new();
+    let name = |rest: &str| folder.join(&format!("a\u{1b}[31m\n{rest}.json")).display().to_string();
+    let denied = completed().replacen("94f92d23", "\\u001b[2J\\u202e", 1).replacen(
+        "\"total\": 192",
+        "\"total\": \"\\u001b[2J\", \"\\u001b[2J\": 7",
+        1,
+    );
+    let wide = completed().replace("\"kind\": \"SourceScan\"", "\"kind\": \"Pod\\u001b[2J\"");
+    fs::write(name("denied"), denied).unwrap();
+    fs::write(name("wide"), wide).unwrap();
+    fs::write(name("empty"), "").unwrap();
+    let files = [name("denied"), name("wide"), name("empty"), name("missing")];
+    for arguments in [&["-o", "text"][..], &["-o", "text", "--webhook", "mutating"]] {
+        let arguments = [arguments, &files.each_ref().map(String::as_str)].concat();
+        let output = review(&arguments, b"");
+        let (text, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        for printed in [&text, &errors] {
+            let unfit = |c: &char| c.is_control() && *c != '\n' || *c == '\u{202e}';
+            assert_eq!(printed.chars().find(unfit), None, "{printed:?}");
+            assert!(!printed.contains("\ndenied.json") && !printed.contains("\nempty"), "{printed}");
+        }
+        assert!(text.contains("a?[31m?denied.json#1 ?[2J?"), "{text}");
+        assert_eq!(errors.lines().count(), 2, "{errors}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_loses_no_other() {
+    let folder = Folder::new();
+    let sound = folder.join("sound.json");
+    fs::write(&sound, completed()).unwrap();
+    // A folder in place of standard input.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
+    process::clean(&mut command);
+    let stdin = fs::File::open(folder.path()).unwrap();
+    let output = command.args(["review", "-o", "json", "-"]).arg(&sound).stdin(stdin).output().unwrap();
+    assert_eq!((lines(&output).len(), output.status.code()), (1, Some(2)), "{output:?}");
+}
+
 /// A reader that has enough is no error.
 #[test]
 fn a_closed_pipe_is_no_error() {

@@ -202,7 +202,7 @@ fn the_readme_shows_the_answer() {
 fn the_curl_line_works_as_it_is_printed() {
     let folder = Folder::new();
     symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"), folder.join("tests")).unwrap();
-    for address in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0", "[::1]:0"] {
+    for address in ["127.0.0.1:0", "0.0.0.0:0", "localhost:0", "[::]:0", ":0", "[::1]:0"] {
         if address == "[::1]:0" && TcpListener::bind(address).is_err() {
             eprintln!("skipped: no IPv6 on this machine");
             continue;
@@ -326,7 +326,9 @@ fn what_cannot_be_served_is_said_with_the_flag_and_exit_code_2() {
         (&["--certs", "dev", cert, "own.crt", key, "own.key"], &["--certs dev", "--certs files"]),
         (&["--certs", "cluster"], &["--certs cluster: this is no pod of a cluster", "--kubeconfig"]),
         (&["--certs", "vault"], &["vault", "dev, files, cluster"]),
-        (&["--listen", "8443"], &["--listen", "8443"]),
+        (&["--listen", "8443"], &["--listen", "8443", "localhost:8443", ":8443 for all addresses"]),
+        (&["--listen", "::1:8443"], &["--listen", "::1:8443", "[::1]:8443"]),
+        (&["--admin", "nobody.invalid:8080"], &["--admin", "nobody.invalid", "cannot be resolved"]),
         (&["--listen", &taken], &["--listen", &taken, "in use"]),
         (&["--admin", &taken], &["--admin", &taken, "in use"]),
     ];
