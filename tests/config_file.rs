@@ -64,7 +64,7 @@ fn the_example_says_what_it_seems_to() {
 
 #[test]
 fn what_is_left_out_is_at_its_default() {
-    for text in ["", "# nothing\n", "---\n", "{}", "rules: {}\noverrides: []\nstatusWriters: []\nlimits: {}\nhelp:\n"] {
+    for text in ["", "# nothing\n", "---\n", "{}", "rules: {}\noverrides: []\nstatusWriters:\nlimits: {}\nhelp:\n"] {
         let mut config = Config::read(text.as_bytes()).unwrap_or_else(|fault| panic!("{text:?}: {fault}"));
         assert_eq!(config.settings.digest.len(), 12);
         config.settings.digest.clear();
@@ -133,6 +133,8 @@ const WRONG: &[(&str, &str)] = &[
         "2:11: alias references unknown anchor: a pattern that begins with * has to be in quotes",
     ),
     ("statusWriters: a", "1:16: a list would be right here"),
+    ("statusWriters: []", "1:16: statusWriters is empty: a user at least would be right, or no statusWriters"),
+    ("rules: {}\nstatusWriters: # nobody\n  []", "3:3: statusWriters is empty: a user at least would be right, or no statusWriters"),
     ("statusWriters: [~]", "1:17: nothing is here: a text would be right"),
     ("statusWriters: ['system:*']", r#"1:17: is "system:*": the whole name of a user would be right"#),
     ("faults: alow", r#"1:9: "alow" is no value: "allow" would be right"#),

@@ -32,7 +32,8 @@ pub struct ConfigFile {
     /// The users who may write a status, by their whole names, such as
     /// `system:serviceaccount:scan-link-system:scan-link-controller`. The rule status-writer denies all others; without a
     /// list it is not asked.
-    status_writers: Vec<Writer>,
+    #[schemars(with = "Vec<Writer>", length(min = 1))]
+    status_writers: Option<Spanned<Vec<Writer>>>,
     /// What the validating webhook does with a review that it cannot judge: it is too large, its deadline has passed, too
     /// many are in flight, or a rule has failed.
     faults: FaultPolicy,
@@ -72,7 +73,12 @@ impl ConfigFile {
 
     /// What the file says, if all of it goes together.
     pub fn config(self, digest: String) -> Result<Config, ConfigError> {
-        let status_writers: Vec<String> = self.status_writers.into_iter().map(|writer| writer.0).collect();
+        // An empty list would let everybody write where it seems to let nobody.
+        if let Some(empty) = self.status_writers.as_ref().filter(|writers| writers.value.is_empty()) {
+            return Err(at(empty.referenced, "statusWriters is empty: a user at least would be right, or no statusWriters"));
+        }
+        let status_writers = self.status_writers.into_iter().flat_map(|writers| writers.value);
+        let status_writers: Vec<String> = status_writers.map(|writer| writer.0).collect();
         let lists = [&self.rules].into_iter().chain(self.overrides.iter().map(|over| &over.value.rules));
         let writer_rule = lists.flat_map(|rules| rules.0.get("status-writer")).find(|mode| mode.value != Mode::Off);
         if let Some(mode) = writer_rule.filter(|_| status_writers.is_empty()) {
