@@ -20,8 +20,8 @@ use crate::scan::Kind;
 /// Checks the scans in manifests: their spec, and the status where there is one
 #[derive(Args)]
 #[command(after_help = "Reads YAML, JSON, Lists and what kubectl get -o yaml or -o json prints.
-Of watch events and AdmissionReviews the object is judged. Objects of other kinds are skipped, and in folders files that are
-no objects; a file that is named has to hold objects, with apiVersion and kind.
+Of watch events and AdmissionReviews the object is judged. Objects of other kinds are skipped.
+A file that is named has to hold objects, with apiVersion and kind; in folders others are skipped.
 
 Examples:
   scan-admission check scans/ more.yaml
