@@ -173,6 +173,9 @@ mod tests {
         sign(&params, &KeyPair::generate().expect("a key"), by)
     }
 
+    /// What it is, how it differs, the CAs that are served with it, the one that is trusted, and what comes of it.
+    type Case<'c> = (&'c str, &'c dyn Fn(&mut CertificateParams), &'c [&'c Ca], &'c Ca, Result<(), Distrust>);
+
     #[test]
     fn a_server_is_accepted_as_go_accepts_it() {
         let now = OffsetDateTime::now_utc();
@@ -195,7 +198,7 @@ mod tests {
             flag(params);
             for_clients(params);
         };
-        let cases: [(&str, &dyn Fn(&mut CertificateParams), &[&Ca], &Ca, Result<(), Distrust>); 15] = [
+        let cases: [Case<'_>; 15] = [
             ("signed", &plain, &[], &root, Ok(())),
             ("by one in the middle", &plain, &[&middle], &root, Ok(())),
             ("by one for servers", &plain, &[&servers], &root, Ok(())),
