@@ -13,7 +13,7 @@ use x509_cert::der::{Decode as _, Encode as _};
 use super::certificate::CertificateInfo;
 use super::usage::Usage;
 
-/// The longest chain that is gone through; two CAs are usual, three are rare.
+/// So many certificates behind a server's own are looked at; one is usual, two are rare.
 const CHAIN_MAX: usize = 8;
 
 /// Whether a certificate is one of a CA that may sign now.
@@ -28,8 +28,8 @@ fn is_valid_issuer(certificate: &CertificateDer<'_>, now: OffsetDateTime) -> boo
 
 /// Verifies a server for `host` that shows `chain`, its own certificate first. CAs that are not valid now do not count.
 ///
-/// webpki accepts no certificate with the CA flag from a server, and none that signs itself. Go, and so the API server, does:
-/// the first where a CA of the list has signed it, and either where it is in the list itself.
+/// webpki accepts no certificate with the CA flag from a server, none that signs itself, and none with a critical extension
+/// of policies. Go, and so the API server, does: where a CA of the list has signed it, or where it is in the list itself.
 pub fn verify(
     cas: &[CertificateDer<'static>],
     chain: &[CertificateDer<'_>],
@@ -39,34 +39,40 @@ pub fn verify(
     let (leaf, more) = chain.split_first().ok_or_else(|| Distrust::Other("no certificate is served".to_owned()))?;
     let other = |error: &dyn std::fmt::Display| Distrust::Other(error.to_string());
     let info = CertificateInfo::of(leaf).map_err(|error| other(&error))?;
-    let parsed = EndEntityCert::try_from(leaf).map_err(distrust)?;
+    let parsed = match EndEntityCert::try_from(leaf) {
+        Ok(parsed) => Some(parsed),
+        Err(Error::UnsupportedCriticalExtension) if info.unknown_critical.is_none() => None,
+        Err(error) => return Err(distrust(error)),
+    };
     let is_listed = cas.contains(leaf);
     if !is_listed && !cas.iter().any(|ca| is_valid_ca(ca, now)) {
         return Err(Distrust::NoCa);
     }
-    if is_listed || info.is_ca {
-        if !info.is_current(now) {
-            return Err(Distrust::Expired);
+    match &parsed {
+        Some(parsed) if !is_listed && !info.is_ca => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(cas.iter().filter(|ca| is_valid_issuer(ca, now)).cloned());
+            let algorithms = ring::default_provider().signature_verification_algorithms.all;
+            let at = UnixTime::since_unix_epoch(Duration::from_secs(now.unix_timestamp().try_into().unwrap_or(0)));
+            let verified = parsed.verify_for_usage(algorithms, &roots.roots, more, at, Usage::SERVER, None, None);
+            verified.map_err(|error| match distrust(error) {
+                Distrust::UnknownIssuer => unknown_issuer(cas, now),
+                other => other,
+            })?;
         }
-        if !info.is_for_servers() {
-            return Err(Distrust::Usage);
-        }
-        if !is_listed && !is_signed_by(leaf, cas, more, now, CHAIN_MAX) {
-            return Err(unknown_issuer(cas, now));
-        }
-    } else {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(cas.iter().filter(|ca| is_valid_issuer(ca, now)).cloned());
-        let algorithms = ring::default_provider().signature_verification_algorithms.all;
-        let at = UnixTime::since_unix_epoch(Duration::from_secs(now.unix_timestamp().try_into().unwrap_or(0)));
-        let verified = parsed.verify_for_usage(algorithms, &roots.roots, more, at, Usage::SERVER, None, None);
-        verified.map_err(|error| match distrust(error) {
-            Distrust::UnknownIssuer => unknown_issuer(cas, now),
-            other => other,
-        })?;
+        _ if !info.is_current(now) => return Err(Distrust::Expired),
+        _ if !info.is_for_servers() => return Err(Distrust::Usage),
+        _ if !is_listed && !is_signed_by(leaf, cas, more, now) => return Err(unknown_issuer(cas, now)),
+        _ => {}
     }
-    let host = ServerName::try_from(host).map_err(|error| other(&error))?;
-    parsed.verify_is_valid_for_subject_name(&host).map_err(distrust)
+    match parsed {
+        Some(parsed) => {
+            let host = ServerName::try_from(host).map_err(|error| other(&error))?;
+            parsed.verify_is_valid_for_subject_name(&host).map_err(distrust)
+        }
+        None if info.names.iter().any(|name| name.eq_ignore_ascii_case(host)) => Ok(()),
+        None => Err(Distrust::Name),
+    }
 }
 
 /// No CA of the list has signed, or one that may not sign for servers.
@@ -91,10 +97,21 @@ fn is_signed_by(
     cas: &[CertificateDer<'static>],
     more: &[CertificateDer<'_>],
     now: OffsetDateTime,
-    left: usize,
 ) -> bool {
-    let signs = |ca: &CertificateDer<'_>| is_valid_issuer(ca, now) && has_signed(ca, certificate);
-    cas.iter().any(signs) || (left > 0 && more.iter().any(|ca| signs(ca) && is_signed_by(ca, cas, more, now, left - 1)))
+    let mut rest: Vec<_> = more.iter().filter(|ca| is_valid_issuer(ca, now)).take(CHAIN_MAX).collect();
+    // The certificate, and those above it: each is gone through once.
+    let mut signed = vec![certificate];
+    let mut index = 0;
+    while let Some(&one) = signed.get(index) {
+        if cas.iter().any(|ca| is_valid_issuer(ca, now) && has_signed(ca, one)) {
+            return true;
+        }
+        let (signers, others) = rest.into_iter().partition(|ca| has_signed(ca, one));
+        signed.extend::<Vec<_>>(signers);
+        rest = others;
+        index += 1;
+    }
+    false
 }
 
 /// Whether the key of `ca` has made the signature of a certificate that names it as its issuer.
@@ -135,8 +152,8 @@ pub enum Distrust {
 #[cfg(test)]
 mod tests {
     use rcgen::{
-        BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose as Purpose, IsCa, Issuer, KeyPair,
-        KeyUsagePurpose,
+        BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose as Purpose, IsCa, Issuer,
+        KeyPair, KeyUsagePurpose,
     };
     use time::Duration;
 
@@ -198,7 +215,14 @@ mod tests {
             flag(params);
             for_clients(params);
         };
-        let cases: [Case<'_>; 15] = [
+        let policies = |params: &mut CertificateParams| {
+            let mut policies = CustomExtension::from_oid_content(&[2, 5, 29, 32], vec![0x30, 5, 0x30, 3, 6, 1, 0x2a]);
+            policies.set_criticality(true);
+            params.custom_extensions.push(policies);
+        };
+        let cases: [Case<'_>; 17] = [
+            ("policies that are critical", &policies, &[&middle], &root, Ok(())),
+            ("policies that are critical, by a namesake", &policies, &[], &namesake, Err(Distrust::UnknownIssuer)),
             ("signed", &plain, &[], &root, Ok(())),
             ("by one in the middle", &plain, &[&middle], &root, Ok(())),
             ("by one for servers", &plain, &[&servers], &root, Ok(())),
