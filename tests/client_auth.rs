@@ -214,7 +214,8 @@ async fn newer_cas_are_for_new_connections_and_bad_ones_are_rejected_once() {
         !both[0].is_empty()
     };
     assert!(is_taken(&old).await && !is_taken(&new).await);
-    replace(&file, &(first.pem.clone() + &second.pem));
+    // As editors of Windows leave them, and joined.
+    replace(&file, &format!("\u{feff}{}\u{feff}{}", first.pem, second.pem));
     until_metric(process.admin, RELOADS, 1.0).await;
     assert!(is_taken(&old).await && is_taken(&new).await);
 

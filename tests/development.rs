@@ -6,6 +6,8 @@ mod folder;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc::channel;
 
 use folder::Folder;
 use scan_admission::tls::development::{DevelopmentError, certificate, poll};
@@ -146,4 +148,28 @@ fn a_file_that_a_killed_process_left_is_no_obstacle() {
     fs::write(folder.join(".new-tls.key"), "half").unwrap();
     certificate(folder.path(), now()).unwrap();
     assert_eq!(others(folder.path()), [""; 0]);
+}
+
+/// A pipe is not waited for: as a certificate it is an error, as a key it is moved aside as every other.
+#[test]
+fn a_pipe_is_not_waited_for() {
+    for name in FILES {
+        let folder = Folder::new();
+        certificate(folder.path(), now()).unwrap();
+        fs::remove_file(folder.join(name)).unwrap();
+        assert!(Command::new("mkfifo").arg(folder.join(name)).status().unwrap().success());
+        let path = folder.path().to_owned();
+        let (send, made) = channel();
+        // When the leaf is due, so that all are read; on a thread that is left behind if it waits.
+        std::thread::spawn(move || send.send(certificate(&path, now() + 61 * DAY)));
+        let made = made.recv_timeout(std::time::Duration::from_secs(60)).expect("it does not wait");
+        if name.ends_with(".crt") {
+            let error = made.unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("the file is a pipe or a device: "), "{error}");
+        } else {
+            made.unwrap();
+            let [aside] = <[String; 1]>::try_from(others(folder.path())).unwrap();
+            assert!(aside.starts_with(&name.replace(".key", ".old-")), "{aside}");
+        }
+    }
 }

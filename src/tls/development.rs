@@ -9,15 +9,15 @@ use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, NameConstraints,
 };
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use time::{Duration, OffsetDateTime};
 
 use super::certificate::CertificateInfo;
 use super::error::TlsFileError;
-use super::files::Poll;
+use super::files::{FileProblem, Poll};
 use super::verify::verify;
-use super::{key_pair, pem};
+use super::{files, key_pair, pem};
 
 pub const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
@@ -40,8 +40,8 @@ pub enum DevelopmentError {
     Foreign(PathBuf),
     #[error("a development certificate could not be made: {0}")]
     New(#[from] rcgen::Error),
-    #[error("{}: the file {error}", .path.display())]
-    KeyPair { path: PathBuf, error: TlsFileError },
+    #[error("{}: the file {problem}", .path.display())]
+    Unusable { path: PathBuf, problem: FileProblem<TlsFileError> },
 }
 
 impl DevelopmentError {
@@ -79,8 +79,10 @@ pub fn certificate(folder: &Path, now: OffsetDateTime) -> Result<CertifiedKey, D
     let key = KeyPair::generate()?;
     let made = leaf_params(now)?.signed_by(&key, &issuer)?;
     leaf.replace(&key.serialize_pem(), &made.pem(), now)?;
-    key_pair::certified(vec![made.into()], key.into())
-        .map_err(|error| DevelopmentError::KeyPair { path: leaf.certificate_path, error })
+    key_pair::certified(vec![made.into()], key.into()).map_err(|error| DevelopmentError::Unusable {
+        path: leaf.certificate_path,
+        problem: FileProblem::Contents(error),
+    })
 }
 
 /// Makes the next certificate when the one that is served is due: a server that runs for months has it, too.
@@ -106,11 +108,10 @@ struct StoredCertificate {
 impl StoredCertificate {
     fn read(folder: &Path, stem: &str, name: &str) -> Result<Self, DevelopmentError> {
         let path = folder.join(stem).with_extension("crt");
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(DevelopmentError::File { path, error });
-            }
-            text => text.unwrap_or_default(),
+        let text = match files::read(&path) {
+            Ok(text) => text,
+            Err(FileProblem::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(problem) => return Err(DevelopmentError::Unusable { path, problem }),
         };
         let first = pem::certificates(&text).ok().and_then(|chain| chain.into_iter().next());
         let certificate = first.and_then(|first| CertificateInfo::of(&first).ok().map(|info| (first, info)));
@@ -123,8 +124,12 @@ impl StoredCertificate {
     /// The certificate with its key, when they belong together.
     fn pair(&self) -> Option<CertifiedKey> {
         let (certificate, _) = self.certificate.as_ref()?;
-        let key = pem::private_key(&fs::read(&self.key_path).ok()?).ok()?;
-        key_pair::certified(vec![certificate.clone()], key).ok()
+        key_pair::certified(vec![certificate.clone()], self.key()?).ok()
+    }
+
+    /// The key, if there is one that can be used.
+    fn key(&self) -> Option<PrivateKeyDer<'static>> {
+        pem::private_key(&files::read::<TlsFileError>(&self.key_path).ok()?).ok()
     }
 
     /// This CA, if it can sign a leaf that it outlives.
@@ -133,8 +138,8 @@ impl StoredCertificate {
         if self.pair().is_none() || !self.certificate.as_ref().is_some_and(|(_, info)| signs(info)) {
             return Ok(None);
         }
-        let text = fs::read_to_string(&self.key_path).map_err(DevelopmentError::file(&self.key_path))?;
-        Ok(Some(Issuer::new(ca_params(now)?, KeyPair::from_pem(&text)?)))
+        let Some(key) = self.key() else { return Ok(None) };
+        Ok(Some(Issuer::new(ca_params(now)?, KeyPair::try_from(&key)?)))
     }
 
     /// Writes a new pair. What was there and is not known as ours is moved aside, never lost.

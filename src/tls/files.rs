@@ -159,7 +159,7 @@ impl<T: Send + 'static, E: std::error::Error + Send + Sync + 'static> WatchedFil
 }
 
 /// The contents of a plain file.
-fn read<E>(path: &Path) -> Result<Vec<u8>, FileProblem<E>> {
+pub fn read<E>(path: &Path) -> Result<Vec<u8>, FileProblem<E>> {
     // Not to wait: a pipe is opened only when somebody writes to it.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     // Of what was opened: the path may be another file by now.

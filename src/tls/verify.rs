@@ -13,7 +13,7 @@ use x509_cert::der::{Decode as _, Encode as _};
 use super::certificate::CertificateInfo;
 use super::usage::Usage;
 
-/// The longest chain that is gone through; two CAs are usual, three are rare.
+/// So many certificates behind a server's own are looked at; one is usual, two are rare.
 const CHAIN_MAX: usize = 8;
 
 /// Whether a certificate is one of a CA that may sign now.
@@ -21,10 +21,15 @@ pub fn is_valid_ca(certificate: &CertificateDer<'_>, now: OffsetDateTime) -> boo
     CertificateInfo::of(certificate).is_ok_and(|info| info.is_valid_ca(now))
 }
 
+/// Whether it may sign certificates of servers, too: Go asks each CA of a chain for its extendedKeyUsage, webpki not the last.
+fn is_valid_issuer(certificate: &CertificateDer<'_>, now: OffsetDateTime) -> bool {
+    CertificateInfo::of(certificate).is_ok_and(|info| info.is_valid_ca(now) && info.is_for_servers())
+}
+
 /// Verifies a server for `host` that shows `chain`, its own certificate first. CAs that are not valid now do not count.
 ///
-/// webpki accepts no certificate with the CA flag from a server, and none that signs itself. Go, and so the API server, does:
-/// the first where a CA of the list has signed it, and either where it is in the list itself.
+/// webpki accepts no certificate with the CA flag from a server, none that signs itself, and none with a critical extension
+/// of policies. Go, and so the API server, does: where a CA of the list has signed it, or where it is in the list itself.
 pub fn verify(
     cas: &[CertificateDer<'static>],
     chain: &[CertificateDer<'_>],
@@ -34,30 +39,46 @@ pub fn verify(
     let (leaf, more) = chain.split_first().ok_or_else(|| Distrust::Other("no certificate is served".to_owned()))?;
     let other = |error: &dyn std::fmt::Display| Distrust::Other(error.to_string());
     let info = CertificateInfo::of(leaf).map_err(|error| other(&error))?;
-    let parsed = EndEntityCert::try_from(leaf).map_err(distrust)?;
+    let parsed = match EndEntityCert::try_from(leaf) {
+        Ok(parsed) => Some(parsed),
+        Err(Error::UnsupportedCriticalExtension) if info.unknown_critical.is_none() => None,
+        Err(error) => return Err(distrust(error)),
+    };
     let is_listed = cas.contains(leaf);
     if !is_listed && !cas.iter().any(|ca| is_valid_ca(ca, now)) {
         return Err(Distrust::NoCa);
     }
-    if is_listed || info.is_ca {
-        if !info.is_current(now) {
-            return Err(Distrust::Expired);
+    match &parsed {
+        Some(parsed) if !is_listed && !info.is_ca => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(cas.iter().filter(|ca| is_valid_issuer(ca, now)).cloned());
+            let algorithms = ring::default_provider().signature_verification_algorithms.all;
+            let at = UnixTime::since_unix_epoch(Duration::from_secs(now.unix_timestamp().try_into().unwrap_or(0)));
+            let verified = parsed.verify_for_usage(algorithms, &roots.roots, more, at, Usage::SERVER, None, None);
+            verified.map_err(|error| match distrust(error) {
+                Distrust::UnknownIssuer => unknown_issuer(cas, now),
+                other => other,
+            })?;
         }
-        if !info.is_for_servers() {
-            return Err(Distrust::Usage);
-        }
-        if !is_listed && !is_signed_by(leaf, cas, more, now, CHAIN_MAX) {
-            return Err(Distrust::UnknownIssuer);
-        }
-    } else {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(cas.iter().filter(|ca| is_valid_ca(ca, now)).cloned());
-        let algorithms = ring::default_provider().signature_verification_algorithms.all;
-        let at = UnixTime::since_unix_epoch(Duration::from_secs(now.unix_timestamp().try_into().unwrap_or(0)));
-        parsed.verify_for_usage(algorithms, &roots.roots, more, at, Usage::SERVER, None, None).map_err(distrust)?;
+        _ if !info.is_current(now) => return Err(Distrust::Expired),
+        _ if !info.is_for_servers() => return Err(Distrust::Usage),
+        _ if !is_listed && !is_signed_by(leaf, cas, more, now) => return Err(unknown_issuer(cas, now)),
+        _ => {}
     }
-    let host = ServerName::try_from(host).map_err(|error| other(&error))?;
-    parsed.verify_is_valid_for_subject_name(&host).map_err(distrust)
+    match parsed {
+        Some(parsed) => {
+            let host = ServerName::try_from(host).map_err(|error| other(&error))?;
+            parsed.verify_is_valid_for_subject_name(&host).map_err(distrust)
+        }
+        None if info.names.iter().any(|name| name.eq_ignore_ascii_case(host)) => Ok(()),
+        None => Err(Distrust::Name),
+    }
+}
+
+/// No CA of the list has signed, or one that may not sign for servers.
+fn unknown_issuer(cas: &[CertificateDer<'_>], now: OffsetDateTime) -> Distrust {
+    let is_left_out = |ca: &CertificateDer<'_>| is_valid_ca(ca, now) && !is_valid_issuer(ca, now);
+    if cas.iter().any(is_left_out) { Distrust::Usage } else { Distrust::UnknownIssuer }
 }
 
 fn distrust(error: Error) -> Distrust {
@@ -76,10 +97,21 @@ fn is_signed_by(
     cas: &[CertificateDer<'static>],
     more: &[CertificateDer<'_>],
     now: OffsetDateTime,
-    left: usize,
 ) -> bool {
-    let signs = |ca: &CertificateDer<'_>| is_valid_ca(ca, now) && has_signed(ca, certificate);
-    cas.iter().any(signs) || (left > 0 && more.iter().any(|ca| signs(ca) && is_signed_by(ca, cas, more, now, left - 1)))
+    let mut rest: Vec<_> = more.iter().filter(|ca| is_valid_issuer(ca, now)).take(CHAIN_MAX).collect();
+    // The certificate, and those above it: each is gone through once.
+    let mut signed = vec![certificate];
+    let mut index = 0;
+    while let Some(&one) = signed.get(index) {
+        if cas.iter().any(|ca| is_valid_issuer(ca, now) && has_signed(ca, one)) {
+            return true;
+        }
+        let (signers, others) = rest.into_iter().partition(|ca| has_signed(ca, one));
+        signed.extend::<Vec<_>>(signers);
+        rest = others;
+        index += 1;
+    }
+    false
 }
 
 /// Whether the key of `ca` has made the signature of a certificate that names it as its issuer.
@@ -115,4 +147,121 @@ pub enum Distrust {
     Name,
     #[error("{0}")]
     Other(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{
+        BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose as Purpose, IsCa, Issuer,
+        KeyPair, KeyUsagePurpose,
+    };
+    use time::Duration;
+
+    use super::*;
+
+    struct Ca {
+        params: CertificateParams,
+        key: KeyPair,
+        der: CertificateDer<'static>,
+    }
+
+    fn ca(name: &str, by: Option<&Ca>, usages: &[Purpose]) -> Ca {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.extended_key_usages = usages.to_vec();
+        let key = KeyPair::generate().expect("a key");
+        let der = sign(&params, &key, by);
+        Ca { params, key, der }
+    }
+
+    fn sign(params: &CertificateParams, key: &KeyPair, by: Option<&Ca>) -> CertificateDer<'static> {
+        let signed = match by {
+            Some(ca) => params.signed_by(key, &Issuer::from_params(&ca.params, &ca.key)),
+            None => params.self_signed(key),
+        };
+        signed.expect("a certificate").der().clone()
+    }
+
+    fn leaf(by: Option<&Ca>, change: &dyn Fn(&mut CertificateParams)) -> CertificateDer<'static> {
+        let mut params = CertificateParams::new(["host".to_owned()]).expect("a name");
+        params.distinguished_name.push(DnType::CommonName, "leaf");
+        change(&mut params);
+        sign(&params, &KeyPair::generate().expect("a key"), by)
+    }
+
+    /// What it is, how it differs, the CAs that are served with it, the one that is trusted, and what comes of it.
+    type Case<'c> = (&'c str, &'c dyn Fn(&mut CertificateParams), &'c [&'c Ca], &'c Ca, Result<(), Distrust>);
+
+    #[test]
+    fn a_server_is_accepted_as_go_accepts_it() {
+        let now = OffsetDateTime::now_utc();
+        let root = ca("root", None, &[]);
+        let namesake = ca("root", None, &[]);
+        let middle = ca("middle", Some(&root), &[]);
+        let clients = ca("middle", Some(&root), &[Purpose::ClientAuth]);
+        let servers = ca("middle", Some(&root), &[Purpose::ServerAuth]);
+        let clients_root = ca("root", None, &[Purpose::ClientAuth]);
+        let plain = |_: &mut CertificateParams| {};
+        let flag = |params: &mut CertificateParams| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let signs_not = |params: &mut CertificateParams| {
+            flag(params);
+            params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        };
+        let expired = |params: &mut CertificateParams| params.not_after = now - Duration::DAY;
+        let for_clients = |params: &mut CertificateParams| params.extended_key_usages = vec![Purpose::ClientAuth];
+        let for_anything = |params: &mut CertificateParams| params.extended_key_usages = vec![Purpose::Any];
+        let both = |params: &mut CertificateParams| {
+            flag(params);
+            for_clients(params);
+        };
+        let policies = |params: &mut CertificateParams| {
+            let mut policies = CustomExtension::from_oid_content(&[2, 5, 29, 32], vec![0x30, 5, 0x30, 3, 6, 1, 0x2a]);
+            policies.set_criticality(true);
+            params.custom_extensions.push(policies);
+        };
+        let cases: [Case<'_>; 17] = [
+            ("policies that are critical", &policies, &[&middle], &root, Ok(())),
+            ("policies that are critical, by a namesake", &policies, &[], &namesake, Err(Distrust::UnknownIssuer)),
+            ("signed", &plain, &[], &root, Ok(())),
+            ("by one in the middle", &plain, &[&middle], &root, Ok(())),
+            ("by one for servers", &plain, &[&servers], &root, Ok(())),
+            ("by one for clients", &plain, &[&clients], &root, Err(Distrust::Usage)),
+            ("by a root for clients", &plain, &[], &clients_root, Err(Distrust::Usage)),
+            ("for clients", &for_clients, &[], &root, Err(Distrust::Usage)),
+            ("for anything", &for_anything, &[], &root, Ok(())),
+            ("expired", &expired, &[], &root, Err(Distrust::Expired)),
+            ("the CA flag", &flag, &[], &root, Ok(())),
+            ("the CA flag, by one in the middle", &flag, &[&middle], &root, Ok(())),
+            ("the CA flag alone", &signs_not, &[&middle], &root, Ok(())),
+            ("the CA flag, by one for clients", &flag, &[&clients], &root, Err(Distrust::UnknownIssuer)),
+            ("the CA flag, for clients", &both, &[], &root, Err(Distrust::Usage)),
+            ("the CA flag, by a namesake", &flag, &[], &namesake, Err(Distrust::UnknownIssuer)),
+            ("the CA flag, by the middle alone", &flag, &[&middle], &namesake, Err(Distrust::UnknownIssuer)),
+        ];
+        for (what, change, chain, trusted, expected) in cases {
+            let by = chain.first().copied().unwrap_or(if trusted.der == clients_root.der { trusted } else { &root });
+            let leaf = leaf(Some(by), change);
+            let served: Vec<_> = [&leaf].into_iter().chain(chain.iter().map(|ca| &ca.der)).cloned().collect();
+            let cas = [trusted.der.clone()];
+            assert_eq!(verify(&cas, &served, "host", now), expected, "{what}");
+            if expected.is_ok() {
+                assert_eq!(verify(&cas, &served, "other", now), Err(Distrust::Name), "{what}");
+                assert_eq!(verify(&cas[..0], &served, "host", now), Err(Distrust::NoCa), "{what}");
+            }
+            // In the list itself it needs nobody above it.
+            let listed = [leaf];
+            let by_itself = if what.contains("for clients") && !what.contains("by ") || what == "expired" {
+                expected
+            } else {
+                Ok(())
+            };
+            assert_eq!(verify(&listed, &listed, "host", now), by_itself, "{what}");
+        }
+        for change in [&plain as &dyn Fn(&mut CertificateParams), &flag] {
+            let own = [leaf(None, change)];
+            assert_eq!(verify(&own, &own, "host", now), Ok(()));
+            assert_eq!(verify(std::slice::from_ref(&root.der), &own, "host", now), Err(Distrust::UnknownIssuer));
+        }
+    }
 }

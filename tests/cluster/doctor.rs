@@ -7,7 +7,7 @@ use std::process::Output;
 
 use kube::Client;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PostParams};
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use scan_admission::doctor::CHECKS;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -711,13 +711,21 @@ fn with_a_client_certificate(scene: &Scene) {
     }
 }
 
-/// As `openssl req -x509` makes it, in the caBundle itself, with the CA flag or without: the API server accepts it.
+/// As `openssl req -x509` makes it, in the caBundle itself, with the CA flag or without, or with a critical extension that
+/// webpki does not know: the API server accepts it.
 fn with_a_certificate_that_signs_itself(scene: &Scene) {
-    for (is_ca, named_checks) in [(true, vec!["certificate-ca"]), (false, vec![])] {
+    for (is_ca, has_policies, named_checks) in
+        [(true, false, vec!["certificate-ca"]), (false, false, vec![]), (false, true, vec![])]
+    {
         let mut params = leaf();
         params.subject_alt_names = CertificateParams::new([HOST.to_owned()]).unwrap().subject_alt_names;
         if is_ca {
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        }
+        if has_policies {
+            let mut policies = CustomExtension::from_oid_content(&[2, 5, 29, 32], vec![0x30, 5, 0x30, 3, 6, 1, 0x2a]);
+            policies.set_criticality(true);
+            params.custom_extensions.push(policies);
         }
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();

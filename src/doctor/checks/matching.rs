@@ -1,9 +1,10 @@
 //! Which requests of those that the rules name reach the webhooks, and for how long they wait.
 
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhook;
+use k8s_openapi::api::admissionregistration::v1::{MatchCondition, MutatingWebhook};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt as _};
 
+use super::registration::judges_scans;
 use crate::doctor::check::{Check, Diagnostics};
 use crate::doctor::lookup::Lookup;
 use crate::doctor::snapshot::{OurWebhook, Snapshot};
@@ -53,64 +54,66 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
-/// The condition by which objects that are being deleted are not asked about.
-const NOT_BEING_DELETED: &str = "not-being-deleted";
-
 fn match_conditions(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
+    let is_in =
+        |list: &[MatchCondition], one: &MatchCondition| list.iter().any(|other| other.expression == one.expression);
     for ours @ OurWebhook { webhook, expected, .. } in snapshot.webhooks() {
         let Some(expected) = expected else { continue };
         let id = ours.id();
         let conditions = |of: &MutatingWebhook| of.match_conditions.clone().unwrap_or_default();
         let (live, expected) = (conditions(webhook), conditions(expected));
-        for one in live.iter().filter(|one| !expected.iter().any(|expected| expected.expression == one.expression)) {
+        for one in live.iter().filter(|one| !is_in(&expected, one)) {
             diagnostics.problem(format!(
                 "{id} has the matchCondition {}, `{}`, that the manifests do not have",
                 one.name, one.expression
             ));
         }
         for one in &expected {
-            let is_there = live.iter().any(|live| live.expression == one.expression);
-            let lacks = format!("{id} lacks the matchCondition {}, `{}`", one.name, one.expression);
-            if one.name != NOT_BEING_DELETED {
-                if !is_there {
-                    diagnostics.problem(lacks);
+            match (needs(snapshot, webhook, one), is_in(&live, one)) {
+                (Need::Present, false) => {
+                    diagnostics.problem(format!("{id} lacks the matchCondition {}, `{}`", one.name, one.expression));
                 }
-                continue;
-            }
-            match (&snapshot.has_status_writers, judged_status(snapshot, webhook)) {
-                (Lookup::Found(true), JudgedStatus::Always) if is_there => diagnostics.problem(format!(
-                    "{id} has the matchCondition {}, and statusWriters is configured: anybody may write the status of a \
+                (Need::Absent, true) => diagnostics.problem(format!(
+                    "{id} has the matchCondition {}, but statusWriters is configured: anybody may write the status of a \
                      scan that is being deleted",
                     one.name
                 )),
-                (Lookup::Unknown(why), JudgedStatus::Always) => {
+                (Need::Unknown(why), _) => {
                     diagnostics.unknown(format!("whether {id} needs the matchCondition {}: {why}", one.name));
                 }
-                (Lookup::Found(true), JudgedStatus::Always | JudgedStatus::WithScan) => {}
-                _ if !is_there => diagnostics.problem(lacks),
-                _ => {}
+                (Need::Present, true) | (Need::Absent, false) => {}
             }
         }
     }
 }
 
-/// Where a webhook is asked about a status.
-enum JudgedStatus {
-    Always,
-    /// Where it is written with the scan itself, for want of a subresource.
-    WithScan,
-    Never,
+/// The condition by which objects that are being deleted are not asked about.
+const NOT_BEING_DELETED: &str = "not-being-deleted";
+
+/// Whether a condition of the manifests has to be there.
+enum Need<'s> {
+    Present,
+    Absent,
+    Unknown(&'s str),
 }
 
-fn judged_status(snapshot: &Snapshot, webhook: &MutatingWebhook) -> JudgedStatus {
-    let resources = webhook.rules.iter().flatten().flat_map(|rule| rule.resources.iter().flatten());
-    if resources.into_iter().any(|resource| resource.ends_with("/status")) {
-        JudgedStatus::Always
-    } else if snapshot.lacks_status_subresource() {
-        JudgedStatus::WithScan
-    } else {
-        JudgedStatus::Never
+fn needs<'s>(snapshot: &'s Snapshot, webhook: &MutatingWebhook, condition: &MatchCondition) -> Need<'s> {
+    if condition.name != NOT_BEING_DELETED || !judges_status(snapshot, webhook) {
+        return Need::Present;
     }
+    match &snapshot.has_status_writers {
+        // Who may write is checked to the end.
+        Lookup::Found(true) => Need::Absent,
+        Lookup::Found(false) | Lookup::Absent => Need::Present,
+        Lookup::Unknown(why) => Need::Unknown(why),
+    }
+}
+
+/// Whether it is asked about a status, which is written with the scan itself where there is no subresource.
+fn judges_status(snapshot: &Snapshot, webhook: &MutatingWebhook) -> bool {
+    let mut resources = webhook.rules.iter().flatten().flat_map(|rule| rule.resources.iter().flatten());
+    resources.any(|resource| resource.ends_with("/status"))
+        || (snapshot.lacks_status_subresource() && judges_scans(webhook))
 }
 
 fn match_policy(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
