@@ -134,7 +134,10 @@ const WRONG: &[(&str, &str)] = &[
     ),
     ("statusWriters: a", "1:16: a list would be right here"),
     ("statusWriters: []", "1:16: statusWriters is empty: a user at least would be right, or no statusWriters"),
-    ("rules: {}\nstatusWriters: # nobody\n  []", "3:3: statusWriters is empty: a user at least would be right, or no statusWriters"),
+    (
+        "rules: {}\nstatusWriters: # nobody\n  []",
+        "3:3: statusWriters is empty: a user at least would be right, or no statusWriters",
+    ),
     ("statusWriters: [~]", "1:17: nothing is here: a text would be right"),
     ("statusWriters: ['system:*']", r#"1:17: is "system:*": the whole name of a user would be right"#),
     ("faults: alow", r#"1:9: "alow" is no value: "allow" would be right"#),

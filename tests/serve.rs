@@ -236,7 +236,7 @@ async fn assert_answers_at(process: &Process, ca: &Path, ip: IpAddr) {
 
 const ANY: [&str; 4] = ["--listen", "[::]:0", "--admin", "[::]:0"];
 
-/// The default, and what the manifests say.
+/// What the manifests say.
 #[tokio::test]
 async fn every_address_is_of_both_families() {
     let folder = Folder::new();
@@ -249,9 +249,6 @@ async fn every_address_is_of_both_families() {
     }
     assert_answers_at(&process, &ca, Ipv6Addr::LOCALHOST.into()).await;
     assert_eq!([process.address.ip(), process.admin.ip()], [IpAddr::from(Ipv6Addr::UNSPECIFIED); 2]);
-    let mut help = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
-    let help = String::from_utf8(help.args(["serve", "--help"]).output().unwrap().stdout).unwrap();
-    assert!(help.contains("[default: [::]:8443]") && help.contains("[default: [::]:8080]"), "{help}");
 }
 
 /// A filter of system calls, which the programs of this thread inherit, is a kernel without IPv6 to them.

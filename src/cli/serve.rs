@@ -48,16 +48,15 @@ const CUT_SHORT: u8 = 1;
 #[derive(Args)]
 #[command(after_help = "Examples:
   scan-admission serve
-  scan-admission serve --listen 127.0.0.1:8443 --admin 127.0.0.1:8080
-  scan-admission serve --tls-cert tls.crt --tls-key tls.key
+  scan-admission serve --listen [::]:8443 --admin [::]:8080 --tls-cert tls.crt --tls-key tls.key
 
 [::] is every address, of IPv4 and IPv6; where there is no IPv6, of IPv4.")]
 pub struct ServeCommand {
     /// Where reviews are answered: POST /validate and /mutate over HTTPS
-    #[arg(long, env = "SCAN_ADMISSION_LISTEN", value_name = "ADDRESS", default_value_t = any(REVIEWS_PORT), value_parser = parse_listen)]
+    #[arg(long, env = "SCAN_ADMISSION_LISTEN", value_name = "ADDRESS", default_value_t = local(REVIEWS_PORT), value_parser = parse_listen)]
     listen: SocketAddr,
     /// Where /livez, /readyz and /metrics are, over plain HTTP
-    #[arg(long, env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value_t = any(ADMIN_PORT), value_parser = parse_listen)]
+    #[arg(long, env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value_t = local(ADMIN_PORT), value_parser = parse_listen)]
     admin: SocketAddr,
     #[command(flatten)]
     config: ConfigFlags,
@@ -78,8 +77,8 @@ pub struct ServeCommand {
     client_auth: ClientAuthFlags,
 }
 
-fn any(port: u16) -> SocketAddr {
-    (Ipv6Addr::UNSPECIFIED, port).into()
+fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
 }
 
 impl ServeCommand {

@@ -75,7 +75,10 @@ impl ConfigFile {
     pub fn config(self, digest: String) -> Result<Config, ConfigError> {
         // An empty list would let everybody write where it seems to let nobody.
         if let Some(empty) = self.status_writers.as_ref().filter(|writers| writers.value.is_empty()) {
-            return Err(at(empty.referenced, "statusWriters is empty: a user at least would be right, or no statusWriters"));
+            return Err(at(
+                empty.referenced,
+                "statusWriters is empty: a user at least would be right, or no statusWriters",
+            ));
         }
         let status_writers = self.status_writers.into_iter().flat_map(|writers| writers.value);
         let status_writers: Vec<String> = status_writers.map(|writer| writer.0).collect();

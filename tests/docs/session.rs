@@ -5,7 +5,6 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -26,9 +25,9 @@ const STARTED: Duration = Duration::from_secs(60);
 /// What a machine may lack; a page that needs it is skipped, and says so.
 const TOOLS: &[&str] = &["curl", "jq", "openssl"];
 
-/// What the pages say of addresses: where it listens, and how it is called. Here both are of the system's choice.
-const REVIEWS: [&str; 2] = ["[::]:8443", "localhost:8443"];
-const ADMIN: [&str; 2] = ["[::]:8080", "localhost:8080"];
+/// What the pages say of addresses. Here both are of the system's choice.
+const REVIEWS: &str = "127.0.0.1:8443";
+const ADMIN: &str = "127.0.0.1:8080";
 
 /// Where the commands of a page are run.
 pub struct Surroundings {
@@ -92,8 +91,8 @@ impl Session {
             .env("PATH", path)
             .env("HOME", folder.path())
             .env("NO_PROXY", "*")
-            .env("SCAN_ADMISSION_LISTEN", "[::]:0")
-            .env("SCAN_ADMISSION_ADMIN", "[::]:0")
+            .env("SCAN_ADMISSION_LISTEN", "127.0.0.1:0")
+            .env("SCAN_ADMISSION_ADMIN", "127.0.0.1:0")
             .envs(surroundings.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -186,14 +185,12 @@ impl Session {
         let said = fs::read_to_string(output).unwrap_or_default();
         let Some(line) = said.lines().find(|line| line.starts_with("ready: ")) else { return };
         let Some((reviews, admin)) = addresses(line) else { return };
-        // As it listens, and as it is called.
-        let here = |address: SocketAddr| [address.to_string(), format!("localhost:{}", address.port())];
-        let (reviews, admin) = (here(reviews), here(admin));
+        let (reviews, admin) = (reviews.to_string(), admin.to_string());
         let to = |shown, here| format!("connect-to = \"{shown}:{here}\"\n");
         // On a terminal it shows no progress either.
         let quiet = "silent\nshow-error\n";
-        fs::write(self.folder.join(".curlrc"), to(REVIEWS[1], &reviews[1]) + &to(ADMIN[1], &admin[1]) + quiet).unwrap();
-        self.addresses = reviews.into_iter().zip(REVIEWS).chain(admin.into_iter().zip(ADMIN)).collect();
+        fs::write(self.folder.join(".curlrc"), to(REVIEWS, &reviews) + &to(ADMIN, &admin) + quiet).unwrap();
+        self.addresses = vec![(reviews, REVIEWS), (admin, ADMIN)];
     }
 }
 
