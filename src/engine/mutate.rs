@@ -44,23 +44,44 @@ pub fn mutate<'a>(rules: &[Rule], change: &Change<'a>) -> Mutated<'a> {
     if Judged::of(rules, &change.with(copy)).is_kept_by(&all.operations, &before) {
         return all;
     }
-    if change.conditions().entries().len() > ENTRIES_TRIED_MAX {
+    if !is_small(change) {
         return Mutated::default();
     }
     // Rare, so each mutation is then tried by itself.
-    apply_all(rules, change, |copy, operations| {
+    let mut tries = 0;
+    let mutated = apply_all(rules, change, |copy, operations| {
+        tries += 1;
+        if tries > TRIES_MAX {
+            return false;
+        }
         let after = Judged::of(rules, &change.with(copy));
         let is_kept = after.is_kept_by(operations, &before) || after.shows_what_was_hidden(operations, &before);
         if is_kept {
             before = after;
         }
         is_kept
-    })
+    });
+    // What was not tried would be when the mutated object comes again, so nothing is written at all.
+    if tries > TRIES_MAX { Mutated::default() } else { mutated }
 }
 
-/// Entries up to which mutations are tried one by one, since the rules are asked about each try. A scan has four; of a longer
-/// list nothing is written where one mutation cannot keep its promise.
-const ENTRIES_TRIED_MAX: usize = 64;
+/// Whether mutations are tried one by one, since the rules are asked about each try. Where one cannot keep its promise in a
+/// larger status, nothing is written.
+fn is_small(change: &Change<'_>) -> bool {
+    let old_bytes = change.old.map_or(0, |old| old.status_json.len());
+    change.conditions().entries().len() <= ENTRIES_TRIED_MAX
+        && change.new.status_json.len() + old_bytes <= STATUSES_TRIED_MAX_BYTES
+}
+
+/// A scan has four conditions.
+const ENTRIES_TRIED_MAX: usize = 16;
+
+/// Both statuses together. One has some 2 KB; a try costs some 10 ns a byte.
+const STATUSES_TRIED_MAX_BYTES: usize = 32 << 10;
+
+/// Four conditions, both spellings of the counts, a phase and a time can lack 26 values, which 8 rules write: as many tries,
+/// and one more a rule. With the limits above all tries take some 10 ms.
+const TRIES_MAX: usize = 34;
 
 /// Writes of one rule that are tried one by one where they cannot be made together. A scan has four conditions, and the rules
 /// are asked about each try.
