@@ -38,6 +38,26 @@ pub struct Mutated<'a> {
 pub fn mutate<'a>(rules: &[Rule], change: &Change<'a>) -> Mutated<'a> {
     // Read once for all that is compared with it.
     change.old_conditions();
+    let mut tries = 0;
+    let mut mutated = mutate_once(rules, change, &mut tries);
+    while let Some(copy) = &mut mutated.scan {
+        // A write that was left out may keep the promise after those that were made: a mutated object needs no mutation.
+        let more = mutate_once(rules, &change.with(copy), &mut tries).operations;
+        if more.is_empty() {
+            break;
+        }
+        for operation in more {
+            if let Some(place) = operation.field.value_mut(copy) {
+                *place = operation.value.clone();
+            }
+            mutated.operations.push(operation);
+        }
+    }
+    // What was not tried would be when the object comes again.
+    if tries > TRIES_MAX { Mutated::default() } else { mutated }
+}
+
+fn mutate_once<'a>(rules: &[Rule], change: &Change<'a>, tries: &mut usize) -> Mutated<'a> {
     let all = apply_all(rules, change, |_, _| true);
     let Some(copy) = &all.scan else { return all };
     let mut before = Judged::of(rules, change);
@@ -48,10 +68,9 @@ pub fn mutate<'a>(rules: &[Rule], change: &Change<'a>) -> Mutated<'a> {
         return Mutated::default();
     }
     // Rare, so each mutation is then tried by itself.
-    let mut tries = 0;
-    let mutated = apply_all(rules, change, |copy, operations| {
-        tries += 1;
-        if tries > TRIES_MAX {
+    apply_all(rules, change, |copy, operations| {
+        *tries += 1;
+        if *tries > TRIES_MAX {
             return false;
         }
         let after = Judged::of(rules, &change.with(copy));
@@ -60,9 +79,7 @@ pub fn mutate<'a>(rules: &[Rule], change: &Change<'a>) -> Mutated<'a> {
             before = after;
         }
         is_kept
-    });
-    // What was not tried would be when the mutated object comes again, so nothing is written at all.
-    if tries > TRIES_MAX { Mutated::default() } else { mutated }
+    })
 }
 
 /// Whether mutations are tried one by one, since the rules are asked about each try. Where one cannot keep its promise in a
@@ -77,11 +94,11 @@ fn is_small(change: &Change<'_>) -> bool {
 const ENTRIES_TRIED_MAX: usize = 16;
 
 /// Both statuses together. One has some 2 KB; a try costs some 10 ns a byte.
-const STATUSES_TRIED_MAX_BYTES: usize = 32 << 10;
+const STATUSES_TRIED_MAX_BYTES: usize = 16 << 10;
 
-/// Four conditions, both spellings of the counts, a phase and a time can lack 26 values, which 8 rules write: as many tries,
-/// and one more a rule. With the limits above all tries take some 10 ms.
-const TRIES_MAX: usize = 34;
+/// Four conditions, both spellings of the counts, a phase and a time can lack 26 values, which 8 rules write: as many tries and
+/// one more a rule, and as many again for what is left out at first. With the limits above all tries take some 15 ms.
+const TRIES_MAX: usize = 68;
 
 /// Writes of one rule that are tried one by one where they cannot be made together. A scan has four conditions, and the rules
 /// are asked about each try.
