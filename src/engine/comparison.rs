@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
 use crate::scan::{Condition, ConditionMember, Conditions, Container, Entry, Field, Json, Member, Scan, Status};
 
@@ -67,32 +68,97 @@ impl<'c, 'a> Comparison<'c, 'a> {
     fn same_entries(&self) -> Vec<Option<usize>> {
         let [new, old] = [self.new, self.old].map(|scan| scan.status().map_or(&[][..], |status| status.conditions()));
         if new.len().max(old.len()) > PAIRED_MAX {
-            let is_same = |index: usize| old.get(index).is_some_and(|old| entry_key(old) == entry_key(&new[index]));
+            let is_same = |index: usize| old.get(index).is_some_and(|old| says_the_same(old, &new[index]));
             return (0..new.len()).map(|index| is_same(index).then_some(index)).collect();
         }
-        let mut unpaired: HashMap<EntryKey<'c>, Vec<usize>> = HashMap::new();
-        for (index, entry) in old.iter().enumerate().rev() {
-            unpaired.entry(entry_key(entry)).or_default().push(index);
+        let digests = RandomState::new();
+        let keys =
+            [new, old].map(|entries| entries.iter().map(|entry| EntryKey::of(entry, &digests)).collect::<Vec<_>>());
+        let mut pairs = Pairs { of_new: vec![None; new.len()], is_paired: vec![false; old.len()] };
+        let is_named: Vec<bool> = (0..new.len()).map(|index| self.of_same_type(index).is_some()).collect();
+        // What says the same takes its counterpart before what may have been filled in does, in the new object or in the old
+        // one: a controller writes again what it wrote before.
+        for is_in_new in [true, false] {
+            pairs.add(&keys, &is_named, is_in_new);
         }
-        let pair = |(index, entry)| {
-            if self.of_same_type(index).is_some() {
-                return None;
-            }
-            before_filling(entry_key(entry)).find_map(|key| unpaired.get_mut(&key)?.pop())
-        };
-        new.iter().enumerate().map(pair).collect()
+        pairs.of_new
     }
 }
 
 /// Entries that are looked for wherever they are; in a longer list only at their place. A scan has four conditions.
 const PAIRED_MAX: usize = 256;
 
-/// What an entry says, for finding the same one.
+/// For each entry of the new object the same one of the old object, and whether an entry of the old one is taken.
+struct Pairs {
+    of_new: Vec<Option<usize>>,
+    is_paired: Vec<bool>,
+}
+
+impl Pairs {
+    /// Adds pairs of entries that say the same once what may have been filled in on one side is taken away.
+    fn add(&mut self, [new, old]: &[Vec<EntryKey>; 2], is_named: &[bool], is_in_new: bool) {
+        let mut unpaired: HashMap<EntryKey, Vec<usize>> = HashMap::new();
+        let (from, to) = if is_in_new { (new, old) } else { (old, new) };
+        for (index, key) in to.iter().enumerate().rev().filter(|(index, _)| self.is_free(*index, !is_in_new, is_named))
+        {
+            unpaired.entry(*key).or_default().push(index);
+        }
+        for filled in 0..1 << FILLED.len() {
+            for (index, key) in from.iter().enumerate() {
+                if !self.is_free(index, is_in_new, is_named) {
+                    continue;
+                }
+                let same = key.before_filling(filled).and_then(|key| unpaired.get_mut(&key)?.pop());
+                if let Some(same) = same {
+                    let (new, old) = if is_in_new { (index, same) } else { (same, index) };
+                    self.of_new[new] = Some(old);
+                    self.is_paired[old] = true;
+                }
+            }
+        }
+    }
+
+    fn is_free(&self, index: usize, is_new: bool, is_named: &[bool]) -> bool {
+        if is_new { self.of_new[index].is_none() && !is_named[index] } else { !self.is_paired[index] }
+    }
+}
+
+/// What an entry says, for finding the same one: digests of its members under a random key, since texts may be long.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum EntryKey<'s> {
-    Condition([LeafKey<'s>; 7]),
+enum EntryKey {
+    /// None where the member is absent.
+    Condition([Option<u64>; 7]),
     /// It is no object.
-    Other(LeafKey<'s>),
+    Other(u64),
+}
+
+/// The members that our mutations fill in.
+const FILLED: [ConditionMember; 3] =
+    [ConditionMember::LastTransitionTime, ConditionMember::Reason, ConditionMember::Message];
+
+impl EntryKey {
+    fn of(entry: &Container<'_, Condition<'_>>, digests: &RandomState) -> Self {
+        match entry {
+            Member::Absent => EntryKey::Other(digests.hash_one(LeafKey::Absent)),
+            Member::WrongType(json) => EntryKey::Other(digests.hash_one(LeafKey::of(json))),
+            Member::Present(condition) => EntryKey::Condition(ConditionMember::ALL.map(|member| {
+                let key = member_key(condition, member);
+                (key != LeafKey::Absent).then(|| digests.hash_one(key))
+            })),
+        }
+    }
+
+    /// What it may have said before the members of [`FILLED`] whose bits are set were filled in; none where one of them is
+    /// absent.
+    fn before_filling(self, filled: usize) -> Option<Self> {
+        let EntryKey::Condition(mut members) = self else { return (filled == 0).then_some(self) };
+        for (bit, member) in FILLED.into_iter().enumerate() {
+            if filled >> bit & 1 == 1 {
+                members[member as usize].take()?;
+            }
+        }
+        Some(EntryKey::Condition(members))
+    }
 }
 
 /// What a leaf says.
@@ -113,13 +179,14 @@ impl<'s> LeafKey<'s> {
     }
 }
 
-fn entry_key<'s>(entry: &'s Container<'_, Condition<'_>>) -> EntryKey<'s> {
-    match entry {
-        Member::Absent => EntryKey::Other(LeafKey::Absent),
-        Member::WrongType(json) => EntryKey::Other(LeafKey::of(json)),
-        Member::Present(condition) => {
-            EntryKey::Condition(ConditionMember::ALL.map(|member| member_key(condition, member)))
+fn says_the_same(one: &Container<'_, Condition<'_>>, other: &Container<'_, Condition<'_>>) -> bool {
+    match (one, other) {
+        (Member::Absent, Member::Absent) => true,
+        (Member::WrongType(one), Member::WrongType(other)) => LeafKey::of(one) == LeafKey::of(other),
+        (Member::Present(one), Member::Present(other)) => {
+            ConditionMember::ALL.into_iter().all(|member| member_key(one, member) == member_key(other, member))
         }
+        _ => false,
     }
 }
 
@@ -128,22 +195,6 @@ fn member_key<'s>(condition: &'s Condition<'_>, member: ConditionMember) -> Leaf
         LeafKey::Text("") if member != ConditionMember::ObservedGeneration => LeafKey::Absent,
         key => key,
     }
-}
-
-/// What an entry may have said before our mutations filled it in.
-fn before_filling(key: EntryKey<'_>) -> impl Iterator<Item = EntryKey<'_>> {
-    const FILLED: [ConditionMember; 3] =
-        [ConditionMember::LastTransitionTime, ConditionMember::Reason, ConditionMember::Message];
-    let without = move |filled: usize| {
-        let EntryKey::Condition(mut members) = key else { return (filled == 0).then_some(key) };
-        for (bit, member) in FILLED.into_iter().enumerate() {
-            if filled >> bit & 1 == 1 {
-                members[member as usize] = LeafKey::Absent;
-            }
-        }
-        Some(EntryKey::Condition(members))
-    };
-    (0..1 << FILLED.len()).filter_map(without)
 }
 
 /// The field with its entry by an index that `index` gives.

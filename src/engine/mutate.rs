@@ -38,17 +38,41 @@ pub struct Mutated<'a> {
 pub fn mutate<'a>(rules: &[Rule], change: &Change<'a>) -> Mutated<'a> {
     // Read once for all that is compared with it.
     change.old_conditions();
+    let mut tries = 0;
+    let mut mutated = mutate_once(rules, change, &mut tries);
+    while let Some(copy) = &mut mutated.scan {
+        // A write that was left out may keep the promise after those that were made: a mutated object needs no mutation.
+        let more = mutate_once(rules, &change.with(copy), &mut tries).operations;
+        if more.is_empty() {
+            break;
+        }
+        for operation in more {
+            if let Some(place) = operation.field.value_mut(copy) {
+                *place = operation.value.clone();
+            }
+            mutated.operations.push(operation);
+        }
+    }
+    // What was not tried would be when the object comes again.
+    if tries > TRIES_MAX { Mutated::default() } else { mutated }
+}
+
+fn mutate_once<'a>(rules: &[Rule], change: &Change<'a>, tries: &mut usize) -> Mutated<'a> {
     let all = apply_all(rules, change, |_, _| true);
     let Some(copy) = &all.scan else { return all };
     let mut before = Judged::of(rules, change);
     if Judged::of(rules, &change.with(copy)).is_kept_by(&all.operations, &before) {
         return all;
     }
-    if change.conditions().entries().len() > ENTRIES_TRIED_MAX {
+    if !is_small(change) {
         return Mutated::default();
     }
     // Rare, so each mutation is then tried by itself.
     apply_all(rules, change, |copy, operations| {
+        *tries += 1;
+        if *tries > TRIES_MAX {
+            return false;
+        }
         let after = Judged::of(rules, &change.with(copy));
         let is_kept = after.is_kept_by(operations, &before) || after.shows_what_was_hidden(operations, &before);
         if is_kept {
@@ -58,9 +82,23 @@ pub fn mutate<'a>(rules: &[Rule], change: &Change<'a>) -> Mutated<'a> {
     })
 }
 
-/// Entries up to which mutations are tried one by one, since the rules are asked about each try. A scan has four; of a longer
-/// list nothing is written where one mutation cannot keep its promise.
-const ENTRIES_TRIED_MAX: usize = 64;
+/// Whether mutations are tried one by one, since the rules are asked about each try. Where one cannot keep its promise in a
+/// larger status, nothing is written.
+fn is_small(change: &Change<'_>) -> bool {
+    let old_bytes = change.old.map_or(0, |old| old.status_json.len());
+    change.conditions().entries().len() <= ENTRIES_TRIED_MAX
+        && change.new.status_json.len() + old_bytes <= STATUSES_TRIED_MAX_BYTES
+}
+
+/// A scan has four conditions.
+const ENTRIES_TRIED_MAX: usize = 16;
+
+/// Both statuses together. One has some 2 KB; a try costs some 10 ns a byte.
+const STATUSES_TRIED_MAX_BYTES: usize = 16 << 10;
+
+/// Four conditions, both spellings of the counts, a phase and a time can lack 26 values, which 8 rules write: as many tries and
+/// one more a rule, and as many again for what is left out at first. With the limits above all tries take some 15 ms.
+const TRIES_MAX: usize = 68;
 
 /// Writes of one rule that are tried one by one where they cannot be made together. A scan has four conditions, and the rules
 /// are asked about each try.

@@ -155,6 +155,19 @@ fn others(bodies: &mut Vec<WorstBody>) {
         review(&again, &again, "")
     });
     push("conditions that come again and again", both(&list(|_| r#""conditions":[{}]"#.to_owned(), half - 100)));
+    push("conditions that are each tried to be filled in", {
+        let message = "\u{e9}".repeat(32_700);
+        let entry = |number: usize| {
+            let (kind, more) = [
+                ("Scanning", r#""lastTransitionTime":"2026-11-20T08:01:00Z""#),
+                ("Succeeded", r#""lastTransitionTime":"2026-11-20T08:01:00Z""#),
+                ("PolicySucceeded", r#""lastTransitionTime":"2026-11-20T08:01:00Z""#),
+                ("SendingResults", r#""reason":"Sent""#),
+            ][number % 4];
+            format!(r#"{{"type":"{kind}","status":"True","message":"{message}",{more}}}"#)
+        };
+        both(&format!(r#""phase":"Completed","conditions":[{}]"#, list(entry, half - 200)))
+    });
     push("managedFields that differ", {
         let fields = |of: &str| {
             let entries = list(|number| format!(r#"{{"a":"{}{of}"}}"#, number % 7), half - 200);

@@ -1,9 +1,14 @@
 //! The mutation of the phase, and all mutations in one patch.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use scan_admission::admission::{self, Context, Webhook};
+use scan_admission::engine::Rule;
+use scan_admission::rules::RULES;
 use serde_json::{Value, json};
 
 use crate::findings::{Found, found};
-use crate::objects::{NOW, review};
+use crate::objects::{NOW, context, patch, patched, review};
 use crate::states::{self, Entry, Facts, Kind, Phase, Spelling, State, Status};
 use crate::{mutate_object, writes};
 
@@ -193,4 +198,65 @@ fn mutations_that_wait_for_each_other_are_made_in_one_patch() {
     let mutated = mutate_object(&bare, &bare);
     let path = |member: &str| format!("/status/conditions/0/{member}");
     writes(&mutated, vec![(path("lastTransitionTime"), json!(NOW)), (path("reason"), json!("EvaluationFailed"))]);
+}
+
+/// Two containers that disagree only until the severities are filled in: the totals wait for those.
+#[test]
+fn a_write_that_was_left_out_is_made_once_it_keeps_its_promise() {
+    let object = crate::with_status(json!({"cveCount": {"low": 0, "medium": 0}, "CVECount": {"CRITICAL": 0}}));
+    // A condition that contradicts its row once it is whole, so that nothing is written at once.
+    let mut new = object.clone();
+    new["status"]["conditions"] = json!([
+        {"type": "Scanning", "status": "False", "reason": "Wrong", "message": "The scan job terminated"},
+    ]);
+    let mutated = mutate_object(&new, &object);
+    let counts = &mutated.object["status"];
+    assert_eq!((&counts["cveCount"]["total"], &counts["CVECount"]["CVETOTAL"]), (&json!(0), &json!(0)), "{counts}");
+}
+
+static ASKED: AtomicUsize = AtomicUsize::new(0);
+
+/// Each write that cannot keep its promise costs a judgement, so what an attacker sends is bounded, and what is left out for
+/// that is left out as a whole: the mutated object needs no mutation.
+#[test]
+fn writes_that_cannot_keep_their_promise_are_tried_a_bounded_number_of_times() {
+    let counting = Rule {
+        id: "counting",
+        check: |_, _| {
+            ASKED.fetch_add(1, Ordering::Relaxed);
+        },
+        mutate: None,
+        ..RULES[0]
+    };
+    let rules: Vec<Rule> = RULES.iter().map(|rule| Rule { ..*rule }).chain([counting]).collect();
+    // Whole, each is a second entry of its type, which it was not before.
+    let entries = |count: usize, bytes: usize| {
+        let of_type = [
+            json!({"type": "Scanning", "status": "True", "message": "m", "lastTransitionTime": "2026-11-20T08:01:00Z"}),
+            json!({"type": "Succeeded", "status": "True", "message": "m", "lastTransitionTime": "2026-11-20T08:01:00Z"}),
+            json!({"type": "PolicySucceeded", "status": "True", "lastTransitionTime": "2026-11-20T08:01:00Z"}),
+            json!({"type": "SendingResults", "status": "True", "message": "m", "reason": "Sent"}),
+        ];
+        let mut entries: Vec<Value> = of_type.into_iter().cycle().take(count).collect();
+        entries.iter_mut().for_each(|entry| entry["more"] = "m".repeat(bytes).into());
+        entries
+    };
+    for (count, bytes, tries_max) in [(4, 0, 72), (16, 0, 72), (17, 0, 0), (64, 0, 0), (16, 2_000, 0), (16, 60_000, 0)]
+    {
+        let object = crate::with_status(json!({
+            "phase": "Completed",
+            "cveCount": {"low": 1, "total": 4},
+            "CVECount": {"LOW": 2, "CVETOTAL": 3},
+            "conditions": entries(count, bytes),
+        }));
+        ASKED.store(0, Ordering::Relaxed);
+        let body = review(&object, Some(&object)).to_string();
+        let answer = admission::answer(body.as_bytes(), &Context { rules: &rules, ..context(Webhook::Mutating) });
+        let mutated = patched(&object, &serde_json::from_slice(&answer.body).unwrap());
+        // Twice for all of them at once, and again once some were made.
+        let asked = ASKED.load(Ordering::Relaxed);
+        assert!((2..=2 + tries_max).contains(&asked), "{count} entries of {bytes} bytes: {asked}");
+        let (_, again) = crate::answer(&review(&mutated, Some(&object)), Webhook::Mutating);
+        assert_eq!(patch(&again), json!([]), "{count} entries of {bytes} bytes");
+    }
 }

@@ -35,6 +35,14 @@ const fn case(
 /// "Values are compared as they are read by §2, wrong types as JSON."
 const VALUES: &[Case] = &[
     case(
+        "another member beside counts that conflict",
+        r#"{"cveCount": {"critical": 1}, "CVECount": {"CRITICAL": 2}}"#,
+        r#"{"cveCount": {"critical": 1, "negligible": 1}, "CVECount": {"CRITICAL": 2}}"#,
+        "spelling-conflict",
+        "CVECount",
+        DENIED,
+    ),
+    case(
         "a text for counts",
         r#"{"cveCount": "none"}"#,
         r#"{"cveCount": "none"}"#,
@@ -249,6 +257,28 @@ const ENTRIES: &[Case] = &[
         DOWNGRADED,
     ),
     case(
+        "a malformed entry that lacks the time that was filled in",
+        r#"{"conditions": [{"status": "True", "reason": "R", "lastTransitionTime": "2026-11-24T12:00:00Z"}]}"#,
+        r#"{"conditions": [{"status": "True", "reason": "R"}]}"#,
+        "condition-fields",
+        "conditions[0].type",
+        DOWNGRADED,
+    ),
+    case(
+        "an entry beside one that says the same and more",
+        r#"{"conditions": [
+            {"type": "Succeeded", "status": "True", "reason": "JobFinished", "lastTransitionTime": "bad"},
+            {"type": "Succeeded", "status": "True", "reason": "JobFinished"}
+        ]}"#,
+        r#"{"conditions": [
+            {"type": "Succeeded", "status": "True", "reason": "JobFinished", "lastTransitionTime": "2026-11-20T08:01:00Z"},
+            {"type": "Succeeded", "status": "True", "reason": "JobFinished"}
+        ]}"#,
+        "condition-fields",
+        "conditions[1].lastTransitionTime",
+        DOWNGRADED,
+    ),
+    case(
         "a valid entry before two of one type",
         r#"{"conditions": [
             {"type": "Other", "status": "True", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"},
@@ -430,6 +460,21 @@ fn an_unchanged_object_is_not_denied_after_its_mutation() {
 }
 
 /// The texts of the causes of a denial, and of the warnings.
+/// "null … count as absent", also one that is added to what was in conflict before.
+#[test]
+fn an_added_null_is_no_change() {
+    let old = scan(r#"{"status": {"cveCount": {"critical": 1}, "CVECount": {"CRITICAL": 2}}}"#);
+    for (container, key) in [("cveCount", "negligible"), ("cveCount", "low"), ("CVECount", "total")] {
+        let mut new = old.clone();
+        new["status"][container][key] = Value::Null;
+        let found = found(&review(&new, Some(&old)));
+        assert!(
+            found.denied.is_empty() && found.has_warned("spelling-conflict", "status.CVECount"),
+            "{key}: {found:?}"
+        );
+    }
+}
+
 fn messages(object: &Value, old: Option<&Value>) -> Vec<String> {
     let (_, body) = objects::answer(&review(object, old), Webhook::Validating);
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
