@@ -22,6 +22,9 @@ const BREAK_GLASS: &str = "scan-admission:break-glass";
 /// How long a pod that is to go is still sent reviews: kube-proxy on every node hears of it within 1 to 2 s.
 const STOP_DELAY_SECONDS: u64 = 5;
 
+/// The container's limit of memory: above `server::limits::most_bytes`.
+pub const MEMORY_MIB: usize = 256;
+
 /// What each file begins with.
 const HEAD: &str = "# Made by `scan-admission generate manifests`. Change it in an overlay, not here.\n";
 
@@ -77,6 +80,7 @@ pub fn files() -> Vec<ManifestFile> {
         ("admin_port", &health::ADMIN_PORT),
         ("stop_delay_s", &STOP_DELAY_SECONDS),
         ("drain_s", &drain),
+        ("memory_mib", &MEMORY_MIB),
     ];
     let template = |(path, text): &(&str, &str)| ManifestFile { path: (*path).to_owned(), text: (*text).to_owned() };
     let files = TEMPLATES.iter().map(template).chain(Kind::ALL.map(definition));

@@ -5,6 +5,7 @@
 //! that uid; nothing a client does ends more than its own connection.
 
 pub mod accept;
+pub mod admin;
 pub mod body;
 pub mod clock;
 pub mod connection;
@@ -12,12 +13,14 @@ pub mod connection;
 pub mod descriptors;
 pub mod expiry;
 pub mod exposition;
+pub mod frame_limiter;
 pub mod handler;
 pub mod health;
 pub mod limits;
 pub mod listen;
 pub mod log;
 pub mod log_limiter;
+pub mod memory;
 pub mod metrics;
 #[cfg(target_os = "linux")]
 pub mod process;
@@ -41,13 +44,14 @@ use tokio::time::{Instant, interval, sleep};
 use tokio_rustls::TlsAcceptor;
 
 use self::accept::{accept, drain};
+use self::admin::AdminServer;
 use self::clock::Clock;
-use self::connection::{Protocol, StopStage, serve, serve_tls};
+use self::connection::{ConnectionContext, StopStage, serve_tls};
 use self::expiry::Readiness;
-use self::limits::{ADMIN_CONNECTIONS, PIECE_BYTES, READ_BYTES, TICK};
+use self::limits::{LONG_REVIEWS, READ_BYTES, TICK};
 use self::log_limiter::LogLimiter;
+use self::memory::SharedMemory;
 use self::metrics::{CaMetrics, ConfigMetrics, Metrics};
-use self::review::ShedSignal;
 use crate::config::Config;
 use crate::engine::Rule;
 use crate::tls::client_auth::ClientAuth;
@@ -84,10 +88,9 @@ pub struct ServedCertificate {
 pub struct Shared {
     rules: &'static [Rule],
     config: watch::Receiver<Arc<Config>>,
-    memory: Arc<Semaphore>,
-    /// For reviews that are long to judge, a permit each.
-    cores: Arc<Semaphore>,
-    shed: ShedSignal,
+    pub memory: Arc<SharedMemory>,
+    /// A permit for each that is judged at a time.
+    long_reviews: Arc<Semaphore>,
     clock: Clock,
     pub metrics: Metrics,
     log_limiter: LogLimiter,
@@ -102,13 +105,13 @@ impl Shared {
     ) -> Self {
         let bodies_bytes = config.borrow().limits.bodies_bytes;
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let metrics = Metrics::new(rules, log_lines_lost);
+        let memory = SharedMemory::new(bodies_bytes);
+        let metrics = Metrics::new(rules, &memory, log_lines_lost);
         Self {
             rules,
             config,
-            memory: Arc::new(Semaphore::new(bodies_bytes / PIECE_BYTES)),
-            cores: Arc::new(Semaphore::new(cores)),
-            shed: ShedSignal::default(),
+            memory,
+            long_reviews: Arc::new(Semaphore::new(cores.min(LONG_REVIEWS))),
             clock: Clock::new(clock, metrics.clock_jumps.clone()),
             metrics,
             log_limiter: LogLimiter::new(Instant::now()),
@@ -123,7 +126,7 @@ impl Shared {
 /// Both addresses are bound, nothing is served yet.
 pub struct Server {
     reviews: TcpListener,
-    admin: TcpListener,
+    admin: AdminServer,
     connections: usize,
     tls: TlsAcceptor,
     certificate: ServedCertificate,
@@ -152,7 +155,7 @@ pub async fn bind(settings: ServerSettings, certificate: ServedCertificate) -> R
     let tls = server_config(certificate.current.clone(), client_auth).map_err(BindError::Tls)?;
     Ok(Server {
         reviews: listen::listen(listen).map_err(|error| BindError::Listen { address: listen, error })?,
-        admin: listen::listen(admin).map_err(|error| BindError::Admin { address: admin, error })?,
+        admin: AdminServer::bind(admin).await.map_err(|error| BindError::Admin { address: admin, error })?,
         connections,
         tls: TlsAcceptor::from(Arc::new(tls)),
         certificate,
@@ -167,8 +170,8 @@ impl Server {
         self.reviews.local_addr()
     }
 
-    pub fn admin_address(&self) -> io::Result<SocketAddr> {
-        self.admin.local_addr()
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.address()
     }
 
     /// For the task that renews the certificate.
@@ -210,21 +213,18 @@ impl Server {
 
         let reviews_router = handler::router(shared.clone());
         let port = &shared.metrics.reviews_port;
-        let serve_reviews = accept(reviews, connections, is_stopping.clone(), port, |stream, peer, activity| {
+        let slow = shared.config().limits.head;
+        let serve_reviews = accept(reviews, connections, slow, is_stopping.clone(), port, |stream, peer, activity| {
+            let connection = ConnectionContext { peer, activity, memory: shared.memory.connection() };
             let (shared, tls, router) = (shared.clone(), tls.clone(), reviews_router.clone());
             let stop = is_stopping.clone();
             let stream = BufReader::with_capacity(READ_BYTES, stream);
-            let peer = listen::canonical(peer);
-            async move { serve_tls(stream, peer, activity, tls, &shared, stop, router).await }
+            async move { serve_tls(stream, connection, tls, &shared, stop, router).await }
         });
-        // Stays until the reviews are drained: that it is not ready is still to be seen.
         let admin_router =
             health::router(shared.clone(), Readiness::new(certificate.clone(), wall_clock), is_stopping.clone());
-        let port = &shared.metrics.admin_port;
-        let serve_admin = accept(admin, ADMIN_CONNECTIONS, is_admin_stopping.clone(), port, |stream, _, activity| {
-            let (shared, router, stop) = (shared.clone(), admin_router.clone(), is_admin_stopping.clone());
-            async move { serve(stream, activity, Protocol::Http1, &shared.config().limits, stop, router).await }
-        });
+        // Stays until the reviews are drained: that it is not ready is still to be seen.
+        let serve_admin = admin.serve(shared.clone(), admin_router, is_admin_stopping);
         let stop_both = async {
             stop.await;
             reviews_stage.send_replace(StopStage::Leaving);
@@ -238,10 +238,9 @@ impl Server {
             drain(serve_reviews.await, &shared.config().limits, "reviews").await;
             admin_stage.send_replace(StopStage::Stopping);
         };
-        let drain_admin = async { drain(serve_admin.await, &shared.config().limits, "admin").await };
         let watch_expiry = expiry::watch(certificate.current, &shared.metrics.certificate_not_after, wall_clock);
         tokio::select! {
-            _ = async { tokio::join!(stop_both, drain_reviews, drain_admin) } => {}
+            _ = async { tokio::join!(stop_both, drain_reviews, serve_admin) } => {}
             () = watch_expiry => {}
             () = tick() => {}
         }

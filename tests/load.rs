@@ -3,12 +3,16 @@
 //! What is asserted depends on no clock; how long things took is printed (`--nocapture`). `OVERLOAD_SECONDS`, `HOSTILE_SECONDS`
 //! and `SOAK_REVIEWS` make the runs longer, and `--release` the figures those of the program as it is installed.
 
+#[path = "load/attacks.rs"]
+mod attacks;
 #[path = "support/client.rs"]
 mod client;
 #[path = "support/edits.rs"]
 mod edits;
 #[path = "support/folder.rs"]
 mod folder;
+#[path = "support/frames.rs"]
+mod frames;
 #[path = "load/hostile.rs"]
 mod hostile;
 #[path = "load/overload.rs"]
@@ -28,8 +32,12 @@ use process::{Process, command};
 
 const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
 const LEGAL_UID: &str = "94f92d23-f99b-4ca9-84ee-0f8f20f961dd";
+const UNFINISHED: &str = "scan_admission_bodies_unfinished";
+const HELD: &str = "scan_admission_memory_held_bytes";
 const IN_FLIGHT: &str = "scan_admission_reviews_in_flight";
 const CONNECTIONS: &str = "scan_admission_connections";
+/// Streams of a connection that attacks open: as many as the server takes, before it has said how many.
+const NORMAL_STREAMS: u32 = 64;
 const RESIDENT: &str = "process_resident_memory_bytes";
 const OPEN_FDS: &str = "process_open_fds";
 

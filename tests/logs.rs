@@ -7,10 +7,11 @@ mod folder;
 #[path = "support/process.rs"]
 mod process;
 
-use client::Client;
+use client::{Client, connect, write};
 use folder::{Folder, fixture};
 use process::{Process, command};
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
 
 /// Asks the program for a verdict on a review that is denied, and gives what it has logged by then.
 async fn log_of_a_denial(arguments: &[&str]) -> String {
@@ -52,6 +53,28 @@ async fn a_denial_is_one_line_of_json_without_contents() {
     assert!(denial["uid"].is_string() && denial["namespace"].is_string(), "{denial}");
     assert!(denial["latency_micros"].is_u64() && denial["left_out"] == 0, "{denial}");
     assert!(!log.contains("Secretive"), "the contents of an object: {log}");
+}
+
+/// It has no uid and no user: whoever sent it is known by the address.
+#[tokio::test]
+async fn what_is_no_review_is_logged_with_the_address_of_its_client() {
+    let folder = Folder::new();
+    let mut program = command(folder.path(), &[]);
+    program.env_remove("SCAN_ADMISSION_LOG_FORMAT");
+    let process = Process::start(program, folder.join("errors"));
+    let mut stream = connect(&folder.join("certs/ca.crt"), process.address).await;
+    let peer = stream.get_ref().0.local_addr().unwrap();
+    for body in ["no review", "{}"] {
+        write(&mut stream, client::head("/validate", body.len()) + body).await;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 400");
+        stream = connect(&folder.join("certs/ca.crt"), process.address).await;
+    }
+    let lines: Vec<Value> = process.errors().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let faults: Vec<&Value> = lines.iter().filter(|line| line["fault"] == "bad-request").collect();
+    assert_eq!(faults.len(), 2, "{lines:?}");
+    assert_eq!(faults[0]["peer"], peer.to_string());
 }
 
 #[tokio::test]

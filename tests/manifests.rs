@@ -15,6 +15,9 @@ use std::{env, fs};
 use folder::Folder;
 use process::Process;
 use rcgen::{CertificateParams, KeyPair};
+use scan_admission::admission::BODY_MAX_BYTES;
+use scan_admission::config::Limits;
+use scan_admission::server::limits::{REQUEST_BYTES, long_bodies_bytes, most_bytes};
 
 /// What is generated; the rest of manifests is written by hand.
 const FOLDERS: [&str; 6] = ["base", "break-glass", "status-writers", "files", "cert-manager", "monitoring"];
@@ -134,6 +137,26 @@ async fn the_arguments_of_the_deployment_start_the_program() {
     }
     server.signal("TERM");
     assert!(server.wait().await.0.success());
+}
+
+/// What the process takes at most is added up from what it limits; tests/load tries it.
+#[test]
+fn the_limit_of_memory_is_above_what_the_limits_of_the_server_add_up_to() {
+    let Limits { connections, bodies_bytes, .. } = Limits::default();
+    let most_bytes = most_bytes(connections, bodies_bytes);
+    let deployment = fs::read_to_string("manifests/base/deployment.yaml").unwrap();
+    let (_, limits) = deployment.split_once("limits:").unwrap();
+    let mib = limits.lines().find_map(|line| line.trim().strip_prefix("memory: ")?.strip_suffix("Mi")).unwrap();
+    let limit_bytes = mib.parse::<usize>().unwrap() << 20;
+    assert!(most_bytes <= limit_bytes, "{most_bytes} of {limit_bytes}");
+    // Eight of the biggest bodies fit, and what is beside each.
+    assert!(8 * (BODY_MAX_BYTES + REQUEST_BYTES) <= long_bodies_bytes(bodies_bytes));
+    let config = fs::read_to_string("docs/config.md").unwrap();
+    for words in [format!("adds up to {} MiB at most", most_bytes.div_ceil(1 << 20)), format!("limit is {mib}Mi")] {
+        assert!(config.contains(&words), "{words}");
+    }
+    // A kubelet gives up after a second by itself.
+    assert_eq!(deployment.matches("timeoutSeconds: ").count(), 2);
 }
 
 /// What the recipe of the image says in words of its own.

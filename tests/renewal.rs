@@ -177,7 +177,7 @@ async fn readiness_waits_for_a_certificate_within_its_dates_and_then_stays() {
         log_lines_lost: Counter::default(),
     };
     let server = bind(settings, certificate).await.unwrap();
-    let admin = server.admin_address().unwrap();
+    let admin = server.admin_address();
     let server = tokio::spawn(server.serve(std::future::pending()));
     for (begin, end, code) in [(1, 2, 503), (-2, -1, 503), (-1, 1, 200), (-2, -1, 200), (1, 2, 200)] {
         let (certificate, not_after) = served(begin, end);

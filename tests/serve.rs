@@ -62,7 +62,7 @@ async fn either_signal_stops_it_cleanly_with_a_review_in_flight() {
         let mut in_flight = connect(&ca, process.address).await;
         write(&mut in_flight, head("/validate", body.len())).await;
         write(&mut in_flight, &body[..100]).await;
-        until_metric(process.admin, "scan_admission_reviews_in_flight", 1.0).await;
+        until_metric(process.admin, "scan_admission_bodies_unfinished", 1.0).await;
         process.signal(signal);
         let waited = tokio::time::timeout(FAR, async {
             while get(process.admin, "/readyz").await.code != 503 {
@@ -140,7 +140,7 @@ async fn a_second_signal_ends_it_at_once() {
     let process = start(&folder, &[]);
     let mut in_flight = connect(&folder.join("certs/ca.crt"), process.address).await;
     write(&mut in_flight, head("/validate", 100)).await;
-    until_metric(process.admin, "scan_admission_reviews_in_flight", 1.0).await;
+    until_metric(process.admin, "scan_admission_bodies_unfinished", 1.0).await;
     process.signal("TERM");
     while get(process.admin, "/readyz").await.code != 503 {
         tokio::task::yield_now().await;

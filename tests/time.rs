@@ -4,6 +4,8 @@
 mod client;
 #[path = "support/folder.rs"]
 mod folder;
+#[path = "support/frames.rs"]
+mod frames;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +16,14 @@ use folder::Folder;
 use prometheus_client::metrics::counter::Counter;
 use scan_admission::config::Limits;
 use scan_admission::server::Shared;
-use scan_admission::server::connection::{StopStage, serve_tls};
+use scan_admission::server::connection::{ConnectionContext, StopStage, serve_tls};
+use scan_admission::server::handler;
 use scan_admission::server::limits::{BODY_READ_BYTES, PING_INTERVAL, PING_TIMEOUT};
 use scan_admission::server::timeouts::Activity;
 use scan_admission::tls::development;
 use scan_admission::tls::server_config::server_config;
 use time::OffsetDateTime;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -40,6 +43,15 @@ struct Pipe {
 
 /// A connection through memory, whose requests are answered after `takes`.
 fn pipe(takes: Duration, answer_bytes: usize) -> Pipe {
+    pipe_to(|_| {
+        Router::new().fallback(move || async move {
+            sleep(takes).await;
+            vec![b'.'; answer_bytes]
+        })
+    })
+}
+
+fn pipe_to(router: impl FnOnce(Arc<Shared>) -> Router) -> Pipe {
     let folder = Folder::new();
     let certificate = development::certificate(folder.path(), OffsetDateTime::now_utc()).unwrap();
     let (_renew, certificate) = watch::channel(Some(Arc::new(certificate)));
@@ -48,15 +60,11 @@ fn pipe(takes: Duration, answer_bytes: usize) -> Pipe {
     let (io, server_io) = duplex(16 << 10);
     let (_, config) = watch::channel(Arc::default());
     let shared = Arc::new(Shared::new(&[], config, OffsetDateTime::now_utc, Counter::default()));
+    let (peer, memory) = (([127, 0, 0, 1], 1).into(), shared.memory.connection());
+    let connection = ConnectionContext { peer, activity: Activity::new(), memory };
     let server = tokio::spawn({
-        let shared = shared.clone();
-        async move {
-            let router = Router::new().fallback(move || async move {
-                sleep(takes).await;
-                vec![b'.'; answer_bytes]
-            });
-            serve_tls(server_io, ([127, 0, 0, 1], 1).into(), Activity::new(), tls, &shared, stopping, router).await;
-        }
+        let (shared, router) = (shared.clone(), router(shared.clone()));
+        async move { serve_tls(server_io, connection, tls, &shared, stopping, router).await }
     });
     Pipe { io, folder, shared, stop, server }
 }
@@ -174,6 +182,33 @@ async fn an_answer_that_is_not_taken_is_given_up() {
     write(&mut stream, HEAD).await;
     ended(server).await;
     assert_eq!(before.elapsed().as_secs(), Limits::default().write.as_secs());
+}
+
+/// HTTP/2 writes nothing of an answer where the client's window is closed.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_has_no_window_is_given_up() {
+    for path in ["/validate", "/nowhere"] {
+        let (stream, server, _stop) = pipe_to(handler::router).open("h2").await;
+        let (mut reader, mut writer) = split(stream);
+        write(&mut writer, frames::begin(&[(frames::WINDOW, 0)])).await;
+        let body = frames::frame(frames::DATA, frames::END_STREAM, 1, b"no review");
+        write(&mut writer, [frames::post(1, path, &[]), body].concat()).await;
+        while frames::next(&mut reader).await.expect("a head").kind != frames::HEADERS {}
+        let before = Instant::now();
+        // A client that is there answers pings.
+        let client = tokio::spawn(async move {
+            while let Some(frame) = frames::next(&mut reader).await {
+                if frame.kind == frames::PING {
+                    write(&mut writer, frames::frame(frames::PING, frames::ACK, 0, &frame.payload)).await;
+                }
+            }
+        });
+        ended(server).await;
+        let write_seconds = Limits::default().write.as_secs_f64();
+        let seconds = before.elapsed().as_secs_f64();
+        assert!((write_seconds..=1.2 * write_seconds).contains(&seconds), "{path}: {seconds}");
+        client.await.unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]

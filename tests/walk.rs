@@ -9,6 +9,7 @@ mod panics;
 #[path = "support/running.rs"]
 mod running;
 
+use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -21,15 +22,18 @@ use scan_admission::admission::{self, BODY_MAX_BYTES, Context, Fault, ReviewSett
 use scan_admission::config::{Config, Limits};
 use scan_admission::engine::{Change, Findings, Rule};
 use scan_admission::rules::RULES;
-use scan_admission::server::limits::{PIECE_BYTES, SHORT_BYTES, SHORT_CONDITIONS};
+use scan_admission::server::ServerSettings;
+use scan_admission::server::limits::{LONG_REVIEWS, SHORT_BYTES, SHORT_CONDITIONS};
 use time::OffsetDateTime;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 const WEBHOOKS: [(&str, Webhook); 2] = [("/validate", Webhook::Validating), ("/mutate", Webhook::Mutating)];
 const PROTOCOLS: [&str; 2] = ["http/1.1", "h2"];
 const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
+const UNFINISHED: &str = "scan_admission_bodies_unfinished";
+const HELD: &str = "scan_admission_memory_held_bytes";
 const IN_FLIGHT: &str = "scan_admission_reviews_in_flight";
 /// A wait in the server that no test is to sit through.
 const NEVER: Duration = Duration::from_secs(3600);
@@ -149,6 +153,70 @@ async fn what_is_no_review_for_a_webhook_is_said_so() {
     server.stop().await;
 }
 
+/// Otherwise its client would see a broken pipe, and no answer.
+#[tokio::test]
+async fn what_is_sent_to_a_wrong_path_or_encoded_is_read_before_it_is_answered() {
+    let server = Running::new(settings()).await;
+    let body = vec![b'x'; 2 << 20];
+    for protocol in PROTOCOLS {
+        let mut client = server.client(protocol).await;
+        for _ in 0..5 {
+            assert_eq!(client.post("/other", body.clone()).await.code, 404, "{protocol}");
+            let put = request(Method::PUT, "/mutate", None, body.clone());
+            assert_eq!(client.send(put).await.code, 405, "{protocol}");
+            for encoding in ["gzip", "identity, zstd", "GZIP"] {
+                let mut post = request(Method::POST, "/validate", Some("application/json"), body.clone());
+                post.headers_mut().insert("content-encoding", encoding.parse().unwrap());
+                let reply = client.send(post).await;
+                assert_eq!((reply.code, &reply.headers["accept-encoding"]), (415, &"identity".parse().unwrap()));
+                let message = reply.json()["message"].as_str().unwrap().to_owned();
+                let name = encoding.split(", ").last().unwrap();
+                assert!(message.contains("Content-Encoding") && message.contains(name), "{message}");
+            }
+            let mut post = request(Method::POST, "/validate", Some("application/json"), fixture(LEGAL));
+            post.headers_mut().insert("content-encoding", "Identity".parse().unwrap());
+            assert_eq!(client.send(post).await.code, 200);
+        }
+    }
+    until_metric(server.admin, HELD, 0.0).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_or_comes_in_crumbs_is_a_bad_request() {
+    let server = Running::new(settings()).await;
+    let chunked = "POST /validate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let review = String::from_utf8(fixture(LEGAL)).unwrap();
+    let chunk = format!("{:x}\r\n{review}\r\n", review.len());
+    let crumbs: String = review.chars().map(|char| format!("1\r\n{char}\r\n")).collect();
+    for (what, body) in [
+        ("a bad chunk", "ZZ\r\nx\r\n".to_owned()),
+        ("a bad chunk after a review", chunk.clone() + "ZZ\r\n"),
+        ("a chunk without its end", "5\r\nhello, world\r\n0\r\n\r\n".to_owned()),
+        ("20,000 trailers", chunk.clone() + "0\r\n" + &"x: y\r\n".repeat(20_000) + "\r\n"),
+        ("crumbs", crumbs + "0\r\n\r\n"),
+    ] {
+        for path in ["/validate", "/nowhere"] {
+            let mut stream = connect(&server.ca, server.address).await;
+            let _ = stream.write_all((chunked.replace("/validate", path) + &body).as_bytes()).await;
+            let _ = stream.flush().await;
+            let reply = rest(&mut stream).await;
+            assert!(reply.starts_with("HTTP/1.1 400"), "{what}: {reply}");
+            assert!(reply.contains("cannot be read to its end"), "{what}: {reply}");
+        }
+    }
+    let name = "scan_admission_reviews_total{webhook=\"validating\",operation=\"other\",resource=\"other\",\
+                decision=\"error\",fault=\"bad-request\"}";
+    assert!(metric(server.admin, name).await > Some(0.0), "they are counted");
+    // A client that says so, and waits.
+    let mut stream = connect(&server.ca, server.address).await;
+    write(&mut stream, head("/validate", 1000) + "half").await;
+    stream.shutdown().await.unwrap();
+    let reply = rest(&mut stream).await;
+    assert!(reply.starts_with("HTTP/1.1 400"), "{reply}");
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_body_of_the_limit_is_judged_and_one_byte_more_is_denied_with_the_uid() {
     let server = Running::new(settings()).await;
@@ -190,33 +258,95 @@ async fn a_body_that_stops_is_answered_at_its_deadline() {
     server.stop().await;
 }
 
-fn settings_with(limits: Limits) -> scan_admission::server::ServerSettings {
+fn settings_with(limits: Limits) -> ServerSettings {
     let config = Arc::new(Config { limits, ..Config::default() });
-    scan_admission::server::ServerSettings { config: watch::channel(config).1, ..settings() }
+    ServerSettings { config: watch::channel(config).1, ..settings() }
 }
 
 #[tokio::test]
-async fn without_memory_a_review_is_shed_with_its_uid() {
-    let limits = Limits { bodies_bytes: PIECE_BYTES, head: NEVER, ..Limits::default() };
-    let server = Running::new(settings_with(limits)).await;
-    let body = fixture(LEGAL);
-    let mut first = connect(&server.ca, server.address).await;
-    write(&mut first, head("/validate", body.len())).await;
-    write(&mut first, &body[..100]).await;
-    until_metric(server.admin, IN_FLIGHT, 1.0).await;
-
-    let mut client = server.client("h2").await;
-    for (path, webhook) in WEBHOOKS {
-        let expected = admission::fault(&body, Fault::TooManyRequests, &context(webhook));
-        let reply = client.post(path, body.clone()).await;
-        assert_eq!(text(reply), (200, String::from_utf8(expected.body).unwrap()));
+#[expect(clippy::await_holding_lock, reason = "it is for another thread to wait for")]
+async fn without_memory_a_long_review_is_shed_with_its_uid_and_a_short_one_is_judged() {
+    let _alone = ALONE.lock().await;
+    let limits = Limits { bodies_bytes: 16 << 20, body: NEVER, ..Limits::default() };
+    let server = Running::new(ServerSettings { rules: &SLOW_RULES, ..settings_with(limits) }).await;
+    let mut body = fixture(LEGAL);
+    body.resize(BODY_MAX_BYTES, b' ');
+    let turn = SLOW.lock().unwrap();
+    let mut judged = Vec::new();
+    for count in 1..=2 {
+        let (mut client, body) = (server.client("http/1.1").await, body.clone());
+        judged.push(tokio::spawn(async move { client.post("/validate", body).await }));
+        until_metric(server.admin, IN_FLIGHT, f64::from(count)).await;
     }
-    assert_eq!(metric(server.admin, "scan_admission_reviews_shed_total").await, Some(2.0));
+    for protocol in PROTOCOLS {
+        let mut client = server.client(protocol).await;
+        for (path, webhook) in WEBHOOKS {
+            let expected = admission::fault(&fixture(LEGAL), Fault::TooManyRequests, &context(webhook));
+            let reply = client.post(path, body.clone()).await;
+            assert_eq!(text(reply), (200, String::from_utf8(expected.body).unwrap()));
+            let short = vec![b'x'; SHORT_BYTES];
+            assert_eq!(text(client.post(path, short.clone()).await), answer(&short, webhook));
+        }
+    }
+    assert_eq!(metric(server.admin, "scan_admission_reviews_shed_total").await, Some(4.0));
+    drop(turn);
+    for judged in judged {
+        assert_eq!(judged.await.unwrap().json()["response"]["allowed"], true);
+    }
+    let reply = server.client("h2").await.post("/validate", body.clone()).await;
+    assert_eq!(reply.json()["response"]["allowed"], true, "there is memory again");
+    until_metric(server.admin, HELD, 0.0).await;
+    server.stop().await;
+}
 
-    write(&mut first, &body[100..]).await;
-    until_metric(server.admin, IN_FLIGHT, 0.0).await;
-    let reply = client.post("/validate", body.clone()).await;
-    assert_eq!(text(reply), answer(&body, Webhook::Validating), "there is memory again");
+#[tokio::test]
+async fn of_bodies_that_are_not_whole_the_one_that_has_taken_longest_gives_way() {
+    const PART_BYTES: usize = BODY_MAX_BYTES / 4 * 3;
+    // One connection may take more than half of so little, and two such bodies fit.
+    let limits = Limits { bodies_bytes: 2 * BODY_MAX_BYTES, body: NEVER, ..Limits::default() };
+    let server = Running::new(settings_with(limits)).await;
+    let mut body = fixture(LEGAL);
+    body.resize(BODY_MAX_BYTES, b' ');
+    let mut slow = Vec::new();
+    for count in 1..=3 {
+        let mut stream = connect(&server.ca, server.address).await;
+        write(&mut stream, head("/validate", body.len())).await;
+        until_metric(server.admin, UNFINISHED, f64::from(count)).await;
+        if count < 3 {
+            write(&mut stream, &body[..PART_BYTES]).await;
+        }
+        slow.push(stream);
+    }
+    let waited = tokio::time::timeout(FAR, async {
+        while metric(server.admin, HELD).await < Some(2.0 * PART_BYTES as f64) {
+            tokio::task::yield_now().await;
+        }
+    });
+    waited.await.expect("both have come");
+    // What has come takes all, although the head of the third announces as much; it needs the memory of the first.
+    let mut stream = slow.pop().unwrap();
+    write(&mut stream, &body[..PART_BYTES]).await;
+    let expected = admission::fault(&fixture(LEGAL), Fault::TooManyRequests, &context(Webhook::Validating));
+    let reply = rest(&mut slow[0]).await;
+    assert!(reply.ends_with(std::str::from_utf8(&expected.body).unwrap()), "{reply}");
+    // Heads alone take nothing from anybody, and the others are judged when they are whole.
+    let mut silent = Vec::new();
+    for _ in 0..50 {
+        let mut stream = connect(&server.ca, server.address).await;
+        write(&mut stream, head("/validate", body.len())).await;
+        silent.push(stream);
+    }
+    until_metric(server.admin, UNFINISHED, 52.0).await;
+    for stream in [&mut stream, &mut slow[1]] {
+        write(stream, &body[PART_BYTES..]).await;
+        until_metric(server.admin, IN_FLIGHT, 0.0).await;
+        let mut reply = vec![0; 12];
+        tokio::time::timeout(FAR, stream.read_exact(&mut reply)).await.expect("an answer").unwrap();
+        assert_eq!(reply, b"HTTP/1.1 200");
+    }
+    drop((silent, slow, stream));
+    until_metric(server.admin, UNFINISHED, 0.0).await;
+    until_metric(server.admin, HELD, 0.0).await;
     server.stop().await;
 }
 
@@ -227,9 +357,9 @@ async fn a_client_that_goes_away_ends_only_its_own_connection() {
     let mut gone = connect(&server.ca, server.address).await;
     write(&mut gone, head("/validate", body.len())).await;
     write(&mut gone, &body[..100]).await;
-    until_metric(server.admin, IN_FLIGHT, 1.0).await;
+    until_metric(server.admin, UNFINISHED, 1.0).await;
     drop(gone);
-    until_metric(server.admin, IN_FLIGHT, 0.0).await;
+    until_metric(server.admin, UNFINISHED, 0.0).await;
     // Nonsense instead of a handshake, and instead of a request.
     let mut plain = TcpStream::connect(server.address).await.unwrap();
     write(&mut plain, "GET / HTTP/1.1\r\n\r\n").await;
@@ -261,17 +391,29 @@ async fn expect_100_continue_is_answered() {
 }
 
 #[tokio::test]
+#[expect(clippy::await_holding_lock, reason = "it is for another thread to wait for")]
 async fn beyond_the_reviews_there_are_the_next_is_shed_with_its_uid() {
+    let _alone = ALONE.lock().await;
     let (sender, config) = watch::channel(Arc::default());
-    let limits = Limits { head: NEVER, ..Limits::default() };
+    let limits = Limits { body: NEVER, ..Limits::default() };
     let reviews = |reviews| Arc::new(Config { limits: Limits { reviews, ..limits }, ..Config::default() });
     sender.send_replace(reviews(1));
-    let server = Running::new(scan_admission::server::ServerSettings { config, ..settings() }).await;
-    let body = fixture(LEGAL);
-    let mut first = connect(&server.ca, server.address).await;
-    write(&mut first, head("/validate", body.len())).await;
-    write(&mut first, &body[..100]).await;
-    until_metric(server.admin, IN_FLIGHT, 1.0).await;
+    let server = Running::new(ServerSettings { rules: &SLOW_RULES, config, ..settings() }).await;
+    let mut body = fixture(LEGAL);
+    body.resize(SHORT_BYTES + 1, b' ');
+    let turn = SLOW.lock().unwrap();
+    #[expect(clippy::async_yields_async, reason = "the answer comes later")]
+    let post = async |count| {
+        let (mut client, body) = (server.client("http/1.1").await, body.clone());
+        let posted = tokio::spawn(async move { client.post("/validate", body).await });
+        until_metric(server.admin, IN_FLIGHT, count).await;
+        posted
+    };
+    let first = post(1.0).await;
+    // A body that is not whole has no permit.
+    let mut unfinished = connect(&server.ca, server.address).await;
+    write(&mut unfinished, head("/validate", body.len())).await;
+    until_metric(server.admin, UNFINISHED, 1.0).await;
     for protocol in PROTOCOLS {
         let mut client = server.client(protocol).await;
         for (path, webhook) in WEBHOOKS {
@@ -283,36 +425,13 @@ async fn beyond_the_reviews_there_are_the_next_is_shed_with_its_uid() {
     assert_eq!(metric(server.admin, "scan_admission_reviews_shed_total").await, Some(4.0));
     // Another limit is for the next review.
     sender.send_replace(reviews(2));
-    let mut client = server.client("h2").await;
-    assert_eq!(text(client.post("/validate", body.clone()).await), answer(&body, Webhook::Validating));
-    assert_eq!(metric(server.admin, IN_FLIGHT).await, Some(1.0), "what is shed has given its place back");
-    write(&mut first, &body[100..]).await;
+    let second = post(2.0).await;
+    drop(turn);
+    for posted in [first, second] {
+        assert_eq!(posted.await.unwrap().json()["response"]["allowed"], true);
+    }
     until_metric(server.admin, IN_FLIGHT, 0.0).await;
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn who_sends_a_body_slowly_gives_up_the_place_when_another_is_shed() {
-    let head_time = Duration::from_millis(100);
-    let limits = Limits { reviews: 1, head: head_time, body: NEVER, ..Limits::default() };
-    let server = Running::new(settings_with(limits)).await;
-    let body = fixture(LEGAL);
-    let mut slow = connect(&server.ca, server.address).await;
-    write(&mut slow, head("/validate", body.len())).await;
-    write(&mut slow, &body[..body.len() - 1]).await;
-    until_metric(server.admin, IN_FLIGHT, 1.0).await;
-    let mut client = server.client("h2").await;
-    let mut shed = 0;
-    let waited = tokio::time::timeout(FAR, async {
-        while text(client.post("/validate", body.clone()).await) != answer(&body, Webhook::Validating) {
-            shed += 1;
-        }
-    });
-    waited.await.expect("there is a place again");
-    assert!(shed > 0, "the place was held");
-    let expected = admission::fault(&body[..body.len() - 1], Fault::TooManyRequests, &context(Webhook::Validating));
-    let reply = rest(&mut slow).await;
-    assert!(reply.ends_with(std::str::from_utf8(&expected.body).unwrap()), "{reply}");
+    drop(unfinished);
     server.stop().await;
 }
 
@@ -327,29 +446,63 @@ async fn in_a_full_house_the_connection_that_is_needed_least_gives_way() {
     let mut half_open = TcpStream::connect(server.address).await.unwrap();
     let mut busy = connect(&server.ca, server.address).await;
     write(&mut busy, head("/validate", body.len())).await;
-    until_metric(server.admin, IN_FLIGHT, 1.0).await;
+    until_metric(server.admin, UNFINISHED, 1.0).await;
 
     let mut unused = connect(&server.ca, server.address).await;
     rest(&mut half_open).await;
     let mut newer = connect(&server.ca, server.address).await;
     rest(&mut unused).await;
     write(&mut newer, head("/validate", body.len())).await;
-    until_metric(server.admin, IN_FLIGHT, 2.0).await;
+    until_metric(server.admin, UNFINISHED, 2.0).await;
     assert_eq!(used.post("/validate", body.clone()).await.code, 200, "what was used goes last");
     assert_eq!(metric(server.admin, CLOSED).await, Some(2.0));
 
     let mut newest = connect(&server.ca, server.address).await;
     tokio::time::timeout(FAR, used.closed()).await.expect("there was nothing else left");
     write(&mut newest, head("/validate", body.len())).await;
-    until_metric(server.admin, IN_FLIGHT, 3.0).await;
-    let mut beyond = TcpStream::connect(server.address).await.unwrap();
-    rest(&mut beyond).await;
+    until_metric(server.admin, UNFINISHED, 3.0).await;
+    let mut beyond = connect(&server.ca, server.address).await;
+    rest(&mut busy).await;
     until_metric(server.admin, CLOSED, 4.0).await;
     assert_eq!(metric(server.admin, "scan_admission_connections").await, Some(3.0));
-    for stream in [&mut busy, &mut newer, &mut newest] {
+    for stream in [&mut newer, &mut newest, &mut beyond] {
+        write(stream, head("/validate", body.len())).await;
         write(stream, &body).await;
     }
-    until_metric(server.admin, IN_FLIGHT, 0.0).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn in_a_full_house_a_slow_body_gives_way_before_what_is_idle_and_no_review_that_is_judged() {
+    const CLOSED: &str = "scan_admission_connections_closed_total";
+    let _alone = ALONE.lock().await;
+    let limits = Limits { connections: 3, head: Duration::from_millis(100), body: NEVER, ..Limits::default() };
+    let server = Running::new(ServerSettings { rules: &SLOW_RULES, ..settings_with(limits) }).await;
+    let mut used = server.client("http/1.1").await;
+    used.post("/validate", "no review").await;
+    let mut slow = connect(&server.ca, server.address).await;
+    write(&mut slow, head("/validate", 100)).await;
+    until_metric(server.admin, UNFINISHED, 1.0).await;
+    let mut second = server.client("http/1.1").await;
+    second.post("/validate", "no review").await;
+    tokio::time::sleep(3 * limits.head).await;
+    let mut third = server.client("http/1.1").await;
+    rest(&mut slow).await;
+    let turn = SLOW.lock().unwrap();
+    let mut body = fixture(LEGAL);
+    body.resize(SHORT_BYTES + 1, b' ');
+    let judged = [&mut used, &mut second, &mut third].map(|client| client.post("/validate", body.clone()));
+    let [first, second, third] = judged;
+    let beyond = async {
+        until_metric(server.admin, IN_FLIGHT, 3.0).await;
+        rest(&mut TcpStream::connect(server.address).await.unwrap()).await;
+        until_metric(server.admin, CLOSED, 2.0).await;
+        drop(turn);
+    };
+    let (first, second, third, ()) = tokio::join!(first, second, third, beyond);
+    for reply in [first, second, third] {
+        assert_eq!(reply.json()["response"]["allowed"], true);
+    }
     server.stop().await;
 }
 
@@ -361,7 +514,7 @@ static DAYS_OFF: AtomicI64 = AtomicI64::new(0);
 
 #[tokio::test]
 async fn a_clock_that_jumps_by_a_day_and_back_is_counted_and_believed() {
-    let server = Running::new(scan_admission::server::ServerSettings { clock: jumping, ..settings() }).await;
+    let server = Running::new(ServerSettings { clock: jumping, ..settings() }).await;
     let now = scan_admission::scan::time::format(OffsetDateTime::now_utc()).unwrap();
     let body = String::from_utf8(fixture(LEGAL)).unwrap().replace("2026-11-20T08:22:00Z", &now);
     let mut client = server.client("h2").await;
@@ -384,14 +537,16 @@ fn slow(_: &Change<'_>, _: &mut Findings<'_>) {
     let _turn = SLOW.lock();
 }
 static SLOW: Mutex<()> = Mutex::new(());
+/// For tests that hold it up.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 static SLOW_RULES: [Rule; 1] = [Rule { check: slow, mutate: None, ..panics::PANICS }];
 
 #[tokio::test]
 #[expect(clippy::await_holding_lock, reason = "it is for another thread to wait for")]
 async fn what_is_long_to_judge_holds_nobody_up_and_is_answered_at_its_deadline() {
+    let _alone = ALONE.lock().await;
     let limits = Limits { body: NEVER, ..Limits::default() };
-    let server =
-        Running::new(scan_admission::server::ServerSettings { rules: &SLOW_RULES, ..settings_with(limits) }).await;
+    let server = Running::new(ServerSettings { rules: &SLOW_RULES, ..settings_with(limits) }).await;
     let (ca, address, admin) = (server.ca.clone(), server.address, server.admin);
     // Longer than what is judged where it is read, and with more to judge.
     let mut big = fixture(LEGAL);
@@ -402,17 +557,18 @@ async fn what_is_long_to_judge_holds_nobody_up_and_is_answered_at_its_deadline()
     let many = many.to_string().into_bytes();
     let turn = SLOW.lock().unwrap();
     // More of them than there are cores, or threads that serve: this test has one.
-    let count = 2 + std::thread::available_parallelism().unwrap().get();
+    let count = 2 + std::thread::available_parallelism().unwrap().get().min(LONG_REVIEWS);
     let post = |path, body: &Vec<u8>| {
         let (ca, body) = (ca.clone(), body.clone());
         tokio::spawn(async move { client::Client::new(&ca, address, "http/1.1").await.post(path, body).await })
     };
     let mut judged = vec![post("/validate?timeout=100ms", &many)];
     until_metric(admin, IN_FLIGHT, 1.0).await;
-    judged.extend((1..count).map(|index| post("/validate", [&big, &many][index % 2])));
+    // Its permit is there again at its deadline, although it is still judged.
     until_metric(admin, "scan_admission_deadlines_missed_total", 1.0).await;
-    // Nobody waits for the first any more, but it takes its place until it is done.
-    until_metric(admin, IN_FLIGHT, count as f64).await;
+    until_metric(admin, IN_FLIGHT, 0.0).await;
+    judged.extend((1..count).map(|index| post("/validate", [&big, &many][index % 2])));
+    until_metric(admin, IN_FLIGHT, count as f64 - 1.0).await;
     assert_eq!(get(admin, "/readyz").await.code, 200);
     let reply = server.client("h2").await.post("/validate", "no review").await;
     assert_eq!(text(reply), answer(b"no review", Webhook::Validating));
@@ -425,6 +581,40 @@ async fn what_is_long_to_judge_holds_nobody_up_and_is_answered_at_its_deadline()
         assert_eq!(response["status"]["code"], code, "{index}: {response}");
     }
     until_metric(admin, IN_FLIGHT, 0.0).await;
+    server.stop().await;
+}
+
+/// The server of this test has one thread for reviews, and one of them holds it.
+#[tokio::test]
+async fn health_and_metrics_never_wait_for_reviews() {
+    let _alone = ALONE.lock().await;
+    let server = Running::new(ServerSettings { rules: &SLOW_RULES, ..settings() }).await;
+    let admin = server.admin;
+    let ask = move |path: &str| {
+        let mut stream = std::net::TcpStream::connect(admin).unwrap();
+        stream.set_read_timeout(Some(FAR)).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        reply
+    };
+    let (locked, is_locked) = tokio::sync::oneshot::channel();
+    let prober = std::thread::spawn(move || {
+        let turn = SLOW.lock().unwrap();
+        locked.send(()).unwrap();
+        while !ask("/metrics").contains(&format!("\n{IN_FLIGHT} 1\n")) {
+            std::thread::yield_now();
+        }
+        let replies = ["/livez", "/readyz", "/metrics"].map(ask);
+        drop(turn);
+        replies
+    });
+    is_locked.await.unwrap();
+    let reply = server.client("h2").await.post("/validate", fixture(LEGAL)).await;
+    assert_eq!(reply.json()["response"]["allowed"], true);
+    for reply in prober.join().unwrap() {
+        assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+    }
     server.stop().await;
 }
 
@@ -445,7 +635,7 @@ async fn a_stop_lets_reviews_in_flight_finish_and_nothing_else_holds_it() {
     let mut in_flight = connect(&server.ca, address).await;
     write(&mut in_flight, head("/validate", body.len())).await;
     write(&mut in_flight, &body[..100]).await;
-    until_metric(admin, IN_FLIGHT, 1.0).await;
+    until_metric(admin, UNFINISHED, 1.0).await;
     assert_eq!(get(admin, "/readyz").await.code, 200);
 
     let stopped = tokio::spawn(server.stop());

@@ -158,7 +158,7 @@ fn start(args: &ServeCommand, log_lines_lost: Counter) -> Result<ExitCode, Start
 
 /// The ready line, and a command to try. It is no error where nobody reads them.
 fn announce(server: &Server, accepts_curl: bool) -> io::Result<()> {
-    let (reviews, admin) = (server.reviews_address()?, server.admin_address()?);
+    let (reviews, admin) = (server.reviews_address()?, server.admin_address());
     let mut lines =
         format!("ready: reviews on https://{reviews} (/validate, /mutate), health and metrics on http://{admin}\n");
     if accepts_curl && Path::new(EXAMPLE).exists() {

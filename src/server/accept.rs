@@ -1,14 +1,15 @@
 //! Connections, no more than there is room for, and the end of all of them.
 //!
-//! At the connection limit, the least recently useful connection is closed to admit a new one: of those that were never used
-//! the oldest, then the one that has been idle for longest. So a client that only holds connections cannot keep an API server
-//! out. Where all have a request in flight the new one is closed at once, which its client can see; in a queue it would wait
-//! for its timeout.
+//! At the connection limit, the least useful connection is closed to admit a new one: of those that were never used the oldest,
+//! then one whose bodies are slow, then the one that has been idle for longest, then one that sends a body. So a client that
+//! only holds connections, or sends without end, cannot keep an API server out. Where all have a review that is judged the new
+//! one is closed at once, which its client can see; in a queue it would wait for its timeout.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -17,6 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use super::connection::{StopStage, reaching};
 use super::limits::ACCEPT_PAUSE;
+use super::listen::canonical;
 use super::metrics::PortMetrics;
 use super::timeouts::Activity;
 use crate::config::Limits;
@@ -25,6 +27,7 @@ use crate::config::Limits;
 pub async fn accept<F: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
     limit: usize,
+    slow: Duration,
     mut stop: watch::Receiver<StopStage>,
     metrics: &PortMetrics,
     serve: impl Fn(TcpStream, SocketAddr, Arc<Activity>) -> F,
@@ -44,7 +47,7 @@ pub async fn accept<F: Future<Output = ()> + Send + 'static>(
                 Ok((stream, peer)) => {
                     if connections.len() >= limit {
                         metrics.closed.inc();
-                        let Some(id) = least_useful(&open) else { continue };
+                        let Some(id) = least_useful(&open, slow) else { continue };
                         if let Some((_, connection)) = open.remove(&id) {
                             connection.abort();
                         }
@@ -52,7 +55,7 @@ pub async fn accept<F: Future<Output = ()> + Send + 'static>(
                     // Answers are small: waiting to fill a packet would only delay them. Without it they still arrive.
                     let _ = stream.set_nodelay(true);
                     let activity = Activity::new();
-                    let connection = connections.spawn(serve(stream, peer, activity.clone()));
+                    let connection = connections.spawn(serve(stream, canonical(peer), activity.clone()));
                     open.insert(connection.id(), (activity, connection));
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -77,10 +80,10 @@ pub async fn drain(mut connections: JoinSet<()>, limits: &Limits, what: &str) {
     }
 }
 
-/// None where all have a request in flight.
-fn least_useful(open: &HashMap<Id, (Arc<Activity>, AbortHandle)>) -> Option<Id> {
-    let all = open.iter().filter_map(|(id, (activity, _))| Some((activity.quiet()?, *id)));
-    all.min_by_key(|(quiet, _)| *quiet).map(|(_, id)| id)
+/// None where all have a request that is judged or answered.
+fn least_useful(open: &HashMap<Id, (Arc<Activity>, AbortHandle)>, slow: Duration) -> Option<Id> {
+    let all = open.iter().filter_map(|(id, (activity, _))| Some((activity.usefulness(slow)?, *id)));
+    all.min_by_key(|(usefulness, _)| *usefulness).map(|(_, id)| id)
 }
 
 fn report(ended: Result<(), JoinError>) {

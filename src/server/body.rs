@@ -1,14 +1,18 @@
-//! The buffer of a body: how much of it is read, for how long, and from which memory.
+//! The buffer of a body: how much of it is read, for how long, and in what memory.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use super::limits::{BODY_BUFFER_BYTES, BODY_READ_BYTES, PIECE_BYTES, RESERVE_FACTOR};
+use super::limits::{
+    BODY_BUFFER_BYTES, BODY_READ_BYTES, FIRST_BUFFER_BYTES, RESERVE_FACTOR, SHORT_BYTES, SMALL_PIECE_BYTES,
+    SMALL_PIECES,
+};
+use super::memory::{BodyMemory, ConnectionMemory, ReceivedBody};
 use crate::config::value::parse_duration;
 
 /// How reading ended.
@@ -17,86 +21,108 @@ pub enum End {
     Whole,
     Timeout,
     Shed,
-    /// The client went away: there is nobody to answer.
-    Gone,
+    /// It broke off, is malformed, or comes in crumbs.
+    Broken,
 }
 
-/// The beginning of a body, in memory that is taken from what all reviews share.
+/// The beginning of a body, in memory that all connections share.
 pub struct BodyBuffer {
-    pub bytes: Vec<u8>,
-    memory: Arc<Semaphore>,
-    share: Option<OwnedSemaphorePermit>,
-    is_shed: bool,
-    /// By the head; 0 where it says nothing.
-    announced_bytes: usize,
+    memory: BodyMemory,
 }
 
 impl BodyBuffer {
-    /// `memory` has a permit for each piece. A review that is shed has one, for its uid.
-    pub fn new(memory: &Arc<Semaphore>, is_shed: bool) -> Self {
-        let share = memory.clone().try_acquire_owned().ok();
-        Self {
-            bytes: Vec::new(),
-            memory: memory.clone(),
-            is_shed: is_shed || share.is_none(),
-            share,
-            announced_bytes: 0,
-        }
+    pub fn new(connection: &Arc<ConnectionMemory>) -> Self {
+        Self { memory: connection.begin() }
     }
 
-    /// Reads `body` to its end, or to the limit, and buffers its beginning.
-    pub async fn read<B: Body<Data = Bytes> + Unpin>(&mut self, body: B, deadline: Instant) -> End {
-        match timeout_at(deadline, self.read_on(body)).await {
-            Err(_) => End::Timeout,
-            Ok(Err(_)) => End::Gone,
-            Ok(Ok(())) if self.is_shed => End::Shed,
+    /// Reads `body` to its end, or to the limit, and buffers its beginning. The rest of what is shed is read until nothing comes
+    /// for `silence`, so that a client that sends has sent everything when it gets its answer.
+    pub async fn read<B: Body<Data = Bytes> + Unpin>(&self, body: B, deadline: Instant, silence: Duration) -> End {
+        let memory = &self.memory;
+        let announced_bytes = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
+        let mut whole = pin!(each_piece(body, |data| push(memory, announced_bytes, data)));
+        let read = tokio::select! {
+            biased;
+            read = timeout_at(deadline, &mut whole) => read,
+            () = memory.shed() => tokio::select! {
+                biased;
+                read = timeout_at(deadline, &mut whole) => read,
+                () = memory.over(silence) => Ok(Ok(())),
+            },
+        };
+        match read {
+            Ok(Err(Broken)) => End::Broken,
+            _ if memory.is_shed() => End::Shed,
             // All of it may have been there while nobody came to look.
-            Ok(Ok(())) if deadline <= Instant::now() => End::Timeout,
+            Ok(Ok(())) if Instant::now() < deadline => End::Whole,
+            _ => End::Timeout,
+        }
+    }
+
+    /// From here on the memory is not taken away. What was read, and whether that is all of what should be.
+    pub fn finish(mut self) -> (ReceivedBody, BodyMemory, bool) {
+        let (bytes, has_all) = self.memory.finish();
+        (bytes, self.memory, has_all)
+    }
+}
+
+/// Reads what is no review to its end, or to the limit, so that its client has sent everything when it gets its answer.
+pub async fn discard<B>(body: B, connection: &Arc<ConnectionMemory>, deadline: Instant, silence: Duration) -> End
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let memory = connection.begin();
+    tokio::select! {
+        biased;
+        read = timeout_at(deadline, each_piece(body, |_| memory.push(&[]))) => match read {
+            Err(_) => End::Timeout,
+            Ok(Err(Broken)) => End::Broken,
             Ok(Ok(())) => End::Whole,
-        }
+        },
+        () = memory.over(silence) => End::Shed,
     }
+}
 
-    async fn read_on<B: Body<Data = Bytes> + Unpin>(&mut self, mut body: B) -> Result<(), B::Error> {
-        self.announced_bytes = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
-        let mut left_bytes = BODY_READ_BYTES;
-        while let Some(frame) = body.frame().await {
-            // Anything but data is a trailer.
-            let Ok(data) = frame?.into_data() else { continue };
-            self.push(&data);
-            match left_bytes.checked_sub(data.len()) {
-                Some(left) => left_bytes = left,
-                None => break,
-            }
-        }
-        Ok(())
-    }
+struct Broken;
 
-    fn push(&mut self, data: &[u8]) {
-        let fits_bytes = (BODY_BUFFER_BYTES - self.bytes.len()).min(data.len());
-        let buffered_bytes = self.bytes.len() + fits_bytes;
-        self.reserve(buffered_bytes);
-        // Growing is copying: room for all that is announced is reserved at once.
-        let room_bytes = self.announced_bytes.min(BODY_BUFFER_BYTES).min(RESERVE_FACTOR * buffered_bytes);
-        if self.bytes.capacity() < buffered_bytes && buffered_bytes <= room_bytes {
-            self.reserve(room_bytes);
-            if !self.is_shed {
-                self.bytes.reserve_exact(room_bytes - self.bytes.len());
-            }
+/// Gives each piece of a body to `take`, up to the limit of what is read.
+async fn each_piece<B: Body<Data = Bytes> + Unpin>(mut body: B, mut take: impl FnMut(&[u8])) -> Result<(), Broken> {
+    let (mut read_bytes, mut pieces) = (0, 0);
+    while let Some(frame) = body.frame().await {
+        // Anything but data is a trailer.
+        let Ok(data) = frame.map_err(|_| Broken)?.into_data() else { continue };
+        take(&data);
+        read_bytes += data.len();
+        pieces += 1;
+        if read_bytes > BODY_READ_BYTES {
+            break;
         }
-        let reserved_bytes = self.share.as_ref().map_or(1, OwnedSemaphorePermit::num_permits) * PIECE_BYTES;
-        let reserved_bytes = reserved_bytes.saturating_sub(self.bytes.len());
-        self.bytes.extend_from_slice(&data[..fits_bytes.min(reserved_bytes)]);
+        if pieces > SMALL_PIECES + read_bytes / SMALL_PIECE_BYTES {
+            return Err(Broken);
+        }
     }
+    Ok(())
+}
 
-    /// Takes as many pieces as `bytes` need. A review that cannot have them is shed, with what it has.
-    fn reserve(&mut self, bytes: usize) {
-        let Some(share) = self.share.as_mut().filter(|_| !self.is_shed) else { return };
-        let more = bytes.div_ceil(PIECE_BYTES).saturating_sub(share.num_permits());
-        match u32::try_from(more).ok().and_then(|more| self.memory.clone().try_acquire_many_owned(more).ok()) {
-            Some(permits) => share.merge(permits),
-            None => self.is_shed = true,
-        }
+/// Keeps what there is memory for. The head announces 0 where it says nothing.
+fn push(memory: &BodyMemory, announced_bytes: usize, data: &[u8]) {
+    let (received_bytes, capacity_bytes) = memory.sizes();
+    let data = &data[..data.len().min(BODY_BUFFER_BYTES - received_bytes)];
+    let needed_bytes = received_bytes + data.len();
+    if needed_bytes > capacity_bytes && !memory.is_shed() {
+        memory.reserve(capacity_for(needed_bytes, announced_bytes));
     }
+    memory.push(data);
+}
+
+/// A short body is given room for more than what was received, since growing is copying; and for no more than so many times
+/// as much, whatever the head announces. A long one is given pieces of [`SHORT_BYTES`].
+fn capacity_for(received_bytes: usize, announced_bytes: usize) -> usize {
+    if received_bytes > SHORT_BYTES {
+        return received_bytes.next_multiple_of(SHORT_BYTES);
+    }
+    let most_bytes = if announced_bytes == 0 { SHORT_BYTES } else { announced_bytes.min(SHORT_BYTES) };
+    (RESERVE_FACTOR * received_bytes).max(FIRST_BUFFER_BYTES).min(most_bytes).max(received_bytes)
 }
 
 /// How long the API server still waits: `?timeout=` less a margin, or `cap`, whichever is less.
@@ -116,9 +142,12 @@ mod tests {
 
     use hyper::body::Frame;
 
+    use super::super::limits::PREFIX_BYTES;
+    use super::super::memory::SharedMemory;
     use super::*;
 
     const CAP: Duration = Duration::from_secs(10);
+    const NEVER: Duration = Duration::from_secs(3600);
 
     fn patience_millis(query: &str) -> u128 {
         patience(Some(query), CAP).as_millis()
@@ -147,66 +176,94 @@ mod tests {
     }
 
     #[test]
-    fn a_body_buffers_no_more_than_its_memory_and_the_limit() {
-        let memory = Arc::new(Semaphore::new(3));
-        let mut first = BodyBuffer::new(&memory, false);
-        first.push(&vec![1; 2 * PIECE_BYTES]);
-        assert_eq!((first.bytes.len(), first.is_shed), (2 * PIECE_BYTES, false));
-
-        let mut second = BodyBuffer::new(&memory, false);
-        second.push(&vec![2; PIECE_BYTES + 1]);
-        assert_eq!((second.bytes.len(), second.is_shed), (PIECE_BYTES, true), "only one piece was left");
-
-        let mut third = BodyBuffer::new(&memory, false);
-        third.push(&vec![3; 2 * PIECE_BYTES]);
-        assert_eq!((third.bytes.len(), third.is_shed), (PIECE_BYTES, true), "none was left: a prefix only");
-
-        // What is announced is reserved up to many times what has come, and no more.
-        drop((first, second));
-        let mut liar = BodyBuffer::new(&memory, false);
-        liar.announced_bytes = BODY_BUFFER_BYTES;
-        liar.push(&[4; 100]);
-        assert_eq!((liar.bytes.capacity(), memory.available_permits()), (100 * RESERVE_FACTOR, 2));
-        liar.push(&[4; 1000]);
-        assert_eq!((liar.bytes.len(), liar.is_shed), (1100, false), "there was room");
-        liar.push(&[4; PIECE_BYTES / 2]);
-        assert_eq!((liar.bytes.len(), liar.is_shed), (PIECE_BYTES / 2 + 1100, true), "128 pieces are not there");
-        let mut honest = BodyBuffer::new(&memory, false);
-        honest.announced_bytes = 9_000;
-        honest.push(&[5; 1000]);
-        honest.push(&[5; 8000]);
-        assert_eq!((honest.bytes.len(), honest.bytes.capacity(), honest.is_shed), (9000, 9000, false));
-
-        drop((third, liar, honest));
-        assert_eq!(memory.available_permits(), 3, "all is given back");
-
-        let memory = Arc::new(Semaphore::new(1000));
-        let mut big = BodyBuffer::new(&memory, false);
-        big.push(&vec![4; BODY_BUFFER_BYTES + 5]);
-        big.push(&[4]);
-        assert_eq!((big.bytes.len(), big.is_shed), (BODY_BUFFER_BYTES, false));
+    fn memory_follows_what_was_received_whatever_is_announced() {
+        for announced_bytes in [0, 9_000, BODY_BUFFER_BYTES, usize::MAX] {
+            let mut received_bytes = 0;
+            while received_bytes < BODY_BUFFER_BYTES && (announced_bytes == 0 || received_bytes < announced_bytes) {
+                received_bytes = (received_bytes + 1).max(received_bytes * 3 / 2).min(BODY_BUFFER_BYTES);
+                let capacity_bytes = capacity_for(received_bytes, announced_bytes);
+                assert!(capacity_bytes >= received_bytes && capacity_bytes < BODY_BUFFER_BYTES + SHORT_BYTES);
+                assert!(capacity_bytes <= FIRST_BUFFER_BYTES.max(RESERVE_FACTOR * received_bytes));
+            }
+        }
+        assert_eq!(capacity_for(7_800, 9_000), 9_000, "a common body is copied once");
     }
 
     /// Never ends, and counts what was read of it.
-    struct Endless(usize);
+    struct Endless {
+        frame: Bytes,
+        read_bytes: usize,
+    }
 
     impl Body for &mut Endless {
         type Data = Bytes;
         type Error = Infallible;
 
         fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            static FRAME: [u8; 1 << 20] = [0; 1 << 20];
-            self.0 += FRAME.len();
-            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&FRAME)))))
+            self.read_bytes += self.frame.len();
+            Poll::Ready(Some(Ok(Frame::data(self.frame.clone()))))
         }
+    }
+
+    async fn read_endless(bodies_bytes: usize, frame_bytes: usize) -> (End, usize, usize) {
+        let memory = SharedMemory::new(bodies_bytes);
+        let buffer = BodyBuffer::new(&memory.connection());
+        let mut body = Endless { frame: vec![0; frame_bytes].into(), read_bytes: 0 };
+        let end = buffer.read(&mut body, Instant::now() + NEVER, NEVER).await;
+        (end, buffer.finish().0.bytes(), body.read_bytes)
     }
 
     #[tokio::test]
     async fn an_endless_body_is_given_up() {
-        let memory = Arc::new(Semaphore::new(1000));
-        let (mut buffer, mut body) = (BodyBuffer::new(&memory, false), Endless(0));
-        let end = buffer.read(&mut body, Instant::now() + Duration::from_secs(3600)).await;
-        assert_eq!((end, buffer.bytes.len()), (End::Whole, BODY_BUFFER_BYTES));
-        assert_eq!(body.0, BODY_READ_BYTES + (1 << 20), "one frame more tells that there is more");
+        // One frame more tells that there is more.
+        let read_bytes = BODY_READ_BYTES + (1 << 20);
+        assert_eq!(read_endless(64 << 20, 1 << 20).await, (End::Whole, BODY_BUFFER_BYTES, read_bytes));
+        assert_eq!(read_endless(1 << 20, 1 << 20).await, (End::Shed, PREFIX_BYTES, read_bytes));
+    }
+
+    #[tokio::test]
+    async fn a_body_in_crumbs_is_given_up() {
+        for frame_bytes in [0, 1, SMALL_PIECE_BYTES / 2] {
+            let (end, _, read_bytes) = read_endless(64 << 20, frame_bytes).await;
+            assert_eq!(end, End::Broken);
+            assert!(read_bytes <= (2 * SMALL_PIECES + 2) * frame_bytes, "{read_bytes}");
+        }
+        assert_eq!(read_endless(64 << 20, SMALL_PIECE_BYTES).await.0, End::Whole);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rest_of_a_body_that_gave_way_is_read_for_a_while() {
+        let memory = SharedMemory::new(1 << 20);
+        let (first, second) = (BodyBuffer::new(&memory.connection()), BodyBuffer::new(&memory.connection()));
+        let data = vec![b'x'; 600 << 10];
+        let begun = Instant::now();
+        let silence = Duration::from_secs(2);
+        let (sender, body) = tokio::sync::mpsc::channel(1);
+        let reading = first.read(Waiting(body), begun + CAP, silence);
+        let others = async {
+            sender.send(Bytes::from(data.clone())).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            push(&second.memory, 0, &data);
+        };
+        let (end, ()) = tokio::join!(reading, others);
+        assert_eq!((end, begun.elapsed().as_secs()), (End::Shed, 3));
+        assert_eq!(first.finish().0.bytes(), PREFIX_BYTES);
+        let (bytes, _, has_all) = second.finish();
+        assert_eq!((bytes.bytes(), has_all), (data.len(), true));
+    }
+
+    /// What a test sends.
+    struct Waiting(tokio::sync::mpsc::Receiver<Bytes>);
+
+    impl Body for Waiting {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            self.0.poll_recv(cx).map(|data| data.map(|data| Ok(Frame::data(data))))
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! One connection: its handshake, its requests, and the three ways it ends (the peer, idleness, the server stopping).
+//! One connection: its handshake, its requests, and the ways it ends: by its peer, when it is idle, when its peer takes no
+//! answers, when others need its memory, and when the server stops.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -19,8 +20,11 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::Shared;
-use super::limits::{HEAD_BYTES, PING_INTERVAL, PING_TIMEOUT, STREAMS};
-use super::timeouts::{Activity, TimeoutStream};
+use super::limits::{
+    HEAD_BYTES, HEADER_LIST_BYTES, PING_INTERVAL, PING_TIMEOUT, STREAMS, TLS_WRITE_BYTES, WINDOW_BYTES, WRONG_STREAMS,
+};
+use super::memory::ConnectionMemory;
+use super::timeouts::{Activity, Protocol, TimeoutStream};
 use crate::config::Limits;
 use crate::tls::client_auth;
 
@@ -33,18 +37,19 @@ pub enum StopStage {
     Stopping,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    Http1,
-    Http2,
+/// What the requests of a connection share.
+#[derive(Clone)]
+pub struct ConnectionContext {
+    pub peer: SocketAddr,
+    pub activity: Arc<Activity>,
+    pub memory: Arc<ConnectionMemory>,
 }
 
 /// Shakes hands and serves until the connection ends. A handshake under way when the server stops is given up:
 /// no request of it has been taken.
 pub async fn serve_tls<I>(
     io: I,
-    peer: SocketAddr,
-    activity: Arc<Activity>,
+    connection: ConnectionContext,
     tls: TlsAcceptor,
     shared: &Shared,
     mut stop: watch::Receiver<StopStage>,
@@ -54,11 +59,12 @@ pub async fn serve_tls<I>(
 {
     let Shared { metrics, .. } = shared;
     let limits = &shared.config().limits;
+    let peer = connection.peer;
     let shaken = tokio::select! {
         () = reaching(&mut stop, StopStage::Stopping) => return,
         shaken = timeout(limits.handshake, tls.accept(io)) => shaken,
     };
-    let stream = match shaken {
+    let mut stream = match shaken {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             metrics.handshakes_failed.inc();
@@ -77,14 +83,16 @@ pub async fn serve_tls<I>(
         }
     };
     metrics.handshakes.inc();
-    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    serve(stream, activity, if is_http2 { Protocol::Http2 } else { Protocol::Http1 }, limits, stop, router).await;
+    let session = stream.get_mut().1;
+    session.set_buffer_limit(Some(TLS_WRITE_BYTES));
+    let protocol = if session.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
+    serve(stream, connection, protocol, limits, stop, router).await;
 }
 
 /// Serves HTTP until the connection ends.
 pub async fn serve<I>(
     io: I,
-    activity: Arc<Activity>,
+    connection: ConnectionContext,
     protocol: Protocol,
     limits: &Limits,
     stop: watch::Receiver<StopStage>,
@@ -92,8 +100,7 @@ pub async fn serve<I>(
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let head = (protocol == Protocol::Http1).then_some(limits.head);
-    let io = TokioIo::new(TimeoutStream::new(io, activity.clone(), head, limits.write));
+    let io = TokioIo::new(TimeoutStream::new(io, connection.activity.clone(), protocol, limits));
     // An HTTP/2 client that is told to go loses no request: those that were not taken it sends again elsewhere. One that
     // comes later has nowhere better to go.
     let until = if protocol == Protocol::Http2 && *stop.borrow() == StopStage::Serving {
@@ -101,12 +108,15 @@ pub async fn serve<I>(
     } else {
         StopStage::Stopping
     };
-    let service = service_fn(|request: Request<Incoming>| {
-        let begun = activity.begin();
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let begun = connection.activity.begin();
+        request.extensions_mut().insert(connection.clone());
         let answer = router.clone().oneshot(request);
         let stop = stop.clone();
+        let activity = connection.activity.clone();
         async move {
             let mut answer = answer.await;
+            activity.answered();
             // The client goes elsewhere with its next request. Closed by us later, the connection might take one with it.
             if let Ok(answer) = &mut answer
                 && protocol == Protocol::Http1
@@ -122,13 +132,15 @@ pub async fn serve<I>(
         Protocol::Http1 => {
             let mut http = http1::Builder::new();
             http.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES);
-            drive(http.serve_connection(io, service), &activity, limits, stop.clone(), until).await
+            drive(http.serve_connection(io, service), &connection, limits, stop.clone(), until).await
         }
         Protocol::Http2 => {
             let mut http = http2::Builder::new(TokioExecutor::new());
             http.timer(TokioTimer::new()).keep_alive_interval(PING_INTERVAL).keep_alive_timeout(PING_TIMEOUT);
-            http.max_concurrent_streams(STREAMS).max_header_list_size(HEAD_BYTES as u32);
-            drive(http.serve_connection(io, service), &activity, limits, stop.clone(), until).await
+            http.max_concurrent_streams(STREAMS).max_header_list_size(HEADER_LIST_BYTES);
+            http.initial_stream_window_size(WINDOW_BYTES).initial_connection_window_size(WINDOW_BYTES);
+            http.max_local_error_reset_streams(WRONG_STREAMS);
+            drive(http.serve_connection(io, service), &connection, limits, stop.clone(), until).await
         }
     };
     if let Err(error) = ended {
@@ -138,22 +150,37 @@ pub async fn serve<I>(
 }
 
 async fn drive<C: GracefulConnection>(
-    connection: C,
-    activity: &Activity,
+    http: C,
+    connection: &ConnectionContext,
     limits: &Limits,
     mut stop: watch::Receiver<StopStage>,
     until: StopStage,
 ) -> Result<(), C::Error> {
-    let mut connection = pin!(connection);
+    let mut http = pin!(http);
+    let gone = async {
+        tokio::select! {
+            () = connection.memory.gives_way() => "others need the memory of its answers",
+            () = connection.memory.untaken_for(limits.write) => "the client takes no answer",
+        }
+    };
+    let shut_down = async {
+        tokio::select! {
+            () = reaching(&mut stop, until) => {}
+            () = connection.activity.quiet_for(limits.idle) => {}
+        }
+    };
     tokio::select! {
-        ended = connection.as_mut() => return ended,
-        () = reaching(&mut stop, until) => {}
-        () = activity.quiet_for(limits.idle) => {}
+        ended = http.as_mut() => return ended,
+        why = gone => {
+            tracing::debug!(peer = %connection.peer, why, "connection closed");
+            return Ok(());
+        }
+        () = shut_down => {}
     }
     // Closes an idle connection at once; else `Connection: close` or GOAWAY goes with the answers in flight.
-    connection.as_mut().graceful_shutdown();
+    http.as_mut().graceful_shutdown();
     // An HTTP/2 peer that never began, or never acknowledges, would hold it.
-    timeout(limits.drain, connection).await.unwrap_or(Ok(()))
+    timeout(limits.drain, http).await.unwrap_or(Ok(()))
 }
 
 /// Returns when the server has stopped so far, or is gone.

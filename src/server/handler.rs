@@ -1,20 +1,23 @@
 //! The two webhooks over HTTP: from a request to `admission::answer`, and from its answer to a response.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use axum::response::Response;
 use axum::routing::post;
+use axum::{Extension, Router};
 use tokio::time::Instant;
 
 use super::Shared;
-use super::body::{BodyBuffer, End, patience};
-use super::review::{InFlightPermit, PendingReview};
-use crate::admission::{Answer, Decision, Fault, RequestInfo, Summary, Webhook};
+use super::body::{BodyBuffer, End, discard, patience};
+use super::connection::ConnectionContext;
+use super::review::PendingReview;
+use crate::admission::{Decision, Fault, RequestInfo, Summary, Webhook};
 use crate::engine::Action;
 
 /// The port of reviews where none is given.
@@ -23,105 +26,141 @@ pub const REVIEWS_PORT: u16 = 8443;
 /// Longest value of a client that a log line repeats: a Kubernetes name.
 const LOGGED_BYTES: usize = 253;
 
+/// Of a header that a message repeats.
+const SHOWN_CHARS: usize = 80;
+
 /// Paths of the two webhooks.
 pub const VALIDATE: &str = "/validate";
 pub const MUTATE: &str = "/mutate";
 
-/// The routes of the review address.
+/// The routes of the review address. Its requests have a [`Connection`] with them.
 pub fn router(shared: Arc<Shared>) -> Router {
-    let handler = |webhook| post(move |State(shared): State<Arc<Shared>>, request| review(shared, webhook, request));
+    let handler = |webhook| {
+        post(move |State(shared): State<Arc<Shared>>, Extension(connection), request| {
+            review(shared, connection, webhook, request)
+        })
+    };
     Router::new()
         .route(VALIDATE, handler(Webhook::Validating))
         .route(MUTATE, handler(Webhook::Mutating))
-        .fallback(async || {
+        .fallback(async |State(shared): State<Arc<Shared>>, Extension(connection), request| {
             let message =
                 "POST an AdmissionReview to /validate or /mutate; health and metrics are on the admin address";
-            status(StatusCode::NOT_FOUND, "NotFound", message)
+            no_review(&shared, &connection, request, (StatusCode::NOT_FOUND, "NotFound", message)).await
         })
-        .method_not_allowed_fallback(async || {
-            status(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "POST an AdmissionReview here")
+        .method_not_allowed_fallback(async |State(shared): State<Arc<Shared>>, Extension(connection), request| {
+            let error = (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "POST an AdmissionReview here");
+            no_review(&shared, &connection, request, error).await
         })
         .with_state(shared)
 }
 
-async fn review(shared: Arc<Shared>, webhook: Webhook, request: Request) -> Response {
-    let begun = Instant::now();
-    let (head, body) = request.into_parts();
-    let config = shared.config();
-    let permit = InFlightPermit::take(&shared, config.limits.reviews);
-    let mut body_buffer = BodyBuffer::new(&shared.memory, permit.is_none());
-    let deadline = begun + patience(head.uri.query(), config.limits.body);
-    let end = tokio::select! {
-        biased;
-        end = body_buffer.read(body, deadline) => end,
-        () = shared.shed.outlasts(config.limits.head) => End::Shed,
-    };
+/// Answers what is no review, once all of it was sent: a client that still sends would not see the answer.
+async fn no_review(
+    shared: &Shared,
+    connection: &ConnectionContext,
+    request: Request,
+    error: ErrorStatus<'_>,
+) -> Response {
+    let limits = &shared.config().limits;
+    let deadline = Instant::now() + limits.body;
+    let end = discard(request.into_body(), &connection.memory, deadline, limits.head).await;
+    status(connection, if end == End::Broken { BROKEN } else { error })
+}
 
-    let body_bytes = body_buffer.bytes.len();
-    let review = PendingReview { shared: shared.clone(), config: config.clone(), webhook, body: body_buffer, permit };
+async fn review(shared: Arc<Shared>, connection: ConnectionContext, webhook: Webhook, request: Request) -> Response {
+    let begun = Instant::now();
+    let config = shared.config();
+    let foreign_encoding = foreign_encoding(request.headers());
+    if let Some(message) = foreign_encoding {
+        let mut response = no_review(&shared, &connection, request, unsupported(&message)).await;
+        response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        return response;
+    }
+    let (head, body) = request.into_parts();
+    let deadline = begun + patience(head.uri.query(), config.limits.body);
+    let foreign_type = foreign_type(&head.headers);
+    // While bodies are awaited, their heads would add up.
+    drop(head);
+    let buffer = BodyBuffer::new(&connection.memory);
+    let end = buffer.read(body, deadline, config.limits.head).await;
+
+    let _whole = connection.activity.whole();
+    let (body, memory, has_all) = buffer.finish();
+    let body_bytes = body.bytes();
+    let review = PendingReview { shared: shared.clone(), config: config.clone(), webhook, body, memory };
     let answer = match end {
-        End::Whole => review.judge(deadline).await,
+        End::Whole if has_all => review.judge(deadline).await,
+        End::Whole | End::Shed => review.fault(Fault::TooManyRequests),
         End::Timeout => review.fault(Fault::Timeout),
-        End::Shed => {
-            shared.shed.notify();
-            review.fault(Fault::TooManyRequests)
-        }
-        End::Gone => {
-            tracing::debug!(webhook = webhook.name(), "the client went away before the review was whole");
-            return Response::default();
-        }
+        End::Broken => review.fault(Fault::BadRequest),
     };
     let latency = begun.elapsed();
     shared.metrics.record(webhook, &answer.summary, body_bytes, latency);
     if matches!(answer.summary.decision, Decision::Deny | Decision::Error(_))
         && let Some(left_out) = shared.log_limiter.admit(Instant::now())
     {
-        log(webhook, &answer.summary, &config.settings.digest, latency, left_out);
+        log(webhook, connection.peer, &answer.summary, &config.settings.digest, latency, left_out);
     }
     // A review is answered whatever its type; where there is none, the type says more than the decoder.
-    match foreign_type(&head.headers) {
-        Some(message) if answer.http == 400 => {
-            status(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", &message)
-        }
-        _ => response(answer),
+    match foreign_type {
+        _ if end == End::Broken => status(&connection, BROKEN),
+        Some(message) if answer.http == 400 => status(&connection, unsupported(&message)),
+        _ => response(&connection, StatusCode::from_u16(answer.http).unwrap_or_default(), answer.body),
     }
-}
-
-fn response(answer: Answer) -> Response {
-    let mut response = json(answer.body);
-    *response.status_mut() = StatusCode::from_u16(answer.http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response
 }
 
 /// What is wrong with the type of a body, if anything.
 fn foreign_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(CONTENT_TYPE)?;
     let name = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let shown: String = name.chars().take(80).collect();
+    let shown: String = name.chars().take(SHOWN_CHARS).collect();
     (!name.eq_ignore_ascii_case("application/json")).then(|| {
         format!("send an AdmissionReview as JSON, with Content-Type: application/json (this one is {shown:?})")
     })
 }
 
+/// What is wrong with the encoding of a body, if anything: an API server sends it as it is.
+fn foreign_encoding(headers: &HeaderMap) -> Option<String> {
+    let encodings = headers.get_all(CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?"));
+    let encodings = encodings.flat_map(|value| value.split(',')).map(str::trim);
+    let mut foreign = encodings.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity"));
+    let shown: String = foreign.next()?.chars().take(SHOWN_CHARS).collect();
+    Some(format!("send an AdmissionReview without Content-Encoding (this one is {shown:?})"))
+}
+
+/// Code, reason and message.
+type ErrorStatus<'m> = (StatusCode, &'static str, &'m str);
+
+const BROKEN: ErrorStatus<'static> = (
+    StatusCode::BAD_REQUEST,
+    "BadRequest",
+    "the body of the request cannot be read to its end: it breaks off, its chunks or trailers are malformed, or it comes in \
+     too many small pieces",
+);
+
+fn unsupported(message: &str) -> ErrorStatus<'_> {
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+}
+
 /// A `Status`, as the API server itself answers what is no review.
-fn status(code: StatusCode, reason: &str, message: &str) -> Response {
+fn status(connection: &ConnectionContext, (code, reason, message): ErrorStatus<'_>) -> Response {
     let body = serde_json::json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": code.as_u16(),
     });
-    let mut response = json(format!("{body}\n").into_bytes());
-    *response.status_mut() = code;
-    response
+    response(connection, code, format!("{body}\n").into_bytes())
 }
 
-fn json(body: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(body));
+fn response(connection: &ConnectionContext, code: StatusCode, json: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(connection.memory.answer(json)));
+    *response.status_mut() = code;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
 /// One line for a denial or a fault; never the object's contents. Beyond the limit lines are left out and counted.
-fn log(webhook: Webhook, summary: &Summary, config: &str, latency: std::time::Duration, left_out: u64) {
+fn log(webhook: Webhook, peer: SocketAddr, summary: &Summary, config: &str, latency: Duration, left_out: u64) {
     let found = summary.findings.iter().filter(|finding| finding.action != Action::Audit);
     let mut rules: Vec<_> = found.map(|finding| finding.rule).collect();
     rules.sort_unstable();
@@ -146,6 +185,7 @@ fn log(webhook: Webhook, summary: &Summary, config: &str, latency: std::time::Du
         webhook,
         decision,
         fault,
+        %peer,
         uid,
         operation,
         group,

@@ -11,6 +11,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::exposition::{Exposition, to_text};
+use super::memory::SharedMemory;
 #[cfg(target_os = "linux")]
 use super::process;
 use super::reload::ReloadCounts;
@@ -61,6 +62,8 @@ pub struct Metrics {
     latency: [Histogram; 2],
     body_bytes: [Histogram; 2],
     pub in_flight: Gauge,
+    bodies: Gauge,
+    memory_held: Gauge,
     pub shed: Counter,
     pub reviews_port: PortMetrics,
     pub admin_port: PortMetrics,
@@ -134,7 +137,7 @@ pub struct CaMetrics {
 
 impl Metrics {
     /// Every rule of the table is there from the start, at zero: a rate needs a first value.
-    pub fn new(rules: &[Rule], log_lines_lost: Counter) -> Self {
+    pub fn new(rules: &[Rule], memory: &SharedMemory, log_lines_lost: Counter) -> Self {
         let latency: ByWebhook = Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS_SECONDS));
         let body_bytes: ByWebhook = Family::new_with_constructor(|| Histogram::new(BODY_BUCKETS_BYTES));
         let of = |family: &ByWebhook| Webhook::BOTH.map(|one| family.get_or_create_owned(&[("webhook", one.name())]));
@@ -145,6 +148,8 @@ impl Metrics {
             latency: of(&latency),
             body_bytes: of(&body_bytes),
             in_flight: Gauge::default(),
+            bodies: memory.bodies.clone(),
+            memory_held: memory.held.clone(),
             shed: Counter::default(),
             reviews_port: PortMetrics::default(),
             admin_port: PortMetrics::default(),
@@ -187,7 +192,12 @@ impl Metrics {
         let help = "From the end of a review's head to its answer";
         registry.register_with_unit("review_duration", help, Unit::Seconds, latency);
         registry.register_with_unit("review_body", "What was buffered of a review", Unit::Bytes, body_bytes);
-        registry.register("reviews_in_flight", "Reviews being read or judged", self.in_flight.clone());
+        let help = "Reviews being judged, or waiting for it";
+        registry.register("reviews_in_flight", help, self.in_flight.clone());
+        let help = "Bodies of requests that are being received";
+        registry.register("bodies_unfinished", help, self.bodies.clone());
+        let help = "What is held of bodies that are not judged, and of answers that are not taken";
+        registry.register_with_unit("memory_held", help, Unit::Bytes, self.memory_held.clone());
         registry.register(
             "reviews_shed",
             "Reviews not judged: the limit of reviews in flight, or of memory, was reached",

@@ -1,24 +1,27 @@
 //! From a review that was read to its answer, before its deadline and without holding up others.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::Shared;
-use super::body::BodyBuffer;
-use super::limits::{PIECE_BYTES, SHORT_BYTES, SHORT_CONDITIONS};
+use super::limits::SHORT_CONDITIONS;
+use super::memory::{BodyMemory, Piece, ReceivedBody};
 use crate::admission::{self, Answer, Context, Fault, Webhook};
 use crate::config::Config;
 
-/// A permit for a review in flight, given back when it is dropped: a client may go away at any time.
-pub struct InFlightPermit(Arc<Shared>);
+/// A permit for a review in flight, given back when it is dropped.
+struct InFlightPermit(Arc<Shared>);
 
 impl InFlightPermit {
+    fn take(shared: &Arc<Shared>) -> Self {
+        shared.metrics.in_flight.inc();
+        Self(shared.clone())
+    }
+
     /// None where `limit` are taken.
-    pub fn take(shared: &Arc<Shared>, limit: usize) -> Option<Self> {
+    fn take_of(shared: &Arc<Shared>, limit: usize) -> Option<Self> {
         let taken = shared.metrics.in_flight.inc();
         let permit = Self(shared.clone());
         usize::try_from(taken).is_ok_and(|taken| taken < limit).then_some(permit)
@@ -31,53 +34,38 @@ impl Drop for InFlightPermit {
     }
 }
 
-/// Signals to reviews whose bodies are slow that others are being shed.
-///
-/// An API server sends a body at once. Otherwise slow bodies could occupy every permit until their deadline, and then again.
-#[derive(Default)]
-pub struct ShedSignal(Notify);
-
-impl ShedSignal {
-    pub fn notify(&self) {
-        self.0.notify_waiters();
-    }
-
-    /// Returns when another is shed although this one has had its time.
-    pub async fn outlasts(&self, patience: Duration) {
-        sleep(patience).await;
-        self.0.notified().await;
-    }
-}
-
-/// A review that is being judged. It holds its memory and its permit until then, even if nobody waits for it any more.
+/// A review that was read. Its memory is held until it is judged, even if nobody waits for it any more.
 pub struct PendingReview {
     pub shared: Arc<Shared>,
     pub config: Arc<Config>,
     pub webhook: Webhook,
-    pub body: BodyBuffer,
-    pub permit: Option<InFlightPermit>,
+    pub body: ReceivedBody,
+    pub memory: BodyMemory,
 }
 
 impl PendingReview {
     /// The answer, or at the deadline a fault.
     ///
-    /// Nearly every review is judged here: that takes 0.1 ms commonly, 1 ms for a megabyte and 10 ms at worst, which other
-    /// connections of this thread can wait for, and to wake another thread and be woken by it costs as much as to judge.
-    /// What may take longer, at 8 MiB more than a second, is judged on a thread of its own, so that connections, health
-    /// and metrics go on. Of those there are as many at a time as there are cores: the threads that serve keep half of the
-    /// processor.
-    pub async fn judge(self, deadline: Instant) -> Answer {
+    /// Nearly every review is judged here: that takes 0.1 ms commonly and 5 ms at worst, which other connections of this thread
+    /// can wait for, and to wake another thread and be woken by it costs as much as to judge. It waits for nobody, so it needs
+    /// no permit of others. What may take longer is judged on a thread of its own, a few at a time, and may wait for one; so
+    /// connections go on, and there is a limit to how many wait. A permit ends with the verdict, or at the deadline.
+    pub async fn judge(mut self, deadline: Instant) -> Answer {
         if let Some(answer) = self.judge_if_short() {
             return answer;
         }
+        let Some(_permit) = InFlightPermit::take_of(&self.shared, self.config.limits.reviews) else {
+            return self.fault(Fault::TooManyRequests);
+        };
+        let rest = std::mem::take(&mut self.body.rest);
         let review = Arc::new(self);
         let judged = async {
             // No error: the semaphore is never closed.
-            let core = review.shared.cores.clone().acquire_owned().await.ok();
+            let thread = review.shared.long_reviews.clone().acquire_owned().await.ok();
             let review = review.clone();
             spawn_blocking(move || {
-                let answer = review.answer();
-                drop(core);
+                let answer = review.answer(rest);
+                drop(thread);
                 answer
             })
             .await
@@ -90,27 +78,27 @@ impl PendingReview {
         }
     }
 
-    /// Answers it unjudged. The uid is in the first piece or nowhere: to look for it in 8 MiB would take too long.
+    /// Answers it unjudged. The uid is near the beginning or nowhere: to look for it in 8 MiB would take too long.
     pub fn fault(&self, fault: Fault) -> Answer {
-        let first = self.body.bytes.len().min(PIECE_BYTES);
-        self.with_context(|context| admission::fault(&self.body.bytes[..first], fault, context))
+        self.with_context(|context| admission::fault(&self.body.first.bytes, fault, context))
     }
 
     /// None where the review may take long to judge: it was only decoded.
     fn judge_if_short(&self) -> Option<Answer> {
-        let bytes = &self.body.bytes;
-        if bytes.len() > SHORT_BYTES {
+        if !self.body.rest.is_empty() {
             return None;
         }
-        self.with_context(|context| match admission::decode(bytes, context) {
+        let _permit = InFlightPermit::take(&self.shared);
+        self.with_context(|context| match admission::decode(&self.body.first.bytes, context) {
             Ok(review) => (review.request.condition_count() <= SHORT_CONDITIONS)
                 .then(|| admission::answer_review(&review, context)),
             Err(answer) => Some(*answer),
         })
     }
 
-    fn answer(&self) -> Answer {
-        self.with_context(|context| admission::answer(&self.body.bytes, context))
+    fn answer(&self, rest: Vec<Piece>) -> Answer {
+        let all = ReceivedBody::joined(&self.body.first.bytes, rest);
+        self.with_context(|context| admission::answer(&all, context))
     }
 
     fn with_context<T>(&self, answer: impl FnOnce(&Context<'_>) -> T) -> T {

@@ -1,20 +1,19 @@
-//! More reviews than there is room for: each is answered, and then all is as before.
+//! More reviews than there are permits and memory for: each is answered, and then all is as before.
 
 use std::time::{Duration, Instant};
 
 use scan_admission::admission::BODY_MAX_BYTES;
+use scan_admission::server::limits::most_bytes;
 use tokio::time::sleep;
 
-use crate::client::{Client, FAR, connect, head, metric, until_metric, write};
+use crate::client::{Client, FAR, metric};
 use crate::folder::{Folder, fixture};
-use crate::{IN_FLIGHT, LEGAL, LEGAL_UID, RESIDENT, number, percentiles, sample, start};
+use crate::{LEGAL, LEGAL_UID, RESIDENT, number, percentiles, sample, start};
 
-const REVIEWS: usize = 8;
-const CLIENTS: usize = 10 * REVIEWS;
-/// The least there can be: twice of it is what a growing body may reserve.
+const REVIEWS: usize = 2;
+const CLIENTS: usize = 80;
+/// The least there can be.
 const BODIES_MIB: usize = 16;
-/// What a connection takes.
-const CONNECTION_BYTES: usize = 64 << 10;
 /// The heap between what is given back, stacks of threads, and the shared libraries that are first used under load.
 const SLACK_BYTES: usize = 24 << 20;
 
@@ -47,42 +46,19 @@ impl Tally {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_times_as_many_clients_as_there_are_places_are_all_answered() {
+async fn forty_times_as_many_clients_as_there_are_permits_are_all_answered() {
     let folder = Folder::new();
-    let config = format!(
-        "limits: {{head: 1h, reviews: {REVIEWS}, connections: {}, bodiesBytes: {BODIES_MIB}Mi}}\n",
-        CLIENTS + 8
-    );
+    let config = format!("limits: {{reviews: {REVIEWS}, connections: {}, bodiesBytes: {BODIES_MIB}Mi}}\n", CLIENTS + 8);
     let process = start(&folder, &config);
     let (ca, address, admin) = (folder.join("certs/ca.crt"), process.address, process.admin);
     let body = fixture(LEGAL);
     let before_bytes = sample(&process, RESIDENT).await;
 
-    // All places are taken, so that all others are shed.
-    let mut first = Vec::new();
-    for _ in 0..REVIEWS {
-        let mut stream = connect(&ca, address).await;
-        write(&mut stream, head("/validate", body.len())).await;
-        first.push(stream);
-    }
-    until_metric(admin, IN_FLIGHT, REVIEWS as f64).await;
     let mut clients = Vec::new();
+    for index in 0..CLIENTS {
+        clients.push(Client::new(&ca, address, if index % 2 == 0 { "http/1.1" } else { "h2" }).await);
+    }
     let mut tally = Tally::default();
-    for index in 0..CLIENTS - REVIEWS {
-        let mut client = Client::new(&ca, address, if index % 2 == 0 { "http/1.1" } else { "h2" }).await;
-        let begun = Instant::now();
-        tally.take(&client.post("/validate", body.clone()).await, begun.elapsed());
-        clients.push(client);
-    }
-    assert_eq!((tally.judged.len(), tally.shed.len(), tally.late), (0, CLIENTS - REVIEWS, 0));
-    for stream in &mut first {
-        write(stream, &body).await;
-    }
-    until_metric(admin, IN_FLIGHT, 0.0).await;
-    drop(first);
-    for _ in 0..REVIEWS {
-        clients.push(Client::new(&ca, address, "http/1.1").await);
-    }
 
     // Everybody at once, with common bodies and with long ones, which wait for a core and for memory.
     let seconds = number("OVERLOAD_SECONDS", 0);
@@ -112,10 +88,10 @@ async fn ten_times_as_many_clients_as_there_are_places_are_all_answered() {
             })
         })
         .collect();
-    let mut most_bytes = before_bytes;
+    let mut resident_bytes = before_bytes;
     while !load.iter().all(tokio::task::JoinHandle::is_finished) {
         // Health and metrics stay reachable.
-        most_bytes = most_bytes.max(metric(admin, RESIDENT).await.unwrap());
+        resident_bytes = resident_bytes.max(metric(admin, RESIDENT).await.unwrap());
         sleep(Duration::from_millis(20)).await;
     }
     for client in load {
@@ -130,8 +106,8 @@ async fn ten_times_as_many_clients_as_there_are_places_are_all_answered() {
     let again = over.elapsed();
     assert!(!tally.judged.is_empty() && !tally.shed.is_empty());
 
-    let limit_bytes = 2 * (BODIES_MIB << 20) + CLIENTS * CONNECTION_BYTES + SLACK_BYTES;
-    let grown_bytes = most_bytes - before_bytes;
+    let limit_bytes = most_bytes(CLIENTS + 8, BODIES_MIB << 20) + SLACK_BYTES;
+    let grown_bytes = resident_bytes - before_bytes;
     println!(
         "overload: {} judged, p50 p99 max {:.1?} ms; {} shed, {:.1?} ms; {} late; memory +{:.0} MiB of {} MiB; normal after {again:?}",
         tally.judged.len(),

@@ -9,6 +9,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use scan_admission::admission::{Context, ReviewSettings, Webhook, answer};
 use scan_admission::rules::RULES;
+use scan_admission::server::memory::SharedMemory;
 use scan_admission::server::metrics::Metrics;
 use time::OffsetDateTime;
 
@@ -143,7 +144,7 @@ async fn every_review_of_a_long_run_has_its_recorded_verdict_and_memory_is_flat(
 fn what_metrics_cost() {
     const RUNS: u32 = 20_000;
     let (now, settings) = (OffsetDateTime::now_utc(), ReviewSettings::default());
-    let metrics = Metrics::new(RULES, Counter::default());
+    let metrics = Metrics::new(RULES, &SharedMemory::new(1 << 20), Counter::default());
     let legal = fixture(LEGAL);
     let denied = String::from_utf8(legal.clone()).unwrap().replacen("\"Completed\"", "\"Done\"", 1).into_bytes();
     for (name, body) in [("allowed", legal), ("denied", denied)] {

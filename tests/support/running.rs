@@ -56,7 +56,7 @@ impl Running {
         let (stop, stopped) = oneshot::channel();
         Self {
             address: server.reviews_address().unwrap(),
-            admin: server.admin_address().unwrap(),
+            admin: server.admin_address(),
             ca: folder.join("ca.crt"),
             stop,
             server: tokio::spawn(server.serve(async {

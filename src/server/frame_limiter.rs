@@ -1,0 +1,148 @@
+//! Limits the frames of an HTTP/2 connection that bring no review forward: each costs work, and HTTP/2 has no end of kinds
+//! (PRIORITY, PING, SETTINGS, WINDOW_UPDATE, RST_STREAM, empty and tiny DATA, CONTINUATION, and those nobody knows).
+//!
+//! Frames are counted where they are read, before HTTP/2 is: hyper and h2 limit some kinds, and take others without end.
+
+use std::io;
+
+use tokio::time::Instant;
+
+use super::limits::{FRAME_BYTES, FRAMES, FRAMES_A_SECOND, FRAMES_AN_ANSWER, RESET_FRAMES, SMALL_PIECE_BYTES};
+
+/// What a client sends first.
+const PREFACE_BYTES: usize = 24;
+const HEAD_BYTES: usize = 9;
+
+const DATA: u8 = 0;
+const RST_STREAM: u8 = 3;
+const END_STREAM: u8 = 1;
+
+#[derive(Clone)]
+pub struct FrameLimiter {
+    /// Bytes to pass over: of the preface, or of a payload.
+    skip_bytes: usize,
+    head: [u8; HEAD_BYTES],
+    head_bytes: usize,
+    left: u32,
+    refilled: Instant,
+    answers: usize,
+}
+
+impl FrameLimiter {
+    pub fn new(now: Instant) -> Self {
+        let (head, head_bytes, skip_bytes) = ([0; HEAD_BYTES], 0, PREFACE_BYTES);
+        Self { skip_bytes, head, head_bytes, left: FRAMES, refilled: now, answers: 0 }
+    }
+
+    /// Takes what was read; `answers` is how many requests were answered so far. An error closes the connection.
+    pub fn read(&mut self, mut bytes: &[u8], answers: usize, now: Instant) -> io::Result<()> {
+        self.refill(answers, now);
+        while !bytes.is_empty() {
+            let passed = self.skip_bytes.min(bytes.len());
+            self.skip_bytes -= passed;
+            bytes = &bytes[passed..];
+            let more = (HEAD_BYTES - self.head_bytes).min(bytes.len());
+            self.head[self.head_bytes..self.head_bytes + more].copy_from_slice(&bytes[..more]);
+            self.head_bytes += more;
+            bytes = &bytes[more..];
+            if self.head_bytes == HEAD_BYTES {
+                self.head_bytes = 0;
+                self.frame()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self) -> io::Result<()> {
+        let [high, middle, low, kind, flags, ..] = self.head;
+        self.skip_bytes = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+        let cost = match kind {
+            DATA if self.skip_bytes >= SMALL_PIECE_BYTES || flags & END_STREAM != 0 => 0,
+            RST_STREAM => RESET_FRAMES,
+            _ => 1 + self.skip_bytes / FRAME_BYTES,
+        };
+        let cost = u32::try_from(cost).unwrap_or(u32::MAX);
+        self.left = self.left.checked_sub(cost).ok_or_else(|| io::Error::other("too many frames without a review"))?;
+        Ok(())
+    }
+
+    fn refill(&mut self, answers: usize, now: Instant) {
+        let more = u32::try_from(answers - self.answers).unwrap_or(u32::MAX).saturating_mul(FRAMES_AN_ANSWER);
+        self.answers = answers;
+        let seconds = now.duration_since(self.refilled).as_secs();
+        if seconds > 0 {
+            self.refilled = now;
+        }
+        let more = more.saturating_add(u32::try_from(seconds).unwrap_or(u32::MAX).saturating_mul(FRAMES_A_SECOND));
+        self.left = self.left.saturating_add(more).min(FRAMES);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, payload_bytes: usize) -> Vec<u8> {
+        let length = payload_bytes.to_be_bytes();
+        let mut bytes = vec![length[5], length[6], length[7], kind, flags, 0, 0, 0, 1];
+        bytes.resize(HEAD_BYTES + payload_bytes, 0);
+        bytes
+    }
+
+    fn after_preface(now: Instant) -> FrameLimiter {
+        let mut limiter = FrameLimiter::new(now);
+        limiter.read(&[b'P'; PREFACE_BYTES], 0, now).unwrap();
+        limiter
+    }
+
+    #[test]
+    fn frames_are_found_wherever_they_are_cut() {
+        let now = Instant::now();
+        let frames = [frame(1, 4, 100), frame(DATA, 0, 16384), frame(DATA, END_STREAM, 3), frame(8, 0, 4)].concat();
+        for size in [1, 2, 5, 9, 10, 1000, 100_000] {
+            let mut limiter = after_preface(now);
+            for piece in frames.chunks(size) {
+                limiter.read(piece, 0, now).unwrap();
+            }
+            assert_eq!(limiter.left, FRAMES - 2, "the head and the update, in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn what_brings_nothing_forward_comes_to_an_end() {
+        let now = Instant::now();
+        for (kind, payload_bytes, most) in [
+            (DATA, 0, FRAMES),
+            (DATA, SMALL_PIECE_BYTES - 1, FRAMES),
+            (2, 5, FRAMES),
+            (RST_STREAM, 4, FRAMES / RESET_FRAMES as u32),
+            (4, 0, FRAMES),
+            (6, 8, FRAMES),
+            (9, 0, FRAMES),
+            (66, 0, FRAMES),
+            (1, 14 * FRAME_BYTES, FRAMES / 15),
+        ] {
+            let mut limiter = after_preface(now);
+            let flood = frame(kind, 0, payload_bytes);
+            let taken = (0..).take_while(|_| limiter.read(&flood, 0, now).is_ok()).count();
+            assert_eq!(taken, most as usize, "{kind}");
+        }
+    }
+
+    #[test]
+    fn answers_and_time_make_room() {
+        let now = Instant::now();
+        let mut limiter = after_preface(now);
+        let flood = frame(6, 0, 8).repeat(FRAMES as usize);
+        limiter.read(&flood, 0, now).unwrap();
+        assert!(limiter.clone().read(&frame(6, 0, 8), 0, now).is_err());
+        limiter.read(&frame(6, 0, 8).repeat(FRAMES_AN_ANSWER as usize), 1, now).unwrap();
+        let later = now + Duration::from_secs(2);
+        limiter.read(&frame(6, 0, 8).repeat(2 * FRAMES_A_SECOND as usize), 1, later).unwrap();
+        assert!(limiter.clone().read(&frame(6, 0, 8), 1, later).is_err());
+        limiter.read(&flood, 1, later + Duration::from_secs(1_000_000)).unwrap();
+        assert!(limiter.clone().read(&frame(6, 0, 8), 1, later).is_err(), "no more than there was at first");
+    }
+}

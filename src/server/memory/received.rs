@@ -1,0 +1,167 @@
+//! What was received of a body, in pieces that are used again.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::server::limits::{PREFIX_BYTES, SHORT_BYTES};
+
+/// What was received of a body. Another request may take it away.
+#[derive(Default)]
+pub struct PartialBody {
+    bytes: Mutex<ReceivedBytes>,
+    pub taken: Notify,
+}
+
+#[derive(Default)]
+pub struct ReceivedBytes {
+    pub bytes: ReceivedBody,
+    pub is_shed: bool,
+    /// The rest is not to be awaited.
+    pub is_over: bool,
+    pub pieces: usize,
+}
+
+/// What was received of a body: its beginning, up to [`SHORT_BYTES`], and then pieces of that size.
+#[derive(Default)]
+pub struct ReceivedBody {
+    pub first: Piece,
+    pub rest: Vec<Piece>,
+}
+
+impl ReceivedBody {
+    pub fn bytes(&self) -> usize {
+        self.pieces().map(|piece| piece.bytes.len()).sum()
+    }
+
+    pub fn capacity_bytes(&self) -> usize {
+        self.pieces().map(|piece| piece.bytes.capacity()).sum()
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &Piece> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+
+    /// Room for so much in all.
+    pub fn reserve(&mut self, capacity_bytes: usize, spare: &Arc<SparePieces>) {
+        if capacity_bytes < SHORT_BYTES {
+            let more_bytes = capacity_bytes.saturating_sub(self.first.bytes.len());
+            return self.first.bytes.reserve_exact(more_bytes);
+        }
+        if self.first.bytes.capacity() < SHORT_BYTES {
+            let mut first = spare.take();
+            first.bytes.extend_from_slice(&self.first.bytes);
+            self.first = first;
+        }
+        while self.capacity_bytes() < capacity_bytes {
+            self.rest.push(spare.take());
+        }
+    }
+
+    /// As much of `data` as there is room for.
+    pub fn push(&mut self, mut data: &[u8]) {
+        for Piece { bytes, .. } in std::iter::once(&mut self.first).chain(&mut self.rest) {
+            let fits_bytes = data.len().min(bytes.capacity() - bytes.len());
+            bytes.extend_from_slice(&data[..fits_bytes]);
+            data = &data[fits_bytes..];
+        }
+    }
+
+    /// All of it in one; each piece is given back as it is copied.
+    pub fn joined(first: &[u8], rest: Vec<Piece>) -> Vec<u8> {
+        let mut all = Vec::with_capacity(first.len() + rest.iter().map(|piece| piece.bytes.len()).sum::<usize>());
+        all.extend_from_slice(first);
+        for piece in rest {
+            all.extend_from_slice(&piece.bytes);
+        }
+        all
+    }
+}
+
+/// A part of a body. One of [`SHORT_BYTES`] is used again when it is dropped.
+#[derive(Default)]
+pub struct Piece {
+    pub bytes: Vec<u8>,
+    spare: Option<Arc<SparePieces>>,
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        if let Some(spare) = &self.spare {
+            let mut bytes = std::mem::take(&mut self.bytes);
+            bytes.clear();
+            spare.lock().push(bytes);
+        }
+    }
+}
+
+/// Pieces that no body has. Given to the allocator they would leave holes for what is smaller, and the next ones would be
+/// taken elsewhere: the process grew to twice of what it held. There are never more than have been held at once, and none where
+/// nothing is held.
+#[derive(Default)]
+pub struct SparePieces(Mutex<Vec<Vec<u8>>>);
+
+impl SparePieces {
+    pub fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn clear(&self) {
+        *self.lock() = Vec::new();
+    }
+
+    fn take(self: &Arc<Self>) -> Piece {
+        let spare = self.lock().pop();
+        Piece { bytes: spare.unwrap_or_else(|| Vec::with_capacity(SHORT_BYTES)), spare: Some(self.clone()) }
+    }
+}
+
+impl PartialBody {
+    pub fn lock(&self) -> MutexGuard<'_, ReceivedBytes> {
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the memory away.
+    pub fn give_way(&self, is_over: bool) {
+        let mut received = self.lock();
+        received.shed();
+        received.is_over = is_over;
+        drop(received);
+        self.taken.notify_one();
+    }
+}
+
+impl ReceivedBytes {
+    /// Keeps the beginning, which has the uid.
+    pub fn shed(&mut self) {
+        self.is_shed = true;
+        self.bytes.rest = Vec::new();
+        let first = &self.bytes.first.bytes;
+        let bytes = first[..first.len().min(PREFIX_BYTES)].to_vec();
+        self.bytes.first = Piece { bytes, spare: None };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_in_pieces_is_what_was_received() {
+        let bytes: Vec<u8> = (0..300_000_usize).map(|at| at as u8).collect();
+        for step in [1_000, SHORT_BYTES, 70_000, 300_000] {
+            let spare = Arc::default();
+            let mut body = ReceivedBody::default();
+            for (index, data) in bytes.chunks(step).enumerate() {
+                let needed_bytes = bytes.len().min((index + 1) * step);
+                body.reserve(needed_bytes, &spare);
+                body.push(data);
+                assert!(body.capacity_bytes() <= needed_bytes.next_multiple_of(SHORT_BYTES));
+            }
+            assert_eq!(body.first.bytes[..], bytes[..SHORT_BYTES]);
+            assert!(ReceivedBody::joined(&body.first.bytes, body.rest) == bytes);
+            drop(body.first);
+            assert_eq!(spare.lock().len(), bytes.len().div_ceil(SHORT_BYTES), "each is used again");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! HTTP/2 frame by frame, for clients that do what no library would.
+
+#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use crate::client::connector;
+
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+pub const PRIORITY: u8 = 2;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const PING: u8 = 6;
+pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
+pub const CONTINUATION: u8 = 9;
+
+pub const ACK: u8 = 1;
+pub const END_STREAM: u8 = 1;
+pub const END_HEADERS: u8 = 4;
+
+/// SETTINGS_INITIAL_WINDOW_SIZE.
+pub const WINDOW: u16 = 4;
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const HEAD_BYTES: usize = 9;
+
+pub struct Frame {
+    pub kind: u8,
+    pub flags: u8,
+    pub stream: u32,
+    pub payload: Vec<u8>,
+}
+
+pub type Reader = ReadHalf<TlsStream<TcpStream>>;
+pub type Writer = WriteHalf<TlsStream<TcpStream>>;
+
+/// A connection that has sent its settings; none where the server closes it, as it may.
+pub async fn open(ca: &Path, address: SocketAddr, settings: &[(u16, u32)]) -> Option<(Reader, Writer)> {
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let stream = TcpStream::connect(address).await.ok()?;
+    stream.set_nodelay(true).ok()?;
+    let stream = connector(ca, "h2", rustls::ALL_VERSIONS).connect(name, stream).await.ok()?;
+    let (reader, mut writer) = split(stream);
+    send(&mut writer, &begin(settings)).await.then_some((reader, writer))
+}
+
+/// What a client sends first.
+pub fn begin(settings: &[(u16, u32)]) -> Vec<u8> {
+    let pairs: Vec<u8> =
+        settings.iter().flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat()).collect();
+    [PREFACE.to_vec(), frame(SETTINGS, 0, 0, &pairs)].concat()
+}
+
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut bytes = vec![length[1], length[2], length[3], kind, flags];
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+/// A POST; the rest of its stream is to follow.
+pub fn post(stream: u32, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS, stream, &block(path, more))
+}
+
+/// A header block, each header written out.
+pub fn block(path: &str, more: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    let head = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":authority", "localhost"),
+        (":path", path),
+        ("content-type", "application/json"),
+    ];
+    for (name, value) in head.iter().chain(more) {
+        block.push(0);
+        for text in [name, value] {
+            push_length(&mut block, text.len());
+            block.extend(text.as_bytes());
+        }
+    }
+    block
+}
+
+/// An integer of HPACK with a prefix of 7 bits.
+fn push_length(block: &mut Vec<u8>, length: usize) {
+    if length < 127 {
+        return block.push(length as u8);
+    }
+    block.push(127);
+    let mut rest = length - 127;
+    while rest >= 128 {
+        block.push((rest % 128) as u8 | 128);
+        rest /= 128;
+    }
+    block.push(rest as u8);
+}
+
+/// The next frame of the server; none when it has closed.
+pub async fn next(reader: &mut (impl AsyncRead + Unpin)) -> Option<Frame> {
+    let mut head = [0; HEAD_BYTES];
+    reader.read_exact(&mut head).await.ok()?;
+    let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+    let mut payload = vec![0; length];
+    reader.read_exact(&mut payload).await.ok()?;
+    let stream = u32::from_be_bytes([head[5] & 0x7f, head[6], head[7], head[8]]);
+    Some(Frame { kind: head[3], flags: head[4], stream, payload })
+}
+
+/// Whether the server took it.
+pub async fn send(writer: &mut Writer, bytes: &[u8]) -> bool {
+    writer.write_all(bytes).await.is_ok() && writer.flush().await.is_ok()
+}
