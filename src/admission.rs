@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use time::OffsetDateTime;
 
 use crate::engine::{self, Action, Change, Downgrade, Findings, Part, Rule, Severity};
-use crate::scan::{Member, Scan};
+use crate::scan::Member;
 use reply::Reply;
 use review::{Operation, Request, Review, Target};
 pub use settings::{FaultPolicy, Override, ReviewSettings};
@@ -21,10 +21,10 @@ pub use settings::{FaultPolicy, Override, ReviewSettings};
 /// `<`, `>` and `&` to six bytes each, so a legal object could in theory exceed it.
 pub const BODY_MAX_BYTES: usize = 8 << 20;
 
-/// Memory that a review takes at most while it is judged, beside its body: 48 MiB. The decoded strings are no longer than the
-/// body; the rest are 20,000 conditions in each object and, at the mutating webhook, in two copies. The worst bodies that are
-/// known take 36 MB (`cargo bench -- worst`), and a test holds them to the limit.
-pub const JUDGEMENT_MAX_BYTES: usize = 48 << 20;
+/// Memory that a review takes at most while it is judged, beside its body: 20 MiB. The decoded strings are no longer than the
+/// body; the rest are 20,000 conditions in each object and, at the mutating webhook, in a copy. The worst bodies that are known
+/// take 19.0 MB (`cargo bench -- worst`), and a test holds them to the limit.
+pub const JUDGEMENT_MAX_BYTES: usize = 20 << 20;
 
 /// The two webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +151,7 @@ pub struct Answer {
 /// Judges or mutates one review. Only the first [`BODY_MAX_BYTES`] + 1 bytes of `body` matter.
 pub fn answer(body: &[u8], context: &Context<'_>) -> Answer {
     match decode(body, context) {
-        Ok(review) => answer_review(&review, context),
+        Ok(review) => answer_review(review, context),
         Err(answer) => *answer,
     }
 }
@@ -177,7 +177,11 @@ pub fn decode<'a>(body: &'a [u8], context: &Context<'_>) -> Result<Review<'a>, B
 }
 
 /// Judges or mutates a review that was decoded. A rule that panics is a fault, and ends nothing else.
-pub fn answer_review(review: &Review<'_>, context: &Context<'_>) -> Answer {
+pub fn answer_review(mut review: Review<'_>, context: &Context<'_>) -> Answer {
+    if context.webhook == Webhook::Mutating {
+        review.request.keep_stored();
+    }
+    let review = &review;
     let answer = catch_unwind(AssertUnwindSafe(|| match review.target() {
         Ok(target) => judge(&review.request, target, context),
         Err(message) => reply::fault(review, Fault::BadRequest, &message, context),
@@ -227,10 +231,9 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
                 }
                 (Webhook::Mutating, Operation::Create) => validate(&change(new), vec![Part::Create], &mut reply),
                 (Webhook::Mutating, Operation::Update) if is_status => {
-                    let stored = as_stored(new, old);
-                    let change = change(&stored);
+                    let change = change(new);
                     // Who may not write a status is denied any difference, so one that is unchanged is left alone.
-                    if change.is_by_writer() || old.is_none_or(|old| !old.has_same_status(&stored)) {
+                    if change.is_by_writer() || old.is_none_or(|old| !old.has_same_status(new)) {
                         reply.mutate(&engine::mutate(context.rules, &change).operations);
                     }
                 }
@@ -261,11 +264,4 @@ fn parts(operation: Operation, is_status: bool, change: &Change<'_>) -> Vec<Part
         parts.push(Part::Writer);
     }
     parts
-}
-
-/// The object as the API server will store it: an update of the status subresource keeps the old metadata and spec.
-fn as_stored<'a>(new: &Scan<'a>, old: Option<&Scan<'a>>) -> Scan<'a> {
-    let from = old.unwrap_or(new);
-    let (metadata, spec) = (from.metadata.clone(), from.spec.clone());
-    Scan { metadata, spec, status: new.status.clone(), status_json: new.status_json }
 }

@@ -267,7 +267,7 @@ fn a_decoded_review_knows_its_conditions_and_is_answered_the_same() {
             let decoded = admission::decode(text.as_bytes(), &objects::context(webhook)).unwrap();
             assert_eq!(decoded.request.condition_count(), new + old);
             let whole = admission::answer(text.as_bytes(), &objects::context(webhook)).body;
-            assert_eq!(admission::answer_review(&decoded, &objects::context(webhook)).body, whole, "{new} {old}");
+            assert_eq!(admission::answer_review(decoded, &objects::context(webhook)).body, whole, "{new} {old}");
         }
     }
     let none = admission::decode(b"no review", &objects::context(Webhook::Validating));

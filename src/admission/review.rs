@@ -204,6 +204,16 @@ impl Request<'_> {
         objects.filter_map(Scan::status).map(|status| status.conditions().len()).sum()
     }
 
+    /// Makes the object what the API server will store: an update of the status subresource keeps the old metadata and spec.
+    pub fn keep_stored(&mut self) {
+        if let (Some(true), Member::Present(new), Member::Present(old)) =
+            (self.is_status(), &mut self.object, &self.old_object)
+        {
+            new.metadata = old.metadata.clone();
+            new.spec = old.spec.clone();
+        }
+    }
+
     /// The operation as a label: one of the four, or `other`.
     pub fn operation(&self) -> &'static str {
         let operations = ["CREATE", "UPDATE", "DELETE", "CONNECT"];

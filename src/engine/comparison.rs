@@ -166,6 +166,7 @@ impl EntryKey {
 enum LeafKey<'s> {
     Absent,
     Text(&'s str),
+    Integer(i64),
     Json(&'s str),
 }
 
@@ -174,6 +175,7 @@ impl<'s> LeafKey<'s> {
         match json {
             Json::Null => LeafKey::Absent,
             Json::String(text) => LeafKey::Text(text),
+            Json::Integer(integer) => LeafKey::Integer(*integer),
             Json::Other(text) => LeafKey::Json(text),
         }
     }

@@ -126,7 +126,8 @@ fn mutate(change: &Change<'_>, patch: &mut Patch) {
         let since = standing
             .filter(|old| old[ConditionMember::Status].is_same_text(&condition[ConditionMember::Status]))
             .filter(|old| old.last_transition_time().is_some())
-            .map(|old| old[ConditionMember::LastTransitionTime].clone().into_owned());
+            .and_then(|old| old[ConditionMember::LastTransitionTime].string().value())
+            .map(Json::from_text);
         let now = || Some(Json::from_text(&time::format(change.now)?));
         let field = Field::ConditionMember { entry: Entry::Index(index), member: ConditionMember::LastTransitionTime };
         if let Some(time) = since.or_else(now) {

@@ -128,7 +128,7 @@ fn mutate(change: &Change<'_>, patch: &mut Patch) {
     for Summable { container, counts, .. } in change.new.status().into_iter().flat_map(summable) {
         for severity in Count::SEVERITIES {
             if counts.spellings(severity).next().is_none() {
-                patch.set(Field::Count { container, count: severity, key: container }, Json::from_integer(0));
+                patch.set(Field::Count { container, count: severity, key: container }, Json::Integer(0));
             }
         }
     }

@@ -116,7 +116,7 @@ fn mutate(change: &Change<'_>, patch: &mut Patch) {
         }
         for key in keys {
             if non_negative(counts.get(Count::Total, key)) != Member::Present(sum) {
-                patch.set(Field::Count { container, count: Count::Total, key }, Json::from_integer(sum));
+                patch.set(Field::Count { container, count: Count::Total, key }, Json::Integer(sum));
             }
         }
     }

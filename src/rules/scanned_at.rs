@@ -3,7 +3,7 @@
 use crate::engine::finding::quote;
 use crate::engine::{Change, Example, Expectation, Findings, Part, Patch, Rule};
 use crate::rules::tables::AHEAD_MAX;
-use crate::scan::{ConditionMember, ConditionStatus, ConditionType, Field, Member, Phase, Status, time};
+use crate::scan::{ConditionMember, ConditionStatus, ConditionType, Field, Json, Member, Phase, Status, time};
 
 pub const RULE: Rule = Rule {
     id: "scanned-at",
@@ -134,6 +134,7 @@ fn mutate(change: &Change<'_>, patch: &mut Patch) {
     let old = change.old.and_then(|old| old.status()).and_then(Status::scanned_at);
     let is_right = |at: ::time::OffsetDateTime| at <= change.now && old.is_none_or(|old| at >= old);
     if let Some((_, condition)) = latest.filter(|(at, _)| is_right(*at)) {
-        patch.set(Field::ScannedAt, condition[ConditionMember::LastTransitionTime].clone().into_owned());
+        let time = condition[ConditionMember::LastTransitionTime].string().value().unwrap_or_default();
+        patch.set(Field::ScannedAt, Json::from_text(time));
     }
 }

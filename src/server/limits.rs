@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::admission::BODY_MAX_BYTES;
+use crate::admission::{BODY_MAX_BYTES, JUDGEMENT_MAX_BYTES};
 
 /// What of a body is buffered, one byte more than a review may have: so `answer` sees that it is too large.
 pub const BODY_BUFFER_BYTES: usize = BODY_MAX_BYTES + 1;
@@ -57,10 +57,6 @@ pub const SHORT_CONDITIONS: usize = 256;
 /// Longer reviews that are judged at the same time, on threads of their own; or one where there is one core. At 0.34 s for the
 /// longest, 40 ns a byte, these answer the eight that there is memory for in 1.4 s, and each takes memory beside its body.
 pub const LONG_REVIEWS: usize = 2;
-/// What judging a review takes beside its text, by the byte: each string with escapes is decoded once, which makes it shorter,
-/// and the rest is borrowed. The text itself is a copy, since a long body comes in pieces.
-pub const JUDGED_FACTOR: usize = 1;
-
 /// HTTP/2 streams a connection. An API server opens another connection for more.
 pub const STREAMS: u32 = 64;
 
@@ -108,11 +104,11 @@ pub const PROCESS_BYTES: usize = 16 << 20;
 pub const READ_BYTES: usize = (16 << 10) + 256 + 5;
 
 /// What the process takes at most, with so many connections that each do their worst, all memory for bodies taken, and the
-/// longest reviews being judged. The manifests' limit of memory is above it.
+/// longest reviews being judged: of each a copy in one piece, and what judging takes. The manifests' limit of memory is above it.
 pub const fn most_bytes(connections: usize, bodies_bytes: usize) -> usize {
     PROCESS_BYTES
         + memory_bytes(bodies_bytes)
-        + LONG_REVIEWS * (1 + JUDGED_FACTOR) * BODY_BUFFER_BYTES
+        + LONG_REVIEWS * (BODY_BUFFER_BYTES + JUDGEMENT_MAX_BYTES)
         + connections * CONNECTION_BYTES
 }
 

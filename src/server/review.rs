@@ -91,7 +91,7 @@ impl PendingReview {
         let _permit = InFlightPermit::take(&self.shared);
         self.with_context(|context| match admission::decode(&self.body.first.bytes, context) {
             Ok(review) => (review.request.condition_count() <= SHORT_CONDITIONS)
-                .then(|| admission::answer_review(&review, context)),
+                .then(|| admission::answer_review(review, context)),
             Err(answer) => Some(*answer),
         })
     }
