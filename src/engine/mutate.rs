@@ -40,8 +40,8 @@ pub fn mutate<'a>(rules: &[Rule], change: &Change<'a>) -> Mutated<'a> {
     change.old_conditions();
     let mut tries = 0;
     let mut mutated = mutate_once(rules, change, &mut tries);
-    while let Some(copy) = &mut mutated.scan {
-        // A write that was left out may keep the promise after those that were made: a mutated object needs no mutation.
+    // A write that was left out may keep the promise after those that were made: a mutated object needs no mutation.
+    while let Some(copy) = mutated.scan.as_mut().filter(|_| tries > 0) {
         let more = mutate_once(rules, &change.with(copy), &mut tries).operations;
         if more.is_empty() {
             break;
