@@ -174,7 +174,7 @@ impl<'a> Scan<'a> {
 
     /// Whether the object is being deleted.
     pub fn is_deleting(&self) -> bool {
-        self.metadata.present().is_some_and(|metadata| !metadata.deletion_timestamp.is_absent())
+        self.metadata.present().is_some_and(|metadata| metadata.deletion_timestamp.string() != Member::Absent)
     }
 
     /// Whether `spec.scanPolicy` names a policy.
