@@ -144,11 +144,11 @@ impl<'a> Object<'a> for Scan<'a> {
 impl<'a> Scan<'a> {
     /// Whether both statuses are the same JSON, with what is not judged. One without a member is as good as none.
     pub fn has_same_status(&self, other: &Scan<'_>) -> bool {
-        let [one, other] = [self.status_json, other.status_json].map(|json| match json {
-            "" | "null" | "{}" => "",
-            json => json,
-        });
-        is_same_json(one, other)
+        match (&self.status, &other.status) {
+            (Member::Absent, Member::Absent) => true,
+            (Member::Absent, _) | (_, Member::Absent) => false,
+            _ => is_same_json(self.status_json, other.status_json),
+        }
     }
 
     /// The status, where it is an object.
@@ -174,7 +174,7 @@ impl<'a> Scan<'a> {
 
     /// Whether the object is being deleted.
     pub fn is_deleting(&self) -> bool {
-        self.metadata.present().is_some_and(|metadata| !metadata.deletion_timestamp.is_absent())
+        self.metadata.present().is_some_and(|metadata| metadata.deletion_timestamp.string() != Member::Absent)
     }
 
     /// Whether `spec.scanPolicy` names a policy.

@@ -130,6 +130,20 @@ fn the_same_json_written_otherwise_is_no_difference() {
     assert!(answer.summary.findings.iter().all(|finding| finding.rule != "status-writer"));
 }
 
+/// "Empty objects (… `status: {}` …) count as absent", however they are written.
+#[test]
+fn an_empty_status_is_none() {
+    let review = request("developer", "status", &json!({}), &json!(null)).to_string();
+    let spaced = review.replacen(r#""status":{}"#, r#""status": { }"#, 1);
+    assert_ne!(review, spaced);
+    let settings = ReviewSettings { status_writers: vec![WRITER.to_owned()], ..ReviewSettings::default() };
+    for review in [review, spaced] {
+        let answer =
+            admission::answer(review.as_bytes(), &Context { settings: &settings, ..context(Webhook::Validating) });
+        assert!(answer.is_allowed, "{review}");
+    }
+}
+
 #[test]
 fn spec_and_metadata_are_for_others_to_write() {
     let mut edited = request("jane", "", &status(), &status());

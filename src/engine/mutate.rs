@@ -40,8 +40,8 @@ pub fn mutate<'a>(rules: &[Rule], change: &Change<'a>) -> Mutated<'a> {
     change.old_conditions();
     let mut tries = 0;
     let mut mutated = mutate_once(rules, change, &mut tries);
-    while let Some(copy) = &mut mutated.scan {
-        // A write that was left out may keep the promise after those that were made: a mutated object needs no mutation.
+    // A write that was left out may keep the promise after those that were made: a mutated object needs no mutation.
+    while let Some(copy) = mutated.scan.as_mut().filter(|_| tries > 0) {
         let more = mutate_once(rules, &change.with(copy), &mut tries).operations;
         if more.is_empty() {
             break;
@@ -194,21 +194,24 @@ struct Judged {
     findings: HashSet<(&'static str, String)>,
     /// Rule, path and row of each error, and whether it is downgraded.
     errors: HashMap<(&'static str, String, usize), bool>,
-    /// The paths of errors that are not downgraded.
+    /// The paths of errors that deny the write: neither the old object nor the mode of the rule downgrades them.
     denied: HashSet<String>,
 }
 
 impl Judged {
     fn of(rules: &[Rule], change: &Change<'_>) -> Self {
         let mut judged = Judged { findings: HashSet::new(), errors: HashMap::new(), denied: HashSet::new() };
-        let is_judged = |rule: &&Rule| rule.part == Part::Status && Mode::of(rule.id, change.modes) != Mode::Off;
-        for rule in rules.iter().filter(is_judged) {
+        for rule in rules.iter().filter(|rule| rule.part == Part::Status) {
+            let mode = Mode::of(rule.id, change.modes);
+            if mode == Mode::Off {
+                continue;
+            }
             for finding in find(rule, change, &mut Findings::default()) {
                 let by_index = with_entry(finding.field, |entry| change.conditions().index_of(entry));
                 let path = by_index.unwrap_or(finding.field).to_string();
                 if finding.severity == Severity::Error {
                     judged.errors.insert((rule.id, path.clone(), finding.row), finding.downgraded.is_some());
-                    if finding.downgraded.is_none() {
+                    if finding.downgraded.is_none() && mode == Mode::Deny {
                         judged.denied.insert(path.clone());
                     }
                 }

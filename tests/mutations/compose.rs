@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use scan_admission::admission::{self, Context, Webhook};
-use scan_admission::engine::Rule;
+use scan_admission::admission::{self, Context, ReviewSettings, Webhook};
+use scan_admission::engine::{Mode, Rule, RuleMode};
 use scan_admission::rules::RULES;
 use serde_json::{Value, json};
 
@@ -212,6 +212,28 @@ fn a_write_that_was_left_out_is_made_once_it_keeps_its_promise() {
     let mutated = mutate_object(&new, &object);
     let counts = &mutated.object["status"];
     assert_eq!((&counts["cveCount"]["total"], &counts["CVECount"]["CVETOTAL"]), (&json!(0), &json!(0)), "{counts}");
+}
+
+/// "No rule has an error that was not there before": what a malformed entry keeps from the other rules stays so where its fault
+/// does not deny the write.
+#[test]
+fn what_passes_in_a_milder_mode_passes_after_its_mutation() {
+    let object = crate::with_status(json!({"phase": "Completed", "conditions": [
+        {"type": "Scanning", "status": "True", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"},
+        {"type": "Succeeded", "status": "True", "reason": "JobFinished", "lastTransitionTime": "2026-11-20T08:02:00Z"},
+    ]}));
+    for mode in [Mode::Deny, Mode::Warn, Mode::Audit, Mode::Off] {
+        let modes = vec![RuleMode { rule: "condition-fields", mode }];
+        let settings = ReviewSettings { modes, ..ReviewSettings::default() };
+        let answer = |object: &Value, webhook| {
+            let body = review(object, Some(&without_status(object))).to_string();
+            admission::answer(body.as_bytes(), &Context { settings: &settings, ..context(webhook) })
+        };
+        let body = serde_json::from_slice(&answer(&object, Webhook::Mutating).body).unwrap();
+        let is_allowed = answer(&object, Webhook::Validating).is_allowed;
+        assert_eq!(is_allowed, mode != Mode::Deny);
+        assert_eq!(answer(&patched(&object, &body), Webhook::Validating).is_allowed, is_allowed, "{mode:?}");
+    }
 }
 
 static ASKED: AtomicUsize = AtomicUsize::new(0);

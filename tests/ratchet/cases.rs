@@ -582,3 +582,13 @@ fn managed_fields_may_be_anything() {
         }
     }
 }
+
+/// "null and, for strings, \"\" count as absent": an object whose `deletionTimestamp` is such is not being deleted.
+#[test]
+fn no_time_of_deletion_excuses_nothing() {
+    for (at, is_denied) in [(json!(null), true), (json!(""), true), (json!("2026-11-24T11:00:00Z"), false)] {
+        let mut object = scan(r#"{"status": {"phase": "Done"}}"#);
+        object["metadata"]["deletionTimestamp"] = at.clone();
+        assert_eq!(found(&review(&object, None)).has_denied("phase-unknown", "status.phase"), is_denied, "{at}");
+    }
+}
