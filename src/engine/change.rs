@@ -20,8 +20,8 @@ pub struct Change<'a> {
     /// Who may write a status; empty: everybody.
     pub status_writers: &'a [String],
     pub modes: Modes<'a>,
-    /// Whether the object is judged for the ratchet. A rule then speaks of parts of the wrong type too: where they have been
-    /// put right, what it finds beside them is not new.
+    /// Whether the object is judged for the ratchet. A rule then speaks of parts of the wrong type too, and takes a condition
+    /// that is malformed for absent: where they have been put right or removed, what it finds is not new.
     pub is_before: bool,
     conditions: OnceCell<Rc<Conditions<'a>>>,
     old_conditions: OnceCell<Rc<Conditions<'a>>>,

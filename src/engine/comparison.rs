@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
+use crate::scan::conditions::Form;
 use crate::scan::{Condition, ConditionMember, Conditions, Container, Entry, Field, Json, Member, Scan, Status};
 
 /// A new object beside the old one.
@@ -33,7 +34,9 @@ impl<'c, 'a> Comparison<'c, 'a> {
             return is_same(field, self.new, self.old);
         };
         let Some(new) = self.new_conditions.index_of(entry) else {
-            return self.old_conditions.index_of(entry).is_none();
+            // A malformed entry that was removed said nothing.
+            let old = self.old_conditions.index_of(entry);
+            return old.is_none_or(|old| self.old_conditions.entries()[old].form == Form::Malformed);
         };
         let Some(old) = self.counterpart(new) else { return false };
         let condition = |conditions: &Conditions<'a>, index: usize| conditions.entries()[index].condition;

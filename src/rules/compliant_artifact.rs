@@ -111,7 +111,8 @@ fn check_present<'a>(change: &Change<'a>, status: &Status<'a>, findings: &mut Fi
         let message = "is there beside PolicySucceeded False: no compliantArtifact would be right";
         error(findings, 1, message, &[verdict, Field::ScanPolicy]);
     }
-    if has_policy && is_done && conditions.is_absent(policy) {
+    let is_absent = conditions.is_absent(policy) || change.is_before && conditions.is_malformed(policy);
+    if has_policy && is_done && is_absent {
         let message = "is there, but no PolicySucceeded: no compliantArtifact before the verdict would be right";
         if is_caught_up {
             let reads = [verdict, Field::Phase, Field::ScanPolicy, Field::ObservedGeneration, Field::Generation];

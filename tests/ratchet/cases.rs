@@ -198,6 +198,22 @@ const VALUES: &[Case] = &[
 /// "an entry named by its index is the same entry where its JSON, less what our mutations filled in, is the same"
 const ENTRIES: &[Case] = &[
     case(
+        "a malformed verdict that is removed",
+        r#"{"phase": "Failed", "conditions": [{"type": "PolicySucceeded", "status": "false", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
+        r#"{"phase": "Failed", "conditions": []}"#,
+        "phase-disagrees",
+        "phase",
+        DOWNGRADED,
+    ),
+    case(
+        "a verdict that is removed",
+        r#"{"phase": "Failed", "conditions": [{"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "lastTransitionTime": "2026-11-20T08:01:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
+        r#"{"phase": "Failed", "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
+        "phase-disagrees",
+        "phase",
+        DENIED,
+    ),
+    case(
         "a valid entry before a malformed one",
         r#"{"conditions": [{"status": "True", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         r#"{"conditions": [

@@ -112,19 +112,19 @@ impl When {
     pub fn holds(self, conditions: &Conditions<'_>, change: &Change<'_>) -> bool {
         let has_policy = change.new.has_scan_policy();
         let is_caught_up = change.new.is_caught_up();
-        if self.condition().is_some_and(|known| conditions.is_malformed(known)) {
+        if !change.is_before && self.condition().is_some_and(|known| conditions.is_malformed(known)) {
             return false;
         }
         match self {
             When::Is(known, statuses) => conditions.current(known).is_some_and(|status| statuses.contains(&status)),
             When::Has(known, status) => conditions.status(known) == Some(status),
             When::HasNot(known, status) => conditions.status(known) != Some(status),
-            When::Absent(known) => conditions.is_absent(known),
+            When::Absent(known) => conditions.is_absent(known) || conditions.is_malformed(known),
             When::PolicyDue => has_policy && is_caught_up,
             When::PolicyOfOlderSpec => has_policy && !is_caught_up,
             When::PolicyNotPending => {
                 let is_pending = has_policy && is_caught_up && conditions.current(PolicySucceeded).is_none();
-                !is_pending && !conditions.is_malformed(PolicySucceeded)
+                !is_pending && (change.is_before || !conditions.is_malformed(PolicySucceeded))
             }
         }
     }
