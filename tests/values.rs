@@ -250,6 +250,7 @@ fn rules_are_silent_of_what_cannot_be_read() {
             &["cve-total", "policy-violation-count"][..],
         ),
         (r#"{"cveCount": {"low": 1, "LOW": 2, "total": 5}}"#, "spelling-conflict", &["cve-total"]),
+        (r#"{"CVECount": {"low": 1, "total": 5, "CVETOTAL": 6}}"#, "spelling-conflict", &["cve-total"]),
         (
             r#"{"phase": "Failed", "compliantArtifact": {"blob": "https://example.com"}}"#,
             "status-shape",

@@ -193,7 +193,8 @@ fn finding<'a>(rule: &'static str, severity: Severity, field: Field<'a>, message
 
 /// Stands for findings that are not listed beside `listed` that are.
 fn more<'a>(rule: &'static str, severity: Severity, listed: usize) -> Finding<'a> {
-    let message = format!("has more than {listed} errors of this kind: repair those that are listed first");
+    let message =
+        format!("has more than {listed} {}s of this kind: repair those that are listed first", severity.name());
     Finding { reads: vec![Field::Status], ..finding(rule, severity, Field::Status, message) }
 }
 

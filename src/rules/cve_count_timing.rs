@@ -83,7 +83,8 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
             findings.warning(field, "changed while Scanning is True: the counts of the last scan would be right");
         }
         if is_failed && counts.present().is_some_and(is_zero) {
-            findings.warning(field, "adds up to 0 on phase Failed: the CVEs that violated the policy would be right");
+            findings
+                .warning(field, "has a total of 0 on phase Failed: the CVEs that violated the policy would be right");
         }
     }
     if is_failed && there.count() == 0 {

@@ -120,11 +120,10 @@ impl<'a> CveCount<'a> {
     /// A count whatever its spelling; malformed too where its two spellings disagree.
     pub fn count(&self, count: Count) -> Member<i64> {
         let [wire, documented] = Spelling::BOTH.map(|spelling| self.get(count, spelling));
-        match (wire.is_absent(), documented.is_absent()) {
-            (_, true) => non_negative(wire),
+        match (wire.is_absent(), self.has_conflict(count)) {
+            (_, true) => Member::WrongType(JsonType::Number),
             (true, false) => non_negative(documented),
-            (false, false) if wire == documented => non_negative(wire),
-            (false, false) => Member::WrongType(JsonType::Number),
+            (false, false) => non_negative(wire),
         }
     }
 
@@ -133,6 +132,12 @@ impl<'a> CveCount<'a> {
         self.spellings(count)
             .map(|key| self.get(count, key))
             .eq(other.spellings(count).map(|key| other.get(count, key)))
+    }
+
+    /// Whether a count is there in both spellings, with different values.
+    pub fn has_conflict(&self, count: Count) -> bool {
+        let [wire, documented] = Spelling::BOTH.map(|spelling| self.get(count, spelling));
+        !wire.is_absent() && !documented.is_absent() && wire != documented
     }
 
     /// The sum of the severities, where all that are there are whole numbers. Five int64 fit an int128.
