@@ -2,7 +2,7 @@
 //!
 //!     cargo bench                   everything, in under 10 minutes; writes tests/bench/RESULTS.md and README.md's table
 //!     cargo bench -- --quick        the same in under one, less exactly; writes nothing
-//!     cargo bench -- worst          the bodies that cost most to judge: time and memory a byte, in process
+//!     cargo bench -- worst          the bodies that cost most to judge, by the byte, in process
 //!     cargo bench -- core FILTER    in process alone, compared with the run before: `decode`, `answer/6 KB`, …
 //!
 //! `cargo test` runs it without figures: that every contender answers every review as it should.
@@ -69,5 +69,8 @@ fn main() -> ExitCode {
     let plan = if has("--quick") { Plan::QUICK } else { Plan::FULL };
     let figures = plan.run();
     report::show(&figures, plan.is_kept);
+    if plan.is_kept {
+        core::worst();
+    }
     ExitCode::SUCCESS
 }
