@@ -183,7 +183,7 @@ impl Request<'_> {
         self.user.present().map(|user| text(&user.name)).unwrap_or_default()
     }
 
-    /// The first [`GROUPS_MAX`] groups of who makes the request; none where they are not said.
+    /// The first `GROUPS_MAX` groups of the user who makes the request; none where they are not given.
     pub fn groups(&self) -> Vec<String> {
         let mut groups = Vec::new();
         if let Some(User { groups: Json::Other(list), .. }) = self.user.present() {
