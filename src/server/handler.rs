@@ -33,7 +33,7 @@ const SHOWN_CHARS: usize = 80;
 pub const VALIDATE: &str = "/validate";
 pub const MUTATE: &str = "/mutate";
 
-/// The routes of the review address. Each request has a [`ConnectionContext`](super::connection::ConnectionContext) as an extension.
+/// The routes of the review address. Each request has a [`ConnectionContext`] as an extension.
 pub fn router(shared: Arc<Shared>) -> Router {
     let handler = |webhook| {
         post(move |State(shared): State<Arc<Shared>>, Extension(connection), request| {
