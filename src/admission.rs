@@ -21,9 +21,9 @@ pub use settings::{FaultPolicy, Override, ReviewSettings};
 /// `<`, `>` and `&` to six bytes each, so a legal object could in theory exceed it.
 pub const BODY_MAX_BYTES: usize = 8 << 20;
 
-/// Memory that a review takes at most while it is judged, beside its body: 20 MiB. The decoded strings are no longer than the
-/// body; the rest are 20,000 conditions in each object and, at the mutating webhook, in a copy. The worst bodies that are known
-/// take 19.0 MB (`cargo bench -- worst`), and a test holds them to the limit.
+/// The most memory that a review takes while it is judged, besides its body: 20 MiB. The decoded strings together are no longer
+/// than the body; the rest is 20,000 conditions in each object and, at the mutating webhook, in a copy. The worst known bodies take
+/// 19.0 MB (`cargo bench -- worst`), and a test compares them with the limit.
 pub const JUDGEMENT_MAX_BYTES: usize = 20 << 20;
 
 /// The two webhooks.
@@ -232,7 +232,7 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
                 (Webhook::Mutating, Operation::Create) => validate(&change(new), vec![Part::Create], &mut reply),
                 (Webhook::Mutating, Operation::Update) if is_status => {
                     let change = change(new);
-                    // Who may not write a status is denied any difference, so one that is unchanged is left alone.
+                    // A user who may not write a status is denied any difference, so an unchanged status is not mutated.
                     if change.is_by_writer() || old.is_none_or(|old| !old.has_same_status(new)) {
                         reply.mutate(&engine::mutate(context.rules, &change).operations);
                     }
@@ -259,7 +259,7 @@ fn parts(operation: Operation, is_status: bool, change: &Change<'_>) -> Vec<Part
     if is_status || is_new_status() {
         parts.push(Part::Status);
     }
-    // Two statuses are long to compare, and nearly every write is by who may write one.
+    // Comparing two statuses costs time, and nearly every write is by a user who may write one.
     if !change.is_by_writer() && is_new_status() {
         parts.push(Part::Writer);
     }

@@ -14,15 +14,15 @@
 //! | [`doctor`] | the checks of an installation | `cluster` |
 //! | [`install`] | the manifests and the Grafana dashboard | `server` |
 //! | [`cluster`] | the API server's side: the CA controller, caBundles, listing | `cluster` |
-//! | [`server`] | the HTTPS server: accept, limits, handler, health, metrics | `server` |
+//! | [`server`] | the HTTPS server: connections, limits, memory, handler, health, metrics | `server` |
 //! | [`offline`] | judging outside a request: scans in documents, and scans that are stored | `files` |
 //! | [`report`] | findings in documents and in a cluster, as text and JSON | `files` |
 //! | [`config`] | the configuration file | `server` |
 //! | [`manifest`] | documents of YAML and JSON, with positions | `files` |
-//! | [`tls`] | certificates: PEM, dates and usages, verification, CAs, watched files | `server` |
+//! | [`tls`] | certificates: PEM and caBundles, dates and usages, verification, CAs, watched files | `server` |
 //! | [`admission`] | `answer`: decode a review, validate or mutate, encode the reply | – |
 //! | [`rules`] | what a status may say: [`rules::RULES`], one file a rule, and the tables behind them | – |
-//! | [`engine`] | how rules are asked: `validate`, `mutate`, the ratchet, modes | – |
+//! | [`engine`] | how rules are asked: `validate`, `mutate`, the comparison with the old object, the ratchet, modes | – |
 //! | [`scan`] | what a scan is: borrowed wire types, both spellings, fields, stale conditions | – |
 //!
 //! # Where to add
@@ -37,8 +37,8 @@
 //! | a flag of a command | the command's file in `src/cli/` (`serve` has groups of flags in `src/cli/serve/`); one of several commands in `src/cli/flags/` |
 //! | a member of the configuration | `src/config/file.rs`, or [`config::limits`] for a limit; its lines in `src/docs/config.example.yaml` |
 //! | a check of `doctor` | a row of a table in `src/doctor/checks/` ([`doctor::Check`]), its sabotage in `tests/cluster/doctor.rs` |
-//! | a check of a certificate | [`tls::verify`] for a server's, [`tls::client_auth`] for a client's, [`tls::key_pair`] before one is served |
-//! | a limit | [`server::limits`], where it is fixed; the size of a body is [`admission::BODY_MAX_BYTES`] |
+//! | a check of a certificate | [`tls::verify`] for a server's, [`tls::client_auth`] for a client's, [`tls::key_pair`] before one is served, [`tls::bundle`] for a caBundle |
+//! | a limit | [`server::limits`] where it is fixed, [`config::limits`] where it is configured; the size of a body is [`admission::BODY_MAX_BYTES`] |
 //! | a format of report | a variant of [`report::format`], and an arm where the compiler then asks for one: in `src/report/`, `src/doctor/report.rs` and `src/cli/review.rs` |
 //! | an alert, a manifest | its template in `src/install/`, its row in [`install`] |
 //! | a generated page | [`docs`] |
@@ -48,9 +48,10 @@
 //!
 //! # The walk of a review
 //!
-//! 1. [`server::handler`] reads the body of a POST; `review` on the command line cuts it from a stream.
-//! 2. [`admission::review`] decodes it in one pass: what is not judged is skipped, what is judged is kept as the JSON text
-//!    that was found ([`scan::Json`]), so no contents can fail the decode.
+//! 1. [`server::handler`] reads the body of a POST into [`server::memory`], and [`server::review`] has it judged: on the same
+//!    thread, or on one of its own if it is long. `review` on the command line reads it from a stream.
+//! 2. [`admission::review`] decodes it in one pass. Fields that are not judged are skipped. A judged string is decoded once, and
+//!    any other judged value is kept as its JSON text ([`scan::Json`]), so no contents of an object can fail the decode.
 //! 3. At the validating webhook [`engine::validate`](engine::validate()) asks the rules, and the ratchet downgrades errors
 //!    that were there before. At the mutating webhook [`engine::mutate`](engine::mutate()) writes derived fields on our own
 //!    copy.

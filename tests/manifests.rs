@@ -152,7 +152,7 @@ fn the_limit_of_memory_is_above_what_the_limits_of_the_server_add_up_to() {
     // Eight of the biggest bodies fit, and what is beside each.
     assert!(8 * (BODY_MAX_BYTES + REQUEST_BYTES) <= long_bodies_bytes(bodies_bytes));
     let config = fs::read_to_string("docs/config.md").unwrap();
-    for words in [format!("adds up to {} MiB at most", most_bytes.div_ceil(1 << 20)), format!("limit is {mib}Mi")] {
+    for words in [format!("takes {} MiB at most", most_bytes.div_ceil(1 << 20)), format!("limit is {mib}Mi")] {
         assert!(config.contains(&words), "{words}");
     }
     // A kubelet gives up after a second by itself.

@@ -183,18 +183,18 @@ async fn what_is_sent_to_a_wrong_path_or_encoded_is_read_before_it_is_answered()
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_or_comes_in_crumbs_is_a_bad_request() {
+async fn a_body_that_breaks_off_or_comes_in_small_pieces_is_a_bad_request() {
     let server = Running::new(settings()).await;
     let chunked = "POST /validate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
     let review = String::from_utf8(fixture(LEGAL)).unwrap();
     let chunk = format!("{:x}\r\n{review}\r\n", review.len());
-    let crumbs: String = review.chars().map(|char| format!("1\r\n{char}\r\n")).collect();
+    let small_pieces: String = review.chars().map(|char| format!("1\r\n{char}\r\n")).collect();
     for (what, body) in [
         ("a bad chunk", "ZZ\r\nx\r\n".to_owned()),
         ("a bad chunk after a review", chunk.clone() + "ZZ\r\n"),
         ("a chunk without its end", "5\r\nhello, world\r\n0\r\n\r\n".to_owned()),
         ("20,000 trailers", chunk.clone() + "0\r\n" + &"x: y\r\n".repeat(20_000) + "\r\n"),
-        ("crumbs", crumbs + "0\r\n\r\n"),
+        ("small pieces", small_pieces + "0\r\n\r\n"),
     ] {
         for path in ["/validate", "/nowhere"] {
             let mut stream = connect(&server.ca, server.address).await;
@@ -300,7 +300,7 @@ async fn without_memory_a_long_review_is_shed_with_its_uid_and_a_short_one_is_ju
 }
 
 #[tokio::test]
-async fn of_bodies_that_are_not_whole_the_one_that_has_taken_longest_gives_way() {
+async fn the_oldest_body_that_is_not_whole_is_evicted() {
     const PART_BYTES: usize = BODY_MAX_BYTES / 4 * 3;
     // One connection may take more than half of so little, and two such bodies fit.
     let limits = Limits { bodies_bytes: 2 * BODY_MAX_BYTES, body: NEVER, ..Limits::default() };
@@ -436,7 +436,7 @@ async fn beyond_the_reviews_there_are_the_next_is_shed_with_its_uid() {
 }
 
 #[tokio::test]
-async fn in_a_full_house_the_connection_that_is_needed_least_gives_way() {
+async fn at_the_limit_the_least_useful_connection_is_closed() {
     const CLOSED: &str = "scan_admission_connections_closed_total";
     let server = Running::new(settings_with(Limits { connections: 3, ..Limits::default() })).await;
     let body = fixture(LEGAL);
@@ -473,7 +473,7 @@ async fn in_a_full_house_the_connection_that_is_needed_least_gives_way() {
 }
 
 #[tokio::test]
-async fn in_a_full_house_a_slow_body_gives_way_before_what_is_idle_and_no_review_that_is_judged() {
+async fn at_the_limit_slow_bodies_are_closed_before_idle_connections_and_no_review_that_is_judged() {
     const CLOSED: &str = "scan_admission_connections_closed_total";
     let _alone = ALONE.lock().await;
     let limits = Limits { connections: 3, head: Duration::from_millis(100), body: NEVER, ..Limits::default() };

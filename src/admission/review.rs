@@ -7,7 +7,7 @@ use crate::scan::{Container, GROUP, Json, JsonType, Key, Kind, Member, Object, R
 
 /// Characters of an error or a name that an answer repeats.
 const SHOWN_MAX_CHARS: usize = 200;
-/// Groups of a user that overrides are matched with. Directories give a user hundreds, rarely a few thousand, and a body of
+/// How many groups of a user overrides are matched with. Directories give a user hundreds, rarely a few thousand, but a body of
 /// 8 MiB has room for two million.
 const GROUPS_MAX: usize = 10_000;
 /// Characters of the kind in a warning, which has 256 in all.
@@ -19,7 +19,7 @@ pub struct Review<'a> {
     pub api_version: Json<'a>,
     kind: Json<'a>,
     pub request: Request<'a>,
-    /// Whether `request` is an object, and what it is otherwise.
+    /// Whether `request` is an object; otherwise its value is in `not_a_request`.
     has_request: bool,
     not_a_request: Json<'a>,
 }
@@ -183,11 +183,11 @@ impl Request<'_> {
         self.user.present().map(|user| text(&user.name)).unwrap_or_default()
     }
 
-    /// The first `GROUPS_MAX` groups of the user who makes the request; none where they are not given.
+    /// The first `GROUPS_MAX` groups of the user who makes the request; none where the request has no groups.
     pub fn groups(&self) -> Vec<String> {
         let mut groups = Vec::new();
         if let Some(User { groups: Json::Other(list), .. }) = self.user.present() {
-            // The list was read once, so it is JSON; what is no list has no groups.
+            // This cannot fail: the list was read before. A value that is no list has no groups.
             let _ = Reader::new(list).list(|group| {
                 if let (true, Json::String(group)) = (groups.len() < GROUPS_MAX, group.read()?) {
                     groups.push(group.into_owned());
@@ -312,7 +312,7 @@ impl Request<'_> {
         Ok(Target::Scan { kind, operation, is_status, new, old })
     }
 
-    /// Whether who writes what can be read: modes and status writers go by it.
+    /// Checks the members that name the user and the object, on which modes and status writers depend.
     fn check_writer(&self) -> Result<(), String> {
         check_string("request.name", &self.name)?;
         check_string("request.namespace", &self.namespace)?;

@@ -175,7 +175,7 @@ fn curl(address: SocketAddr) -> String {
     let to = match address.ip() {
         IpAddr::V4(Ipv4Addr::LOCALHOST | Ipv4Addr::UNSPECIFIED) => format!("https://127.0.0.1:{port}/validate"),
         // Quoted: brackets are a pattern to a shell.
-        // Where only one family reaches this machine, curl finds it.
+        // With localhost curl tries IPv4 and IPv6.
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => format!("https://localhost:{port}/validate"),
         IpAddr::V6(Ipv6Addr::LOCALHOST) => format!("'https://[::1]:{port}/validate'"),
         IpAddr::V4(ip) => format!("--resolve localhost:{port}:{ip} https://localhost:{port}/validate"),

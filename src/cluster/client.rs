@@ -51,14 +51,14 @@ pub async fn client(options: &ClusterOptions) -> Result<Client, ClientError> {
     Client::try_from(config).map_err(ClientError::Client)
 }
 
-/// A client for a server: of the option, of the cluster that this is a pod of, of KUBECONFIG or of ~/.kube/config. Needs a
-/// runtime.
+/// A client for `serve`: for the cluster of the option, else the one in which this is a pod, else that of KUBECONFIG or
+/// ~/.kube/config. Needs a runtime.
 pub async fn server_client(kubeconfig: Option<&Path>) -> Result<Client, ClientError> {
     let options = KubeConfigOptions::default();
     let config = match (kubeconfig, Config::incluster()) {
         (Some(path), _) => from_file(path, &options).await?,
         (None, Ok(config)) => config,
-        // In a pod without a token, too: what is named there is meant.
+        // Also in a pod without a token, where a kubeconfig may be mounted instead.
         (None, Err(in_cluster)) => Config::from_kubeconfig(&options)
             .await
             .map_err(|kubeconfig| ClientError::NotInCluster { in_cluster, kubeconfig })?,

@@ -1,4 +1,4 @@
-//! What an API server has against a request.
+//! Why an API server rejects a request.
 
 use std::error::Error as _;
 

@@ -45,7 +45,7 @@ pub struct SharedCa {
     signs_since: Option<OffsetDateTime>,
     /// CAs that no longer sign, but whose certificates may still be served.
     old: Bundle,
-    /// Whether the Secret has something else among them, which the next step removes.
+    /// Whether the Secret also has old CAs that cannot be used, which the next step removes.
     is_old_damaged: bool,
     /// The longest life of a certificate that any replica signs: their settings may differ.
     leaf_life: Duration,
@@ -272,7 +272,7 @@ struct ParsedOld {
     damages: Vec<Damage>,
 }
 
-/// Reads the old CAs. One of somebody else's is among them where the webhooks carried it before there was a Secret.
+/// Reads the old CAs. They may include another party's CA, which the webhooks carried before there was a Secret.
 fn parse_old(data: &Data, now: OffsetDateTime) -> ParsedOld {
     let Some(text) = data.get(OLD) else { return ParsedOld { old: Bundle::new(), damages: Vec::new() } };
     let ParsedBundle { certificates, skipped } = bundle::parse(text);
@@ -286,7 +286,7 @@ fn parse_old(data: &Data, now: OffsetDateTime) -> ParsedOld {
     for certificate in certificates {
         match CertificateInfo::of(&certificate) {
             Ok(info) if !info.may_sign => damages.push(damage(CaError::NoCa.to_string())),
-            // By every replica's clock: one that has just expired goes when all that it signed has ended.
+            // Clocks of replicas differ, so an old CA is removed only once it has expired by all of them.
             Ok(info) if info.not_after + CLOCKS_APART_MAX <= now => damages.push(Damage::Expired(OLD)),
             Ok(info) if now < info.not_before => damages.push(Damage::NotYetValid(OLD)),
             Ok(_) => old.push(certificate),

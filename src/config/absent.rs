@@ -1,6 +1,6 @@
-//! Members without a value, as `rules:` where all that is below it is commented out: they are absent.
+//! Treats members without a value as absent, such as `rules:` whose entries are all commented out.
 //!
-//! They are blanked in the text before it is read, so that this holds for every member, and that positions stay.
+//! They are replaced by spaces before the text is parsed, so that this holds for every member, and error positions stay right.
 
 use std::collections::HashSet;
 
@@ -11,60 +11,60 @@ struct OpenNode {
     is_mapping: bool,
     is_block: bool,
     /// The name whose value comes next.
-    key: Option<NullableName>,
-    /// Members that have a value, and those that have none.
+    key: Option<MemberName>,
+    /// How many members have a value, and how many were blanked.
     kept: usize,
     blanked: usize,
 }
 
 #[derive(Clone, Copy)]
-struct NullableName {
+struct MemberName {
     start: usize,
     end: usize,
     is_known: bool,
 }
 
-/// The text with blanks for the members of the names in `known` that are null. A name that is not known stays, so that it is
-/// reported; so does a text that is no YAML.
+/// Replaces the null members whose names are in `known` by spaces. An unknown name stays, so that it is reported; so does a text
+/// that is no YAML.
 pub fn without_nulls(text: &str, known: &HashSet<String>) -> String {
     let mut blanked = text.as_bytes().to_vec();
     let mut open: Vec<OpenNode> = Vec::new();
     for event in Parser::new_from_str_with_options(text, Options::default()) {
         let Ok((event, span)) = event else { return text.to_owned() };
         match event {
-            Event::MappingStart(style, ..) => open.push(opened(true, style)),
-            Event::SequenceStart(style, ..) => open.push(opened(false, style)),
+            Event::MappingStart(style, ..) => open.push(open_node(true, style)),
+            Event::SequenceStart(style, ..) => open.push(open_node(false, style)),
             Event::MappingEnd | Event::SequenceEnd => {
                 let is_null = open.pop().is_some_and(|ended| ended.is_block && ended.kept == 0 && ended.blanked > 0);
-                value(&mut open, is_null, None, &mut blanked);
+                end_value(&mut open, is_null, None, &mut blanked);
             }
             Event::Scalar(scalar, style, anchor, tag) => {
                 if let Some(OpenNode { is_mapping: true, key: key @ None, .. }) = open.last_mut() {
                     let is_known = known.contains(&*scalar);
-                    *key = range(&span).map(|(start, end)| NullableName { start, end, is_known });
+                    *key = byte_range(&span).map(|(start, end)| MemberName { start, end, is_known });
                     continue;
                 }
                 let is_plain = style == ScalarStyle::Plain && anchor == 0 && tag.is_none();
                 let is_null = is_plain && matches!(&*scalar, "" | "~" | "null" | "Null" | "NULL");
-                value(&mut open, is_null, range(&span), &mut blanked);
+                end_value(&mut open, is_null, byte_range(&span), &mut blanked);
             }
-            Event::Alias(_) => value(&mut open, false, None, &mut blanked),
+            Event::Alias(_) => end_value(&mut open, false, None, &mut blanked),
             _ => {}
         }
     }
     String::from_utf8(blanked).unwrap_or_else(|_| text.to_owned())
 }
 
-fn opened(is_mapping: bool, style: StructureStyle) -> OpenNode {
+fn open_node(is_mapping: bool, style: StructureStyle) -> OpenNode {
     OpenNode { is_mapping, is_block: style == StructureStyle::Block, key: None, kept: 0, blanked: 0 }
 }
 
-fn range(span: &Span) -> Option<(usize, usize)> {
+fn byte_range(span: &Span) -> Option<(usize, usize)> {
     span.start.byte_offset().zip(span.end.byte_offset())
 }
 
-/// A value has ended: the member that it belongs to is blanked where it is null.
-fn value(open: &mut [OpenNode], is_null: bool, written: Option<(usize, usize)>, text: &mut [u8]) {
+/// Ends a value, and blanks its member where the value is null.
+fn end_value(open: &mut [OpenNode], is_null: bool, written: Option<(usize, usize)>, text: &mut [u8]) {
     let Some(around) = open.last_mut() else { return };
     let Some(name) = around.key.take().filter(|name| is_null && name.is_known) else {
         around.kept += 1;

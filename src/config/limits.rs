@@ -11,20 +11,21 @@ use super::value::{self, Memory, Time};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {
-    /// Connections to the review address at once, from 1 to 1000000. At the limit, the least useful connection without a
-    /// review that is judged is closed to admit a new one; where there is none, the new one is closed. Read once at the
+    /// Connections to the review address at once, from 1 to 1000000. At the limit, the least useful connection is closed to
+    /// admit a new one, but none with a review that is judged; where all have one, the new connection is closed. Read once at the
     /// start: a change waits for a restart.
     #[serde(deserialize_with = "value::count")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: usize,
-    /// Reviews in flight at once, whole and to be judged, from 1 to 1000000. Beyond it reviews are shed. Those of up to 64Ki
-    /// are judged at once, and are not.
+    /// Reviews in flight at once, from 1 to 1000000: those whose bodies are whole and that are not decided. Beyond it reviews
+    /// are shed. It does not apply to bodies of up to 64Ki with up to 256 conditions, which are judged at once.
     #[serde(deserialize_with = "value::count")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub reviews: usize,
     /// Memory for bodies that are received or judged, and for answers that are not taken, such as `64Mi`, from 16Mi to 64Gi.
-    /// Beyond it the body that has taken longest is dropped, or the connection of the oldest answer closed. A sixteenth is
-    /// added for what is beside bodies, and for short ones. Read once at the start: a change waits for a restart.
+    /// Beyond it the oldest of those that wait for a client is evicted: the body is dropped, or the connection of the answer is
+    /// closed. A sixteenth is added, for requests besides their bodies and for short bodies. Read once at the start: a change
+    /// waits for a restart.
     #[serde(deserialize_with = "value::memory", serialize_with = "value::write_memory")]
     #[schemars(with = "Memory")]
     pub bodies_bytes: usize,
@@ -63,11 +64,11 @@ impl Default for Limits {
             // Three API servers with 200 changing requests in flight each (their default) are 600 connections; the
             // next power of two leaves room for idle ones. What each takes at worst is in `server::limits`.
             connections: 1024,
-            // Those three API servers again: each change waits for one review at a time. Only those beyond 64 KiB wait: of
-            // 100 KiB each, all that there is memory for, at 40 ns a byte at worst, they are judged in 2.4 s by one core.
+            // Those three API servers again: each change waits for one review at a time. Only long ones, beyond 64 KiB, count:
+            // 600 of 100 KiB, for which there is memory, are judged in 2.4 s by one core, at 40 ns a byte at worst.
             reviews: 600,
-            // Eight of the biggest bodies, or some thousand common ones. A body takes what is allocated for it, so that is all
-            // of it; with the connections it fits a container of 256 MiB, as `server::limits::most_bytes` adds up.
+            // Eight of the largest bodies, or some thousand common ones. Allocated bytes are counted, so bodies take no more
+            // than this. With the connections it fits a container of 256 MiB, as `server::limits::most_bytes` adds up.
             bodies_bytes: 64 << 20,
             // Two round trips and one signature: far below a second even across regions.
             handshake: Duration::from_secs(5),

@@ -17,8 +17,8 @@ const BEGINNING: &str = "\
 1. **Decode.** A body that is no AdmissionReview cannot be judged, and is answered as
    [`faults`](config.md#when-there-is-too-much) says. A field of the wrong type is no such fault: its rule names it.
 2. **Mutate**, at `/mutate`. Rule after rule fills in what is derived, each on what the ones before it left, until nothing is
-   left to do. A mutation that would cause an error, or that would make an error deny the write which is only warned of without
-   it, is left out. The mutating webhook never denies.
+   left to do. A mutation is left out where it would cause an error, or where an error that is downgraded without it would then
+   deny the write. The mutating webhook never denies.
 3. **Validate**, at `/validate`. Every rule of the parts that the request can change is asked, in the order of the table below,
    and each finding names its rule in [brackets]. All findings are reported at once.
 4. **Downgrade.** An error becomes a warning where denying the write would do harm, or where the [mode](config.md#modes) of
@@ -66,8 +66,8 @@ fn downgrades() -> String {
         "\n## When an error is downgraded\n\n\
         What a rule finds is an `{}`, which denies the write, or a `{}`, which is shown to the client. One old bad object must \
         never freeze its controller, so an error does not deny a write where the old object has the same error at the same \
-        path and nothing that the rule read for it changed, and where the object is being deleted. An entry of the conditions \
-        that its type does not name is the same one wherever it stands, as long as it says the same. `status-writer` is about \
+        path and nothing that the rule read for it changed, and where the object is being deleted. A condition whose \
+        type is missing, malformed or there twice is recognised by its contents, at whatever index it is. `status-writer` is about \
         rights: only its mode downgrades it. The message says why an error is downgraded, and so does the label `downgraded` \
         of the metric `scan_admission_findings_total`:\n\n",
         Severity::Error.name(),

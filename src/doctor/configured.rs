@@ -1,4 +1,4 @@
-//! What the configuration of the replicas says, by the ConfigMap that the Deployment mounts.
+//! Reads the configuration of the replicas from the ConfigMap that the Deployment mounts.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Container, PodSpec};
@@ -8,7 +8,7 @@ use kube::api::Api;
 use super::lookup::Lookup;
 use crate::config::Config;
 
-/// Whether a list of status writers is configured; absent where there is no configuration.
+/// Whether status writers are configured; absent where the Deployment has no configuration.
 pub async fn has_status_writers(
     client: &Client,
     namespace: &str,
@@ -26,7 +26,7 @@ pub async fn has_status_writers(
         return Lookup::Absent;
     };
     let Some(MountedKey { config_map, key }) = mounted_key(pod, container, path) else {
-        return Lookup::Unknown(format!("--config={path} is of no ConfigMap"));
+        return Lookup::Unknown(format!("--config={path} is not mounted from a ConfigMap"));
     };
     let config_maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let found = match Lookup::of(config_maps.get_opt(&config_map).await) {
@@ -41,14 +41,14 @@ pub async fn has_status_writers(
     }
 }
 
-/// What `--config` names.
+/// The file of `--config` in the arguments of a container.
 fn config_path(container: &Container) -> Option<&str> {
     let arguments = container.args.as_deref().unwrap_or_default();
     let joined = arguments.iter().find_map(|argument| argument.strip_prefix("--config="));
     joined.or_else(|| Some(arguments.iter().skip_while(|argument| *argument != "--config").nth(1)?.as_str()))
 }
 
-/// Where the text of a file is.
+/// The key of a ConfigMap that a file is mounted from.
 struct MountedKey {
     config_map: String,
     key: String,

@@ -1,4 +1,4 @@
-//! What a replica serves: its certificate, whatever it is worth, and its answer to a review.
+//! Asks a replica for its certificate, which need not be valid, and for its answer to a review.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -25,7 +25,7 @@ use tokio_rustls::TlsConnector;
 use super::target::Endpoint;
 use crate::scan::{GROUP, Kind};
 
-/// Within a cluster a connection takes a millisecond; only what cannot be reached does not answer.
+/// Within a cluster connecting takes a millisecond, so an endpoint that takes longer than this cannot be reached.
 const CONNECT: Duration = Duration::from_secs(3);
 /// The API server waits 5 s for a review of ours.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -187,7 +187,7 @@ impl ServerCertVerifier for AcceptAny {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.0.signature_verification_algorithms;
-        readable(rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms))
+        tolerate_unparsed(rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms))
     }
 
     fn verify_tls13_signature(
@@ -197,7 +197,7 @@ impl ServerCertVerifier for AcceptAny {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.0.signature_verification_algorithms;
-        readable(rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms))
+        tolerate_unparsed(rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -205,8 +205,8 @@ impl ServerCertVerifier for AcceptAny {
     }
 }
 
-/// A certificate that webpki does not read is left to the checks: Go may well read it.
-fn readable(verified: Result<HandshakeSignatureValid, Error>) -> Result<HandshakeSignatureValid, Error> {
+/// Accepts a certificate that webpki cannot parse: Go may be able to, and the checks report what is wrong with it.
+fn tolerate_unparsed(verified: Result<HandshakeSignatureValid, Error>) -> Result<HandshakeSignatureValid, Error> {
     match verified {
         Err(Error::InvalidCertificate(CertificateError::Other(_))) => Ok(HandshakeSignatureValid::assertion()),
         verified => verified,

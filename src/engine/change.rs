@@ -1,4 +1,4 @@
-//! What is judged: an object, what it was before, when, and by whom it is written.
+//! A change that is judged: the new object, the old one, the time, and the user.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -15,13 +15,14 @@ pub struct Change<'a> {
     /// None on CREATE, and where the object is judged by itself.
     pub old: Option<&'a Scan<'a>>,
     pub now: OffsetDateTime,
-    /// Who makes the change; empty where that is not known.
+    /// The user who makes the change; empty where that is not known.
     pub user: &'a str,
-    /// Who may write a status; empty: everybody.
+    /// The users who may write a status; where the list is empty, all may.
     pub status_writers: &'a [String],
     pub modes: Modes<'a>,
-    /// Whether the object is judged for the ratchet. A rule then speaks of parts of the wrong type too, and takes a condition
-    /// that is malformed for absent: where they have been put right or removed, what it finds is not new.
+    /// Whether this is the old object, judged for the ratchet. A rule then also judges what it leaves to other rules in a new
+    /// object, such as parts of the wrong type, and takes a malformed condition for absent: once these are corrected or removed,
+    /// its finding in the new object is not new.
     pub is_before: bool,
     conditions: OnceCell<Rc<Conditions<'a>>>,
     old_conditions: OnceCell<Rc<Conditions<'a>>>,
@@ -69,7 +70,7 @@ impl<'a> Change<'a> {
         Some(self.old_conditions.get_or_init(|| Rc::new(Conditions::of(old))))
     }
 
-    /// The new object beside the old one.
+    /// Compares the new object with the old one.
     pub(super) fn comparison(&self) -> Option<Comparison<'_, 'a>> {
         Some(Comparison::new((self.new, self.conditions()), (self.old?, self.old_conditions()?)))
     }

@@ -1,4 +1,4 @@
-//! What a change leaves as it was: which entries of the conditions are the same, and which fields are unchanged.
+//! Compares the new object with the old one: which of its conditions are the same entries, and which fields are unchanged.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -13,7 +13,8 @@ pub struct Comparison<'c, 'a> {
     pub old: &'c Scan<'a>,
     pub new_conditions: &'c Conditions<'a>,
     pub old_conditions: &'c Conditions<'a>,
-    /// For each entry of the new object the index of the same entry of the old one. Few changes ask for it.
+    /// For each entry of the new object the index of the same entry of the old one. Computed when first needed: few changes need
+    /// it.
     counterparts: OnceCell<Vec<Option<usize>>>,
 }
 
@@ -23,18 +24,19 @@ impl<'c, 'a> Comparison<'c, 'a> {
         Comparison { new, old, new_conditions, old_conditions, counterparts: OnceCell::new() }
     }
 
-    /// The field of the old object that is this one, with an entry by its index. None where the entry is a new one.
+    /// The same field in the old object, with its entry named by index. None where the entry is new.
     pub fn in_old(&self, field: Field<'a>) -> Option<Field<'a>> {
         with_entry(field, |entry| self.counterpart(self.new_conditions.index_of(entry)?))
     }
 
-    /// Whether a field says what it said before. What our mutations fill in makes no entry another one.
+    /// Whether a field means the same as before. An entry stays the same one when only members were filled in that our mutations
+    /// fill in.
     pub fn is_unchanged(&self, field: Field<'a>) -> bool {
         let (Field::Condition(entry) | Field::ConditionMember { entry, .. }) = field else {
             return is_same(field, self.new, self.old);
         };
         let Some(new) = self.new_conditions.index_of(entry) else {
-            // A malformed entry that was removed said nothing.
+            // To remove a malformed entry is no change: nobody could rely on it.
             let old = self.old_conditions.index_of(entry);
             return old.is_none_or(|old| self.old_conditions.entries()[old].form == Form::Malformed);
         };
@@ -44,7 +46,7 @@ impl<'c, 'a> Comparison<'c, 'a> {
             (Field::ConditionMember { member, .. }, Some(new), Some(old), Entry::Type(_)) => {
                 member_key(new, member) == member_key(old, member)
             }
-            // An entry that is named by its index was found by what it says.
+            // An entry that is named by its index was paired by its contents, so these are the same.
             _ => true,
         }
     }
@@ -60,18 +62,18 @@ impl<'c, 'a> Comparison<'c, 'a> {
         })
     }
 
-    /// The old entry, where the type names both.
+    /// The old entry, where both are the only ones of their type.
     fn of_same_type(&self, new: usize) -> Option<usize> {
         let name @ Entry::Type(_) = self.new_conditions.name(new) else { return None };
         let old = self.old_conditions.index_of(name)?;
         (self.old_conditions.name(old) == name).then_some(old)
     }
 
-    /// Pairs the entries that no type names by what they say. Each entry of the old object is the same as one at most.
+    /// Pairs the entries that are not the only ones of their type, by their contents. An old entry is paired once at most.
     fn same_entries(&self) -> Vec<Option<usize>> {
         let [new, old] = [self.new, self.old].map(|scan| scan.status().map_or(&[][..], |status| status.conditions()));
         if new.len().max(old.len()) > PAIRED_MAX {
-            let is_same = |index: usize| old.get(index).is_some_and(|old| says_the_same(old, &new[index]));
+            let is_same = |index: usize| old.get(index).is_some_and(|old| has_same_contents(old, &new[index]));
             return (0..new.len()).map(|index| is_same(index).then_some(index)).collect();
         }
         let digests = RandomState::new();
@@ -79,8 +81,8 @@ impl<'c, 'a> Comparison<'c, 'a> {
             [new, old].map(|entries| entries.iter().map(|entry| EntryKey::of(entry, &digests)).collect::<Vec<_>>());
         let mut pairs = Pairs { of_new: vec![None; new.len()], is_paired: vec![false; old.len()] };
         let is_named: Vec<bool> = (0..new.len()).map(|index| self.of_same_type(index).is_some()).collect();
-        // What says the same takes its counterpart before what may have been filled in does, in the new object or in the old
-        // one: a controller writes again what it wrote before.
+        // Entries with the same contents are paired first, then those that differ by filled-in members: of the new object, and
+        // then of the old one, since a controller may write again what it wrote before our mutations filled it in.
         for is_in_new in [true, false] {
             pairs.add(&keys, &is_named, is_in_new);
         }
@@ -88,17 +90,18 @@ impl<'c, 'a> Comparison<'c, 'a> {
     }
 }
 
-/// Entries that are looked for wherever they are; in a longer list only at their place. A scan has four conditions.
+/// The longest list whose entries are paired wherever they are; in a longer one only those at the same index are. A scan has four
+/// conditions.
 const PAIRED_MAX: usize = 256;
 
-/// For each entry of the new object the same one of the old object, and whether an entry of the old one is taken.
+/// For each entry of the new object the same one of the old object, and for each of the old one whether it is paired.
 struct Pairs {
     of_new: Vec<Option<usize>>,
     is_paired: Vec<bool>,
 }
 
 impl Pairs {
-    /// Adds pairs of entries that say the same once what may have been filled in on one side is taken away.
+    /// Adds pairs of entries whose contents are the same without the members that may have been filled in on one side.
     fn add(&mut self, [new, old]: &[Vec<EntryKey>; 2], is_named: &[bool], is_in_new: bool) {
         let mut unpaired: HashMap<EntryKey, Vec<usize>> = HashMap::new();
         let (from, to) = if is_in_new { (new, old) } else { (old, new) };
@@ -111,7 +114,7 @@ impl Pairs {
                 if !self.is_free(index, is_in_new, is_named) {
                     continue;
                 }
-                let same = key.before_filling(filled).and_then(|key| unpaired.get_mut(&key)?.pop());
+                let same = key.without_filled(filled).and_then(|key| unpaired.get_mut(&key)?.pop());
                 if let Some(same) = same {
                     let (new, old) = if is_in_new { (index, same) } else { (same, index) };
                     self.of_new[new] = Some(old);
@@ -126,12 +129,12 @@ impl Pairs {
     }
 }
 
-/// What an entry says, for finding the same one: digests of its members under a random key, since texts may be long.
+/// The contents of an entry, as a key to find the same one: digests of its members under a random key, since texts may be long.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum EntryKey {
     /// None where the member is absent.
     Condition([Option<u64>; 7]),
-    /// It is no object.
+    /// An entry that is no object.
     Other(u64),
 }
 
@@ -151,9 +154,8 @@ impl EntryKey {
         }
     }
 
-    /// What it may have said before the members of [`FILLED`] whose bits are set were filled in; none where one of them is
-    /// absent.
-    fn before_filling(self, filled: usize) -> Option<Self> {
+    /// The entry without the members of [`FILLED`] whose bits are set; none where one of them is absent already.
+    fn without_filled(self, filled: usize) -> Option<Self> {
         let EntryKey::Condition(mut members) = self else { return (filled == 0).then_some(self) };
         for (bit, member) in FILLED.into_iter().enumerate() {
             if filled >> bit & 1 == 1 {
@@ -164,7 +166,7 @@ impl EntryKey {
     }
 }
 
-/// What a leaf says.
+/// The value of a leaf, for comparison.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum LeafKey<'s> {
     Absent,
@@ -184,7 +186,7 @@ impl<'s> LeafKey<'s> {
     }
 }
 
-fn says_the_same(one: &Container<'_, Condition<'_>>, other: &Container<'_, Condition<'_>>) -> bool {
+fn has_same_contents(one: &Container<'_, Condition<'_>>, other: &Container<'_, Condition<'_>>) -> bool {
     match (one, other) {
         (Member::Absent, Member::Absent) => true,
         (Member::WrongType(one), Member::WrongType(other)) => LeafKey::of(one) == LeafKey::of(other),
@@ -202,7 +204,7 @@ fn member_key<'s>(condition: &'s Condition<'_>, member: ConditionMember) -> Leaf
     }
 }
 
-/// The field with its entry by an index that `index` gives.
+/// The field with its entry named by the index that `index` returns.
 pub fn with_entry<'a>(field: Field<'a>, index: impl FnOnce(Entry<'a>) -> Option<usize>) -> Option<Field<'a>> {
     Some(match field {
         Field::Condition(entry) => Field::Condition(Entry::Index(index(entry)?)),
@@ -213,21 +215,23 @@ pub fn with_entry<'a>(field: Field<'a>, index: impl FnOnce(Entry<'a>) -> Option<
     })
 }
 
-/// Whether both scans say the same in a field that is not of a condition.
+/// Whether a field that is not part of a condition is the same in both scans.
 fn is_same(field: Field<'_>, new: &Scan<'_>, old: &Scan<'_>) -> bool {
     match field {
         Field::Status => new.has_same_status(old),
-        Field::Conditions => both(new, old, |status| Some(&status.conditions)),
-        Field::CveCount(container) => both(new, old, |status| Some(status.cve_count.get(container))),
-        Field::ScannedBy => both(new, old, |status| Some(&status.scanned_by)),
-        Field::Scanner => both(new, old, |status| Some(&status.scanned_by.present()?.scanner)),
-        Field::Artifact(artifact) => both(new, old, |status| Some(artifact.of(status))),
-        Field::Source { artifact, source } => both(new, old, |status| Some(artifact.of(status).present()?.get(source))),
+        Field::Conditions => is_same_part(new, old, |status| Some(&status.conditions)),
+        Field::CveCount(container) => is_same_part(new, old, |status| Some(status.cve_count.get(container))),
+        Field::ScannedBy => is_same_part(new, old, |status| Some(&status.scanned_by)),
+        Field::Scanner => is_same_part(new, old, |status| Some(&status.scanned_by.present()?.scanner)),
+        Field::Artifact(artifact) => is_same_part(new, old, |status| Some(artifact.of(status))),
+        Field::Source { artifact, source } => {
+            is_same_part(new, old, |status| Some(artifact.of(status).present()?.get(source)))
+        }
         _ => leaf(field, new) == leaf(field, old),
     }
 }
 
-fn both<'s, 'a: 's, T: PartialEq>(
+fn is_same_part<'s, 'a: 's, T: PartialEq>(
     new: &'s Scan<'a>,
     old: &'s Scan<'a>,
     part: impl Fn(&'s Status<'a>) -> Option<T>,
@@ -235,7 +239,7 @@ fn both<'s, 'a: 's, T: PartialEq>(
     new.status().and_then(&part) == old.status().and_then(&part)
 }
 
-/// What a leaf holds; none where it is absent, as the empty string is in a field of text.
+/// The value of a leaf; none where it is absent. In a field of text the empty string counts as absent.
 fn leaf<'s, 'a>(field: Field<'_>, scan: &'s Scan<'a>) -> Option<&'s Json<'a>> {
     let status = scan.status();
     let spec = scan.spec.present();
@@ -249,15 +253,15 @@ fn leaf<'s, 'a>(field: Field<'_>, scan: &'s Scan<'a>) -> Option<&'s Json<'a>> {
         Field::ScanTemplate => &spec?.scan_template,
         Field::ScanPolicy => &spec?.scan_policy,
         Field::Count { container, count, key } => {
-            return given(status?.cve_count.get(container).present()?.get(count, key));
+            return unless_absent(status?.cve_count.get(container).present()?.get(count, key));
         }
-        Field::ObservedGeneration => return given(&status?.observed_generation),
-        Field::Generation => return given(&scan.metadata.present()?.generation),
+        Field::ObservedGeneration => return unless_absent(&status?.observed_generation),
+        Field::Generation => return unless_absent(&scan.metadata.present()?.generation),
         _ => return None,
     };
-    given(json).filter(|json| json.string() != Member::Absent)
+    unless_absent(json).filter(|json| json.string() != Member::Absent)
 }
 
-fn given<'s, 'a>(json: &'s Json<'a>) -> Option<&'s Json<'a>> {
+fn unless_absent<'s, 'a>(json: &'s Json<'a>) -> Option<&'s Json<'a>> {
     Some(json).filter(|json| !json.is_absent())
 }

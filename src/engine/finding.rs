@@ -85,7 +85,7 @@ pub struct Finding<'a> {
     pub field: Field<'a>,
     /// What the rule read for this error: `field`, unless the rule says otherwise.
     pub reads: Vec<Field<'a>>,
-    /// Which row of its table the rule found broken, where several can break at one path: the ratchet tells them apart.
+    /// The row of the rule's table that is violated, where several rows can be at one path: the ratchet compares it.
     pub row: usize,
     /// One sentence: what is wrong and what is right instead.
     pub message: String,
@@ -134,7 +134,7 @@ impl<'a> Findings<'a> {
         &mut self.list[self.start..]
     }
 
-    /// Cuts what the current rule found to what is shown, what is denied first.
+    /// Shortens the findings of the current rule to those that are shown, denied ones first.
     pub(super) fn shorten(&mut self) {
         if self.list.len() - self.start <= FINDINGS_SHOWN {
             return;

@@ -1,4 +1,4 @@
-//! Mutations: derived fields, filled in or recomputed on our own copy first, so that the patch is known to apply.
+//! Mutations: derived fields are filled in or recomputed on our own copy first, so that the patch is known to apply.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,17 +11,17 @@ use super::rule::{Part, Rule};
 use super::validate::find;
 use crate::scan::{Field, Json, Scan};
 
-/// One write that was made on our own copy.
+/// A write that was made on our own copy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PatchOperation {
     pub rule: &'static str,
     pub field: Field<'static>,
-    /// What was there, where something was: the client is then warned that it was replaced.
+    /// The JSON that was replaced, if any: the client is then warned.
     pub was: Option<String>,
     pub value: Json<'static>,
 }
 
-/// What the mutations make of an object.
+/// The result of the mutations.
 #[derive(Debug, Default)]
 pub struct Mutated<'a> {
     /// Our own copy; none where nothing was written.
@@ -30,17 +30,18 @@ pub struct Mutated<'a> {
     pub operations: Vec<PatchOperation>,
 }
 
-/// Applies each enabled mutation in table order, each to what the ones before it left, until none has anything to write.
+/// Applies each enabled mutation in table order, each to the result of the ones before it, until none has anything to write.
 ///
-/// A mutation keeps its promise: afterwards its own rule finds nothing where it wrote, and no rule has an error that was not
-/// there before, or that would not be downgraded any more. A write that cannot keep it is left out: a phase that is filled in
-/// can turn a warning into an error.
+/// Every mutation keeps this promise: afterwards its own rule finds nothing at the fields that it wrote, and no rule has an error
+/// that was not there before, or that was downgraded and now is not. A write that would break the promise is left out: to fill in
+/// a phase, for instance, can turn a warning into an error.
 pub fn mutate<'a>(rules: &[Rule], change: &Change<'a>) -> Mutated<'a> {
-    // Read once for all that is compared with it.
+    // Read once here; every copy of the change shares them.
     change.old_conditions();
     let mut tries = 0;
     let mut mutated = mutate_once(rules, change, &mut tries);
-    // A write that was left out may keep the promise after those that were made: a mutated object needs no mutation.
+    // A write that was left out may keep the promise once others were made. It is tried again, so that mutating the result
+    // again changes nothing.
     while let Some(copy) = mutated.scan.as_mut().filter(|_| tries > 0) {
         let more = mutate_once(rules, &change.with(copy), &mut tries).operations;
         if more.is_empty() {
@@ -53,7 +54,7 @@ pub fn mutate<'a>(rules: &[Rule], change: &Change<'a>) -> Mutated<'a> {
             mutated.operations.push(operation);
         }
     }
-    // What was not tried would be when the object comes again.
+    // Writes that were not tried here would be tried when the result comes again, and change it: rather write nothing.
     if tries > TRIES_MAX { Mutated::default() } else { mutated }
 }
 
@@ -67,14 +68,14 @@ fn mutate_once<'a>(rules: &[Rule], change: &Change<'a>, tries: &mut usize) -> Mu
     if !is_small(change) {
         return Mutated::default();
     }
-    // Rare, so each mutation is then tried by itself.
+    // This is rare, so each mutation is then tried by itself.
     apply_all(rules, change, |copy, operations| {
         *tries += 1;
         if *tries > TRIES_MAX {
             return false;
         }
         let after = Judged::of(rules, &change.with(copy));
-        let is_kept = after.is_kept_by(operations, &before) || after.shows_what_was_hidden(operations, &before);
+        let is_kept = after.is_kept_by(operations, &before) || after.shows_hidden_errors(operations, &before);
         if is_kept {
             before = after;
         }
@@ -82,29 +83,30 @@ fn mutate_once<'a>(rules: &[Rule], change: &Change<'a>, tries: &mut usize) -> Mu
     })
 }
 
-/// Whether mutations are tried one by one, since the rules are asked about each try. Where one cannot keep its promise in a
-/// larger status, nothing is written.
+/// Whether mutations may be tried one by one. Each try asks all rules, so in a larger status nothing is written where one mutation
+/// cannot keep the promise.
 fn is_small(change: &Change<'_>) -> bool {
     let old_bytes = change.old.map_or(0, |old| old.status_json.len());
     change.conditions().entries().len() <= ENTRIES_TRIED_MAX
         && change.new.status_json.len() + old_bytes <= STATUSES_TRIED_MAX_BYTES
 }
 
-/// A scan has four conditions.
+/// Conditions of a status whose mutations are tried one by one. A scan has four.
 const ENTRIES_TRIED_MAX: usize = 16;
 
-/// Both statuses together. One has some 2 KB; a try costs some 10 ns a byte.
+/// Size of both statuses together, likewise. One has some 2 KB; a try costs some 10 ns a byte.
 const STATUSES_TRIED_MAX_BYTES: usize = 16 << 10;
 
-/// Four conditions, both spellings of the counts, a phase and a time can lack 26 values, which 8 rules write: as many tries and
-/// one more a rule, and as many again for what is left out at first. With the limits above all tries take some 15 ms.
+/// Tries for an object. Four conditions, both spellings of the counts, a phase and a time can lack 26 values, which 8 rules write:
+/// one try for each value and each rule are 34, and as many again for the writes that are left out at first. Within the limits
+/// above all tries take some 15 ms.
 const TRIES_MAX: usize = 68;
 
 /// Writes of one rule that are tried one by one where they cannot be made together. A scan has four conditions, and the rules
 /// are asked about each try.
 const TRIED_MAX: usize = 16;
 
-/// Makes the writes of every mutation where `keeps` agrees with what they lead to.
+/// Makes the writes of every mutation whose result `keeps` accepts.
 fn apply_all<'a>(
     rules: &[Rule],
     change: &Change<'a>,
@@ -160,8 +162,8 @@ fn next_pending(
     })
 }
 
-/// Makes writes of one rule on our own copy, and takes them back where `keeps` does not agree. What cannot be written there is
-/// left out.
+/// Makes writes of one rule on our own copy, and undoes them where `keeps` does not accept the result. A field that cannot be
+/// written there is left out.
 fn apply<'a>(
     rule: &'static str,
     writes: &[Write],
@@ -188,13 +190,13 @@ fn apply<'a>(
     false
 }
 
-/// What the rules find in a status, each finding at its path with entries by index.
+/// The findings of the rules in a status, each at its path with entries named by index.
 struct Judged {
     /// Rule and path of each finding.
     findings: HashSet<(&'static str, String)>,
     /// Rule, path and row of each error, and whether it is downgraded.
     errors: HashMap<(&'static str, String, usize), bool>,
-    /// The paths of errors that deny the write: neither the old object nor the mode of the rule downgrades them.
+    /// The paths of errors that deny the write: neither the ratchet nor the mode of the rule downgrades them.
     denied: HashSet<String>,
 }
 
@@ -229,9 +231,9 @@ impl Judged {
             })
     }
 
-    /// Whether `operations` put right what kept an entry of the conditions from all other rules and denied the write. What
-    /// the other rules then say of the entry was there before, and they only did not get to say it.
-    fn shows_what_was_hidden(&self, operations: &[PatchOperation], before: &Judged) -> bool {
+    /// Whether `operations` correct members of conditions for which the write was denied. Other rules ignore a malformed
+    /// condition, so the errors that they find once it is correct were hidden, and are not caused by the mutation.
+    fn shows_hidden_errors(&self, operations: &[PatchOperation], before: &Judged) -> bool {
         self.has_no_own_finding(operations)
             && operations.iter().all(|operation| {
                 let path = operation.field.to_string();

@@ -39,7 +39,8 @@ impl Rule {
 pub enum Part {
     Status,
     Spec,
-    /// Who writes the status, where the write changes it. That is about rights, so nothing downgrades an error but its mode.
+    /// Whether the user may write the status, where the write changes it. This is about rights, so an error is downgraded by the
+    /// rule's mode only.
     Writer,
     /// The status that a CREATE carries. Only the mutating webhook sees it.
     Create,

@@ -22,7 +22,8 @@ pub fn validate<'a>(rules: &[Rule], part: Part, change: &Change<'a>, findings: &
     }
 }
 
-/// What a rule finds, with the errors that are downgraded whatever its mode.
+/// The findings of a rule. Errors that are pre-existing, or in an object that is being deleted, are downgraded; the mode of the
+/// rule is not applied yet.
 pub(super) fn find<'f, 'a>(rule: &Rule, change: &Change<'a>, findings: &'f mut Findings<'a>) -> &'f mut [Finding<'a>] {
     let found = rule.find(change, findings);
     if found.is_empty() || rule.part == Part::Writer {

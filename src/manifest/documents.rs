@@ -1,8 +1,8 @@
-//! Cuts a stream into its documents, in memory that one of them bounds.
+//! Splits a stream into its documents, holding one of them in memory at a time.
 //!
-//! YAML ends at a line that begins with `---` or `...`, which neither scalar nor comment may, so the cut is YAML's own.
+//! YAML ends at a line that begins with `---` or `...`, which neither scalar nor comment may, so the split is that of YAML itself.
 //! A document that begins with `{` and then a quote is JSON, as for kubectl: it ends where its braces close, and
-//! another may follow at once. So one that is broken never swallows the next. `{` and then a name is YAML.
+//! another may follow at once. So a malformed document does not hide the next one. `{` and then a name is YAML.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -10,22 +10,22 @@ use super::encoding::Utf8Reader;
 use super::position::Position;
 use super::stream::Cut;
 
-/// Limit of a document: 64 MiB. The largest that comes is the dump of a whole cluster as one List: at some 4 KiB a scan
-/// these are 16,000. Turned to JSON, with positions, it may need ten times that in memory.
+/// The longest document: 64 MiB. The largest in practice is a dump of a whole cluster as one List: at some 4 KiB a scan these are
+/// 16,000 scans. Converted to JSON, with positions, it may take ten times as much memory.
 pub const DOCUMENT_MAX_BYTES: usize = 64 << 20;
 
-/// What is looked at together: a line, or as much of a longer one.
+/// The longest piece that is read at once: a line, or this much of a longer one.
 const PIECE_MAX_BYTES: u64 = 64 << 10;
 
-/// One document as it was read.
+/// A document of the stream.
 #[derive(Debug, PartialEq)]
 pub struct Document<'a> {
     /// At most [`DOCUMENT_MAX_BYTES`].
     pub bytes: &'a [u8],
-    /// Where it begins.
+    /// The position at which it begins.
     pub start: Position,
     pub is_json: bool,
-    /// Whether it is longer.
+    /// Whether it is longer, so that its rest was dropped.
     pub is_cut: bool,
 }
 
@@ -33,8 +33,9 @@ pub struct Document<'a> {
 pub struct Documents<R> {
     reader: BufReader<Utf8Reader<R>>,
     piece: Vec<u8>,
-    /// The part of the piece that is taken, and the position behind it.
+    /// How much of the piece was taken.
     taken: usize,
+    /// The position after the bytes that were taken.
     at: Position,
     bytes: Vec<u8>,
     start: Position,
@@ -42,11 +43,11 @@ pub struct Documents<R> {
 }
 
 enum DocumentState {
-    /// Nothing but comments and directives yet.
+    /// Only comments and directives so far.
     Before,
     /// Within a comment that is longer than a piece.
     Comment,
-    /// Nothing but `{` yet, which begins JSON, or YAML as `kubectl get -o kyaml` prints it.
+    /// Only `{` so far, which begins JSON, or YAML as `kubectl get -o kyaml` prints it.
     Brace,
     Yaml,
     Json(Cut),
@@ -107,7 +108,7 @@ impl<R: Read> Documents<R> {
         Ok(if self.bytes.is_empty() { None } else { Some(self.document(is_json)) })
     }
 
-    /// Looks at a piece while no contents were seen.
+    /// Reads a piece before the contents begin.
     fn before(&mut self) -> DocumentState {
         let marker = self.marker();
         let piece = &self.piece[self.taken..];
@@ -116,7 +117,7 @@ impl<R: Read> Documents<R> {
         let is_bare = rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'#')));
         let has_directives = !self.bytes.is_empty();
         match (marker, text.first()) {
-            // Directives are for the document that they precede.
+            // Directives belong to the document after them.
             (Some(b"---"), _) if has_directives || !is_bare => self.contents(),
             (None, Some(b'%')) if self.at.column == 1 => {
                 if !has_directives {
@@ -148,7 +149,7 @@ impl<R: Read> Documents<R> {
         }
     }
 
-    /// Looks at a piece after a `{`.
+    /// Reads a piece after a `{`.
     fn brace(&mut self) -> DocumentState {
         match self.piece[self.taken..].trim_ascii_start().first() {
             Some(b'"' | b'}') => {
@@ -156,7 +157,7 @@ impl<R: Read> Documents<R> {
                 cut.end(&self.bytes);
                 DocumentState::Json(cut)
             }
-            // The end of what is broken.
+            // The document ends here, and is malformed.
             _ if self.marker().is_some() => DocumentState::Yaml,
             Some(_) => self.contents(),
             None => {
@@ -174,7 +175,7 @@ impl<R: Read> Documents<R> {
         DocumentState::Yaml
     }
 
-    /// Makes sure that something is left of the piece; false at the end of the stream.
+    /// Reads the next piece where the last one was taken; false at the end of the stream.
     fn fill(&mut self) -> io::Result<bool> {
         if self.taken < self.piece.len() {
             return Ok(true);

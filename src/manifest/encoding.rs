@@ -1,5 +1,5 @@
-//! The text of files as UTF-8. Editors and shells of Windows write byte order marks and UTF-16: both are read, in constant
-//! memory. Text that is neither is reported with its place.
+//! Reads files as UTF-8. Editors and shells on Windows write byte order marks and UTF-16; both are read, in constant memory. Bytes
+//! in another encoding are reported with their position.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -8,34 +8,36 @@ use memchr::{memchr, memmem};
 /// U+FEFF in UTF-8.
 const MARK: &[u8] = "\u{FEFF}".as_bytes();
 
-/// Written for what is no character of UTF-16: half a surrogate pair, as UTF-8 would have it if that were allowed. So the
-/// bytes are no text exactly where the file is wrong.
+/// Written in place of half a surrogate pair in UTF-16: its encoding if UTF-8 allowed one. Since UTF-8 does not, the decoded bytes
+/// are invalid exactly where the file is.
 const BROKEN: &[u8] = b"\xED\xA0\x80";
 
-/// The longest byte order mark.
+/// Bytes that are read before the encoding is chosen: the longest byte order mark.
 const SNIFFED_BYTES: usize = 4;
 
 /// Bytes at the start of a text that tell whether it is UTF-16.
 const SAMPLE_BYTES: usize = 64;
 
-/// Reads UTF-8, or UTF-16 that begins with a byte order mark, as UTF-8. Other bytes come as they are, for [`text`] to report.
+/// Reads UTF-8, or UTF-16 that begins with a byte order mark, as UTF-8. Other bytes are passed on unchanged, for [`text`] to
+/// report.
 ///
-/// A mark at the start of a line is dropped: files that are put together have one each.
+/// A mark at the start of a line is dropped, since each file of several that were concatenated may have one.
 pub struct Utf8Reader<R> {
     reader: BufReader<R>,
     encoding: Option<Encoding>,
     is_end: bool,
-    /// Read, and not decoded yet.
+    /// Bytes that were read and not decoded yet.
     raw: Vec<u8>,
     decoded: Vec<u8>,
-    /// The part of `decoded` that is taken, and the last byte before it.
+    /// How much of `decoded` was taken.
     taken: usize,
+    /// The last byte before `decoded`.
     before: u8,
 }
 
 #[derive(Clone, Copy)]
 enum Encoding {
-    /// Or what has no mark.
+    /// Also everything without a byte order mark.
     Utf8,
     Utf16(fn([u8; 2]) -> u16),
 }
@@ -47,7 +49,7 @@ impl<R: Read> Utf8Reader<R> {
         Utf8Reader { reader, encoding: None, is_end: false, raw, decoded, taken: 0, before: b'\n' }
     }
 
-    /// Reads until there is something to take, or nothing more comes.
+    /// Reads until there are decoded bytes to take, or the end is reached.
     fn fill(&mut self) -> io::Result<()> {
         while self.taken == self.decoded.len() && !self.is_end {
             self.before = self.decoded.last().copied().unwrap_or(self.before);
@@ -70,14 +72,14 @@ impl<R: Read> Utf8Reader<R> {
         Ok(())
     }
 
-    /// All but the first part of a mark, which may go on.
+    /// Takes all but an incomplete mark at the end.
     fn take_utf8(&mut self) {
         let partial = [2, 1].into_iter().find(|&count| self.raw.ends_with(&MARK[..count])).filter(|_| !self.is_end);
         let end = self.raw.len() - partial.unwrap_or(0);
         self.decoded.extend(self.raw.drain(..end));
     }
 
-    /// All but the first part of a character, which may go on.
+    /// Decodes all but an incomplete character at the end.
     fn decode_utf16(&mut self, unit: fn([u8; 2]) -> u16) {
         let (pairs, odd) = self.raw.as_chunks::<2>();
         let mut units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
@@ -118,10 +120,10 @@ impl<R: Read> Read for Utf8Reader<R> {
     }
 }
 
-/// By the byte order mark.
+/// The encoding, by the byte order mark.
 fn encoding(bytes: &[u8]) -> Encoding {
     match bytes {
-        // UTF-32, which is not read.
+        // This is UTF-32, which is not supported: `text` reports it.
         [0xFF, 0xFE, 0, 0, ..] => Encoding::Utf8,
         [0xFF, 0xFE, ..] => Encoding::Utf16(u16::from_le_bytes),
         [0xFE, 0xFF, ..] => Encoding::Utf16(u16::from_be_bytes),
@@ -137,7 +139,7 @@ pub fn decode(bytes: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// Why bytes are no text, and what to do.
+/// Why bytes are not text, and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EncodingError {
     #[error("this is UTF-32: save the file as UTF-8")]
@@ -152,7 +154,7 @@ pub enum EncodingError {
     Byte(u8),
 }
 
-/// The text of decoded bytes, or why they are none and from which byte on.
+/// The text of decoded bytes; or why they are not text, with the offset of the first byte that is not.
 pub fn text(bytes: &[u8]) -> Result<&str, (usize, EncodingError)> {
     let (text, invalid) = match std::str::from_utf8(bytes) {
         Ok(text) => (text, bytes.len()),
@@ -164,7 +166,7 @@ pub fn text(bytes: &[u8]) -> Result<&str, (usize, EncodingError)> {
     let nuls = sample.iter().filter(|byte| **byte == 0).count();
     match (nul, bytes.get(invalid)) {
         _ if is_utf32 => Err((0, EncodingError::Utf32)),
-        // Of UTF-16 in the alphabets of manifests every other byte is 0.
+        // In UTF-16, every other byte of the characters that manifests have is 0.
         _ if nuls * 3 > sample.len() => Err((0, EncodingError::Unmarked)),
         (Some(nul), _) => Err((nul, EncodingError::Nul)),
         (None, None) => Ok(text),
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn marked_text_is_read_however_it_comes() {
+    fn marked_text_is_read_however_it_is_split() {
         let text = "a: é\r\nb: \u{1F600}\nc: \u{2028}x\n";
         let marked = format!("\u{FEFF}{text}");
         let twice = format!("{marked}{marked}");
@@ -220,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_named() {
+    fn bytes_that_are_not_text_are_reported() {
         let lone =
             [utf16("\u{FEFF}a", u16::to_le_bytes), 0xD800_u16.to_le_bytes().into(), utf16("b", u16::to_le_bytes)];
         let odd = [utf16("\u{FEFF}abc", u16::to_be_bytes), vec![0]];

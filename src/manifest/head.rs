@@ -1,10 +1,10 @@
-//! What tells one object from another, and what else may be around a scan.
+//! The members of an object that tell what it is and what it is called, and whether it is wrapped in an event or a review.
 
 use super::path;
 use crate::scan::reader::ReadError;
 use crate::scan::{Container, Json, Key, Kind, Member, Object, Reader, Scan, reader};
 
-/// A scan: its JSON, and its name.
+/// A scan in a document: its JSON, and its name.
 pub struct ScanManifest<'a> {
     pub kind: Kind,
     pub json: &'a str,
@@ -13,11 +13,11 @@ pub struct ScanManifest<'a> {
     pub name: String,
 }
 
-/// What of a scan there is.
+/// Which part of a scan a JSON object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScanPart {
     Whole,
-    /// `status: {…}`, maybe beside `metadata`.
+    /// `status: {…}`, perhaps with `metadata`.
     Status,
     /// The members of a status.
     StatusMembers,
@@ -34,7 +34,7 @@ impl<'a> ScanManifest<'a> {
         }
     }
 
-    /// The path in the JSON of the field that is at `path` in a scan; none where there is no such part of one.
+    /// Translates the path of a field in a scan to its path in this JSON; none where this part of a scan cannot hold it.
     pub fn path<'p>(&self, path: &'p str) -> Option<&'p str> {
         match self.part {
             ScanPart::Whole | ScanPart::Status => Some(path),
@@ -42,13 +42,13 @@ impl<'a> ScanManifest<'a> {
         }
     }
 
-    /// The value of the field that is at `path` in a scan, if it is there.
+    /// The value of a field, by its path in a scan.
     pub fn value(&self, path: &str) -> Option<&'a str> {
         path::value(self.json, self.path(path)?)
     }
 }
 
-/// The types of watch events that hold an object; those of others hold none to judge.
+/// The types of watch events whose object is judged.
 const EVENTS: [&str; 3] = ["ADDED", "MODIFIED", "DELETED"];
 
 /// The members of a status that are judged.
@@ -66,6 +66,7 @@ const STATUS_MEMBERS: [&str; 11] = [
     "compliantArtifact",
 ];
 
+/// The members of an object that tell what it is.
 #[derive(Default)]
 pub struct ObjectHead<'a> {
     pub api_version: Json<'a>,
@@ -75,10 +76,10 @@ pub struct ObjectHead<'a> {
     has_spec: bool,
     has_status: bool,
     has_status_member: bool,
-    /// Of a watch event.
+    /// The members of a watch event.
     event: Json<'a>,
     object: &'a str,
-    /// Of an AdmissionReview.
+    /// A member of an AdmissionReview.
     request: Container<'a, Reviewed<'a>>,
 }
 
@@ -126,6 +127,7 @@ impl<'a> Object<'a> for ObjectNames<'a> {
     }
 }
 
+/// The request of an AdmissionReview.
 #[derive(Default)]
 struct Reviewed<'a> {
     object: &'a str,
@@ -159,7 +161,7 @@ impl<'a> ObjectHead<'a> {
         Some(object).filter(|object| object.starts_with('{'))
     }
 
-    /// Whether it is an event that a watch sends between others: its object has nothing but a version.
+    /// Whether it is a watch event that reports no object: a bookmark, whose object has only a version, or an error.
     pub fn is_bookmark(&self) -> bool {
         self.is_event() && (self.event.is_text("BOOKMARK") || self.event.is_text("ERROR")) && !self.object.is_empty()
     }
@@ -168,7 +170,7 @@ impl<'a> ObjectHead<'a> {
         self.is_unnamed() || self.kind.is_text("WatchEvent")
     }
 
-    /// What of a scan there is in an object that does not say that it is one.
+    /// Which part of a scan an object without apiVersion and kind is; none where it looks like no part of one.
     pub fn part(&self) -> Option<ScanPart> {
         match (self.has_spec, self.has_status, self.has_status_member) {
             (true, ..) => Some(ScanPart::Whole),

@@ -1,4 +1,4 @@
-//! JSON documents: whether they are valid, and the names that they have twice.
+//! Checks that a document is valid JSON, and finds the names that an object has twice.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -39,10 +39,10 @@ fn message(error: &serde_json::Error) -> String {
     message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message).to_owned()
 }
 
-/// The names that an object of a valid text has twice, in ascending order.
+/// The names that an object of a valid text has twice, in ascending order of their last offset.
 pub fn doubled(text: &str) -> Vec<DoubledName> {
     let mut doubled: Vec<DoubledName> = Vec::new();
-    // The names of the objects around a token, by where they begin first and last; none for a list.
+    // For each object around a token the first and last offset of its names; none for a list.
     let mut open: Vec<Option<HashMap<Cow<'_, str>, DoubledName>>> = Vec::new();
     for token in Tokens::of(text) {
         match token {
@@ -109,7 +109,7 @@ impl<'a> Iterator for Tokens<'a> {
                         }
                         self.at += 1;
                     }
-                    // It does not end.
+                    // The string does not end.
                     self.at = bytes.len();
                     return None;
                 }

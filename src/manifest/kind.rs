@@ -1,25 +1,25 @@
-//! What an object is by its apiVersion and kind. What is nearly a scan is an error: it would be passed over in silence.
+//! Identifies an object by its apiVersion and kind. A misspelled scan is an error: otherwise it would be silently skipped.
 
 use super::nearest::nearest;
 use crate::engine::finding::quote;
 use crate::scan::{GROUP, Json, JsonType, Kind, Member};
 
-/// The version that is documented. Others of the group are judged as well.
+/// The documented version. Scans of other versions of the group are judged as well.
 const VERSION: &str = "v1beta1";
 
-/// Bytes of a word that is compared, twice what a group may have: comparing takes their square.
+/// The longest word that is compared, twice the longest group: the time of a comparison grows with the square of the length.
 const WORD_MAX_BYTES: usize = 506;
 
 /// What an object is.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Identity {
     Scan(Kind),
-    /// A list whose entries are of this kind, where it tells.
+    /// A list, with the kind of its entries where its own kind tells it.
     List(Option<Kind>),
     Other,
 }
 
-/// Why an object is nothing that Kubernetes knows, or hardly what was meant.
+/// Why an object is not one of Kubernetes, or likely has a misspelled apiVersion or kind.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     #[error(
@@ -40,12 +40,12 @@ fn did_you_mean(meant: &str) -> String {
 }
 
 impl IdentityError {
-    /// Whether it is about an object that may well be none, such as the values of a chart.
+    /// Whether the object may well not be meant as one of Kubernetes, such as the values of a chart.
     pub fn is_no_object(&self) -> bool {
         matches!(self, Self::Nothing | Self::Missing { meant: None, .. } | Self::WrongType { .. })
     }
 
-    /// The member that it is about.
+    /// The name of the wrong member; empty where the whole object is wrong.
     pub fn member(&self) -> &'static str {
         match self {
             Self::Nothing | Self::Missing { .. } => "",
@@ -54,7 +54,7 @@ impl IdentityError {
     }
 }
 
-/// Reads what an object says that it is.
+/// Identifies an object by its apiVersion and kind.
 pub fn identify(api_version: &Json<'_>, kind: &Json<'_>) -> Result<Identity, IdentityError> {
     let ours = format!("{GROUP}/{VERSION}");
     let (version, name) = match (string("apiVersion", api_version)?, string("kind", kind)?) {
@@ -109,12 +109,13 @@ fn nearest_kind(name: &str) -> Option<(&'static str, Identity)> {
     known.into_iter().find(|(known, _)| *known == nearest)
 }
 
-/// How near an apiVersion is to ours.
+/// How the group of an apiVersion compares with the group of scans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Group {
     Ours,
+    /// Likely a misspelling of it.
     Near,
-    /// Without a group, as the objects of Kubernetes' first days, among which no scans are.
+    /// No group, as in `v1`. A scan cannot have such an apiVersion.
     Core,
     Other,
 }
@@ -136,7 +137,7 @@ impl Group {
 mod tests {
     use super::*;
 
-    fn say(api_version: &str, kind: &str) -> String {
+    fn identified(api_version: &str, kind: &str) -> String {
         match identify(&Json::from_text(api_version), &Json::from_text(kind)) {
             Ok(identity) => format!("{identity:?}"),
             Err(error) => error.to_string(),
@@ -144,14 +145,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nearly_a_scan_is_named() {
+    fn misspelled_scans_are_reported() {
         let ours = format!("{GROUP}/{VERSION}");
         for (api_version, kind, says) in [
             (&*ours, "SourceScan", "Scan(SourceScan)"),
             ("scanning.apps.tanzu.vmware.com/v1alpha1", "ImageScan", "Scan(ImageScan)"),
             (&ours, "ImageScanList", "List(Some(ImageScan))"),
             ("v1", "List", "List(None)"),
-            // The other kinds of the group, kinds of other groups, and another product's of a name that is near.
+            // Other kinds of the group, kinds of other groups, and another product's group with a similar name.
             (&ours, "ScanPolicy", "Other"),
             (&ours, "ScanTemplate", "Other"),
             ("other.example.com/v1", "SourceScan", "Other"),
@@ -180,9 +181,9 @@ mod tests {
             ("v1", "", "this object has no kind"),
             ("", "", "apiVersion and kind"),
         ] {
-            let said = say(api_version, kind);
-            assert!(said.contains(says), "{api_version} {kind}: {said}");
+            let found = identified(api_version, kind);
+            assert!(found.contains(says), "{api_version} {kind}: {found}");
         }
-        assert_eq!(say("v1", &"SourceScan".repeat(100_000)), "Other");
+        assert_eq!(identified("v1", &"SourceScan".repeat(100_000)), "Other");
     }
 }

@@ -1,6 +1,6 @@
-//! Which of the words that are known is likely meant by one that is not.
+//! Finds the known word that an unknown one is likely a misspelling of.
 
-/// The nearest word, whatever its case, where no more than a third of it is wrong.
+/// The nearest known word, ignoring case, where at most a third of its characters differ.
 pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let distance = |known: &str| strsim::osa_distance(&word.to_lowercase(), &known.to_lowercase());
     let nearest = known.iter().min_by_key(|known| distance(known))?;

@@ -1,4 +1,4 @@
-//! The objects of a document, those of Lists too, and the positions of their fields.
+//! Finds the objects of a document, also those of Lists, and the positions of their fields.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use super::yaml::{self, DoubledName, Mark, WrittenScalar, YamlError};
 use super::{json, path};
 use crate::scan::{JsonType, Kind, Member, reader};
 
-/// Lists within Lists that are taken apart. kubectl writes none; each level is one more pass over the text.
+/// How deeply Lists within Lists are read. kubectl writes none; each level is one more pass over the text.
 const LISTS_MAX: usize = 16;
 
 /// A document as JSON text, and the position of each part of it.
@@ -60,7 +60,7 @@ pub enum FoundObject<'a> {
     Other(&'a str),
     /// A List without entries.
     EmptyList,
-    /// What may well be no object of Kubernetes at all, such as the values of a chart, and why.
+    /// A value that may well not be meant as an object of Kubernetes, such as the values of a chart, and the error if it is.
     Nothing(ManifestError),
     Error(ManifestError),
 }
@@ -92,13 +92,13 @@ impl<'a> Manifest<'a> {
             Ok(yaml::ConvertedYaml { text, marks, written, doubled }) => {
                 Ok(Manifest { json: text.into(), marks: Some(marks), written, doubled, positions })
             }
-            // What began like JSON was likely meant to be it.
+            // A document that begins like JSON is likely meant to be JSON, so that error helps more.
             Err(yaml) => Err(error_at(json_error.unwrap_or(yaml))),
         }
     }
 
-    /// The objects, those of Lists, watch events and reviews each by itself, in their order. What says of itself neither
-    /// apiVersion nor kind, and looks like a status, is that of a scan of the kind `status_of`.
+    /// The objects in their order, with those of Lists, watch events and reviews each by itself. An object without apiVersion and
+    /// kind that looks like a status is judged as that of a scan of the kind `status_of`.
     pub fn objects(&self, status_of: Option<Kind>) -> Vec<FoundObject<'_>> {
         let mut found = Vec::new();
         let mut open = vec![Item { json: &self.json, of: None, status_of, lists: 0 }];
@@ -128,12 +128,12 @@ impl<'a> Manifest<'a> {
         found
     }
 
-    /// The position of a field of an object, or of the nearest thing around it that is there.
+    /// The position of a field of an object; where it is absent, that of the nearest part around it.
     pub fn field(&self, object: &str, path: &str) -> Position {
         self.position(path::find(object, path))
     }
 
-    /// The whole document.
+    /// The whole document as JSON.
     pub fn json(&self) -> &str {
         &self.json
     }
@@ -143,15 +143,15 @@ impl<'a> Manifest<'a> {
         self.marks.is_some()
     }
 
-    /// A value as it is written, where that is not how its JSON is.
+    /// The text of a value in the YAML, where it differs from the JSON.
     pub fn written(&self, value: &str) -> Option<&str> {
         let offset = self.offset(value);
         let at = self.written.binary_search_by_key(&offset, |scalar| scalar.json).ok()?;
         Some(&self.written[at].text)
     }
 
-    /// The names within a part of the JSON that an object has twice, in their order: the JSON from the last one on, which
-    /// counts, its position, and that of the first one.
+    /// The names within a part of the JSON that an object has twice, in their order: the JSON from the last one on, which counts,
+    /// the position of that one, and the position of the first one.
     pub fn doubled(&self, part: &str) -> impl Iterator<Item = (&str, Position, Position)> {
         let (start, end) = (self.offset(part), self.offset(part) + part.len());
         let from = self.doubled.partition_point(|name| name.json < start);
@@ -222,14 +222,14 @@ impl<'a> Manifest<'a> {
     }
 }
 
-/// A part of a document that is an object, or should be.
+/// A part of a document that should be an object.
 struct Item<'a> {
     json: &'a str,
-    /// The kind of an entry that does not say it, as in a typed list.
+    /// The kind of an entry that does not name its own, as in a typed list.
     of: Option<Kind>,
-    /// The kind of the scan whose status it may be.
+    /// The kind of scan whose status it is, if it is one alone.
     status_of: Option<Kind>,
-    /// The Lists and such around it.
+    /// How many Lists, events and reviews are around it.
     lists: usize,
 }
 

@@ -6,15 +6,15 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The text of the field `path` of the object `json`, from its name on; of an entry of a list, the entry. Where the
-/// field is not there, the nearest thing around it that is.
+/// The text of the field `path` of the object `json`: its name, or the entry of a list. Where the field is absent, the nearest
+/// part around it.
 ///
 /// A name may have dots and brackets itself, so it is matched as a whole: the longest that fits is the one.
 pub fn find<'a>(json: &'a str, path: &str) -> &'a str {
     walk(json, path).found
 }
 
-/// The value of the field `path` of the object `json`, if it is there.
+/// The value of the field `path` of the object `json`; none where it is absent.
 pub fn value<'a>(json: &'a str, path: &str) -> Option<&'a str> {
     let end = walk(json, path);
     end.rest.is_empty().then_some(end.value)

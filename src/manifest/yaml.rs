@@ -1,6 +1,6 @@
-//! YAML to JSON with marks: the text that the API server would see, and where in the file each part of it stands.
+//! Converts YAML to the JSON that the API server would see, with the position in the file of each part of it.
 //!
-//! By the rules of kubectl's reader: anchors and merge keys are resolved, of two equal keys the last counts. Known
+//! It follows kubectl's parser: anchors and merge keys are resolved, of two equal keys the last counts. Known
 //! differences, none of which a tool writes: U+0085, U+2028 and U+2029 break no line here; `{a:}` has a key `a` and not
 //! `a:`; `[?a]` and `[:a]` hold text; `[-]` is an error.
 
@@ -21,37 +21,37 @@ pub const DEPTH_MAX: usize = 10_000;
 #[derive(Debug)]
 pub struct ConvertedYaml {
     pub text: String,
-    /// Where a member's name, an entry or the whole begins, in ascending order.
+    /// Where each member's name, each entry and the whole begin, in ascending order.
     pub marks: Vec<Mark>,
-    /// Numbers, booleans and null that are written otherwise in the YAML, in ascending order.
+    /// Numbers, booleans and nulls whose text in the YAML differs from the JSON, in ascending order.
     pub written: Vec<WrittenScalar>,
-    /// Names that are written twice, in ascending order.
+    /// The names that an object has twice, in ascending order.
     pub doubled: Vec<DoubledName>,
 }
 
-/// A scalar by its place in the JSON, as it is written in the YAML.
+/// A scalar: its offset in the JSON, and its text in the YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenScalar {
     pub json: usize,
     pub text: String,
 }
 
-/// A name that one object has twice: its place in the JSON, where the last one counts, and the byte of the document where the
-/// first one is.
+/// A name that an object has twice: the offset in the JSON of the last one, which counts, and the offset in the document of the
+/// first one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DoubledName {
     pub json: usize,
     pub first: usize,
 }
 
-/// The same place in the JSON and in the YAML, in bytes.
+/// The offsets of the same part in the JSON and in the YAML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     pub json: usize,
     pub yaml: usize,
 }
 
-/// What is wrong with a document, and the byte where it is.
+/// What is wrong with a document, and at which offset.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("{message}")]
 pub struct YamlError {
@@ -65,7 +65,7 @@ impl YamlError {
     }
 }
 
-/// Turns one YAML document to JSON. Of no document at all `null` is made.
+/// Converts one YAML document to JSON. An empty text becomes `null`.
 pub fn to_json(yaml: &str) -> Result<ConvertedYaml, YamlError> {
     let mut options = granit_parser::Options::default();
     options.flow_nesting_limit = DEPTH_MAX;

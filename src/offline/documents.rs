@@ -1,4 +1,4 @@
-//! The scans in documents, judged and reported with their positions.
+//! Judges the scans in documents, and reports their findings with positions.
 
 use std::io::{self, Read, Write};
 
@@ -14,8 +14,8 @@ use crate::report::documents::DocumentReport;
 use crate::report::{ReportedFinding, Subject};
 use crate::scan::{Json, Kind, Member, Scan, Spec};
 
-/// Judges every scan of a file. A file that is named has to hold objects; one that was found in a folder may hold anything.
-/// With a kind, a status without a scan around it is judged as that of a scan of this kind.
+/// Judges every scan of a file. A file that is named has to hold objects; one that was found in a folder may hold anything. With
+/// `status_of`, a status without a scan around it is judged as that of a scan of this kind.
 pub fn check_file(
     input: &Input,
     status_of: Option<Kind>,
@@ -68,7 +68,7 @@ impl CheckedFile<'_> {
         Ok(())
     }
 
-    /// Judges the scans of a document, and returns whether there is anything in it.
+    /// Judges the scans of a document, and returns whether the document has contents.
     fn document(&self, document: &Document<'_>, report: &mut DocumentReport<impl Write>) -> io::Result<bool> {
         let manifest = match Manifest::read(document) {
             Ok(manifest) => manifest,
@@ -126,7 +126,8 @@ impl CheckedFile<'_> {
         })
     }
 
-    /// What is wrong with a status whatever the spec is, of which it matters most whether it names a policy.
+    /// The findings in a status whose spec is not known. Rules read of the spec mainly whether it names a policy, so the status is
+    /// judged with and without one, and what both find is reported, with the milder action.
     fn findings_in_status(&self, found: &ScanManifest<'_>, mut scan: Scan<'_>) -> Vec<ReportedFinding> {
         let without_policy = self.findings(found, &scan, &[Part::Status]);
         scan.spec = Member::Present(Spec { scan_policy: Json::from_text("any"), ..Spec::default() });
@@ -139,7 +140,7 @@ impl CheckedFile<'_> {
         both.collect()
     }
 
-    /// Reports names that are there twice around the objects, as in a List.
+    /// Reports names that are there twice outside of the objects, as in a List.
     fn doubled_around(
         &self,
         manifest: &Manifest<'_>,
@@ -153,7 +154,7 @@ impl CheckedFile<'_> {
             let object = match object {
                 FoundObject::Scan(scan) => scan.json,
                 FoundObject::Other(object) => object,
-                // What it holds is no object.
+                // The document holds no object.
                 FoundObject::Nothing(_) => return Ok(()),
                 FoundObject::EmptyList | FoundObject::Error(_) => continue,
             };
@@ -166,7 +167,7 @@ impl CheckedFile<'_> {
         report.findings(self.name, None, around)
     }
 
-    /// Warns of the names that are there twice in a part of an object, each at the last one.
+    /// Warnings about the names that are there twice in a part of an object, each at the last one.
     fn doubled(&self, manifest: &Manifest<'_>, part: &str, object: &str) -> Vec<(Position, ReportedFinding)> {
         let warnings = manifest.doubled(part).take(FINDINGS_SHOWN).map(|(json, position, first)| {
             let Position { line, column } = first;

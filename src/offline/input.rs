@@ -1,4 +1,4 @@
-//! Files, folders and standard input, as every command that reads takes them.
+//! The files, folders and standard input that a command reads.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
@@ -27,7 +27,7 @@ impl Input {
         }
     }
 
-    /// Whether nobody named it, so that it need not be what the command reads.
+    /// Whether it was found in a folder. Such a file need not hold anything for the command.
     pub fn is_found(&self) -> bool {
         matches!(self, Input::Found(_))
     }
@@ -43,8 +43,8 @@ impl Input {
     }
 }
 
-/// What the arguments name: files as they are, `-` or nothing for standard input, folders for the files below them
-/// with one of the `extensions`, in the order of their names.
+/// The inputs that the arguments name. A file is read as it is; `-`, or no argument, is standard input; a folder means the files
+/// below it with one of the `extensions`, in the order of their names.
 pub fn inputs(paths: &[PathBuf], extensions: &[&str]) -> Vec<Input> {
     if paths.is_empty() {
         if io::stdin().is_terminal() {
@@ -79,7 +79,8 @@ pub fn inputs(paths: &[PathBuf], extensions: &[&str]) -> Vec<Input> {
     inputs
 }
 
-/// A file of a folder, a link that leads nowhere too. Opening a pipe would wait for its writer.
+/// A file of a folder. A broken link counts, since opening it reports the error; a pipe does not, since opening it would wait for a
+/// writer.
 fn found(path: PathBuf) -> Option<Input> {
     let is_file = path.metadata().map_or(true, |metadata| metadata.is_file());
     is_file.then_some(Input::Found(path))

@@ -1,4 +1,4 @@
-//! Judges a scan by itself, as the validating webhook does where there was none before.
+//! Judges a scan by itself, as the validating webhook does without an old object.
 
 use time::OffsetDateTime;
 
@@ -7,16 +7,15 @@ use crate::engine::{Change, Findings, Part, validate};
 use crate::rules::RULES;
 use crate::scan::{Kind, Member, Scan};
 
-/// What the findings depend on besides the scan. Who will write it is not known, so overrides for users or groups do not
-/// match, and status writers are not asked for.
+/// What the findings depend on besides the scan. The user who will write it is not known, so overrides for users or groups do not
+/// match, and `status-writer` is not asked.
 pub struct Judge {
     pub now: OffsetDateTime,
     pub settings: ReviewSettings,
 }
 
 impl Judge {
-    /// Asks the rules of these parts as the validating webhook does where there was no scan before, and hands over what they
-    /// find.
+    /// Asks the rules of these parts as the validating webhook does without an old object, and passes the findings to `then`.
     pub fn judge<T>(
         &self,
         kind: Kind,

@@ -1,12 +1,12 @@
-//! Values in a manifest that are no text where text is due. In YAML they mostly look like it: `5805e10` is a number there, and
-//! `off` a boolean.
+//! Finds values in a manifest that are not strings where a string is expected. In YAML these often look like one: `5805e10` is a
+//! number, and `off` a boolean.
 
 use crate::manifest::{Manifest, ScanManifest, path};
 use crate::report::ReportedFinding;
 use crate::scan::json::printable;
 use crate::scan::{Json, JsonType, reader};
 
-/// Text that is not in the status, whose rules see to theirs. An API server denies what is no text there by the schema.
+/// The strings outside the status; those in it have rules. An API server denies other types there by the schema.
 const TEXTS: [(&str, &[&str]); 2] = [
     ("metadata", &["name", "namespace"]),
     (
@@ -27,13 +27,13 @@ const TEXTS: [(&str, &[&str]); 2] = [
     ),
 ];
 
-/// Members of a status that may be such text as YAML takes for something else.
+/// Members of a status whose strings YAML may take for another type.
 const OPEN_TEXTS: &[&str] = &["revision", "imagePullSecret", "message", "error", "reason", "name", "vendor", "version"];
 
-/// Characters of a value that a message shows.
+/// How many characters of a value a message shows.
 const SHOWN_MAX_CHARS: usize = 64;
 
-/// Warns of what is no text, in addition to what the rules found.
+/// Adds warnings about values that are not strings to the findings of the rules.
 pub fn add(scan: &ScanManifest<'_>, findings: &mut Vec<ReportedFinding>) {
     for (container, members) in TEXTS {
         let Some(json) = scan.value(container) else { continue };
@@ -52,7 +52,7 @@ pub fn add(scan: &ScanManifest<'_>, findings: &mut Vec<ReportedFinding>) {
     }
 }
 
-/// Says in a finding how its value is written in the file, and that quotes make it text.
+/// Shows in a finding the value as it is written in the file, and says that quotes make it a string.
 pub fn explain(manifest: &Manifest<'_>, scan: &ScanManifest<'_>, finding: &mut ReportedFinding) {
     let Some(value) = scan.value(&finding.path) else { return };
     let Some(found @ (JsonType::Boolean | JsonType::Number)) = not_text(value) else { return };
@@ -63,7 +63,7 @@ pub fn explain(manifest: &Manifest<'_>, scan: &ScanManifest<'_>, finding: &mut R
     {
         finding.message = format!("is {written}{rest}");
     }
-    // In quotes it would be text, but no URL and no image.
+    // In quotes a number would be a string, but no URL and no image.
     let member = finding.path.rsplit_once('.').map(|(_, member)| member).unwrap_or_default();
     let is_text = match finding.path.split_once('.') {
         Some((container @ ("metadata" | "spec"), rest)) => {
@@ -77,7 +77,7 @@ pub fn explain(manifest: &Manifest<'_>, scan: &ScanManifest<'_>, finding: &mut R
     }
 }
 
-/// What a value is that is neither text nor absent.
+/// The type of a value that is neither a string nor absent.
 fn not_text(value: &str) -> Option<JsonType> {
     let json: Json<'_> = reader::read(value).ok()?;
     (!json.is_absent() && json.json_type() != JsonType::String).then(|| json.json_type())

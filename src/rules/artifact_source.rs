@@ -83,7 +83,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     }
 }
 
-/// Images that are no references can be compared with nothing.
+/// Images that are no references cannot be compared.
 fn unreadable<'a>(artifact: Artifact, sources: Option<&Sources<'a>>, findings: &mut Findings<'a>) {
     let (source, member) = (Source::Registry, SourceMember::Image);
     let image = sources.and_then(|sources| sources.text(source, member));

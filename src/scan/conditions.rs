@@ -1,4 +1,4 @@
-//! The conditions of a status by type, how well they are formed, and which of them are stale.
+//! The conditions of a status: found by type, whether each is well-formed, and which are stale.
 
 use std::collections::HashMap;
 
@@ -20,19 +20,19 @@ const MESSAGE_MAX_CHARS: usize = 32768;
 pub enum Form {
     #[default]
     WellFormed,
-    /// A member is missing that should be there.
+    /// It lacks a member that it should have.
     Incomplete,
     /// No client can rely on the entry: it is neither there nor absent.
     Malformed,
 }
 
-/// The conditions of a status: each entry read once, and what they say of the four types.
+/// The conditions of a status: its entries, each read once, and the conditions of the four known types.
 #[derive(Debug, Default)]
 pub struct Conditions<'a> {
     entries: Vec<NamedEntry<'a>>,
     known: [KnownCondition<'a>; 4],
     stale: [bool; 4],
-    /// Of many entries those of each well-formed type.
+    /// The entries of each well-formed type, where there are more than [`FEW_ENTRIES`].
     table: HashMap<&'a str, TypeEntries>,
 }
 
@@ -44,7 +44,7 @@ pub struct NamedEntry<'a> {
     pub form: Form,
     /// The type, where it is a qualified name.
     type_name: Option<&'a str>,
-    /// Whether it is the only entry of its type, which then names it.
+    /// Whether it is the only entry of its type, so that findings name it by the type.
     is_only: bool,
 }
 
@@ -52,12 +52,12 @@ pub struct NamedEntry<'a> {
 #[derive(Debug, Clone, Copy, Default)]
 struct TypeEntries {
     /// The first entry, malformed or not.
-    any: usize,
+    first: usize,
     count: usize,
     first_well_formed: Option<usize>,
 }
 
-/// What there is of one of the four types.
+/// The condition of one of the four known types.
 #[derive(Debug, Clone, Copy, Default)]
 enum KnownCondition<'a> {
     #[default]
@@ -68,7 +68,7 @@ enum KnownCondition<'a> {
     Present(&'a Condition<'a>, usize),
 }
 
-/// Entries up to which looking through them costs less than a table: a scan has four types.
+/// Up to this many entries, looking through all of them costs less than a table. A scan has four conditions.
 const FEW_ENTRIES: usize = 16;
 
 impl<'a> Conditions<'a> {
@@ -144,7 +144,7 @@ impl<'a> Conditions<'a> {
             Entry::Index(index) => (index < self.entries.len()).then_some(index),
             Entry::Type(name) => {
                 let of_type = self.of_type(name);
-                (of_type.count > 0).then(|| of_type.first_well_formed.unwrap_or(of_type.any))
+                (of_type.count > 0).then(|| of_type.first_well_formed.unwrap_or(of_type.first))
             }
         }
     }
@@ -214,7 +214,7 @@ impl<'a> NamedEntry<'a> {
 impl TypeEntries {
     fn add(&mut self, index: usize, entry: &NamedEntry<'_>) {
         if self.count == 0 {
-            self.any = index;
+            self.first = index;
         }
         self.count += 1;
         if self.first_well_formed.is_none() && entry.form != Form::Malformed {
@@ -223,7 +223,7 @@ impl TypeEntries {
     }
 }
 
-/// The entries of each type; says of each whether it is the only one.
+/// The entries of each type. Sets of each entry whether it is the only one of its type.
 fn table<'a>(entries: &mut [NamedEntry<'a>]) -> HashMap<&'a str, TypeEntries> {
     let mut table: HashMap<&str, TypeEntries> = HashMap::with_capacity(entries.len());
     for index in 0..entries.len() {
@@ -231,7 +231,7 @@ fn table<'a>(entries: &mut [NamedEntry<'a>]) -> HashMap<&'a str, TypeEntries> {
         let of_type = table.entry(name).or_default();
         of_type.add(index, &entries[index]);
         entries[index].is_only = of_type.count == 1;
-        entries[of_type.any].is_only = of_type.count == 1;
+        entries[of_type.first].is_only = of_type.count == 1;
     }
     table
 }
@@ -250,7 +250,7 @@ fn stale(scan: &Scan<'_>, status: &Status<'_>, conditions: &Conditions<'_>) -> [
     let is_policy_stale = is_policy_older || is_older_generation(policy);
     let mut stale = [false; 4];
     if matches!(status.phase(), Some(Phase::Completed | Phase::Failed)) {
-        // The controller says that it is done: only the verdict of a policy that is not set any more can be stale.
+        // The controller is done, so nothing is left of an earlier run, except the verdict of a policy that is not set any more.
         stale[policy as usize] = is_policy_stale && !scan.has_scan_policy();
         return stale;
     }
@@ -274,7 +274,7 @@ pub fn member_form(condition: &Condition<'_>, member: ConditionMember) -> Form {
     let json = &condition[member];
     let text = json.string();
     let is_within = |max, fits: fn(&str) -> bool| match &text {
-        // A character has four bytes at most: what is much longer is not counted.
+        // A character has four bytes at most, so the characters of a much longer text need not be counted.
         Member::Present(text) => {
             (text.len() <= max || text.len() <= 4 * max && text.chars().count() <= max) && fits(text)
         }
@@ -298,7 +298,8 @@ pub fn member_form(condition: &Condition<'_>, member: ConditionMember) -> Form {
     if is_well_formed { Form::WellFormed } else { Form::Malformed }
 }
 
-/// A type: the pattern of `metav1.Condition`, an optional DNS prefix and `/`, then a name, within its limit.
+/// Whether a text matches the pattern of a type in `metav1.Condition`, within its limit: an optional DNS prefix and `/`, then a
+/// name.
 fn is_type(text: &str) -> bool {
     let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
     let is_lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -307,14 +308,14 @@ fn is_type(text: &str) -> bool {
         && edges_and_middle(name, |byte| byte.is_ascii_alphanumeric(), b"-_.")
 }
 
-/// The pattern of `metav1.Condition`'s reason. All of both patterns is ASCII, so bytes are characters.
+/// Whether a text matches the pattern of a reason in `metav1.Condition`. Both patterns are ASCII, so bytes are characters.
 fn is_reason(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b',' | b':'))
 }
 
-/// Not empty, with `edge` characters at both ends and those or `also` between.
+/// Whether a text is not empty, begins and ends with an `edge` character, and has only these and `also` between.
 fn edges_and_middle(text: &str, edge: fn(u8) -> bool, also: &[u8]) -> bool {
     let bytes = text.as_bytes();
     bytes.first().is_some_and(|byte| edge(*byte))

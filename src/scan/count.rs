@@ -44,18 +44,18 @@ impl Count {
     }
 }
 
-/// Members of a cveCount beyond the six that are kept. A scan has none, a template that counts more has one or two.
+/// How many unknown members of a cveCount are kept. A scan has none; a template that counts other severities has one or two.
 pub const OTHERS_MAX: usize = 16;
 
 /// One cveCount object. Either container may use either set of keys, even both at once.
 #[derive(Debug, Clone, Default)]
 pub struct CveCount<'a> {
     counts: [[Json<'a>; 2]; 6],
-    /// The first members that are none of the six; of two of one key the last.
+    /// The first [`OTHERS_MAX`] unknown members; of two with the same key the last.
     others: Vec<(Key<'a>, Json<'a>)>,
-    /// Members beyond those that are kept.
+    /// The number of unknown members that are not kept.
     more_others: usize,
-    /// Whether one of them is a number.
+    /// Whether one of those is a number.
     has_more_numbers: bool,
 }
 
@@ -77,7 +77,7 @@ impl<'a> Object<'a> for CveCount<'a> {
     }
 }
 
-/// Counts are the same whatever the order of their members; a null is as good as absent.
+/// Counts are the same with their members in any order; null counts as absent.
 impl PartialEq for CveCount<'_> {
     fn eq(&self, other: &Self) -> bool {
         let has_all = |one: &Self, other: &Self| one.others().all(|member| other.others().any(|found| found == member));
@@ -99,7 +99,7 @@ impl<'a> CveCount<'a> {
         self.counts.iter().flatten().all(Json::is_absent) && self.others().next().is_none() && self.more_others == 0
     }
 
-    /// The members that are none of the six, as far as they are kept.
+    /// The unknown members that are kept.
     pub fn others(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
         self.others.iter().filter(|(_, value)| !value.is_absent()).map(|(key, value)| (key.as_ref(), value))
     }
@@ -134,7 +134,7 @@ impl<'a> CveCount<'a> {
             .eq(other.spellings(count).map(|key| other.get(count, key)))
     }
 
-    /// Whether a count is there in both spellings, with different values.
+    /// Whether a count is present in both spellings, with different values.
     pub fn has_conflict(&self, count: Count) -> bool {
         let [wire, documented] = Spelling::BOTH.map(|spelling| self.get(count, spelling));
         !wire.is_absent() && !documented.is_absent() && wire != documented
@@ -153,7 +153,7 @@ impl<'a> CveCount<'a> {
         Count::SEVERITIES.into_iter().any(|severity| self.spellings(severity).next().is_some())
     }
 
-    /// How many members beyond the six are not kept.
+    /// The number of unknown members that are not kept.
     pub fn more_others(&self) -> usize {
         self.more_others
     }

@@ -1,12 +1,12 @@
 //! Image references: `[registry/]repository[:tag][@digest]`.
 
-/// The registry of references that name none, and the other names that it has.
+/// The registry of references that name none, and its other names.
 const DOCKER_HUB: [&str; 4] = ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
 
-/// A reference, as far as two of them are compared.
+/// The parts of a reference that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageReference<'a> {
-    /// Compared without case; the Docker Hub by its first name.
+    /// Compared without case. Docker Hub has its first name here.
     registry: &'a str,
     /// Without the `library/` of Docker Hub's own images.
     path: &'a str,
@@ -15,7 +15,7 @@ pub struct ImageReference<'a> {
 }
 
 impl<'a> ImageReference<'a> {
-    /// Reads a reference; none where it is not one.
+    /// Parses a reference; none where the text is not one.
     pub fn parse(reference: &'a str) -> Option<Self> {
         let (named, digest) = match reference.split_once('@') {
             Some((named, digest)) => (named, Some(digest)),
@@ -44,12 +44,12 @@ impl<'a> ImageReference<'a> {
         Some(ImageReference { registry: DOCKER_HUB[0], path, tag, digest })
     }
 
-    /// Whether both are of one repository.
+    /// Whether both name the same repository.
     pub fn is_same_repository(&self, other: &Self) -> bool {
         self.registry.eq_ignore_ascii_case(other.registry) && self.path == other.path
     }
 
-    /// Whether both have a digest of one algorithm, and the digests differ.
+    /// Whether both have a digest of the same algorithm, and the digests differ.
     pub fn has_other_digest(&self, other: &Self) -> bool {
         let split = |digest: Option<&'a str>| digest.and_then(|digest| digest.split_once(':'));
         let mine = split(self.digest);
@@ -58,7 +58,7 @@ impl<'a> ImageReference<'a> {
         })
     }
 
-    /// Whether both may name one image: a tag beside a digest says nothing else.
+    /// Whether both may name the same image. A tag and a digest do not contradict each other.
     pub fn is_same_version(&self, other: &Self) -> bool {
         match (self.tag, self.digest, other.tag, other.digest) {
             (mine, None, theirs, None) => mine.unwrap_or(DEFAULT_TAG) == theirs.unwrap_or(DEFAULT_TAG),
@@ -69,7 +69,7 @@ impl<'a> ImageReference<'a> {
     }
 }
 
-/// What a reference without tag and digest means.
+/// The tag of a reference without tag and digest.
 const DEFAULT_TAG: &str = "latest";
 
 /// Whether the first part of a name is a host rather than a part of the path.
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reference_is_not_read() {
+    fn other_texts_are_no_references() {
         for wrong in [
             "",
             "Nginx",

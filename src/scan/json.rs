@@ -1,4 +1,4 @@
-//! Tolerant, borrowed decoding: what a field holds is kept apart from what it should hold.
+//! Tolerant, borrowed decoding: a value of the wrong type is kept, so that its rule can report it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use super::reader::same::is_same_json;
 use super::reader::{Key, Read, ReadError, Reader};
 
-/// The JSON type that was found where another was due.
+/// The type of a JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JsonType {
     Boolean,
@@ -41,7 +41,7 @@ impl fmt::Display for JsonType {
     }
 }
 
-/// A field as it was found: absent (or null), of the wrong JSON type, or there.
+/// A field as it was found: absent (or null), of the wrong JSON type, or present.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Member<T, W = JsonType> {
     #[default]
@@ -50,7 +50,7 @@ pub enum Member<T, W = JsonType> {
     Present(T),
 }
 
-/// An object or a list as it was found. What is of another type is kept: the ratchet compares it.
+/// An object or a list as it was found. A value of another type is kept, since the ratchet compares it.
 pub type Container<'a, T> = Member<T, Json<'a>>;
 
 impl<T, W> Member<T, W> {
@@ -81,7 +81,8 @@ pub trait Object<'a>: Default {
     /// Reads the value of `key`. A key that comes twice is read twice: the last wins, as in Go.
     fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError>;
 
-    /// Reads an object into place, so that its members outlive an error further on. Null is left as it is.
+    /// Reads an object into place, so that its first members are known even where a later one is malformed. Null leaves the
+    /// object as it is.
     fn fill(&mut self, reader: &mut Reader<'a>) -> Result<(), ReadError> {
         if reader.peek() == b'n' {
             return reader.skip();
@@ -92,13 +93,14 @@ pub trait Object<'a>: Default {
 }
 
 /// Entries of a list that are judged. The smallest well-formed condition has 84 bytes, so the 1.5 MiB that etcd stores
-/// have room for 18,724: a list that is longer cannot be stored whole and sound. One entry more is kept, to show it.
+/// have room for 18,724: a longer list of well-formed entries cannot be stored. One entry more is kept, to show that the list is
+/// longer.
 pub const ENTRIES_MAX: usize = 20_000;
 
-/// Room that a list is given at first: a scan has four conditions.
+/// Initial capacity of a list: a scan has four conditions.
 const FEW_ENTRIES: usize = 4;
 
-/// What a [`Container`] can be decoded to: an object or a list. The other shape is kept as it is.
+/// A type that a [`Container`] can hold: an object or a list. A value of the other shape is kept as its JSON.
 pub trait Shape<'a>: Sized {
     fn from_object(reader: &mut Reader<'a>) -> Result<Container<'a, Self>, ReadError> {
         Ok(Member::WrongType(reader.read()?))
@@ -118,7 +120,7 @@ impl<'a, T: Object<'a>> Shape<'a> for T {
 }
 
 impl<'a, T: Object<'a>> Container<'a, T> {
-    /// Reads it in place: an object with many members is long to move.
+    /// Reads it in place, since moving an object with many members costs time.
     pub fn fill(&mut self, reader: &mut Reader<'a>) -> Result<(), ReadError> {
         if reader.peek() != b'{' {
             *self = reader.read()?;
@@ -132,7 +134,7 @@ impl<'a, T: Object<'a>> Container<'a, T> {
                 object.member(key, value)
             })?;
         }
-        // An empty object says nothing: it counts as absent.
+        // An empty object counts as absent.
         if is_empty {
             *self = Member::Absent;
         }
@@ -147,11 +149,11 @@ impl<'a, T: Object<'a>> Shape<'a> for Vec<Container<'a, T>> {
             if entries.len() > ENTRIES_MAX {
                 return entry.skip();
             }
-            // By a quarter at a time where they are many: to double would take twice the memory of the worst list.
+            // A long list grows by a quarter at a time: doubling would take up to twice the memory of the longest list.
             if entries.len() == entries.capacity() {
                 entries.reserve_exact((entries.len() / 4).max(FEW_ENTRIES));
             }
-            // An empty object is an entry all the same, one without members.
+            // In a list an empty object is an entry, without members.
             entries.push(if entry.peek() == b'{' {
                 let mut object = T::default();
                 object.fill(entry)?;
@@ -178,7 +180,7 @@ impl<'a, T: Shape<'a>> Read<'a> for Container<'a, T> {
     }
 }
 
-/// A judged leaf. A string is decoded once, when it is read; all else is kept as the JSON text that was found.
+/// A judged leaf. A string is decoded once, when it is read; any other value is kept as the JSON text that was found.
 #[derive(Clone, Default)]
 pub enum Json<'a> {
     /// Absent or null.
@@ -201,7 +203,7 @@ impl<'a> Read<'a> for Json<'a> {
     }
 }
 
-/// Strings are equal when they say the same, however they are escaped; all else when it is the same JSON.
+/// Strings are equal whatever their escapes; other values when they are the same JSON.
 impl PartialEq for Json<'_> {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -225,7 +227,8 @@ impl<'a> Json<'a> {
         Json::String(Cow::Owned(text.to_owned()))
     }
 
-    /// The JSON text. A string is written anew: the API server escapes `<`, `>` and `&`, which nobody would recognise.
+    /// The JSON text. A string is encoded again: the API server escapes `<`, `>` and `&`, which readers of a message would not
+    /// recognise.
     pub fn to_json(&self) -> Cow<'_, str> {
         match self {
             Json::Null => Cow::Borrowed("null"),
@@ -285,7 +288,7 @@ impl<'a> Json<'a> {
         matches!(self, Json::String(found) if found == text)
     }
 
-    /// Whether both say the same where a string is expected: the empty string says as little as none.
+    /// Whether both are the same where a string is expected: the empty string counts as absent.
     pub fn is_same_text(&self, other: &Json<'_>) -> bool {
         self == other || (self.string() == Member::Absent && other.string() == Member::Absent)
     }

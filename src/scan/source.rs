@@ -1,4 +1,4 @@
-//! Where code or an image comes from: the same shape in `spec`, `artifact` and `compliantArtifact`.
+//! The source of code or an image, which has the same shape in `spec`, `artifact` and `compliantArtifact`.
 
 use super::image::ImageReference;
 use super::json::{Container, Json, Member, Object};
@@ -57,15 +57,14 @@ impl SourceMember {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Difference {
     None,
-    /// They name other contents: another URL, another image repository or another digest.
+    /// They name different contents: another URL, another image repository or another digest.
     Source,
     /// They name another state of the same source, such as a tag or a revision, or other credentials.
     Other,
 }
 
 impl SourceMember {
-    /// How two values of this member differ. A tag beside a digest is no difference, and neither is what cannot be read as an
-    /// image.
+    /// How two values of this member differ. A tag and a digest do not differ, and neither does a text that is no image reference.
     pub fn difference(self, one: &str, other: &str) -> Difference {
         let (is_same_source, is_same) = match self {
             SourceMember::Url => (url::is_same(one, other), true),
@@ -104,7 +103,7 @@ impl<'a> Sources<'a> {
         &self.0[source as usize]
     }
 
-    /// Whether nothing judged is there: a Go struct without values is written as empty strings in empty objects.
+    /// Whether no judged member has a value. Go writes a struct without values as objects of empty strings.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|source| match source {
             Member::Absent => true,
@@ -141,7 +140,7 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// Sources are the same when their judged members are; one without a value is as good as absent.
+/// Sources are the same when their judged members are; a source without a value counts as absent.
 impl PartialEq for Sources<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).all(|(one, other)| match (one, other) {

@@ -1,12 +1,12 @@
-//! Times as the API writes them: RFC 3339 with an upper-case `T` and `Z` or an offset, as far as Go reads it.
+//! Parses times as the API writes them: RFC 3339 with an upper-case `T`, and `Z` or an offset, as Go reads it.
 //!
 //! A stored time that Go's `time.Parse` does not read breaks every Go client that decodes the object or a list it is in.
 
 use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime};
 
-/// Reads a time. Lower case and a space for the `T`, which RFC 3339 leaves open, are no times here, as in Go; nor is second
-/// 60, which it has for leap seconds.
+/// Parses a time. RFC 3339 also allows lower case, a space for the `T`, and second 60 for leap seconds; as in Go, these are errors
+/// here.
 pub fn parse(text: &str) -> Option<OffsetDateTime> {
     // Every condition has one, and nearly all are written so.
     if let Some(time) = text.as_bytes().try_into().ok().and_then(seconds_utc) {
@@ -48,7 +48,7 @@ mod tests {
                     for time in ["00:00:00", "23:59:59", "24:00:00", "08:60:00", "23:59:60", "08:01:0x", "08-01:00"] {
                         let text = format!("{year}-{month}-{day}T{time}Z");
                         let short = text.as_bytes().try_into().ok().and_then(seconds_utc);
-                        // Second 60 is a time for the library alone.
+                        // The library accepts second 60, Go does not.
                         assert!(short == long(&text) || time.ends_with("60") && short.is_none(), "{text}");
                     }
                 }

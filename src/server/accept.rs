@@ -1,4 +1,4 @@
-//! Connections, no more than there is room for, and the end of all of them.
+//! Accepts connections up to a limit, and drains them when the server stops.
 //!
 //! At the connection limit, the least useful connection is closed to admit a new one: of those that were never used the oldest,
 //! then one whose bodies are slow, then the one that has been idle for longest, then one that sends a body. So a client that
@@ -42,7 +42,7 @@ pub async fn accept<F: Future<Output = ()> + Send + 'static>(
                 open.remove(&ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id));
                 report(ended.map(|_| ()));
             }
-            // One more than the limit, for as long as the one that gives way to it takes to end.
+            // One more than the limit, until the connection that was closed for it has ended.
             accepted = listener.accept(), if connections.len() <= limit => match accepted {
                 Ok((stream, peer)) => {
                     if connections.len() >= limit {

@@ -1,4 +1,4 @@
-//! The thread of the admin address. It has a runtime of its own, so that health and metrics never wait for reviews.
+//! The server of the admin address. It has a thread and a runtime of its own, so that health and metrics never wait for reviews.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::limits::ADMIN_CONNECTIONS;
 use super::listen::listen;
 use super::timeouts::Protocol;
 
-/// The address is bound, nothing is served yet.
+/// The admin server: its address is bound, and nothing is served yet.
 pub struct AdminServer {
     address: SocketAddr,
     start: oneshot::Sender<Job>,
@@ -32,27 +32,27 @@ struct Job {
 impl AdminServer {
     /// Starts the thread and binds the address.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        let (bound, is_bound) = oneshot::channel();
+        let (bound_sender, bound) = oneshot::channel();
         let (start, job) = oneshot::channel();
         thread::Builder::new().name("admin".to_owned()).spawn(move || {
             let runtime = match Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,
-                // An error of a channel means that nobody waits any more, here and below.
-                Err(error) => return drop(bound.send(Err(error))),
+                // Sending fails only where the receiver is gone, which then needs no answer; here and below.
+                Err(error) => return drop(bound_sender.send(Err(error))),
             };
             runtime.block_on(async {
                 let listener = listen(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
                 let (address, listener) = match listener {
                     Ok(listening) => listening,
-                    Err(error) => return drop(bound.send(Err(error))),
+                    Err(error) => return drop(bound_sender.send(Err(error))),
                 };
-                let _ = bound.send(Ok(address));
+                let _ = bound_sender.send(Ok(address));
                 if let Ok(job) = job.await {
                     run(listener, job).await;
                 }
             });
         })?;
-        let address = is_bound.await.map_err(io::Error::other)??;
+        let address = bound.await.map_err(io::Error::other)??;
         Ok(Self { address, start })
     }
 

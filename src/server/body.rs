@@ -1,4 +1,4 @@
-//! The buffer of a body: how much of it is read, for how long, and in what memory.
+//! Reads bodies: how much of one is read, for how long, and into which memory.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,11 +21,11 @@ pub enum End {
     Whole,
     Timeout,
     Shed,
-    /// It broke off, is malformed, or comes in crumbs.
+    /// It breaks off, is malformed, or comes in too many small pieces.
     Broken,
 }
 
-/// The beginning of a body, in memory that all connections share.
+/// The first bytes of a body, up to the limit of a review, in memory that all connections share.
 pub struct BodyBuffer {
     memory: BodyMemory,
 }
@@ -35,8 +35,8 @@ impl BodyBuffer {
         Self { memory: connection.begin() }
     }
 
-    /// Reads `body` to its end, or to the limit, and buffers its beginning. The rest of what is shed is read until nothing comes
-    /// for `silence`, so that a client that sends has sent everything when it gets its answer.
+    /// Reads `body` to its end or to the limit, and buffers its first bytes. The rest of a shed body is read until nothing is
+    /// received for `silence`: most clients read the answer only after they have sent everything.
     pub async fn read<B: Body<Data = Bytes> + Unpin>(&self, body: B, deadline: Instant, silence: Duration) -> End {
         let memory = &self.memory;
         let announced_bytes = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
@@ -47,26 +47,28 @@ impl BodyBuffer {
             () = memory.shed() => tokio::select! {
                 biased;
                 read = timeout_at(deadline, &mut whole) => read,
-                () = memory.over(silence) => Ok(Ok(())),
+                () = memory.abandoned(silence) => Ok(Ok(())),
             },
         };
         match read {
             Ok(Err(Broken)) => End::Broken,
             _ if memory.is_shed() => End::Shed,
-            // All of it may have been there while nobody came to look.
+            // A body may be whole and the deadline over, where this task was not polled for long.
             Ok(Ok(())) if Instant::now() < deadline => End::Whole,
             _ => End::Timeout,
         }
     }
 
-    /// From here on the memory is not taken away. What was read, and whether that is all of what should be.
+    /// Ends reading: from here on the body is not evicted. Returns the bytes that were kept, and whether these are all that were
+    /// received.
     pub fn finish(mut self) -> (ReceivedBody, BodyMemory, bool) {
         let (bytes, has_all) = self.memory.finish();
         (bytes, self.memory, has_all)
     }
 }
 
-/// Reads what is no review to its end, or to the limit, so that its client has sent everything when it gets its answer.
+/// Reads a body that is no review to its end or to the limit, and drops it: most clients read the answer only after they have
+/// sent everything.
 pub async fn discard<B>(body: B, connection: &Arc<ConnectionMemory>, deadline: Instant, silence: Duration) -> End
 where
     B: Body<Data = Bytes> + Unpin,
@@ -79,7 +81,7 @@ where
             Ok(Err(Broken)) => End::Broken,
             Ok(Ok(())) => End::Whole,
         },
-        () = memory.over(silence) => End::Shed,
+        () = memory.abandoned(silence) => End::Shed,
     }
 }
 
@@ -104,7 +106,7 @@ async fn each_piece<B: Body<Data = Bytes> + Unpin>(mut body: B, mut take: impl F
     Ok(())
 }
 
-/// Keeps what there is memory for. The head announces 0 where it says nothing.
+/// Keeps as much of `data` as there is memory for. `announced_bytes` is 0 without a Content-Length.
 fn push(memory: &BodyMemory, announced_bytes: usize, data: &[u8]) {
     let (received_bytes, capacity_bytes) = memory.sizes();
     let data = &data[..data.len().min(BODY_BUFFER_BYTES - received_bytes)];
@@ -115,8 +117,8 @@ fn push(memory: &BodyMemory, announced_bytes: usize, data: &[u8]) {
     memory.push(data);
 }
 
-/// A short body is given room for more than what was received, since growing is copying; and for no more than so many times
-/// as much, whatever the head announces. A long one is given pieces of [`SHORT_BYTES`].
+/// How much memory a body is given. A short one is given more than was received, since each growth copies it, but at most
+/// [`RESERVE_FACTOR`] times as much, whatever its head announces. A long one grows by pieces of [`SHORT_BYTES`].
 fn capacity_for(received_bytes: usize, announced_bytes: usize) -> usize {
     if received_bytes > SHORT_BYTES {
         return received_bytes.next_multiple_of(SHORT_BYTES);
@@ -129,7 +131,7 @@ fn capacity_for(received_bytes: usize, announced_bytes: usize) -> usize {
 pub fn patience(query: Option<&str>, cap: Duration) -> Duration {
     let timeout = query.unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("timeout="));
     let Some(timeout) = timeout.and_then(parse_duration).filter(|timeout| !timeout.is_zero()) else { return cap };
-    // The API server rounds what is left up to whole seconds; of a short timeout a quarter is for the way back.
+    // The API server rounds the time that is left up to whole seconds. Of a short timeout a quarter is left for the answer.
     let margin = (timeout / 4).min(Duration::from_secs(1));
     (timeout - margin).min(cap)
 }
@@ -189,7 +191,7 @@ mod tests {
         assert_eq!(capacity_for(7_800, 9_000), 9_000, "a common body is copied once");
     }
 
-    /// Never ends, and counts what was read of it.
+    /// Never ends, and counts the bytes that were read.
     struct Endless {
         frame: Bytes,
         read_bytes: usize,
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_in_crumbs_is_given_up() {
+    async fn a_body_of_too_many_small_pieces_is_given_up() {
         for frame_bytes in [0, 1, SMALL_PIECE_BYTES / 2] {
             let (end, _, read_bytes) = read_endless(64 << 20, frame_bytes).await;
             assert_eq!(end, End::Broken);
@@ -232,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_rest_of_a_body_that_gave_way_is_read_for_a_while() {
+    async fn the_rest_of_an_evicted_body_is_read_for_a_while() {
         let memory = SharedMemory::new(1 << 20);
         let (first, second) = (BodyBuffer::new(&memory.connection()), BodyBuffer::new(&memory.connection()));
         let data = vec![b'x'; 600 << 10];
@@ -252,7 +254,7 @@ mod tests {
         assert_eq!((bytes.bytes(), has_all), (data.len(), true));
     }
 
-    /// What a test sends.
+    /// A body that a test sends piece by piece.
     struct Waiting(tokio::sync::mpsc::Receiver<Bytes>);
 
     impl Body for Waiting {

@@ -157,9 +157,9 @@ async fn drive<C: GracefulConnection>(
     until: StopStage,
 ) -> Result<(), C::Error> {
     let mut http = pin!(http);
-    let gone = async {
+    let evicted = async {
         tokio::select! {
-            () = connection.memory.gives_way() => "others need the memory of its answers",
+            () = connection.memory.evicted() => "others need the memory of its answers",
             () = connection.memory.untaken_for(limits.write) => "the client takes no answer",
         }
     };
@@ -171,8 +171,8 @@ async fn drive<C: GracefulConnection>(
     };
     tokio::select! {
         ended = http.as_mut() => return ended,
-        why = gone => {
-            tracing::debug!(peer = %connection.peer, why, "connection closed");
+        reason = evicted => {
+            tracing::debug!(peer = %connection.peer, reason, "connection closed");
             return Ok(());
         }
         () = shut_down => {}

@@ -5,7 +5,7 @@
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
-/// A format, and what the answer says of it.
+/// A format, with its media type in Accept and in the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exposition {
     media_type: &'static str,
@@ -14,7 +14,7 @@ pub struct Exposition {
     pub is_open_metrics: bool,
 }
 
-/// For all who do not ask for another.
+/// The default format.
 const TEXT: Exposition = Exposition {
     media_type: "text/plain",
     version: "0.0.4",
@@ -22,7 +22,7 @@ const TEXT: Exposition = Exposition {
     is_open_metrics: false,
 };
 
-/// What is offered, the best last. The two versions of OpenMetrics have the same text here.
+/// The formats that are offered, the best last. The two versions of OpenMetrics have the same text here.
 const OFFERED: [Exposition; 3] = [
     TEXT,
     Exposition {
@@ -40,16 +40,16 @@ const OFFERED: [Exposition; 3] = [
 ];
 
 impl Exposition {
-    /// The format of the highest quality in Accept, of equal ones the best. OpenMetrics has to be named: who takes anything
-    /// may know the text format alone. It is also for those that accept nothing that is offered, who can make more of it
-    /// than of an error.
+    /// The format of the highest quality in Accept; of equal ones the last in the list above. OpenMetrics has to be named, since a
+    /// client that accepts `*/*` may know the text format only. A client that accepts no format that is offered gets the text
+    /// format, which is more useful than an error.
     pub fn accepted(headers: &HeaderMap) -> Self {
         let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let ranges: Vec<MediaRange<'_>> =
             values.flat_map(|value| value.split(',')).filter_map(MediaRange::parse).collect();
         let (mut best, mut best_quality) = (TEXT, 0);
         for offered in OFFERED {
-            // The most specific range says the quality, whatever the others say.
+            // The quality is that of the most specific range that matches.
             let matching = ranges.iter().filter_map(|range| Some((range.specificity(&offered)?, range.quality)));
             let Some((specificity, quality)) = matching.max() else { continue };
             let is_asked_for = specificity >= Specificity::MediaType || !offered.is_open_metrics;
@@ -61,7 +61,7 @@ impl Exposition {
     }
 }
 
-/// An element of Accept.
+/// An element of an Accept header.
 struct MediaRange<'h> {
     media_type: &'h str,
     version: Option<&'h str>,
@@ -78,7 +78,7 @@ enum Specificity {
 }
 
 impl<'h> MediaRange<'h> {
-    /// None where it cannot be understood. Other parameters than the version do not matter here.
+    /// None where it cannot be parsed. Other parameters than the version do not matter here.
     fn parse(text: &'h str) -> Option<Self> {
         let mut parts = text.split(';').map(str::trim);
         let mut range = Self { media_type: parts.next()?, version: None, quality: 1000 };
@@ -96,7 +96,7 @@ impl<'h> MediaRange<'h> {
         Some(range)
     }
 
-    /// How closely it names a format; none where it does not.
+    /// How specifically it matches a format; none where it does not match.
     fn specificity(&self, offered: &Exposition) -> Option<Specificity> {
         let (kind, _) = offered.media_type.split_once('/')?;
         match self.version {
@@ -111,16 +111,16 @@ impl<'h> MediaRange<'h> {
     }
 }
 
-/// What OpenMetrics says, in the text format of Prometheus.
+/// Converts OpenMetrics to the text format of Prometheus.
 pub fn to_text(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len());
     let mut help = "";
     for line in open_metrics.lines() {
         if let Some(rest) = line.strip_prefix("# HELP ") {
-            // Its name depends on the type, which comes next.
+            // The name depends on the type, which is in the next line.
             help = rest.split_once(' ').map_or("", |(_, help)| help);
         } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
-            // OpenMetrics names families, the text format samples.
+            // The comments of OpenMetrics name the metric family, those of the text format the samples.
             let (suffix, kind) = match kind {
                 "counter" => ("_total", kind),
                 "info" => ("_info", "gauge"),

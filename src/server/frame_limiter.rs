@@ -1,7 +1,7 @@
-//! Limits the frames of an HTTP/2 connection that bring no review forward: each costs work, and HTTP/2 has no end of kinds
-//! (PRIORITY, PING, SETTINGS, WINDOW_UPDATE, RST_STREAM, empty and tiny DATA, CONTINUATION, and those nobody knows).
+//! Limits the HTTP/2 frames of a connection that are not part of a review: PRIORITY, PING, SETTINGS, WINDOW_UPDATE, RST_STREAM,
+//! empty and small DATA, CONTINUATION, and unknown types. Each costs work, and a client can send them without end.
 //!
-//! Frames are counted where they are read, before HTTP/2 is: hyper and h2 limit some kinds, and take others without end.
+//! Frames are counted in the bytes of the connection, before h2 parses them: hyper and h2 limit only some types.
 
 use std::io;
 
@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::limits::{FRAME_BYTES, FRAMES, FRAMES_A_SECOND, FRAMES_AN_ANSWER, RESET_FRAMES, SMALL_PIECE_BYTES};
 
-/// What a client sends first.
+/// The connection preface, which a client sends before its first frame.
 const PREFACE_BYTES: usize = 24;
-const HEAD_BYTES: usize = 9;
+const FRAME_HEADER_BYTES: usize = 9;
 
 const DATA: u8 = 0;
 const RST_STREAM: u8 = 3;
@@ -19,42 +19,46 @@ const END_STREAM: u8 = 1;
 
 #[derive(Clone)]
 pub struct FrameLimiter {
-    /// Bytes to pass over: of the preface, or of a payload.
+    /// Bytes of the preface or of a payload that are still to be skipped.
     skip_bytes: usize,
-    head: [u8; HEAD_BYTES],
-    head_bytes: usize,
+    /// The header of the next frame, as far as it was read.
+    header: [u8; FRAME_HEADER_BYTES],
+    header_bytes: usize,
+    /// The cost of the frames that the client may still send.
     left: u32,
     refilled: Instant,
+    /// How many answers there were at the last refill.
     answers: usize,
 }
 
 impl FrameLimiter {
     pub fn new(now: Instant) -> Self {
-        let (head, head_bytes, skip_bytes) = ([0; HEAD_BYTES], 0, PREFACE_BYTES);
-        Self { skip_bytes, head, head_bytes, left: FRAMES, refilled: now, answers: 0 }
+        let (header, header_bytes, skip_bytes) = ([0; FRAME_HEADER_BYTES], 0, PREFACE_BYTES);
+        Self { skip_bytes, header, header_bytes, left: FRAMES, refilled: now, answers: 0 }
     }
 
-    /// Takes what was read; `answers` is how many requests were answered so far. An error closes the connection.
+    /// Counts the frames in `bytes`, which were read; `answers` is how many requests were answered so far. An error closes the
+    /// connection.
     pub fn read(&mut self, mut bytes: &[u8], answers: usize, now: Instant) -> io::Result<()> {
         self.refill(answers, now);
         while !bytes.is_empty() {
-            let passed = self.skip_bytes.min(bytes.len());
-            self.skip_bytes -= passed;
-            bytes = &bytes[passed..];
-            let more = (HEAD_BYTES - self.head_bytes).min(bytes.len());
-            self.head[self.head_bytes..self.head_bytes + more].copy_from_slice(&bytes[..more]);
-            self.head_bytes += more;
+            let skipped = self.skip_bytes.min(bytes.len());
+            self.skip_bytes -= skipped;
+            bytes = &bytes[skipped..];
+            let more = (FRAME_HEADER_BYTES - self.header_bytes).min(bytes.len());
+            self.header[self.header_bytes..self.header_bytes + more].copy_from_slice(&bytes[..more]);
+            self.header_bytes += more;
             bytes = &bytes[more..];
-            if self.head_bytes == HEAD_BYTES {
-                self.head_bytes = 0;
-                self.frame()?;
+            if self.header_bytes == FRAME_HEADER_BYTES {
+                self.header_bytes = 0;
+                self.count_frame()?;
             }
         }
         Ok(())
     }
 
-    fn frame(&mut self) -> io::Result<()> {
-        let [high, middle, low, kind, flags, ..] = self.head;
+    fn count_frame(&mut self) -> io::Result<()> {
+        let [high, middle, low, kind, flags, ..] = self.header;
         self.skip_bytes = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         let cost = match kind {
             DATA if self.skip_bytes >= SMALL_PIECE_BYTES || flags & END_STREAM != 0 => 0,
@@ -62,7 +66,10 @@ impl FrameLimiter {
             _ => 1 + self.skip_bytes / FRAME_BYTES,
         };
         let cost = u32::try_from(cost).unwrap_or(u32::MAX);
-        self.left = self.left.checked_sub(cost).ok_or_else(|| io::Error::other("too many frames without a review"))?;
+        self.left = self
+            .left
+            .checked_sub(cost)
+            .ok_or_else(|| io::Error::other("too many frames that are not part of a review"))?;
         Ok(())
     }
 
@@ -87,7 +94,7 @@ mod tests {
     fn frame(kind: u8, flags: u8, payload_bytes: usize) -> Vec<u8> {
         let length = payload_bytes.to_be_bytes();
         let mut bytes = vec![length[5], length[6], length[7], kind, flags, 0, 0, 0, 1];
-        bytes.resize(HEAD_BYTES + payload_bytes, 0);
+        bytes.resize(FRAME_HEADER_BYTES + payload_bytes, 0);
         bytes
     }
 
@@ -98,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_found_wherever_they_are_cut() {
+    fn frames_are_counted_however_they_are_split() {
         let now = Instant::now();
         let frames = [frame(1, 4, 100), frame(DATA, 0, 16384), frame(DATA, END_STREAM, 3), frame(8, 0, 4)].concat();
         for size in [1, 2, 5, 9, 10, 1000, 100_000] {
@@ -111,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_brings_nothing_forward_comes_to_an_end() {
+    fn frames_that_are_not_part_of_a_review_are_limited() {
         let now = Instant::now();
         for (kind, payload_bytes, most) in [
             (DATA, 0, FRAMES),
@@ -125,24 +132,24 @@ mod tests {
             (1, 14 * FRAME_BYTES, FRAMES / 15),
         ] {
             let mut limiter = after_preface(now);
-            let flood = frame(kind, 0, payload_bytes);
-            let taken = (0..).take_while(|_| limiter.read(&flood, 0, now).is_ok()).count();
+            let repeated = frame(kind, 0, payload_bytes);
+            let taken = (0..).take_while(|_| limiter.read(&repeated, 0, now).is_ok()).count();
             assert_eq!(taken, most as usize, "{kind}");
         }
     }
 
     #[test]
-    fn answers_and_time_make_room() {
+    fn answers_and_time_allow_more_frames() {
         let now = Instant::now();
         let mut limiter = after_preface(now);
-        let flood = frame(6, 0, 8).repeat(FRAMES as usize);
-        limiter.read(&flood, 0, now).unwrap();
+        let repeated = frame(6, 0, 8).repeat(FRAMES as usize);
+        limiter.read(&repeated, 0, now).unwrap();
         assert!(limiter.clone().read(&frame(6, 0, 8), 0, now).is_err());
         limiter.read(&frame(6, 0, 8).repeat(FRAMES_AN_ANSWER as usize), 1, now).unwrap();
         let later = now + Duration::from_secs(2);
         limiter.read(&frame(6, 0, 8).repeat(2 * FRAMES_A_SECOND as usize), 1, later).unwrap();
         assert!(limiter.clone().read(&frame(6, 0, 8), 1, later).is_err());
-        limiter.read(&flood, 1, later + Duration::from_secs(1_000_000)).unwrap();
+        limiter.read(&repeated, 1, later + Duration::from_secs(1_000_000)).unwrap();
         assert!(limiter.clone().read(&frame(6, 0, 8), 1, later).is_err(), "no more than there was at first");
     }
 }

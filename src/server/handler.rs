@@ -1,4 +1,4 @@
-//! The two webhooks over HTTP: from a request to `admission::answer`, and from its answer to a response.
+//! The HTTP handlers of the two webhooks: they read the body of a request, have it judged, and send the answer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,20 +20,20 @@ use super::review::PendingReview;
 use crate::admission::{Decision, Fault, RequestInfo, Summary, Webhook};
 use crate::engine::Action;
 
-/// The port of reviews where none is given.
+/// The default port for reviews.
 pub const REVIEWS_PORT: u16 = 8443;
 
-/// Longest value of a client that a log line repeats: a Kubernetes name.
+/// How many bytes of a client's value a log line shows: the longest Kubernetes name.
 const LOGGED_BYTES: usize = 253;
 
-/// Of a header that a message repeats.
+/// How many characters of a header a message shows.
 const SHOWN_CHARS: usize = 80;
 
 /// Paths of the two webhooks.
 pub const VALIDATE: &str = "/validate";
 pub const MUTATE: &str = "/mutate";
 
-/// The routes of the review address. Each request has a [`ConnectionContext`] as an extension.
+/// The routes of the review address. Each request has its [`ConnectionContext`] as an extension.
 pub fn router(shared: Arc<Shared>) -> Router {
     let handler = |webhook| {
         post(move |State(shared): State<Arc<Shared>>, Extension(connection), request| {
@@ -55,7 +55,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// Answers what is no review, once all of it was sent: a client that still sends would not see the answer.
+/// Answers a request that is no review once its body was read: most clients read the answer only after they have sent everything.
 async fn no_review(
     shared: &Shared,
     connection: &ConnectionContext,
@@ -71,8 +71,7 @@ async fn no_review(
 async fn review(shared: Arc<Shared>, connection: ConnectionContext, webhook: Webhook, request: Request) -> Response {
     let begun = Instant::now();
     let config = shared.config();
-    let foreign_encoding = foreign_encoding(request.headers());
-    if let Some(message) = foreign_encoding {
+    if let Some(message) = foreign_encoding(request.headers()) {
         let mut response = no_review(&shared, &connection, request, unsupported(&message)).await;
         response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         return response;
@@ -80,7 +79,7 @@ async fn review(shared: Arc<Shared>, connection: ConnectionContext, webhook: Web
     let (head, body) = request.into_parts();
     let deadline = begun + patience(head.uri.query(), config.limits.body);
     let foreign_type = foreign_type(&head.headers);
-    // While bodies are awaited, their heads would add up.
+    // Heads are not counted as memory, so none is kept while its body is read.
     drop(head);
     let buffer = BodyBuffer::new(&connection.memory);
     let end = buffer.read(body, deadline, config.limits.head).await;
@@ -102,7 +101,8 @@ async fn review(shared: Arc<Shared>, connection: ConnectionContext, webhook: Web
     {
         log(webhook, connection.peer, &answer.summary, &config.settings.digest, latency, left_out);
     }
-    // A review is answered whatever its type; where there is none, the type says more than the decoder.
+    // A review is answered whatever its Content-Type. A body that is no review is likely of that other type, so the message
+    // names it.
     match foreign_type {
         _ if end == End::Broken => status(&connection, BROKEN),
         Some(message) if answer.http == 400 => status(&connection, unsupported(&message)),
@@ -110,7 +110,7 @@ async fn review(shared: Arc<Shared>, connection: ConnectionContext, webhook: Web
     }
 }
 
-/// What is wrong with the type of a body, if anything.
+/// The message for a Content-Type that is not JSON.
 fn foreign_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(CONTENT_TYPE)?;
     let name = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
@@ -120,7 +120,7 @@ fn foreign_type(headers: &HeaderMap) -> Option<String> {
     })
 }
 
-/// What is wrong with the encoding of a body, if anything: an API server sends it as it is.
+/// The message for a body with a Content-Encoding: API servers send none.
 fn foreign_encoding(headers: &HeaderMap) -> Option<String> {
     let encodings = headers.get_all(CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?"));
     let encodings = encodings.flat_map(|value| value.split(',')).map(str::trim);
@@ -143,7 +143,7 @@ fn unsupported(message: &str) -> ErrorStatus<'_> {
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
 }
 
-/// A `Status`, as the API server itself answers what is no review.
+/// A `Status`, as the API server itself answers errors.
 fn status(connection: &ConnectionContext, (code, reason, message): ErrorStatus<'_>) -> Response {
     let body = serde_json::json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
@@ -159,7 +159,7 @@ fn response(connection: &ConnectionContext, code: StatusCode, json: Vec<u8>) -> 
     response
 }
 
-/// One line for a denial or a fault; never the object's contents. Beyond the limit lines are left out and counted.
+/// Logs a denial or a fault in one line, never with the object's contents. Lines beyond the limit are left out and counted.
 fn log(webhook: Webhook, peer: SocketAddr, summary: &Summary, config: &str, latency: Duration, left_out: u64) {
     let found = summary.findings.iter().filter(|finding| finding.action != Action::Audit);
     let mut rules: Vec<_> = found.map(|finding| finding.rule).collect();

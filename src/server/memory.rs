@@ -1,13 +1,13 @@
-//! What bodies and answers take of memory, in all and by connection, and who gives way when there is no more.
+//! The memory of bodies and answers: limits in all and by connection, and what is evicted at a limit.
 //!
-//! A body counts from its head to its verdict, by what is allocated for what was received of it; an answer from the verdict
-//! until its last byte was handed to the connection. While a body is read, or an answer waits to be taken, it is the client
-//! that takes its time: at the limit the one that has waited longest gives way. A body is dropped and its review shed; for an
-//! answer the connection is closed. What is being judged never gives way. So whatever arrives within the time in which
-//! clients can fill the memory is judged, and nobody holds it by being slow.
+//! A body counts from its head until the decision, by the memory that is allocated for its received bytes. An answer counts
+//! from the decision until its last byte was handed to the connection. While a body is read or an answer waits to be sent,
+//! the server waits for the client, so at a limit the oldest of these is evicted: a body is dropped and its review shed; for
+//! an answer the connection is closed. A review that is being judged is never evicted. So a slow client cannot keep memory
+//! from the others.
 
-mod ledger;
 mod received;
+mod reservations;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,45 +17,45 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use self::ledger::{Ledger, What};
 use self::received::PartialBody;
 pub use self::received::{Piece, ReceivedBody};
+use self::reservations::{Reservations, ReservedFor};
 use super::limits::{PREFIX_BYTES, REQUEST_BYTES};
 
 /// The memory that all connections share.
 pub struct SharedMemory {
-    ledger: Mutex<Ledger>,
+    reservations: Mutex<Reservations>,
     spare: Arc<received::SparePieces>,
-    /// Bodies that are not whole.
+    /// The number of bodies that are not whole.
     pub bodies: Gauge,
-    /// Bytes that are held.
+    /// The number of reserved bytes.
     pub held: Gauge,
 }
 
 impl SharedMemory {
     pub fn new(bodies_bytes: usize) -> Arc<Self> {
-        let ledger = Ledger::new(bodies_bytes);
-        let (ledger, spare) = (Mutex::new(ledger), Arc::default());
-        Arc::new(Self { ledger, spare, bodies: Gauge::default(), held: Gauge::default() })
+        let reservations = Mutex::new(Reservations::new(bodies_bytes));
+        let spare = Arc::default();
+        Arc::new(Self { reservations, spare, bodies: Gauge::default(), held: Gauge::default() })
     }
 
-    /// For a connection that was accepted.
+    /// The memory of a connection that was accepted.
     pub fn connection(self: &Arc<Self>) -> Arc<ConnectionMemory> {
         let close = Arc::new(Notify::new());
         let id = self.lock().connect(close.clone());
         Arc::new(ConnectionMemory { memory: self.clone(), id, close })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Reservations> {
+        self.reservations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn show(&self, ledger: &Ledger) {
-        self.held.set(i64::try_from(ledger.held_bytes).unwrap_or(i64::MAX));
+    fn update_gauge(&self, reservations: &Reservations) {
+        self.held.set(i64::try_from(reservations.held_bytes).unwrap_or(i64::MAX));
     }
 }
 
-/// The memory of one connection. What it holds, holds it.
+/// The memory of one connection. Each reservation keeps it alive.
 pub struct ConnectionMemory {
     memory: Arc<SharedMemory>,
     id: u64,
@@ -63,42 +63,43 @@ pub struct ConnectionMemory {
 }
 
 impl ConnectionMemory {
-    /// For a request whose head has come. The youngest never has to give way to others, so this always succeeds.
+    /// The memory of a body whose head was read. This always succeeds: without room, older reservations are evicted.
     pub fn begin(self: &Arc<Self>) -> BodyMemory {
         let partial = Arc::new(PartialBody::default());
-        let mut ledger = self.memory.lock();
-        let id = ledger.hold(self.id, REQUEST_BYTES, What::Body(partial.clone()));
-        ledger.make_room_for_any(self.id, id);
-        self.memory.show(&ledger);
+        let mut reservations = self.memory.lock();
+        let id = reservations.add(self.id, REQUEST_BYTES, ReservedFor::Body(partial.clone()));
+        reservations.make_room_for_any(self.id, id);
+        self.memory.update_gauge(&reservations);
         self.memory.bodies.inc();
-        BodyMemory { hold: Hold { connection: self.clone(), id }, partial, is_whole: false }
+        BodyMemory { guard: ReservationGuard { connection: self.clone(), id }, partial, is_whole: false }
     }
 
-    /// The bytes of an answer; their memory is held until the last of them has left.
+    /// The bytes of an answer. Their memory is reserved until all of them were handed to the connection.
     pub fn answer(self: &Arc<Self>, bytes: Vec<u8>) -> Bytes {
-        let mut ledger = self.memory.lock();
-        let id = ledger.hold(self.id, REQUEST_BYTES + bytes.capacity(), What::Answer { since: Instant::now() });
-        ledger.make_room_for_any(self.id, id);
-        self.memory.show(&ledger);
-        drop(ledger);
-        Bytes::from_owner(AnswerBytes { bytes, _hold: Hold { connection: self.clone(), id } })
+        let mut reservations = self.memory.lock();
+        let id =
+            reservations.add(self.id, REQUEST_BYTES + bytes.capacity(), ReservedFor::Answer { since: Instant::now() });
+        reservations.make_room_for_any(self.id, id);
+        self.memory.update_gauge(&reservations);
+        drop(reservations);
+        Bytes::from_owner(AnswerBytes { bytes, _guard: ReservationGuard { connection: self.clone(), id } })
     }
 
-    /// Returns when an answer has not been taken for `limit`, or a tenth of that later: HTTP/2 writes nothing where its window
-    /// is closed, so there is no write that stalls.
+    /// Returns when the client has not taken an answer for `limit`, or a tenth of that later. Such a check is needed for HTTP/2,
+    /// which writes nothing while the client's window is closed: there is no write that could time out.
     pub async fn untaken_for(&self, limit: Duration) {
         while self.oldest_answer().is_none_or(|since| since.elapsed() < limit) {
             sleep(limit / 10).await;
         }
     }
 
-    /// Since when the oldest answer has not been taken.
+    /// When the oldest answer that was not taken was made.
     fn oldest_answer(&self) -> Option<Instant> {
         self.memory.lock().oldest_answer(self.id)
     }
 
-    /// Returns when the connection has to be closed, since others need its memory.
-    pub async fn gives_way(&self) {
+    /// Returns when the connection has to be closed to free the memory of its answers.
+    pub async fn evicted(&self) {
         self.close.notified().await;
     }
 }
@@ -109,19 +110,19 @@ impl Drop for ConnectionMemory {
     }
 }
 
-/// Given back when it is dropped.
-struct Hold {
+/// A reservation, which ends when this is dropped.
+struct ReservationGuard {
     connection: Arc<ConnectionMemory>,
     id: u64,
 }
 
-impl Drop for Hold {
+impl Drop for ReservationGuard {
     fn drop(&mut self) {
         let memory = &self.connection.memory;
-        let mut ledger = memory.lock();
-        ledger.release(self.id);
-        memory.show(&ledger);
-        if ledger.held_bytes == 0 {
+        let mut reservations = memory.lock();
+        reservations.remove(self.id);
+        memory.update_gauge(&reservations);
+        if reservations.held_bytes == 0 {
             memory.spare.clear();
         }
     }
@@ -129,7 +130,7 @@ impl Drop for Hold {
 
 struct AnswerBytes {
     bytes: Vec<u8>,
-    _hold: Hold,
+    _guard: ReservationGuard,
 }
 
 impl AsRef<[u8]> for AnswerBytes {
@@ -138,32 +139,32 @@ impl AsRef<[u8]> for AnswerBytes {
     }
 }
 
-/// The memory of a body, until the verdict on it.
+/// The memory of a body until its review is decided.
 pub struct BodyMemory {
-    hold: Hold,
+    guard: ReservationGuard,
     partial: Arc<PartialBody>,
     is_whole: bool,
 }
 
 impl BodyMemory {
-    /// What is kept, and what is allocated for it.
+    /// The number of bytes that are kept, and of those that are allocated for them.
     pub fn sizes(&self) -> (usize, usize) {
         let received = self.partial.lock();
         (received.bytes.bytes(), received.bytes.capacity_bytes())
     }
 
-    /// Whether not all is kept that was received.
+    /// Whether received bytes were dropped.
     pub fn is_shed(&self) -> bool {
         self.partial.lock().is_shed
     }
 
-    /// Makes room for `capacity_bytes` in all. Where there is none the body is shed, with room for its beginning.
+    /// Makes room for `capacity_bytes` in all. Without room the body is shed, and only its beginning is kept.
     pub fn reserve(&self, capacity_bytes: usize) {
-        let Hold { connection, id } = &self.hold;
-        let mut ledger = connection.memory.lock();
-        let has_room = ledger.grow(*id, REQUEST_BYTES + capacity_bytes);
-        connection.memory.show(&ledger);
-        drop(ledger);
+        let ReservationGuard { connection, id } = &self.guard;
+        let mut reservations = connection.memory.lock();
+        let has_room = reservations.grow(*id, REQUEST_BYTES + capacity_bytes);
+        connection.memory.update_gauge(&reservations);
+        drop(reservations);
         let mut received = self.partial.lock();
         if received.is_shed {
             return;
@@ -182,29 +183,30 @@ impl BodyMemory {
         received.bytes.push(data);
     }
 
-    /// Returns when it is shed.
+    /// Returns when the body is shed.
     pub async fn shed(&self) {
         while !self.partial.lock().is_shed {
-            self.partial.taken.notified().await;
+            self.partial.changed.notified().await;
         }
     }
 
-    /// Returns when it has to be answered at once, or nothing has come for `silence`.
-    pub async fn over(&self, silence: Duration) {
+    /// Returns when the rest of the body is not to be read any more, or nothing was received for `silence`.
+    pub async fn abandoned(&self, silence: Duration) {
         loop {
             let pieces = self.partial.lock().pieces;
-            let _ = timeout(silence, self.partial.taken.notified()).await;
+            let _ = timeout(silence, self.partial.changed.notified()).await;
             let received = self.partial.lock();
-            if received.is_over || received.pieces == pieces {
+            if received.is_abandoned || received.pieces == pieces {
                 return;
             }
         }
     }
 
-    /// From here on it does not give way. What was kept, and whether that is all that was received.
+    /// Ends reading: from here on the body is not evicted. Returns the bytes that were kept, and whether these are all that were
+    /// received.
     pub fn finish(&mut self) -> (ReceivedBody, bool) {
-        let memory = &self.hold.connection.memory;
-        memory.lock().stop_waiting(self.hold.id);
+        let memory = &self.guard.connection.memory;
+        memory.lock().protect(self.guard.id);
         self.is_whole = true;
         memory.bodies.dec();
         let mut received = self.partial.lock();
@@ -215,25 +217,25 @@ impl BodyMemory {
 impl Drop for BodyMemory {
     fn drop(&mut self) {
         if !self.is_whole {
-            self.hold.connection.memory.bodies.dec();
+            self.guard.connection.memory.bodies.dec();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::limits::{LINGERING, SHORT_BYTES, connection_bytes, memory_bytes};
+    use super::super::limits::{DRAINED_BODIES, SHORT_BYTES, connection_bytes, memory_bytes};
     use super::*;
 
     const MIB: usize = 1 << 20;
-    /// Four bodies of a mebibyte fit, and what is beside them.
+    /// Room for four bodies of one mebibyte each, with their requests.
     const BODIES_BYTES: usize = 4 * MIB;
 
     fn held(memory: &SharedMemory) -> usize {
         usize::try_from(memory.held.get()).unwrap()
     }
 
-    /// A body of which so much was received.
+    /// A body of which `bytes` were received.
     fn body(connection: &Arc<ConnectionMemory>, bytes: usize) -> BodyMemory {
         let body = connection.begin();
         receive(&body, bytes);
@@ -245,12 +247,12 @@ mod tests {
         body.push(&vec![b' '; bytes]);
     }
 
-    fn is_over(body: &BodyMemory) -> bool {
-        body.partial.lock().is_over
+    fn is_abandoned(body: &BodyMemory) -> bool {
+        body.partial.lock().is_abandoned
     }
 
     #[test]
-    fn the_one_that_has_waited_longest_gives_way_and_what_is_whole_does_not() {
+    fn the_oldest_body_is_evicted_unless_it_is_whole() {
         let memory = SharedMemory::new(BODIES_BYTES);
         let connections = [(); 6].map(|()| memory.connection());
         let mut bodies: Vec<_> = connections[..4].iter().map(|connection| body(connection, MIB)).collect();
@@ -261,9 +263,9 @@ mod tests {
         let fifth = body(&connections[4], MIB);
         let shed: Vec<_> = bodies.iter().map(BodyMemory::is_shed).collect();
         assert_eq!((shed, fifth.is_shed()), (vec![false, true, false, false], false));
-        assert!(!is_over(&bodies[1]), "the rest of it is read");
+        assert!(!is_abandoned(&bodies[1]), "the rest of it is read");
         assert_eq!(bodies[1].finish().0.bytes(), PREFIX_BYTES);
-        // One that has waited longer than all that could give way is shed itself.
+        // A body that is older than all others that could be evicted is shed itself.
         receive(&bodies[2], 2 * MIB);
         assert!(bodies[2].is_shed() && !bodies[3].is_shed() && !fifth.is_shed());
 
@@ -275,26 +277,26 @@ mod tests {
     }
 
     #[test]
-    fn heads_take_nothing_from_others_until_they_fill_the_memory_and_then_the_oldest_goes() {
+    fn heads_evict_the_oldest_head_once_they_fill_the_memory() {
         let memory = SharedMemory::new(BODIES_BYTES);
         let connection = memory.connection();
         let most = memory_bytes(BODIES_BYTES) / REQUEST_BYTES;
         let heads: Vec<_> = (0..most).map(|_| connection.begin()).collect();
-        assert!(!heads.iter().any(is_over));
+        assert!(!heads.iter().any(is_abandoned));
         let one_more = connection.begin();
-        assert!(is_over(&heads[0]) && !is_over(&heads[1]) && !is_over(&one_more));
+        assert!(is_abandoned(&heads[0]) && !is_abandoned(&heads[1]) && !is_abandoned(&one_more));
         let review = body(&memory.connection(), 10_000);
-        assert!(!review.is_shed() && is_over(&heads[1]));
+        assert!(!review.is_shed() && is_abandoned(&heads[1]));
     }
 
     #[test]
     fn the_rest_of_some_bodies_is_read() {
         let memory = SharedMemory::new(16 * MIB);
-        let connections: Vec<_> = (0..LINGERING + 50).map(|_| memory.connection()).collect();
+        let connections: Vec<_> = (0..DRAINED_BODIES + 50).map(|_| memory.connection()).collect();
         let bodies: Vec<_> = connections.iter().map(|connection| body(connection, 8 * MIB)).collect();
         let count = |is: fn(&BodyMemory) -> bool| bodies.iter().filter(|body| is(body)).count();
-        assert!(count(BodyMemory::is_shed) > LINGERING);
-        assert_eq!(count(is_over), count(BodyMemory::is_shed) - LINGERING);
+        assert!(count(BodyMemory::is_shed) > DRAINED_BODIES);
+        assert_eq!(count(is_abandoned), count(BodyMemory::is_shed) - DRAINED_BODIES);
         assert!(held(&memory) <= memory_bytes(16 * MIB));
     }
 
@@ -310,11 +312,11 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_takes_its_part_and_gives_way_to_itself() {
+    fn a_connection_beyond_its_share_evicts_its_own_bodies() {
         let memory = SharedMemory::new(64 * MIB);
-        let (greedy, other) = (memory.connection(), memory.connection());
+        let (busy, other) = (memory.connection(), memory.connection());
         let others = body(&other, MIB);
-        let bodies: Vec<_> = (0..17).map(|_| body(&greedy, MIB)).collect();
+        let bodies: Vec<_> = (0..17).map(|_| body(&busy, MIB)).collect();
         assert!(bodies[0].is_shed() && !bodies[2].is_shed() && !others.is_shed());
         assert!(held(&memory) <= connection_bytes(64 * MIB) + MIB + REQUEST_BYTES);
     }
@@ -324,13 +326,13 @@ mod tests {
         let memory = SharedMemory::new(BODIES_BYTES);
         let [first, second] = [(); 2].map(|()| memory.connection());
         let answers = [first.answer(vec![b' '; MIB]), first.answer(vec![b' '; MIB]), second.answer(vec![b' '; MIB])];
-        // A part that was taken does not free the rest.
+        // A slice keeps the reservation of the whole answer.
         let part = answers[0].slice(10..20);
         assert_eq!(held(&memory), 3 * (MIB + REQUEST_BYTES));
         let body = body(&second, 2 * MIB);
         assert!(!body.is_shed());
-        first.gives_way().await;
-        assert_eq!(held(&memory), 3 * MIB + 2 * REQUEST_BYTES, "both answers of the first are given up");
+        first.evicted().await;
+        assert_eq!(held(&memory), 3 * MIB + 2 * REQUEST_BYTES, "both answers of the first connection are evicted");
         drop((part, answers));
         assert_eq!(held(&memory), 2 * MIB + REQUEST_BYTES);
 

@@ -196,7 +196,7 @@ impl Metrics {
         registry.register("reviews_in_flight", help, self.in_flight.clone());
         let help = "Bodies of requests that are being received";
         registry.register("bodies_unfinished", help, self.bodies.clone());
-        let help = "What is held of bodies that are not judged, and of answers that are not taken";
+        let help = "Memory of bodies whose reviews are not decided, and of answers that are not sent";
         registry.register_with_unit("memory_held", help, Unit::Bytes, self.memory_held.clone());
         registry.register(
             "reviews_shed",

@@ -1,4 +1,4 @@
-//! From a review that was read to its answer, before its deadline and without holding up others.
+//! Judges a review that was read, before its deadline and without delaying others.
 
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ impl InFlightPermit {
         Self(shared.clone())
     }
 
-    /// None where `limit` are taken.
-    fn take_of(shared: &Arc<Shared>, limit: usize) -> Option<Self> {
+    /// None where `limit` permits are taken.
+    fn take_within(shared: &Arc<Shared>, limit: usize) -> Option<Self> {
         let taken = shared.metrics.in_flight.inc();
         let permit = Self(shared.clone());
         usize::try_from(taken).is_ok_and(|taken| taken < limit).then_some(permit)
@@ -34,7 +34,7 @@ impl Drop for InFlightPermit {
     }
 }
 
-/// A review that was read. Its memory is held until it is judged, even if nobody waits for it any more.
+/// A review that was read. Its memory is held until it is judged, even if its deadline is over.
 pub struct PendingReview {
     pub shared: Arc<Shared>,
     pub config: Arc<Config>,
@@ -44,17 +44,18 @@ pub struct PendingReview {
 }
 
 impl PendingReview {
-    /// The answer, or at the deadline a fault.
+    /// Judges the review. At the deadline the answer is a fault.
     ///
-    /// Nearly every review is judged here: that takes 0.1 ms commonly and 5 ms at worst, which other connections of this thread
-    /// can wait for, and to wake another thread and be woken by it costs as much as to judge. It waits for nobody, so it needs
-    /// no permit of others. What may take longer is judged on a thread of its own, a few at a time, and may wait for one; so
-    /// connections go on, and there is a limit to how many wait. A permit ends with the verdict, or at the deadline.
+    /// Nearly every review is judged on this thread: it takes 0.1 ms commonly and 5 ms at worst, which other connections of the
+    /// thread can wait for; handing it to another thread would cost as much as judging it. Since it does not wait, it is not
+    /// subject to `limits.reviews`. A review that may take longer is judged on a thread of its own, a few at a time, so that
+    /// connections go on meanwhile; `limits.reviews` bounds how many wait for such a thread. A permit ends with the decision, or
+    /// at the deadline.
     pub async fn judge(mut self, deadline: Instant) -> Answer {
         if let Some(answer) = self.judge_if_short() {
             return answer;
         }
-        let Some(_permit) = InFlightPermit::take_of(&self.shared, self.config.limits.reviews) else {
+        let Some(_permit) = InFlightPermit::take_within(&self.shared, self.config.limits.reviews) else {
             return self.fault(Fault::TooManyRequests);
         };
         let rest = std::mem::take(&mut self.body.rest);
@@ -72,18 +73,19 @@ impl PendingReview {
         };
         match timeout_at(deadline, judged).await {
             Ok(Ok(answer)) => answer,
-            // `answer` does not panic: the process is about to end.
+            // `answer` does not panic, so the runtime is shutting down.
             Ok(Err(_)) => review.fault(Fault::Internal),
             Err(_) => review.fault(Fault::Timeout),
         }
     }
 
-    /// Answers it unjudged. The uid is near the beginning or nowhere: to look for it in 8 MiB would take too long.
+    /// Answers the review with a fault, without judging it. The uid is looked for in the first piece only, where API servers write
+    /// it: searching 8 MiB would take too long.
     pub fn fault(&self, fault: Fault) -> Answer {
         self.with_context(|context| admission::fault(&self.body.first.bytes, fault, context))
     }
 
-    /// None where the review may take long to judge: it was only decoded.
+    /// Judges a short review. None where the body is long, or has many conditions: the latter was then only decoded.
     fn judge_if_short(&self) -> Option<Answer> {
         if !self.body.rest.is_empty() {
             return None;

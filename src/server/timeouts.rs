@@ -1,7 +1,7 @@
-//! Time limits inside a connection that hyper does not have.
+//! Limits of a connection that hyper does not have: the time of a head, the time of a write, HTTP/2 frames, and turns of reading.
 //!
 //! hyper's `header_read_timeout` also runs while a kept connection is idle: at 2 s it would cut the API server's idle
-//! connections, at 100 s it would let a head trickle. So the clock of a head starts here, at its first byte.
+//! connections, at 100 s it would accept a head that is sent byte by byte. So the clock of a head starts here, at its first byte.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -31,7 +31,7 @@ pub struct Activity {
     in_flight: AtomicUsize,
     /// Of those in flight, the ones whose bodies are whole.
     whole: AtomicUsize,
-    /// The last answer, or the first head after a pause.
+    /// When the last request ended, or the first one after a pause began.
     progress_millis: AtomicU64,
 }
 
@@ -105,7 +105,7 @@ impl Activity {
     }
 }
 
-/// What a connection without a request that is judged is there for, and since when. The least useful comes first.
+/// How useful a connection is that has no request being judged, and since when. The least useful comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Usefulness {
     Unused(Instant),
@@ -133,7 +133,7 @@ impl Drop for WholeRequest {
 }
 
 /// A stream that fails when a head of HTTP/1.1 takes longer than `head` from its first byte, when frames of HTTP/2 are too
-/// many, or when a write stalls for `write`. What reads without end lets other connections have their turn.
+/// many, or when a write stalls for `write`. After [`TURN_BYTES`] it lets other connections have their turn.
 pub struct TimeoutStream<I> {
     io: I,
     activity: Arc<Activity>,
@@ -148,7 +148,7 @@ pub struct TimeoutStream<I> {
 }
 
 impl<I> TimeoutStream<I> {
-    /// In HTTP/2 pings find a peer that is stuck within a frame.
+    /// HTTP/2 has no time limit of a head: its pings detect a peer that is stuck within a frame.
     pub fn new(io: I, activity: Arc<Activity>, protocol: Protocol, limits: &Limits) -> Self {
         let (head, frames) = match protocol {
             Protocol::Http1 => (Some(limits.head), None),
@@ -172,7 +172,7 @@ impl<I> TimeoutStream<I> {
                 }
             }
             // The clock, if any, is that of an earlier head.
-            stale => *stale = has_bytes.then(|| (requests, Box::pin(sleep(limit)))),
+            earlier => *earlier = has_bytes.then(|| (requests, Box::pin(sleep(limit)))),
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! A caBundle as an API server reads it: what Go's `encoding/pem` and `CertPool.AppendCertsFromPEM` take of it, and what
-//! they skip without a word.
+//! Parses a caBundle as an API server does: which blocks Go's `encoding/pem` and `CertPool.AppendCertsFromPEM` accept, and which
+//! they silently skip.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -10,11 +10,11 @@ use rustls::pki_types::CertificateDer;
 use super::certificate::CertificateInfo;
 use super::pem::{BEGIN, END};
 
-/// As Go decodes: padded, whatever the last bits are.
+/// Base64 as Go decodes it: with padding, and ignoring unused bits at the end.
 const BASE64: GeneralPurpose =
     GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
-/// A block that an API server skips, by the line on which it begins.
+/// A block that an API server skips, and the line on which it begins.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SkippedBlock {
     pub line: usize,
@@ -35,14 +35,14 @@ pub enum SkipReason {
     Certificate(String),
 }
 
-/// What an API server makes of a caBundle.
+/// The blocks of a caBundle that an API server accepts and skips.
 #[derive(Debug, Default)]
 pub struct ParsedBundle {
     pub certificates: Vec<CertificateDer<'static>>,
     pub skipped: Vec<SkippedBlock>,
 }
 
-/// The certificates that an API server trusts by a caBundle.
+/// The certificates that an API server trusts because of a caBundle.
 pub fn certificates(text: &[u8]) -> Vec<CertificateDer<'static>> {
     parse(text).certificates
 }
@@ -53,7 +53,7 @@ pub fn parse(text: &[u8]) -> ParsedBundle {
     let mut is_found = vec![false; lines.len()];
     let mut start = 0;
     for end in (1..lines.len()).filter(|end| lines[*end].starts_with(END)) {
-        // The last one before it: what begins and does not end is skipped.
+        // The last BEGIN before it: an earlier block that does not end is skipped.
         let begin = (start..end).rev().find(|line| memmem::find(lines[*line], BEGIN).is_some());
         start = end + 1;
         let Some((begin, label)) = begin.and_then(|begin| Some((begin, label(lines[begin], lines[end])?))) else {
@@ -74,7 +74,7 @@ pub fn parse(text: &[u8]) -> ParsedBundle {
     parsed
 }
 
-/// The label of a block with this first and this last line.
+/// The label of a block with this first and this last line; none where they are not its only contents, or do not match.
 fn label<'t>(begin: &'t [u8], end: &[u8]) -> Option<&'t [u8]> {
     if memmem::rfind(begin, BEGIN) != Some(0) {
         return None;
@@ -84,7 +84,7 @@ fn label<'t>(begin: &'t [u8], end: &[u8]) -> Option<&'t [u8]> {
     (label == of_end).then_some(label)
 }
 
-/// A line without its end, and without the spaces before it.
+/// A line without its line break, and without the spaces before that.
 fn trimmed(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
     let end = line.iter().rposition(|byte| !matches!(byte, b' ' | b'\t')).map_or(0, |last| last + 1);
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::tls::pem;
 
-    /// What `AppendCertsFromPEM` of Go 1.26 was seen to take of each, and by line what it skips.
+    /// The certificates that `AppendCertsFromPEM` of Go 1.26 returns for each bundle, and the lines of the blocks that it skips.
     #[test]
     fn a_bundle_is_read_as_go_reads_it() {
         let one = |name: &str| rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate").cert;

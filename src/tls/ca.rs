@@ -114,7 +114,7 @@ impl Ca {
     }
 }
 
-/// Whether a certificate is of a CA that this program has made.
+/// Whether a certificate is that of a CA that this program has made.
 pub fn is_ours(certificate: &CertificateDer<'_>) -> bool {
     CertificateInfo::of(certificate).is_ok_and(|info| has_our_name(&info))
 }

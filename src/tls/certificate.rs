@@ -31,7 +31,7 @@ const KNOWN_CRITICAL: [&str; 10] = [
 
 const SERVER_AUTH: &str = "serverAuth";
 const ANY_USAGE: &str = "anyExtendedKeyUsage";
-/// The usages that have a name, by their numbers.
+/// The names of usages, by their object identifiers.
 const USAGES: [(&str, &str); 7] = [
     ("2.5.29.37.0", ANY_USAGE),
     ("1.3.6.1.5.5.7.3.1", SERVER_AUTH),
@@ -46,7 +46,7 @@ pub struct CertificateInfo {
     pub subject: String,
     pub not_before: OffsetDateTime,
     pub not_after: OffsetDateTime,
-    /// Whether it has the CA flag: then not every client takes it from a server. The API server does.
+    /// Whether it has the CA flag. The API server accepts such a certificate from a server, but not every other client does.
     pub is_ca: bool,
     /// Whether it may sign others: Go, and so the API server, asks for the CA flag and for the key usage, if there is one.
     pub may_sign: bool,
@@ -54,9 +54,9 @@ pub struct CertificateInfo {
     pub has_host: bool,
     /// Its common name, and the DNS names, addresses and URIs of its subjectAltName, as far as they parse.
     pub names: Vec<String>,
-    /// Its extendedKeyUsage by name, or by number; empty where it may be used for anything.
+    /// Its extendedKeyUsage, by name or object identifier; empty where it may be used for anything.
     pub usages: Vec<String>,
-    /// A critical extension that no client knows, by its number: none accepts the certificate.
+    /// The object identifier of a critical extension that no client knows, so that none accepts the certificate.
     pub unknown_critical: Option<String>,
     /// Its SubjectPublicKeyInfo, in DER.
     pub public_key: Vec<u8>,

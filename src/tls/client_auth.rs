@@ -62,7 +62,8 @@ fn add(roots: &mut RootCertStore, file: &[u8], now: OffsetDateTime) -> Result<()
 }
 
 impl ClientCertVerifier for ClientAuth {
-    /// No hints: they would be lent, and the CAs change. A client without them sends what it has.
+    /// Gives clients no hints which CAs are accepted: they would be borrowed from the CAs, which may change. Without hints a
+    /// client sends the certificate that it has.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -111,7 +112,7 @@ fn algorithms() -> WebPkiSupportedAlgorithms {
     ring::default_provider().signature_verification_algorithms
 }
 
-/// What webpki has against a certificate, as the error that chooses the alert for the client.
+/// Converts an error of webpki to the error of rustls that determines the alert for the client.
 fn rejected(error: webpki::Error) -> Error {
     use webpki::Error as E;
     let error = match error {

@@ -160,9 +160,9 @@ impl<T: Send + 'static, E: std::error::Error + Send + Sync + 'static> WatchedFil
 
 /// The contents of a plain file.
 pub fn read<E>(path: &Path) -> Result<Vec<u8>, FileProblem<E>> {
-    // Not to wait: a pipe is opened only when somebody writes to it.
+    // O_NONBLOCK, since opening a pipe otherwise waits for a writer.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
-    // Of what was opened: the path may be another file by now.
+    // The type of the open file: the path may name another file by now.
     let kind = file.metadata()?.file_type();
     if kind.is_dir() {
         return Err(FileProblem::Folder);

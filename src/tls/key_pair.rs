@@ -10,8 +10,8 @@ use super::error::TlsFileError;
 use super::files::ContentsError;
 use super::pem;
 
-/// Reads the two files, which may be one, and checks that they can be served now. Of the files, 0 is the certificate and 1
-/// the key.
+/// Reads the certificate and the key, which may be in one file, and checks that they can be served now. An error has the number of
+/// its file: 0 for the certificate, 1 for the key.
 pub fn load(
     certificate: &[u8],
     key_text: &[u8],
@@ -32,7 +32,7 @@ fn info(certificate: &CertificateDer<'_>) -> Result<CertificateInfo, TlsFileErro
     CertificateInfo::of(certificate).map_err(|error| TlsFileError::BadCertificate(error.to_string()))
 }
 
-/// Whether the API server takes the certificate from a server. The CA flag is no matter to it.
+/// Checks that the API server accepts the certificate from a server. It does so with or without the CA flag.
 fn check_server(info: &CertificateInfo, now: OffsetDateTime) -> Result<(), TlsFileError> {
     if !info.has_host {
         return Err(TlsFileError::NoHost);

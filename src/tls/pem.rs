@@ -1,7 +1,7 @@
-//! PEM: certificates and keys in, certificates out.
+//! Reads certificates and keys from PEM, and writes certificates.
 //!
-//! The library skips what it does not know, and what does not begin at the start of a line: of two blocks that are joined on
-//! one line it returns the first. So the lines are checked before it reads them.
+//! The library skips blocks that it does not know, and blocks that do not begin at the start of a line: of two that are joined on
+//! one line it returns only the first. So the lines are checked before the library reads them.
 
 use std::borrow::Cow;
 
@@ -17,15 +17,15 @@ pub const BEGIN: &[u8] = b"-----BEGIN ";
 pub const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
 
-/// What editors of Windows put before a text.
+/// Editors on Windows write this before a text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// What holds a certificate in a form that is not read.
+/// Labels of blocks that hold a certificate in a form that is not supported.
 const OTHER_CERTIFICATES: [&str; 4] = ["TRUSTED CERTIFICATE", "X509 CERTIFICATE", "PKCS7", "CMS"];
 
-/// The certificates of a PEM file, each parsed: one at least.
+/// The certificates of a PEM file, each of which can be parsed. There is at least one.
 pub fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
-    let text = unmarked(text);
+    let text = without_byte_order_marks(text);
     for Block { line, label } in blocks(&text)? {
         if let Some(label) = OTHER_CERTIFICATES.into_iter().find(|other| other.as_bytes() == label) {
             return Err(TlsFileError::OtherCertificate { line, label });
@@ -45,9 +45,9 @@ pub fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsFile
 
 /// The first private key of a PEM file: PKCS#8, PKCS#1 or SEC1.
 pub fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsFileError> {
-    let text = unmarked(text);
+    let text = without_byte_order_marks(text);
     let blocks = blocks(&text)?;
-    // Of both forms: `BEGIN ENCRYPTED PRIVATE KEY`, and `Proc-Type: 4,ENCRYPTED` of the older formats.
+    // There are two forms: `BEGIN ENCRYPTED PRIVATE KEY`, and `Proc-Type: 4,ENCRYPTED` of the older formats.
     let is_encrypted = blocks.iter().any(|block| block.label == b"ENCRYPTED PRIVATE KEY")
         || text
             .split(|byte| *byte == b'\n')
@@ -60,8 +60,8 @@ pub fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsFileError> 
     }
 }
 
-/// The text without byte order marks: files that begin with one may have been joined.
-fn unmarked(text: &[u8]) -> Cow<'_, [u8]> {
+/// The text without byte order marks, which are also within it where files were joined.
+fn without_byte_order_marks(text: &[u8]) -> Cow<'_, [u8]> {
     let mut marks = memmem::find_iter(text, BYTE_ORDER_MARK).peekable();
     if marks.peek().is_none() {
         return Cow::Borrowed(text);
@@ -76,13 +76,13 @@ fn unmarked(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(rest)
 }
 
-/// A block by its first line, counted from 1.
+/// A block, with the number of its first line, counted from 1.
 struct Block<'t> {
     line: usize,
     label: &'t [u8],
 }
 
-/// The blocks of a text in which each has a first and a last line of its own.
+/// The blocks of a text. It is an error where one does not begin and end on lines of its own.
 fn blocks(text: &[u8]) -> Result<Vec<Block<'_>>, TlsFileError> {
     if text.is_empty() {
         return Err(TlsFileError::Empty);
@@ -175,8 +175,8 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_passed_over_wherever_files_were_joined() {
-        assert_eq!(*unmarked("\u{feff}a\n\u{feff}b\u{feff}".as_bytes()), *b"a\nb");
-        assert!(matches!(unmarked(b"a"), Cow::Borrowed(b"a")));
+    fn byte_order_marks_are_ignored_wherever_files_were_joined() {
+        assert_eq!(*without_byte_order_marks("\u{feff}a\n\u{feff}b\u{feff}".as_bytes()), *b"a\nb");
+        assert!(matches!(without_byte_order_marks(b"a"), Cow::Borrowed(b"a")));
     }
 }

@@ -1,5 +1,5 @@
-//! What a certificate may be used for, as Go reads extendedKeyUsage: without one, or with anyExtendedKeyUsage, for anything.
-//! webpki does not know the latter.
+//! Checks the extendedKeyUsage of a certificate as Go does: without it, or with anyExtendedKeyUsage, the certificate is for any
+//! use. webpki does not know the latter.
 
 use webpki::{Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, RequiredEkuNotFoundContext};
 

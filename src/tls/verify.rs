@@ -1,4 +1,4 @@
-//! Whether a client that has a list of CAs accepts a server, as the API server does.
+//! Verifies a server's certificate against a list of CAs, as the API server does.
 
 use std::time::Duration;
 
@@ -13,23 +13,24 @@ use x509_cert::der::{Decode as _, Encode as _};
 use super::certificate::CertificateInfo;
 use super::usage::Usage;
 
-/// So many certificates behind a server's own are looked at; one is usual, two are rare.
+/// How many intermediate certificates of a server are considered. One is usual, two are rare.
 const CHAIN_MAX: usize = 8;
 
-/// Whether a certificate is one of a CA that may sign now.
+/// Whether a certificate is that of a CA that may sign now.
 pub fn is_valid_ca(certificate: &CertificateDer<'_>, now: OffsetDateTime) -> bool {
     CertificateInfo::of(certificate).is_ok_and(|info| info.is_valid_ca(now))
 }
 
-/// Whether it may sign certificates of servers, too: Go asks each CA of a chain for its extendedKeyUsage, webpki not the last.
+/// Whether the CA may also sign certificates of servers. Go checks the extendedKeyUsage of each CA of a chain, webpki not that of
+/// the root.
 fn is_valid_issuer(certificate: &CertificateDer<'_>, now: OffsetDateTime) -> bool {
     CertificateInfo::of(certificate).is_ok_and(|info| info.is_valid_ca(now) && info.is_for_servers())
 }
 
-/// Verifies a server for `host` that shows `chain`, its own certificate first. CAs that are not valid now do not count.
+/// Verifies a server for `host` that presents `chain`, its own certificate first. CAs that are not valid now are ignored.
 ///
-/// webpki accepts no certificate with the CA flag from a server, none that signs itself, and none with a critical extension
-/// of policies. Go, and so the API server, does: where a CA of the list has signed it, or where it is in the list itself.
+/// webpki accepts no server certificate that has the CA flag, is self-signed, or has a critical extension of policies. Go, and so
+/// the API server, accepts it where a CA of the list has signed it, or where it is in the list itself.
 pub fn verify(
     cas: &[CertificateDer<'static>],
     chain: &[CertificateDer<'_>],
@@ -75,7 +76,7 @@ pub fn verify(
     }
 }
 
-/// No CA of the list has signed, or one that may not sign for servers.
+/// The reason where no CA of the list has signed: one of them may not sign for servers, or none is the issuer.
 fn unknown_issuer(cas: &[CertificateDer<'_>], now: OffsetDateTime) -> Distrust {
     let is_left_out = |ca: &CertificateDer<'_>| is_valid_ca(ca, now) && !is_valid_issuer(ca, now);
     if cas.iter().any(is_left_out) { Distrust::Usage } else { Distrust::UnknownIssuer }
@@ -91,7 +92,7 @@ fn distrust(error: Error) -> Distrust {
     }
 }
 
-/// Whether one of the CAs has signed a certificate, itself or by some of `more`.
+/// Whether one of the CAs has signed a certificate, directly or through certificates of `more`.
 fn is_signed_by(
     certificate: &CertificateDer<'_>,
     cas: &[CertificateDer<'static>],
@@ -99,7 +100,7 @@ fn is_signed_by(
     now: OffsetDateTime,
 ) -> bool {
     let mut rest: Vec<_> = more.iter().filter(|ca| is_valid_issuer(ca, now)).take(CHAIN_MAX).collect();
-    // The certificate, and those above it: each is gone through once.
+    // The certificate and those above it. Each is visited once.
     let mut signed = vec![certificate];
     let mut index = 0;
     while let Some(&one) = signed.get(index) {
@@ -130,6 +131,7 @@ fn has_signed(ca: &CertificateDer<'_>, certificate: &CertificateDer<'_>) -> bool
     };
     issuer.tbs_certificate().subject() == signed.tbs_certificate().issuer() && algorithms.iter().any(verifies)
 }
+
 /// Why the API server does not accept a server's certificate. The messages of rustls change with its releases.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Distrust {
@@ -190,7 +192,7 @@ mod tests {
         sign(&params, &KeyPair::generate().expect("a key"), by)
     }
 
-    /// What it is, how it differs, the CAs that are served with it, the one that is trusted, and what comes of it.
+    /// The name of the case, how its certificate differs, the CAs that are served with it, the trusted CA, and the result.
     type Case<'c> = (&'c str, &'c dyn Fn(&mut CertificateParams), &'c [&'c Ca], &'c Ca, Result<(), Distrust>);
 
     #[test]
@@ -249,7 +251,7 @@ mod tests {
                 assert_eq!(verify(&cas, &served, "other", now), Err(Distrust::Name), "{what}");
                 assert_eq!(verify(&cas[..0], &served, "host", now), Err(Distrust::NoCa), "{what}");
             }
-            // In the list itself it needs nobody above it.
+            // A certificate that is in the list itself needs no issuer.
             let listed = [leaf];
             let by_itself = if what.contains("for clients") && !what.contains("by ") || what == "expired" {
                 expected

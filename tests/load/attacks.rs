@@ -23,7 +23,7 @@ pub async fn run(kind: &str, address: SocketAddr, ca: &Path) -> bool {
     match kind {
         "silent-streams" => all(11, || reopened(address, ca.to_owned(), Vec::new(), |_| Vec::new())).await,
         "fat-heads" => all(CONNECTIONS, || reopened(address, ca.to_owned(), fat(), |_| Vec::new())).await,
-        "trickling-streams" => all(11, || reopened(address, ca.to_owned(), Vec::new(), crumbs)).await,
+        "trickling-streams" => all(11, || reopened(address, ca.to_owned(), Vec::new(), small_pieces)).await,
         "untaken" => all(CONNECTIONS, || untaken(address, ca.to_owned())).await,
         "worst-bodies" => all(8, || worst(address, ca.to_owned())).await,
         "great-bodies" => all(400, || great(address, ca.to_owned())).await,
@@ -48,7 +48,7 @@ fn fat() -> Vec<(String, String)> {
 }
 
 /// A byte of a body.
-fn crumbs(stream: u32) -> Vec<u8> {
+fn small_pieces(stream: u32) -> Vec<u8> {
     frames::frame(frames::DATA, 0, stream, b" ")
 }
 

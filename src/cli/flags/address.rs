@@ -1,9 +1,9 @@
-//! Addresses to listen on or to connect to, as Go and Docker write them too: `:8443` and `localhost:8443`.
+//! Parses addresses to listen on or to connect to, also in the forms that Go and Docker accept: `:8443` and `localhost:8443`.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 
-/// Why a text is no address. Each message says what would be one.
+/// Why a text is not an address. Each message shows an address that would be right.
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
     #[error("the port is missing: 127.0.0.1:8443, localhost:8443, [::1]:8443, or :8443 for all addresses")]
@@ -20,12 +20,12 @@ pub enum AddressError {
     NoAddress(String),
 }
 
-/// Reads an address to listen on. Without a host it is every address of the machine; a name is resolved, once.
+/// Parses an address to listen on. Without a host it means all addresses of the machine. A name is resolved once.
 pub fn parse_listen(text: &str) -> Result<SocketAddr, AddressError> {
     parse(text, Ipv6Addr::UNSPECIFIED.into())
 }
 
-/// Reads an address to connect to. Without a host it is this machine.
+/// Parses an address to connect to. Without a host it means this machine.
 #[cfg(feature = "cluster")]
 pub fn parse_connect(text: &str) -> Result<SocketAddr, AddressError> {
     parse(text, std::net::Ipv4Addr::LOCALHOST.into())
@@ -39,7 +39,7 @@ fn parse(text: &str, without_host: IpAddr) -> Result<SocketAddr, AddressError> {
         return Err(AddressError::Url);
     }
     let (host, port) = text.rsplit_once(':').ok_or(AddressError::NoPort)?;
-    // `[::1]`, cut within the brackets.
+    // `[::1]`, which was split within the brackets.
     if port.ends_with(']') || text.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6()) {
         return Err(if text.starts_with('[') { AddressError::NoPort } else { AddressError::NoBrackets });
     }
@@ -53,7 +53,7 @@ fn parse(text: &str, without_host: IpAddr) -> Result<SocketAddr, AddressError> {
     }
     let resolved = (host, port).to_socket_addrs();
     let resolved = resolved.map_err(|error| AddressError::Unresolved { host: host.to_owned(), error })?;
-    // A machine may know ::1 by name and have no IPv6.
+    // IPv4 first: a machine may resolve localhost to ::1 and have no IPv6.
     resolved.min_by_key(SocketAddr::is_ipv6).ok_or_else(|| AddressError::NoAddress(host.to_owned()))
 }
 
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_told_what_would_be_one() {
+    fn errors_show_an_address_that_would_be_right() {
         for (text, right) in [
             ("8443", "localhost:8443"),
             ("localhost", "localhost:8443"),

@@ -20,8 +20,8 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         id: "ca-bundle-unread",
-        title: "Each caBundle is read by the API server as a whole.",
-        causes: "What is no certificate to the API server it skips without a word, as where two PEM blocks are joined on one line: the authority that was meant is not trusted. Where nothing is left, every call fails.",
+        title: "The API server can read each block of each caBundle.",
+        causes: "The API server silently skips each block that it cannot read, for instance where two PEM blocks are joined on one line: the authority in it is not trusted. Where no block can be read, every call fails.",
         remedy: "Write the caBundle anew: each `-----BEGIN CERTIFICATE-----` and each `-----END CERTIFICATE-----` at the start of a line of its own, nothing before it, no keys, no headers.",
         run: ca_bundle_unread,
     },
@@ -56,7 +56,7 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "certificate-ca",
         title: "No certificate that is served has the CA flag.",
-        causes: "The API server accepts it, where the caBundle holds it or its authority; many other clients do not. `openssl req -x509` sets the flag.",
+        causes: "The API server accepts such a certificate where it or its authority is in the caBundle; many other clients do not. `openssl req -x509` sets the flag.",
         remedy: "Nothing, if only the API server calls. Else make the certificate with `-addext basicConstraints=critical,CA:FALSE`.",
         run: certificate_ca,
     },
@@ -118,7 +118,7 @@ fn ca_bundle_unread(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 fn ca_bundle_expired(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for ours @ OurWebhook { webhook, .. } in snapshot.webhooks() {
         let bundle = carried(&webhook.client_config);
-        // A certificate of a server may be in it, too: it is accepted, with or without the CA flag.
+        // The caBundle may also hold a server's own certificate, which is accepted with or without the CA flag.
         let is_served = |one| served(snapshot).any(|(_, served)| served.chain.first() == Some(one));
         if !bundle.is_empty() && !bundle.iter().any(|one| is_valid_ca(one, snapshot.now) || is_served(one)) {
             diagnostics.problem(format!("the caBundle of {} holds no CA that is within its dates", ours.id()));
@@ -143,8 +143,8 @@ struct Distrusted<'s> {
     why: Distrust,
 }
 
-/// What is wrong with the dates has checks of its own, so they are left out here: a certificate is verified at a time
-/// within its life. So has a caBundle without a CA that is valid now.
+/// Dates have checks of their own and are ignored here: a certificate is verified at a time within its life. A caBundle without a
+/// CA that is valid now has a check of its own, too.
 fn distrusted(snapshot: &Snapshot) -> impl Iterator<Item = Distrusted<'_>> {
     snapshot.webhooks().flat_map(move |ours| {
         let config = &ours.webhook.client_config;

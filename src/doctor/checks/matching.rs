@@ -13,7 +13,7 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "match-conditions",
         title: "The matchConditions are those of the manifests.",
-        causes: "One that is more than the manifests' lets writes pass unjudged. Without the manifests' own, nobody can write past the webhook in an emergency, and scans that are being deleted wait for it. With `statusWriters`, `not-being-deleted` of the status is one too many: anybody may write the status of a scan that is being deleted.",
+        causes: "A matchCondition that is not in the manifests lets writes pass unjudged. Without those of the manifests, nobody can write past the webhook in an emergency, and scans that are being deleted wait for it. With `statusWriters`, the status webhook must not have `not-being-deleted`: with it any user may write the status of a scan that is being deleted.",
         remedy: "Apply the manifests again; with `statusWriters` with the component `status-writers`. What should not be judged is better set in the configuration of the webhook, where it is counted.",
         run: match_conditions,
     },
@@ -87,7 +87,7 @@ fn match_conditions(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// The condition by which objects that are being deleted are not asked about.
+/// The name of the condition that exempts objects that are being deleted.
 const NOT_BEING_DELETED: &str = "not-being-deleted";
 
 /// Whether a condition of the manifests has to be there.
@@ -102,14 +102,14 @@ fn needs<'s>(snapshot: &'s Snapshot, webhook: &MutatingWebhook, condition: &Matc
         return Need::Present;
     }
     match &snapshot.has_status_writers {
-        // Who may write is checked to the end.
+        // Status writers are checked during a deletion, too.
         Lookup::Found(true) => Need::Absent,
         Lookup::Found(false) | Lookup::Absent => Need::Present,
         Lookup::Unknown(why) => Need::Unknown(why),
     }
 }
 
-/// Whether it is asked about a status, which is written with the scan itself where there is no subresource.
+/// Whether a webhook is called for writes of a status. Without a subresource the status is written with the scan itself.
 fn judges_status(snapshot: &Snapshot, webhook: &MutatingWebhook) -> bool {
     let mut resources = webhook.rules.iter().flatten().flat_map(|rule| rule.resources.iter().flatten());
     resources.any(|resource| resource.ends_with("/status"))
@@ -171,7 +171,7 @@ fn selects_nothing(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 
 fn namespace_selector(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for OurWebhook { configuration: found, webhook, .. } in snapshot.webhooks() {
-        // A selector that selects all may be its cluster's: AKS gives each webhook one.
+        // A selector that selects all namespaces may be set by the cluster: AKS adds one to each webhook.
         if let Selection::Some { selected: selected @ 1.., left_out: left_out @ 1.. } = selection(webhook, snapshot) {
             let (id, all) = (format!("{} in {}", webhook.name, found.id()), selected + left_out);
             diagnostics.note(format!("the namespaceSelector of {id} leaves out {left_out} of {all} namespaces"));

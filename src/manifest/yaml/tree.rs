@@ -21,7 +21,7 @@ pub type NodeId = usize;
 pub enum Node<'a> {
     Scalar {
         value: Scalar<'a>,
-        /// How it is written, where that does not make it text.
+        /// Its text in the YAML, where it is not a string.
         written: Option<Cow<'a, str>>,
     },
     List(Vec<TreeEntry>),
@@ -82,7 +82,7 @@ pub struct Tree<'a> {
     open: Vec<Open<'a>>,
     root: Option<TreeEntry>,
     aliased_bytes: usize,
-    /// Names that are written twice: where the last begins, which counts, and where the first does.
+    /// Names that a mapping has twice: the offset of the last one, which counts, and that of the first one.
     doubled: HashMap<usize, usize>,
 }
 
@@ -157,7 +157,7 @@ impl<'a> Tree<'a> {
         &self.nodes[id].0
     }
 
-    /// Where a name begins that was written before, if the one at `at` was.
+    /// The offset of the first name like the one at `at`, if it is there twice.
     pub fn first(&self, at: usize) -> Option<usize> {
         self.doubled.get(&at).copied()
     }
@@ -239,8 +239,8 @@ fn name<'a>(node: &Node<'a>, at: usize) -> Result<Cow<'a, str>, YamlError> {
     }
 }
 
-/// Of members of one name the last stays. Those that are written twice are noted; to write a name that is merged too is what
-/// merging is for.
+/// Keeps the last of the members of each name. Names that are there twice are noted, except where one of the two was merged: to
+/// override merged members is what merge keys are for.
 fn last_wins(members: &mut Vec<TreeMember<'_>>, doubled: &mut HashMap<usize, usize>) {
     let mut last: HashMap<&str, &TreeMember<'_>> = HashMap::with_capacity(members.len());
     let mut is_last = Vec::with_capacity(members.len());

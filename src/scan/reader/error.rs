@@ -1,6 +1,6 @@
-//! Where a text is no JSON, and what is expected there.
+//! The error of the JSON reader: where a text is not JSON, and what is expected there.
 
-/// What may be expected at an offset.
+/// What is expected at an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExpectedJson {
     Value,

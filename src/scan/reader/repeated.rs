@@ -1,12 +1,12 @@
-//! Fast path for a list that is repeated in object and oldObject: most entries of their `managedFields` are the same, and
-//! comparing them is ten times faster than reading them again.
+//! Fast path for a list that comes in object and oldObject: most entries of their `managedFields` are the same, and comparing
+//! them is ten times faster than parsing them again.
 
 use super::{ReadError, Reader};
 
-/// Places that are remembered of a list. Where an entry differs, what is between two of them is read.
+/// Offsets of entries that are remembered of a list. Where an entry differs, the entries up to the next one are parsed.
 const MARKS: usize = 32;
 
-/// A list that was skipped: where its entries begin, of many every second, fourth, …
+/// A list that was skipped: the offsets at which its entries begin; in a long list those of every second, fourth, … entry.
 #[derive(Default)]
 pub struct RepeatedList {
     marks: [usize; MARKS],
@@ -15,7 +15,7 @@ pub struct RepeatedList {
     count: usize,
     /// Where the last entry ends.
     end: usize,
-    /// Whether an entry is no object: a number could go on where it ends here.
+    /// Whether an entry is no object. Such a list is not compared: the same digits may be the beginning of a longer number.
     has_other: bool,
 }
 
@@ -36,13 +36,13 @@ impl RepeatedList {
         self.end = end;
     }
 
-    /// Where an entry begins, if that is remembered.
+    /// The offset at which an entry begins, if it is remembered.
     fn begin(&self, index: usize) -> Option<usize> {
         let mark = index >> self.stride_log2;
         (mark < self.len && index == mark << self.stride_log2).then(|| self.marks[mark])
     }
 
-    /// The last place at or before `at` that is remembered, and how many entries are before it.
+    /// The last remembered offset at or before `at`, preceded by the number of entries before it.
     fn last(&self, at: usize) -> (usize, usize) {
         if at >= self.end {
             return (self.count, self.end);
@@ -53,7 +53,7 @@ impl RepeatedList {
 }
 
 impl Reader<'_> {
-    /// Skips the next value. Entries of a list are compared with those of the first list that was skipped so.
+    /// Skips the next value. Entries of a list are compared with those of the first list that this skipped.
     pub fn skip_repeated(&mut self) -> Result<(), ReadError> {
         if self.peek() != b'[' {
             return self.skip();
@@ -81,11 +81,12 @@ impl Reader<'_> {
                     entry.peek();
                     if let Some(from) = list.begin(index) {
                         let bytes = entry.text.as_bytes();
-                        let (passed, to) = list.last(from + same(&bytes[from..list.end], &bytes[entry.at..]));
-                        // Both begin with an entry: what is the same is JSON here too.
+                        let (skipped, to) =
+                            list.last(from + common_prefix_bytes(&bytes[from..list.end], &bytes[entry.at..]));
+                        // Both start at an entry, so the same bytes are valid JSON here too.
                         entry.at += to - from;
-                        index = passed;
-                        if passed == list.count {
+                        index = skipped;
+                        if skipped == list.count {
                             return Ok(());
                         }
                     }
@@ -99,8 +100,8 @@ impl Reader<'_> {
     }
 }
 
-/// How many bytes are the same from the beginning.
-fn same(one: &[u8], other: &[u8]) -> usize {
+/// The length of the common prefix.
+fn common_prefix_bytes(one: &[u8], other: &[u8]) -> usize {
     const AT_ONCE: usize = 128;
     let pairs = one.chunks_exact(AT_ONCE).zip(other.chunks_exact(AT_ONCE));
     let whole = AT_ONCE * pairs.take_while(|(one, other)| one == other).count();

@@ -4,22 +4,22 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use super::{ReadError, Reader};
 
-/// How deep members are compared one by one, as deep as `serde_json` reads; what is deeper is the same when it is written
-/// the same. Objects of the API server are some ten levels deep.
+/// The depth to which members are compared, that of `serde_json`; deeper values are the same only with the same text. Objects of
+/// the API server are some ten levels deep.
 const DEPTH_MAX: u32 = 128;
 
-/// Texts that are compared by what they say. Longer ones are the same when they are written the same, which is how the API
-/// server writes them: with sorted keys. A status has some 2 KB; comparing this much takes some milliseconds.
+/// The longest texts that are compared as JSON. Longer ones are the same only with the same text, which the API server writes
+/// with sorted keys. A status has some 2 KB; comparing texts of this length takes some milliseconds.
 const COMPARED_MAX_BYTES: usize = 64 << 10;
 
-/// Whether two texts are the same JSON: members in any order, strings however they are escaped, numbers as they are
-/// written. Of a key that comes twice both values count. A text that is no JSON is the same as itself only.
+/// Whether two texts are the same JSON: with members in any order, and strings escaped in any way; numbers have to have the same
+/// text. Of a key that comes twice both values count. A text that is not JSON is the same as itself only.
 pub fn is_same_json(one: &str, other: &str) -> bool {
     if one == other || one.len().max(other.len()) > COMPARED_MAX_BYTES {
         return one == other;
     }
-    // Values are compared by digests under a random key: no list of members is kept, so the memory has a bound, and nobody
-    // can make two that collide.
+    // Values are compared by digests under a random key: without lists of members the memory is bounded, and nobody can make two
+    // values that collide.
     let digests = Digests([RandomState::new(), RandomState::new()]);
     let digest = |text| digests.value(&mut Reader::new(text), 0);
     matches!((digest(one), digest(other)), (Ok(one), Ok(other)) if one == other)
@@ -33,31 +33,31 @@ impl Digests {
             b'{' if depth < DEPTH_MAX => {
                 let mut sum = 0u128;
                 reader.object(|key, value| {
-                    let key = self.of(b'k', &[key.as_ref().as_bytes()]);
+                    let key = self.digest(b'k', &[key.as_ref().as_bytes()]);
                     let value = self.value(value, depth + 1)?;
-                    sum = sum.wrapping_add(self.of(b'm', &[&key.to_le_bytes(), &value.to_le_bytes()]));
+                    sum = sum.wrapping_add(self.digest(b'm', &[&key.to_le_bytes(), &value.to_le_bytes()]));
                     Ok(())
                 })?;
-                Ok(self.of(b'{', &[&sum.to_le_bytes()]))
+                Ok(self.digest(b'{', &[&sum.to_le_bytes()]))
             }
             b'[' if depth < DEPTH_MAX => {
                 let mut all = 0u128;
                 reader.list(|entry| {
                     let entry = self.value(entry, depth + 1)?;
-                    all = self.of(b'e', &[&all.to_le_bytes(), &entry.to_le_bytes()]);
+                    all = self.digest(b'e', &[&all.to_le_bytes(), &entry.to_le_bytes()]);
                     Ok(())
                 })?;
-                Ok(self.of(b'[', &[&all.to_le_bytes()]))
+                Ok(self.digest(b'[', &[&all.to_le_bytes()]))
             }
-            b'"' => Ok(self.of(b'"', &[reader.string()?.as_bytes()])),
-            _ => Ok(self.of(b'=', &[reader.raw()?.as_bytes()])),
+            b'"' => Ok(self.digest(b'"', &[reader.string()?.as_bytes()])),
+            _ => Ok(self.digest(b'=', &[reader.raw()?.as_bytes()])),
         }
     }
 
-    fn of(&self, what: u8, parts: &[&[u8]]) -> u128 {
+    fn digest(&self, tag: u8, parts: &[&[u8]]) -> u128 {
         let [high, low] = self.0.each_ref().map(|state| {
             let mut hasher = state.build_hasher();
-            hasher.write_u8(what);
+            hasher.write_u8(tag);
             parts.iter().for_each(|part| hasher.write(part));
             hasher.finish()
         });
@@ -70,7 +70,7 @@ mod tests {
     use super::is_same_json;
 
     #[test]
-    fn the_same_json_is_told_from_other() {
+    fn the_same_json_is_recognised() {
         let deep = |inner: &str| format!("{}{inner}{}", "[".repeat(10_000), "]".repeat(10_000));
         for (one, other, is_same) in [
             ("1", "1", true),

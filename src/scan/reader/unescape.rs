@@ -1,7 +1,7 @@
-//! What an escaped string says.
+//! Decodes the escapes of JSON strings.
 
-/// What the inside of a string says, whose escapes are known to be sound. Half of a surrogate pair is no character, and
-/// becomes U+FFFD, as in Go.
+/// Decodes the contents of a string whose escapes are known to be valid. Half of a surrogate pair is not a character: it becomes
+/// U+FFFD, as in Go.
 #[cold]
 pub fn unescaped(inner: &str) -> String {
     let mut text = String::with_capacity(inner.len());
@@ -52,7 +52,7 @@ mod tests {
     use super::unescaped;
 
     #[test]
-    fn strings_say_what_serde_json_reads() {
+    fn strings_are_decoded_as_serde_json_does() {
         for inner in [
             "",
             r#"a\\b\"c\/d\bc\fd\ne\rf\tg"#,

@@ -1,4 +1,4 @@
-//! What was received of a body, in pieces that are used again.
+//! The received bytes of a body, in pieces of memory that are reused.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,23 +6,26 @@ use tokio::sync::Notify;
 
 use crate::server::limits::{PREFIX_BYTES, SHORT_BYTES};
 
-/// What was received of a body. Another request may take it away.
+/// The received bytes of a body that is being read, shared with [`Reservations`](super::reservations::Reservations), which may
+/// evict them.
 #[derive(Default)]
 pub struct PartialBody {
     bytes: Mutex<ReceivedBytes>,
-    pub taken: Notify,
+    /// Notified when the bytes are evicted.
+    pub changed: Notify,
 }
 
 #[derive(Default)]
 pub struct ReceivedBytes {
     pub bytes: ReceivedBody,
     pub is_shed: bool,
-    /// The rest is not to be awaited.
-    pub is_over: bool,
+    /// Whether the rest is not to be read.
+    pub is_abandoned: bool,
+    /// The number of pieces that were received, which shows whether the client still sends.
     pub pieces: usize,
 }
 
-/// What was received of a body: its beginning, up to [`SHORT_BYTES`], and then pieces of that size.
+/// The received bytes of a body: the first up to [`SHORT_BYTES`] in one piece, the others in pieces of that size.
 #[derive(Default)]
 pub struct ReceivedBody {
     pub first: Piece,
@@ -42,7 +45,7 @@ impl ReceivedBody {
         std::iter::once(&self.first).chain(&self.rest)
     }
 
-    /// Room for so much in all.
+    /// Makes room for `capacity_bytes` in all.
     pub fn reserve(&mut self, capacity_bytes: usize, spare: &Arc<SparePieces>) {
         if capacity_bytes < SHORT_BYTES {
             let more_bytes = capacity_bytes.saturating_sub(self.first.bytes.len());
@@ -58,7 +61,7 @@ impl ReceivedBody {
         }
     }
 
-    /// As much of `data` as there is room for.
+    /// Appends as much of `data` as there is room for.
     pub fn push(&mut self, mut data: &[u8]) {
         for Piece { bytes, .. } in std::iter::once(&mut self.first).chain(&mut self.rest) {
             let fits_bytes = data.len().min(bytes.capacity() - bytes.len());
@@ -67,7 +70,7 @@ impl ReceivedBody {
         }
     }
 
-    /// All of it in one; each piece is given back as it is copied.
+    /// Joins all pieces; each is given back as soon as it is copied.
     pub fn joined(first: &[u8], rest: Vec<Piece>) -> Vec<u8> {
         let mut all = Vec::with_capacity(first.len() + rest.iter().map(|piece| piece.bytes.len()).sum::<usize>());
         all.extend_from_slice(first);
@@ -78,7 +81,7 @@ impl ReceivedBody {
     }
 }
 
-/// A part of a body. One of [`SHORT_BYTES`] is used again when it is dropped.
+/// A part of a body. Dropping one of [`SHORT_BYTES`] gives its memory to the next body.
 #[derive(Default)]
 pub struct Piece {
     pub bytes: Vec<u8>,
@@ -95,9 +98,8 @@ impl Drop for Piece {
     }
 }
 
-/// Pieces that no body has. Given to the allocator they would leave holes for what is smaller, and the next ones would be
-/// taken elsewhere: the process grew to twice of what it held. There are never more than have been held at once, and none where
-/// nothing is held.
+/// Pieces that no body uses, kept for the next one. Freed pieces fragment the heap: the process grew to twice the memory that
+/// it held. There are never more pieces than were in use at once, and none once nothing is held.
 #[derive(Default)]
 pub struct SparePieces(Mutex<Vec<Vec<u8>>>);
 
@@ -121,18 +123,18 @@ impl PartialBody {
         self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the memory away.
-    pub fn give_way(&self, is_over: bool) {
+    /// Drops all but the beginning.
+    pub fn evict(&self, is_abandoned: bool) {
         let mut received = self.lock();
         received.shed();
-        received.is_over = is_over;
+        received.is_abandoned = is_abandoned;
         drop(received);
-        self.taken.notify_one();
+        self.changed.notify_one();
     }
 }
 
 impl ReceivedBytes {
-    /// Keeps the beginning, which has the uid.
+    /// Keeps only the beginning, which has the uid.
     pub fn shed(&mut self) {
         self.is_shed = true;
         self.bytes.rest = Vec::new();
@@ -161,7 +163,7 @@ mod tests {
             assert_eq!(body.first.bytes[..], bytes[..SHORT_BYTES]);
             assert!(ReceivedBody::joined(&body.first.bytes, body.rest) == bytes);
             drop(body.first);
-            assert_eq!(spare.lock().len(), bytes.len().div_ceil(SHORT_BYTES), "each is used again");
+            assert_eq!(spare.lock().len(), bytes.len().div_ceil(SHORT_BYTES), "each is reused");
         }
     }
 }
