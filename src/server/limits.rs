@@ -109,6 +109,7 @@ pub const fn most_bytes(connections: usize, bodies_bytes: usize) -> usize {
     PROCESS_BYTES
         + memory_bytes(bodies_bytes)
         + LONG_REVIEWS * (BODY_BUFFER_BYTES + JUDGEMENT_MAX_BYTES)
+        // One more, which is accepted while another is closed for it.
         + (connections + 1) * CONNECTION_BYTES
 }
 
