@@ -218,20 +218,16 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
             let groups = if settings.asks_groups() { request.groups() } else { Vec::new() };
             let modes = settings.modes(request.namespace(), user, &groups);
             let change =
-                |new| Change::new(kind, new, old, context.now).written_by(user, &settings.status_writers).under(&modes);
-            let validate = |change: &Change<'_>, parts: Vec<Part>, reply: &mut Reply<'_>| {
+                Change::new(kind, new, old, context.now).written_by(user, &settings.status_writers).under(&modes);
+            let validate = |parts: Vec<Part>, reply: &mut Reply<'_>| {
                 let mut findings = Findings::default();
-                parts.into_iter().for_each(|part| engine::validate(context.rules, part, change, &mut findings));
+                parts.into_iter().for_each(|part| engine::validate(context.rules, part, &change, &mut findings));
                 reply.validate(kind, &findings);
             };
             match (context.webhook, operation) {
-                (Webhook::Validating, _) => {
-                    let change = change(new);
-                    validate(&change, parts(operation, is_status, &change), &mut reply);
-                }
-                (Webhook::Mutating, Operation::Create) => validate(&change(new), vec![Part::Create], &mut reply),
+                (Webhook::Validating, _) => validate(parts(operation, is_status, &change), &mut reply),
+                (Webhook::Mutating, Operation::Create) => validate(vec![Part::Create], &mut reply),
                 (Webhook::Mutating, Operation::Update) if is_status => {
-                    let change = change(new);
                     // A user who may not write a status is denied any difference, so an unchanged status is not mutated.
                     if change.is_by_writer() || old.is_none_or(|old| !old.has_same_status(new)) {
                         reply.mutate(&engine::mutate(context.rules, &change).operations);
@@ -252,15 +248,16 @@ fn parts(operation: Operation, is_status: bool, change: &Change<'_>) -> Vec<Part
         Some(old) if operation == Operation::Update => !change.new.has_same_status(old),
         _ => !matches!(change.new.status, Member::Absent),
     };
+    // Comparing two statuses costs time, and nearly every write is an update of the status by a user who may write one.
+    let is_new_status = (!is_status || !change.is_by_writer()) && is_new_status();
     let mut parts = Vec::new();
     if !is_status {
         parts.push(Part::Spec);
     }
-    if is_status || is_new_status() {
+    if is_status || is_new_status {
         parts.push(Part::Status);
     }
-    // Comparing two statuses costs time, and nearly every write is by a user who may write one.
-    if !change.is_by_writer() && is_new_status() {
+    if !change.is_by_writer() && is_new_status {
         parts.push(Part::Writer);
     }
     parts

@@ -10,6 +10,8 @@ pub mod nearest;
 pub mod objects;
 pub mod path;
 pub mod position;
+#[cfg(test)]
+mod slow_reader;
 pub mod stream;
 pub mod yaml;
 

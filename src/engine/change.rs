@@ -76,9 +76,10 @@ impl<'a> Change<'a> {
     }
 
     /// The old object judged by itself.
-    pub(super) fn before(&self, old: &'a Scan<'a>) -> Self {
-        let conditions = self.old_conditions().map_or_else(OnceCell::new, |conditions| Rc::clone(conditions).into());
-        Change { old: None, is_before: true, conditions, old_conditions: OnceCell::new(), ..self.with(old) }
+    pub(super) fn before(&self) -> Option<Self> {
+        let conditions = Rc::clone(self.old_conditions()?).into();
+        let old = self.with(self.old?);
+        Some(Change { old: None, is_before: true, conditions, old_conditions: OnceCell::new(), ..old })
     }
 
     /// The same change to another new object.

@@ -9,10 +9,10 @@ use crate::scan::{Condition, ConditionMember, Conditions, Container, Entry, Fiel
 
 /// A new object beside the old one.
 pub struct Comparison<'c, 'a> {
-    pub new: &'c Scan<'a>,
-    pub old: &'c Scan<'a>,
-    pub new_conditions: &'c Conditions<'a>,
-    pub old_conditions: &'c Conditions<'a>,
+    new: &'c Scan<'a>,
+    old: &'c Scan<'a>,
+    new_conditions: &'c Conditions<'a>,
+    old_conditions: &'c Conditions<'a>,
     /// For each entry of the new object the index of the same entry of the old one. Computed when first needed: few changes need
     /// it.
     counterparts: OnceCell<Vec<Option<usize>>>,
@@ -204,8 +204,13 @@ fn member_key<'s>(condition: &'s Condition<'_>, member: ConditionMember) -> Leaf
     }
 }
 
+/// The field with its entry named by index, where it has one.
+pub fn by_index<'a>(field: Field<'a>, conditions: &Conditions<'_>) -> Field<'a> {
+    with_entry(field, |entry| conditions.index_of(entry)).unwrap_or(field)
+}
+
 /// The field with its entry named by the index that `index` returns.
-pub fn with_entry<'a>(field: Field<'a>, index: impl FnOnce(Entry<'a>) -> Option<usize>) -> Option<Field<'a>> {
+fn with_entry<'a>(field: Field<'a>, index: impl FnOnce(Entry<'a>) -> Option<usize>) -> Option<Field<'a>> {
     Some(match field {
         Field::Condition(entry) => Field::Condition(Entry::Index(index(entry)?)),
         Field::ConditionMember { entry, member } => {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::change::Change;
-use super::comparison::with_entry;
+use super::comparison::by_index;
 use super::finding::{Findings, Severity};
 use super::mode::Mode;
 use super::patch::{Patch, WRITES_MAX, Write};
@@ -209,8 +209,7 @@ impl Judged {
                 continue;
             }
             for finding in find(rule, change, &mut Findings::default()) {
-                let by_index = with_entry(finding.field, |entry| change.conditions().index_of(entry));
-                let path = by_index.unwrap_or(finding.field).to_string();
+                let path = by_index(finding.field, change.conditions()).to_string();
                 if finding.severity == Severity::Error {
                     judged.errors.insert((rule.id, path.clone(), finding.row), finding.downgraded.is_some());
                     if finding.downgraded.is_none() && mode == Mode::Deny {

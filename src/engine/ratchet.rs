@@ -3,27 +3,20 @@
 use std::collections::HashSet;
 
 use super::change::Change;
-use super::comparison::with_entry;
+use super::comparison::by_index;
 use super::finding::{Downgrade, Finding, Findings, Severity};
 use super::rule::Rule;
-use crate::scan::Scan;
 
 /// Downgrades the errors that `rule` already finds in the old object, in the same row at the same path, where nothing that
 /// the rule read for them changed.
-pub fn downgrade<'a>(rule: &Rule, change: &Change<'a>, old: &'a Scan<'a>, found: &mut [Finding<'a>]) {
+pub fn downgrade<'a>(rule: &Rule, change: &Change<'a>, found: &mut [Finding<'a>]) {
     if !found.iter().any(|finding| finding.severity == Severity::Error) {
         return;
     }
-    let Some(comparison) = change.comparison() else { return };
-    let before = change.before(old);
+    let (Some(comparison), Some(before)) = (change.comparison(), change.before()) else { return };
     let mut pre_existing = Findings::default();
     let errors = rule.find(&before, &mut pre_existing).iter().filter(|finding| finding.severity == Severity::Error);
-    let errors: HashSet<_> = errors
-        .map(|error| {
-            let by_index = with_entry(error.field, |entry| before.conditions().index_of(entry));
-            (by_index.unwrap_or(error.field), error.row)
-        })
-        .collect();
+    let errors: HashSet<_> = errors.map(|error| (by_index(error.field, before.conditions()), error.row)).collect();
     if errors.is_empty() {
         return;
     }

@@ -31,8 +31,8 @@ pub(super) fn find<'f, 'a>(rule: &Rule, change: &Change<'a>, findings: &'f mut F
     }
     if change.new.is_deleting() {
         found.iter_mut().for_each(|finding| finding.downgrade(Downgrade::Deleting));
-    } else if let Some(old) = change.old {
-        ratchet::downgrade(rule, change, old, found);
+    } else {
+        ratchet::downgrade(rule, change, found);
     }
     found
 }

@@ -177,19 +177,8 @@ pub fn text(bytes: &[u8]) -> Result<&str, (usize, EncodingError)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::slow_reader::SlowReader;
     use super::*;
-
-    /// Reads `step` bytes at a time, to cross every boundary.
-    struct Slow<'a>(&'a [u8], usize);
-
-    impl Read for Slow<'_> {
-        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-            let count = self.1.min(self.0.len()).min(into.len());
-            into[..count].copy_from_slice(&self.0[..count]);
-            self.0 = &self.0[count..];
-            Ok(count)
-        }
-    }
 
     fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
         text.encode_utf16().flat_map(bytes).collect()
@@ -215,7 +204,7 @@ mod tests {
         ] {
             for step in [1, 2, 3, 5, 1000] {
                 let mut decoded = Vec::new();
-                Utf8Reader::new(Slow(&bytes, step)).read_to_end(&mut decoded).unwrap();
+                Utf8Reader::new(SlowReader(&bytes, step)).read_to_end(&mut decoded).unwrap();
                 assert_eq!(String::from_utf8_lossy(&decoded), expected, "{bytes:?} by {step}");
             }
         }
@@ -238,7 +227,7 @@ mod tests {
         ] {
             for step in [1, 2, 3, 1000] {
                 let mut decoded = Vec::new();
-                Utf8Reader::new(Slow(&bytes, step)).read_to_end(&mut decoded).unwrap();
+                Utf8Reader::new(SlowReader(&bytes, step)).read_to_end(&mut decoded).unwrap();
                 assert_eq!(text(&decoded), Err((at, error)), "{bytes:?} by {step}");
             }
         }

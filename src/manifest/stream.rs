@@ -175,22 +175,11 @@ impl Cut {
 
 #[cfg(test)]
 mod tests {
+    use super::super::slow_reader::SlowReader;
     use super::*;
 
-    /// Reads one byte more at a time than the last test did, to cross every boundary.
-    struct Slow<'a>(&'a [u8], usize);
-
-    impl Read for Slow<'_> {
-        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-            let count = self.1.min(self.0.len()).min(into.len());
-            into[..count].copy_from_slice(&self.0[..count]);
-            self.0 = &self.0[count..];
-            Ok(count)
-        }
-    }
-
     fn cut(stream: &str, step: usize, max_bytes: usize) -> Vec<String> {
-        let mut values = Values::new(Slow(stream.as_bytes(), step), max_bytes);
+        let mut values = Values::new(SlowReader(stream.as_bytes(), step), max_bytes);
         let mut all = Vec::new();
         while let Some(value) = values.next_value().unwrap() {
             all.push(String::from_utf8(value.bytes.to_vec()).unwrap());

@@ -54,7 +54,6 @@ pub enum Field<'a> {
         member: SourceMember,
     },
     Generation,
-    Spec,
     SpecSource {
         source: Source,
         member: SourceMember,
@@ -156,7 +155,6 @@ impl fmt::Display for Field<'_> {
                 write!(f, "status.{}.{}.{}", artifact.name(), source.name(), member.name())
             }
             Field::Generation => f.write_str("metadata.generation"),
-            Field::Spec => f.write_str("spec"),
             Field::SpecSource { source, member } => write!(f, "spec.{}.{}", source.name(), member.name()),
             Field::ScanTemplate => f.write_str("spec.scanTemplate"),
             Field::ScanPolicy => f.write_str("spec.scanPolicy"),
