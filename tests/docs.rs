@@ -22,7 +22,7 @@ const PROGRAMS: &[&str] =
 
 #[test]
 fn the_commands_that_need_no_cluster_do_what_is_shown() {
-    let surroundings = Surroundings { variables: Vec::new(), kubectl: None };
+    let surroundings = Surroundings { variables: Vec::new(), settle: &|| (), kubectl: None };
     let mut wrong = Vec::new();
     for page in pages().iter().filter(|page| page.consoles().next().is_some()) {
         match run(page, &surroundings) {

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind,
 use serde_json::{Value, json};
 use tokio::runtime::{self, Handle, Runtime};
 
-use crate::controlplane::{ControlPlane, User};
+use crate::controlplane::{ControlPlane, User, eventually};
 use crate::fleet::{NAME, client, endpoint};
 use crate::folder::Folder;
 use crate::forwarder::Forwarder;
@@ -39,6 +39,7 @@ const HOOKS: [Kind; 2] = [
 pub struct Nodes {
     errors: PathBuf,
     stopped: Arc<AtomicBool>,
+    quiet_rounds: Arc<AtomicUsize>,
     at_work: Option<JoinHandle<()>>,
     pub cluster: Arc<ControlPlane>,
     _runtime: Runtime,
@@ -60,10 +61,19 @@ impl Nodes {
             folder,
             replica: None,
             is_called: false,
+            is_quiet: false,
         };
-        let until = stopped.clone();
-        let at_work = Some(thread::spawn(move || work.go_on(&until)));
-        Self { errors, stopped, at_work, cluster, _runtime: runtime }
+        let (until, quiet_rounds) = (stopped.clone(), Arc::new(AtomicUsize::new(0)));
+        let rounds = quiet_rounds.clone();
+        let at_work = Some(thread::spawn(move || work.go_on(&until, &rounds)));
+        Self { errors, stopped, quiet_rounds, at_work, cluster, _runtime: runtime }
+    }
+
+    /// Returns when everything written before this call has been acted on: after a whole round that changes nothing.
+    pub fn settle(&self) {
+        // The round that ends next may have begun before.
+        let until = self.quiet_rounds.load(Ordering::Relaxed) + 2;
+        eventually("the nodes have settled", || (self.quiet_rounds.load(Ordering::Relaxed) >= until).then_some(()));
     }
 
     /// What the replica has logged.
@@ -90,11 +100,14 @@ struct Work {
     replica: Option<Process>,
     /// By both webhooks: a new configuration counts some milliseconds after it is written.
     is_called: bool,
+    /// Whether this round has changed nothing so far.
+    is_quiet: bool,
 }
 
 impl Work {
-    fn go_on(mut self, until: &AtomicBool) {
+    fn go_on(mut self, until: &AtomicBool, quiet_rounds: &AtomicUsize) {
         while !until.load(Ordering::Relaxed) {
+            self.is_quiet = true;
             match (self.get(DEPLOYMENT, NAME), self.get(CONFIG_MAP, NAME)) {
                 (Some(deployment), Some(config)) => {
                     self.mount(&config);
@@ -104,6 +117,9 @@ impl Work {
                 }
                 (None, _) => self.take_away(),
                 (Some(_), None) => {}
+            }
+            if self.is_quiet && self.is_called == self.replica.is_some() {
+                quiet_rounds.fetch_add(1, Ordering::Relaxed);
             }
             thread::sleep(Duration::from_millis(50));
         }
@@ -132,7 +148,7 @@ impl Work {
 
     /// There is no kube-proxy: the Service is a name for this machine, which is called at the port of the replica. Its own
     /// ports stay, so that it can be applied again.
-    fn lead_to_it(&self) {
+    fn lead_to_it(&mut self) {
         let port = self.forwarder.port;
         self.change(SERVICE, false, |service| {
             let spec = service["spec"].as_object_mut().unwrap();
@@ -143,11 +159,12 @@ impl Work {
             spec.insert("externalName".to_owned(), json!("localhost"));
         });
         for hooks in HOOKS {
-            self.change(hooks, false, |hooks| {
+            let is_changed = self.change(hooks, false, |hooks| {
                 for hook in hooks["webhooks"].as_array_mut().into_iter().flatten() {
                     hook["clientConfig"]["service"]["port"] = json!(port);
                 }
             });
+            self.is_called &= !is_changed;
         }
     }
 
@@ -159,7 +176,11 @@ impl Work {
             let create = self.cluster.kubectl(User::Admin).args(["create", "--dry-run=server", "-f", "-"]);
             let said = create.input(bad.to_string()).run().stderr;
             self.is_called = said.contains("[scan-target]") && said.contains("[status-on-create]");
-            return;
+            // Pods are ready without a registration too.
+            if HOOKS.iter().any(|hooks| self.get(*hooks, NAME).is_some()) {
+                return;
+            }
+            self.is_called = true;
         }
         let template = &deployment["spec"]["template"];
         for name in PODS {
@@ -204,14 +225,15 @@ impl Work {
         found.map(|found| serde_json::to_value(found).unwrap())
     }
 
-    /// Others write as well, and delete: what fails is tried again in the next round.
-    fn change(&self, kind: Kind, is_status: bool, change: impl Fn(&mut Value)) {
-        let Some(before) = self.get(kind, NAME) else { return };
+    /// Others write as well, and delete: what fails is tried again in the next round. Returns whether there was a change.
+    fn change(&mut self, kind: Kind, is_status: bool, change: impl Fn(&mut Value)) -> bool {
+        let Some(before) = self.get(kind, NAME) else { return false };
         let mut after = before.clone();
         change(&mut after);
         if after == before {
-            return;
+            return false;
         }
+        self.is_quiet = false;
         let (api, after) = (self.api(kind), serde_json::from_value(after).unwrap());
         let params = PostParams::default();
         let _ = if is_status {
@@ -219,6 +241,7 @@ impl Work {
         } else {
             self.runtime.block_on(api.replace(NAME, &params, &after))
         };
+        true
     }
 
     /// Where it is not there yet.

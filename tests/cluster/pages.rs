@@ -17,7 +17,8 @@ pub fn pages() -> impl Iterator<Item = Page> {
 pub fn run(page: &Page) -> Result<(), Absent> {
     let nodes = Nodes::start(ControlPlane::start()?);
     prepare(&nodes, page.needs(&Place::NewCluster));
-    match session::run(page, &surroundings(&nodes)) {
+    let settle = || nodes.settle();
+    match session::run(page, &surroundings(&nodes, &settle)) {
         Ok(skipped) => skipped.iter().for_each(|why| eprintln!("skipped: {why}")),
         Err(error) => panic!("{error}\n{}", nodes.log()),
     }
@@ -45,11 +46,11 @@ fn prepare(nodes: &Nodes, is_new: bool) {
     }
 }
 
-fn surroundings(nodes: &Nodes) -> Surroundings {
+fn surroundings<'a>(nodes: &Nodes, settle: &'a dyn Fn()) -> Surroundings<'a> {
     let variables = vec![
         ("KUBECONFIG", nodes.cluster.kubeconfig(User::Admin).into()),
         ("KUBECACHEDIR", nodes.cluster.ready.folder.join("kubectl-cache").into()),
         ("KUBECTL_KUBERC", OsString::from("false")),
     ];
-    Surroundings { variables, kubectl: Some(nodes.cluster.kubectl_path().to_owned()) }
+    Surroundings { variables, settle, kubectl: Some(nodes.cluster.kubectl_path().to_owned()) }
 }

@@ -30,14 +30,16 @@ const REVIEWS: &str = "127.0.0.1:8443";
 const ADMIN: &str = "127.0.0.1:8080";
 
 /// Where the commands of a page are run.
-pub struct Surroundings {
+pub struct Surroundings<'a> {
     pub variables: Vec<(&'static str, OsString)>,
+    /// Called before each command: returns when what the ones before it have changed is in effect.
+    pub settle: &'a dyn Fn(),
     /// Without it, blocks that need a cluster are passed over.
     pub kubectl: Option<PathBuf>,
 }
 
 /// Runs what can be run there; what was skipped, and why.
-pub fn run(page: &Page, surroundings: &Surroundings) -> Result<Vec<String>, String> {
+pub fn run(page: &Page, surroundings: &Surroundings<'_>) -> Result<Vec<String>, String> {
     let mut skipped = Vec::new();
     if let Some(tool) = lacking(page) {
         let why = format!("{}: no {tool} on this machine", page.path);
@@ -48,7 +50,9 @@ pub fn run(page: &Page, surroundings: &Surroundings) -> Result<Vec<String>, Stri
         match block.place() {
             Place::Elsewhere(why) => skipped.push(format!("{}:{}: {why}", page.path, block.line)),
             Place::Cluster | Place::NewCluster if surroundings.kubectl.is_none() => {}
-            _ => session.block(block).map_err(|error| format!("{}:{}: {error}", page.path, block.line))?,
+            _ => session
+                .block(block, surroundings.settle)
+                .map_err(|error| format!("{}:{}: {error}", page.path, block.line))?,
         }
     }
     Ok(skipped)
@@ -75,7 +79,7 @@ struct Session {
 }
 
 impl Session {
-    fn new(surroundings: &Surroundings) -> Self {
+    fn new(surroundings: &Surroundings<'_>) -> Self {
         let folder = Folder::new();
         checkout(&folder.join("checkout"));
         let bin = folder.join("bin");
@@ -110,10 +114,11 @@ impl Session {
         Self { folder, shell, stdin, done, count: 0, addresses: Vec::new() }
     }
 
-    fn block(&mut self, block: &Block) -> Result<(), String> {
+    fn block(&mut self, block: &Block, settle: &dyn Fn()) -> Result<(), String> {
         let mut commands = block.commands();
         let last = if block.runs() { commands.pop() } else { None };
         for shown in commands {
+            settle();
             let said = self.run(&shown)?;
             // For whoever writes a page.
             if env::var_os("SHOW").is_some() {
