@@ -3,15 +3,18 @@
 
 pub mod change;
 mod comparison;
+mod field_error;
 pub mod finding;
 pub mod mode;
 pub mod mutate;
+pub mod nearest;
 pub mod patch;
 mod ratchet;
 pub mod rule;
 pub mod validate;
 
 pub use change::Change;
+pub use field_error::{CauseReason, FieldError};
 pub use finding::{Action, Downgrade, Finding, Findings, Severity};
 pub use mode::{Mode, Modes, RuleMode};
 pub use mutate::{Mutated, PatchOperation, mutate};

@@ -6,7 +6,6 @@ pub mod encoding;
 mod head;
 mod json;
 mod kind;
-pub mod nearest;
 pub mod objects;
 pub mod path;
 pub mod position;

@@ -294,8 +294,8 @@ fn invalid<'r>(denial: DenialCauses, name: &'r str, help: &str) -> ReplyStatus<'
 
 fn cause(finding: &Finding<'_>) -> Cause {
     Cause {
-        reason: "FieldValueInvalid",
-        message: format!("{} [{}]", finding.message, finding.rule),
+        reason: finding.error.reason.name(),
+        message: format!("{} [{}]", finding.error.message, finding.rule),
         field: finding.field.to_string(),
     }
 }
@@ -329,7 +329,7 @@ fn bound(warnings: &mut Vec<String>) {
     let more = warnings.len() - fitting;
     if more > 0 {
         warnings.truncate(fitting);
-        warnings.push(format!("and {more} more"));
+        warnings.push(format!("and {more} more warnings"));
     }
 }
 

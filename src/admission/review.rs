@@ -146,7 +146,7 @@ impl Review<'_> {
     /// What is to be judged. An error is a message that says why nothing can be.
     pub fn target(&self) -> Result<Target<'_>, String> {
         if !self.kind.is_text("AdmissionReview") {
-            return Err(format!("kind is {}: \"AdmissionReview\" would be right", self.kind.quoted(SHOWN_MAX_CHARS)));
+            return Err(format!("kind must be \"AdmissionReview\", and not {}", self.kind.quoted(SHOWN_MAX_CHARS)));
         }
         if !self.api_version.is_text("admission.k8s.io/v1") {
             return Err(format!(
@@ -294,7 +294,7 @@ impl Request<'_> {
             _ => {
                 let operation = self.operation.quoted(SHOWN_MAX_CHARS);
                 return Err(format!(
-                    "request.operation is {operation}: CREATE, UPDATE, DELETE or CONNECT would be right"
+                    "request.operation must be CREATE, UPDATE, DELETE or CONNECT, and not {operation}"
                 ));
             }
         };
@@ -335,8 +335,8 @@ fn missing(name: &str) -> String {
     format!("{name} is missing")
 }
 
-fn wrong_type(name: &str, found: JsonType, right: &str) -> String {
-    format!("{name} is {found}: {right} would be right")
+fn wrong_type(name: &str, found: JsonType, expected: &str) -> String {
+    format!("{name} must be {expected}, and not {found}")
 }
 
 fn check_string(name: &str, json: &Json<'_>) -> Result<(), String> {

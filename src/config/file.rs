@@ -10,8 +10,8 @@ use serde_saphyr::{Error, Location, Spanned};
 use super::absent::without_nulls;
 use super::{Config, ConfigError, Limits};
 use crate::admission::{self, FaultPolicy, ReviewSettings};
+use crate::engine::nearest::nearest;
 use crate::engine::{Mode, Rule, RuleMode};
-use crate::manifest::nearest::nearest;
 use crate::rules::RULES;
 use crate::scan::url;
 

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::scan::{Field, Json};
+use super::field_error::{CauseReason, FieldError};
+use crate::scan::Field;
 
 /// Findings that one rule may have in one object: four times what is shown, since the ratchet looks each up in the old object.
 /// A list of conditions may have 20,000 malformed entries. Beyond this the rule says that there are more.
@@ -87,8 +88,7 @@ pub struct Finding<'a> {
     pub reads: Vec<Field<'a>>,
     /// The row of the rule's table that is violated, where several rows can be at one path: the ratchet compares it.
     pub row: usize,
-    /// One sentence: what is wrong and what is right instead.
-    pub message: String,
+    pub error: FieldError,
 }
 
 impl Finding<'_> {
@@ -103,13 +103,13 @@ impl Finding<'_> {
     /// The message, and for an error that is downgraded why it is not denied.
     pub fn explained(&self) -> Cow<'_, str> {
         let reason = match (self.downgraded, self.action) {
-            (None, _) => return Cow::Borrowed(&self.message),
+            (None, _) => return Cow::Borrowed(&self.error.message),
             (Some(Downgrade::Mode), Action::Audit) => "the rule is set to audit",
             (Some(Downgrade::Mode), _) => "the rule is set to warn",
-            (Some(Downgrade::PreExisting), _) => "it was so before this change",
+            (Some(Downgrade::PreExisting), _) => "the old object has the same error",
             (Some(Downgrade::Deleting), _) => "the object is being deleted",
         };
-        Cow::Owned(format!("{} (not denied, since {reason})", self.message))
+        Cow::Owned(format!("{} (not denied: {reason})", self.error.message))
     }
 }
 
@@ -147,12 +147,12 @@ impl<'a> Findings<'a> {
         }
     }
 
-    pub fn error(&mut self, field: Field<'a>, message: impl Into<String>) -> &mut Finding<'a> {
-        self.push(Severity::Error, field, message.into())
+    pub fn error(&mut self, field: Field<'a>, error: FieldError) -> &mut Finding<'a> {
+        self.push(Severity::Error, field, error)
     }
 
-    pub fn warning(&mut self, field: Field<'a>, message: impl Into<String>) -> &mut Finding<'a> {
-        self.push(Severity::Warning, field, message.into())
+    pub fn warning(&mut self, field: Field<'a>, error: FieldError) -> &mut Finding<'a> {
+        self.push(Severity::Warning, field, error)
     }
 
     /// Whether another finding of this severity would not be listed: a rule that goes through a list need not make it.
@@ -169,8 +169,8 @@ impl<'a> Findings<'a> {
         self.list.iter().find(|finding| finding.action == Action::Deny)
     }
 
-    fn push(&mut self, severity: Severity, field: Field<'a>, message: String) -> &mut Finding<'a> {
-        let mut finding = finding(self.rule, severity, field, message);
+    fn push(&mut self, severity: Severity, field: Field<'a>, error: FieldError) -> &mut Finding<'a> {
+        let mut finding = finding(self.rule, severity, field, error);
         if self.list.len() - self.start >= FINDINGS_MAX
             && let Some(last) = self.list.pop()
         {
@@ -183,25 +183,20 @@ impl<'a> Findings<'a> {
     }
 }
 
-fn finding<'a>(rule: &'static str, severity: Severity, field: Field<'a>, message: String) -> Finding<'a> {
+fn finding<'a>(rule: &'static str, severity: Severity, field: Field<'a>, error: FieldError) -> Finding<'a> {
     let (action, reads) = match severity {
         Severity::Warning => (Action::Warn, Vec::new()),
         Severity::Error => (Action::Deny, vec![field]),
     };
-    Finding { rule, severity, action, downgraded: None, field, reads, row: 0, message }
+    Finding { rule, severity, action, downgraded: None, field, reads, row: 0, error }
 }
 
 /// Stands for findings that are not listed beside `listed` that are.
 fn more<'a>(rule: &'static str, severity: Severity, listed: usize) -> Finding<'a> {
-    let message =
-        format!("has more than {listed} {}s of this kind: repair those that are listed first", severity.name());
-    Finding { reads: vec![Field::Status], ..finding(rule, severity, Field::Status, message) }
-}
-
-/// Characters of a value that a message shows.
-const QUOTE_MAX_CHARS: usize = 64;
-
-/// A value as a message shows it.
-pub fn quote(json: &Json<'_>) -> String {
-    json.quoted(QUOTE_MAX_CHARS)
+    let message = format!(
+        "Too many: {listed} {}s of this rule are listed, and there are more; repair the listed ones first",
+        severity.name()
+    );
+    let error = FieldError { reason: CauseReason::TooMany, message };
+    Finding { reads: vec![Field::Status], ..finding(rule, severity, Field::Status, error) }
 }

@@ -1,7 +1,6 @@
 //! Identifies an object by its apiVersion and kind. A misspelled scan is an error: otherwise it would be silently skipped.
 
-use super::nearest::nearest;
-use crate::engine::finding::quote;
+use crate::engine::nearest::nearest;
 use crate::scan::{GROUP, Json, JsonType, Kind, Member};
 
 /// The documented version. Scans of other versions of the group are judged as well.
@@ -93,8 +92,11 @@ fn string<'j>(name: &'static str, json: &'j Json<'_>) -> Result<Option<&'j str>,
     }
 }
 
+/// Most characters of a value that an error shows.
+const FOUND_MAX_CHARS: usize = 64;
+
 fn near(name: &'static str, found: &Json<'_>, meant: &str) -> IdentityError {
-    IdentityError::Near { name, found: quote(found), meant: meant.to_owned() }
+    IdentityError::Near { name, found: found.quoted(FOUND_MAX_CHARS), meant: meant.to_owned() }
 }
 
 fn nearest_kind(name: &str) -> Option<(&'static str, Identity)> {

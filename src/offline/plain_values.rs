@@ -46,7 +46,7 @@ pub fn add(scan: &ScanManifest<'_>, findings: &mut Vec<ReportedFinding>) {
                     JsonType::List | JsonType::Object => found.to_string(),
                     _ => value.to_owned(),
                 };
-                findings.push(ReportedFinding::warning(path, format!("is {shown}: a string would be right")));
+                findings.push(ReportedFinding::warning(path, format!("Invalid value: {shown}: must be a string")));
             }
         }
     }
@@ -57,11 +57,8 @@ pub fn explain(manifest: &Manifest<'_>, scan: &ScanManifest<'_>, finding: &mut R
     let Some(value) = scan.value(&finding.path) else { return };
     let Some(found @ (JsonType::Boolean | JsonType::Number)) = not_text(value) else { return };
     let written = printable(manifest.written(value).unwrap_or(value), SHOWN_MAX_CHARS);
-    let is_rest = |rest: &str| rest.starts_with([':', ';', ',', ' ']);
-    if let Some(rest) =
-        finding.message.strip_prefix("is ").and_then(|rest| rest.strip_prefix(value)).filter(|rest| is_rest(rest))
-    {
-        finding.message = format!("is {written}{rest}");
+    if let Some((start, rest)) = finding.message.split_once(&format!(" value: {value}: ")) {
+        finding.message = format!("{start} value: {written}: {rest}");
     }
     // In quotes a number would be a string, but no URL and no image.
     let member = finding.path.rsplit_once('.').map(|(_, member)| member).unwrap_or_default();

@@ -1,11 +1,11 @@
 //! `artifact-source`: What is shipped is what was scanned, and that is what was asked for.
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::tables::values::MUST_BE_IMAGE;
 use crate::scan::field::Artifact;
 use crate::scan::image::ImageReference;
-use crate::scan::json::printable;
 use crate::scan::source::Difference;
-use crate::scan::{Field, Member, Phase, Source, SourceMember, Sources};
+use crate::scan::{Field, Json, Member, Phase, Source, SourceMember, Sources};
 
 pub const RULE: Rule = Rule {
     id: "artifact-source",
@@ -61,6 +61,9 @@ pub const RULE: Rule = Rule {
     ],
 };
 
+/// Most characters of the right value that a message shows. URLs and images are longer than other values.
+const VALUE_MAX_CHARS: usize = 128;
+
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     let [artifact, compliant] = Artifact::BOTH.map(|artifact| artifact.of(status).present());
@@ -88,11 +91,8 @@ fn unreadable<'a>(artifact: Artifact, sources: Option<&Sources<'a>>, findings: &
     let (source, member) = (Source::Registry, SourceMember::Image);
     let image = sources.and_then(|sources| sources.text(source, member));
     if let Some(image) = image.filter(|image| ImageReference::parse(image).is_none()) {
-        let message = format!(
-            "is {}: a reference such as registry.example.com/team/app:v1 would be right",
-            printable(image, 128)
-        );
-        findings.warning(Field::SourceMember { artifact, source, member }, message);
+        let error = FieldError::invalid(&Json::from_text(image), MUST_BE_IMAGE);
+        findings.warning(Field::SourceMember { artifact, source, member }, error);
     }
 }
 
@@ -108,14 +108,19 @@ fn compare<'a>(source: Source, artifacts: [&Sources<'a>; 2], is_completed: bool,
         if difference == Difference::None {
             continue;
         }
-        let right = scanned.map_or("none".to_owned(), |scanned| printable(scanned, 128));
-        let message = format!("differs from artifact.{}.{}: {right} would be right", source.name(), member.name());
+        let other = format!("artifact.{}.{}", source.name(), member.name());
+        let must_be = |scanned| format!("must be {}, as {other} is", Json::from_text(scanned).quoted(VALUE_MAX_CHARS));
+        let error = match (shipped, scanned) {
+            (Some(shipped), Some(scanned)) => FieldError::invalid(&Json::from_text(shipped), must_be(scanned)),
+            (None, Some(scanned)) => FieldError::required(must_be(scanned)),
+            (_, None) => FieldError::forbidden(format_args!("must be absent while {other} is")),
+        };
         let field = |artifact| Field::SourceMember { artifact, source, member };
         if difference == Difference::Source && is_completed {
-            let finding = findings.error(field(Artifact::Compliant), message);
+            let finding = findings.error(field(Artifact::Compliant), error);
             finding.reads.extend([field(Artifact::Scanned), Field::Phase]);
         } else {
-            findings.warning(field(Artifact::Compliant), message);
+            findings.warning(field(Artifact::Compliant), error);
         }
     }
 }
@@ -129,8 +134,9 @@ fn asked_for<'a>(change: &Change<'a>, artifact: Option<&Sources<'a>>, findings: 
         let (Some(scanned), Some(asked)) = (scanned, asked) else { continue };
         if member.difference(scanned, asked) == Difference::Source {
             let field = Field::SourceMember { artifact: Artifact::Scanned, source, member };
-            let (source, member, asked) = (source.name(), member.name(), printable(asked, 128));
-            findings.warning(field, format!("is not what spec.{source}.{member} asks for: {asked} would be right"));
+            let asked = Json::from_text(asked).quoted(VALUE_MAX_CHARS);
+            let detail = format!("must be {asked}, as spec.{}.{} is", source.name(), member.name());
+            findings.warning(field, FieldError::invalid(&Json::from_text(scanned), detail));
         }
     }
 }

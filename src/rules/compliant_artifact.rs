@@ -1,6 +1,6 @@
 //! `compliant-artifact`: What is shipped next has passed its policy.
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::scan::field::Artifact;
 use crate::scan::{ConditionMember, ConditionStatus, ConditionType, Field, Member, Phase, Status};
 
@@ -81,10 +81,8 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     };
     if is_absent {
         if status.phase() == Some(Phase::Completed) && change.new.has_scan_policy() {
-            findings.warning(
-                field,
-                "is absent on phase Completed with a scan policy: the artifact that passed would be right",
-            );
+            let detail = "must be the artifact that passed while phase is \"Completed\" and spec.scanPolicy is set";
+            findings.warning(field, FieldError::required(detail));
         }
     } else if !has_wrong_type || change.is_before {
         check_present(change, status, findings);
@@ -98,31 +96,32 @@ fn check_present<'a>(change: &Change<'a>, status: &Status<'a>, findings: &mut Fi
     let is_caught_up = change.new.is_caught_up() || status.observed_generation.is_absent();
     let is_done = status.phase() == Some(Phase::Completed) || status.phase.string() == Member::Absent;
     let field = Field::Artifact(Artifact::Compliant);
-    let error = |findings: &mut Findings<'a>, row, message: &str, reads: &[Field<'a>]| {
-        let finding = findings.error(field, message);
+    let forbidden = |reason: &str| FieldError::forbidden(format_args!("no compliantArtifact while {reason}"));
+    let error = |findings: &mut Findings<'a>, row, reason: &str, reads: &[Field<'a>]| {
+        let finding = findings.error(field, forbidden(reason));
         finding.row = row;
         finding.reads.extend(reads);
     };
     let verdict = conditions.member(policy, ConditionMember::Status);
     if status.phase() == Some(Phase::Failed) {
-        error(findings, 0, "is there on phase Failed: no compliantArtifact would be right", &[Field::Phase]);
+        error(findings, 0, "phase is \"Failed\"", &[Field::Phase]);
     }
     if has_policy && conditions.status(policy) == Some(ConditionStatus::False) {
-        let message = "is there beside PolicySucceeded False: no compliantArtifact would be right";
-        error(findings, 1, message, &[verdict, Field::ScanPolicy]);
+        error(findings, 1, "PolicySucceeded is \"False\"", &[verdict, Field::ScanPolicy]);
     }
     let is_absent = conditions.is_absent(policy) || change.is_before && conditions.is_malformed(policy);
     if has_policy && is_done && is_absent {
-        let message = "is there, but no PolicySucceeded: no compliantArtifact before the verdict would be right";
+        let reason = "spec.scanPolicy is set and there is no PolicySucceeded";
         if is_caught_up {
             let reads = [verdict, Field::Phase, Field::ScanPolicy, Field::ObservedGeneration, Field::Generation];
-            error(findings, 2, message, &reads);
+            error(findings, 2, reason, &reads);
         } else {
-            findings.warning(field, message);
+            findings.warning(field, forbidden(reason));
         }
     }
-    let is_unknown = conditions.current(policy) == Some(ConditionStatus::Unknown);
-    if is_unknown || status.phase() == Some(Phase::Error) {
-        findings.warning(field, "is there, but no policy passed: no compliantArtifact would be right");
+    if status.phase() == Some(Phase::Error) {
+        findings.warning(field, forbidden("phase is \"Error\""));
+    } else if conditions.current(policy) == Some(ConditionStatus::Unknown) {
+        findings.warning(field, forbidden("PolicySucceeded is \"Unknown\""));
     }
 }

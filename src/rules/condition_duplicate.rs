@@ -1,7 +1,6 @@
 //! `condition-duplicate`: one entry a type.
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule, Severity};
-use crate::scan::json::printable;
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
 use crate::scan::{ConditionMember, Entry, Field};
 
 pub const RULE: Rule = Rule {
@@ -40,8 +39,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
             break;
         }
         let field = Field::ConditionMember { entry: Entry::Index(index), member: ConditionMember::Type };
-        let name = printable(condition.type_name().unwrap_or_default(), 64);
-        let message = format!("is {name} again, after status.conditions[{earlier}]: one entry a type would be right");
-        findings.error(field, message);
+        let detail = format!("must not repeat the type of status.conditions[{earlier}]");
+        findings.error(field, FieldError::duplicate(&condition[ConditionMember::Type], detail));
     }
 }

@@ -1,8 +1,7 @@
 //! `condition-fields`: each entry of the conditions list is a well-formed `metav1.Condition`.
 
-use crate::engine::finding::quote;
-use crate::engine::{Change, Example, Expectation, Findings, Part, Patch, Rule, Severity};
-use crate::rules::tables::conditions::right;
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule, Severity};
+use crate::rules::tables::conditions::malformed;
 use crate::scan::conditions::{Form, member_form};
 use crate::scan::json::ENTRIES_MAX;
 use crate::scan::{Condition, ConditionMember, Entry, Field, Json, Member, time};
@@ -84,15 +83,15 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     let conditions = change.conditions();
     if conditions.entries().len() > ENTRIES_MAX {
-        findings.error(Field::Conditions, format!("has more than {ENTRIES_MAX} entries: one a type would be right"));
+        findings.error(Field::Conditions, FieldError::too_many(ENTRIES_MAX));
     }
     let faulty = conditions.entries().iter().enumerate().filter(|(_, entry)| entry.form != Form::WellFormed);
     for (index, entry) in faulty {
         let Some(condition) = entry.condition else {
             if let (Member::WrongType(found), false) = (&status.conditions()[index], findings.is_full(Severity::Error))
             {
-                let message = format!("is {}: a condition object would be right", found.json_type());
-                findings.error(Field::Condition(Entry::Index(index)), message);
+                let error = FieldError::type_invalid(found, "must be an object");
+                findings.error(Field::Condition(Entry::Index(index)), error);
             }
             continue;
         };
@@ -103,10 +102,10 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
                 continue;
             }
             let field = Field::ConditionMember { entry: conditions.name(index), member };
-            let message = format!("is {}: {}", quote(&condition[member]), right(condition, member));
+            let error = malformed(condition, member);
             match severity {
-                Severity::Error => findings.error(field, message),
-                Severity::Warning => findings.warning(field, message),
+                Severity::Error => findings.error(field, error),
+                Severity::Warning => findings.warning(field, error),
             };
         }
     }

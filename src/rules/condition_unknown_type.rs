@@ -1,7 +1,6 @@
 //! `condition-unknown-type`: a type that nobody reads.
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule, Severity};
-use crate::scan::json::printable;
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
 use crate::scan::{ConditionMember, ConditionType, Field};
 
 pub const RULE: Rule = Rule {
@@ -36,9 +35,8 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         if findings.is_full(Severity::Warning) {
             break;
         }
-        let name = printable(condition.type_name().unwrap_or_default(), 64);
-        let all = ConditionType::ALL.map(ConditionType::name).join(", ");
         let field = Field::ConditionMember { entry: conditions.name(index), member: ConditionMember::Type };
-        findings.warning(field, format!("is {name}, which no reader of scans knows: it has {all}"));
+        let known = ConditionType::ALL.map(ConditionType::name);
+        findings.warning(field, FieldError::not_supported(&condition[ConditionMember::Type], &known));
     }
 }

@@ -1,8 +1,10 @@
 //! `cve-count-timing`: Counts belong to a scan that has ended.
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::counts::total;
-use crate::scan::{ConditionStatus, ConditionType, Container, Count, CveCount, Field, Member, Phase, Scan, Spelling};
+use crate::scan::{
+    ConditionStatus, ConditionType, Container, Count, CveCount, Field, Json, Member, Phase, Scan, Spelling,
+};
 
 pub const RULE: Rule = Rule {
     id: "cve-count-timing",
@@ -68,6 +70,8 @@ pub const RULE: Rule = Rule {
     ],
 };
 
+const FAILED: &str = "must count the CVEs that violated the policy while phase is \"Failed\"";
+
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     let is_running = change.conditions().current(ConditionType::Scanning) == Some(ConditionStatus::True);
@@ -77,19 +81,18 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     for (spelling, counts) in there.clone() {
         let field = Field::CveCount(spelling);
         if status.phase() == Some(Phase::Pending) {
-            findings.warning(field, "is there on phase Pending: no counts before a scan would be right");
+            findings.warning(field, FieldError::forbidden("no counts while phase is \"Pending\""));
         }
         if is_running && change.old.is_some_and(|old| has_changed(spelling, counts, old)) {
-            findings.warning(field, "changed while Scanning is True: the counts of the last scan would be right");
+            findings.warning(field, FieldError::forbidden("must not change while Scanning is \"True\""));
         }
         if is_failed && counts.present().is_some_and(is_zero) {
-            findings
-                .warning(field, "has a total of 0 on phase Failed: the CVEs that violated the policy would be right");
+            findings.warning(field, FieldError::invalid(&Json::Integer(0), FAILED));
         }
     }
     if is_failed && there.count() == 0 {
         let field = Field::CveCount(Spelling::Wire);
-        findings.warning(field, "is absent on phase Failed: the CVEs that violated the policy would be right");
+        findings.warning(field, FieldError::required(FAILED));
     }
 }
 

@@ -1,8 +1,8 @@
 //! `cve-count-values`: counts are whole numbers.
 
-use crate::engine::finding::quote;
-use crate::engine::{Change, Example, Expectation, Findings, Part, Patch, Rule};
-use crate::rules::tables::counts::{Summable, right_integer, summable};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule};
+use crate::rules::tables::counts::{Summable, summable};
+use crate::rules::tables::values;
 use crate::scan::count::non_negative;
 use crate::scan::{Count, CveCount, Field, Json, Member, Spelling};
 
@@ -85,10 +85,8 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         match status.cve_count.get(container) {
             Member::Absent => {}
             Member::WrongType(found) => {
-                findings.error(
-                    Field::CveCount(container),
-                    format!("is {}: an object of counts would be right", found.json_type()),
-                );
+                let error = FieldError::type_invalid(found, "must be an object of counts");
+                findings.error(Field::CveCount(container), error);
             }
             Member::Present(counts) => check_counts(container, counts, findings),
         }
@@ -100,26 +98,23 @@ fn check_counts<'a>(container: Spelling, counts: &'a CveCount<'a>, findings: &mu
         for key in counts.spellings(count) {
             let json = counts.get(count, key);
             if let Member::WrongType(_) = non_negative(json) {
-                findings.error(
-                    Field::Count { container, count, key },
-                    format!("is {}: {}", quote(json), right_integer(json)),
-                );
+                findings.error(Field::Count { container, count, key }, values::not_an_integer(json));
             }
         }
     }
     if let Some(sum) = counts.sum().filter(|sum| i64::try_from(*sum).is_err()) {
-        let message = format!("adds up to {sum}: severities whose sum is at most {} would be right", i64::MAX);
-        findings.error(Field::CveCount(container), message).reads = Field::severities(container);
+        let detail = format!("the sum of the severities must be at most {}", i64::MAX);
+        let error = FieldError::invalid(&Json::Other(&sum.to_string()), detail);
+        findings.error(Field::CveCount(container), error).reads = Field::severities(container);
     }
     for (key, _) in counts.others() {
-        findings.warning(
-            Field::OtherCount { container, key },
-            "is none of critical, high, medium, low, unknown and total: readers will not see it",
-        );
+        let known = Count::ALL.map(|count| count.name(container));
+        findings
+            .warning(Field::OtherCount { container, key }, FieldError::not_supported(&Json::from_text(key), &known));
     }
     if counts.more_others() > 0 {
-        let message = format!("has {} more members that readers will not see", counts.more_others());
-        findings.warning(Field::CveCount(container), message);
+        let error = FieldError::forbidden(format_args!("{} more members that are no counts", counts.more_others()));
+        findings.warning(Field::CveCount(container), error);
     }
 }
 

@@ -1,6 +1,6 @@
 //! `cve-total`: the total is the sum of the severities.
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Patch, Rule};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule};
 use crate::rules::tables::counts::{Summable, summable};
 use crate::scan::count::non_negative;
 use crate::scan::{Count, CveCount, Field, Json, Member, Spelling};
@@ -75,10 +75,8 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         // A sum that no total can hold is an error of `cve-count-values`.
         let Some(sum) = counts.sum().filter(|sum| i64::try_from(*sum).is_ok()) else { continue };
         if counts.spellings(Count::Total).next().is_none() && counts.has_severity() {
-            findings.warning(
-                Field::Count { container, count: Count::Total, key: container },
-                format!("is absent: {sum} would be right"),
-            );
+            let error = FieldError::required(format_args!("must be {sum}, the sum of the severities"));
+            findings.warning(Field::Count { container, count: Count::Total, key: container }, error);
         }
         // Two totals that differ are an error of `spelling-conflict`.
         if counts.has_conflict(Count::Total) && !change.is_before {
@@ -102,13 +100,15 @@ fn wrong<'a>(
     findings: &mut Findings<'a>,
 ) {
     if counts.has_other_number() {
-        let message =
-            format!("is {total}, but the five severities add up to {sum}: other members seem to be counted too");
-        findings.warning(field, message);
+        let detail = format!("must be {sum}, the sum of the five severities, unless other members are counted too");
+        findings.warning(field, FieldError::invalid(&Json::Integer(total), detail));
         return;
     }
-    let message = format!("is {total}, but the severities add up to {sum}: {sum} would be right");
-    findings.error(field, message).reads.extend(Field::severities(container));
+    let detail = format!("must be {sum}, the sum of the severities");
+    findings
+        .error(field, FieldError::invalid(&Json::Integer(total), detail))
+        .reads
+        .extend(Field::severities(container));
 }
 
 /// The total is written wherever it is absent, wrong or malformed.

@@ -1,7 +1,7 @@
 //! `metadata-url`: The metadata URL leads somewhere.
 
-use crate::engine::finding::quote;
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::tables::values::invalid_string;
 use crate::scan::{ConditionStatus, ConditionType, Field, Member, Spelling, url};
 
 pub const RULE: Rule = Rule {
@@ -68,18 +68,14 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         is_absent = false;
         let field = Field::MetadataUrl(spelling);
         if !matches!(text, Member::Present(text) if url::is_http(text)) {
-            let message = format!("is {}: an absolute http(s) URL with a host would be right", quote(json));
-            findings.error(field, message);
+            findings.error(field, invalid_string(json, "must be an absolute http(s) URL with a host"));
         }
         if sending == Some(ConditionStatus::False) {
-            findings
-                .warning(field, "is set while SendingResults is False: no URL would be right, or SendingResults True");
+            findings.warning(field, FieldError::forbidden("no URL while SendingResults is \"False\""));
         }
     }
     if is_absent && sending == Some(ConditionStatus::True) {
-        findings.warning(
-            Field::MetadataUrl(Spelling::Wire),
-            "is absent while SendingResults is True: the URL of the results would be right",
-        );
+        let error = FieldError::required("must be the URL of the results while SendingResults is \"True\"");
+        findings.warning(Field::MetadataUrl(Spelling::Wire), error);
     }
 }

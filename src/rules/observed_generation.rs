@@ -1,10 +1,9 @@
 //! `observed-generation`: A status says for which spec it speaks.
 
-use crate::engine::finding::quote;
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule, Severity};
-use crate::rules::tables::counts::right_integer;
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
+use crate::rules::tables::values;
 use crate::scan::count::non_negative;
-use crate::scan::{Condition, ConditionMember, Field, Member, Phase};
+use crate::scan::{Condition, ConditionMember, Field, Json, Member, Phase};
 
 pub const RULE: Rule = Rule {
     id: "observed-generation",
@@ -64,18 +63,15 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let conditions = change.conditions();
     let observed = non_negative(&status.observed_generation);
     if let Member::WrongType(_) = observed {
-        let json = &status.observed_generation;
-        let message = format!("is {}: {}", quote(json), right_integer(json));
-        findings.error(Field::ObservedGeneration, message);
+        findings.error(Field::ObservedGeneration, values::not_an_integer(&status.observed_generation));
     }
     let generation = change.new.generation();
     let is_done = matches!(status.phase(), Some(Phase::Completed | Phase::Failed));
     let mut check_ahead = |field, observed: i64| {
         let is_full = findings.is_full(Severity::Warning);
         if let Some(generation) = generation.filter(|generation| observed > *generation && !is_full) {
-            let message =
-                format!("is {observed}, but metadata.generation is {generation}: at most {generation} would be right");
-            findings.warning(field, message);
+            let detail = format!("must be at most {generation}, the metadata.generation");
+            findings.warning(field, FieldError::invalid(&Json::Integer(observed), detail));
         }
     };
     if let Member::Present(observed) = observed {
@@ -95,16 +91,14 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         if let Some(own) =
             own(condition).filter(|own| *own < observed && !is_stale && !findings.is_full(Severity::Warning))
         {
-            let message = format!(
-                "is {own} on a scan that has ended for generation {observed}: {observed} would be right, or the phase of \
-                 a run that is still due"
-            );
-            findings.warning(field(index), message);
+            let detail =
+                format!("must be {observed}, the status.observedGeneration, while phase is Completed or Failed");
+            findings.warning(field(index), FieldError::invalid(&Json::Integer(own), detail));
         }
     }
     let old = change.old.and_then(|old| old.status()).and_then(|old| non_negative(&old.observed_generation).value());
     if let Some(old) = old.filter(|old| observed < *old) {
-        findings
-            .warning(Field::ObservedGeneration, format!("is {observed}, but was {old}: {old} or more would be right"));
+        let detail = format!("must be at least {old}, the value before this change");
+        findings.warning(Field::ObservedGeneration, FieldError::invalid(&Json::Integer(observed), detail));
     }
 }

@@ -1,8 +1,8 @@
 //! `phase-disagrees`: The phase agrees with the conditions.
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule, Severity};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
 use crate::rules::tables::phases;
-use crate::scan::Field;
+use crate::scan::{Field, Json};
 
 pub const RULE: Rule = Rule {
     id: "phase-disagrees",
@@ -70,15 +70,17 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
             continue;
         }
         let reasons: Vec<_> = row.when.iter().map(|when| when.description()).collect();
-        let message = format!("is {} while {}: {} would be right", phase.name(), reasons.join(" and "), row.right);
+        let otherwise = if row.otherwise.is_empty() { String::new() } else { format!("; or {}", row.otherwise) };
+        let detail = format!("must {} while {}{otherwise}", row.must, reasons.join(" and "));
+        let error = FieldError::invalid(&Json::from_text(phase.name()), detail);
         match row.severity {
             Severity::Error => {
-                let finding = findings.error(Field::Phase, message);
+                let finding = findings.error(Field::Phase, error);
                 finding.row = index;
                 finding.reads.extend(row.when.iter().flat_map(|when| when.reads(conditions)));
             }
             Severity::Warning => {
-                findings.warning(Field::Phase, message);
+                findings.warning(Field::Phase, error);
             }
         }
     }

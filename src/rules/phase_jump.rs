@@ -1,8 +1,8 @@
 //! `phase-jump`: A result comes after a run.
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::phases;
-use crate::scan::{Field, Scan};
+use crate::scan::{Field, Json, Scan};
 
 pub const RULE: Rule = Rule {
     id: "phase-jump",
@@ -41,8 +41,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let phase = |scan: &Scan<'_>| scan.status().and_then(|status| status.phase());
     let (Some(from), Some(to)) = (change.old.and_then(phase), phase(change.new)) else { return };
     if phases::JUMPS.contains(&(from, to)) {
-        let message =
-            format!("went from {} to {} without a run: Scanning between would be right", from.name(), to.name());
-        findings.warning(Field::Phase, message);
+        let detail = format!("must follow \"Scanning\", and not \"{}\"", from.name());
+        findings.warning(Field::Phase, FieldError::invalid(&Json::from_text(to.name()), detail));
     }
 }

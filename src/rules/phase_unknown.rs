@@ -1,7 +1,6 @@
 //! `phase-unknown`: the phase is one of the five.
 
-use crate::engine::finding::quote;
-use crate::engine::{Change, Example, Expectation, Findings, Part, Patch, Rule};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule};
 use crate::scan::ConditionStatus::{False, True, Unknown};
 use crate::scan::{ConditionType, Field, Json, Member, Phase};
 
@@ -53,13 +52,15 @@ pub const RULE: Rule = Rule {
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
-    let all = || Phase::ALL.map(Phase::name).join(", ");
+    let phases = Phase::ALL.map(Phase::name);
     if status.phase.string() == Member::Absent {
         if status.conditions().iter().any(|entry| !matches!(entry, Member::Absent)) {
-            findings.warning(Field::Phase, format!("is absent beside conditions: one of {} would be right", all()));
+            let phases = phases.map(|phase| format!("\"{phase}\"")).join(", ");
+            let error = FieldError::required(format_args!("must be one of {phases} beside conditions"));
+            findings.warning(Field::Phase, error);
         }
     } else if status.phase().is_none() {
-        findings.error(Field::Phase, format!("is {}: one of {} would be right", quote(&status.phase), all()));
+        findings.error(Field::Phase, FieldError::not_supported(&status.phase, &phases));
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::ops::Not as _;
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::conditions::violations;
 use crate::rules::tables::counts::total;
-use crate::scan::json::printable;
 use crate::scan::{ConditionMember, ConditionType, Member, Spelling};
 
 pub const RULE: Rule = Rule {
@@ -60,10 +59,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         total.filter(|total| violations.parse().is_ok_and(|violations: i128| violations <= *total).not())
     {
         let field = conditions.member(ConditionType::PolicySucceeded, ConditionMember::Message);
-        let violations = printable(violations, 64);
-        findings.warning(
-            field,
-            format!("speaks of {violations} CVEs, but {total} were found: at most {total} would be right"),
-        );
+        let detail = format!("must name at most {total} CVEs, the total");
+        findings.warning(field, FieldError::invalid(&condition[ConditionMember::Message], detail));
     }
 }

@@ -1,6 +1,6 @@
 //! `policy-without-scanpolicy`: There is a verdict of a policy only where a policy is set.
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::scan::ConditionType::PolicySucceeded;
 use crate::scan::{ConditionMember, Field, Member, Phase};
 
@@ -63,12 +63,12 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         None => status.phase.string() == Member::Absent,
     };
     let field = Field::Condition(conditions.entry(PolicySucceeded));
-    let message = "is there, but spec.scanPolicy is not: no PolicySucceeded would be right";
+    let error = FieldError::forbidden("no PolicySucceeded while spec.scanPolicy is not set");
     if has_ended && change.new.is_caught_up() {
         let verdict = conditions.member(PolicySucceeded, ConditionMember::Status);
-        findings.error(field, message).reads =
+        findings.error(field, error).reads =
             vec![verdict, Field::Phase, Field::ScanPolicy, Field::ObservedGeneration, Field::Generation];
     } else {
-        findings.warning(field, message);
+        findings.warning(field, error);
     }
 }

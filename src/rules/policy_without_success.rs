@@ -1,9 +1,9 @@
 //! `policy-without-success`: The policy judges a scan that succeeded.
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
-use crate::scan::ConditionMember;
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::scan::ConditionStatus::{False, True};
 use crate::scan::ConditionType::{PolicySucceeded, Succeeded};
+use crate::scan::{ConditionMember, Json};
 
 pub const RULE: Rule = Rule {
     id: "policy-without-success",
@@ -48,12 +48,12 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let conditions = change.conditions();
     let Some(verdict @ (True | False)) = conditions.current(PolicySucceeded) else { return };
     let status = |known| conditions.member(known, ConditionMember::Status);
-    let verdict = verdict.name();
+    let verdict = Json::from_text(verdict.name());
     if conditions.current(Succeeded) == Some(False) {
-        let message = format!("is {verdict} beside Succeeded False: no PolicySucceeded, or Unknown, would be right");
-        findings.error(status(PolicySucceeded), message).reads.push(status(Succeeded));
+        let error = FieldError::invalid(&verdict, "must be \"Unknown\" or absent while Succeeded is \"False\"");
+        findings.error(status(PolicySucceeded), error).reads.push(status(Succeeded));
     } else if conditions.is_absent(Succeeded) {
-        let message = format!("is {verdict} beside no Succeeded: a condition Succeeded would be right");
-        findings.warning(status(PolicySucceeded), message);
+        let error = FieldError::invalid(&verdict, "must have a condition Succeeded beside it");
+        findings.warning(status(PolicySucceeded), error);
     }
 }

@@ -1,9 +1,9 @@
 //! `running-with-result`: A running scan has no result yet.
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
-use crate::scan::ConditionMember;
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::scan::ConditionStatus::True;
 use crate::scan::ConditionType::{PolicySucceeded, Scanning, Succeeded};
+use crate::scan::{ConditionMember, Json};
 
 pub const RULE: Rule = Rule {
     id: "running-with-result",
@@ -56,8 +56,10 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         return;
     }
     let names: Vec<_> = results.iter().map(|known| known.name()).collect();
-    let message =
-        format!("is True beside a result ({}): False would be right once the scan has ended", names.join(", "));
+    let detail = format!("must be \"False\" beside a result of this run ({})", names.join(", "));
     let status = |known| conditions.member(known, ConditionMember::Status);
-    findings.error(status(Scanning), message).reads.extend(results.into_iter().map(status));
+    findings
+        .error(status(Scanning), FieldError::invalid(&Json::from_text(True.name()), detail))
+        .reads
+        .extend(results.into_iter().map(status));
 }

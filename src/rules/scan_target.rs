@@ -1,7 +1,7 @@
 //! `scan-target`: The spec names something to scan.
 
-use crate::engine::finding::quote;
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::tables::values::{MUST_BE_IMAGE, invalid_string};
 use crate::scan::image::ImageReference;
 use crate::scan::{Field, Json, Kind, Member, Source, SourceMember, url};
 
@@ -69,35 +69,31 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let image = get(Source::Registry, SourceMember::Image);
     match change.kind {
         Kind::SourceScan if !is_there(blob) && !is_there(git) => {
-            let message = "names neither blob.url nor git.url: one of them would be right";
+            let error = FieldError::required("must be set, or spec.git.url must be");
             let fields =
                 [Source::Blob, Source::Git].map(|source| Field::SpecSource { source, member: SourceMember::Url });
-            findings.error(fields[0], message).reads.push(fields[1]);
+            findings.error(fields[0], error).reads.push(fields[1]);
         }
         Kind::ImageScan if !is_there(image) => {
             let field = Field::SpecSource { source: Source::Registry, member: SourceMember::Image };
-            findings
-                .error(field, "names no image: a reference such as registry.example.com/team/app:v1 would be right");
+            findings.error(field, FieldError::required(MUST_BE_IMAGE));
         }
         _ => {}
     }
-    let unsound = |json: Option<&Json<'_>>, is_sound: fn(&str) -> bool| {
+    let unsound = |json: Option<&'a Json<'a>>, is_sound: fn(&str) -> bool| {
         let is_unsound = |json: &&Json<'_>| match json.string() {
             Member::Absent => false,
             Member::WrongType(_) => true,
             Member::Present(text) => !is_sound(text),
         };
-        json.filter(is_unsound).map(quote)
+        json.filter(is_unsound)
     };
     if let Some(found) = unsound(blob, url::is_http) {
         let field = Field::SpecSource { source: Source::Blob, member: SourceMember::Url };
-        findings.warning(field, format!("is {found}: an http(s) URL would be right"));
+        findings.warning(field, invalid_string(found, "must be an http(s) URL"));
     }
     if let Some(found) = unsound(image, |image| ImageReference::parse(image).is_some()) {
         let field = Field::SpecSource { source: Source::Registry, member: SourceMember::Image };
-        findings.warning(
-            field,
-            format!("is {found}: an image reference such as registry.example.com/team/app:v1 would be right"),
-        );
+        findings.warning(field, invalid_string(found, MUST_BE_IMAGE));
     }
 }

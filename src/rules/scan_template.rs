@@ -1,6 +1,6 @@
 //! `scan-template`: The spec names a scan template.
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::scan::{Field, Member};
 
 pub const RULE: Rule = Rule {
@@ -31,6 +31,6 @@ pub const RULE: Rule = Rule {
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     if change.new.spec.present().is_none_or(|spec| spec.scan_template.string() == Member::Absent) {
-        findings.warning(Field::ScanTemplate, "is absent: the name of a ScanTemplate would be right");
+        findings.warning(Field::ScanTemplate, FieldError::required("must name a ScanTemplate"));
     }
 }

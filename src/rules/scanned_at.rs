@@ -1,8 +1,7 @@
 //! `scanned-at`: The time of the scan is that of its success, and never goes back.
 
-use crate::engine::finding::quote;
-use crate::engine::{Change, Example, Expectation, Findings, Part, Patch, Rule};
-use crate::rules::tables::AHEAD_MAX;
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule};
+use crate::rules::tables::{AHEAD_MAX, values};
 use crate::scan::{ConditionMember, ConditionStatus, ConditionType, Field, Json, Member, Phase, Status, time};
 
 pub const RULE: Rule = Rule {
@@ -77,43 +76,39 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     let phase = status.phase();
     if status.scanned_at.string() == Member::Absent {
-        if matches!(phase, Some(Phase::Completed | Phase::Failed)) {
-            findings.warning(
-                Field::ScannedAt,
-                "is absent on a scan that has ended: the time of its success would be right",
-            );
+        if let Some(phase @ (Phase::Completed | Phase::Failed)) = phase {
+            let detail = format!("must say when the scan succeeded (RFC 3339) while phase is \"{}\"", phase.name());
+            findings.warning(Field::ScannedAt, FieldError::required(detail));
         }
         return;
     }
     let Some(at) = status.scanned_at() else {
-        let message =
-            format!("is {}: an RFC 3339 time, such as 2026-11-20T08:03:00Z, would be right", quote(&status.scanned_at));
-        findings.error(Field::ScannedAt, message);
+        findings.error(Field::ScannedAt, values::not_a_time(&status.scanned_at));
         return;
     };
+    let mut warn = |detail: &str| {
+        findings.warning(Field::ScannedAt, FieldError::invalid(&status.scanned_at, detail));
+    };
     if at > change.now + AHEAD_MAX {
-        findings
-            .warning(Field::ScannedAt, "is more than 5 minutes in the future: a time that has passed would be right");
+        warn("must not be more than 5 minutes in the future");
     }
     let Some(old) = change.old.map(|old| old.status()) else { return };
     let before = old.and_then(Status::scanned_at).filter(|before| at < *before && *before <= change.now);
     if let Some(before) = before.and_then(time::format) {
-        let message =
-            format!("is {}, earlier than it was: {before} or later would be right", quote(&status.scanned_at));
-        findings.warning(Field::ScannedAt, message);
+        warn(&format!("must not be earlier than \"{before}\", the time before this change"));
     }
     if old.is_some_and(|old| old.scanned_at.is_same_text(&status.scanned_at)) {
         return;
     }
     let reason = match (phase, change.conditions().current(ConditionType::Succeeded)) {
-        (Some(Phase::Pending), _) => "on phase Pending",
-        (_, Some(ConditionStatus::False)) => "while Succeeded is False",
+        (Some(Phase::Pending), _) => "phase is \"Pending\"",
+        (_, Some(ConditionStatus::False)) => "Succeeded is \"False\"",
         (Some(Phase::Scanning), succeeded) if succeeded != Some(ConditionStatus::True) => {
-            "on phase Scanning, where no scan has succeeded"
+            "phase is \"Scanning\" and Succeeded is not \"True\""
         }
         _ => return,
     };
-    findings.warning(Field::ScannedAt, format!("changed {reason}: the time of the last success would be right"));
+    warn(&format!("must not change while {reason}; must be the time of the last success"));
 }
 
 /// The later of the times of Succeeded and of Scanning False, unless that is earlier than the old time or in the future.

@@ -1,8 +1,8 @@
 //! `scanned-by`: The status says who scanned.
 
-use crate::engine::finding::quote;
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
-use crate::scan::{Field, Member, Phase, ScannedBy, ScannerForm, ScannerMember};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::tables::values::not_a_string;
+use crate::scan::{Field, Json, Member, Phase, ScannedBy, ScannerForm, ScannerMember};
 
 pub const RULE: Rule = Rule {
     id: "scanned-by",
@@ -62,41 +62,38 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         Member::Present(by) => Some(by),
         Member::Absent => None,
         Member::WrongType(found) => {
-            let message = format!("is {}: an object of strings would be right", found.json_type());
-            findings.error(Field::ScannedBy, message);
+            findings.error(Field::ScannedBy, not_an_object(found));
             return;
         }
     };
     if let Some(by) = by {
         check_strings(by, findings);
     }
-    if matches!(status.phase(), Some(Phase::Completed | Phase::Failed)) {
+    if let Some(phase @ (Phase::Completed | Phase::Failed)) = status.phase() {
         let is_missing = |member: &ScannerMember| !by.is_some_and(|by| by.has(*member));
         let missing: Vec<_> = [ScannerMember::Name, ScannerMember::Version].into_iter().filter(is_missing).collect();
         if !missing.is_empty() {
             let names: Vec<_> = missing.into_iter().map(ScannerMember::name).collect();
-            findings.warning(
-                Field::ScannedBy,
-                format!(
-                    "does not say the scanner's {}, which would be right on a scan that has ended",
-                    names.join(" and ")
-                ),
-            );
+            let detail = format!("must have the scanner's {} while phase is \"{}\"", names.join(" and "), phase.name());
+            findings.warning(Field::ScannedBy, FieldError::required(detail));
         }
     }
 }
 
 fn check_strings<'a>(by: &'a ScannedBy<'a>, findings: &mut Findings<'a>) {
     if let Member::WrongType(found) = &by.scanner {
-        findings.error(Field::Scanner, format!("is {}: an object of strings would be right", found.json_type()));
+        findings.error(Field::Scanner, not_an_object(found));
     }
     for form in ScannerForm::BOTH {
         let Some(scanner) = by.scanner(form) else { continue };
         for member in ScannerMember::ALL {
             if let Member::WrongType(_) = scanner.get(member).string() {
-                let message = format!("is {}: a string would be right", quote(scanner.get(member)));
-                findings.error(Field::ScannerMember { form, member }, message);
+                findings.error(Field::ScannerMember { form, member }, not_a_string(scanner.get(member)));
             }
         }
     }
+}
+
+fn not_an_object(found: &Json<'_>) -> FieldError {
+    FieldError::type_invalid(found, "must be an object of strings")
 }

@@ -1,7 +1,6 @@
 //! `spelling-conflict`: a field that is there in both spellings says the same in both.
 
-use crate::engine::finding::quote;
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::scan::{Count, CveCount, Field, Json, Member, Spelling, Status};
 
 pub const RULE: Rule = Rule {
@@ -50,6 +49,12 @@ pub const RULE: Rule = Rule {
     ],
 };
 
+/// The values of the two spellings, wire first; `None` for containers, whose members are compared.
+type Values<'v> = Option<[&'v Json<'v>; 2]>;
+
+/// Most characters of a value that a message shows.
+const VALUE_MAX_CHARS: usize = 64;
+
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     containers(status, findings);
@@ -63,13 +68,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let [wire, documented] = Spelling::BOTH.map(|spelling| status.metadata_url.get(spelling));
     if wire.string() != Member::Absent && documented.string() != Member::Absent {
         let [wire_field, documented_field] = Spelling::BOTH.map(Field::MetadataUrl);
-        compare(
-            wire == documented,
-            documented_field,
-            wire_field,
-            &format!(" ({} beside {})", quote(documented), quote(wire)),
-            findings,
-        );
+        compare(wire == documented, documented_field, wire_field, Some([wire, documented]), findings);
     }
 }
 
@@ -80,7 +79,7 @@ fn containers<'a>(status: &Status<'a>, findings: &mut Findings<'a>) {
         (wire, documented) => wire == documented,
     };
     let [wire, documented] = Spelling::BOTH.map(Field::CveCount);
-    compare(is_equal, documented, wire, "", findings);
+    compare(is_equal, documented, wire, None, findings);
 }
 
 fn keys<'a>(container: Spelling, count: Count, counts: &CveCount<'a>, findings: &mut Findings<'a>) {
@@ -89,23 +88,31 @@ fn keys<'a>(container: Spelling, count: Count, counts: &CveCount<'a>, findings: 
     }
     let [wire, documented] = Spelling::BOTH.map(|key| counts.get(count, key));
     let [wire_field, documented_field] = Spelling::BOTH.map(|key| Field::Count { container, count, key });
-    compare(
-        wire == documented,
-        documented_field,
-        wire_field,
-        &format!(" ({} beside {})", quote(documented), quote(wire)),
-        findings,
-    );
+    compare(wire == documented, documented_field, wire_field, Some([wire, documented]), findings);
 }
 
-fn compare<'a>(is_equal: bool, documented: Field<'a>, wire: Field<'a>, values: &str, findings: &mut Findings<'a>) {
+fn compare<'a>(
+    is_equal: bool,
+    documented: Field<'a>,
+    wire: Field<'a>,
+    values: Values<'_>,
+    findings: &mut Findings<'a>,
+) {
     if is_equal {
-        findings
-            .warning(documented, format!("is a second spelling of {wire}: one of them would be right, best {wire}"));
-    } else {
-        let message = format!("says other than {wire}{values}: one spelling would be right, best {wire}");
-        findings.error(documented, message).reads.push(wire);
+        let error = FieldError::forbidden(format_args!("must not repeat {wire} in another spelling; keep {wire}"));
+        findings.warning(documented, error);
+        return;
     }
+    let error = match values {
+        Some([wire_value, value]) => {
+            let shown = wire_value.quoted(VALUE_MAX_CHARS);
+            FieldError::invalid(value, format_args!("must be {shown}, as {wire} is; or keep one of the two"))
+        }
+        None => {
+            FieldError::forbidden(format_args!("must not differ from {wire}; keep one of the two, preferably {wire}"))
+        }
+    };
+    findings.error(documented, error).reads.push(wire);
 }
 
 /// Whether two containers say the same, whatever the spelling of their keys. Of members beyond those that are kept only the

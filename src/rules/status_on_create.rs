@@ -1,6 +1,6 @@
 //! `status-on-create`: A new scan has no status.
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::scan::{Field, Member};
 
 pub const RULE: Rule = Rule {
@@ -27,7 +27,8 @@ pub const RULE: Rule = Rule {
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     if !matches!(change.new.status, Member::Absent) {
-        let message = "comes with a CREATE, where a status subresource drops it: an update of the status subresource would be right";
-        findings.warning(Field::Status, message);
+        let detail =
+            "no status on CREATE, since a status subresource drops it; must be written by a later status update";
+        findings.warning(Field::Status, FieldError::forbidden(detail));
     }
 }

@@ -1,9 +1,9 @@
 //! `status-shape`: the containers are what they should be.
 
-use crate::engine::finding::quote;
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::tables::values::not_a_string;
 use crate::scan::field::Artifact;
-use crate::scan::{Container, Field, JsonType, Member, Source};
+use crate::scan::{Container, Field, Json, Member, Source};
 
 pub const RULE: Rule = Rule {
     id: "status-shape",
@@ -60,20 +60,20 @@ pub const RULE: Rule = Rule {
 };
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
-    let mut expect = |field, found: Option<JsonType>, right| {
+    let mut expect = |field, found: Option<&Json<'_>>, must| {
         if let Some(found) = found {
-            findings.error(field, format!("is {found}: {right} would be right"));
+            findings.error(field, FieldError::type_invalid(found, must));
         }
     };
-    expect(Field::Status, wrong(&change.new.status), "an object");
+    expect(Field::Status, wrong(&change.new.status), "must be an object");
     let Some(status) = change.new.status() else { return };
-    expect(Field::Conditions, wrong(&status.conditions), "a list");
+    expect(Field::Conditions, wrong(&status.conditions), "must be a list");
     for artifact in Artifact::BOTH {
         let sources = artifact.of(status);
-        expect(Field::Artifact(artifact), wrong(sources), "an object");
+        expect(Field::Artifact(artifact), wrong(sources), "must be an object");
         let Some(sources) = sources.present() else { continue };
         for source in Source::ALL {
-            expect(Field::Source { artifact, source }, wrong(sources.get(source)), "an object");
+            expect(Field::Source { artifact, source }, wrong(sources.get(source)), "must be an object");
         }
     }
     strings(change, findings);
@@ -87,17 +87,16 @@ fn strings<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
             for &member in source.members() {
                 let Some(json) = sources.value(source, member) else { continue };
                 if let Member::WrongType(_) = json.string() {
-                    let message = format!("is {}: a string would be right", quote(json));
-                    findings.error(Field::SourceMember { artifact, source, member }, message);
+                    findings.error(Field::SourceMember { artifact, source, member }, not_a_string(json));
                 }
             }
         }
     }
 }
 
-fn wrong<T>(container: &Container<'_, T>) -> Option<JsonType> {
+fn wrong<'c, 'a, T>(container: &'c Container<'a, T>) -> Option<&'c Json<'a>> {
     match container {
-        Member::WrongType(found) => Some(found.json_type()),
+        Member::WrongType(found) => Some(found),
         _ => None,
     }
 }

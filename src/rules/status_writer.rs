@@ -1,8 +1,7 @@
 //! `status-writer`: Only the configured users write a status.
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
-use crate::scan::Field;
-use crate::scan::json::printable;
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::scan::{Field, Json};
 
 pub const RULE: Rule = Rule {
     id: "status-writer",
@@ -37,12 +36,13 @@ pub const RULE: Rule = Rule {
     ],
 };
 
+/// Most characters of a user name that a message shows. `system:serviceaccount:` and two names of 63 characters have 149.
+const USER_MAX_CHARS: usize = 150;
+
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     if !change.is_by_writer() {
-        let user = printable(change.user, 128);
-        findings.error(
-            Field::Status,
-            format!("is written by {user}, who is no status writer: a write by the scan controller would be right"),
-        );
+        let user = Json::from_text(change.user).quoted(USER_MAX_CHARS);
+        let detail = format!("must be written by one of the statusWriters, and not by {user}");
+        findings.error(Field::Status, FieldError::forbidden(detail));
     }
 }

@@ -1,11 +1,12 @@
-//! What several rules are made of, as data: what a condition may say, what goes with a phase, what counts add up to.
+//! The tables that several rules share, and the errors that they share.
 
 pub mod conditions;
 pub mod counts;
 pub mod phases;
+pub mod values;
 pub mod vocabulary;
 
 use time::Duration;
 
-/// How far a time may be ahead of now: clocks in a cluster differ by seconds, and 5 minutes is what Kerberos allows.
+/// The longest that a time may be ahead of now. Clocks in a cluster differ by seconds; 5 minutes is the limit of Kerberos.
 pub const AHEAD_MAX: Duration = Duration::minutes(5);

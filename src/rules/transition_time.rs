@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use time::Duration;
 
-use crate::engine::{Change, Example, Expectation, Findings, Part, Rule};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::AHEAD_MAX;
 use crate::scan::{ConditionMember, Field};
 
@@ -82,25 +82,34 @@ pub const RULE: Rule = Rule {
 /// Two changes within one second have the same time, since times are whole seconds, and the second is written a moment later.
 const SAME_TIME_MAX: Duration = Duration::seconds(2);
 
+/// Most characters of a time that a message shows: one with nanoseconds and an offset has 35, and quotes.
+const TIME_MAX_CHARS: usize = 37;
+
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let conditions = change.conditions();
     for (index, condition) in conditions.firsts() {
         let Some(at) = condition.last_transition_time() else { continue };
         let old = change.old_conditions().and_then(|old| old.first_like(condition));
         let old = old.and_then(|(_, old)| Some((old, old.last_transition_time()?)));
-        let mut warn = |message| {
-            let entry = conditions.name(index);
-            findings.warning(Field::ConditionMember { entry, member: ConditionMember::LastTransitionTime }, message);
+        let mut warn = |detail: &str| {
+            let member = ConditionMember::LastTransitionTime;
+            let field = Field::ConditionMember { entry: conditions.name(index), member };
+            findings.warning(field, FieldError::invalid(&condition[member], detail));
         };
         if at > change.now + AHEAD_MAX && old.is_none_or(|(_, since)| at != since) {
-            warn("is more than 5 minutes in the future: the time of the change would be right");
+            warn("must not be more than 5 minutes in the future");
         }
         let Some((old, since)) = old else { continue };
+        let before = || old[ConditionMember::LastTransitionTime].quoted(TIME_MAX_CHARS);
         match (condition.status() == old.status(), at.cmp(&since)) {
-            (_, Ordering::Less) => warn("went back: the time of the last change would be right"),
-            (true, Ordering::Greater) => warn("changed, but the status did not: the old time would be right"),
+            (_, Ordering::Less) => {
+                warn(&format!("must not be earlier than {}, the time before this change", before()));
+            }
+            (true, Ordering::Greater) => {
+                warn(&format!("must still be {} while the status is the same", before()));
+            }
             (false, Ordering::Equal) if (change.now - at).abs() > SAME_TIME_MAX => {
-                warn("did not change, but the status did: the time of the change would be right")
+                warn("must change with the status: it must be the time of this change");
             }
             _ => {}
         }

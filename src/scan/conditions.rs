@@ -11,9 +11,9 @@ use super::json::{Container, Member};
 use super::{Phase, Scan, Status};
 
 /// Limits of `metav1.Condition`, in characters.
-const TYPE_MAX_CHARS: usize = 316;
-const REASON_MAX_CHARS: usize = 1024;
-const MESSAGE_MAX_CHARS: usize = 32768;
+pub const TYPE_MAX_CHARS: usize = 316;
+pub const REASON_MAX_CHARS: usize = 1024;
+pub const MESSAGE_MAX_CHARS: usize = 32768;
 
 /// How well an entry of the list, or a member of it, is formed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,45 +1,48 @@
-//! What each condition may say. Checks, mutations and docs are made from these rows.
+//! The statuses, reasons, messages and errors that each condition may have. Rules, mutations and docs use these rows.
 
-use super::counts::right_integer;
-use crate::scan::{Condition, ConditionMember, ConditionStatus, ConditionType, Member};
+use super::values;
+use crate::engine::FieldError;
+use crate::scan::conditions::{MESSAGE_MAX_CHARS, REASON_MAX_CHARS, TYPE_MAX_CHARS};
+use crate::scan::{Condition, ConditionMember, ConditionStatus, ConditionType, Json, Member};
 
-/// What a condition of one type may say.
+/// The rows of one condition type.
 pub struct Vocabulary {
     pub condition: ConditionType,
     pub rows: &'static [ConditionRow],
 }
 
-/// What goes with one status of the condition.
+/// The reason, message and error that belong to one status of a condition.
 pub struct ConditionRow {
     pub status: ConditionStatus,
-    /// None: any reason.
+    /// `None` if any reason is allowed.
     pub reason: Option<&'static str>,
     pub message: Message,
     pub error: ErrorText,
 }
 
-/// What the message may be.
+/// The messages that a row allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message {
     Open,
-    /// Open, but it or the error should say something.
+    /// Any, but the message or the error should not be empty.
     Explains,
+    /// This message; those of older releases are a warning.
     Exactly(&'static str, &'static [&'static str]),
     BeginsWith(&'static str),
     /// `Policy violated because of X CVEs`, X ≥ 1.
     Violation,
 }
 
-/// What the extra `error` string may be.
+/// The values that a row allows for the extra `error` string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorText {
     Empty,
     Open,
-    /// Open, but it should say something.
+    /// Any, but it should not be empty.
     Explains,
 }
 
-/// Messages of older releases: a warning where another message would be an error.
+// Messages of older releases are a warning, other wrong messages an error.
 const OLD_PASSED: &[&str] = &["No non-compliant vulnerabilities found", "No noncompliant vulnerabilities found"];
 const OLD_VIOLATION: &str = "Vulnerabilities that failed OPA policy:";
 
@@ -122,7 +125,7 @@ pub const POLICY_SUCCEEDED: Vocabulary = Vocabulary {
     ],
 };
 
-/// All four, in the order of the docs.
+/// The vocabularies of all four types, in the order of the docs.
 pub const VOCABULARIES: [&Vocabulary; 4] = [&SCANNING, &SUCCEEDED, &SENDING_RESULTS, &POLICY_SUCCEEDED];
 
 impl Vocabulary {
@@ -131,16 +134,16 @@ impl Vocabulary {
     }
 }
 
-/// How a message compares with its row.
+/// The result of comparing a message with its row.
 pub enum Wording {
     Right,
-    /// That of an older release.
+    /// The message of an older release.
     Old,
     Wrong,
 }
 
 impl Message {
-    /// The right message; none where anything is right.
+    /// Describes the message that is expected, to follow `must be`; `None` if any is allowed.
     pub fn expected(self) -> Option<String> {
         match self {
             Message::Open | Message::Explains => None,
@@ -170,28 +173,38 @@ impl Message {
     }
 }
 
-/// X of `Policy violated because of X CVEs`: a decimal number ≥ 1, as text since it has no bound.
+/// Returns X of `Policy violated because of X CVEs`: a decimal number ≥ 1, as text since it has no upper limit.
 pub fn violations(message: &str) -> Option<&str> {
     let (count, noun) = message.strip_prefix("Policy violated because of ")?.split_once(' ')?;
     let is_count = !count.starts_with('0') && !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit());
     (is_count && (noun == "CVEs" || noun == "CVE" && count == "1")).then_some(count)
 }
 
-/// What a member of any condition has to be.
-pub fn right(condition: &Condition<'_>, member: ConditionMember) -> &'static str {
+/// The error of a malformed member of a condition.
+pub fn malformed(condition: &Condition<'_>, member: ConditionMember) -> FieldError {
     let json = &condition[member];
+    let text = json.string();
+    let is_absent = text == Member::Absent;
+    let length = text.value().map_or(0, |text| text.chars().count());
     match member {
-        ConditionMember::Type => "a qualified name of at most 316 characters, such as Succeeded, would be right",
-        // YAML takes it for a boolean.
-        ConditionMember::Status if json.to_json() == "true" => "\"True\" in quotes would be right",
-        ConditionMember::Status if json.to_json() == "false" => "\"False\" in quotes would be right",
-        ConditionMember::Status => "True, False or Unknown would be right",
-        ConditionMember::Reason if json.string() == Member::Absent => {
-            "a CamelCase word, such as JobFinished, would be right"
+        ConditionMember::Status if is_absent => FieldError::required("must be \"True\", \"False\" or \"Unknown\""),
+        ConditionMember::Status => FieldError::not_supported(json, &ConditionStatus::ALL.map(ConditionStatus::name)),
+        ConditionMember::LastTransitionTime if is_absent => {
+            FieldError::required("must say when the status last changed (RFC 3339)")
         }
-        ConditionMember::Reason => "a CamelCase word of at most 1,024 characters would be right",
-        ConditionMember::Message | ConditionMember::Error => "a string of at most 32,768 characters would be right",
-        ConditionMember::LastTransitionTime => "an RFC 3339 time, such as 2026-11-20T08:01:00Z, would be right",
-        ConditionMember::ObservedGeneration => right_integer(json),
+        ConditionMember::LastTransitionTime => values::not_a_time(json),
+        ConditionMember::ObservedGeneration => values::not_an_integer(json),
+        ConditionMember::Type if length > TYPE_MAX_CHARS => FieldError::too_long(TYPE_MAX_CHARS),
+        ConditionMember::Type => word(json, is_absent, "must be a qualified name such as \"Succeeded\""),
+        ConditionMember::Reason if length > REASON_MAX_CHARS => FieldError::too_long(REASON_MAX_CHARS),
+        ConditionMember::Reason => word(json, is_absent, "must be a CamelCase word such as \"JobFinished\""),
+        ConditionMember::Message | ConditionMember::Error if length > MESSAGE_MAX_CHARS => {
+            FieldError::too_long(MESSAGE_MAX_CHARS)
+        }
+        ConditionMember::Message | ConditionMember::Error => values::not_a_string(json),
     }
+}
+
+fn word(json: &Json<'_>, is_absent: bool, detail: &str) -> FieldError {
+    if is_absent { FieldError::required(detail) } else { values::invalid_string(json, detail) }
 }

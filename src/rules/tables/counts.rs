@@ -1,15 +1,16 @@
-//! What the counts of a status add up to.
+//! Sums of the CVE counts.
 
-use crate::scan::{Count, CveCount, Json, JsonType, Member, Spelling, Status};
+use crate::scan::{Count, CveCount, Member, Spelling, Status};
 
-/// A cveCount whose severities can be added up: what the mutations of counts work on.
+/// A `cveCount` whose severities can be added up. The mutations of counts write only to these.
 pub struct Summable<'s, 'a> {
     pub container: Spelling,
     pub counts: &'s CveCount<'a>,
     pub sum: i64,
 }
 
-/// The containers with a severity, only valid ones, a sum that fits int64 and no other number that a total may include.
+/// Returns the containers that have a severity, no invalid severity, a sum that fits int64, and no other numeric member, which
+/// the total might include.
 pub fn summable<'s, 'a>(status: &'s Status<'a>) -> impl Iterator<Item = Summable<'s, 'a>> {
     Spelling::BOTH.into_iter().filter_map(|container| {
         let counts = status.cve_count.get(container).present()?;
@@ -18,22 +19,11 @@ pub fn summable<'s, 'a>(status: &'s Status<'a>) -> impl Iterator<Item = Summable
     })
 }
 
-/// The total, or the sum where there is none.
+/// Returns the total, or the sum of the severities if there is no total.
 pub fn total(counts: &CveCount<'_>) -> Option<i128> {
     match counts.count(Count::Total) {
         Member::Present(total) => Some(total.into()),
         Member::Absent if counts.has_severity() => counts.sum(),
         _ => None,
-    }
-}
-
-/// What is right instead of what is no integer ≥ 0 that fits int64.
-pub fn right_integer(json: &Json<'_>) -> &'static str {
-    // 2^63, which the next lower number of this type is below.
-    let is_beyond = |number: f64| number.abs() >= 9_223_372_036_854_775_808.0;
-    if json.json_type() == JsonType::Number && json.to_json().parse().is_ok_and(is_beyond) {
-        "must be from 0 to 9223372036854775807"
-    } else {
-        "an integer ≥ 0 would be right"
     }
 }

@@ -1,103 +1,126 @@
-//! Which conditions go with which phase, and which steps between phases skip a run.
+//! The table of phases: the conditions that contradict each phase, and the steps between phases that skip a run.
 
 use crate::engine::{Change, Severity};
 use crate::scan::ConditionStatus::{self, False, True, Unknown};
 use crate::scan::ConditionType::{self, PolicySucceeded, Scanning, SendingResults, Succeeded};
 use crate::scan::{ConditionMember, Conditions, Field, Phase};
 
-/// One thing that a phase does not go with.
+/// A combination of conditions that contradicts a phase.
 pub struct PhaseRow {
     pub phase: Phase,
     pub severity: Severity,
-    /// All of these hold.
+    /// The contradiction: all of these hold.
     pub when: &'static [When],
-    /// What would be right, after "… would be right".
-    pub right: &'static str,
+    /// What the phase must be, for a message after `must `.
+    pub must: &'static str,
+    /// What else would resolve the contradiction; may be empty.
+    pub otherwise: &'static str,
 }
 
-/// What may be the case about one condition or the policy.
+/// A statement about one condition or about the scan policy.
 #[derive(Debug, Clone, Copy)]
 pub enum When {
-    /// It is current and has one of these statuses.
+    /// The condition is current and has one of these statuses.
     Is(ConditionType, &'static [ConditionStatus]),
-    /// It is current or stale, and has this status.
+    /// The condition, current or stale, has this status.
     Has(ConditionType, ConditionStatus),
-    /// There is none with this status, stale ones included.
+    /// The condition, current or stale, does not have this status, or is absent.
     HasNot(ConditionType, ConditionStatus),
-    /// There is none at all.
+    /// There is no condition of this type.
     Absent(ConditionType),
-    /// A scan policy is set and the status is caught up: there has to be a verdict.
+    /// A scan policy is set and the status is caught up, so there must be a verdict.
     PolicyDue,
     /// A scan policy is set and the status is not caught up.
     PolicyOfOlderSpec,
-    /// No verdict is pending: one is pending after the job and before the policy is evaluated.
+    /// No verdict is pending. A verdict is pending after the job has finished and before the policy is evaluated.
     PolicyNotPending,
 }
 
 const ANY: &[ConditionStatus] = &[True, False, Unknown];
 
-const fn error(phase: Phase, when: &'static [When], right: &'static str) -> PhaseRow {
-    PhaseRow { phase, severity: Severity::Error, when, right }
+const fn error(phase: Phase, when: &'static [When], must: &'static str, otherwise: &'static str) -> PhaseRow {
+    PhaseRow { phase, severity: Severity::Error, when, must, otherwise }
 }
 
-const fn warning(phase: Phase, when: &'static [When], right: &'static str) -> PhaseRow {
-    PhaseRow { phase, severity: Severity::Warning, when, right }
+const fn warning(phase: Phase, when: &'static [When], must: &'static str, otherwise: &'static str) -> PhaseRow {
+    PhaseRow { phase, severity: Severity::Warning, when, must, otherwise }
 }
+
+const FINISHED: &str = "be the phase of the finished run";
+const STOP: &str = "set Scanning to \"False\"";
+const SUCCEED: &str = "set Succeeded to \"True\", or the phase to \"Error\"";
 
 pub const ROWS: &[PhaseRow] = &[
-    error(Phase::Pending, &[When::Is(Scanning, &[True])], "phase Scanning"),
-    warning(Phase::Pending, &[When::Is(Succeeded, ANY)], "the phase of the result, or no result before the run"),
+    error(Phase::Pending, &[When::Is(Scanning, &[True])], "be \"Scanning\"", ""),
+    warning(
+        Phase::Pending,
+        &[When::Is(Succeeded, ANY)],
+        "be the phase of the result",
+        "remove Succeeded until the run has ended",
+    ),
     warning(
         Phase::Pending,
         &[When::Is(PolicySucceeded, ANY)],
-        "the phase of the verdict, or no verdict before the run",
+        "be the phase of the verdict",
+        "remove PolicySucceeded until the policy is evaluated",
     ),
-    warning(Phase::Pending, &[When::Is(Scanning, &[False])], "the phase of the finished run"),
-    warning(Phase::Scanning, &[When::Is(Succeeded, &[False]), When::HasNot(Scanning, True)], "phase Error"),
+    warning(Phase::Pending, &[When::Is(Scanning, &[False])], FINISHED, ""),
+    warning(Phase::Scanning, &[When::Is(Succeeded, &[False]), When::HasNot(Scanning, True)], "be \"Error\"", ""),
     warning(
         Phase::Scanning,
         &[When::Is(PolicySucceeded, ANY), When::HasNot(Scanning, True)],
-        "the phase of the verdict, or Scanning True",
+        "be the phase of the verdict",
+        "set Scanning to \"True\"",
     ),
-    warning(Phase::Scanning, &[When::Absent(Scanning)], "a condition Scanning"),
-    warning(Phase::Scanning, &[When::Is(Scanning, &[False]), When::PolicyNotPending], "the phase of the finished run"),
-    warning(Phase::Scanning, &[When::Is(Succeeded, &[True]), When::PolicyNotPending], "the phase of the finished run"),
-    error(Phase::Completed, &[When::Is(Scanning, &[True])], "phase Scanning, or Scanning False"),
-    error(Phase::Completed, &[When::HasNot(Succeeded, True)], "Succeeded True, or phase Error"),
-    error(Phase::Completed, &[When::Is(PolicySucceeded, &[False])], "phase Failed"),
-    error(Phase::Completed, &[When::Is(PolicySucceeded, &[Unknown])], "phase Error"),
+    warning(Phase::Scanning, &[When::Absent(Scanning)], "not be \"Scanning\"", "add the condition Scanning"),
+    warning(Phase::Scanning, &[When::Is(Scanning, &[False]), When::PolicyNotPending], FINISHED, ""),
+    warning(Phase::Scanning, &[When::Is(Succeeded, &[True]), When::PolicyNotPending], FINISHED, ""),
+    error(Phase::Completed, &[When::Is(Scanning, &[True])], "be \"Scanning\"", STOP),
+    error(Phase::Completed, &[When::HasNot(Succeeded, True)], "not be \"Completed\"", SUCCEED),
+    error(Phase::Completed, &[When::Is(PolicySucceeded, &[False])], "be \"Failed\"", ""),
+    error(Phase::Completed, &[When::Is(PolicySucceeded, &[Unknown])], "be \"Error\"", ""),
     error(
         Phase::Completed,
         &[When::PolicyDue, When::Absent(PolicySucceeded)],
-        "PolicySucceeded True, or phase Scanning while the policy is still to come",
+        "be \"Scanning\"",
+        "add PolicySucceeded \"True\"",
     ),
     warning(
         Phase::Completed,
         &[When::PolicyOfOlderSpec, When::Absent(PolicySucceeded)],
-        "PolicySucceeded True once the scan policy has been evaluated",
+        "not be \"Completed\"",
+        "add PolicySucceeded once the policy is evaluated",
     ),
-    error(Phase::Failed, &[When::Is(Scanning, &[True])], "phase Scanning, or Scanning False"),
-    error(Phase::Failed, &[When::HasNot(Succeeded, True)], "Succeeded True, or phase Error"),
-    error(Phase::Failed, &[When::HasNot(PolicySucceeded, False)], "PolicySucceeded False, or phase Completed"),
-    error(Phase::Error, &[When::Is(Scanning, &[True])], "phase Scanning, or Scanning False"),
+    error(Phase::Failed, &[When::Is(Scanning, &[True])], "be \"Scanning\"", STOP),
+    error(Phase::Failed, &[When::HasNot(Succeeded, True)], "not be \"Failed\"", SUCCEED),
+    error(
+        Phase::Failed,
+        &[When::HasNot(PolicySucceeded, False)],
+        "not be \"Failed\"",
+        "set PolicySucceeded to \"False\", or the phase to that of the verdict",
+    ),
+    error(Phase::Error, &[When::Is(Scanning, &[True])], "be \"Scanning\"", STOP),
     error(
         Phase::Error,
         &[When::Is(Succeeded, &[True]), When::HasNot(PolicySucceeded, Unknown), When::HasNot(SendingResults, False)],
-        "Succeeded False, PolicySucceeded Unknown or SendingResults False, or the phase of a scan without an error",
+        "not be \"Error\"",
+        "set the condition that failed",
     ),
     warning(
         Phase::Error,
         &[When::Absent(Succeeded), When::Absent(PolicySucceeded)],
-        "a condition that says what the error is, such as Succeeded False",
+        "not be \"Error\"",
+        "add the condition that failed, such as Succeeded \"False\"",
     ),
     warning(
         Phase::Error,
         &[When::Is(Succeeded, &[True]), When::HasNot(PolicySucceeded, Unknown), When::Has(SendingResults, False)],
-        "phase Completed or Failed: results that are not sent are no error of the scan",
+        "be \"Completed\" or \"Failed\"",
+        "",
     ),
 ];
 
-/// Steps that a controller makes only by way of a run, so that a missing one was probably lost.
+/// Steps from phase to phase that have a run between them. A write that skips the run was probably lost.
 pub const JUMPS: &[(Phase, Phase)] = &[
     (Phase::Pending, Phase::Completed),
     (Phase::Pending, Phase::Failed),
@@ -108,7 +131,7 @@ pub const JUMPS: &[(Phase, Phase)] = &[
 ];
 
 impl When {
-    /// Nothing holds of a malformed condition, which is neither there nor absent.
+    /// Reports whether the statement holds. No statement about a malformed condition holds, since it is neither present nor absent.
     pub fn holds(self, conditions: &Conditions<'_>, change: &Change<'_>) -> bool {
         let has_policy = change.new.has_scan_policy();
         let is_caught_up = change.new.is_caught_up();
@@ -129,7 +152,7 @@ impl When {
         }
     }
 
-    /// The fields that it reads. Times and generations that only tell what is stale are not read.
+    /// Returns the fields that the statement reads. Times and generations that only decide what is stale are left out.
     pub fn reads<'a>(self, conditions: &Conditions<'a>) -> Vec<Field<'a>> {
         match self {
             When::PolicyDue | When::PolicyOfOlderSpec | When::PolicyNotPending => {
@@ -139,7 +162,7 @@ impl When {
         }
     }
 
-    /// The condition it is about.
+    /// Returns the condition that the statement is about.
     pub fn condition(self) -> Option<ConditionType> {
         match self {
             When::Is(known, _) | When::Has(known, _) | When::HasNot(known, _) | When::Absent(known) => Some(known),
@@ -147,22 +170,20 @@ impl When {
         }
     }
 
-    /// As in a message: `Succeeded is True`.
+    /// Describes the statement for a message: `Succeeded is "True"`.
     pub fn description(self) -> String {
         match self {
-            When::Is(known, statuses) if statuses == ANY => format!("there is a {}", known.name()),
+            When::Is(known, statuses) if statuses == ANY => format!("there is a current {}", known.name()),
             When::Is(known, statuses) => {
-                let statuses: Vec<_> = statuses.iter().map(|status| status.name()).collect();
+                let statuses: Vec<_> = statuses.iter().map(|status| format!("\"{}\"", status.name())).collect();
                 format!("{} is {}", known.name(), statuses.join(" or "))
             }
-            When::Has(known, status) => format!("{} is {}", known.name(), status.name()),
-            When::HasNot(known, status) => {
-                format!("{} is not {}", known.name(), status.name())
-            }
+            When::Has(known, status) => format!("{} is \"{}\"", known.name(), status.name()),
+            When::HasNot(known, status) => format!("{} is not \"{}\"", known.name(), status.name()),
             When::Absent(known) => format!("there is no {}", known.name()),
-            When::PolicyDue => "a scan policy is set".to_owned(),
-            When::PolicyOfOlderSpec => "a scan policy is set that the status has not caught up with".to_owned(),
-            When::PolicyNotPending => "no policy is still to come".to_owned(),
+            When::PolicyDue => "spec.scanPolicy is set".to_owned(),
+            When::PolicyOfOlderSpec => "spec.scanPolicy is set and the status is not caught up".to_owned(),
+            When::PolicyNotPending => "no verdict is pending".to_owned(),
         }
     }
 }

@@ -1,37 +1,31 @@
-//! Checks and fills in a condition by its row of [`conditions`](super::conditions): what the rules of the four types share.
+//! The check and the mutation that the four vocabulary rules share, by the rows of [`conditions`](super::conditions).
 
 use super::conditions::{ConditionRow, ErrorText, Message, Vocabulary, Wording};
-use crate::engine::finding::quote;
-use crate::engine::{Change, Findings, Patch};
-use crate::scan::{Condition, ConditionMember, Entry, Field, Json, Member};
+use crate::engine::{Change, FieldError, Findings, Patch};
+use crate::scan::{Condition, ConditionMember, ConditionType, Entry, Field, Json, Member};
 
-/// Checks the condition against its row.
+/// Checks a condition against the row of its status.
 pub fn check<'a>(vocabulary: &'static Vocabulary, change: &Change<'a>, findings: &mut Findings<'a>) {
     let conditions = change.conditions();
     let Some(condition) = conditions.get(vocabulary.condition) else { return };
     let Some(status) = condition.status() else { return };
     let field = |member| conditions.member(vocabulary.condition, member);
     let Some(row) = vocabulary.row(status) else {
-        let allowed: Vec<_> = vocabulary.rows.iter().map(|row| row.status.name()).collect();
-        findings.error(
-            field(ConditionMember::Status),
-            format!(
-                "is {}, which {} never is: {} would be right",
-                status.name(),
-                vocabulary.condition.name(),
-                allowed.join(" or ")
-            ),
-        );
+        let supported: Vec<_> = vocabulary.rows.iter().map(|row| row.status.name()).collect();
+        let error = FieldError::not_supported(&condition[ConditionMember::Status], &supported);
+        findings.error(field(ConditionMember::Status), error);
         return;
     };
-    let mut check = RowCheck { row, condition, status: field(ConditionMember::Status), findings };
+    let mut check =
+        RowCheck { known: vocabulary.condition, row, condition, status: field(ConditionMember::Status), findings };
     check.reason(field(ConditionMember::Reason));
     check.message(field(ConditionMember::Message));
     check.error(field(ConditionMember::Error));
 }
 
-/// One condition beside its row.
+/// A condition and the row of its status.
 struct RowCheck<'f, 'a> {
+    known: ConditionType,
     row: &'static ConditionRow,
     condition: &'a Condition<'a>,
     status: Field<'a>,
@@ -43,37 +37,44 @@ impl<'a> RowCheck<'_, 'a> {
         self.condition[member].string().value()
     }
 
-    fn contradiction(&mut self, field: Field<'a>, member: ConditionMember, right: &str) {
-        let found = quote(&self.condition[member]);
-        let status = self.row.status.name();
-        self.findings.error(field, format!("is {found}; with status {status} {right}")).reads.push(self.status);
+    /// The status that the row belongs to, as a message names it.
+    fn with_status(&self) -> String {
+        format!("while {} is \"{}\"", self.known.name(), self.row.status.name())
+    }
+
+    fn contradiction(&mut self, field: Field<'a>, error: FieldError) {
+        self.findings.error(field, error).reads.push(self.status);
     }
 
     fn reason(&mut self, field: Field<'a>) {
         if let (Some(found), Some(expected)) = (self.text(ConditionMember::Reason), self.row.reason)
             && found != expected
         {
-            self.contradiction(field, ConditionMember::Reason, &format!("{expected} would be right"));
+            let detail = format!("must be \"{expected}\" {}", self.with_status());
+            self.contradiction(field, FieldError::invalid(&self.condition[ConditionMember::Reason], detail));
         }
     }
 
     fn message(&mut self, field: Field<'a>) {
         let expected = || self.row.message.expected();
+        let json = &self.condition[ConditionMember::Message];
         let Some(found) = self.text(ConditionMember::Message) else {
             let is_explained = self.text(ConditionMember::Error).is_some();
             match (self.row.message, expected()) {
                 (Message::Explains, _) if !is_explained => {
-                    self.findings.warning(field, "is absent and so is error: one of them should say what happened");
+                    let error = FieldError::required("message or error must say what happened");
+                    self.findings.warning(field, error);
                 }
                 (_, Some(expected)) => {
-                    self.findings.warning(field, format!("is absent: {expected} would be right"));
+                    let error = FieldError::required(format_args!("must be {expected} {}", self.with_status()));
+                    self.findings.warning(field, error);
                 }
                 _ => {}
             }
             return;
         };
         let is_old = match self.row.message.compare(found) {
-            // Nearly all messages: no text is made for them.
+            // Nearly every message is right, so the text of the error is made only below.
             Wording::Right => return,
             Wording::Old => true,
             Wording::Wrong => false,
@@ -81,26 +82,31 @@ impl<'a> RowCheck<'_, 'a> {
         match expected() {
             None => {}
             Some(expected) if is_old => {
-                self.findings.warning(field, format!("is the wording of an older release: {expected} would be right"));
+                let detail = format!("must be {expected}; this is the wording of an older release");
+                self.findings.warning(field, FieldError::invalid(json, detail));
             }
             Some(expected) => {
-                self.contradiction(field, ConditionMember::Message, &format!("{expected} would be right"))
+                let detail = format!("must be {expected} {}", self.with_status());
+                self.contradiction(field, FieldError::invalid(json, detail));
             }
         }
     }
 
     fn error(&mut self, field: Field<'a>) {
         match (self.row.error, self.text(ConditionMember::Error)) {
-            (ErrorText::Empty, Some(_)) => self.contradiction(field, ConditionMember::Error, "no error would be right"),
+            (ErrorText::Empty, Some(_)) => {
+                let error = FieldError::forbidden(format_args!("no error {}", self.with_status()));
+                self.contradiction(field, error);
+            }
             (ErrorText::Explains, None) => {
-                self.findings.warning(field, "is absent: it should say what went wrong");
+                self.findings.warning(field, FieldError::required("must say what went wrong"));
             }
             _ => {}
         }
     }
 }
 
-/// Fills the reason and the message where the row fixes them and the entry says nothing.
+/// Fills in an absent reason or message if the row allows exactly one.
 pub fn mutate(vocabulary: &'static Vocabulary, change: &Change<'_>, patch: &mut Patch) {
     let Some(status) = change.new.status() else { return };
     for (index, entry) in status.conditions().iter().enumerate() {

@@ -1,0 +1,69 @@
+//! The errors of values that several rules read: integers, times, strings, images.
+
+use crate::engine::FieldError;
+use crate::scan::{Json, JsonType};
+
+/// What an image must be.
+pub const MUST_BE_IMAGE: &str = "must be an image reference such as \"registry.example.com/team/app:v1\"";
+
+/// The error of a value that is not an integer from 0 to the largest int64.
+pub fn not_an_integer(json: &Json<'_>) -> FieldError {
+    let text = json.to_json();
+    match text.parse::<f64>() {
+        Ok(number) if json.json_type() == JsonType::Number => {
+            // 2^63: the next lower number of this type is 1024 less.
+            if number.abs() >= 9_223_372_036_854_775_808.0 {
+                FieldError::invalid(json, format_args!("must be from 0 to {}", i64::MAX))
+            } else if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
+                FieldError::invalid(json, "must be greater than or equal to 0")
+            } else {
+                FieldError::type_invalid(json, "must be an integer")
+            }
+        }
+        _ => FieldError::type_invalid(json, "must be an integer"),
+    }
+}
+
+/// The error of a value that is not a string.
+pub fn not_a_string(json: &Json<'_>) -> FieldError {
+    FieldError::type_invalid(json, "must be a string")
+}
+
+/// The error of a value that is not a time.
+pub fn not_a_time(json: &Json<'_>) -> FieldError {
+    invalid_string(json, "must be an RFC 3339 time such as \"2026-11-20T08:01:00Z\"")
+}
+
+/// The error of a value that must be a string of a certain form, whether it is one of another form or no string at all.
+pub fn invalid_string(json: &Json<'_>, detail: impl std::fmt::Display) -> FieldError {
+    match json.json_type() {
+        JsonType::String => FieldError::invalid(json, detail),
+        _ => FieldError::type_invalid(json, detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::not_an_integer;
+    use crate::engine::CauseReason::{Invalid, TypeInvalid};
+    use crate::scan::Json;
+
+    #[test]
+    fn integers_out_of_range_are_told_from_values_of_another_type() {
+        for (json, reason, detail) in [
+            ("-1", Invalid, "must be greater than or equal to 0"),
+            ("9223372036854775808", Invalid, "must be from 0 to 9223372036854775807"),
+            ("-9223372036854775809", Invalid, "must be from 0 to 9223372036854775807"),
+            ("1e300", Invalid, "must be from 0 to 9223372036854775807"),
+            ("1.5", TypeInvalid, "must be an integer"),
+            ("1.0", TypeInvalid, "must be an integer"),
+            ("true", TypeInvalid, "must be an integer"),
+            ("[1]", TypeInvalid, "must be an integer"),
+        ] {
+            let error = not_an_integer(&Json::Other(json));
+            assert_eq!((error.reason, error.message), (reason, format!("Invalid value: {json}: {detail}")));
+        }
+        let error = not_an_integer(&Json::from_text("1"));
+        assert_eq!((error.reason, error.message.as_str()), (TypeInvalid, "Invalid value: \"1\": must be an integer"));
+    }
+}
