@@ -1,4 +1,4 @@
-//! `artifact-source`: What is shipped is what was scanned, and that is what was asked for.
+//! `artifact-source`: the compliant artifact is the scanned artifact, and the scanned artifact is that of the spec.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::values::MUST_BE_IMAGE;
@@ -9,15 +9,14 @@ use crate::scan::{Field, Json, Member, Phase, Source, SourceMember, Sources};
 
 pub const RULE: Rule = Rule {
     id: "artifact-source",
-    title: "What is shipped is what was scanned, and that is what was asked for.",
-    checks: "On Completed, the blob URL, git URL and image repository of `compliantArtifact` are those of `artifact`, and so is \
-             the digest where both images have one. Any other difference between the two is a warning (another tag, a part \
-             that only one of them has), and so is an image that is no reference. On Completed and Failed of a status that \
-             is caught up, it is a warning where `artifact` is not of the source that the spec names. A tag beside a digest \
-             is no difference, and neither are capitals in a host and the names of Docker Hub.",
-    why: "The verdict holds for what was scanned and for nothing else.",
-    breaks: "An artifact that nobody scanned is shipped with the verdict of another.",
-    repair: "Copy artifact to compliantArtifact as it is.",
+    title: "The compliant artifact is the one that was scanned, and the scanned one is that of the spec.",
+    checks: "On phase Completed, `compliantArtifact` has the same blob URL, git URL and image repository as `artifact`, and the \
+             same digest if both images have one. Any other difference, such as another tag, is a warning, and so is an image \
+             that is not a reference. On Completed and Failed with a status that is caught up, an `artifact` of another source \
+             than the spec's is a warning. A tag instead of a digest, capitals in a host and the names of Docker Hub are equal.",
+    why: "The verdict is about the artifact that was scanned, and about no other.",
+    breaks: "An artifact that was never scanned is shipped with the verdict of another.",
+    repair: "Copy `artifact` to `compliantArtifact` unchanged.",
     part: Part::Status,
     check,
     mutate: None,
@@ -61,14 +60,14 @@ pub const RULE: Rule = Rule {
     ],
 };
 
-/// Most characters of the right value that a message shows. URLs and images are longer than other values.
+/// Most characters of the right value that a message shows: URLs and images are longer than other values.
 const VALUE_MAX_CHARS: usize = 128;
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     let [artifact, compliant] = Artifact::BOTH.map(|artifact| artifact.of(status).present());
     for (of, sources) in Artifact::BOTH.into_iter().zip([artifact, compliant]) {
-        unreadable(of, sources, findings);
+        check_image(of, sources, findings);
     }
     if let Some(compliant) = compliant.filter(|compliant| !compliant.is_empty()) {
         let none = Sources::default();
@@ -82,12 +81,12 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         }
     }
     if matches!(status.phase(), Some(Phase::Completed | Phase::Failed)) && change.new.is_caught_up() {
-        asked_for(change, artifact, findings);
+        compare_with_spec(change, artifact, findings);
     }
 }
 
-/// Images that are no references cannot be compared.
-fn unreadable<'a>(artifact: Artifact, sources: Option<&Sources<'a>>, findings: &mut Findings<'a>) {
+/// Warns of an image that is not a reference and therefore cannot be compared.
+fn check_image<'a>(artifact: Artifact, sources: Option<&Sources<'a>>, findings: &mut Findings<'a>) {
     let (source, member) = (Source::Registry, SourceMember::Image);
     let image = sources.and_then(|sources| sources.text(source, member));
     if let Some(image) = image.filter(|image| ImageReference::parse(image).is_none()) {
@@ -96,7 +95,7 @@ fn unreadable<'a>(artifact: Artifact, sources: Option<&Sources<'a>>, findings: &
     }
 }
 
-/// One source of what is shipped beside that of what was scanned.
+/// Compares one source of the compliant artifact with that of the scanned one.
 fn compare<'a>(source: Source, artifacts: [&Sources<'a>; 2], is_completed: bool, findings: &mut Findings<'a>) {
     for &member in source.members() {
         let [scanned, shipped] = artifacts.map(|sources| sources.text(source, member));
@@ -108,14 +107,13 @@ fn compare<'a>(source: Source, artifacts: [&Sources<'a>; 2], is_completed: bool,
         if difference == Difference::None {
             continue;
         }
-        let other = format!("artifact.{}.{}", source.name(), member.name());
-        let must_be = |scanned| format!("must be {}, as {other} is", Json::from_text(scanned).quoted(VALUE_MAX_CHARS));
-        let error = match (shipped, scanned) {
-            (Some(shipped), Some(scanned)) => FieldError::invalid(&Json::from_text(shipped), must_be(scanned)),
-            (None, Some(scanned)) => FieldError::required(must_be(scanned)),
-            (_, None) => FieldError::forbidden(format_args!("must be absent while {other} is")),
-        };
         let field = |artifact| Field::SourceMember { artifact, source, member };
+        let other = field(Artifact::Scanned);
+        let error = match (shipped, scanned) {
+            (Some(shipped), Some(scanned)) => FieldError::invalid(&Json::from_text(shipped), must_be(scanned, other)),
+            (None, Some(scanned)) => FieldError::required(must_be(scanned, other)),
+            (_, None) => FieldError::forbidden(format_args!("must be absent, as {other} is")),
+        };
         if difference == Difference::Source && is_completed {
             let finding = findings.error(field(Artifact::Compliant), error);
             finding.reads.extend([field(Artifact::Scanned), Field::Phase]);
@@ -125,8 +123,8 @@ fn compare<'a>(source: Source, artifacts: [&Sources<'a>; 2], is_completed: bool,
     }
 }
 
-/// An artifact of another source than the spec asks for, once the scan has ended for this spec.
-fn asked_for<'a>(change: &Change<'a>, artifact: Option<&Sources<'a>>, findings: &mut Findings<'a>) {
+/// Warns of a scanned artifact of another source than the spec names. Called once the scan of this spec has ended.
+fn compare_with_spec<'a>(change: &Change<'a>, artifact: Option<&Sources<'a>>, findings: &mut Findings<'a>) {
     for source in Source::ALL {
         let member = if source == Source::Registry { SourceMember::Image } else { SourceMember::Url };
         let scanned = artifact.and_then(|artifact| artifact.text(source, member));
@@ -134,9 +132,13 @@ fn asked_for<'a>(change: &Change<'a>, artifact: Option<&Sources<'a>>, findings: 
         let (Some(scanned), Some(asked)) = (scanned, asked) else { continue };
         if member.difference(scanned, asked) == Difference::Source {
             let field = Field::SourceMember { artifact: Artifact::Scanned, source, member };
-            let asked = Json::from_text(asked).quoted(VALUE_MAX_CHARS);
-            let detail = format!("must be {asked}, as spec.{}.{} is", source.name(), member.name());
-            findings.warning(field, FieldError::invalid(&Json::from_text(scanned), detail));
+            let error =
+                FieldError::invalid(&Json::from_text(scanned), must_be(asked, Field::SpecSource { source, member }));
+            findings.warning(field, error);
         }
     }
+}
+
+fn must_be(right: &str, as_in: Field<'_>) -> String {
+    format!("must be {}, as {as_in} is", Json::from_text(right).quoted(VALUE_MAX_CHARS))
 }

@@ -1,4 +1,4 @@
-//! `compliant-artifact`: What is shipped next has passed its policy.
+//! `compliant-artifact`: the compliant artifact has passed its policy.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::scan::field::Artifact;
@@ -6,14 +6,14 @@ use crate::scan::{ConditionMember, ConditionStatus, ConditionType, Field, Member
 
 pub const RULE: Rule = Rule {
     id: "compliant-artifact",
-    title: "What is shipped next has passed its policy.",
-    checks: "There is no `compliantArtifact` on phase Failed; where a scan policy is set, there is none beside \
-             `PolicySucceeded` False, and none without any `PolicySucceeded` on Completed or without a phase. The last is a \
-             warning where the status is of another generation. It is a warning too on Error or beside Unknown, and where \
-             it is absent on Completed with a scan policy.",
-    why: "The supply chain ships what stands here.",
-    breaks: "An artifact that violates its policy is shipped; or, where it is missing, the workload hangs.",
-    repair: "Write compliantArtifact when the policy passes, and remove it when a verdict is anything else.",
+    title: "The compliant artifact has passed its policy.",
+    checks: "There is no `compliantArtifact` on phase Failed. If a scan policy is set, there is none while `PolicySucceeded` is \
+             False, and none without a `PolicySucceeded` on phase Completed or without a phase; the last is only a warning if \
+             the status is of another generation. A `compliantArtifact` on phase Error or with `PolicySucceeded` Unknown is a \
+             warning, and so is a missing one on Completed with a scan policy.",
+    why: "The supply chain ships this artifact.",
+    breaks: "An artifact that violates its policy is shipped, or the workload waits for an artifact that is missing.",
+    repair: "Write `compliantArtifact` when the policy passes, and remove it on any other verdict.",
     part: Part::Status,
     check,
     mutate: None,
@@ -25,7 +25,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "nothing to ship",
+            title: "no artifact",
             old: None,
             new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"phase": "Failed", "compliantArtifact": {}, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Passes,
@@ -37,13 +37,13 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.compliantArtifact"),
         },
         Example {
-            title: "an artifact beside a violation",
+            title: "an artifact with a policy violation",
             old: None,
             new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"compliantArtifact": {"blob": {"url": "https://example.com/code.tar.gz"}}, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Denies("status.compliantArtifact"),
         },
         Example {
-            title: "an artifact that stood there on Failed before, while a condition is written",
+            title: "an artifact that was there on Failed before, while a condition is written",
             old: Some(
                 r#"{"status": {"phase": "Failed", "compliantArtifact": {"blob": {"url": "https://example.com/code.tar.gz"}}}}"#,
             ),
@@ -51,19 +51,19 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.compliantArtifact"),
         },
         Example {
-            title: "an artifact that is shipped without a verdict",
+            title: "an artifact without a verdict",
             old: None,
             new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"phase": "Completed", "compliantArtifact": {"blob": {"url": "https://example.com/code.tar.gz"}}, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Denies("status.compliantArtifact"),
         },
         Example {
-            title: "an artifact of a scan that broke",
+            title: "an artifact of a scan that failed",
             old: None,
             new: r#"{"status": {"phase": "Error", "compliantArtifact": {"blob": {"url": "https://example.com/code.tar.gz"}}}}"#,
             expect: Expectation::Warns("status.compliantArtifact"),
         },
         Example {
-            title: "nothing to ship although the policy passed",
+            title: "no artifact although the policy passed",
             old: None,
             new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"phase": "Completed", "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Warns("status.compliantArtifact"),

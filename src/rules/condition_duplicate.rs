@@ -1,15 +1,15 @@
-//! `condition-duplicate`: one entry a type.
+//! `condition-duplicate`: no two conditions have the same type.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
 use crate::scan::{ConditionMember, Entry, Field};
 
 pub const RULE: Rule = Rule {
     id: "condition-duplicate",
-    title: "No two conditions have one type.",
-    checks: "Each `type` is there once in `status.conditions`.",
-    why: "Conditions are a map by type that JSON writes as a list.",
-    breaks: "One reader takes the first entry, another the last: the same scan has succeeded and failed.",
-    repair: "Replace the entry of a type instead of appending one (meta.SetStatusCondition in Go does).",
+    title: "No two conditions have the same type.",
+    checks: "Each `type` occurs once in `status.conditions`.",
+    why: "Conditions are a map with the type as its key, written as a list.",
+    breaks: "One reader uses the first entry, another the last: for one the scan has succeeded, for the other it has failed.",
+    repair: "Replace the entry of a type instead of appending another, as meta.SetStatusCondition in Go does.",
     part: Part::Status,
     check,
     mutate: None,

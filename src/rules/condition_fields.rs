@@ -8,14 +8,14 @@ use crate::scan::{Condition, ConditionMember, Entry, Field, Json, Member, time};
 
 pub const RULE: Rule = Rule {
     id: "condition-fields",
-    title: "Every condition is well formed.",
+    title: "Every condition is well-formed.",
     checks: "Each entry of `status.conditions` is an object with a `type` (a qualified name of at most 316 characters), \
              a `status` (True, False or Unknown), a `lastTransitionTime` (RFC 3339) and a `reason` (a CamelCase word of \
              at most 1,024 characters); `message` and `error` are strings of at most 32,768 characters, \
-             `observedGeneration` an integer ≥ 0. A missing reason is a warning on SendingResults and on types that are \
-             not ours. An entry with an error is left out of all other rules.",
-    why: "These are the limits of `metav1.Condition`, which every Kubernetes client decodes conditions into.",
-    breaks: "One malformed entry makes Cartographer drop the whole list: the workload hangs without a word.",
+             `observedGeneration` is an integer ≥ 0. On SendingResults and on unknown types a missing reason is a warning \
+             only. All other rules ignore an entry in which this rule finds an error.",
+    why: "These are the rules of `metav1.Condition`, the type that Kubernetes clients decode conditions into.",
+    breaks: "One malformed entry makes Cartographer drop the whole list: the workload hangs, and nothing says why.",
     repair: "Set conditions with the helper of your client library (meta.SetStatusCondition in Go). The webhook fills \
              in a missing lastTransitionTime.",
     part: Part::Status,
@@ -111,7 +111,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     }
 }
 
-/// A missing time is the old one while the status is the same, else now.
+/// Sets a missing lastTransitionTime: to the old time if the status of the condition is unchanged, else to now.
 fn mutate(change: &Change<'_>, patch: &mut Patch) {
     let is_missing =
         |condition: &Condition<'_>| condition[ConditionMember::LastTransitionTime].string() == Member::Absent;

@@ -1,15 +1,15 @@
-//! `condition-unknown-type`: a type that nobody reads.
+//! `condition-unknown-type`: every condition is of one of the four types of a scan.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
 use crate::scan::{ConditionMember, ConditionType, Field};
 
 pub const RULE: Rule = Rule {
     id: "condition-unknown-type",
-    title: "Conditions are of the four types of a scan.",
-    checks: "The `type` of each condition is Scanning, Succeeded, SendingResults or PolicySucceeded; another is a warning.",
-    why: "Types are open in Kubernetes, so another may be meant. It may also be a misspelling of one of the four.",
-    breaks: "Nobody who waits for `Succeeded` sees `Suceeded`.",
-    repair: "Correct the type, or ignore the warning where the condition is meant for readers of your own.",
+    title: "Every condition is of one of the four types of a scan.",
+    checks: "The `type` of each condition is Scanning, Succeeded, SendingResults or PolicySucceeded. Any other is a warning.",
+    why: "Kubernetes allows other types, so one may be intended. It may also be a misspelling of one of the four.",
+    breaks: "A reader that waits for `Succeeded` does not see `Suceeded`.",
+    repair: "Correct the type, or ignore the warning if readers of your own use the condition.",
     part: Part::Status,
     check,
     mutate: None,

@@ -1,4 +1,4 @@
-//! `cve-count-timing`: Counts belong to a scan that has ended.
+//! `cve-count-timing`: the counts are those of a scan that has ended.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::counts::total;
@@ -8,13 +8,12 @@ use crate::scan::{
 
 pub const RULE: Rule = Rule {
     id: "cve-count-timing",
-    title: "Counts belong to a scan that has ended.",
-    checks: "There are no counts on Pending, counts do not change while `Scanning` is True, and Failed has counts \
-             that are not all zero. All of these are warnings: a policy may deny for other reasons than \
-             CVEs.",
+    title: "The counts are those of a scan that has ended.",
+    checks: "There are no counts on phase Pending, counts do not change while `Scanning` is True, and on phase Failed the \
+             total is not 0. All of these are warnings, since a policy may fail for other reasons than CVEs.",
     why: "Counts are the result of a run.",
     breaks: "A dashboard shows counts that belong to no finished scan, or a failed scan with nothing to see.",
-    repair: "Write counts together with Succeeded; leave the old ones while a rescan runs.",
+    repair: "Write the counts together with Succeeded, and keep the old ones while a rescan is running.",
     part: Part::Status,
     check,
     mutate: None,
@@ -32,7 +31,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "counts that are filled in as 0 during a rescan",
+            title: "absent counts that are set to 0 during a rescan",
             old: Some(r#"{"status": {"cveCount": {"low": 1}}}"#),
             new: r#"{"status": {"phase": "Scanning", "cveCount": {"critical": 0, "low": 1, "total": 1}, "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:20:00Z"}]}}"#,
             expect: Expectation::Passes,
@@ -96,7 +95,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     }
 }
 
-/// Whether counts are others than those of the old status, which may have been spelled otherwise. An absent one is 0.
+/// Reports whether the counts differ from those of the old status, in either spelling. An absent count is 0.
 fn has_changed<'a>(spelling: Spelling, new: &Container<'a, CveCount<'a>>, old: &Scan<'a>) -> bool {
     let other = if spelling == Spelling::Wire { Spelling::Documented } else { Spelling::Wire };
     let old = [spelling, other]

@@ -1,4 +1,4 @@
-//! `cve-count-values`: counts are whole numbers.
+//! `cve-count-values`: the CVE counts are integers.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule};
 use crate::rules::tables::counts::{Summable, summable};
@@ -8,14 +8,14 @@ use crate::scan::{Count, CveCount, Field, Json, Member, Spelling};
 
 pub const RULE: Rule = Rule {
     id: "cve-count-values",
-    title: "CVE counts are whole numbers.",
+    title: "The CVE counts are integers that are not negative.",
     checks: "`cveCount` is an object, `critical`, `high`, `medium`, `low`, `unknown` and `total` are integers ≥ 0, and \
              the sum of the severities fits int64. Another member is a warning.",
     why: "`kubectl get` prints the counts as integer columns, and metrics sum them.",
     breaks: "A count that is a string or negative is shown as empty, so a critical vulnerability disappears from the \
              dashboard.",
-    repair: "Write counts as JSON integers, without quotes. The webhook fills in severities that are missing beside \
-             others as 0.",
+    repair: "Write counts as JSON integers, without quotes. If some severities are missing, the mutating webhook sets them \
+             to 0.",
     part: Part::Status,
     check,
     mutate: Some(mutate),
@@ -27,7 +27,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "no counts: zero CVEs",
+            title: "no counts, which means no CVEs",
             old: None,
             new: r#"{"status": {"phase": "Completed"}}"#,
             expect: Expectation::Passes,
@@ -45,13 +45,13 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.CVECount.HIGH"),
         },
         Example {
-            title: "a sum that no int64 holds",
+            title: "a sum that does not fit int64",
             old: None,
             new: r#"{"status": {"cveCount": {"low": 9223372036854775807, "high": 1}}}"#,
             expect: Expectation::Denies("status.cveCount"),
         },
         Example {
-            title: "a severity that is not ours",
+            title: "an unknown severity",
             old: None,
             new: r#"{"status": {"cveCount": {"low": 1, "total": 1, "negligible": 4}}}"#,
             expect: Expectation::Warns("status.cveCount.negligible"),
@@ -63,7 +63,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.cveCount.critical"),
         },
         Example {
-            title: "a standing sum that no int64 holds beside another total",
+            title: "an old sum that does not fit int64, beside another total",
             old: Some(r#"{"status": {"cveCount": {"low": 9223372036854775807, "high": 1}}}"#),
             new: r#"{"status": {"cveCount": {"low": 9223372036854775807, "high": 1, "total": 2}}}"#,
             expect: Expectation::Warns("status.cveCount"),
@@ -118,7 +118,7 @@ fn check_counts<'a>(container: Spelling, counts: &'a CveCount<'a>, findings: &mu
     }
 }
 
-/// Missing severities beside others are 0.
+/// Sets missing severities to 0 if there are others.
 fn mutate(change: &Change<'_>, patch: &mut Patch) {
     for Summable { container, counts, .. } in change.new.status().into_iter().flat_map(summable) {
         for severity in Count::SEVERITIES {

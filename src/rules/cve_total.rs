@@ -8,11 +8,11 @@ use crate::scan::{Count, CveCount, Field, Json, Member, Spelling};
 pub const RULE: Rule = Rule {
     id: "cve-total",
     title: "The total is the sum of the severities.",
-    checks: "`cveCount.total` (or `CVETOTAL`) is the sum of the five severities, an absent one counting as 0. An absent \
-             total beside a severity is a warning, and so is a mismatch where another numeric member may be counted too.",
-    why: "People sort and alert by the total. It is derived, so it can only be right or wrong.",
-    breaks: "A total that is too low hides vulnerabilities from everyone who looks at that column alone.",
-    repair: "Leave the total out or write the sum: the mutating webhook fills in or corrects the total.",
+    checks: "`cveCount.total` (or `CVETOTAL`) is the sum of the five severities; an absent severity counts as 0. An absent \
+             total beside a severity is a warning, and so is a wrong total beside another numeric member, which it may include.",
+    why: "People sort and alert by the total. Since it is derived, there is one right value.",
+    breaks: "A total that is too low hides vulnerabilities from people who look at this column only.",
+    repair: "Write the sum, or no total: the mutating webhook fills in or corrects the total.",
     part: Part::Status,
     check,
     mutate: Some(mutate),
@@ -48,13 +48,13 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.cveCount.total"),
         },
         Example {
-            title: "a total that seems to count a severity of its own",
+            title: "a total that may include another member",
             old: None,
             new: r#"{"status": {"cveCount": {"critical": 1, "negligible": 4, "total": 5}}}"#,
             expect: Expectation::Warns("status.cveCount.total"),
         },
         Example {
-            title: "a wrong total that stood there before, while the phase changes",
+            title: "a wrong total that was there before, while the phase changes",
             old: Some(r#"{"status": {"phase": "Scanning", "cveCount": {"critical": 1, "total": 2}}}"#),
             new: r#"{"status": {"phase": "Error", "cveCount": {"critical": 1, "total": 2}}}"#,
             expect: Expectation::Warns("status.cveCount.total"),
@@ -111,7 +111,7 @@ fn wrong<'a>(
         .extend(Field::severities(container));
 }
 
-/// The total is written wherever it is absent, wrong or malformed.
+/// Sets each total that is absent, wrong or malformed to the sum.
 fn mutate(change: &Change<'_>, patch: &mut Patch) {
     for Summable { container, counts, sum } in change.new.status().into_iter().flat_map(summable) {
         let mut keys: Vec<Spelling> = counts.spellings(Count::Total).collect();

@@ -1,4 +1,4 @@
-//! `metadata-url`: The metadata URL leads somewhere.
+//! `metadata-url`: the metadata URL is a URL of sent results.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::values::invalid_string;
@@ -6,12 +6,12 @@ use crate::scan::{ConditionStatus, ConditionType, Field, Member, Spelling, url};
 
 pub const RULE: Rule = Rule {
     id: "metadata-url",
-    title: "The metadata URL leads somewhere.",
-    checks: "`metadataUrl` (or `metadataURL`) is an absolute http or https URL with a host. It is a warning where it \
-             is set beside a current `SendingResults` False, or absent beside True.",
-    why: "The URL is where the results are found in the metadata store.",
-    breaks: "A link that leads nowhere, or to results that were never sent.",
-    repair: "Write the URL that the store returned, and none where nothing was sent.",
+    title: "The metadata URL is the URL of results that were sent.",
+    checks: "`metadataUrl` (or `metadataURL`) is an absolute http or https URL with a host. A URL while a current \
+             `SendingResults` is False is a warning, and so is a missing URL while it is True.",
+    why: "The results of the scan are at this URL of the metadata store.",
+    breaks: "The link does not work, or leads to results that were never sent.",
+    repair: "Write the URL that the store returned, and no URL if nothing was sent.",
     part: Part::Status,
     check,
     mutate: None,

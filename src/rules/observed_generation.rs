@@ -1,4 +1,4 @@
-//! `observed-generation`: A status says for which spec it speaks.
+//! `observed-generation`: the observed generation is a generation of this object.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
 use crate::rules::tables::values;
@@ -7,14 +7,14 @@ use crate::scan::{Condition, ConditionMember, Field, Json, Member, Phase};
 
 pub const RULE: Rule = Rule {
     id: "observed-generation",
-    title: "A status says for which spec it speaks.",
-    checks: "`status.observedGeneration` is an integer ≥ 0. It is a warning where it or that of a condition exceeds \
-             `metadata.generation`, where it is lower than it was, and where on Completed or Failed that of a current \
-             condition is lower than the status'.",
-    why: "The generation says for which spec a status speaks.",
-    breaks: "A status that claims a later spec is taken for up to date when that spec comes.",
+    title: "The observed generation is a generation of this object.",
+    checks: "`status.observedGeneration` is an integer ≥ 0. The following are warnings: it, or that of a condition, is greater \
+             than `metadata.generation`; it is lower than before; on phase Completed or Failed, that of a current condition is \
+             lower than that of the status.",
+    why: "It says which version of the spec the status is about.",
+    breaks: "A status that claims a later generation is taken for up to date once the spec has that generation.",
     repair: "Write the metadata.generation of the object that was scanned, in the status and in each condition. Ignore the \
-             warning where an object is restored from a backup: its generation begins at 1 again.",
+             warning if the object is restored from a backup: its generation begins at 1 again.",
     part: Part::Status,
     check,
     mutate: None,
@@ -26,13 +26,13 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "a generation that is not there yet",
+            title: "a generation that does not exist yet",
             old: None,
             new: r#"{"status": {"observedGeneration": 2}}"#,
             expect: Expectation::Warns("status.observedGeneration"),
         },
         Example {
-            title: "a condition that has seen the future",
+            title: "a condition of a generation that does not exist yet",
             old: None,
             new: r#"{"status": {"observedGeneration": 1, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "observedGeneration": 3, "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Warns("status.conditions[Succeeded].observedGeneration"),

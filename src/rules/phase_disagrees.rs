@@ -1,4 +1,4 @@
-//! `phase-disagrees`: The phase agrees with the conditions.
+//! `phase-disagrees`: the phase agrees with the conditions.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
 use crate::rules::tables::phases;
@@ -7,12 +7,12 @@ use crate::scan::{Field, Json};
 pub const RULE: Rule = Rule {
     id: "phase-disagrees",
     title: "The phase agrees with the conditions.",
-    checks: "What the current conditions say goes with the phase, by the table of phases. A stale condition, of an \
-             earlier run, satisfies a requirement but never violates one.",
-    why: "Phase and conditions are read by different people; both must tell the same story.",
-    breaks: "The GUI shows a completed scan while the supply chain waits, or a vulnerable image is shipped because \
-             one of the two said so.",
-    repair: "Write phase and conditions in one update, as the table of phases has them.",
+    checks: "The current conditions do not contradict the phase, by the table of phases. A stale condition, of an earlier \
+             run, satisfies a requirement but never violates one.",
+    why: "Some readers use the phase and others the conditions, so both must say the same.",
+    breaks: "The GUI shows a completed scan while the supply chain waits, or a vulnerable image is shipped because one of \
+             the two allowed it.",
+    repair: "Write the phase and the conditions in one update, by the table of phases.",
     part: Part::Status,
     check,
     mutate: None,
@@ -48,13 +48,13 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.phase"),
         },
         Example {
-            title: "an error that none of the conditions knows",
+            title: "an error that no condition shows",
             old: None,
             new: r#"{"status": {"phase": "Error", "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Denies("status.phase"),
         },
         Example {
-            title: "an error without a condition that says which",
+            title: "an error without any result",
             old: None,
             new: r#"{"status": {"phase": "Error", "conditions": []}}"#,
             expect: Expectation::Warns("status.phase"),

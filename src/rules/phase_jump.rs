@@ -1,4 +1,4 @@
-//! `phase-jump`: A result comes after a run.
+//! `phase-jump`: a result follows a run.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::phases;
@@ -6,12 +6,12 @@ use crate::scan::{Field, Json, Scan};
 
 pub const RULE: Rule = Rule {
     id: "phase-jump",
-    title: "A result comes after a run.",
-    checks: "From one write to the next, the phase does not go from Pending or Error to Completed or Failed, nor \
-             between Completed and Failed, without Scanning between. All of these are warnings.",
-    why: "A controller that skips Scanning may have lost an update, or somebody wrote the status by hand.",
-    breaks: "Whoever watches for a run to start misses it.",
-    repair: "Write phase Scanning when the job starts. Ignore the warning where an object is restored from a backup.",
+    title: "A result follows a run.",
+    checks: "The phase does not change from Pending or Error to Completed or Failed, nor between Completed and Failed, in \
+             one write: Scanning is between. All of these are warnings.",
+    why: "A controller that skips Scanning may have lost an update, or a person may have written the status.",
+    breaks: "A reader that waits for a run to start misses it.",
+    repair: "Write phase Scanning when the job starts. Ignore the warning if the object is restored from a backup.",
     part: Part::Status,
     check,
     mutate: None,
@@ -29,7 +29,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.phase"),
         },
         Example {
-            title: "a verdict that turned",
+            title: "a verdict that changes without a run",
             old: Some(r#"{"status": {"phase": "Completed"}}"#),
             new: r#"{"status": {"phase": "Failed"}}"#,
             expect: Expectation::Warns("status.phase"),

@@ -1,4 +1,4 @@
-//! `phase-unknown`: the phase is one of the five.
+//! `phase-unknown`: the phase is one of the five phases.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule};
 use crate::scan::ConditionStatus::{False, True, Unknown};
@@ -6,13 +6,13 @@ use crate::scan::{ConditionType, Field, Json, Member, Phase};
 
 pub const RULE: Rule = Rule {
     id: "phase-unknown",
-    title: "The phase is one of the five.",
-    checks: "`status.phase` is Pending, Scanning, Completed, Failed or Error, to the letter. A missing phase beside \
-             conditions is a warning.",
-    why: "The phase is the one word that people, the GUI and `kubectl wait` look at.",
-    breaks: "Whoever waits for `Completed` never sees `completed`.",
-    repair: "Write one of the five, in this spelling. Where the phase is missing and the conditions say which it is, the \
-             webhook fills it in.",
+    title: "The phase is one of the five phases.",
+    checks: "`status.phase` is exactly Pending, Scanning, Completed, Failed or Error. A missing phase beside conditions is a \
+             warning.",
+    why: "People, the GUI and `kubectl wait` look at the phase first.",
+    breaks: "A reader that waits for `Completed` never sees `completed`.",
+    repair: "Write one of the five phases, in this spelling. If the phase is missing and follows from the conditions, the \
+             mutating webhook fills it in.",
     part: Part::Status,
     check,
     mutate: Some(mutate),
@@ -64,7 +64,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     }
 }
 
-/// The phase that the current conditions speak of, where they leave no doubt.
+/// Fills in the phase that follows from the current conditions, if they allow only one.
 fn mutate(change: &Change<'_>, patch: &mut Patch) {
     if change.new.status().is_none_or(|status| status.phase.string() != Member::Absent) {
         return;

@@ -1,4 +1,4 @@
-//! `policy-violation-count`: No more CVEs violate the policy than were found.
+//! `policy-violation-count`: no more CVEs violate the policy than were found.
 
 use std::ops::Not as _;
 
@@ -10,10 +10,10 @@ use crate::scan::{ConditionMember, ConditionType, Member, Spelling};
 pub const RULE: Rule = Rule {
     id: "policy-violation-count",
     title: "No more CVEs violate the policy than were found.",
-    checks: "X of a current `Policy violated because of X CVEs` is at most the total. More is a warning.",
-    why: "The policy looks at the CVEs that the scan found.",
-    breaks: "People look for violations that are not in the list.",
-    repair: "Write message and counts of the same run.",
+    checks: "In a current message `Policy violated because of X CVEs`, X is at most the total. A higher X is a warning.",
+    why: "The policy evaluates the CVEs that the scan found.",
+    breaks: "People search for violations that are not in the result.",
+    repair: "Write the message and the counts of the same run.",
     part: Part::Status,
     check,
     mutate: None,
@@ -37,7 +37,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.conditions[PolicySucceeded].message"),
         },
         Example {
-            title: "fewer CVEs in a new run than the verdict of the last one speaks of",
+            title: "fewer CVEs in a new run than the verdict of the last run names",
             old: None,
             new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"phase": "Scanning", "cveCount": {"high": 3, "total": 3}, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:22:00Z"}, {"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Passes,
@@ -48,13 +48,13 @@ pub const RULE: Rule = Rule {
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     let conditions = change.conditions();
-    // A verdict of an earlier run spoke of other counts.
+    // A stale verdict is about the counts of an earlier run.
     let is_current = conditions.current(ConditionType::PolicySucceeded).is_some();
     let Some(condition) = conditions.get(ConditionType::PolicySucceeded).filter(|_| is_current) else { return };
     let Member::Present(message) = condition[ConditionMember::Message].string() else { return };
     let Some(violations) = violations(message) else { return };
     let total = Spelling::BOTH.into_iter().find_map(|spelling| total(status.cve_count.get(spelling).present()?));
-    // A number that no u128 holds is more than any total.
+    // A number that does not fit i128 is greater than any total.
     if let Some(total) =
         total.filter(|total| violations.parse().is_ok_and(|violations: i128| violations <= *total).not())
     {

@@ -1,21 +1,21 @@
-//! `policy-vocabulary`: PolicySucceeded says what the policy decided.
+//! `policy-vocabulary`: the condition PolicySucceeded has the reason and message of its status.
 
 use crate::engine::{Example, Expectation, Part, Rule};
 use crate::rules::tables::{conditions, vocabulary};
 
 pub const RULE: Rule = Rule {
     id: "policy-vocabulary",
-    title: "PolicySucceeded says what the policy decided.",
+    title: "PolicySucceeded has the reason and message that belong to its status.",
     checks: "`PolicySucceeded` is True with reason EvaluationPassed and message `No CVEs were found that violated \
              the policy` and no error; False with EvaluationFailed and `Policy violated because of X \
              CVEs`, X ≥ 1; or Unknown with Error and a message that begins with `An error has \
-             occurred`. The messages of older releases, a missing message and a missing error on \
+             occurred`. A message of an older release, a missing message, and a missing error on \
              Unknown are warnings.",
-    why: "This condition decides whether an artifact is shipped. Its words must not contradict its status.",
-    breaks: "People read \"no CVEs were found\" above an artifact that was denied, or act on a violation that was \
-             none.",
-    repair: "Write reason and message of the row that belongs to the status. The webhook fills in what the row \
-             fixes, never the message with X.",
+    why: "This condition decides whether an artifact is shipped. Its message must not contradict its status.",
+    breaks: "People read \"no CVEs were found\" about an artifact that was denied, or act on a violation that does not \
+             exist.",
+    repair: "Write the reason and message that belong to the status. The mutating webhook fills in a missing reason and \
+             a missing message, except the message with X.",
     part: Part::Status,
     check: |change, findings| vocabulary::check(&conditions::POLICY_SUCCEEDED, change, findings),
     mutate: Some(|change, patch| vocabulary::mutate(&conditions::POLICY_SUCCEEDED, change, patch)),
@@ -51,7 +51,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.conditions[PolicySucceeded].message"),
         },
         Example {
-            title: "a violation by no CVE",
+            title: "a violation because of 0 CVEs",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 0 CVEs", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             expect: Expectation::Denies("status.conditions[PolicySucceeded].message"),
@@ -63,13 +63,13 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.conditions[PolicySucceeded].reason"),
         },
         Example {
-            title: "the wording of an older release",
+            title: "the message of an older release",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No noncompliant vulnerabilities found", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             expect: Expectation::Warns("status.conditions[PolicySucceeded].message"),
         },
         Example {
-            title: "no word on what went wrong",
+            title: "an error that is not explained",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "Unknown", "reason": "Error", "message": "An error has occurred", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             expect: Expectation::Warns("status.conditions[PolicySucceeded].error"),

@@ -1,4 +1,4 @@
-//! `policy-without-scanpolicy`: There is a verdict of a policy only where a policy is set.
+//! `policy-without-scanpolicy`: only a scan with a scan policy has a policy verdict.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::scan::ConditionType::PolicySucceeded;
@@ -6,12 +6,12 @@ use crate::scan::{ConditionMember, Field, Member, Phase};
 
 pub const RULE: Rule = Rule {
     id: "policy-without-scanpolicy",
-    title: "There is a verdict of a policy only where a policy is set.",
-    checks: "A current `PolicySucceeded` has a `spec.scanPolicy` beside it. It is an error where the status is caught up \
-             (`status.observedGeneration` is `metadata.generation`) and the phase is Completed, Failed, Error or absent, \
-             else it is a warning.",
-    why: "A verdict needs a policy that gave it.",
-    breaks: "An artifact seems to have passed a policy that nobody set.",
+    title: "Only a scan with a scan policy has a policy verdict.",
+    checks: "Where there is a current `PolicySucceeded`, `spec.scanPolicy` is set. If not, this is an error if the status is \
+             caught up (`status.observedGeneration` is `metadata.generation`) and the phase is Completed, Failed, Error or \
+             absent, else a warning.",
+    why: "A verdict is the result of a policy.",
+    breaks: "An artifact seems to have passed a policy that does not exist.",
     repair: "Remove PolicySucceeded when the scan policy is removed.",
     part: Part::Status,
     check,

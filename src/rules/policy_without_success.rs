@@ -1,4 +1,4 @@
-//! `policy-without-success`: The policy judges a scan that succeeded.
+//! `policy-without-success`: only a scan that succeeded has a policy verdict.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::scan::ConditionStatus::{False, True};
@@ -7,11 +7,11 @@ use crate::scan::{ConditionMember, Json};
 
 pub const RULE: Rule = Rule {
     id: "policy-without-success",
-    title: "The policy judges a scan that succeeded.",
-    checks: "Beside a current `PolicySucceeded` True or False, `Succeeded` is not False. No `Succeeded` at all is \
-             a warning.",
-    why: "There is nothing to evaluate where the scan broke.",
-    breaks: "An artifact passes the policy although nobody scanned it.",
+    title: "Only a scan that succeeded has a policy verdict.",
+    checks: "While a current `PolicySucceeded` is True or False, `Succeeded` is not False. A missing `Succeeded` is a \
+             warning.",
+    why: "A scan that failed has no result that a policy could evaluate.",
+    breaks: "An artifact passes the policy although its scan failed.",
     repair: "Remove PolicySucceeded when the scan fails, or set it to Unknown with the error.",
     part: Part::Status,
     check,
@@ -24,7 +24,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "a verdict on a scan that broke",
+            title: "a verdict on a scan that failed",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "Succeeded", "status": "False", "reason": "Error", "message": "The scan job failed: exit 1", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Denies("status.conditions[PolicySucceeded].status"),

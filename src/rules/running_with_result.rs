@@ -1,4 +1,4 @@
-//! `running-with-result`: A running scan has no result yet.
+//! `running-with-result`: a running scan has no result of this run.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::scan::ConditionStatus::True;
@@ -7,13 +7,13 @@ use crate::scan::{ConditionMember, Json};
 
 pub const RULE: Rule = Rule {
     id: "running-with-result",
-    title: "A running scan has no result yet.",
-    checks: "Beside `Scanning` True there is no current `Succeeded` or `PolicySucceeded`. Results of an earlier \
-             run, not later than the start of this one, may stay.",
-    why: "A result beside a run says that the scan has ended and has not.",
-    breaks: "The supply chain takes the result of a scan that is still running, or waits for one that has ended.",
-    repair: "When the job ends, set Scanning to False in the same write as the results. When a new one starts, give \
-             Scanning its time of now, so that older results count as stale.",
+    title: "A running scan has no result of this run.",
+    checks: "While `Scanning` is True there is no current `Succeeded` or `PolicySucceeded`. Results of an earlier run, whose \
+             times are not later than that of Scanning, may stay.",
+    why: "Scanning says that the scan is running, a result says that it has ended.",
+    breaks: "The supply chain uses the result of a scan that is still running, or waits for one that has ended.",
+    repair: "When the job ends, set Scanning to False in the same write as the results. When a new job starts, set the \
+             lastTransitionTime of Scanning to now, so that older results are stale.",
     part: Part::Status,
     check,
     mutate: None,

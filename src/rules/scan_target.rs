@@ -1,4 +1,4 @@
-//! `scan-target`: The spec names something to scan.
+//! `scan-target`: the spec names a source or an image to scan.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::values::{MUST_BE_IMAGE, invalid_string};
@@ -7,12 +7,12 @@ use crate::scan::{Field, Json, Kind, Member, Source, SourceMember, url};
 
 pub const RULE: Rule = Rule {
     id: "scan-target",
-    title: "The spec names something to scan.",
+    title: "The spec names the source or the image to scan.",
     checks: "A SourceScan has `spec.blob.url` or `spec.git.url`, an ImageScan has `spec.registry.image`. A blob URL \
              that is not http(s) and an image reference that does not parse are warnings.",
-    why: "Without a target there is nothing that a status could speak of.",
-    breaks: "The scan stays Pending for ever, or its job fails with an error from deep within.",
-    repair: "Name the source in the spec.",
+    why: "Without a target there is nothing to scan.",
+    breaks: "The scan stays Pending for ever, or its job fails with an error that does not name the cause.",
+    repair: "Set the field in the spec.",
     part: Part::Spec,
     check,
     mutate: None,
@@ -48,7 +48,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("spec.registry.image"),
         },
         Example {
-            title: "a blob by another way than http",
+            title: "a blob URL that is not http",
             old: None,
             new: r#"{"spec": {"blob": {"url": "file:///code.tar.gz"}}}"#,
             expect: Expectation::Warns("spec.blob.url"),

@@ -1,4 +1,4 @@
-//! `scan-template`: The spec names a scan template.
+//! `scan-template`: the spec names a scan template.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::scan::{Field, Member};
@@ -7,9 +7,9 @@ pub const RULE: Rule = Rule {
     id: "scan-template",
     title: "The spec names a scan template.",
     checks: "`spec.scanTemplate` is set. A missing one is a warning.",
-    why: "The template says how to scan; in use it is always set.",
+    why: "The template defines how to scan. In practice it is always set.",
     breaks: "The controller cannot build the scan job.",
-    repair: "Name a ScanTemplate of the namespace.",
+    repair: "Set it to the name of a ScanTemplate of the namespace.",
     part: Part::Spec,
     check,
     mutate: None,

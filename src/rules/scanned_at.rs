@@ -1,4 +1,4 @@
-//! `scanned-at`: The time of the scan is that of its success, and never goes back.
+//! `scanned-at`: the time of the scan is the time of its success.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule};
 use crate::rules::tables::{AHEAD_MAX, values};
@@ -6,15 +6,15 @@ use crate::scan::{ConditionMember, ConditionStatus, ConditionType, Field, Json, 
 
 pub const RULE: Rule = Rule {
     id: "scanned-at",
-    title: "The time of the scan is that of its success, and never goes back.",
-    checks: "`scannedAt` is an RFC 3339 time. It is a warning where it is earlier than it was (unless that was in the \
-             future), more than 5 minutes ahead of now, absent on Completed or Failed, or changed on Pending, on Scanning \
-             without a current `Succeeded` True, or beside a current `Succeeded` False.",
-    why: "It is the latest date when the scanning was successfully finished: people judge by it how old a result \
-          is.",
-    breaks: "An old result passes for a fresh one, or a fresh one for an old one.",
-    repair: "Write the time of the success together with Succeeded True, and leave it at that. Where it is missing \
-             on a scan that ended, the webhook fills it in from the conditions.",
+    title: "The time of the scan is the time of its last success.",
+    checks: "`scannedAt` is an RFC 3339 time. The following are warnings: a time that is earlier than before, unless the old \
+             one is in the future; a time more than 5 minutes in the future; no time on phase Completed or Failed; a time that \
+             changes on phase Pending, on phase Scanning without a current `Succeeded` True, or with a current `Succeeded` \
+             False.",
+    why: "It is the latest date when the scanning was successfully finished: it tells people how old a result is.",
+    breaks: "An old result is taken for a new one, or a new one for an old one.",
+    repair: "Write the time of the success together with Succeeded True, and do not change it afterwards. If it is missing \
+             when the scan has ended, the mutating webhook fills it in from the conditions.",
     part: Part::Status,
     check,
     mutate: Some(mutate),
@@ -26,7 +26,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "a time that is no RFC 3339",
+            title: "a time that is not RFC 3339",
             old: None,
             new: r#"{"status": {"scannedAt": "2026-11-20 08:03:00"}}"#,
             expect: Expectation::Denies("status.scannedAt"),
@@ -38,7 +38,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.scannedAt"),
         },
         Example {
-            title: "a time in the future that is put right",
+            title: "a time in the future that is corrected",
             old: Some(r#"{"status": {"scannedAt": "2062-11-20T08:22:00Z"}}"#),
             new: r#"{"status": {"scannedAt": "2026-11-20T08:03:00Z"}}"#,
             expect: Expectation::Passes,
@@ -56,7 +56,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.scannedAt"),
         },
         Example {
-            title: "the time of a success whose policy is still to come",
+            title: "the time of a success before the policy is evaluated",
             old: Some(r#"{"status": {"phase": "Scanning"}}"#),
             new: r#"{"status": {"phase": "Scanning", "scannedAt": "2026-11-20T08:03:00Z", "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Passes,
@@ -111,7 +111,8 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     warn(&format!("must not change while {reason}; must be the time of the last success"));
 }
 
-/// The later of the times of Succeeded and of Scanning False, unless that is earlier than the old time or in the future.
+/// Sets a missing time to the later of the times of Succeeded and of Scanning False, unless that is earlier than the old
+/// scannedAt or in the future.
 fn mutate(change: &Change<'_>, patch: &mut Patch) {
     let Some(status) = change.new.status().filter(|status| status.scanned_at.string() == Member::Absent) else {
         return;

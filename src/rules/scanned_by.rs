@@ -1,4 +1,4 @@
-//! `scanned-by`: The status says who scanned.
+//! `scanned-by`: the status names the scanner.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::values::not_a_string;
@@ -6,13 +6,12 @@ use crate::scan::{Field, Json, Member, Phase, ScannedBy, ScannerForm, ScannerMem
 
 pub const RULE: Rule = Rule {
     id: "scanned-by",
-    title: "The status says who scanned.",
-    checks: "`scannedBy` is an object of strings: `scanner.name`, `scanner.vendor` and `scanner.version`, or the \
-             same three flat. Where the phase is Completed or Failed, a missing name or version is \
-             a warning.",
-    why: "A result is worth as much as the scanner that found it.",
-    breaks: "Nobody can tell whether a finding is missing because the scanner was old.",
-    repair: "Write the scanner's own name and version.",
+    title: "The status names the scanner and its version.",
+    checks: "`scannedBy` is an object of strings: `scanner.name`, `scanner.vendor` and `scanner.version`, or `name`, \
+             `vendor` and `version` directly. On phase Completed or Failed, a missing name or version is a warning.",
+    why: "How far a result can be trusted depends on the scanner.",
+    breaks: "Nobody can tell whether a CVE is missing because the scanner was old.",
+    repair: "Write the name and version that the scanner reports.",
     part: Part::Status,
     check,
     mutate: None,
@@ -42,7 +41,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.scannedBy.scanner.version"),
         },
         Example {
-            title: "a result by nobody",
+            title: "a result without a scanner",
             old: None,
             new: r#"{"status": {"phase": "Failed"}}"#,
             expect: Expectation::Warns("status.scannedBy"),

@@ -1,19 +1,18 @@
-//! `scanning-vocabulary`: Scanning says what the scan job does.
+//! `scanning-vocabulary`: the condition Scanning has the reason and message of its status.
 
 use crate::engine::{Example, Expectation, Part, Rule};
 use crate::rules::tables::{conditions, vocabulary};
 
 pub const RULE: Rule = Rule {
     id: "scanning-vocabulary",
-    title: "Scanning says what the scan job does.",
+    title: "Scanning has the reason and message that belong to its status.",
     checks: "`Scanning` is True with reason JobStarted and message `The scan job is running`, or False with \
-             JobFinished and `The scan job terminated`; it is never Unknown and has no error. A \
-             missing message is a warning.",
-    why: "These strings are a closed vocabulary: dashboards and scripts compare them to the letter.",
-    breaks: "A job that ended is shown as running, or one that runs as ended; whoever waits for it waits for ever, \
+             JobFinished and `The scan job terminated`. It is never Unknown and has no error. A missing message is a \
+             warning.",
+    why: "These strings are a closed vocabulary: dashboards and scripts compare them exactly.",
+    breaks: "A finished job is shown as running, or a running one as finished: a reader that waits for it waits for ever \
              or ships too early.",
-    repair: "Write reason and message of the row that belongs to the status. The webhook fills in either where it \
-             is missing.",
+    repair: "Write the reason and message that belong to the status. The mutating webhook fills in either if it is missing.",
     part: Part::Status,
     check: |change, findings| vocabulary::check(&conditions::SCANNING, change, findings),
     mutate: Some(|change, patch| vocabulary::mutate(&conditions::SCANNING, change, patch)),
@@ -31,7 +30,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "neither running nor finished",
+            title: "a status that is neither True nor False",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "Scanning", "status": "Unknown", "reason": "Error", "message": "The job is lost", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             expect: Expectation::Denies("status.conditions[Scanning].status"),

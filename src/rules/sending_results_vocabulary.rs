@@ -1,16 +1,16 @@
-//! `sending-results-vocabulary`: SendingResults says whether the results reached the store.
+//! `sending-results-vocabulary`: the condition SendingResults explains why results were not sent.
 
 use crate::engine::{Example, Expectation, Part, Rule};
 use crate::rules::tables::{conditions, vocabulary};
 
 pub const RULE: Rule = Rule {
     id: "sending-results-vocabulary",
-    title: "SendingResults says whether the results reached the store.",
-    checks: "`SendingResults` is True without an error, or anything else with a message or an error that says why. \
-             Its reasons and messages are not public, so they are open.",
-    why: "Whoever queries the metadata store must know whether the results are there.",
-    breaks: "Results are missing in the store and nobody knows.",
-    repair: "Leave the error out beside True; say what went wrong beside False.",
+    title: "SendingResults explains why the results were not sent to the store.",
+    checks: "`SendingResults` has no error while it is True. While it is False or Unknown, a missing message and error is \
+             a warning. Its reasons and messages are not public, so any are allowed.",
+    why: "Users of the metadata store have to know whether the results are in it.",
+    breaks: "Results are missing from the store, and nothing says so.",
+    repair: "Write no error with True. With False, write what went wrong.",
     part: Part::Status,
     check: |change, findings| vocabulary::check(&conditions::SENDING_RESULTS, change, findings),
     mutate: None,
@@ -34,7 +34,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.conditions[SendingResults].error"),
         },
         Example {
-            title: "results that were not sent, without a word",
+            title: "results that were not sent, without an explanation",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "SendingResults", "status": "False", "reason": "NotSent", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Warns("status.conditions[SendingResults].message"),

@@ -1,16 +1,16 @@
-//! `spelling-conflict`: a field that is there in both spellings says the same in both.
+//! `spelling-conflict`: the two spellings of a field have the same value.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::scan::{Count, CveCount, Field, Json, Member, Spelling, Status};
 
 pub const RULE: Rule = Rule {
     id: "spelling-conflict",
-    title: "Two spellings of one field agree.",
+    title: "The two spellings of a field have the same value.",
     checks: "`cveCount` and `CVECount`, their keys (`critical` and `CRITICAL`, …, `total` and `CVETOTAL`), and \
-             `metadataUrl` and `metadataURL` hold equal values where both are there. Both at once, even if equal, is \
-             a warning.",
-    why: "The wire and the vendor's page spell these fields differently, and readers follow the one or the other.",
-    breaks: "Two readers of one status see different counts, and each is right.",
+             `metadataUrl` and `metadataURL` have equal values if both are set. Both at once, even if equal, are a \
+             warning.",
+    why: "The controller and the vendor's documentation spell these fields differently, and readers use one or the other.",
+    breaks: "Two readers of the same status see different counts.",
     repair: "Write one spelling only; the wire's (`cveCount`, `metadataUrl`) is what most readers know.",
     part: Part::Status,
     check,
@@ -29,7 +29,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.CVECount"),
         },
         Example {
-            title: "two containers that say the same",
+            title: "two containers with the same counts",
             old: None,
             new: r#"{"status": {"cveCount": {"low": 1, "total": 1}, "CVECount": {"LOW": 1, "CVETOTAL": 1}}}"#,
             expect: Expectation::Warns("status.CVECount"),
@@ -115,8 +115,8 @@ fn compare<'a>(
     findings.error(documented, error).reads.push(wire);
 }
 
-/// Whether two containers say the same, whatever the spelling of their keys. Of members beyond those that are kept only the
-/// number is compared.
+/// Reports whether two containers have the same values, whatever the spelling of their keys. Of members beyond those that are
+/// kept, only the number is compared.
 fn is_equal(wire: &CveCount<'_>, documented: &CveCount<'_>) -> bool {
     let is_same = |count| match (wire.count(count), documented.count(count)) {
         (Member::WrongType(_), _) | (_, Member::WrongType(_)) => wire.is_same_count(count, documented),

@@ -1,4 +1,4 @@
-//! `status-on-create`: A new scan has no status.
+//! `status-on-create`: a new scan has no status.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::scan::{Field, Member};
@@ -6,9 +6,9 @@ use crate::scan::{Field, Member};
 pub const RULE: Rule = Rule {
     id: "status-on-create",
     title: "A new scan has no status.",
-    checks: "A CREATE carries no status; where it does, that is a warning.",
-    why: "With a status subresource the API server drops the status of a CREATE without a word.",
-    breaks: "Whoever restores a backup with its status finds the scans without one.",
+    checks: "The object of a CREATE has no status. A status is a warning.",
+    why: "With a status subresource the API server silently drops the status of a CREATE.",
+    breaks: "Scans that are restored from a backup have no status.",
     repair: "Create the scan first, then write its status to the status subresource.",
     part: Part::Create,
     check,

@@ -1,4 +1,4 @@
-//! `status-shape`: the containers are what they should be.
+//! `status-shape`: the status and its parts have the right JSON types.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::values::not_a_string;
@@ -10,11 +10,11 @@ pub const RULE: Rule = Rule {
     title: "The status and its parts have the right JSON types.",
     checks: "`status` is an object, `conditions` a list, `artifact` and `compliantArtifact` objects whose `blob`, `git` \
              and `registry` are objects of strings. Null and empty objects count as absent.",
-    why: "Our CRDs leave the status loose so that these words, not the schema's, reach the writer. Nothing below a part \
-          of the wrong type can be read.",
-    breaks: "Every reader that decodes the status into types drops the whole object: Cartographer stops the supply \
-             chain, `kubectl get` shows empty columns.",
-    repair: "Write the field as the JSON type that the message names, or leave it out.",
+    why: "Nothing below a part of the wrong type can be read. The CRDs leave the types of the status open, so that the writer \
+          sees this message and not that of the schema.",
+    breaks: "A reader that decodes the status into types cannot read the object: Cartographer stops the supply chain, and \
+             `kubectl get` shows empty columns.",
+    repair: "Write the field with the JSON type that the message names, or omit it.",
     part: Part::Status,
     check,
     mutate: None,

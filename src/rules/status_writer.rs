@@ -1,4 +1,4 @@
-//! `status-writer`: Only the configured users write a status.
+//! `status-writer`: only the configured users write a status.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::scan::{Field, Json};
@@ -6,10 +6,10 @@ use crate::scan::{Field, Json};
 pub const RULE: Rule = Rule {
     id: "status-writer",
     title: "Only the configured users write a status.",
-    checks: "The user who changes anything in a status, judged or not, is one of the `statusWriters` of the configuration. \
-             Off unless it names somebody. It is about rights, so neither an old error nor a deletion excuses it.",
-    why: "A status is what the controller observed; whoever else may write it can pass a scan that never ran.",
-    breaks: "A vulnerable image is shipped with a status that somebody typed.",
+    checks: "The user who changes a status, in whatever field, is one of the `statusWriters` of the configuration. Without \
+             `statusWriters` the rule is off. Since it is about rights, neither an old error nor a deletion downgrades it.",
+    why: "A status is what the controller observed. Another writer could pass a scan that never ran.",
+    breaks: "A vulnerable image is shipped with a status that a person wrote.",
     repair: "Let the scan controller write the status, or add the user to `statusWriters`.",
     part: Part::Writer,
     check,

@@ -1,17 +1,17 @@
-//! `succeeded-vocabulary`: Succeeded says how the scan job ended.
+//! `succeeded-vocabulary`: the condition Succeeded has the reason and error of its status.
 
 use crate::engine::{Example, Expectation, Part, Rule};
 use crate::rules::tables::{conditions, vocabulary};
 
 pub const RULE: Rule = Rule {
     id: "succeeded-vocabulary",
-    title: "Succeeded says how the scan job ended.",
-    checks: "`Succeeded` is True with reason JobFinished and no error, or False with reason Error; it is never \
-             Unknown. Its message is open; on False, message or error should say what happened.",
-    why: "Supply chains go on by this condition.",
-    breaks: "A scan that broke passes for one that found nothing, or a sound one stops the delivery.",
-    repair: "Write the reason that belongs to the status, and the error text only beside False. The webhook fills \
-             in a missing reason.",
+    title: "Succeeded has the reason and error that belong to its status.",
+    checks: "`Succeeded` is True with reason JobFinished and no error, or False with reason Error. It is never \
+             Unknown. Any message is allowed; on False, the message or the error should say what happened.",
+    why: "Supply chains continue or stop by this condition.",
+    breaks: "A scan that failed is taken for one that found nothing, or a successful one stops the delivery.",
+    repair: "Write the reason that belongs to the status, and an error only with False. The mutating webhook fills in \
+             a missing reason.",
     part: Part::Status,
     check: |change, findings| vocabulary::check(&conditions::SUCCEEDED, change, findings),
     mutate: Some(|change, patch| vocabulary::mutate(&conditions::SUCCEEDED, change, patch)),
@@ -47,13 +47,13 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.conditions[Succeeded].error"),
         },
         Example {
-            title: "a result that nobody knows",
+            title: "a status that is neither True nor False",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "Succeeded", "status": "Unknown", "reason": "Error", "message": "lost", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Denies("status.conditions[Succeeded].status"),
         },
         Example {
-            title: "a failure without a word",
+            title: "a failure without an explanation",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "Succeeded", "status": "False", "reason": "Error", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Warns("status.conditions[Succeeded].message"),

@@ -1,4 +1,4 @@
-//! `transition-time`: The transition time is that of the status.
+//! `transition-time`: the transition time changes with the status of the condition.
 
 use std::cmp::Ordering;
 
@@ -10,14 +10,13 @@ use crate::scan::{ConditionMember, Field};
 
 pub const RULE: Rule = Rule {
     id: "transition-time",
-    title: "The transition time is that of the status.",
-    checks: "The `lastTransitionTime` of a condition changes when its status does, and only then; it does not go back, and \
-             does not change to more than 5 minutes ahead of now. All of these are warnings. Two changes may have one time \
-             when it is at most 2 seconds before now.",
-    why: "The time says since when a status holds; it shows which results are stale.",
-    breaks: "A result that is an hour old passes for a new one.",
-    repair: "Set conditions with the helper of your client library, which keeps the time while the status is the \
-             same.",
+    title: "The transition time changes with the status of the condition.",
+    checks: "The `lastTransitionTime` of a condition changes when its status changes, and only then. It does not go back, and \
+             does not change to a time more than 5 minutes in the future. All of these are warnings. Two changes within 2 \
+             seconds may have the same time.",
+    why: "It says since when the condition has its status, and thereby which results are stale.",
+    breaks: "A result that is an hour old is taken for a new one.",
+    repair: "Set conditions with the helper of your client library, which keeps the time while the status is unchanged.",
     part: Part::Status,
     check,
     mutate: None,
@@ -39,7 +38,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "a status that changed at no time",
+            title: "a status that changed without its time",
             old: Some(
                 r#"{"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             ),
@@ -55,7 +54,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "a time that changed by itself",
+            title: "a time that changed without its status",
             old: Some(
                 r#"{"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             ),
@@ -71,7 +70,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.conditions[Scanning].lastTransitionTime"),
         },
         Example {
-            title: "a time far ahead",
+            title: "a time far in the future",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2062-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Warns("status.conditions[Scanning].lastTransitionTime"),
@@ -79,7 +78,7 @@ pub const RULE: Rule = Rule {
     ],
 };
 
-/// Two changes within one second have the same time, since times are whole seconds, and the second is written a moment later.
+/// Two changes within one second have the same time, since times are whole seconds. The second one is written a moment later.
 const SAME_TIME_MAX: Duration = Duration::seconds(2);
 
 /// Most characters of a time that a message shows: one with nanoseconds and an offset has 35, and quotes.
