@@ -179,7 +179,7 @@ pub fn decode<'a>(body: &'a [u8], context: &Context<'_>) -> Result<Review<'a>, B
 /// Judges or mutates a review that was decoded. A rule that panics is a fault, and ends nothing else.
 pub fn answer_review(mut review: Review<'_>, context: &Context<'_>) -> Answer {
     if context.webhook == Webhook::Mutating {
-        review.request.keep_stored();
+        review.request.restore_metadata_and_spec();
     }
     let review = &review;
     let answer = catch_unwind(AssertUnwindSafe(|| match review.target() {
@@ -215,10 +215,10 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
         Target::Other(warning) => reply.warnings.push(warning),
         Target::Scan { kind, operation, is_status, new, old } => {
             let user = request.user();
-            let groups = if settings.asks_groups() { request.groups() } else { Vec::new() };
+            let groups = if settings.needs_groups() { request.groups() } else { Vec::new() };
             let modes = settings.modes(request.namespace(), user, &groups);
             let change =
-                Change::new(kind, new, old, context.now).written_by(user, &settings.status_writers).under(&modes);
+                Change::new(kind, new, old, context.now).with_user(user, &settings.status_writers).with_modes(&modes);
             let validate = |parts: Vec<Part>, reply: &mut Reply<'_>| {
                 let mut findings = Findings::default();
                 parts.into_iter().for_each(|part| engine::validate(context.rules, part, &change, &mut findings));
@@ -229,7 +229,7 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
                 (Webhook::Mutating, Operation::Create) => validate(vec![Part::Create], &mut reply),
                 (Webhook::Mutating, Operation::Update) if is_status => {
                     // A user who may not write a status is denied any difference, so an unchanged status is not mutated.
-                    if change.is_by_writer() || old.is_none_or(|old| !old.has_same_status(new)) {
+                    if change.may_write_status() || old.is_none_or(|old| !old.has_same_status(new)) {
                         reply.mutate(&engine::mutate(context.rules, &change).operations);
                     }
                 }
@@ -249,7 +249,7 @@ fn parts(operation: Operation, is_status: bool, change: &Change<'_>) -> Vec<Part
         _ => !matches!(change.new.status, Member::Absent),
     };
     // Comparing two statuses costs time, and nearly every write is an update of the status by a user who may write one.
-    let is_new_status = (!is_status || !change.is_by_writer()) && is_new_status();
+    let is_new_status = (!is_status || !change.may_write_status()) && is_new_status();
     let mut parts = Vec::new();
     if !is_status {
         parts.push(Part::Spec);
@@ -257,7 +257,7 @@ fn parts(operation: Operation, is_status: bool, change: &Change<'_>) -> Vec<Part
     if is_status || is_new_status {
         parts.push(Part::Status);
     }
-    if !change.is_by_writer() && is_new_status {
+    if !change.may_write_status() && is_new_status {
         parts.push(Part::Writer);
     }
     parts

@@ -31,11 +31,11 @@ fn positions(report: &Value) -> Vec<(u64, u64, &str, &str)> {
 fn text_is_what_compilers_print() {
     let done = run(&["scans.yaml"], b"");
     let lines = [
-        "scans.yaml:13:3: error: default/block status.phase: is \"Complete\": one of Pending, Scanning, Completed, Failed, Error would be right [phase-unknown]",
-        "scans.yaml:24:5: error: default/block status.conditions[Succeeded].reason: is \"JobStarted\"; with status True JobFinished would be right [succeeded-vocabulary]",
-        "scans.yaml:30:5: error: default/block status.cveCount.total: is 21, but the severities add up to 22: 22 would be right [cve-total]",
-        "scans.yaml:43:22: error: flow status.conditions[Scanning].status: is False: \"False\" in quotes would be right [condition-fields]",
-        "scans.yaml:46:103: warning: flow status.CVECount.CVETOTAL: is absent: 2 would be right [cve-total]",
+        "scans.yaml:13:3: error: default/block status.phase: Unsupported value: \"Complete\": supported values: \"Pending\", \"Scanning\", \"Completed\", \"Failed\", \"Error\"; did you mean \"Completed\"? [phase-unknown]",
+        "scans.yaml:24:5: error: default/block status.conditions[Succeeded].reason: Invalid value: \"JobStarted\": must be \"JobFinished\" while Succeeded is \"True\" [succeeded-vocabulary]",
+        "scans.yaml:30:5: error: default/block status.cveCount.total: Invalid value: 21: must be 22, the sum of the severities [cve-total]",
+        "scans.yaml:43:22: error: flow status.conditions[Scanning].status: Unsupported value: False: supported values: \"True\", \"False\", \"Unknown\"; did you mean \"False\"? [condition-fields]",
+        "scans.yaml:46:103: warning: flow status.CVECount.CVETOTAL: Required value: must be 2, the sum of the severities [cve-total]",
     ];
     assert_eq!(done.stdout.lines().collect::<Vec<_>>(), lines);
     let summary = "3 scans checked in 1 file: 2 denied, 0 with warnings, 1 clean; 1 other object skipped\n";
@@ -60,13 +60,13 @@ fn json_is_one_document() {
     let expected = json!({
         "findings": [
             finding(78, 21, "SourceScan", "completed", "status.cveCount.total", "cve-total", "error",
-                "is 21, but the severities add up to 22: 22 would be right"),
+                "Invalid value: 21: must be 22, the sum of the severities"),
             finding(81, 17, "SourceScan", "completed", "status.metadataUrl", "metadata-url", "warning",
-                "is set while SendingResults is False: no URL would be right, or SendingResults True"),
+                "Forbidden: no URL while SendingResults is \"False\""),
             finding(119, 13, "SourceScan", "failed", "status.scannedBy", "scanned-by", "warning",
-                "does not say the scanner's name and version, which would be right on a scan that has ended"),
+                "Required value: must have the scanner's name and version while phase is \"Completed\""),
             finding(193, 25, "ImageScan", "image", "status.conditions[Scanning].message", "scanning-vocabulary", "error",
-                "is \"The scan job was started\"; with status True \"The scan job is running\" would be right"),
+                "Invalid value: \"The scan job was started\": must be \"The scan job is running\" while Scanning is \"True\""),
         ],
         "errors": [],
         "counts": {"files": 1, "scans": 3, "denied": 2, "warned": 1, "clean": 0, "skipped": 1, "errors": 0},

@@ -333,12 +333,12 @@ fn what_yaml_takes_for_something_else_than_text_is_shown_as_it_is_written() {
     assert_eq!(
         done.stdout.lines().collect::<Vec<_>>(),
         [
-            "standard input:7:5: warning: a spec.git.revision: is 5805e10: a string would be right; put it in quotes, since YAML reads 5805e10 as a number",
-            "standard input:8:5: warning: a spec.git.username: is off: a string would be right; put it in quotes, since YAML reads off as a boolean",
-            "standard input:10:3: warning: a spec.scanTemplate: is 0123: a string would be right; put it in quotes, since YAML reads 0123 as a number",
-            "standard input:11:3: warning: a spec.scanPolicy: is Yes: a string would be right; put it in quotes, since YAML reads Yes as a boolean",
-            "standard input:13:20: error: a status.artifact.git.revision: is 1_000: a string would be right; put it in quotes, since YAML reads 1_000 as a number [status-shape]",
-            "standard input:14:38: error: a status.scannedBy.scanner.version: is 1.10: a string would be right; put it in quotes, since YAML reads 1.10 as a number [scanned-by]",
+            "standard input:7:5: warning: a spec.git.revision: Invalid value: 5805e10: must be a string; put it in quotes, since YAML reads 5805e10 as a number",
+            "standard input:8:5: warning: a spec.git.username: Invalid value: off: must be a string; put it in quotes, since YAML reads off as a boolean",
+            "standard input:10:3: warning: a spec.scanTemplate: Invalid value: 0123: must be a string; put it in quotes, since YAML reads 0123 as a number",
+            "standard input:11:3: warning: a spec.scanPolicy: Invalid value: Yes: must be a string; put it in quotes, since YAML reads Yes as a boolean",
+            "standard input:13:20: error: a status.artifact.git.revision: Invalid value: 1_000: must be a string; put it in quotes, since YAML reads 1_000 as a number [status-shape]",
+            "standard input:14:38: error: a status.scannedBy.scanner.version: Invalid value: 1.10: must be a string; put it in quotes, since YAML reads 1.10 as a number [scanned-by]",
         ]
     );
     let json = check(format!(
@@ -349,8 +349,8 @@ fn what_yaml_takes_for_something_else_than_text_is_shown_as_it_is_written() {
     assert_eq!(
         lines,
         [
-            "a spec.scanTemplate: is 123: a string would be right",
-            "a spec.scanPolicy: is an object: a string would be right"
+            "a spec.scanTemplate: Invalid value: 123: must be a string",
+            "a spec.scanPolicy: Invalid value: an object: must be a string"
         ]
     );
 }
@@ -364,7 +364,7 @@ fn a_boolean_in_place_of_a_conditions_status_is_one_finding() {
         ));
         let done = check(&yaml);
         let due = format!(
-            "standard input:7:23: error: (no name) status.conditions[Succeeded].status: is {written}: \"{right}\" in quotes would be right [condition-fields]\n"
+            "standard input:7:23: error: (no name) status.conditions[Succeeded].status: Unsupported value: {written}: supported values: \"True\", \"False\", \"Unknown\"; did you mean \"{right}\"? [condition-fields]\n"
         );
         assert_eq!(done.stdout, due);
     }

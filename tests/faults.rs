@@ -191,8 +191,8 @@ fn a_member_of_the_review_that_is_missing_or_of_a_wrong_type_is_named() {
     // Without a uid, which is in it.
     for (request, says) in [
         ("null", "request is missing"),
-        ("7", "request is a number: an object would be right"),
-        ("[]", "request is a list: an object would be right"),
+        ("7", "request must be an object, and not a number"),
+        ("[]", "request must be an object, and not a list"),
         ("{}", "request.kind is missing"),
         (r#"{"uid": "a"}, "request": null"#, "request is missing"),
     ] {
@@ -202,27 +202,27 @@ fn a_member_of_the_review_that_is_missing_or_of_a_wrong_type_is_named() {
     }
     for (member, wrong, says) in [
         ("kind", "null", "request.kind is missing"),
-        ("kind", "7", "request.kind is a number: an object would be right"),
+        ("kind", "7", "request.kind must be an object, and not a number"),
         ("kind/kind", "null", "request.kind.kind is missing"),
-        ("kind/kind", "[]", "request.kind.kind is a list: a string would be right"),
-        ("kind/group", "7", "request.kind.group is a number: a string would be right"),
-        ("kind/version", "{}", "request.kind.version is an object: a string would be right"),
-        ("subResource", "true", "request.subResource is a boolean: a string would be right"),
-        ("name", "7", "request.name is a number: a string would be right"),
-        ("namespace", "[]", "request.namespace is a list: a string would be right"),
+        ("kind/kind", "[]", "request.kind.kind must be a string, and not a list"),
+        ("kind/group", "7", "request.kind.group must be a string, and not a number"),
+        ("kind/version", "{}", "request.kind.version must be a string, and not an object"),
+        ("subResource", "true", "request.subResource must be a string, and not a boolean"),
+        ("name", "7", "request.name must be a string, and not a number"),
+        ("namespace", "[]", "request.namespace must be a string, and not a list"),
         ("operation", "null", "request.operation is missing"),
-        ("operation", "7", "request.operation is 7: CREATE, UPDATE, DELETE or CONNECT would be right"),
-        ("userInfo", "\"jane\"", "request.userInfo is a string: an object would be right"),
-        ("userInfo", r#"{"username": 7}"#, "request.userInfo.username is a number: a string would be right"),
-        ("userInfo", r#"{"groups": "admins"}"#, "request.userInfo.groups is a string: a list would be right"),
+        ("operation", "7", "request.operation must be CREATE, UPDATE, DELETE or CONNECT, and not 7"),
+        ("userInfo", "\"jane\"", "request.userInfo must be an object, and not a string"),
+        ("userInfo", r#"{"username": 7}"#, "request.userInfo.username must be a string, and not a number"),
+        ("userInfo", r#"{"groups": "admins"}"#, "request.userInfo.groups must be a list, and not a string"),
         ("object", "null", "request.object is missing"),
-        ("object", "\"x\"", "request.object is a string: an object would be right"),
-        ("oldObject", "7", "request.oldObject is a number: an object would be right"),
+        ("object", "\"x\"", "request.object must be an object, and not a string"),
+        ("oldObject", "7", "request.oldObject must be an object, and not a number"),
     ] {
         assert_eq!(message(&with(&format!("/request/{member}"), wrong)), says);
     }
     let uid = with("/request/name", "\"a\"").replacen(&format!("\"{UID}\""), "7", 1);
-    assert_eq!(message(&uid), "request.uid is a number: a string would be right");
+    assert_eq!(message(&uid), "request.uid must be a string, and not a number");
     // What a request may leave out.
     for member in ["subResource", "name", "namespace", "userInfo", "oldObject", "dryRun", "options"] {
         let [validated, mutated] = answered(with(&format!("/request/{member}"), "null").as_bytes());

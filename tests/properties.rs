@@ -248,7 +248,7 @@ proptest! {
         let judged = |text: &str| in_change(text, |change, _| {
             let operations = engine::mutate(RULES, change).operations.into_iter();
             // What was there is told as it was written.
-            (found(change), operations.map(|operation| PatchOperation { was: None, ..operation }).collect::<Vec<_>>())
+            (found(change), operations.map(|operation| PatchOperation { old_value: None, ..operation }).collect::<Vec<_>>())
         });
         prop_assert_eq!(judged(&update.text), judged(&mixed));
     }

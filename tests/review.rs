@@ -153,7 +153,7 @@ fn text_says_where_and_what() {
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
         "denied standard input#1 94f92d23-f99b-4ca9-84ee-0f8f20f961dd\n  \
-         status.cveCount.total: is 191, but the severities add up to 192: 192 would be right [cve-total]\n"
+         status.cveCount.total: Invalid value: 191: must be 192, the sum of the severities [cve-total]\n"
     );
     let output = review(&["--now", NOW, "-o", "text", "--webhook", "mutating"], denied.as_bytes());
     assert_eq!(

@@ -21,7 +21,7 @@ fn with_change<T>(new: &Value, old: Option<&Value>, ask: impl FnOnce(&Change<'_>
     let writers = [EXAMPLE_WRITER.to_owned()];
     let change =
         Change::new(kind, scan.present().unwrap(), old.as_ref().map(|old| old.present().unwrap()), objects::now());
-    ask(&change.written_by(user, &writers))
+    ask(&change.with_user(user, &writers))
 }
 
 /// What one rule finds at one object.

@@ -205,7 +205,7 @@ impl Request<'_> {
     }
 
     /// Makes the object what the API server will store: an update of the status subresource keeps the old metadata and spec.
-    pub fn keep_stored(&mut self) {
+    pub fn restore_metadata_and_spec(&mut self) {
         if let (Some(true), Member::Present(new), Member::Present(old)) =
             (self.is_status(), &mut self.object, &self.old_object)
         {

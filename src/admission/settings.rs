@@ -52,7 +52,7 @@ impl ReviewSettings {
     }
 
     /// Whether the groups of who makes a request matter.
-    pub fn asks_groups(&self) -> bool {
+    pub fn needs_groups(&self) -> bool {
         self.overrides.iter().any(|over| !over.groups.is_empty())
     }
 }

@@ -23,7 +23,7 @@ pub struct Change<'a> {
     /// Whether this is the old object, judged for the ratchet. A rule then also judges what it leaves to other rules in a new
     /// object, such as parts of the wrong type, and takes a malformed condition for absent: once these are corrected or removed,
     /// its finding in the new object is not new.
-    pub is_before: bool,
+    pub is_old_object: bool,
     conditions: OnceCell<Rc<Conditions<'a>>>,
     old_conditions: OnceCell<Rc<Conditions<'a>>>,
 }
@@ -38,24 +38,24 @@ impl<'a> Change<'a> {
             user: "",
             status_writers: &[],
             modes: &[],
-            is_before: false,
+            is_old_object: false,
             conditions: OnceCell::new(),
             old_conditions: OnceCell::new(),
         }
     }
 
     /// The change as made by `user`, where only `status_writers` may write a status.
-    pub fn written_by(self, user: &'a str, status_writers: &'a [String]) -> Self {
+    pub fn with_user(self, user: &'a str, status_writers: &'a [String]) -> Self {
         Change { user, status_writers, ..self }
     }
 
     /// The change as judged where the rules are set to `modes`.
-    pub fn under(self, modes: Modes<'a>) -> Self {
+    pub fn with_modes(self, modes: Modes<'a>) -> Self {
         Change { modes, ..self }
     }
 
     /// Whether the user may write a status.
-    pub fn is_by_writer(&self) -> bool {
+    pub fn may_write_status(&self) -> bool {
         self.status_writers.is_empty() || self.status_writers.iter().any(|writer| writer == self.user)
     }
 
@@ -76,14 +76,14 @@ impl<'a> Change<'a> {
     }
 
     /// The old object judged by itself.
-    pub(super) fn before(&self) -> Option<Self> {
+    pub(super) fn for_old_object(&self) -> Option<Self> {
         let conditions = Rc::clone(self.old_conditions()?).into();
-        let old = self.with(self.old?);
-        Some(Change { old: None, is_before: true, conditions, old_conditions: OnceCell::new(), ..old })
+        let old = self.with_new(self.old?);
+        Some(Change { old: None, is_old_object: true, conditions, old_conditions: OnceCell::new(), ..old })
     }
 
     /// The same change to another new object.
-    pub(super) fn with<'b>(&self, new: &'b Scan<'b>) -> Change<'b>
+    pub(super) fn with_new<'b>(&self, new: &'b Scan<'b>) -> Change<'b>
     where
         'a: 'b,
     {

@@ -25,7 +25,7 @@ impl<'c, 'a> Comparison<'c, 'a> {
     }
 
     /// The same field in the old object, with its entry named by index. None where the entry is new.
-    pub fn in_old(&self, field: Field<'a>) -> Option<Field<'a>> {
+    pub fn old_field(&self, field: Field<'a>) -> Option<Field<'a>> {
         with_entry(field, |entry| self.counterpart(self.new_conditions.index_of(entry)?))
     }
 
@@ -52,7 +52,7 @@ impl<'c, 'a> Comparison<'c, 'a> {
     }
 
     fn counterpart(&self, new: usize) -> Option<usize> {
-        if let Some(old) = self.of_same_type(new) {
+        if let Some(old) = self.only_entry_of_same_type(new) {
             return Some(old);
         }
         let counterparts = self.counterparts.get_or_init(|| self.same_entries());
@@ -63,7 +63,7 @@ impl<'c, 'a> Comparison<'c, 'a> {
     }
 
     /// The old entry, where both are the only ones of their type.
-    fn of_same_type(&self, new: usize) -> Option<usize> {
+    fn only_entry_of_same_type(&self, new: usize) -> Option<usize> {
         let name @ Entry::Type(_) = self.new_conditions.name(new) else { return None };
         let old = self.old_conditions.index_of(name)?;
         (self.old_conditions.name(old) == name).then_some(old)
@@ -80,7 +80,7 @@ impl<'c, 'a> Comparison<'c, 'a> {
         let keys =
             [new, old].map(|entries| entries.iter().map(|entry| EntryKey::of(entry, &digests)).collect::<Vec<_>>());
         let mut pairs = Pairs { of_new: vec![None; new.len()], is_paired: vec![false; old.len()] };
-        let is_named: Vec<bool> = (0..new.len()).map(|index| self.of_same_type(index).is_some()).collect();
+        let is_named: Vec<bool> = (0..new.len()).map(|index| self.only_entry_of_same_type(index).is_some()).collect();
         // Entries with the same contents are paired first, then those that differ by filled-in members: of the new object, and
         // then of the old one, since a controller may write again what it wrote before our mutations filled it in.
         for is_in_new in [true, false] {

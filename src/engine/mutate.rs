@@ -43,7 +43,7 @@ pub fn mutate<'a>(rules: &[Rule], change: &Change<'a>) -> Mutated<'a> {
     // A write that was left out may keep the promise once others were made. It is tried again, so that mutating the result
     // again changes nothing.
     while let Some(copy) = mutated.scan.as_mut().filter(|_| tries > 0) {
-        let more = mutate_once(rules, &change.with(copy), &mut tries).operations;
+        let more = mutate_once(rules, &change.with_new(copy), &mut tries).operations;
         if more.is_empty() {
             break;
         }
@@ -62,7 +62,7 @@ fn mutate_once<'a>(rules: &[Rule], change: &Change<'a>, tries: &mut usize) -> Mu
     let all = apply_all(rules, change, |_, _| true);
     let Some(copy) = &all.scan else { return all };
     let mut before = Judged::of(rules, change);
-    if Judged::of(rules, &change.with(copy)).is_kept_by(&all.operations, &before) {
+    if Judged::of(rules, &change.with_new(copy)).is_kept_by(&all.operations, &before) {
         return all;
     }
     if !is_small(change) {
@@ -74,7 +74,7 @@ fn mutate_once<'a>(rules: &[Rule], change: &Change<'a>, tries: &mut usize) -> Mu
         if *tries > TRIES_MAX {
             return false;
         }
-        let after = Judged::of(rules, &change.with(copy));
+        let after = Judged::of(rules, &change.with_new(copy));
         let is_kept = after.is_kept_by(operations, &before) || after.shows_hidden_errors(operations, &before);
         if is_kept {
             before = after;
@@ -116,7 +116,8 @@ fn apply_all<'a>(
     let mut left_out = HashSet::new();
     let (mut next, mut before) = (0, 0);
     loop {
-        let pending = next_pending(rules, &left_out, next, &change.with(mutated.scan.as_ref().unwrap_or(change.new)));
+        let pending =
+            next_pending(rules, &left_out, next, &change.with_new(mutated.scan.as_ref().unwrap_or(change.new)));
         if let Some(PendingMutation { index, writes }) = pending {
             next = index + 1;
             let rule = rules[index].id;

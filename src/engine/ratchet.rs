@@ -13,7 +13,7 @@ pub fn downgrade<'a>(rule: &Rule, change: &Change<'a>, found: &mut [Finding<'a>]
     if !found.iter().any(|finding| finding.severity == Severity::Error) {
         return;
     }
-    let (Some(comparison), Some(before)) = (change.comparison(), change.before()) else { return };
+    let (Some(comparison), Some(before)) = (change.comparison(), change.for_old_object()) else { return };
     let mut pre_existing = Findings::default();
     let errors = rule.find(&before, &mut pre_existing).iter().filter(|finding| finding.severity == Severity::Error);
     let errors: HashSet<_> = errors.map(|error| (by_index(error.field, before.conditions()), error.row)).collect();
@@ -22,7 +22,7 @@ pub fn downgrade<'a>(rule: &Rule, change: &Change<'a>, found: &mut [Finding<'a>]
     }
     for finding in found.iter_mut().filter(|finding| finding.severity == Severity::Error) {
         let is_pre_existing =
-            comparison.in_old(finding.field).is_some_and(|field| errors.contains(&(field, finding.row)));
+            comparison.old_field(finding.field).is_some_and(|field| errors.contains(&(field, finding.row)));
         if is_pre_existing && finding.reads.iter().all(|read| comparison.is_unchanged(*read)) {
             finding.downgrade(Downgrade::PreExisting);
         }

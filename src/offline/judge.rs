@@ -25,7 +25,7 @@ impl Judge {
         then: impl FnOnce(&Findings<'_>) -> T,
     ) -> T {
         let modes = self.settings.modes(namespace, "", &[]);
-        let change = Change::new(kind, scan, None, self.now).under(&modes);
+        let change = Change::new(kind, scan, None, self.now).with_modes(&modes);
         let mut findings = Findings::default();
         for part in parts.iter().filter(|part| **part != Part::Status || !matches!(scan.status, Member::Absent)) {
             validate(RULES, *part, &change, &mut findings);

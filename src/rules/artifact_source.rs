@@ -1,7 +1,7 @@
 //! `artifact-source`: the compliant artifact is the scanned artifact, and the scanned artifact is that of the spec.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
-use crate::rules::tables::values::MUST_BE_IMAGE;
+use crate::rules::tables::values::{MUST_BE_IMAGE, must_equal};
 use crate::scan::field::Artifact;
 use crate::scan::image::ImageReference;
 use crate::scan::source::Difference;
@@ -60,9 +60,6 @@ pub const RULE: Rule = Rule {
     ],
 };
 
-/// Most characters of the right value that a message shows: URLs and images are longer than other values.
-const VALUE_MAX_CHARS: usize = 128;
-
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     let [artifact, compliant] = Artifact::BOTH.map(|artifact| artifact.of(status).present());
@@ -75,7 +72,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         let artifact = artifact.unwrap_or(&none);
         for source in Source::ALL {
             let has_wrong_type = is_wrong_type || artifact.is_wrong_type(source) || compliant.is_wrong_type(source);
-            if !has_wrong_type || change.is_before {
+            if !has_wrong_type || change.is_old_object {
                 compare(source, [artifact, compliant], status.phase() == Some(Phase::Completed), findings);
             }
         }
@@ -110,8 +107,10 @@ fn compare<'a>(source: Source, artifacts: [&Sources<'a>; 2], is_completed: bool,
         let field = |artifact| Field::SourceMember { artifact, source, member };
         let other = field(Artifact::Scanned);
         let error = match (shipped, scanned) {
-            (Some(shipped), Some(scanned)) => FieldError::invalid(&Json::from_text(shipped), must_be(scanned, other)),
-            (None, Some(scanned)) => FieldError::required(must_be(scanned, other)),
+            (Some(shipped), Some(scanned)) => {
+                FieldError::invalid(&Json::from_text(shipped), must_equal(&Json::from_text(scanned), other))
+            }
+            (None, Some(scanned)) => FieldError::required(must_equal(&Json::from_text(scanned), other)),
             (_, None) => FieldError::forbidden(format_args!("must be absent, as {other} is")),
         };
         if difference == Difference::Source && is_completed {
@@ -132,13 +131,9 @@ fn compare_with_spec<'a>(change: &Change<'a>, artifact: Option<&Sources<'a>>, fi
         let (Some(scanned), Some(asked)) = (scanned, asked) else { continue };
         if member.difference(scanned, asked) == Difference::Source {
             let field = Field::SourceMember { artifact: Artifact::Scanned, source, member };
-            let error =
-                FieldError::invalid(&Json::from_text(scanned), must_be(asked, Field::SpecSource { source, member }));
+            let named = Field::SpecSource { source, member };
+            let error = FieldError::invalid(&Json::from_text(scanned), must_equal(&Json::from_text(asked), named));
             findings.warning(field, error);
         }
     }
-}
-
-fn must_be(right: &str, as_in: Field<'_>) -> String {
-    format!("must be {}, as {as_in} is", Json::from_text(right).quoted(VALUE_MAX_CHARS))
 }

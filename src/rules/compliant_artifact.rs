@@ -84,7 +84,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
             let detail = "must be the artifact that passed while phase is \"Completed\" and spec.scanPolicy is set";
             findings.warning(field, FieldError::required(detail));
         }
-    } else if !has_wrong_type || change.is_before {
+    } else if !has_wrong_type || change.is_old_object {
         check_present(change, status, findings);
     }
 }
@@ -109,7 +109,7 @@ fn check_present<'a>(change: &Change<'a>, status: &Status<'a>, findings: &mut Fi
     if has_policy && conditions.status(policy) == Some(ConditionStatus::False) {
         error(findings, 1, "PolicySucceeded is \"False\"", &[verdict, Field::ScanPolicy]);
     }
-    let is_absent = conditions.is_absent(policy) || change.is_before && conditions.is_malformed(policy);
+    let is_absent = conditions.is_absent(policy) || change.is_old_object && conditions.is_malformed(policy);
     if has_policy && is_done && is_absent {
         let reason = "spec.scanPolicy is set and there is no PolicySucceeded";
         if is_caught_up {

@@ -79,7 +79,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
             findings.warning(Field::Count { container, count: Count::Total, key: container }, error);
         }
         // Two totals that differ are an error of `spelling-conflict`.
-        if counts.has_conflict(Count::Total) && !change.is_before {
+        if counts.has_conflict(Count::Total) && !change.is_old_object {
             continue;
         }
         for key in counts.spellings(Count::Total) {

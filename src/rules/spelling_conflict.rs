@@ -1,6 +1,7 @@
 //! `spelling-conflict`: the two spellings of a field have the same value.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::tables::values::must_equal;
 use crate::scan::{Count, CveCount, Field, Json, Member, Spelling, Status};
 
 pub const RULE: Rule = Rule {
@@ -49,12 +50,6 @@ pub const RULE: Rule = Rule {
     ],
 };
 
-/// The values of the two spellings, wire first; `None` for containers, whose members are compared.
-type Values<'v> = Option<[&'v Json<'v>; 2]>;
-
-/// Most characters of a value that a message shows.
-const VALUE_MAX_CHARS: usize = 64;
-
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     containers(status, findings);
@@ -91,11 +86,12 @@ fn keys<'a>(container: Spelling, count: Count, counts: &CveCount<'a>, findings: 
     compare(wire == documented, documented_field, wire_field, Some([wire, documented]), findings);
 }
 
+/// Compares two spellings. `values` are those of the wire and of the documented field; containers are shown without theirs.
 fn compare<'a>(
     is_equal: bool,
     documented: Field<'a>,
     wire: Field<'a>,
-    values: Values<'_>,
+    values: Option<[&Json<'a>; 2]>,
     findings: &mut Findings<'a>,
 ) {
     if is_equal {
@@ -105,8 +101,7 @@ fn compare<'a>(
     }
     let error = match values {
         Some([wire_value, value]) => {
-            let shown = wire_value.quoted(VALUE_MAX_CHARS);
-            FieldError::invalid(value, format_args!("must be {shown}, as {wire} is; or keep one of the two"))
+            FieldError::invalid(value, must_equal(wire_value, wire) + "; or keep one of the two")
         }
         None => {
             FieldError::forbidden(format_args!("must not differ from {wire}; keep one of the two, preferably {wire}"))

@@ -40,7 +40,7 @@ pub const RULE: Rule = Rule {
 const USER_MAX_CHARS: usize = 150;
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
-    if !change.is_by_writer() {
+    if !change.may_write_status() {
         let user = Json::from_text(change.user).quoted(USER_MAX_CHARS);
         let detail = format!("must be written by one of the statusWriters, and not by {user}");
         findings.error(Field::Status, FieldError::forbidden(detail));

@@ -237,8 +237,8 @@ fn for_people(cluster: &ControlPlane, report: &Value) {
     assert_eq!(code, Some(1), "{stderr}");
     let (lines, table) = stdout.split_once("\n\n").unwrap();
     assert_eq!(lines.lines().count(), report["findings"].as_array().unwrap().len());
-    let line = "error: team-0/scan-0 SourceScan status.phase: is \"Done\": one of Pending, Scanning, Completed, \
-                Failed, Error would be right [phase-unknown]";
+    let line = "error: team-0/scan-0 SourceScan status.phase: Unsupported value: \"Done\": supported \
+                values: \"Pending\", \"Scanning\", \"Completed\", \"Failed\", \"Error\" [phase-unknown]";
     assert!(lines.lines().any(|found| found == line), "{lines}");
     assert!(table.starts_with("NAMESPACE  RULE "), "{table}");
     assert_eq!(table.lines().count(), report["rules"].as_array().unwrap().len() + 1);

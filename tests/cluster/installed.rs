@@ -144,8 +144,8 @@ fn the_words_of_the_readme(namespace: &Namespace<'_>) {
     assert_eq!(
         denied.stderr,
         "The SourceScan \"failed\" is invalid: \n\
-         * status.phase: is \"Complete\": one of Pending, Scanning, Completed, Failed, Error would be right [phase-unknown]\n\
-         * status.cveCount.critical: is \"1\": an integer ≥ 0 would be right [cve-count-values]\n"
+         * status.phase: Unsupported value: \"Complete\": supported values: \"Pending\", \"Scanning\", \"Completed\", \"Failed\", \"Error\"; did you mean \"Completed\"? [phase-unknown]\n\
+         * status.cveCount.critical: Invalid value: \"1\": must be an integer [cve-count-values]\n"
     );
 
     let readme = include_str!("../../README.md");
@@ -156,7 +156,7 @@ fn the_words_of_the_readme(namespace: &Namespace<'_>) {
     assert_eq!(
         mutated.stderr,
         "Warning: status.cveCount.total: was 22, set to 23 [cve-total]\n\
-         Warning: status.cveCount: is there on phase Pending: no counts before a scan would be right [cve-count-timing]\n"
+         Warning: status.cveCount: Forbidden: no counts while phase is \"Pending\" [cve-count-timing]\n"
     );
     assert!(readme.contains(mutated.stderr.lines().next().unwrap()), "README.md shows another warning");
     let stored = namespace.kubectl(User::Developer).args(["get", "sourcescan", "failed", "-o", "json"]).run();

@@ -95,19 +95,19 @@ fn the_kinds_describe_what_is_judged(namespace: &Namespace<'_>) {
     }
 }
 
-/// Types that are wrong are told in our words, and a list is one value: no merge of two writers' conditions.
+/// The webhook reports wrong types, not the schema, and a list is one value: two writers' conditions are not merged.
 fn the_schema_leaves_the_status_to_the_webhook(namespace: &Namespace<'_>) {
     namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("one").to_string()).run().ok();
     let wrong = [
-        ("", json!("done"), "status: is a string: an object would be right [status-shape]"),
-        ("phase", json!(1), "status.phase: is 1: one of "),
-        ("conditions", json!({}), "status.conditions: is an object: a list would be right [status-shape]"),
+        ("", json!("done"), r#"status: Invalid value: "done": must be an object [status-shape]"#),
+        ("phase", json!(1), "status.phase: Unsupported value: 1: supported values: "),
+        ("conditions", json!({}), "status.conditions: Invalid value: {}: must be a list [status-shape]"),
         (
             "cveCount",
             json!("many"),
-            "status.cveCount: is a string: an object of counts would be right [cve-count-values]",
+            r#"status.cveCount: Invalid value: "many": must be an object of counts [cve-count-values]"#,
         ),
-        ("artifact", json!([]), "status.artifact: is a list: an object would be right [status-shape]"),
+        ("artifact", json!([]), "status.artifact: Invalid value: []: must be an object [status-shape]"),
     ];
     for (field, value, words) in wrong {
         let status = if field.is_empty() { value } else { json!({field: value}) };

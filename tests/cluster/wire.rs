@@ -64,8 +64,8 @@ pub fn annotations(namespace: &Namespace<'_>, name: &str) -> Value {
 }
 
 fn a_create_with_a_status_warns(namespace: &Namespace<'_>) {
-    let warning = "Warning: status: comes with a CREATE, where a status subresource drops it: an update of the status \
-                   subresource would be right [status-on-create]\n";
+    let warning = "Warning: status: Forbidden: no status on CREATE, since a status subresource drops it; must be written \
+                   by a later status update [status-on-create]\n";
     let ways: [&[&str]; 4] = [&["create"], &["apply"], &["apply", "--server-side"], &["create", "--dry-run=server"]];
     for (number, way) in ways.into_iter().enumerate() {
         let create = |name: &str, status: Value| {
@@ -134,7 +134,7 @@ fn a_forged_spec_on_the_status_changes_nothing(namespace: &Namespace<'_>) {
     let forged = json!({"spec": {"scanPolicy": null}, "metadata": {"labels": {"forged": "yes"}}, "status": status});
     let said = replace(namespace, "one", &[STATUS], forged);
     said.ok();
-    assert!(said.stderr.contains("Warning: status.phase: is absent beside conditions"), "{}", said.stderr);
+    assert!(said.stderr.contains("Warning: status.phase: Required value: "), "{}", said.stderr);
     let one = stored(namespace, "one");
     assert_eq!(one["status"], status);
     assert_eq!((&one["spec"]["scanPolicy"], &one["metadata"]["labels"]), (&json!("scan-policy"), &json!(null)));
@@ -165,8 +165,8 @@ fn finalizers_and_deletion_always_work(namespace: &Namespace<'_>) {
     seed(namespace, &bad("two"));
     let finalizers =
         |name: &str, finalizers: Value| patch(namespace, name, &[], json!({"metadata": {"finalizers": finalizers}}));
-    let standing = "Warning: spec.blob.url: names neither blob.url nor git.url: one of them would be right (not denied, \
-                    since it was so before this change) [scan-target]\n";
+    let standing = "Warning: spec.blob.url: Required value: must be set, or spec.git.url must be (not denied: the old \
+                    object has the same error) [scan-target]\n";
     for list in [json!(["example.com/wait", "example.com/more"]), json!(["example.com/wait"])] {
         let said = finalizers("one", list);
         said.ok();
@@ -276,8 +276,8 @@ fn a_denial_is_the_same_in_every_way_of_writing(namespace: &Namespace<'_>) {
         let said = namespace.kubectl(User::ScanController).args(way).args([STATUS]).input(input).run();
         let words = "Warning: status.cveCount.total: was 1, set to 2 [cve-total]\n\
              The SourceScan \"one\" is invalid: \n\
-             * status.phase: is \"Done\": one of Pending, Scanning, Completed, Failed, Error would be right [phase-unknown]\n\
-             * status.scannedAt: is \"yesterday\": an RFC 3339 time, such as 2026-11-20T08:03:00Z, would be right [scanned-at]\n";
+             * status.phase: Unsupported value: \"Done\": supported values: \"Pending\", \"Scanning\", \"Completed\", \"Failed\", \"Error\" [phase-unknown]\n\
+             * status.scannedAt: Invalid value: \"yesterday\": must be an RFC 3339 time such as \"2026-11-20T08:01:00Z\" [scanned-at]\n";
         assert_eq!((said.code, said.stdout.as_str(), said.stderr.as_str()), (Some(1), "", words), "{way:?}");
         assert_eq!(
             annotations(namespace, "one")["status.validate.scan-admission.dev/rules"],

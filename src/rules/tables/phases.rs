@@ -135,7 +135,7 @@ impl When {
     pub fn holds(self, conditions: &Conditions<'_>, change: &Change<'_>) -> bool {
         let has_policy = change.new.has_scan_policy();
         let is_caught_up = change.new.is_caught_up();
-        if !change.is_before && self.condition().is_some_and(|known| conditions.is_malformed(known)) {
+        if !change.is_old_object && self.condition().is_some_and(|known| conditions.is_malformed(known)) {
             return false;
         }
         match self {
@@ -147,7 +147,7 @@ impl When {
             When::PolicyOfOlderSpec => has_policy && !is_caught_up,
             When::PolicyNotPending => {
                 let is_pending = has_policy && is_caught_up && conditions.current(PolicySucceeded).is_none();
-                !is_pending && (change.is_before || !conditions.is_malformed(PolicySucceeded))
+                !is_pending && (change.is_old_object || !conditions.is_malformed(PolicySucceeded))
             }
         }
     }

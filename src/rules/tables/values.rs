@@ -1,7 +1,7 @@
 //! The errors of values that several rules read: integers, times, strings, images.
 
 use crate::engine::FieldError;
-use crate::scan::{Json, JsonType};
+use crate::scan::{Field, Json, JsonType};
 
 /// What an image must be.
 pub const MUST_BE_IMAGE: &str = "must be an image reference such as \"registry.example.com/team/app:v1\"";
@@ -32,6 +32,11 @@ pub fn not_a_string(json: &Json<'_>) -> FieldError {
 /// The error of a value that is not a time.
 pub fn not_a_time(json: &Json<'_>) -> FieldError {
     invalid_string(json, "must be an RFC 3339 time such as \"2026-11-20T08:01:00Z\"")
+}
+
+/// What a value must be that has to equal another field. Shows more characters than other messages, for URLs and images.
+pub fn must_equal(right: &Json<'_>, field: Field<'_>) -> String {
+    format!("must be {}, as {field} is", right.quoted(128))
 }
 
 /// The error of a value that must be a string of a certain form, whether it is one of another form or no string at all.
