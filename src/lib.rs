@@ -43,7 +43,7 @@
 //! | an alert, a manifest | its template in `src/install/`, its row in [`install`] |
 //! | a generated page | [`docs`] |
 //!
-//! Generated pages and manifests are written by `UPDATE=1 cargo test --test generated --test manifests`; CONTRIBUTING.md has
+//! Generated pages and manifests are written by `UPDATE=1 cargo test --test cli`; CONTRIBUTING.md has
 //! the steps for a rule and for a check.
 //!
 //! # The walk of a review

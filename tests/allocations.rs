@@ -1,28 +1,31 @@
 //! Memory does not grow with the object: what is not judged is skipped without a copy.
 
-#[path = "bench/bodies.rs"]
-mod bodies;
-#[path = "support/edits.rs"]
-mod edits;
-#[path = "support/objects.rs"]
-mod objects;
-#[path = "bench/stages.rs"]
-mod stages;
-#[path = "bench/worst.rs"]
-mod worst;
+mod support {
+    pub mod bodies;
+    pub mod objects;
+    pub mod review_edits;
+    pub mod stages;
+    pub mod worst_bodies;
+}
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use allocation_counter::measure;
-use objects::context;
 use scan_admission::admission::{self, Context, JUDGEMENT_MAX_BYTES, Override, ReviewSettings, Webhook, review};
 use scan_admission::engine::{Mode, RuleMode};
 use serde_json::{Map, Value, json};
 
+use crate::support::bodies;
+use crate::support::objects::context;
+use crate::support::review_edits;
+use crate::support::stages;
+use crate::support::worst_bodies;
+
 /// The captured review of a whole status, with an object grown by `bytes` by `grow`.
 fn grown(bytes: usize, grow: fn(&mut Value, Value)) -> String {
-    let captured = edits::captured().iter().find(|captured| captured.name == "sourcescan-completed-2-status.validate");
+    let captured =
+        review_edits::captured().iter().find(|captured| captured.name == "sourcescan-completed-2-status.validate");
     let mut review = captured.unwrap().lean.clone();
     let member =
         |number: usize| (format!("f:member-{number:08}"), json!({".": {}, "f:name": {}, "f:values": [1, "x"]}));
@@ -127,7 +130,7 @@ fn a_review_costs_what_is_committed() {
 /// Beside its body a review has a bounded memory, whatever the body is made of: the limits of the server are derived from it.
 #[test]
 fn the_worst_bodies_stay_within_the_memory_of_a_review() {
-    for body in worst::all() {
+    for body in worst_bodies::all() {
         for webhook in Webhook::BOTH {
             let used = measure(|| assert!(!admission::answer(body.text.as_bytes(), &context(webhook)).body.is_empty()));
             let (name, peak) = (&body.name, used.bytes_max);

@@ -1,22 +1,22 @@
 //! A rule that panics, alone in its process: the hook for panics is the process's.
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/folder.rs"]
-mod folder;
-#[path = "support/panics.rs"]
-mod panics;
-#[path = "support/running.rs"]
-mod running;
+mod support {
+    pub mod client;
+    pub mod folder;
+    pub mod in_process;
+    pub mod panicking_rule;
+}
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use folder::fixture;
-use panics::PANICS;
-use running::{Running, settings};
 use scan_admission::engine::{Change, Findings, Patch, Rule};
 use scan_admission::server::ServerSettings;
+
+use crate::support::client;
+use crate::support::folder::fixture;
+use crate::support::in_process::{Running, settings};
+use crate::support::panicking_rule::PANICS;
 
 const SECRET: &str = "contents of an object";
 

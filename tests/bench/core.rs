@@ -9,9 +9,9 @@ use criterion::{Criterion, Throughput};
 use scan_admission::admission::{self, Webhook};
 use serde_json::Value;
 
-use crate::bodies::Body;
-use crate::objects::context;
-use crate::{stages, worst};
+use crate::support::bodies::Body;
+use crate::support::objects::context;
+use crate::support::{stages, worst_bodies};
 
 /// What one run took.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +69,7 @@ fn cost(stage: &str, name: &str) -> Cost {
 /// Prints what each of the worst bodies costs at both webhooks. The best of a few runs counts: other work only adds to it.
 pub fn worst() {
     println!("{:<46} {:>5} {:>16} {:>16}", "body", "MB", "validating", "mutating");
-    for body in worst::all() {
+    for body in worst_bodies::all() {
         let costs = [Webhook::Validating, Webhook::Mutating].map(|webhook| {
             let runs = (0..5).map(|_| {
                 let start = Instant::now();

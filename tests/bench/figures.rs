@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bodies::{Body, Fate, Shape, Size};
 use crate::core::Costs;
 use crate::measure::Sample;
+use crate::support::bodies::{Body, Fate, Shape, Size};
 use scan_admission::admission::Webhook;
 
 /// Ours is this one of the contenders, in their order.

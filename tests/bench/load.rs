@@ -16,9 +16,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::bodies::{Body, Fate};
-use crate::client::{Client, FAR, shake};
 use crate::contender::CONSTANT;
+use crate::support::bodies::{Body, Fate};
+use crate::support::client::{Client, FAR, shake};
 
 /// Where reviews are sent.
 #[derive(Clone)]

@@ -8,13 +8,13 @@ use procfs::ticks_per_second;
 use rustls::ALL_VERSIONS;
 use tokio::io::AsyncReadExt as _;
 
-use crate::bodies::Body;
-use crate::client::{FAR, connect, connector, head, write};
 use crate::contender::{FLOOR, KUBE};
-use crate::folder::Folder;
 use crate::load::{self, Answers, Connection, Target};
-use crate::pki::Ca;
-use crate::process::{self, Process};
+use crate::support::bodies::Body;
+use crate::support::client::{FAR, connect, connector, head, write};
+use crate::support::folder::Folder;
+use crate::support::pki::Ca;
+use crate::support::process::{self, Process};
 
 /// Who answers.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::bodies::{Body, Fate, Shape, Size};
 use crate::core;
 use crate::figures::{AT_ONCE, Cell, Figures, Process, Row};
 use crate::measure::{Place, Server, Times, Who, first_answer};
+use crate::support::bodies::{Body, Fate, Shape, Size};
 use scan_admission::admission::Webhook;
 
 pub struct Plan {

@@ -8,9 +8,9 @@ use std::process::Command;
 use procfs::{CpuInfo, Current as _, Meminfo};
 use serde_json::Value;
 
-use crate::bodies::Body;
 use crate::figures::{AT_ONCE, CONTENDERS, CONTROLLER_RUNTIME, Cell, Figures, Goal, MIB, Spread};
 use crate::measure::{Latency, Sample};
+use crate::support::bodies::Body;
 
 /// Around the part in README.md.
 pub const MARKS: [&str; 2] = ["<!-- cargo bench writes this -->\n\n", "\n<!-- until here -->"];

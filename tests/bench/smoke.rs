@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use crate::bodies::{Body, Fate};
 use crate::figures::Cell;
 use crate::load::Answers;
 use crate::measure::{Place, Times, Who, first_answer};
 use crate::report::{around, readme_path, results_path};
+use crate::support::bodies::{Body, Fate};
 
 const TIMES: Times = Times { warm: Duration::ZERO, closed: Duration::from_millis(20), open: Duration::from_millis(20) };
 

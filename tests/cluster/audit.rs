@@ -15,10 +15,10 @@ use tokio::task::JoinSet;
 
 use crate::Test;
 use crate::controlplane::{ControlPlane, Namespace, User, eventually};
-use crate::fleet::client;
-use crate::folder::Folder;
 use crate::installed::{generate, program};
-use crate::wire::with;
+use crate::replicas::client;
+use crate::requests_and_answers::with;
+use crate::support::folder::Folder;
 
 pub const TESTS: &[(&str, Test)] = &[("audit-finds-what-was-planted", audit_finds_what_was_planted)];
 

@@ -7,10 +7,10 @@ use rcgen::{
 };
 
 use crate::controlplane::{Namespace, User, eventually};
-use crate::folder::Folder;
 use crate::outage::register;
-use crate::pki::{Ca, leaf};
-use crate::process::{self, Process};
+use crate::support::folder::Folder;
+use crate::support::pki::{Ca, leaf};
+use crate::support::process::{self, Process};
 use crate::{Test, scan};
 
 pub const TESTS: &[(&str, Test)] =

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use crate::client::metric;
 use crate::controlplane::{Namespace, User, eventually};
-use crate::folder::Folder;
 use crate::outage::register;
-use crate::process::{self, Process};
+use crate::support::client::metric;
+use crate::support::folder::Folder;
+use crate::support::process::{self, Process};
 use crate::{Test, scan};
 
 pub const TESTS: &[(&str, Test)] = &[

@@ -15,12 +15,12 @@ use tokio::runtime::{self, Runtime};
 
 use crate::Test;
 use crate::controlplane::{ControlPlane, Namespace, User, eventually};
-use crate::fleet::{NAME, client};
-use crate::folder::Folder;
 use crate::installed::{generate, program};
-use crate::pki::{Ca, Pair, leaf};
-use crate::process::{self, Process};
-use crate::stand_in::{Answer, StandIn};
+use crate::replicas::{NAME, client};
+use crate::stand_in_webhook::{Answer, StandIn};
+use crate::support::folder::Folder;
+use crate::support::pki::{Ca, Pair, leaf};
+use crate::support::process::{self, Process};
 
 pub const TESTS: &[(&str, Test)] = &[("doctor-diagnoses", doctor_diagnoses)];
 

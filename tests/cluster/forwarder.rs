@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{RwLock, watch};
 use tokio::time::timeout;
 
-use crate::client::{FAR, get};
+use crate::support::client::{FAR, get};
 
 /// Where it takes reviews, and where it says that it is ready.
 pub type Endpoint = (SocketAddr, SocketAddr);

@@ -8,8 +8,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::controlplane::{Absent, ControlPlane, Namespace, User, eventually};
-use crate::folder::Folder;
-use crate::process::{self, Process};
+use crate::support::folder::Folder;
+use crate::support::process::{self, Process};
 use crate::{Hooks, Test, scan};
 
 pub const TESTS: &[(&str, Test)] = &[("the-words-of-the-readme", the_words_of_the_readme)];

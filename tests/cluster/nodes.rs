@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 use tokio::runtime::{self, Handle, Runtime};
 
 use crate::controlplane::{ControlPlane, User, eventually};
-use crate::fleet::{NAME, client, endpoint};
-use crate::folder::Folder;
 use crate::forwarder::Forwarder;
 use crate::installed::replica;
-use crate::process::Process;
+use crate::replicas::{NAME, client, endpoint};
+use crate::support::folder::Folder;
+use crate::support::process::Process;
 
 /// All of them are one process.
 const PODS: [&str; 2] = ["scan-admission-1", "scan-admission-2"];

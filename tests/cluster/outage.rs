@@ -6,10 +6,10 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::controlplane::{KubectlOutput, Namespace, User, eventually};
-use crate::folder::Folder;
 use crate::installed::generate;
-use crate::process::{self, Process};
-use crate::wire::{STATUS, patch, seed, stored, with};
+use crate::requests_and_answers::{STATUS, patch, seed, stored, with};
+use crate::support::folder::Folder;
+use crate::support::process::{self, Process};
 use crate::{Test, break_glass, only, scan};
 
 pub const TESTS: &[(&str, Test)] = &[

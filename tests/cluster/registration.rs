@@ -10,8 +10,8 @@ use scan_admission::scan::{Count, Kind, ScannerMember, Source, Spelling};
 use serde_json::{Value, json};
 
 use crate::controlplane::{Namespace, User, eventually};
-use crate::folder::Folder;
 use crate::installed::generate;
+use crate::support::folder::Folder;
 use crate::{Test, scan};
 
 pub const TESTS: &[(&str, Test)] = &[

@@ -6,8 +6,8 @@ use scan_admission::admission::BODY_MAX_BYTES;
 use scan_admission::server::limits::most_bytes;
 use tokio::time::sleep;
 
-use crate::client::{Client, FAR, metric};
-use crate::folder::{Folder, fixture};
+use crate::support::client::{Client, FAR, metric};
+use crate::support::folder::{Folder, fixture};
 use crate::{LEGAL, LEGAL_UID, RESIDENT, number, percentiles, sample, start};
 
 const REVIEWS: usize = 2;
@@ -26,7 +26,7 @@ struct Tally {
 
 impl Tally {
     /// Takes an answer, which has to be to this review.
-    fn take(&mut self, reply: &crate::client::Reply, took: Duration) {
+    fn take(&mut self, reply: &crate::support::client::Reply, took: Duration) {
         let review = reply.json();
         let response = &review["response"];
         assert_eq!((reply.code, &response["uid"]), (200, &LEGAL_UID.into()), "{review}");

@@ -13,9 +13,9 @@ use scan_admission::server::memory::SharedMemory;
 use scan_admission::server::metrics::Metrics;
 use time::OffsetDateTime;
 
-use crate::client::{Client, until_metric};
-use crate::edits::{captured, edited, edits};
-use crate::folder::{Folder, fixture};
+use crate::support::client::{Client, until_metric};
+use crate::support::folder::{Folder, fixture};
+use crate::support::review_edits::{captured, edited, edits};
 use crate::{CONNECTIONS, IN_FLIGHT, LEGAL, RESIDENT, number, sample, start};
 
 /// Of each captured review: as it was sent, and damaged in these many ways.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, spl
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::client::connector;
+use crate::support::client::connector;
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;

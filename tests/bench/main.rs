@@ -1,0 +1,64 @@
+//! How fast it is, beside what others do in its place.
+//!
+//!     cargo bench                   everything, in under 10 minutes; writes tests/bench/RESULTS.md and README.md's table
+//!     cargo bench -- --quick        the same in under one, less exactly; writes nothing
+//!     cargo bench -- worst          the bodies that cost most to judge, by the byte, in process
+//!     cargo bench -- core FILTER    in process alone, compared with the run before: `decode`, `answer/6 KB`, …
+//!
+//! `cargo test` runs it without figures: that every contender answers every review as it should.
+
+mod contender;
+mod core;
+mod figures;
+mod load;
+mod measure;
+mod plan;
+mod report;
+mod smoke;
+#[path = "../support"]
+mod support {
+    pub mod bodies;
+    pub mod client;
+    pub mod folder;
+    pub mod objects;
+    pub mod pki;
+    pub mod process;
+    pub mod stages;
+    pub mod worst_bodies;
+}
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use plan::Plan;
+
+use crate::support::bodies::Body;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).filter(|arg| !arg.starts_with("--")).collect();
+    let has = |flag| args.iter().any(|arg| arg == flag);
+    if let ["contender", name, certificate, key] = words[..] {
+        contender::serve(name, Path::new(certificate), Path::new(key));
+        return ExitCode::SUCCESS;
+    }
+    // `cargo bench` says so, `cargo test` does not.
+    if !has("--bench") {
+        return smoke::run();
+    }
+    if let ["worst"] = words[..] {
+        core::worst();
+        return ExitCode::SUCCESS;
+    }
+    if let ["core", ref filter @ ..] = words[..] {
+        core::run(&Body::all(), &filter.join(" "), has("--quick"));
+        return ExitCode::SUCCESS;
+    }
+    let plan = if has("--quick") { Plan::QUICK } else { Plan::FULL };
+    let figures = plan.run();
+    report::show(&figures, plan.is_kept);
+    if plan.is_kept {
+        core::worst();
+    }
+    ExitCode::SUCCESS
+}

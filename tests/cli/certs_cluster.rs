@@ -1,0 +1,199 @@
+//! `--certs cluster` and the cluster: which one is asked, and what a start without one says.
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::folder::Folder;
+use crate::support::process::{clean, command, fails};
+
+/// Where a cluster may be named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Flag,
+    InCluster,
+    Variable,
+    Home,
+}
+
+const ALL: [Named; 4] = [Named::Flag, Named::InCluster, Named::Variable, Named::Home];
+
+/// Stands in for an API server that is connected to, and answers nothing.
+fn listen() -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    listener
+}
+
+fn port(listener: &TcpListener) -> u16 {
+    listener.local_addr().unwrap().port()
+}
+
+/// Which of the clusters that are named is connected to first by the program with these arguments.
+fn asked(arguments: &[&str], named: &[Named]) -> Named {
+    let folder = Folder::new();
+    let listeners = ALL.map(|one| (one, listen()));
+    let kubeconfig = |name: &str, listener: &TcpListener| {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let server = format!("http://127.0.0.1:{}", port(listener));
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{{name: a, context: {{cluster: a, user: a}}}}]\n\
+             users: [{{name: a, user: {{}}}}]\nclusters: [{{name: a, cluster: {{server: \"{server}\"}}}}]\n"
+        );
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let mut program = Command::new("sh");
+    // A service account is mounted at a fixed path: in a namespace of its own it is written there.
+    let (wrap, prepare) = if named.contains(&Named::InCluster) {
+        let ca = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
+        for (name, text) in [("ca.crt", ca.cert.pem()), ("token", "a".to_owned()), ("namespace", "a".to_owned())] {
+            fs::write(folder.join(name), text).unwrap();
+        }
+        let account = "/run/secrets/kubernetes.io/serviceaccount";
+        (
+            "unshare --user --map-root-user --mount ",
+            format!("mount -t tmpfs none /run && mkdir -p {account} && cp ca.crt token namespace {account} && "),
+        )
+    } else {
+        ("", String::new())
+    };
+    program.args(["-c", &format!("exec {wrap}sh -c '{prepare}exec \"$@\"' sh \"$@\"",), "sh"]);
+    program.arg(env!("CARGO_BIN_EXE_scan-admission")).args(arguments).current_dir(folder.path());
+    clean(&mut program);
+    program.env("HOME", folder.path()).env_remove("KUBECONFIG").env_remove("KUBERNETES_SERVICE_HOST");
+    program.env("SCAN_ADMISSION_LISTEN", "127.0.0.1:0").env("SCAN_ADMISSION_ADMIN", "127.0.0.1:0");
+    for (one, listener) in listeners.iter().filter(|(one, _)| named.contains(one)) {
+        match one {
+            Named::Flag => drop(program.arg("--kubeconfig").arg(kubeconfig("flag", listener))),
+            Named::InCluster => {
+                program.env("KUBERNETES_SERVICE_HOST", "127.0.0.1");
+                program.env("KUBERNETES_SERVICE_PORT", port(listener).to_string());
+            }
+            Named::Variable => drop(program.env("KUBECONFIG", kubeconfig("variable", listener))),
+            Named::Home => drop(kubeconfig(".kube/config", listener)),
+        }
+    }
+    let mut child = program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let start = Instant::now();
+    let found = loop {
+        if let Some((one, _)) = listeners.iter().find(|(_, listener)| listener.accept().is_ok()) {
+            break Some(*one);
+        }
+        if start.elapsed() > Duration::from_secs(60) {
+            break None;
+        }
+        std::thread::yield_now();
+    };
+    let _ = child.kill();
+    let output = child.wait_with_output().unwrap();
+    found.unwrap_or_else(|| panic!("{named:?}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// `serve` is in a pod mostly; the others are run by hand, as kubectl is.
+#[test]
+fn a_cluster_is_found_in_the_order_of_the_command() {
+    use Named::{Flag, Home, InCluster, Variable};
+    let serve = ["serve", "--certs=cluster"];
+    let may_unshare = ["--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/run"];
+    let may_unshare = Command::new("unshare").args(may_unshare).output().is_ok_and(|output| output.status.success());
+    if !may_unshare {
+        eprintln!("skipped in part: no mount namespaces on this machine, so no pod");
+    }
+    for (arguments, order) in [
+        (&serve[..], [Flag, InCluster, Variable, Home]),
+        (&["audit"], [Flag, Variable, Home, InCluster]),
+        (&["doctor"], [Flag, Variable, Home, InCluster]),
+    ] {
+        for first in 0..order.len() {
+            let named: Vec<Named> =
+                order[first..].iter().copied().filter(|one| may_unshare || *one != InCluster).collect();
+            if let Some(expected) = named.first() {
+                assert_eq!(asked(arguments, &named), *expected, "{arguments:?} {named:?}");
+            }
+        }
+    }
+}
+
+/// The variables of a pod alone make none: without a token a kubeconfig is what is meant.
+#[test]
+fn in_a_pod_without_a_token_a_kubeconfig_is_used() {
+    let folder = Folder::new();
+    let mut command = command(folder.path(), &["--certs", "cluster"]);
+    command.env("KUBERNETES_SERVICE_HOST", "127.0.0.1").env("KUBERNETES_SERVICE_PORT", "1").env("KUBECONFIG", "none");
+    let (code, words) = fails(command);
+    assert_eq!(code, Some(2), "{words}");
+    assert!(words.contains("\nno kubeconfig can be used: ") && words.contains("none"), "{words}");
+}
+
+/// The error of a start with these arguments.
+fn start_error(folder: &Folder, arguments: &[&str]) -> String {
+    let mut command = command(folder.path(), &["--certs", "cluster"]);
+    command.args(arguments);
+    let (code, words) = fails(command);
+    assert_eq!(code, Some(2), "{words}");
+    words
+}
+
+#[test]
+fn without_a_cluster() {
+    let folder = Folder::new();
+    let words = start_error(&folder, &[]);
+    assert!(words.contains("--certs cluster: this is no pod of a cluster: "), "{words}");
+    assert!(words.contains("\nno kubeconfig can be used: "), "{words}");
+    assert!(words.ends_with("\nname a cluster with --kubeconfig FILE\n"), "{words}");
+}
+
+#[test]
+fn with_a_kubeconfig_that_is_none() {
+    let folder = Folder::new();
+    let cases = [
+        ("missing", None, "No such file or directory"),
+        ("nonsense", Some("\t: ["), "failed to parse kubeconfig YAML"),
+        ("empty", Some("apiVersion: v1\nkind: Config\n"), "failed to determine current context"),
+    ];
+    for (name, text, why) in cases {
+        if let Some(text) = text {
+            fs::write(folder.join(name), text).unwrap();
+        }
+        let words = start_error(&folder, &["--kubeconfig", name]);
+        assert!(words.contains(&format!("--kubeconfig {name}: ")) && words.contains(why), "{words}");
+    }
+}
+
+#[test]
+fn with_settings_that_do_not_go_together() {
+    let folder = Folder::new();
+    let cases: [(&[&str], &str); 9] = [
+        (
+            &["--service", "scan-admission"],
+            "invalid value 'scan-admission' for '--service <NAMESPACE/NAME>': it has to be NAMESPACE/NAME",
+        ),
+        (&["--service", "/a"], "invalid value '/a' for '--service <NAMESPACE/NAME>': it has to be NAMESPACE/NAME"),
+        (
+            &["--service", "a/b/c"],
+            "invalid value 'a/b/c' for '--service <NAMESPACE/NAME>': it has to be NAMESPACE/NAME",
+        ),
+        (
+            &["--service", "a/b_c"],
+            "invalid value 'a/b_c' for '--service <NAMESPACE/NAME>': it has to be NAMESPACE/NAME",
+        ),
+        (
+            &["--ca-life", "500h"],
+            "--ca-life is too short: a third of it has to hold --cert-life and --ca-settle together",
+        ),
+        (&["--ca-life", "0s"], "'--ca-life <DURATION>': not a duration from 1s to 87672h, such as 2160h"),
+        (&["--cert-life", "week"], "'--cert-life <DURATION>': not a duration from 1s to 87672h, such as 2160h"),
+        (&["--ca-settle", "1ms"], "'--ca-settle <DURATION>': not a duration from 1s to 87672h, such as 2160h"),
+        (
+            &["--tls-cert", "a", "--tls-key", "b"],
+            "--certs cluster makes its own certificate: leave out --tls-cert and --tls-key, or use --certs files",
+        ),
+    ];
+    for (arguments, words) in cases {
+        let said = start_error(&folder, arguments);
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+}

@@ -1,0 +1,183 @@
+//! The pages: every command that they show is run, in tests/cluster where it needs an API server; every link leads
+//! somewhere; and commands hide nowhere else. tests/support/page.rs says how commands are marked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use crate::support::page::{Page, Place, Shown, fits, pages, root};
+use crate::support::session::{Surroundings, run};
+
+/// What a line of a command begins with.
+const PROGRAMS: &[&str] =
+    &["bash", "cargo", "curl", "docker", "git", "go", "helm", "jq", "kubectl", "openssl", "podman", "scan-admission"];
+
+#[test]
+fn the_commands_that_need_no_cluster_do_what_is_shown() {
+    let surroundings = Surroundings { variables: Vec::new(), settle: &|| (), kubectl: None };
+    let mut wrong = Vec::new();
+    for page in pages().iter().filter(|page| page.consoles().next().is_some()) {
+        match run(page, &surroundings) {
+            Ok(skipped) => skipped.iter().for_each(|why| eprintln!("skipped: {why}")),
+            Err(error) => wrong.push(error),
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn commands_are_in_blocks_that_are_run() {
+    let mut wrong = Vec::new();
+    for page in pages() {
+        for block in page.blocks.iter().filter(|block| !block.is_console()) {
+            let is_command = |line: &&str| {
+                let line = line.trim_start().trim_start_matches("$ ");
+                line.split_once(' ').is_some_and(|(first, _)| PROGRAMS.contains(&first))
+            };
+            if let Some(line) = block.text.lines().find(is_command) {
+                wrong.push(format!("{}:{}: not in a block of the kind console: {line}", page.path, block.line));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// What is said in passing is not run; that the program has the verb and the flags is looked up.
+#[test]
+fn verbs_and_flags_in_passing_are_the_programs_own() {
+    let mut helps: BTreeMap<Vec<String>, Option<String>> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for page in pages() {
+        for (line, code) in page.inline.iter().filter(|(_, code)| code.starts_with("scan-admission ")) {
+            count += 1;
+            let mut words = code.split_whitespace().skip(1);
+            let is_verb = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase());
+            let mut verbs: Vec<String> = words.clone().take(1).map(str::to_owned).collect();
+            // Only `config` has verbs of its own.
+            verbs.extend(words.clone().nth(1).filter(|word| verbs[0] == "config" && is_verb(word)).map(str::to_owned));
+            let help = helps.entry(verbs.clone()).or_insert_with(|| help(&verbs));
+            let is_flag = |word: &str, help: &str| {
+                let flag = word.trim_matches(['[', ']']).split('=').next().unwrap_or_default();
+                help.split(|c: char| c.is_whitespace() || c == ',').any(|found| found == flag)
+            };
+            let is_known = help.as_ref().is_some_and(|help| {
+                words.all(|word| !word.trim_start_matches('[').starts_with('-') || is_flag(word, help))
+            });
+            if !is_known {
+                wrong.push(format!("{}:{line}: the program has no `{code}`", page.path));
+            }
+        }
+    }
+    assert!(count > 10 && wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// None where there is no such verb.
+fn help(verbs: &[String]) -> Option<String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_scan-admission")).args(verbs).arg("--help").output().unwrap();
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+}
+
+/// Addresses of the web are only looked at for their form: there is no network where this runs.
+#[test]
+fn no_link_is_dead() {
+    let pages = pages();
+    let mut wrong = Vec::new();
+    for page in &pages {
+        for (line, link) in &page.links {
+            if let Some(fault) = fault(page, link, &pages) {
+                wrong.push(format!("{}:{line}: {link}: {fault}", page.path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+fn fault(page: &Page, link: &str, pages: &[Page]) -> Option<String> {
+    if let Some(rest) = link.strip_prefix("https://") {
+        let host = rest.split('/').next().unwrap_or_default();
+        return (!host.contains('.') || link.contains([' ', '<'])).then(|| "is no address".to_owned());
+    }
+    let (path, anchor) = target(page, link);
+    if !root().join(&path).exists() {
+        return Some(format!("there is no {path}"));
+    }
+    let anchor = anchor?;
+    let target = pages.iter().find(|page| page.path == path);
+    let is_there = target.is_some_and(|target| target.anchors.iter().any(|found| found == anchor));
+    (!is_there).then(|| format!("no heading of {path} is #{anchor}"))
+}
+
+/// The file that a link of this page leads to, and the heading there.
+fn target<'a>(page: &Page, link: &'a str) -> (String, Option<&'a str>) {
+    let (file, anchor) = link.split_once('#').map_or((link, None), |(file, anchor)| (file, Some(anchor)));
+    let mut path: Vec<&str> = page.path.split('/').collect();
+    if !file.is_empty() {
+        path.pop();
+    }
+    for part in file.split('/').filter(|part| !part.is_empty()) {
+        if part == ".." {
+            path.pop();
+        } else {
+            path.push(part);
+        }
+    }
+    (path.join("/"), anchor)
+}
+
+#[test]
+fn the_map_leads_to_every_page_and_every_page_to_the_map() {
+    const MAP: &str = "docs/README.md";
+    let pages = pages();
+    let links = |page: &Page| page.links.iter().map(|(_, link)| target(page, link).0).collect::<Vec<_>>();
+    let mut reached = BTreeSet::from([MAP.to_owned()]);
+    let mut next = vec![MAP.to_owned()];
+    while let Some(path) = next.pop() {
+        let found = pages.iter().find(|page| page.path == path).map(links).unwrap_or_default();
+        next.extend(found.into_iter().filter(|path| path.ends_with(".md") && reached.insert(path.clone())));
+    }
+    for page in pages.iter().filter(|page| page.path.starts_with("docs/")) {
+        assert!(reached.contains(&page.path), "nothing leads from {MAP} to {}", page.path);
+        assert!(page.path == MAP || links(page).iter().any(|path| path == MAP), "{} has no link to {MAP}", page.path);
+    }
+}
+
+#[test]
+fn blocks_of_commands_are_read_as_they_are_written() {
+    let text = "# One `two`: three!\n# One two three\n\n```console cluster\n$ a \\\n  b\nsays …\n$ cat <<'EOF' > c\nd\nEOF\n\
+                $ e\n```\n\n    indented\n\n```console elsewhere: no such thing\n$ f\n```\n";
+    let page = Page::parse("a.md", text);
+    assert_eq!(page.anchors, ["one-two-three", "one-two-three-1"]);
+    let kinds: Vec<_> = page.blocks.iter().map(|block| (block.line, block.kind.as_str())).collect();
+    assert_eq!(kinds, [(4, "console cluster"), (14, ""), (16, "console elsewhere: no such thing")]);
+    let shown = |command: &str, output: &[&str]| {
+        let output = output.iter().map(|&line| line.to_owned()).collect();
+        Shown { command: command.to_owned(), output }
+    };
+    assert_eq!(page.blocks[0].place(), Place::Cluster);
+    assert_eq!(page.blocks[2].place(), Place::Elsewhere("no such thing"));
+    assert_eq!(
+        page.blocks[0].commands(),
+        [shown("a \\\n  b", &["says …"]), shown("cat <<'EOF' > c\nd\nEOF", &[]), shown("e", &[])]
+    );
+}
+
+#[test]
+fn an_ellipsis_stands_for_anything() {
+    for (shown, found, is_fit) in [
+        ("a", "a", true),
+        ("a", "a \n\n", true),
+        ("a", "b", false),
+        ("a", "a\nb", false),
+        ("a\nb", "a", false),
+        ("a…c…", "abcd", true),
+        ("a…c", "abcd", false),
+        ("…", "", true),
+        ("a\n…\nd", "a\nb\nc\nd", true),
+        ("a\n…\nd", "a\nd", true),
+        ("a\n…\nd", "a\nb", false),
+        ("…b", "a\nb", false),
+    ] {
+        let (shown, found): (Vec<_>, Vec<_>) = (shown.lines().collect(), found.lines().collect());
+        assert_eq!(fits(&shown, &found), is_fit, "{shown:?} {found:?}");
+    }
+}

@@ -1,0 +1,64 @@
+//! Pages that are made from the code: generated = committed. `UPDATE=1 cargo test --test cli generated_pages` writes them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use scan_admission::docs;
+use scan_admission::engine::Expectation;
+use scan_admission::rules::RULES;
+
+#[test]
+fn the_committed_pages_are_the_generated_ones() {
+    let folder = Path::new("docs");
+    let is_update = std::env::var_os("UPDATE").is_some();
+    let pages = docs::pages(RULES);
+    for page in &pages {
+        let path = folder.join(&page.path);
+        if is_update {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &page.text).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == page.text,
+            "{} is not the generated one: run UPDATE=1 cargo test --test cli generated_pages",
+            path.display()
+        );
+    }
+    let generated: BTreeSet<_> = pages.iter().map(|page| folder.join(&page.path)).collect();
+    for file in fs::read_dir(folder.join("rules")).unwrap() {
+        let path = file.unwrap().path();
+        assert!(generated.contains(&path), "{} belongs to no rule: remove it", path.display());
+    }
+}
+
+#[test]
+fn every_example_is_json_and_every_text_is_a_sentence() {
+    for rule in RULES {
+        for text in [rule.title, rule.checks, rule.why, rule.breaks, rule.repair] {
+            assert!(text.ends_with('.') && !text.contains("  "), "{}: {text}", rule.id);
+        }
+        for example in rule.examples {
+            let patch = if let Expectation::Mutates(patch) = example.expect { Some(patch) } else { None };
+            for json in [Some(example.new), example.old, patch].into_iter().flatten() {
+                serde_json::from_str::<serde_json::Value>(json)
+                    .unwrap_or_else(|error| panic!("{}: {error}: {json}", rule.id));
+            }
+        }
+    }
+}
+
+/// CONTRIBUTING.md shows what a rule costs by one that is there.
+#[test]
+fn the_rule_in_contributing_is_the_one_in_the_source() {
+    let guide = fs::read_to_string("CONTRIBUTING.md").unwrap();
+    let shown: String = guide
+        .lines()
+        .skip_while(|line| *line != "+++ b/src/rules/scan_template.rs")
+        .skip(1)
+        .take_while(|line| line.starts_with('+'))
+        .map(|line| format!("{}\n", &line[1..]))
+        .collect();
+    assert_eq!(shown, fs::read_to_string("src/rules/scan_template.rs").unwrap());
+}

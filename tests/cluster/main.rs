@@ -1,0 +1,147 @@
+//! On a real API server, with the real kubectl. One cluster for all tests, a namespace for each.
+//! Without Go the tests are ignored and say so; with CI set that is a failure.
+
+mod audit;
+mod bare_cluster;
+mod ca_rotation;
+mod captured_review;
+mod certificates;
+mod client_auth;
+mod controlplane;
+mod denials;
+mod doctor;
+mod failing_webhooks;
+mod forwarder;
+mod installed;
+mod kubectl_messages;
+mod lifecycle_fixtures;
+mod lifecycles;
+mod nodes;
+mod outage;
+mod page_commands;
+mod readme_picture;
+mod reconciliation;
+mod recorded_reviews;
+mod recording_webhook;
+mod registration;
+mod replicas;
+mod requests_and_answers;
+mod rolling_restart;
+mod stand_in_webhook;
+#[path = "../support"]
+mod support {
+    pub mod client;
+    pub mod folder;
+    pub mod in_process;
+    pub mod page;
+    pub mod panicking_rule;
+    pub mod pki;
+    pub mod process;
+    pub mod session;
+}
+mod unusual_registrations;
+mod ways_of_writing;
+
+use std::env;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+
+use controlplane::{Absent, Kubectl, Namespace, User};
+use installed::Installed;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use serde_json::{Value, json};
+
+type Test = fn(&Namespace<'_>);
+
+/// Which webhooks judge the scans in a test's namespace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hooks {
+    /// Ours, as they were installed for the whole cluster.
+    Installed,
+    /// Those that the test registers itself.
+    Own,
+}
+
+/// The tests of each file.
+const TESTS: &[(Hooks, &[(&str, Test)])] = &[
+    (Hooks::Own, bare_cluster::TESTS),
+    (Hooks::Installed, installed::TESTS),
+    (Hooks::Installed, registration::TESTS),
+    (Hooks::Own, outage::TESTS),
+    (Hooks::Own, certificates::TESTS),
+    (Hooks::Own, client_auth::TESTS),
+    (Hooks::Installed, denials::TESTS),
+    (Hooks::Installed, requests_and_answers::TESTS),
+    (Hooks::Own, unusual_registrations::TESTS),
+    (Hooks::Own, recorded_reviews::TESTS),
+    (Hooks::Installed, lifecycles::TESTS),
+    (Hooks::Own, ca_rotation::TESTS),
+    (Hooks::Own, rolling_restart::TESTS),
+    (Hooks::Own, reconciliation::TESTS),
+    (Hooks::Own, audit::TESTS),
+    (Hooks::Own, doctor::TESTS),
+    (Hooks::Own, kubectl_messages::TESTS),
+    (Hooks::Installed, readme_picture::TESTS),
+];
+
+fn main() -> ExitCode {
+    let shared = Arc::new(OnceLock::new());
+    let tests = TESTS.iter().flat_map(|&(hooks, tests)| tests.iter().map(move |&(name, test)| (hooks, name, test)));
+    let tests = tests.map(|(hooks, name, test)| {
+        let shared = shared.clone();
+        Trial::ignorable_test(name, move || match shared.get_or_init(installed) {
+            Ok(installed) => {
+                test(&installed.namespace(name, hooks));
+                Ok(Completion::Completed)
+            }
+            Err(absent) => without(absent),
+        })
+    });
+    let pages = page_commands::pages().map(|page| {
+        let name = format!("the-commands-of-{}", page.path);
+        Trial::ignorable_test(name, move || match page_commands::run(&page) {
+            Ok(()) => Ok(Completion::Completed),
+            Err(absent) => without(&absent),
+        })
+    });
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), pages.chain(tests).collect());
+    // The last owner: the cluster stops here, before the process says that it is done.
+    drop(shared);
+    conclusion.exit_code()
+}
+
+/// What a test without a cluster is.
+fn without(absent: &Absent) -> Result<Completion, Failed> {
+    match absent {
+        Absent::Tools(why) if env::var_os("CI").is_none() => Ok(Completion::ignored_with(why)),
+        Absent::Tools(why) | Absent::Broken(why) => Err(Failed::from(why)),
+    }
+}
+
+/// A set-up that panics does so once.
+fn installed() -> Result<Installed, Absent> {
+    std::panic::catch_unwind(Installed::new).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+        Err(Absent::Broken(format!("the cluster could not be set up: {words}")))
+    })
+}
+
+fn scan(name: &str) -> Value {
+    json!({
+        "apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1",
+        "kind": "SourceScan",
+        "metadata": {"name": name},
+        "spec": {"blob": {"url": "https://example.com/code.tar.gz"}, "scanTemplate": "blob-source-scan-template"},
+    })
+}
+
+/// `namespaceSelector` of a hook or policy that one test has for itself.
+fn only(namespace: &Namespace<'_>) -> Value {
+    json!({"matchLabels": {"kubernetes.io/metadata.name": namespace.name}})
+}
+
+/// A kubectl of somebody whom our webhooks let pass: it writes what they would deny.
+fn break_glass(namespace: &Namespace<'_>) -> Kubectl {
+    let groups = ["--as-group=system:masters", "--as-group=scan-admission:break-glass"];
+    namespace.kubectl(User::Admin).args(["--as=somebody"]).args(groups)
+}

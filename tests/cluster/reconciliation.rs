@@ -1,0 +1,243 @@
+//! What somebody does to the Secret and to the webhook configurations heals, and what is not so is said.
+
+use std::fs;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use scan_admission::cluster::ca_bundle::{ApplyOutcome, WebhookConfiguration, kinds};
+use scan_admission::cluster::shared_ca::Bundle;
+use serde_json::{Value, json};
+
+use crate::Test;
+use crate::controlplane::{Kubectl, KubectlOutput, Namespace, User, eventually};
+use crate::replicas::{Fleet, NAME, SECRET};
+use crate::support::process::Process;
+
+pub const TESTS: &[(&str, Test)] = &[("what-somebody-destroys-heals", what_somebody_destroys_heals)];
+
+const LIVES: [&str; 2] = ["--ca-life=1h", "--cert-life=10m"];
+const CONFIGURATIONS: [&str; 2] = ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"];
+
+impl Fleet {
+    fn admin<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> KubectlOutput {
+        self.kubectl().args(arguments).run()
+    }
+
+    fn kubectl(&self) -> Kubectl {
+        self.cluster.kubectl(User::Admin).args(["--namespace", NAME])
+    }
+
+    /// The kustomization of the tests, once more.
+    fn apply(&self, how: &[&str]) {
+        self.kubectl().args(["apply", "-k"]).args([self.folder.join("manifests/mine")]).args(how).run().ok();
+    }
+
+    fn delete_secret(&self) {
+        self.admin(["delete", "secret", SECRET]).ok();
+    }
+
+    /// Writes this to the caBundle of one webhook.
+    fn overwrite(&self, kind: &str, bundle: &str) {
+        let patch = json!([{"op": "add", "path": "/webhooks/1/clientConfig/caBundle", "value": bundle}]).to_string();
+        self.admin(["patch", kind, NAME, "--type=json", "--patch", &patch]).ok();
+    }
+}
+
+fn until_logged(replica: &Process, words: &str) {
+    eventually(words, || replica.errors().contains(words).then_some(()));
+}
+
+fn what_somebody_destroys_heals(_: &Namespace<'_>) {
+    let fleet = Fleet::new();
+    many_start_at_once(&fleet);
+    let replicas = [fleet.start("1s", &LIVES), fleet.start("1s", &LIVES)];
+    eventually("both are ready", || replicas.iter().all(|replica| fleet.is_ready(replica)).then_some(()));
+    bundles_are_put_back(&fleet, &replicas);
+    manifests_are_applied_again(&fleet);
+    the_secret_is_destroyed(&fleet, &replicas);
+    a_configuration_is_deleted(&fleet, &replicas[0]);
+    drop(replicas);
+    a_secret_of_somebody_elses(&fleet);
+    rights_are_missing(&fleet);
+    a_bundle_cannot_be_written(&fleet);
+}
+
+/// On a cluster that has no CA yet.
+fn many_start_at_once(fleet: &Fleet) {
+    for count in [2, 5] {
+        let replicas: Vec<Process> = (0..count).map(|_| fleet.start("1s", &LIVES)).collect();
+        eventually("all are ready", || replicas.iter().all(|replica| fleet.is_ready(replica)).then_some(()));
+        assert!(fleet.is_in_step(1));
+        let logs: String = replicas.iter().map(Process::errors).collect();
+        assert_eq!(logs.matches("a new CA signs").count(), 1, "{logs}");
+        assert_eq!(logs.matches("serving a certificate").count(), count, "{logs}");
+        drop(replicas);
+        fleet.delete_secret();
+        for kind in CONFIGURATIONS {
+            fleet.overwrite(kind, "");
+            let patch = r#"[{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]"#;
+            fleet.admin(["patch", kind, NAME, "--type=json", "--patch", patch]).ok();
+        }
+    }
+}
+
+/// Emptied, or overwritten with another CA.
+fn bundles_are_put_back(fleet: &Fleet, replicas: &[Process]) {
+    let strange = rcgen::generate_simple_self_signed(["strange".to_owned()]).unwrap().cert.pem();
+    let strange = STANDARD.encode(strange);
+    let cas = fleet.cas();
+    for kind in CONFIGURATIONS {
+        for bundle in ["", strange.as_str()] {
+            fleet.overwrite(kind, bundle);
+            eventually("the caBundle is put back", || fleet.is_in_step(1).then_some(()));
+        }
+    }
+    assert_eq!(fleet.cas(), cas);
+    assert!(replicas.iter().all(|replica| fleet.is_ready(replica)));
+}
+
+/// The field is not in the manifests: whoever applies them, in whichever way, leaves it alone.
+fn manifests_are_applied_again(fleet: &Fleet) {
+    let versions = || {
+        CONFIGURATIONS.map(|kind| {
+            let said = fleet.admin(["get", kind, NAME, "-o", "json"]);
+            let configuration: Value = serde_json::from_str(said.ok()).unwrap();
+            configuration["webhooks"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|one| one["clientConfig"].clone())
+                .collect::<Vec<_>>()
+        })
+    };
+    let before = versions();
+    for how in [&[] as &[&str], &["--server-side", "--force-conflicts"]] {
+        let path = fleet.folder.join("manifests/mine/kustomization.yaml");
+        let text = fs::read_to_string(&path).unwrap();
+        // Not what is there already: that would write nothing.
+        fs::write(&path, format!("commonAnnotations: {{applied: \"{}\"}}\n{text}", how.len())).unwrap();
+        fleet.apply(how);
+        assert_eq!(versions(), before, "{how:?}");
+        fs::write(&path, text).unwrap();
+    }
+}
+
+fn the_secret_is_destroyed(fleet: &Fleet, replicas: &[Process]) {
+    let empty = r#"[{"op": "remove", "path": "/data"}]"#;
+    let no_key = r#"[{"op": "remove", "path": "/data/ca.key"}]"#;
+    let nonsense = r#"[{"op": "replace", "path": "/data/ca.crt", "value": "bm9uc2Vuc2U="}]"#;
+    for patch in [None, Some(empty), Some(no_key), Some(nonsense)] {
+        let before = fleet.cas();
+        match patch {
+            None => fleet.delete_secret(),
+            Some(patch) => {
+                fleet.admin(["patch", "secret", SECRET, "--type=json", "--patch", patch]).ok();
+            }
+        }
+        // What was served is verified until another CA has been announced, and after that.
+        eventually("another CA is announced beside the old", || {
+            let bundles = fleet.bundles();
+            bundles.iter().all(|bundle| bundle.len() == 2 && bundle.contains(&before[0])).then_some(())
+        });
+        eventually("another CA signs", || {
+            (fleet.secret().contains_key("ca.crt") && fleet.cas()[0] != before[0] && fleet.is_in_step(2)).then_some(())
+        });
+        // It is kept for ten minutes, and here is no time for that.
+        fleet
+            .admin([
+                "patch",
+                "secret",
+                SECRET,
+                "--type=json",
+                "--patch",
+                r#"[{"op": "remove", "path": "/data/old.crt"}]"#,
+            ])
+            .ok();
+        eventually("one CA", || fleet.is_in_step(1).then_some(()));
+    }
+    let logs: String = replicas.iter().map(Process::errors).collect();
+    for words in ["ca.crt: ca.key is missing: it is replaced", "ca.crt: the entry holds no certificate"] {
+        assert!(logs.contains(words), "{logs}");
+    }
+}
+
+/// It is not for us to make it again: who deletes it wants to be rid of the webhook.
+fn a_configuration_is_deleted(fleet: &Fleet, replica: &Process) {
+    let missing = "ValidatingWebhookConfiguration scan-admission: not there, apply the manifests";
+    let [kind, _] = kinds();
+    let read = fleet.runtime.block_on(WebhookConfiguration::read(&fleet.client, kind, NAME)).unwrap().unwrap();
+    fleet.admin(["delete", CONFIGURATIONS[0], NAME]).ok();
+    // Nor by a look that had read it before.
+    let written = fleet.runtime.block_on(read.put(&fleet.client, &Bundle::new()));
+    assert!(matches!(written, Ok(ApplyOutcome::Conflict)), "{:?}", written.err());
+    until_logged(replica, missing);
+    eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_synced") == Some(0.0)).then_some(()));
+    assert!(fleet.metric(replica, "ca_failures_total") > Some(0.0));
+    assert!(fleet.is_ready(replica), "the other one is served");
+    fleet.admin(["get", CONFIGURATIONS[0], NAME]).failed();
+
+    fleet.apply(&[]);
+    eventually("the caBundle is back", || fleet.is_in_step(1).then_some(()));
+    eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_synced") == Some(1.0)).then_some(()));
+    assert_eq!(replica.errors().matches(missing).count(), 1, "said once: {}", replica.errors());
+}
+
+fn a_secret_of_somebody_elses(fleet: &Fleet) {
+    fleet.delete_secret();
+    fleet.admin(["create", "secret", "generic", SECRET, "--from-literal=ca.crt=mine"]).ok();
+    let replica = fleet.start("1s", &LIVES);
+    until_logged(
+        &replica,
+        "the Secret scan-admission/scan-admission-ca is somebody else's and is left alone: it has no label \
+         app.kubernetes.io/managed-by=scan-admission; name another with --ca-secret, or delete it",
+    );
+    assert_eq!(fleet.secret()["ca.crt"], b"mine");
+    assert!(!fleet.is_ready(&replica));
+    let said = fleet.runtime.block_on(crate::support::client::get(replica.admin, "/readyz")).body;
+    assert_eq!(String::from_utf8(said).unwrap(), "there is no certificate yet\n");
+    fleet.delete_secret();
+    eventually("it goes on", || fleet.is_ready(&replica).then_some(()));
+}
+
+/// A person who reads that at night knows what to do.
+fn rights_are_missing(fleet: &Fleet) {
+    let rights = fleet.cluster.rights(User::Webhook);
+    assert!(rights.denied.is_empty() && rights.unused.is_empty(), "{rights:?}");
+    fleet.admin(["delete", "clusterrolebinding", NAME]).ok();
+    let replica = fleet.start("1s", &LIVES);
+    let rejected = "ValidatingWebhookConfiguration scan-admission cannot be read: \
+        validatingwebhookconfigurations.admissionregistration.k8s.io \"scan-admission\" is forbidden: \
+        User \"system:serviceaccount:scan-admission:scan-admission\" cannot get resource";
+    until_logged(&replica, rejected);
+    until_logged(&replica, "manifests/base/rbac.yaml gives that right, apply it");
+    until_logged(&replica, "cannot be watched, so changes are seen only in the next round");
+    eventually("it looks again", || (fleet.metric(&replica, "ca_failures_total") >= Some(3.0)).then_some(()));
+    let log = replica.errors();
+    assert_eq!(log.matches(rejected).count(), 1, "said once: {log}");
+    assert!(!log.contains("kube_runtime"), "told by others too: {log}");
+    fleet.apply(&[]);
+    eventually("it goes on", || (fleet.is_ready(&replica) && fleet.is_in_step(2)).then_some(()));
+}
+
+/// Nobody is ready for the first time before its certificate is verified, and whoever was ready stays so.
+fn a_bundle_cannot_be_written(fleet: &Fleet) {
+    let before = fleet.start("1s", &LIVES);
+    eventually("it is ready", || fleet.is_ready(&before).then_some(()));
+    let read = r#"[{"op": "replace", "path": "/rules/0/verbs", "value": ["get", "list", "watch"]}]"#;
+    fleet.admin(["patch", "clusterrole", NAME, "--type=json", "--patch", read]).ok();
+    fleet.overwrite(CONFIGURATIONS[1], "");
+    let after = fleet.start("1s", &LIVES);
+    let rejected = "the caBundle of MutatingWebhookConfiguration scan-admission cannot be written: ";
+    for replica in [&before, &after] {
+        until_logged(replica, rejected);
+        until_logged(replica, "cannot patch resource \"mutatingwebhookconfigurations\"");
+        eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_synced") == Some(0.0)).then_some(()));
+    }
+    assert!(fleet.is_ready(&before));
+    let said = fleet.runtime.block_on(crate::support::client::get(after.admin, "/readyz"));
+    let words = String::from_utf8(said.body).unwrap();
+    assert_eq!((said.code, words.as_str()), (503, "the webhooks' caBundle does not verify the certificate yet\n"));
+    fleet.apply(&[]);
+    eventually("it goes on", || fleet.is_ready(&after).then_some(()));
+    assert_eq!(after.errors().matches(rejected).count(), 1, "said once: {}", after.errors());
+}

@@ -1,0 +1,168 @@
+//! Webhooks that are registered otherwise than ours are to be, and kinds otherwise than ours are.
+
+use serde_json::{Value, json};
+
+use crate::controlplane::{Namespace, User, eventually};
+use crate::installed::Installed;
+use crate::requests_and_answers::{GROUP, STATUS, annotations, patch, replace, seed, stored, with};
+use crate::{Hooks, Test, break_glass, only, scan};
+
+pub const TESTS: &[(&str, Test)] = &[
+    ("our-webhooks-are-down", our_webhooks_are_down),
+    ("without-the-mutating-webhook", without_the_mutating_webhook),
+    ("a-registration-that-is-too-wide", a_registration_that_is_too_wide),
+    ("a-kind-without-a-status-subresource", a_kind_without_a_status_subresource),
+];
+
+/// Registers what is installed a second time, for this namespace and with these changes to each webhook.
+fn register(namespace: &Namespace<'_>, kind: &str, changes: &Value) {
+    let get = namespace.kubectl(User::Admin).args(["get", kind, "scan-admission", "-o", "json"]).run();
+    let mut configuration: Value = serde_json::from_str(get.ok()).unwrap();
+    configuration["metadata"] = json!({"name": namespace.name});
+    for webhook in configuration["webhooks"].as_array_mut().unwrap() {
+        webhook["namespaceSelector"] = only(namespace);
+        json_patch::merge(webhook, changes);
+    }
+    namespace.kubectl(User::Admin).args(["create", "-f", "-"]).input(configuration.to_string()).run().ok();
+}
+
+fn our_webhooks_are_down(namespace: &Namespace<'_>) {
+    // A port that was free a moment ago: nobody listens.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = json!({"clientConfig": {"service": null, "url": format!("https://127.0.0.1:{port}/")}});
+    seed(namespace, &with("one", json!({"spec": null, "status": {"phase": "Done"}})));
+    register(namespace, "validatingwebhookconfiguration", &nobody);
+    register(namespace, "mutatingwebhookconfiguration", &nobody);
+
+    // No status is written unjudged, but by whom we let pass.
+    let pending = json!({"status": {"phase": "Pending"}});
+    let denied = eventually("nobody answers", || {
+        Some(patch(namespace, "one", &[STATUS], pending.clone())).filter(|said| said.code == Some(1))
+    });
+    let words = r#"failed calling webhook "status.validate.scan-admission.dev": failed to call webhook: Post "https://127.0.0.1:"#;
+    assert!(denied.stderr.contains(words), "{denied:?}");
+    let patch_status =
+        ["patch", "sourcescan", "one", STATUS, "--type=merge", "--patch", r#"{"status": {"phase": "Gone"}}"#];
+    break_glass(namespace).args(patch_status).run().ok();
+
+    // Everything else goes on.
+    let create = with("two", json!({"status": {"phase": "Done"}})).to_string();
+    namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(create).run().ok();
+    for metadata in [json!({"finalizers": ["example.com/wait"]}), json!({"labels": {"a": "b"}})] {
+        patch(namespace, "one", &[], json!({"metadata": metadata})).ok();
+    }
+    patch(namespace, "one", &[], json!({"spec": {"scanTemplate": "another"}})).ok();
+    namespace.kubectl(User::Developer).args(["delete", "sourcescans", "--all", "--wait=false"]).run().ok();
+    patch(namespace, "one", &[], json!({"metadata": {"finalizers": null}})).ok();
+    let none = namespace.kubectl(User::Developer).args(["get", "sourcescans", "-o", "name"]).run();
+    assert_eq!(none.ok(), "");
+}
+
+/// What nobody mutates is denied, or warned about: nothing slips through while the mutating webhook is down.
+fn without_the_mutating_webhook(namespace: &Namespace<'_>) {
+    seed(namespace, &scan("one"));
+    register(namespace, "validatingwebhookconfiguration", &json!({}));
+    let off = json!({"status": {"phase": "Pending", "cveCount": {"low": 1, "total": 2}}});
+    let denied = eventually("the validating webhook denies", || {
+        Some(patch(namespace, "one", &[STATUS], off.clone())).filter(|said| said.code == Some(1))
+    });
+    assert!(
+        denied
+            .stderr
+            .contains("status.cveCount.total: Invalid value: 2: must be 1, the sum of the severities [cve-total]"),
+        "{denied:?}"
+    );
+    let timeless = json!({"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted"}]}});
+    let denied = patch(namespace, "one", &[STATUS], timeless);
+    assert!(denied.failed().contains("status.conditions[Scanning].lastTransitionTime: Required value: "), "{denied:?}");
+}
+
+/// Operations that are not judged, kinds that are not ours, and a main update that is not mutated.
+fn a_registration_that_is_too_wide(namespace: &Namespace<'_>) {
+    let wide = json!({"matchConditions": null, "rules": [
+        {"apiGroups": [GROUP, ""], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"]}]});
+    seed(namespace, &with("one", json!({"status": {"phase": "Done", "cveCount": {"low": 1, "total": 2}}})));
+    register(namespace, "validatingwebhookconfiguration", &wide);
+    register(namespace, "mutatingwebhookconfiguration", &wide);
+    // The webhook that mutates is shown the forged status, and leaves it.
+    let forged = json!({"metadata": {"labels": {"a": "b"}}, "status": {"phase": "Gone", "cveCount": {"low": 3}}});
+    let noted = eventually("all four are asked", || {
+        let said = replace(namespace, "one", &[], forged.clone());
+        said.ok();
+        assert_eq!(said.stderr, "");
+        let noted = annotations(namespace, "one");
+        let is_asked = |webhook| !noted[format!("{webhook}.scan-admission.dev/decision")].is_null();
+        ["status.mutate", "create.mutate", "status.validate", "spec.validate"]
+            .into_iter()
+            .all(is_asked)
+            .then_some(noted)
+    });
+    for webhook in ["status.mutate", "create.mutate", "status.validate", "spec.validate"] {
+        assert_eq!(noted[format!("{webhook}.scan-admission.dev/decision")], "allow", "{noted}");
+    }
+    assert_eq!(stored(namespace, "one")["status"]["cveCount"], json!({"low": 1, "total": 2}));
+
+    let other = namespace.kubectl(User::Admin).args(["create", "configmap", "other"]).run();
+    other.ok();
+    let warning = "Warning: ConfigMap was not judged: this webhook judges SourceScan and ImageScan of \
+                   scanning.apps.tanzu.vmware.com only, its registration is too wide\n";
+    assert_eq!(other.stderr, warning);
+
+    let said = namespace.kubectl(User::Developer).args(["delete", "sourcescan", "one"]).run();
+    said.ok();
+    assert_eq!(said.stderr, "");
+    let noted = annotations(namespace, "one");
+    assert_eq!(noted["status.validate.scan-admission.dev/decision"], "allow", "{noted}");
+}
+
+/// Such a kind has its status on the main resource, so there it is judged.
+fn a_kind_without_a_status_subresource(_: &Namespace<'_>) {
+    let installed = Installed::new().unwrap_or_else(|absent| panic!("{absent:?}"));
+    let namespace = &installed.namespace("scans", Hooks::Installed);
+    let remove = r#"[{"op": "remove", "path": "/spec/versions/0/subresources"}]"#;
+    let crd = format!("sourcescans.{GROUP}");
+    namespace.kubectl(User::Admin).args(["patch", "crd", &crd, "--type=json", "--patch", remove]).run().ok();
+    let create = |name: &str, members: Value| {
+        let scan = with(name, members).to_string();
+        namespace.kubectl(User::ScanController).args(["create", "-f", "-"]).input(scan).run()
+    };
+    // Now it is stored with the scan.
+    eventually("there is no status subresource", || {
+        let said = create("good", json!({"status": {"phase": "Pending"}}));
+        let is_kept = stored(namespace, "good")["status"]["phase"] == "Pending";
+        namespace.kubectl(User::Admin).args(["delete", "sourcescan", "good"]).run().ok();
+        is_kept.then_some(said)
+    });
+    let said = create("bad", json!({"status": {"phase": "Done"}}));
+    assert!(said.failed().contains("status.phase: is \"Done\""), "{said:?}");
+
+    create("good", json!({"status": {"phase": "Pending"}})).ok();
+    let said = patch(namespace, "good", &[STATUS], json!({"status": {"phase": "Done"}}));
+    assert!(said.failed().contains("NotFound"), "{said:?}");
+    // Judged, and with the spec, but not mutated.
+    let status = json!({"phase": "Pending", "cveCount": {"low": 1, "total": 2}});
+    let said = patch(namespace, "good", &[], json!({"spec": {"blob": null}, "status": status}));
+    for rule in ["scan-target", "cve-total"] {
+        assert!(said.failed().contains(&format!("[{rule}]")), "{said:?}");
+    }
+    assert_eq!(annotations(namespace, "good")["spec.validate.scan-admission.dev/decision"], "deny");
+    patch(namespace, "good", &[], json!({"status": {"phase": "Pending"}})).ok();
+
+    // An old bad one holds up nothing but what touches it.
+    let old = with("old", json!({"status": {"phase": "Done", "observedGeneration": 1}}));
+    break_glass(namespace).args(["create", "-f", "-"]).input(old.to_string()).run().ok();
+    for changes in
+        [json!({"metadata": {"finalizers": ["example.com/wait"]}}), json!({"spec": {"scanTemplate": "another"}})]
+    {
+        let said = replace(namespace, "old", &[], changes);
+        said.ok();
+        assert_eq!(said.stderr, "");
+    }
+    let said = patch(namespace, "old", &[], json!({"status": {"observedGeneration": 2}}));
+    said.ok();
+    assert!(said.stderr.contains("(not denied, since it was so before this change) [phase-unknown]"), "{said:?}");
+    let said = patch(namespace, "old", &[], json!({"status": {"phase": "Gone"}}));
+    assert!(said.failed().contains("[phase-unknown]"), "{said:?}");
+    namespace.kubectl(User::Developer).args(["delete", "sourcescan", "old", "--wait=false"]).run().ok();
+    patch(namespace, "old", &[], json!({"metadata": {"finalizers": null}, "status": {"phase": "Gone"}})).ok();
+}

@@ -1,0 +1,26 @@
+//! The rules, the engine and the review of an AdmissionReview: they run without any feature of the crate.
+
+mod admission;
+mod artifact_source;
+mod condition_vocabulary;
+mod damaged_statuses;
+mod engine;
+mod findings;
+mod house;
+mod json_reader;
+mod mutations;
+mod properties;
+mod ratchet;
+mod reading_values;
+mod rule_examples;
+mod states;
+mod status_writer;
+#[path = "../support"]
+mod support {
+    pub mod objects;
+    pub mod panicking_rule;
+    pub mod review_edits;
+}
+mod timestamps;
+mod transitions;
+mod webhooks;

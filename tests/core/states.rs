@@ -1,0 +1,321 @@
+//! The product of states of RULES §7 with what the rules say of each, written from the rules alone.
+#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
+
+mod changes;
+pub mod lifecycles;
+pub mod object;
+pub mod rules;
+mod self_checks;
+
+pub use object::{Compliant, Kind, Scan, Spelling};
+pub use rules::{Entry, Expected, Facts, Line, Shipped};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    Pending,
+    Scanning,
+    Completed,
+    Failed,
+    Error,
+}
+
+/// The status of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    True,
+    False,
+    Unknown,
+}
+
+/// One of the 2,592: None is an absent phase or condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    pub phase: Option<Phase>,
+    pub scanning: Option<bool>,
+    pub succeeded: Option<bool>,
+    pub sending: Option<bool>,
+    pub policy: Option<Status>,
+    pub scan_policy: bool,
+    /// The results' times are later than Scanning's, or earlier.
+    pub results_later: bool,
+}
+
+const PHASES: [Option<Phase>; 6] = [
+    None,
+    Some(Phase::Pending),
+    Some(Phase::Scanning),
+    Some(Phase::Completed),
+    Some(Phase::Failed),
+    Some(Phase::Error),
+];
+const SWITCHES: [Option<bool>; 3] = [None, Some(true), Some(false)];
+const POLICIES: [Option<Status>; 4] = [None, Some(Status::True), Some(Status::False), Some(Status::Unknown)];
+
+const EARLIER: &str = "2026-11-20T08:01:00Z";
+const SCANNING_SINCE: &str = "2026-11-20T08:02:00Z";
+const LATER: &str = "2026-11-20T08:03:00Z";
+
+/// critical, high, medium, low, unknown; as many as the fixed message of a violated policy names are critical.
+const COUNTS: [i64; 5] = [7, 88, 92, 5, 0];
+
+pub fn all() -> impl Iterator<Item = State> {
+    (0..6 * 3 * 3 * 3 * 4 * 2 * 2).map(|number| {
+        let mut rest = number;
+        let mut pick = |of: usize| {
+            let digit = rest % of;
+            rest /= of;
+            digit
+        };
+        State {
+            phase: PHASES[pick(6)],
+            scanning: SWITCHES[pick(3)],
+            succeeded: SWITCHES[pick(3)],
+            sending: SWITCHES[pick(3)],
+            policy: POLICIES[pick(4)],
+            scan_policy: pick(2) == 1,
+            results_later: pick(2) == 1,
+        }
+    })
+}
+
+/// What a state leaves open is chosen so that no rule has a finding, or, where one cannot be avoided, so that it is
+/// the plainer one: "absent" rather than "changed", as the old object has no status.
+impl State {
+    fn done(&self) -> bool {
+        matches!(self.phase, Some(Phase::Completed | Phase::Failed))
+    }
+
+    /// cve-count-timing: not on Pending, and not new while Scanning=True (so Failed beside it cannot avoid the warning).
+    fn has_counts(&self) -> bool {
+        self.phase != Some(Phase::Pending) && self.scanning != Some(true)
+    }
+
+    /// metadata-url: set with SendingResults=True and only then.
+    fn has_metadata_url(&self) -> bool {
+        self.sending == Some(true)
+    }
+
+    /// scanned-at: never new together with Succeeded=False (so done beside it cannot avoid the warning).
+    fn has_scanned_at(&self) -> bool {
+        self.done() && self.succeeded != Some(false)
+    }
+
+    /// compliant-artifact: on Completed with a scanPolicy that was passed (so Completed without a verdict cannot avoid the
+    /// warning).
+    fn has_compliant_artifact(&self) -> bool {
+        self.phase == Some(Phase::Completed) && self.scan_policy && self.policy == Some(Status::True)
+    }
+
+    fn results_at(&self) -> &'static str {
+        if self.results_later { LATER } else { EARLIER }
+    }
+
+    fn conditions(&self) -> [Option<(&'static str, Status, &'static str)>; 4] {
+        let at = self.results_at();
+        [
+            self.scanning.map(|is| ("Scanning", is.into(), SCANNING_SINCE)),
+            self.succeeded.map(|is| ("Succeeded", is.into(), at)),
+            self.sending.map(|is| ("SendingResults", is.into(), at)),
+            self.policy.map(|is| ("PolicySucceeded", is, at)),
+        ]
+    }
+
+    /// As the product of §7 has it.
+    pub fn case(self) -> Case {
+        let compliant = self.has_compliant_artifact().then_some(Compliant::Same);
+        Case { state: self, observed: Observed::Current, older: [false; 4], is_artifact_of_another: false, compliant }
+    }
+
+    /// A complete object in this state, undamaged otherwise.
+    pub fn object(&self, kind: Kind, spelling: Spelling) -> serde_json::Value {
+        self.case().object(kind, spelling)
+    }
+
+    pub fn facts(&self) -> Facts {
+        self.case().facts()
+    }
+
+    /// The rules with a finding on the validating webhook, UPDATE of `*/status` of the same object without a status.
+    pub fn expected(&self) -> Expected {
+        self.facts().expected()
+    }
+
+    /// The sentences of the rules behind `expected`.
+    pub fn because(&self) -> Vec<Line> {
+        self.facts().findings()
+    }
+}
+
+/// status.observedGeneration beside metadata.generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Observed {
+    Absent,
+    Lower,
+    Current,
+    /// A restored object begins at 1 again.
+    Higher,
+    /// A manifest has no metadata.generation.
+    Nothing,
+}
+
+impl Observed {
+    pub const ALL: [Observed; 5] =
+        [Observed::Absent, Observed::Lower, Observed::Current, Observed::Higher, Observed::Nothing];
+
+    /// status.observedGeneration and metadata.generation.
+    fn generations(self) -> (Option<i64>, Option<i64>) {
+        match self {
+            Observed::Absent => (None, Some(2)),
+            Observed::Lower => (Some(2), Some(3)),
+            Observed::Current => (Some(2), Some(2)),
+            Observed::Higher => (Some(2), Some(1)),
+            Observed::Nothing => (Some(2), None),
+        }
+    }
+}
+
+/// A state, and what the rules depend on beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Case {
+    pub state: State,
+    pub observed: Observed,
+    /// Scanning, Succeeded, SendingResults and PolicySucceeded that are of a generation before status.observedGeneration.
+    pub older: [bool; 4],
+    pub is_artifact_of_another: bool,
+    pub compliant: Option<Compliant>,
+}
+
+impl Case {
+    /// The states that differ in what ships and was observed: whether results were sent has no part in it.
+    fn unsent() -> impl Iterator<Item = State> {
+        all().filter(|state| state.sending.is_none())
+    }
+
+    /// Every observedGeneration and every compliantArtifact, or none, with the kind of scan that has such.
+    pub fn of_artifacts() -> impl Iterator<Item = (Kind, Case)> {
+        let compliant = Compliant::ALL.into_iter().map(Some).chain([None]);
+        Case::unsent().flat_map(move |state| {
+            let compliant = compliant.clone();
+            compliant.flat_map(move |compliant| {
+                let kind = compliant.map_or(Kind::SourceScan, Compliant::kind);
+                Observed::ALL.map(|observed| (kind, Case { observed, compliant, ..state.case() }))
+            })
+        })
+    }
+
+    /// Each condition of the observed generation or of the one before. Of SendingResults it matters that there is one.
+    pub fn of_generations() -> impl Iterator<Item = Case> {
+        all().filter(|state| state.sending != Some(false)).flat_map(|state| {
+            let there = state.conditions().map(|entry| entry.is_some());
+            let older = (0..16).map(|bits| [0, 1, 2, 3].map(|index| bits >> index & 1 == 1));
+            let older = older.filter(move |older| older.iter().zip(there).all(|(is_older, is)| is || !is_older));
+            let observed = [Observed::Absent, Observed::Lower, Observed::Current];
+            older.flat_map(move |older| observed.map(|observed| Case { older, observed, ..state.case() }))
+        })
+    }
+
+    /// An artifact that is not the spec's.
+    pub fn of_other_artifacts() -> impl Iterator<Item = Case> {
+        Case::unsent().flat_map(|state| {
+            Observed::ALL.map(|observed| Case { observed, is_artifact_of_another: true, ..state.case() })
+        })
+    }
+
+    pub fn object(&self, kind: Kind, spelling: Spelling) -> serde_json::Value {
+        let state = &self.state;
+        let (observed, generation) = self.observed.generations();
+        let mut scan = Scan::created(kind, spelling, state.scan_policy);
+        scan.observe().generations(observed, generation).phase(state.phase).artifact();
+        for (index, (name, status, at)) in
+            state.conditions().into_iter().enumerate().filter_map(|(i, it)| Some((i, it?)))
+        {
+            scan.condition(name, status, at).of_generation(name, self.own_generation(index));
+        }
+        if state.has_counts() {
+            scan.counts(COUNTS);
+        }
+        if state.has_metadata_url() {
+            scan.metadata_url();
+        }
+        if state.done() {
+            scan.scanned_by("v0.37.0");
+        }
+        if state.has_scanned_at() {
+            scan.scanned_at(LATER);
+        }
+        if self.is_artifact_of_another {
+            scan.artifact_of_another();
+        }
+        match self.compliant {
+            Some(compliant) => scan.compliant_artifact_that_is(compliant).value(),
+            None => scan.value(),
+        }
+    }
+
+    fn own_generation(&self, index: usize) -> i64 {
+        if self.older[index] { 1 } else { 2 }
+    }
+
+    pub fn facts(&self) -> Facts {
+        let state = &self.state;
+        let (observed, generation) = self.observed.generations();
+        let conditions = state.conditions();
+        let entry = |index: usize| {
+            let (_, status, at) = conditions[index]?;
+            Some(Entry { status, time: at.to_owned(), generation: Some(self.own_generation(index)) })
+        };
+        Facts {
+            phase: state.phase,
+            scanning: entry(0),
+            succeeded: entry(1),
+            sending: entry(2),
+            policy: entry(3),
+            scan_policy: state.scan_policy,
+            generation,
+            observed,
+            total: state.has_counts().then(|| COUNTS.iter().sum()),
+            violations: (state.policy == Some(Status::False)).then_some(object::VIOLATIONS),
+            metadata_url: state.has_metadata_url(),
+            scanned_by: state.done(),
+            scanned_at: state.has_scanned_at(),
+            is_artifact_of_another: self.is_artifact_of_another,
+            compliant_artifact: self.compliant.map(Compliant::beside_artifact),
+        }
+    }
+}
+
+impl From<bool> for Status {
+    fn from(is: bool) -> Self {
+        if is { Status::True } else { Status::False }
+    }
+}
+
+impl Phase {
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Pending => "Pending",
+            Phase::Scanning => "Scanning",
+            Phase::Completed => "Completed",
+            Phase::Failed => "Failed",
+            Phase::Error => "Error",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Phase> {
+        PHASES.into_iter().flatten().find(|phase| phase.name() == name)
+    }
+}
+
+impl Status {
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::True => "True",
+            Status::False => "False",
+            Status::Unknown => "Unknown",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Status> {
+        POLICIES.into_iter().flatten().find(|status| status.name() == name)
+    }
+}

@@ -1,0 +1,57 @@
+//! The program when there is too much of it, when clients are hostile, when its surroundings fail, and for long.
+//!
+//! What is asserted depends on no clock; how long things took is printed (`--nocapture`). `OVERLOAD_SECONDS`, `HOSTILE_SECONDS`
+//! and `SOAK_REVIEWS` make the runs longer, and `--release` the figures those of the program as it is installed.
+
+mod hostile_clients;
+mod http2_attacks;
+mod lost_resources;
+mod overload;
+mod soak;
+#[path = "../support"]
+mod support {
+    pub mod client;
+    pub mod folder;
+    pub mod frames;
+    pub mod process;
+    pub mod review_edits;
+}
+
+use std::time::Duration;
+
+use crate::support::client::metric;
+use crate::support::folder::Folder;
+use crate::support::process::{Process, command};
+
+const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
+const LEGAL_UID: &str = "94f92d23-f99b-4ca9-84ee-0f8f20f961dd";
+const UNFINISHED: &str = "scan_admission_bodies_unfinished";
+const HELD: &str = "scan_admission_memory_held_bytes";
+const IN_FLIGHT: &str = "scan_admission_reviews_in_flight";
+const CONNECTIONS: &str = "scan_admission_connections";
+/// Streams of a connection that attacks open: as many as the server takes, before it has said how many.
+const NORMAL_STREAMS: u32 = 64;
+const RESIDENT: &str = "process_resident_memory_bytes";
+const OPEN_FDS: &str = "process_open_fds";
+
+/// The program with a configuration.
+fn start(folder: &Folder, config: &str) -> Process {
+    std::fs::write(folder.join("config.yaml"), config).unwrap();
+    Process::start(command(folder.path(), &["--config", "config.yaml"]), folder.join("errors"))
+}
+
+/// A number from the environment, or what tests do without.
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+async fn sample(process: &Process, name: &str) -> f64 {
+    metric(process.admin, name).await.unwrap_or_else(|| panic!("no {name}"))
+}
+
+/// The middle one, the 99th of a hundred, and the longest, in milliseconds.
+fn percentiles(latencies: &mut [Duration]) -> [f64; 3] {
+    latencies.sort_unstable();
+    let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
+    [at(0.5), at(0.99), at(1.0)]
+}

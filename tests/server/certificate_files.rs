@@ -1,0 +1,357 @@
+//! `serve` with certificate files: what it serves, what it takes over when they change, and what not.
+
+use std::fs;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use base64::Engine as _;
+use rcgen::{ExtendedKeyUsagePurpose, KeyPair};
+use rustls::HandshakeKind;
+use rustls::pki_types::CertificateDer;
+use time::{Duration, OffsetDateTime};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::support::client::{self, Client, FAR, connector, metric, shake, until_metric, until_metric_above};
+use crate::support::folder::{Folder, fixture};
+use crate::support::pki::{Ca, Mount, Pair, key_file, leaf};
+use crate::support::process::{Process, command, fails};
+
+const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
+const LOOKS: &str = "scan_admission_certificate_polls_total";
+const RELOADS: &str = "scan_admission_certificate_reloads_total";
+const FAILURES: &str = "scan_admission_certificate_reload_failures_total";
+
+/// A server of what is mounted, which it compares all the time.
+fn start(folder: &Folder) -> Process {
+    let arguments = ["--tls-cert", "mount/tls.crt", "--tls-key", "mount/tls.key", "--certs-poll", "10ms"];
+    Process::start(command(folder.path(), &arguments), folder.join("errors"))
+}
+
+/// Writes the CA, and returns it with a client that trusts it and would resume its sessions.
+fn ca(folder: &Folder) -> (Ca, TlsConnector) {
+    let ca = Ca::new();
+    fs::write(folder.join("ca.crt"), &ca.pem).unwrap();
+    let connector = connector(&folder.join("ca.crt"), "http/1.1", rustls::ALL_VERSIONS);
+    (ca, connector)
+}
+
+/// The certificate that a new connection gets.
+async fn served(connector: &TlsConnector, process: &Process) -> CertificateDer<'static> {
+    let stream = shake(connector, TcpStream::connect(process.address).await.unwrap()).await;
+    stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+}
+
+/// Waits for the two looks that take over what is new by now: the first one to end may have begun before.
+async fn polled(process: &Process) {
+    let before = metric(process.admin, LOOKS).await.unwrap();
+    let waited = tokio::time::timeout(FAR, async {
+        while metric(process.admin, LOOKS).await.unwrap() < before + 3.0 {
+            tokio::task::yield_now().await;
+        }
+    });
+    waited.await.expect("the files are polled");
+}
+
+fn descriptors(process: &Process) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_swaps_of_a_mounted_secret_under_load() {
+    const SWAPS: u64 = 200;
+    let folder = Folder::new();
+    let (ca, connector) = ca(&folder);
+    let mut mount = Mount::new(folder.join("mount"), &ca.pair(1000));
+    let process = start(&folder);
+    served(&connector, &process).await;
+    let descriptors_before = descriptors(&process);
+
+    // One client that stays, in each protocol, and one that comes anew for each review.
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (path, address) = (folder.join("ca.crt"), process.address);
+    let load = ["http/1.1", "h2", "anew"].map(|kind| {
+        let (path, is_over) = (path.clone(), is_over.clone());
+        tokio::spawn(async move {
+            let protocol = if kind == "anew" { "http/1.1" } else { kind };
+            let mut client = Client::new(&path, address, protocol).await;
+            let mut reviews = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                if kind == "anew" {
+                    client = Client::new(&path, address, protocol).await;
+                }
+                assert_eq!(client.post("/validate", fixture(LEGAL)).await.code, 200);
+                reviews += 1;
+            }
+            reviews
+        })
+    });
+    for serial in 1..=SWAPS {
+        let pair = ca.pair(1000 + serial);
+        mount.swap(&pair);
+        polled(&process).await;
+        assert_eq!(
+            served(&connector, &process).await,
+            pair.der,
+            "swap {serial} is served after one poll, which is two looks"
+        );
+    }
+    is_over.store(true, Ordering::Relaxed);
+    for client in load {
+        assert!(client.await.expect("no handshake and no review failed") > 0);
+    }
+    for (name, value) in
+        [(RELOADS, SWAPS as f64), (FAILURES, 0.0), ("scan_admission_tls_handshake_failures_total", 0.0)]
+    {
+        assert_eq!(metric(process.admin, name).await, Some(value), "{name} {}", process.errors());
+    }
+    let waited = tokio::time::timeout(FAR, async {
+        while descriptors(&process) > descriptors_before {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{} file descriptors, {descriptors_before} before", descriptors(&process));
+}
+
+#[tokio::test]
+async fn a_new_pair_is_for_new_connections_and_no_session_is_resumed() {
+    let folder = Folder::new();
+    let ca = ca(&folder).0;
+    fs::create_dir(folder.join("mount")).unwrap();
+    let (certificate, key) = (folder.join("mount/tls.crt"), folder.join("mount/tls.key"));
+    ca.pair(1).write(&certificate, &key);
+    let process = start(&folder);
+    for version in rustls::ALL_VERSIONS {
+        // One client for all its connections, with the session cache that rustls gives it.
+        let connector = connector(&folder.join("ca.crt"), "http/1.1", &[version]);
+        let open = shake(&connector, TcpStream::connect(process.address).await.unwrap()).await;
+        let mut open = Client::over(open).await;
+        for serial in [2, 3] {
+            let pair = ca.pair(serial);
+            pair.write(&certificate, &key);
+            polled(&process).await;
+            // What has a session ticket has read it with its answer.
+            assert_eq!(open.post("/validate", fixture(LEGAL)).await.code, 200, "an open connection goes on");
+            let stream = shake(&connector, TcpStream::connect(process.address).await.unwrap()).await;
+            let tls = stream.get_ref().1;
+            assert_eq!(tls.handshake_kind(), Some(HandshakeKind::Full), "{version:?}");
+            assert_eq!(tls.peer_certificates().unwrap()[0], pair.der);
+        }
+    }
+}
+
+/// The pairs of every kind of key, with the files' two forms of the same key where there are two.
+fn kinds(ca: &Ca) -> Vec<(&'static str, Pair)> {
+    let pem = |label: &str, der: &[u8]| {
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
+    };
+    let with = |pair: &Pair, key: String| Pair { key, ..pair.clone() };
+    let sign = |key: &KeyPair| ca.sign(&leaf(), key);
+    let p256 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+    let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let rsa = KeyPair::from_pem(&key_file("rsa-2048.pkcs8.key")).unwrap();
+    let ec = [sign(&p256), sign(&p384)];
+    // SEC1 is what PKCS#8 wraps: after 29 bytes for a key of P-256, after 27 (shorter names) for one of P-384.
+    let sec1 = [&p256.serialize_der()[29..], &p384.serialize_der()[27..]].map(|der| pem("EC PRIVATE KEY", der));
+    let [p256_sec1, p384_sec1] = sec1;
+    vec![
+        ("P-256 in SEC1", with(&ec[0], p256_sec1)),
+        ("P-256 in PKCS#8", ec[0].clone()),
+        ("P-384 in SEC1", with(&ec[1], p384_sec1)),
+        ("P-384 in PKCS#8", ec[1].clone()),
+        ("Ed25519 in PKCS#8", sign(&ed25519)),
+        ("RSA in PKCS#1", with(&sign(&rsa), key_file("rsa-2048.pkcs1.key"))),
+        ("RSA in PKCS#8", sign(&rsa)),
+    ]
+}
+
+#[tokio::test]
+async fn every_kind_of_key_shakes_hands_with_its_chain() {
+    let folder = Folder::new();
+    let (ca, _) = ca(&folder);
+    let kinds = kinds(&ca.middle());
+    let mut mount = Mount::new(folder.join("mount"), &kinds[0].1);
+    let process = start(&folder);
+    for (name, pair) in kinds {
+        mount.swap(&pair);
+        polled(&process).await;
+        for version in rustls::ALL_VERSIONS {
+            let connector = connector(&folder.join("ca.crt"), "http/1.1", &[version]);
+            let stream = shake(&connector, TcpStream::connect(process.address).await.unwrap()).await;
+            let tls = stream.get_ref().1;
+            assert_eq!(tls.peer_certificates().unwrap()[0], pair.der, "{name} {version:?}");
+            assert_eq!(tls.peer_certificates().unwrap().len(), 2, "the root is the client's");
+        }
+    }
+    assert_eq!(metric(process.admin, FAILURES).await, Some(0.0), "{}", process.errors());
+}
+
+#[tokio::test]
+async fn a_bad_pair_is_rejected_once_and_the_old_one_goes_on() {
+    let folder = Folder::new();
+    let (ca, connector) = ca(&folder);
+    let (first, second) = (ca.pair(1), ca.pair(2));
+    // Swapped as a whole: of files that are written one by one, any number of looks may find the half.
+    let mut mount = Mount::new(folder.join("mount"), &first);
+    let process = start(&folder);
+    let mut expired = leaf();
+    expired.not_after = OffsetDateTime::now_utc() - Duration::MINUTE;
+    let expired = ca.sign(&expired, &KeyPair::generate().unwrap());
+    let half = Pair { certificate: second.certificate[..300].to_owned(), ..second.clone() };
+    let other = Pair { key: first.key.clone(), ..second.clone() };
+    let joined = second.certificate.trim_end().to_owned() + &ca.pem;
+    let joined = Pair { certificate: joined, ..second.clone() };
+    let joined_words = format!(
+        "--tls-cert mount/tls.crt: the file has in line {} a -----BEGIN or an -----END and something beside it: ",
+        second.certificate.lines().count()
+    );
+    let mut for_clients = leaf();
+    for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let for_clients = ca.sign(&for_clients, &KeyPair::generate().unwrap());
+    let bad = [
+        (&half, "--tls-cert mount/tls.crt: the file has in line 1 a block that does not end: "),
+        (&joined, &joined_words),
+        (
+            &for_clients,
+            "--tls-cert mount/tls.crt: the file holds a certificate that is not for servers: its extendedKeyUsage is clientAuth; ",
+        ),
+        (&other, "--tls-key mount/tls.key: the file is not the key of the first certificate: "),
+        (&expired, "--tls-cert mount/tls.crt: the file holds a certificate that expired at "),
+    ];
+    for (index, &(pair, words)) in bad.iter().enumerate() {
+        mount.swap(pair);
+        until_metric(process.admin, FAILURES, (index + 1) as f64).await;
+        // Nothing more is said of it.
+        polled(&process).await;
+        assert_eq!(served(&connector, &process).await, first.der);
+        assert_eq!(metric(process.admin, FAILURES).await, Some((index + 1) as f64));
+        let errors = process.errors();
+        assert_eq!(errors.matches(words).count(), 1, "{errors}");
+    }
+    mount.swap(&second);
+    polled(&process).await;
+    assert_eq!(served(&connector, &process).await, second.der);
+    fs::remove_file(folder.join("mount/tls.key")).unwrap();
+    until_metric(process.admin, FAILURES, bad.len() as f64 + 1.0).await;
+    assert!(process.errors().contains("--tls-key mount/tls.key: the file cannot be read: No such file"));
+    assert_eq!(served(&connector, &process).await, second.der);
+    let ready = client::get(process.admin, "/readyz").await.code;
+    assert_eq!((metric(process.admin, RELOADS).await, ready), (Some(1.0), 200));
+    let not_after = metric(process.admin, "scan_admission_certificate_not_after_timestamp_seconds").await.unwrap();
+    let left = not_after - OffsetDateTime::now_utc().unix_timestamp() as f64;
+    assert!((29.0..=30.0).contains(&(left / 86_400.0)), "{not_after}");
+}
+
+/// As a kubelet writes a pod certificate: the key, then the chain, in one file for both flags.
+#[tokio::test]
+async fn one_file_may_hold_the_key_and_the_chain_with_or_without_a_byte_order_mark() {
+    let folder = Folder::new();
+    let (ca, connector) = ca(&folder);
+    fs::create_dir(folder.join("mount")).unwrap();
+    let bundles = ["", "\u{feff}"].map(|mark| {
+        [1, 2].map(|order| {
+            let Pair { certificate, key, der } = ca.middle().pair(1);
+            let text = if order == 1 {
+                format!("{mark}{key}{mark}{certificate}")
+            } else {
+                format!("{mark}{certificate}{mark}{key}")
+            };
+            (text, der)
+        })
+    });
+    let bundles: Vec<_> = bundles.into_iter().flatten().collect();
+    let file = folder.join("mount/bundle.pem");
+    fs::write(&file, &bundles[3].0).unwrap();
+    let arguments = ["--tls-cert=mount/bundle.pem", "--tls-key=mount/bundle.pem", "--certs-poll=10ms"];
+    let process = Process::start(command(folder.path(), &arguments), folder.join("errors"));
+    assert_eq!(served(&connector, &process).await, bundles[3].1);
+    for (index, (text, der)) in bundles.iter().enumerate() {
+        fs::write(file.with_extension("new"), text).unwrap();
+        fs::rename(file.with_extension("new"), &file).unwrap();
+        until_metric(process.admin, RELOADS, (index + 1) as f64).await;
+        assert_eq!(served(&connector, &process).await, *der);
+        let stream = shake(&connector, TcpStream::connect(process.address).await.unwrap()).await;
+        assert_eq!(stream.get_ref().1.peer_certificates().unwrap().len(), 2, "the chain is whole");
+    }
+    assert_eq!(metric(process.admin, FAILURES).await, Some(0.0), "{}", process.errors());
+}
+
+/// Whatever is there when it is opened: a pipe without a writer would be waited for.
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_holds_up_no_poll() {
+    let folder = Folder::new();
+    let (ca, connector) = ca(&folder);
+    fs::create_dir(folder.join("mount")).unwrap();
+    let [certificate, key, pipe, aside] =
+        ["mount/tls.crt", "mount/tls.key", "pipe", "aside"].map(|name| folder.join(name));
+    let pair = ca.pair(1);
+    pair.write(&certificate, &key);
+    let process = start(&folder);
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Between any two looks, and between the steps of one.
+    let is_over = Arc::new(AtomicBool::new(false));
+    let swaps = std::thread::spawn({
+        let (is_over, certificate) = (is_over.clone(), certificate.clone());
+        move || {
+            while !is_over.load(Ordering::Relaxed) {
+                fs::rename(&certificate, &aside).unwrap();
+                fs::rename(&pipe, &certificate).unwrap();
+                fs::rename(&certificate, &pipe).unwrap();
+                fs::rename(&aside, &certificate).unwrap();
+            }
+            fs::rename(&pipe, &certificate).unwrap();
+        }
+    });
+    until_metric_above(process.admin, LOOKS, 200.0).await;
+    is_over.store(true, Ordering::Relaxed);
+    swaps.join().unwrap();
+    let words = "--tls-cert mount/tls.crt: the file is a pipe or a device: ";
+    let waited = tokio::time::timeout(FAR, async {
+        while !process.errors().contains(words) {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{}", process.errors());
+    assert_eq!(served(&connector, &process).await, pair.der);
+    fs::remove_file(&certificate).unwrap();
+    let next = ca.pair(2);
+    next.write(&certificate, &key);
+    until_metric(process.admin, RELOADS, 1.0).await;
+    assert_eq!(served(&connector, &process).await, next.der);
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_late_is_served_and_complained_of() {
+    let folder = Folder::new();
+    let (ca, connector) = ca(&folder);
+    let mut mount = Mount::new(folder.join("mount"), &ca.pair(1));
+    let process = start(&folder);
+    let mut due = leaf();
+    (due.not_before, due.not_after) =
+        (OffsetDateTime::now_utc() - 2 * Duration::DAY, OffsetDateTime::now_utc() + 23 * Duration::HOUR);
+    let due = ca.sign(&due, &KeyPair::generate().unwrap());
+    mount.swap(&due);
+    polled(&process).await;
+    assert_eq!(served(&connector, &process).await, due.der);
+    let waited = tokio::time::timeout(FAR, async {
+        while !process.errors().contains("the certificate expires soon: it should have been renewed by now") {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{}", process.errors());
+    assert_eq!(metric(process.admin, FAILURES).await, Some(0.0));
+}
+
+#[test]
+fn the_poll_is_a_duration_within_reason() {
+    let folder = Folder::new();
+    for value in ["", "1", "-1s", "9ms", "10m1s", "soon"] {
+        let (code, errors) = fails(command(folder.path(), &[&format!("--certs-poll={value}")]));
+        assert_eq!(code, Some(2), "{errors}");
+        assert!(errors.contains("'--certs-poll <DURATION>'"), "{errors}");
+        assert!(errors.contains("not a duration from 10ms to 600s, such as 1s") || value.is_empty(), "{errors}");
+    }
+}
