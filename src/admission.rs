@@ -1,4 +1,5 @@
-//! From the bytes of an AdmissionReview to the bytes of its answer: [`answer`] is the one function that everything leads to.
+//! From the bytes of an AdmissionReview to the bytes of its answer: [`answer`] is the one function that everything
+//! leads to.
 //!
 //! It cannot fail and cannot wait: clock, rules and settings enter as values.
 
@@ -21,9 +22,9 @@ pub use settings::{FaultPolicy, Override, ReviewSettings};
 /// `<`, `>` and `&` to six bytes each, so a legal object could in theory exceed it.
 pub const BODY_MAX_BYTES: usize = 8 << 20;
 
-/// The most memory that a review takes while it is judged, besides its body: 20 MiB. The decoded strings together are no longer
-/// than the body; the rest is 20,000 conditions in each object and, at the mutating webhook, in a copy. The worst known bodies take
-/// 19.0 MB (`cargo bench -- worst`), and a test compares them with the limit.
+/// The most memory that a review takes while it is judged, besides its body: 20 MiB. The decoded strings together are
+/// no longer than the body; the rest is 20,000 conditions in each object and, at the mutating webhook, in a copy. The
+/// worst known bodies take 19.0 MB (`cargo bench -- worst`), and a test compares them with the limit.
 pub const JUDGEMENT_MAX_BYTES: usize = 20 << 20;
 
 /// The two webhooks.
@@ -228,7 +229,8 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
                 (Webhook::Validating, _) => validate(parts(operation, is_status, &change), &mut reply),
                 (Webhook::Mutating, Operation::Create) => validate(vec![Part::Create], &mut reply),
                 (Webhook::Mutating, Operation::Update) if is_status => {
-                    // A user who may not write a status is denied any difference, so an unchanged status is not mutated.
+                    // A user who may not write a status is denied any difference, so an unchanged status is not
+                    // mutated.
                     if change.may_write_status() || old.is_none_or(|old| !old.has_same_status(new)) {
                         reply.mutate(&engine::mutate(context.rules, &change).operations);
                     }
@@ -243,8 +245,8 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
 /// The parts of a scan that the validating webhook judges.
 fn parts(operation: Operation, is_status: bool, change: &Change<'_>) -> Vec<Part> {
     let is_new_status = || match change.old {
-        // An update of the object itself changes the status only where the CRD has no status subresource. Otherwise both
-        // are the same, and their rules must not block an edit of the spec or of the finalizers.
+        // An update of the object itself changes the status only where the CRD has no status subresource. Otherwise
+        // both are the same, and their rules must not block an edit of the spec or of the finalizers.
         Some(old) if operation == Operation::Update => !change.new.has_same_status(old),
         _ => !matches!(change.new.status, Member::Absent),
     };

@@ -1,5 +1,5 @@
-//! How rules are asked: what a rule is, what it finds, and what is done about it. What the rules say is in
-//! [`rules`](crate::rules).
+//! The engine: it runs rules on a change, decides what is done about their findings, and applies their mutations. The
+//! rules themselves are in [`rules`](crate::rules).
 
 pub mod change;
 mod comparison;

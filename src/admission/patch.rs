@@ -1,4 +1,5 @@
-//! JSON Patch (RFC 6902) of what the mutations wrote: explicit operations, so that unknown keys and their order are kept.
+//! The JSON Patch (RFC 6902) of the mutations. It has one operation for each write, so unknown keys and the order of
+//! keys stay as they are.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,19 +8,19 @@ use crate::engine::PatchOperation;
 use crate::scan::field::cve_count_name;
 use crate::scan::{Entry, Field};
 
-/// The patch as a reply carries it: base64 of its JSON.
+/// Encodes the patch for the reply: base64 of its JSON.
 pub fn encode(operations: &[PatchOperation]) -> String {
     STANDARD.encode(to_json(operations))
 }
 
-/// The patch in JSON. A field that is there is replaced, one that is absent or null added.
+/// Returns the patch in JSON. A field that exists is replaced; a field that is absent or null is added.
 pub fn to_json(operations: &[PatchOperation]) -> String {
     let operations: Vec<String> = operations
         .iter()
         .filter_map(|operation| {
-            let op = if operation.was.is_some() { "replace" } else { "add" };
+            let op = if operation.old_value.is_some() { "replace" } else { "add" };
             let path = pointer(&operation.field)?;
-            // Paths and ops are made of fixed names and indices: nothing in them needs escaping.
+            // Paths and ops consist of fixed names and indices, so nothing in them needs escaping.
             let value = operation.value.to_json();
             Some([r#"{"op":""#, op, r#"","path":""#, &path, r#"","value":"#, &value, "}"].concat())
         })
@@ -27,7 +28,7 @@ pub fn to_json(operations: &[PatchOperation]) -> String {
     format!("[{}]", operations.join(","))
 }
 
-/// The JSON Pointer (RFC 6901) of a field that a mutation may write.
+/// Returns the JSON Pointer (RFC 6901) of a field; `None` for a field that no mutation writes.
 fn pointer(field: &Field<'_>) -> Option<String> {
     match field {
         Field::Phase => Some("/status/phase".to_owned()),

@@ -10,7 +10,8 @@ use crate::scan::{Field, GROUP, Kind};
 
 /// The API server cuts warnings to 256 runes each once those of all webhooks exceed 4,096 in all, and drops the rest.
 const WARNING_MAX_RUNES: usize = 256;
-/// The rest is for what the mutating webhook says of the same request: at most two totals in two spellings are replaced.
+/// The rest is for what the mutating webhook says of the same request: at most two totals in two spellings are
+/// replaced.
 const WARNINGS_MAX_RUNES: usize = 4096 - 4 * 160;
 const WARNINGS_MAX: usize = 16;
 /// Of what a mutation replaced, so that its warning has room for what it was set to.
@@ -132,7 +133,7 @@ impl<'r> Reply<'r> {
             }
             // An empty string counts as absent, so nothing was replaced; as a count it is malformed.
             let is_replaced = |was: &&String| *was != "\"\"" || matches!(operation.field, Field::Count { .. });
-            if let Some(was) = operation.was.as_ref().filter(is_replaced) {
+            if let Some(was) = operation.old_value.as_ref().filter(is_replaced) {
                 let was = printable(was, WAS_MAX_CHARS);
                 let message = format!("was {was}, set to {}", operation.value.to_json());
                 self.warnings.push(warning(&operation.field.to_string(), &message, operation.rule));

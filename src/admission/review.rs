@@ -7,8 +7,8 @@ use crate::scan::{Container, GROUP, Json, JsonType, Key, Kind, Member, Object, R
 
 /// Characters of an error or a name that an answer repeats.
 const SHOWN_MAX_CHARS: usize = 200;
-/// How many groups of a user overrides are matched with. Directories give a user hundreds, rarely a few thousand, but a body of
-/// 8 MiB has room for two million.
+/// How many groups of a user overrides are matched with. Directories give a user hundreds, rarely a few thousand, but a
+/// body of 8 MiB has room for two million.
 const GROUPS_MAX: usize = 10_000;
 /// Characters of the kind in a warning, which has 256 in all.
 const WHAT_MAX_CHARS: usize = 100;
@@ -204,7 +204,8 @@ impl Request<'_> {
         objects.filter_map(Scan::status).map(|status| status.conditions().len()).sum()
     }
 
-    /// Makes the object what the API server will store: an update of the status subresource keeps the old metadata and spec.
+    /// Makes the object what the API server will store: an update of the status subresource keeps the old metadata and
+    /// spec.
     pub fn restore_metadata_and_spec(&mut self) {
         if let (Some(true), Member::Present(new), Member::Present(old)) =
             (self.is_status(), &mut self.object, &self.old_object)

@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use crate::engine::RuleMode;
 
-/// What the validating webhook does with a review that it cannot judge: it is too large, its deadline has passed, too many
-/// are in flight, or a rule has failed. The mutating webhook always allows the write.
+/// What the validating webhook does with a review that it cannot judge: it is too large, its deadline has passed, too
+/// many are in flight, or a rule has failed. The mutating webhook always allows the write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]

@@ -1,4 +1,4 @@
-//! A change that is judged: the new object, the old one, the time, and the user.
+//! The change that rules judge: the new object, the old object, the time and the user.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -9,20 +9,22 @@ use super::comparison::Comparison;
 use super::mode::Modes;
 use crate::scan::{Conditions, Kind, Scan};
 
+/// A change to a scan, and everything else that rules may read.
 pub struct Change<'a> {
     pub kind: Kind,
     pub new: &'a Scan<'a>,
-    /// None on CREATE, and where the object is judged by itself.
+    /// `None` on CREATE, and when an object is judged by itself.
     pub old: Option<&'a Scan<'a>>,
     pub now: OffsetDateTime,
-    /// The user who makes the change; empty where that is not known.
+    /// The user who makes the change; empty if unknown.
     pub user: &'a str,
-    /// The users who may write a status; where the list is empty, all may.
+    /// The users who may write a status; if empty, all users may.
     pub status_writers: &'a [String],
     pub modes: Modes<'a>,
-    /// Whether this is the old object, judged for the ratchet. A rule then also judges what it leaves to other rules in a new
-    /// object, such as parts of the wrong type, and takes a malformed condition for absent: once these are corrected or removed,
-    /// its finding in the new object is not new.
+    /// Whether `new` is the old object, judged for the ratchet. Rules then also check parts that they skip in a new
+    /// object because another rule reports them, such as parts of the wrong type, and they treat a malformed condition
+    /// as absent. Otherwise an error that was hidden by such a part would count as new once the part is corrected or
+    /// removed.
     pub is_old_object: bool,
     conditions: OnceCell<Rc<Conditions<'a>>>,
     old_conditions: OnceCell<Rc<Conditions<'a>>>,
@@ -44,45 +46,45 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// The change as made by `user`, where only `status_writers` may write a status.
+    /// Sets the user who makes the change, and the users who may write a status.
     pub fn with_user(self, user: &'a str, status_writers: &'a [String]) -> Self {
         Change { user, status_writers, ..self }
     }
 
-    /// The change as judged where the rules are set to `modes`.
+    /// Sets the modes of the rules.
     pub fn with_modes(self, modes: Modes<'a>) -> Self {
         Change { modes, ..self }
     }
 
-    /// Whether the user may write a status.
+    /// Returns whether the user may write a status.
     pub fn may_write_status(&self) -> bool {
         self.status_writers.is_empty() || self.status_writers.iter().any(|writer| writer == self.user)
     }
 
-    /// The conditions of the new object.
+    /// Returns the conditions of the new object, which are read once.
     pub fn conditions(&self) -> &Rc<Conditions<'a>> {
         self.conditions.get_or_init(|| Rc::new(Conditions::of(self.new)))
     }
 
-    /// The conditions of the old object.
+    /// Returns the conditions of the old object, which are read once.
     pub fn old_conditions(&self) -> Option<&Rc<Conditions<'a>>> {
         let old = self.old?;
         Some(self.old_conditions.get_or_init(|| Rc::new(Conditions::of(old))))
     }
 
-    /// Compares the new object with the old one.
+    /// Returns the comparison of the new object with the old one; `None` if there is no old object.
     pub(super) fn comparison(&self) -> Option<Comparison<'_, 'a>> {
         Some(Comparison::new((self.new, self.conditions()), (self.old?, self.old_conditions()?)))
     }
 
-    /// The old object judged by itself.
+    /// Returns a change whose new object is the old one, to judge that by itself; `None` if there is no old object.
     pub(super) fn for_old_object(&self) -> Option<Self> {
         let conditions = Rc::clone(self.old_conditions()?).into();
         let old = self.with_new(self.old?);
         Some(Change { old: None, is_old_object: true, conditions, old_conditions: OnceCell::new(), ..old })
     }
 
-    /// The same change to another new object.
+    /// Returns the same change with another new object.
     pub(super) fn with_new<'b>(&self, new: &'b Scan<'b>) -> Change<'b>
     where
         'a: 'b,

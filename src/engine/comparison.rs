@@ -1,4 +1,5 @@
-//! Compares the new object with the old one: which of its conditions are the same entries, and which fields are unchanged.
+//! The comparison of the new object with the old one: it pairs the conditions of both, and finds out which fields are
+//! unchanged.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -7,14 +8,14 @@ use std::hash::{BuildHasher, RandomState};
 use crate::scan::conditions::Form;
 use crate::scan::{Condition, ConditionMember, Conditions, Container, Entry, Field, Json, Member, Scan, Status};
 
-/// A new object beside the old one.
+/// A new object and an old one, with the conditions of both.
 pub struct Comparison<'c, 'a> {
     new: &'c Scan<'a>,
     old: &'c Scan<'a>,
     new_conditions: &'c Conditions<'a>,
     old_conditions: &'c Conditions<'a>,
-    /// For each entry of the new object the index of the same entry of the old one. Computed when first needed: few changes need
-    /// it.
+    /// For each entry of the new object, the index of the same entry in the old one, as [`Self::pair_by_contents`]
+    /// finds it. Computed on first use, since few changes need it.
     counterparts: OnceCell<Vec<Option<usize>>>,
 }
 
@@ -24,19 +25,19 @@ impl<'c, 'a> Comparison<'c, 'a> {
         Comparison { new, old, new_conditions, old_conditions, counterparts: OnceCell::new() }
     }
 
-    /// The same field in the old object, with its entry named by index. None where the entry is new.
+    /// Returns the same field in the old object, with its entry named by index; `None` if the entry is new.
     pub fn old_field(&self, field: Field<'a>) -> Option<Field<'a>> {
         with_entry(field, |entry| self.counterpart(self.new_conditions.index_of(entry)?))
     }
 
-    /// Whether a field means the same as before. An entry stays the same one when only members were filled in that our mutations
-    /// fill in.
+    /// Returns whether a field has the same meaning in both objects. An entry is still the same one if it differs only
+    /// by members that our mutations fill in.
     pub fn is_unchanged(&self, field: Field<'a>) -> bool {
         let (Field::Condition(entry) | Field::ConditionMember { entry, .. }) = field else {
             return is_same(field, self.new, self.old);
         };
         let Some(new) = self.new_conditions.index_of(entry) else {
-            // To remove a malformed entry is no change: nobody could rely on it.
+            // Removing a malformed entry is not a change, since nobody could rely on it.
             let old = self.old_conditions.index_of(entry);
             return old.is_none_or(|old| self.old_conditions.entries()[old].form == Form::Malformed);
         };
@@ -46,31 +47,33 @@ impl<'c, 'a> Comparison<'c, 'a> {
             (Field::ConditionMember { member, .. }, Some(new), Some(old), Entry::Type(_)) => {
                 member_key(new, member) == member_key(old, member)
             }
-            // An entry that is named by its index was paired by its contents, so these are the same.
+            // An entry that is named by its index was paired by its contents, so both entries are the same.
             _ => true,
         }
     }
 
+    /// Returns the index of the same entry in the old object.
     fn counterpart(&self, new: usize) -> Option<usize> {
         if let Some(old) = self.only_entry_of_same_type(new) {
             return Some(old);
         }
-        let counterparts = self.counterparts.get_or_init(|| self.same_entries());
+        let counterparts = self.counterparts.get_or_init(|| self.pair_by_contents());
         counterparts[new].or_else(|| match self.new_conditions.name(new) {
             name @ Entry::Type(_) => self.old_conditions.index_of(name),
             Entry::Index(_) => None,
         })
     }
 
-    /// The old entry, where both are the only ones of their type.
+    /// Returns the old entry of the same type, if both entries are the only ones of their type.
     fn only_entry_of_same_type(&self, new: usize) -> Option<usize> {
         let name @ Entry::Type(_) = self.new_conditions.name(new) else { return None };
         let old = self.old_conditions.index_of(name)?;
         (self.old_conditions.name(old) == name).then_some(old)
     }
 
-    /// Pairs the entries that are not the only ones of their type, by their contents. An old entry is paired once at most.
-    fn same_entries(&self) -> Vec<Option<usize>> {
+    /// Pairs the entries that are not the only ones of their type, by their contents. An old entry is paired at most
+    /// once.
+    fn pair_by_contents(&self) -> Vec<Option<usize>> {
         let [new, old] = [self.new, self.old].map(|scan| scan.status().map_or(&[][..], |status| status.conditions()));
         if new.len().max(old.len()) > PAIRED_MAX {
             let is_same = |index: usize| old.get(index).is_some_and(|old| has_same_contents(old, &new[index]));
@@ -80,38 +83,44 @@ impl<'c, 'a> Comparison<'c, 'a> {
         let keys =
             [new, old].map(|entries| entries.iter().map(|entry| EntryKey::of(entry, &digests)).collect::<Vec<_>>());
         let mut pairs = Pairs { of_new: vec![None; new.len()], is_paired: vec![false; old.len()] };
-        let is_named: Vec<bool> = (0..new.len()).map(|index| self.only_entry_of_same_type(index).is_some()).collect();
-        // Entries with the same contents are paired first, then those that differ by filled-in members: of the new object, and
-        // then of the old one, since a controller may write again what it wrote before our mutations filled it in.
+        let is_paired_by_type: Vec<bool> =
+            (0..new.len()).map(|index| self.only_entry_of_same_type(index).is_some()).collect();
+        // Pair entries with the same contents first, then those that differ by members filled in on one side: in the
+        // new object, and then in the old one, since a controller may repeat a write that it made before our mutations
+        // filled the entry in.
         for is_in_new in [true, false] {
-            pairs.add(&keys, &is_named, is_in_new);
+            pairs.add(&keys, &is_paired_by_type, is_in_new);
         }
         pairs.of_new
     }
 }
 
-/// The longest list whose entries are paired wherever they are; in a longer one only those at the same index are. A scan has four
-/// conditions.
+/// The longest list whose entries are paired at any index. In a longer list, entries are paired only at the same index.
+/// A scan has four conditions.
 const PAIRED_MAX: usize = 256;
 
-/// For each entry of the new object the same one of the old object, and for each of the old one whether it is paired.
+/// The entries that are paired so far.
 struct Pairs {
+    /// For each entry of the new object, the index of the same entry in the old one.
     of_new: Vec<Option<usize>>,
+    /// For each entry of the old object, whether it is paired.
     is_paired: Vec<bool>,
 }
 
 impl Pairs {
-    /// Adds pairs of entries whose contents are the same without the members that may have been filled in on one side.
-    fn add(&mut self, [new, old]: &[Vec<EntryKey>; 2], is_named: &[bool], is_in_new: bool) {
+    /// Pairs entries whose contents are the same without the members that were filled in on one side: in the new object
+    /// if `is_in_new`, otherwise in the old one.
+    fn add(&mut self, [new, old]: &[Vec<EntryKey>; 2], is_paired_by_type: &[bool], is_in_new: bool) {
         let mut unpaired: HashMap<EntryKey, Vec<usize>> = HashMap::new();
         let (from, to) = if is_in_new { (new, old) } else { (old, new) };
-        for (index, key) in to.iter().enumerate().rev().filter(|(index, _)| self.is_free(*index, !is_in_new, is_named))
+        for (index, key) in
+            to.iter().enumerate().rev().filter(|(index, _)| self.is_free(*index, !is_in_new, is_paired_by_type))
         {
             unpaired.entry(*key).or_default().push(index);
         }
         for filled in 0..1 << FILLED.len() {
             for (index, key) in from.iter().enumerate() {
-                if !self.is_free(index, is_in_new, is_named) {
+                if !self.is_free(index, is_in_new, is_paired_by_type) {
                     continue;
                 }
                 let same = key.without_filled(filled).and_then(|key| unpaired.get_mut(&key)?.pop());
@@ -124,17 +133,19 @@ impl Pairs {
         }
     }
 
-    fn is_free(&self, index: usize, is_new: bool, is_named: &[bool]) -> bool {
-        if is_new { self.of_new[index].is_none() && !is_named[index] } else { !self.is_paired[index] }
+    /// Returns whether an entry of the new or the old object can still be paired.
+    fn is_free(&self, index: usize, is_new: bool, is_paired_by_type: &[bool]) -> bool {
+        if is_new { self.of_new[index].is_none() && !is_paired_by_type[index] } else { !self.is_paired[index] }
     }
 }
 
-/// The contents of an entry, as a key to find the same one: digests of its members under a random key, since texts may be long.
+/// The contents of an entry, as a key for hash maps: digests of its members under a random key, since strings can be
+/// long.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum EntryKey {
-    /// None where the member is absent.
+    /// A digest for each member, `None` for an absent one.
     Condition([Option<u64>; 7]),
-    /// An entry that is no object.
+    /// A digest of an entry that is not an object.
     Other(u64),
 }
 
@@ -154,7 +165,7 @@ impl EntryKey {
         }
     }
 
-    /// The entry without the members of [`FILLED`] whose bits are set; none where one of them is absent already.
+    /// Returns the key without the members of [`FILLED`] whose bits are set; `None` if one of them is already absent.
     fn without_filled(self, filled: usize) -> Option<Self> {
         let EntryKey::Condition(mut members) = self else { return (filled == 0).then_some(self) };
         for (bit, member) in FILLED.into_iter().enumerate() {
@@ -166,7 +177,7 @@ impl EntryKey {
     }
 }
 
-/// The value of a leaf, for comparison.
+/// The value of a field, for comparison.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum LeafKey<'s> {
     Absent,
@@ -197,6 +208,7 @@ fn has_same_contents(one: &Container<'_, Condition<'_>>, other: &Container<'_, C
     }
 }
 
+/// Returns the value of a member. An empty string counts as absent, except as a generation.
 fn member_key<'s>(condition: &'s Condition<'_>, member: ConditionMember) -> LeafKey<'s> {
     match LeafKey::of(&condition[member]) {
         LeafKey::Text("") if member != ConditionMember::ObservedGeneration => LeafKey::Absent,
@@ -204,12 +216,12 @@ fn member_key<'s>(condition: &'s Condition<'_>, member: ConditionMember) -> Leaf
     }
 }
 
-/// The field with its entry named by index, where it has one.
+/// Returns the field with its entry named by index, if it has an entry that exists.
 pub fn by_index<'a>(field: Field<'a>, conditions: &Conditions<'_>) -> Field<'a> {
     with_entry(field, |entry| conditions.index_of(entry)).unwrap_or(field)
 }
 
-/// The field with its entry named by the index that `index` returns.
+/// Returns the field with its entry, if it has one, named by the index that `index` returns.
 fn with_entry<'a>(field: Field<'a>, index: impl FnOnce(Entry<'a>) -> Option<usize>) -> Option<Field<'a>> {
     Some(match field {
         Field::Condition(entry) => Field::Condition(Entry::Index(index(entry)?)),
@@ -220,7 +232,7 @@ fn with_entry<'a>(field: Field<'a>, index: impl FnOnce(Entry<'a>) -> Option<usiz
     })
 }
 
-/// Whether a field that is not part of a condition is the same in both scans.
+/// Returns whether a field that is not part of a condition is the same in both scans.
 fn is_same(field: Field<'_>, new: &Scan<'_>, old: &Scan<'_>) -> bool {
     match field {
         Field::Status => new.has_same_status(old),
@@ -244,7 +256,8 @@ fn is_same_part<'s, 'a: 's, T: PartialEq>(
     new.status().and_then(&part) == old.status().and_then(&part)
 }
 
-/// The value of a leaf; none where it is absent. In a field of text the empty string counts as absent.
+/// Returns the value of a field that is neither an object nor a list; `None` if it is absent. An empty string counts as
+/// absent, except in a field of integers.
 fn leaf<'s, 'a>(field: Field<'_>, scan: &'s Scan<'a>) -> Option<&'s Json<'a>> {
     let status = scan.status();
     let spec = scan.spec.present();

@@ -1,18 +1,19 @@
-//! What a rule found: where, what is wrong, what is right instead, and what is done about it.
+//! Findings of rules: the field, the error, the severity, and the action that is taken.
 
 use std::borrow::Cow;
 
 use super::field_error::{CauseReason, FieldError};
 use crate::scan::Field;
 
-/// Findings that one rule may have in one object: four times what is shown, since the ratchet looks each up in the old object.
-/// A list of conditions may have 20,000 malformed entries. Beyond this the rule says that there are more.
+/// The most findings of one rule in one object; the last one then says that there are more. A list of conditions can
+/// have 20,000 malformed entries, and the ratchet looks up each finding in the old object. It is four times the number
+/// that is shown, since errors that deny the write are shown first, wherever they are in the list.
 const FINDINGS_MAX: usize = 4 * FINDINGS_SHOWN;
 
-/// Findings of one rule that are shown: nobody reads more than a screenful.
+/// The most findings of one rule that are shown: about a screenful.
 pub const FINDINGS_SHOWN: usize = 64;
 
-/// What a rule says of an object.
+/// How severe a rule considers a finding, whatever is done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     Warning,
@@ -30,10 +31,10 @@ impl Severity {
     }
 }
 
-/// What is done about a finding, the least first.
+/// What is done about a finding, in increasing order of effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
-    /// It is written to the audit annotation `audited` and counted, and nobody else is told.
+    /// The finding is written to the audit annotation `audited` and counted in the metrics. The client does not see it.
     Audit,
     /// The client gets a warning.
     Warn,
@@ -58,7 +59,7 @@ impl Action {
 pub enum Downgrade {
     /// The mode of the rule is warn or audit.
     Mode,
-    /// The old object has the same error at the same path, and nothing that the rule read for it changed.
+    /// The old object has the same error at the same path, and no field that the rule read for it has changed.
     PreExisting,
     /// The object is being deleted.
     Deleting,
@@ -76,23 +77,24 @@ impl Downgrade {
     }
 }
 
+/// A finding of a rule.
 #[derive(Debug)]
 pub struct Finding<'a> {
     pub rule: &'static str,
     pub severity: Severity,
     pub action: Action,
-    /// Why the action of an error is not [`Action::Deny`].
+    /// Why the action of an error is not [`Action::Deny`]; `None` otherwise.
     pub downgraded: Option<Downgrade>,
     pub field: Field<'a>,
-    /// What the rule read for this error: `field`, unless the rule says otherwise.
+    /// The fields that the rule read for this error, for the ratchet. By default only `field`.
     pub reads: Vec<Field<'a>>,
-    /// The row of the rule's table that is violated, where several rows can be at one path: the ratchet compares it.
+    /// The row of the rule's table that is violated, for the ratchet: several rows can have errors at one path.
     pub row: usize,
     pub error: FieldError,
 }
 
 impl Finding<'_> {
-    /// Makes an error that would deny the write a warning.
+    /// Turns the denial of an error into a warning. Other findings stay as they are.
     pub fn downgrade(&mut self, why: Downgrade) {
         if self.action == Action::Deny {
             self.action = Action::Warn;
@@ -100,7 +102,7 @@ impl Finding<'_> {
         }
     }
 
-    /// The message, and for an error that is downgraded why it is not denied.
+    /// Returns the message. For a downgraded error it ends with the reason why the write is not denied.
     pub fn explained(&self) -> Cow<'_, str> {
         let reason = match (self.downgraded, self.action) {
             (None, _) => return Cow::Borrowed(&self.error.message),
@@ -113,49 +115,54 @@ impl Finding<'_> {
     }
 }
 
-/// Everything that was found, in the order of the rules.
+/// The findings of all rules, in the order of the rules.
 #[derive(Debug, Default)]
 pub struct Findings<'a> {
     list: Vec<Finding<'a>>,
+    /// The id of the current rule.
     rule: &'static str,
     /// Where the findings of the current rule begin.
     start: usize,
 }
 
 impl<'a> Findings<'a> {
-    /// The findings from here on are those of the rule with this id.
+    /// Makes the rule with this id the current one.
     pub(super) fn start(&mut self, rule: &'static str) {
         self.rule = rule;
         self.start = self.list.len();
     }
 
-    /// What the current rule found.
+    /// Returns the findings of the current rule.
     pub(super) fn current(&mut self) -> &mut [Finding<'a>] {
         &mut self.list[self.start..]
     }
 
-    /// Shortens the findings of the current rule to those that are shown, denied ones first.
-    pub(super) fn shorten(&mut self) {
+    /// Truncates the findings of the current rule to those that are shown, with those that deny the write first. The
+    /// last one then says that there are more.
+    pub(super) fn truncate(&mut self) {
         if self.list.len() - self.start <= FINDINGS_SHOWN {
             return;
         }
         self.list[self.start..].sort_by_key(|finding| std::cmp::Reverse(finding.action));
         let rest = self.list.split_off(self.start + FINDINGS_SHOWN - 1);
         if let Some(most_severe) = rest.first() {
-            let more = more(self.rule, most_severe.severity, FINDINGS_SHOWN - 1);
+            let more = more_findings(self.rule, most_severe.severity, FINDINGS_SHOWN - 1);
             self.list.push(Finding { action: most_severe.action, downgraded: most_severe.downgraded, ..more });
         }
     }
 
+    /// Adds an error of the current rule. The caller may change its `reads` and its `row`.
     pub fn error(&mut self, field: Field<'a>, error: FieldError) -> &mut Finding<'a> {
         self.push(Severity::Error, field, error)
     }
 
+    /// Adds a warning of the current rule.
     pub fn warning(&mut self, field: Field<'a>, error: FieldError) -> &mut Finding<'a> {
         self.push(Severity::Warning, field, error)
     }
 
-    /// Whether another finding of this severity would not be listed: a rule that goes through a list need not make it.
+    /// Returns whether another finding of this severity would not be listed. A rule that goes through a list can then
+    /// stop.
     pub fn is_full(&self, severity: Severity) -> bool {
         self.list.len() - self.start >= FINDINGS_MAX && self.list.last().is_some_and(|last| last.severity >= severity)
     }
@@ -164,7 +171,7 @@ impl<'a> Findings<'a> {
         &self.list
     }
 
-    /// The first finding that denies the write.
+    /// Returns the first finding that denies the write.
     pub fn denial(&self) -> Option<&Finding<'a>> {
         self.list.iter().find(|finding| finding.action == Action::Deny)
     }
@@ -174,8 +181,9 @@ impl<'a> Findings<'a> {
         if self.list.len() - self.start >= FINDINGS_MAX
             && let Some(last) = self.list.pop()
         {
-            // The last place stands for all that is not listed, so only an unchanged status downgrades it.
-            finding = more(self.rule, severity.max(last.severity), FINDINGS_MAX - 1);
+            // This finding represents all that are not listed. It reads the whole status, so the ratchet downgrades it
+            // only if nothing in the status changed.
+            finding = more_findings(self.rule, severity.max(last.severity), FINDINGS_MAX - 1);
         }
         let at = self.list.len();
         self.list.push(finding);
@@ -191,8 +199,8 @@ fn finding<'a>(rule: &'static str, severity: Severity, field: Field<'a>, error: 
     Finding { rule, severity, action, downgraded: None, field, reads, row: 0, error }
 }
 
-/// Stands for findings that are not listed beside `listed` that are.
-fn more<'a>(rule: &'static str, severity: Severity, listed: usize) -> Finding<'a> {
+/// Returns the finding that represents those that are not listed; `listed` findings are.
+fn more_findings<'a>(rule: &'static str, severity: Severity, listed: usize) -> Finding<'a> {
     let message = format!(
         "Too many: {listed} {}s of this rule are listed, and there are more; repair the listed ones first",
         severity.name()

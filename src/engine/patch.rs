@@ -1,12 +1,13 @@
-//! What a mutation wants to write.
+//! The writes that a mutation requests.
 
 use crate::scan::{Field, Json};
 
-/// Writes of one rule. A scan has four conditions; a list of 20,000 entries that lack what is derived is no controller's, and
-/// its patch would be larger than the object. Beyond this a mutation writes nothing.
+/// The most writes of one rule; a mutation that requests more writes nothing. A scan has four conditions. No controller
+/// writes a list of 20,000 entries without their derived fields, and the patch for such a list would be larger than the
+/// object.
 pub(super) const WRITES_MAX: usize = 64;
 
-/// What the mutation of one rule wants to write.
+/// The writes that the mutation of one rule requests.
 #[derive(Debug, Default)]
 pub struct Patch {
     pub(super) writes: Vec<Write>,
@@ -19,12 +20,13 @@ pub(super) struct Write {
 }
 
 impl Patch {
-    /// Writes `value` at `field`; a field that is there is replaced.
+    /// Requests that `field` is set to `value`, whether or not the field exists.
     pub fn set(&mut self, field: Field<'static>, value: Json<'static>) {
         self.writes.push(Write { field, value });
     }
 
-    /// Whether there is more to write than is ever written: a rule that goes through a list can stop.
+    /// Returns whether the limit is exceeded. A mutation that goes through a list can then stop, since nothing will be
+    /// written.
     pub fn is_full(&self) -> bool {
         self.writes.len() > WRITES_MAX
     }
