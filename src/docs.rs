@@ -2,6 +2,7 @@
 
 mod config;
 mod decides;
+mod examples;
 #[cfg(feature = "cluster")]
 mod doctor;
 pub mod rules;

@@ -1,7 +1,8 @@
 //! How a status is judged: webhooks, order, the rules and the tables behind them, for `docs/decides.md`.
 
 use super::Page;
-use super::rules::{NOTE, capitalised, mutates, parsed};
+use super::examples::parsed;
+use super::rules::{NOTE, capitalised, mutates};
 use crate::engine::{Downgrade, Expectation, Part, Rule, Severity};
 use crate::rules::tables::conditions::{ErrorText, Message, VOCABULARIES};
 use crate::rules::tables::phases;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Page;
+use super::examples::parsed;
 use crate::engine::{Example, Expectation, Rule};
 
 /// The page of one rule, in Markdown with fixed heads.
@@ -18,23 +19,27 @@ pub fn page(rule: &Rule) -> String {
     }
     page += "\n## Examples\n";
     for example in rule.examples {
-        page += &self::example(example);
+        page += &self::example(rule, example);
     }
     page
 }
 
-fn example(example: &Example) -> String {
+fn example(rule: &Rule, example: &Example) -> String {
     let title = capitalised(example.title);
     let new = parsed(example.new);
     let old = example.old.map(|old| format!("before:\n\n```json\n{:#}\n```\n\n", parsed(old))).unwrap_or_default();
     let expect = match example.expect {
         Expectation::Passes => "This passes.".to_owned(),
-        Expectation::Warns(path) => format!("This is a warning at `{path}`."),
-        Expectation::Denies(path) => format!("This is denied at `{path}`."),
+        Expectation::Warns(_) => format!("This is a warning:\n\n{}", findings(rule, example)),
+        Expectation::Denies(_) => format!("This is denied:\n\n{}", findings(rule, example)),
         Expectation::Mutates(patch) => format!("The mutation writes:\n\n```json\n{:#}\n```", parsed(patch)),
     };
     let after = if old.is_empty() { "" } else { "after:\n\n" };
     format!("\n### {title}\n\n{old}{after}```json\n{new:#}\n```\n\n{expect}\n")
+}
+
+fn findings(rule: &Rule, example: &Example) -> String {
+    format!("```text\n{}\n```", super::examples::findings(rule, example).join("\n"))
 }
 
 pub(super) fn capitalised(text: &str) -> String {
@@ -96,9 +101,4 @@ pub fn json(rules: &[Rule]) -> String {
         })
         .collect();
     format!("{:#}\n", Value::from(rules))
-}
-
-/// The JSON of an example, which a test parses.
-pub(super) fn parsed(json: &str) -> Value {
-    serde_json::from_str(json).unwrap_or(Value::Null)
 }

@@ -263,10 +263,10 @@ fn golden_messages() {
         ("too wide", say(&update("{}").replace("SourceScan", "Pod"), Webhook::Validating)),
     ];
     let said: String = said.iter().map(|(name, line)| format!("# {name}\n{line}\n")).collect();
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/words.txt");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/answers.txt");
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(path, &said).unwrap();
     }
     let committed = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(said == committed, "not the committed words; UPDATE=1 cargo test --test core admission writes these:\n{said}");
+    assert!(said == committed, "not the committed answers; UPDATE=1 cargo test --test core admission writes these:\n{said}");
 }

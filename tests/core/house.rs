@@ -409,6 +409,11 @@ const GONE: &[(&str, &str)] = &[
     ("left over", "stale"),
     ("keeper", "controller"),
     ("keepers", "controllers"),
+    ("would be right", "must be"),
+    ("at least would be", "must have"),
+    ("aloud", "reported"),
+    ("whoever", "the person or component that is meant"),
+    ("that which", "the noun that is meant"),
 ];
 
 /// What other programs print.

@@ -8,6 +8,7 @@ mod engine;
 mod findings;
 mod house;
 mod json_reader;
+mod messages;
 mod mutations;
 mod properties;
 mod ratchet;
