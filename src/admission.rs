@@ -1,7 +1,7 @@
-//! From the bytes of an AdmissionReview to the bytes of its answer: [`answer`] is the one function that everything
-//! leads to.
+//! Admission: [`answer`] takes the bytes of an AdmissionReview and returns the bytes of the answer.
 //!
-//! It cannot fail and cannot wait: clock, rules and settings enter as values.
+//! It does not fail, since errors are answers too, and it does not wait: the time, the rules and the settings are
+//! values.
 
 pub mod patch;
 pub mod reply;
@@ -18,16 +18,16 @@ use reply::Reply;
 use review::{Operation, Request, Review, Target};
 pub use settings::{FaultPolicy, Override, ReviewSettings};
 
-/// Limit of a body: 8 MiB. Two objects of the API server's 3 MiB and 2 MiB for the rest. It is a choice: Go may escape
-/// `<`, `>` and `&` to six bytes each, so a legal object could in theory exceed it.
+/// The largest body: 8 MiB, which is two objects at the API server's limit of 3 MiB and 2 MiB for the rest. A valid
+/// review can exceed it in theory, since Go may escape `<`, `>` and `&` to six bytes each.
 pub const BODY_MAX_BYTES: usize = 8 << 20;
 
-/// The most memory that a review takes while it is judged, besides its body: 20 MiB. The decoded strings together are
-/// no longer than the body; the rest is 20,000 conditions in each object and, at the mutating webhook, in a copy. The
-/// worst known bodies take 19.0 MB (`cargo bench -- worst`), and a test compares them with the limit.
+/// The most memory that judging a review takes besides its body: 20 MiB. The decoded strings together are no longer
+/// than the body; the rest is for 20,000 conditions in each object and, at the mutating webhook, in a copy. The worst
+/// known bodies take 19.0 MB (`cargo bench -- worst`), and a test compares them with the limit.
 pub const JUDGEMENT_MAX_BYTES: usize = 20 << 20;
 
-/// The two webhooks.
+/// One of the two webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Webhook {
     Validating,
@@ -48,15 +48,15 @@ impl Webhook {
 /// Why a review was not judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The body is no AdmissionReview v1 that can be judged.
+    /// The body is not a valid AdmissionReview v1.
     BadRequest,
     /// The body exceeds [`BODY_MAX_BYTES`].
     TooLarge,
-    /// The deadline passed before the body was read, or judged.
+    /// The deadline passed before the body was read or judged.
     Timeout,
     /// Too many reviews are in flight.
     TooManyRequests,
-    /// A rule panicked.
+    /// A rule panicked, which is a bug.
     Internal,
 }
 
@@ -72,7 +72,7 @@ impl Fault {
     }
 }
 
-/// Everything that an answer depends on besides the bytes.
+/// The inputs of an answer besides the bytes.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     pub webhook: Webhook,
@@ -81,14 +81,14 @@ pub struct Context<'a> {
     pub settings: &'a ReviewSettings,
 }
 
-/// What an answer does with the write.
+/// The effect of an answer on the write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     Allow,
-    /// The write is allowed, with a patch.
+    /// The write is allowed and patched.
     Mutate,
     Deny,
-    /// The review was not judged: the [`FaultPolicy`] says what becomes of the write.
+    /// The review was not judged. The [`FaultPolicy`] decides whether the write is allowed.
     Error(Fault),
 }
 
@@ -103,21 +103,21 @@ impl Decision {
     }
 }
 
-/// What metrics and logs may know of a review: never the object's contents.
+/// The data of a review for metrics and logs. It never has contents of the object.
 #[derive(Debug)]
 pub struct Summary {
     pub decision: Decision,
     pub operation: &'static str,
-    /// The resource and subresource, or `other`.
+    /// The resource and subresource, such as `imagescans/status`; `other` if it is not a scan.
     pub resource: &'static str,
     pub findings: Vec<RuleFinding>,
     /// The rules whose mutations wrote something.
     pub mutations: Vec<&'static str>,
-    /// None where the write was plainly allowed, since nothing is logged then.
+    /// `None` if the decision is [`Decision::Allow`], since nothing is logged then.
     pub request: Option<RequestInfo>,
 }
 
-/// What is counted of a finding.
+/// A finding without the contents of the object, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RuleFinding {
     pub rule: &'static str,
@@ -126,7 +126,7 @@ pub struct RuleFinding {
     pub downgraded: Option<Downgrade>,
 }
 
-/// What a log line says of a request.
+/// The request, for log lines. A member is empty if the request does not have it.
 #[derive(Debug, Default)]
 pub struct RequestInfo {
     pub uid: String,
@@ -138,18 +138,20 @@ pub struct RequestInfo {
     pub user: String,
 }
 
-/// The answer to one request. `http` is 200 wherever a uid was found (except under [`FaultPolicy::FailurePolicy`]);
-/// otherwise the body is a `Status` that says what is wrong. Either is one line of JSON.
+/// The answer to one review, as one line of JSON.
 #[derive(Debug)]
 pub struct Answer {
+    /// The HTTP status: 200 if the uid was found, except for faults under [`FaultPolicy::FailurePolicy`]. The body is
+    /// then an AdmissionReview; otherwise it is a `Status` that says what is wrong.
     pub http: u16,
-    /// Whether the answer lets the request pass; false too where no review is answered.
+    /// Whether the answer allows the write. False if the body is a `Status`.
     pub is_allowed: bool,
     pub body: Vec<u8>,
     pub summary: Summary,
 }
 
-/// Judges or mutates one review. Only the first [`BODY_MAX_BYTES`] + 1 bytes of `body` matter.
+/// Decodes a review, and judges or mutates it. A body that is too large need not be read beyond [`BODY_MAX_BYTES`] + 1
+/// bytes.
 pub fn answer(body: &[u8], context: &Context<'_>) -> Answer {
     match decode(body, context) {
         Ok(review) => answer_review(review, context),
@@ -157,7 +159,7 @@ pub fn answer(body: &[u8], context: &Context<'_>) -> Answer {
     }
 }
 
-/// Decodes a review that can be judged. An error is the answer to one that cannot.
+/// Decodes a review. An error is the answer to a body that is too large or malformed.
 pub fn decode<'a>(body: &'a [u8], context: &Context<'_>) -> Result<Review<'a>, Box<Answer>> {
     if body.len() > BODY_MAX_BYTES {
         return Err(Box::new(fault(body, Fault::TooLarge, context)));
@@ -177,7 +179,7 @@ pub fn decode<'a>(body: &'a [u8], context: &Context<'_>) -> Result<Review<'a>, B
     }
 }
 
-/// Judges or mutates a review that was decoded. A rule that panics is a fault, and ends nothing else.
+/// Judges or mutates a decoded review. If a rule panics, the answer is [`Fault::Internal`].
 pub fn answer_review(mut review: Review<'_>, context: &Context<'_>) -> Answer {
     if context.webhook == Webhook::Mutating {
         review.request.restore_metadata_and_spec();
@@ -190,9 +192,9 @@ pub fn answer_review(mut review: Review<'_>, context: &Context<'_>) -> Answer {
     answer.unwrap_or_else(|_| reply::fault(review, Fault::Internal, message(Fault::Internal), context))
 }
 
-/// Answers a review that is not judged, with the uid that is found in what was read of it.
+/// Answers a review that is not judged. `body` may be incomplete; the answer has the uid if it can be found.
 pub fn fault(body: &[u8], fault: Fault, context: &Context<'_>) -> Answer {
-    // A body is cut where a limit fell, so its last character may be too.
+    // The body may end within a character.
     let text = String::from_utf8_lossy(&body[..body.len().min(BODY_MAX_BYTES)]);
     let (review, _) = review::decode(&text);
     reply::fault(&review, fault, message(fault), context)
@@ -212,8 +214,8 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
     let settings = context.settings;
     let mut reply = Reply::new(request, settings);
     match target {
-        Target::Nothing => {}
-        Target::Other(warning) => reply.warnings.push(warning),
+        Target::Ignored => {}
+        Target::Unsupported(warning) => reply.warnings.push(warning),
         Target::Scan { kind, operation, is_status, new, old } => {
             let user = request.user();
             let groups = if settings.needs_groups() { request.groups() } else { Vec::new() };
@@ -229,8 +231,8 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
                 (Webhook::Validating, _) => validate(parts(operation, is_status, &change), &mut reply),
                 (Webhook::Mutating, Operation::Create) => validate(vec![Part::Create], &mut reply),
                 (Webhook::Mutating, Operation::Update) if is_status => {
-                    // A user who may not write a status is denied any difference, so an unchanged status is not
-                    // mutated.
+                    // Any change by a user who may not write a status is denied, so do not change a status that the
+                    // user left as it was.
                     if change.may_write_status() || old.is_none_or(|old| !old.has_same_status(new)) {
                         reply.mutate(&engine::mutate(context.rules, &change).operations);
                     }
@@ -242,15 +244,16 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
     reply.answer()
 }
 
-/// The parts of a scan that the validating webhook judges.
+/// Returns the parts of a scan that the validating webhook judges.
 fn parts(operation: Operation, is_status: bool, change: &Change<'_>) -> Vec<Part> {
     let is_new_status = || match change.old {
-        // An update of the object itself changes the status only where the CRD has no status subresource. Otherwise
-        // both are the same, and their rules must not block an edit of the spec or of the finalizers.
+        // If the CRD has a status subresource, an update of the object itself cannot change the status, and an error in
+        // the status must not block an edit of the spec or of the finalizers.
         Some(old) if operation == Operation::Update => !change.new.has_same_status(old),
         _ => !matches!(change.new.status, Member::Absent),
     };
-    // Comparing two statuses costs time, and nearly every write is an update of the status by a user who may write one.
+    // Comparing statuses takes time, and is not needed for most writes: updates of the status by a user who may write
+    // it.
     let is_new_status = (!is_status || !change.may_write_status()) && is_new_status();
     let mut parts = Vec::new();
     if !is_status {

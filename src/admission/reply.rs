@@ -1,4 +1,5 @@
-//! The reply: a write is allowed or denied in the form that kubectl and the API's clients show best.
+//! The reply to a review: the decision, warnings, causes and patch, in the form that kubectl and other clients show
+//! best.
 
 use serde::Serialize;
 
@@ -8,17 +9,18 @@ use crate::engine::{Action, Finding, Findings, PatchOperation};
 use crate::scan::json::printable;
 use crate::scan::{Field, GROUP, Kind};
 
-/// The API server cuts warnings to 256 runes each once those of all webhooks exceed 4,096 in all, and drops the rest.
+/// Longest warning. If the warnings of all webhooks together exceed 4,096 runes, the API server cuts each to 256 runes
+/// and drops those beyond the limit.
 const WARNING_MAX_RUNES: usize = 256;
-/// The rest is for what the mutating webhook says of the same request: at most two totals in two spellings are
-/// replaced.
+/// All warnings of one webhook together. The remainder of the 4,096 is for the mutating webhook's warnings about the
+/// same request: it replaces at most two totals in two spellings, and such a warning has at most 160 runes.
 const WARNINGS_MAX_RUNES: usize = 4096 - 4 * 160;
 const WARNINGS_MAX: usize = 16;
-/// Of what a mutation replaced, so that its warning has room for what it was set to.
-const WAS_MAX_CHARS: usize = 64;
-/// Room for `and 99999999 more warnings`, since findings are bounded far below.
+/// Most characters of a replaced value in a warning, which leaves room for the new value.
+const OLD_VALUE_MAX_CHARS: usize = 64;
+/// Room for `and 99999999 more warnings`; there can be far fewer findings than that.
 const MORE_MAX_RUNES: usize = 32;
-/// What Kubernetes lets a name have.
+/// The limit of names in Kubernetes.
 const NAME_MAX_CHARS: usize = 253;
 
 #[derive(Serialize)]
@@ -45,7 +47,7 @@ struct Response<'r> {
     warnings: &'r [String],
 }
 
-/// Keys without `/`: the API server puts the webhook's name and a `/` before them.
+/// The audit annotations. Keys have no `/`, since the API server prefixes them with the webhook's name and a `/`.
 #[derive(Serialize)]
 struct Annotations<'r> {
     decision: &'static str,
@@ -53,7 +55,7 @@ struct Annotations<'r> {
     rules: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     mutations: String,
-    /// The findings themselves: nothing else shows them.
+    /// The findings whose action is [`Action::Audit`], which are shown nowhere else.
     #[serde(skip_serializing_if = "String::is_empty")]
     audited: String,
     /// The digest of the configuration.
@@ -120,7 +122,7 @@ impl<'r> Reply<'r> {
         Reply { request, settings, warnings, audited, patch: None, denial: None, summary }
     }
 
-    /// Takes what the mutations wrote. The client is warned of what was replaced.
+    /// Adds the writes of the mutations: the patch, and a warning for each value that was replaced.
     pub fn mutate(&mut self, operations: &[PatchOperation]) {
         if operations.is_empty() {
             return;
@@ -131,17 +133,17 @@ impl<'r> Reply<'r> {
             if !self.summary.mutations.contains(&operation.rule) {
                 self.summary.mutations.push(operation.rule);
             }
-            // An empty string counts as absent, so nothing was replaced; as a count it is malformed.
-            let is_replaced = |was: &&String| *was != "\"\"" || matches!(operation.field, Field::Count { .. });
-            if let Some(was) = operation.old_value.as_ref().filter(is_replaced) {
-                let was = printable(was, WAS_MAX_CHARS);
-                let message = format!("was {was}, set to {}", operation.value.to_json());
+            // An empty string counts as absent, so nothing was replaced. In a count it is malformed, and was replaced.
+            let is_replaced = |old: &&String| *old != "\"\"" || matches!(operation.field, Field::Count { .. });
+            if let Some(old) = operation.old_value.as_ref().filter(is_replaced) {
+                let old = printable(old, OLD_VALUE_MAX_CHARS);
+                let message = format!("was {old}, set to {}", operation.value.to_json());
                 self.warnings.push(warning(&operation.field.to_string(), &message, operation.rule));
             }
         }
     }
 
-    /// Takes the findings: one that denies is enough to deny the write.
+    /// Adds the findings. The write is denied if the action of any is [`Action::Deny`].
     pub fn validate(&mut self, kind: Kind, findings: &Findings<'_>) {
         let mut causes = Vec::new();
         for finding in findings.list() {
@@ -159,16 +161,13 @@ impl<'r> Reply<'r> {
         }
     }
 
+    /// Encodes the reply.
     pub fn answer(mut self) -> Answer {
         let Some(uid) = self.request.uid() else {
-            return unanswerable(
-                self.summary,
-                400,
-                "BadRequest",
-                "request.uid is missing, so no review can be answered",
-            );
+            let message = "request.uid is missing, so the review cannot be answered";
+            return http_error(self.summary, 400, "BadRequest", message);
         };
-        bound(&mut self.audited);
+        truncate_warnings(&mut self.audited);
         let name = self.request.name();
         let is_allowed = self.denial.is_none();
         if self.summary.decision != Decision::Allow {
@@ -176,10 +175,11 @@ impl<'r> Reply<'r> {
         }
         let help = &self.settings.help;
         if !is_allowed && !help.is_empty() {
-            // kubectl prints the causes and the warnings of a denial, not its message; the first is never cut off.
+            // Of a denial, kubectl prints the causes and the warnings but not the message. The first warning is never
+            // dropped.
             self.warnings.insert(0, format!("help: {help}"));
         }
-        bound(&mut self.warnings);
+        truncate_warnings(&mut self.warnings);
         let status = self.denial.take().map(|denial| invalid(denial, name, help));
         let response = Response {
             uid,
@@ -194,7 +194,8 @@ impl<'r> Reply<'r> {
     }
 }
 
-/// The reply to a review that cannot be judged: with its uid, where one was found.
+/// Encodes the reply to a review that cannot be judged. Without a uid, or under [`FaultPolicy::FailurePolicy`], it is
+/// an HTTP error.
 pub fn fault(review: &Review<'_>, fault: Fault, message: &str, context: &Context<'_>) -> Answer {
     let mut summary = summary(&review.request, Decision::Error(fault));
     summary.request = Some(review.request.info());
@@ -209,9 +210,9 @@ pub fn fault(review: &Review<'_>, fault: Fault, message: &str, context: &Context
         review.request.uid(),
         context.settings.faults == FaultPolicy::FailurePolicy && context.webhook == Webhook::Validating,
     ) else {
-        let is_unnamed = review.request.uid().is_none();
-        let http = if matches!(fault, Fault::BadRequest | Fault::TooLarge) && is_unnamed { code } else { 503 };
-        return unanswerable(summary, http, reason, message);
+        let has_no_uid = review.request.uid().is_none();
+        let http = if matches!(fault, Fault::BadRequest | Fault::TooLarge) && has_no_uid { code } else { 503 };
+        return http_error(summary, http, reason, message);
     };
     let is_allowed = context.webhook == Webhook::Mutating || context.settings.faults == FaultPolicy::Allow;
     let mut warnings = Vec::new();
@@ -230,7 +231,7 @@ pub fn fault(review: &Review<'_>, fault: Fault, message: &str, context: &Context
         });
         status = Some(failure(code, reason, message.to_owned(), details));
     }
-    // A client of another version understands only its own.
+    // A client understands only the version that it sent.
     let api_version = review.api_version.string().value();
     let api_version = api_version.filter(|version| version.starts_with("admission.k8s.io/"));
     let response = Response {
@@ -258,13 +259,13 @@ fn summary(request: &Request<'_>, decision: Decision) -> Summary {
 
 fn encode(api_version: &str, response: Response<'_>, summary: Summary) -> Answer {
     let review = AdmissionReview { kind: "AdmissionReview", api_version, response };
-    // Only a map with keys that are no strings could fail here, and there is none.
+    // Encoding cannot fail: that takes a map whose keys are not strings.
     let is_allowed = review.response.allowed;
     Answer { http: 200, is_allowed, body: serde_json::to_vec(&review).unwrap_or_default(), summary }
 }
 
-/// An HTTP error where no review can be answered, or where failurePolicy shall decide.
-fn unanswerable(summary: Summary, http: u16, reason: &'static str, message: &str) -> Answer {
+/// Encodes an HTTP error, for a review without a uid, or to let the failurePolicy of the registration decide.
+fn http_error(summary: Summary, http: u16, reason: &'static str, message: &str) -> Answer {
     let status = ReplyStatus {
         kind: Some("Status"),
         api_version: Some("v1"),
@@ -277,14 +278,15 @@ fn failure<'r>(code: u16, reason: &'static str, message: String, details: Option
     ReplyStatus { kind: None, api_version: None, status: "Failure", message, reason, details, code }
 }
 
-/// 422 Invalid: kubectl prints the causes, one a line, and clients of the API the message, so both list everything.
+/// Returns the status 422 Invalid. kubectl prints the causes, one a line, and API clients print the message, so both
+/// list all errors.
 fn invalid<'r>(denial: DenialCauses, name: &'r str, help: &str) -> ReplyStatus<'r> {
     let DenialCauses { kind, causes } = denial;
-    let shown = printable(name, NAME_MAX_CHARS);
+    let printable_name = printable(name, NAME_MAX_CHARS);
     let listed: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
     let mut message = match listed.as_slice() {
-        [one] => format!("{}.{GROUP} \"{shown}\" is invalid: {one}", kind.name()),
-        all => format!("{}.{GROUP} \"{shown}\" is invalid: [{}]", kind.name(), all.join(", ")),
+        [one] => format!("{}.{GROUP} \"{printable_name}\" is invalid: {one}", kind.name()),
+        all => format!("{}.{GROUP} \"{printable_name}\" is invalid: [{}]", kind.name(), all.join(", ")),
     };
     if !help.is_empty() {
         message += &format!("; help: {help}");
@@ -305,19 +307,19 @@ fn finding_warning(finding: &Finding<'_>) -> String {
     warning(&finding.field.to_string(), &finding.explained(), finding.rule)
 }
 
-/// One warning of at most 256 runes; the rule's id is kept whole.
+/// Returns a warning of at most [`WARNING_MAX_RUNES`]. A message that is too long is cut, but never the rule's id.
 fn warning(field: &str, message: &str, rule: &str) -> String {
-    let whole = format!("{field}: {message}");
+    let full = format!("{field}: {message}");
     let room = WARNING_MAX_RUNES - rule.len() - " []".len();
-    if whole.chars().count() <= room {
-        return format!("{whole} [{rule}]");
+    if full.chars().count() <= room {
+        return format!("{full} [{rule}]");
     }
-    let cut: String = whole.chars().take(room - 1).collect();
+    let cut: String = full.chars().take(room - 1).collect();
     format!("{cut}… [{rule}]")
 }
 
-/// Keeps as many warnings as the API server shows, and says how many there are beyond.
-fn bound(warnings: &mut Vec<String>) {
+/// Truncates the warnings to those that the API server shows in full. The last one then says how many more there are.
+fn truncate_warnings(warnings: &mut Vec<String>) {
     let mut runes = 0;
     let fitting = warnings
         .iter()

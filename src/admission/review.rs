@@ -1,29 +1,31 @@
-//! The AdmissionReview as it comes: one pass, borrowed, and what was read before an error is kept.
+//! The AdmissionReview, decoded in one pass and borrowed from the body. Members that were read before an error are
+//! kept, so that the answer to a malformed review can have its uid.
 
 use super::RequestInfo;
 use crate::scan::json::printable;
 use crate::scan::reader::ReadError;
 use crate::scan::{Container, GROUP, Json, JsonType, Key, Kind, Member, Object, Reader, Scan};
 
-/// Characters of an error or a name that an answer repeats.
+/// Most characters of a member that a message repeats.
 const SHOWN_MAX_CHARS: usize = 200;
-/// How many groups of a user overrides are matched with. Directories give a user hundreds, rarely a few thousand, but a
-/// body of 8 MiB has room for two million.
+/// The most groups of a user that overrides are matched with. Directories give a user hundreds of groups, rarely a few
+/// thousand, but a body of 8 MiB has room for two million.
 const GROUPS_MAX: usize = 10_000;
-/// Characters of the kind in a warning, which has 256 in all.
-const WHAT_MAX_CHARS: usize = 100;
+/// Most characters of the kind in a warning of at most 256 runes.
+const KIND_MAX_CHARS: usize = 100;
 
-/// The envelope, as far as it was read.
+/// The envelope, as far as it was decoded.
 #[derive(Debug, Default)]
 pub struct Review<'a> {
     pub api_version: Json<'a>,
     kind: Json<'a>,
     pub request: Request<'a>,
-    /// Whether `request` is an object; otherwise its value is in `not_a_request`.
+    /// Whether `request` is an object. Otherwise its value is in `invalid_request`.
     has_request: bool,
-    not_a_request: Json<'a>,
+    invalid_request: Json<'a>,
 }
 
+/// The request of a review, as far as it was decoded.
 #[derive(Debug, Default)]
 pub struct Request<'a> {
     uid: Json<'a>,
@@ -50,14 +52,14 @@ struct User<'a> {
     groups: Json<'a>,
 }
 
-/// The two operations that are judged.
+/// An operation that is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     Create,
     Update,
 }
 
-/// What a request is about.
+/// The object of a request, and whether it is judged.
 #[derive(Debug)]
 pub enum Target<'r> {
     Scan {
@@ -67,18 +69,18 @@ pub enum Target<'r> {
         new: &'r Scan<'r>,
         old: Option<&'r Scan<'r>>,
     },
-    /// DELETE or CONNECT of a scan: nothing is judged.
-    Nothing,
-    /// Something that this webhook does not judge, with a warning that says so.
-    Other(String),
+    /// A DELETE or CONNECT of a scan, which is allowed.
+    Ignored,
+    /// An object that is not a scan, which is allowed with this warning.
+    Unsupported(String),
 }
 
-/// Reads a body. The review holds what was read before the end or the error; the error is a message.
+/// Decodes a body. On an error, which is a message, the review has the members before it.
 pub fn decode(text: &str) -> (Review<'_>, Result<(), String>) {
     let mut review = Review::default();
     let mut reader = Reader::new(text);
     let end = review.fill(&mut reader).and_then(|()| reader.end());
-    (review, end.map_err(|error| format!("the body is no AdmissionReview in JSON: {}", error.message(text))))
+    (review, end.map_err(|error| format!("the body is not an AdmissionReview in JSON: {}", error.message(text))))
 }
 
 impl<'a> Object<'a> for Review<'a> {
@@ -93,7 +95,7 @@ impl<'a> Object<'a> for Review<'a> {
             "request" => {
                 self.has_request = false;
                 self.request = Request::default();
-                self.not_a_request = value.read()?;
+                self.invalid_request = value.read()?;
             }
             _ => value.skip()?,
         }
@@ -143,51 +145,52 @@ impl<'a> Object<'a> for User<'a> {
 }
 
 impl Review<'_> {
-    /// What is to be judged. An error is a message that says why nothing can be.
+    /// Returns the target of the request. An error is a message that says why the review is invalid.
     pub fn target(&self) -> Result<Target<'_>, String> {
         if !self.kind.is_text("AdmissionReview") {
             return Err(format!("kind must be \"AdmissionReview\", and not {}", self.kind.quoted(SHOWN_MAX_CHARS)));
         }
         if !self.api_version.is_text("admission.k8s.io/v1") {
             return Err(format!(
-                "apiVersion is {}: this webhook speaks \"admission.k8s.io/v1\" only, so its registration must say \
-                 admissionReviewVersions: [\"v1\"]",
+                "apiVersion must be \"admission.k8s.io/v1\", and not {}: set admissionReviewVersions: [\"v1\"] in the \
+                 registration of this webhook",
                 self.api_version.quoted(SHOWN_MAX_CHARS)
             ));
         }
-        match (self.has_request, self.not_a_request.is_absent()) {
+        match (self.has_request, self.invalid_request.is_absent()) {
             (true, _) => self.request.target(),
             (false, true) => Err(missing("request")),
-            (false, false) => Err(wrong_type("request", self.not_a_request.json_type(), "an object")),
+            (false, false) => Err(wrong_type("request", self.invalid_request.json_type(), "an object")),
         }
     }
 }
 
 impl Request<'_> {
-    /// The uid, which every answer must carry.
+    /// Returns the uid, which every answer must have.
     pub fn uid(&self) -> Option<&str> {
         self.uid.string().value()
     }
 
+    /// Returns the name of the object; empty if the request has none.
     pub fn name(&self) -> &str {
         text(&self.name)
     }
 
-    /// Empty where it is not said.
+    /// Returns the namespace of the object; empty if the request has none.
     pub fn namespace(&self) -> &str {
         text(&self.namespace)
     }
 
-    /// Who makes the request; empty where that is not said.
+    /// Returns the user who makes the request; empty if the request has none.
     pub fn user(&self) -> &str {
         self.user.present().map(|user| text(&user.name)).unwrap_or_default()
     }
 
-    /// The first `GROUPS_MAX` groups of the user who makes the request; none where the request has no groups.
+    /// Returns the first `GROUPS_MAX` groups of the user.
     pub fn groups(&self) -> Vec<String> {
         let mut groups = Vec::new();
         if let Some(User { groups: Json::Other(list), .. }) = self.user.present() {
-            // This cannot fail: the list was read before. A value that is no list has no groups.
+            // This cannot fail, since the list was read before. A value that is not a list has no groups.
             let _ = Reader::new(list).list(|group| {
                 if let (true, Json::String(group)) = (groups.len() < GROUPS_MAX, group.read()?) {
                     groups.push(group.into_owned());
@@ -198,14 +201,14 @@ impl Request<'_> {
         groups
     }
 
-    /// How many conditions both objects have: how long a review takes to judge depends on those alone.
+    /// Returns the number of conditions in both objects. The time that it takes to judge a review depends on it alone.
     pub fn condition_count(&self) -> usize {
         let objects = [&self.object, &self.old_object].into_iter().filter_map(Member::present);
         objects.filter_map(Scan::status).map(|status| status.conditions().len()).sum()
     }
 
-    /// Makes the object what the API server will store: an update of the status subresource keeps the old metadata and
-    /// spec.
+    /// Replaces the metadata and spec of an update of the status subresource with the old ones, as the API server does
+    /// when it stores the object.
     pub fn restore_metadata_and_spec(&mut self) {
         if let (Some(true), Member::Present(new), Member::Present(old)) =
             (self.is_status(), &mut self.object, &self.old_object)
@@ -215,13 +218,13 @@ impl Request<'_> {
         }
     }
 
-    /// The operation as a label: one of the four, or `other`.
+    /// Returns the operation as a label: one of the four operations of Kubernetes, or `other`.
     pub fn operation(&self) -> &'static str {
         let operations = ["CREATE", "UPDATE", "DELETE", "CONNECT"];
         operations.into_iter().find(|operation| self.operation.is_text(operation)).unwrap_or("other")
     }
 
-    /// The resource and subresource as a label: one of ours, or `other`.
+    /// Returns the resource and subresource as a label: those of a scan, or `other`.
     pub fn resource(&self) -> &'static str {
         match (self.scan_kind(), self.is_status()) {
             (Some(kind), Some(false)) => kind.plural(),
@@ -231,6 +234,7 @@ impl Request<'_> {
         }
     }
 
+    /// Returns the data of the request for log lines.
     pub fn info(&self) -> RequestInfo {
         let kind = self.kind.present();
         let of_kind = |json: fn(&GroupKind<'_>) -> String| kind.map(json).unwrap_or_default();
@@ -250,7 +254,7 @@ impl Request<'_> {
         Kind::ALL.into_iter().find(|kind| found.kind.is_text(kind.name()))
     }
 
-    /// Whether the request is for the status subresource; none where it is for another.
+    /// Returns whether the request is for the status subresource; `None` if it is for another subresource.
     fn is_status(&self) -> Option<bool> {
         match self.sub_resource.string() {
             Member::Absent => Some(false),
@@ -279,18 +283,19 @@ impl Request<'_> {
             let sub_resource = text(&self.sub_resource);
             let slash = if sub_resource.is_empty() { "" } else { "/" };
             let group = text(&found.group);
-            // Kubernetes' first kinds have none.
+            // The core kinds of Kubernetes have no group.
             let dot = if group.is_empty() { "" } else { "." };
-            let what = format!("{}{dot}{group}{slash}{sub_resource}", text(&found.kind));
-            return Ok(Target::Other(format!(
-                "{} was not judged: this webhook judges SourceScan and ImageScan of {GROUP} only, its registration is too wide",
-                printable(&what, WHAT_MAX_CHARS)
+            let full_kind = format!("{}{dot}{group}{slash}{sub_resource}", text(&found.kind));
+            return Ok(Target::Unsupported(format!(
+                "{} was not judged: this webhook judges only SourceScan and ImageScan of {GROUP}; \
+                 restrict its registration to them",
+                printable(&full_kind, KIND_MAX_CHARS)
             )));
         };
         let operation = match self.operation() {
             "CREATE" => Operation::Create,
             "UPDATE" => Operation::Update,
-            "DELETE" | "CONNECT" => return Ok(Target::Nothing),
+            "DELETE" | "CONNECT" => return Ok(Target::Ignored),
             _ if self.operation.is_absent() => return Err(missing("request.operation")),
             _ => {
                 let operation = self.operation.quoted(SHOWN_MAX_CHARS);
@@ -299,7 +304,7 @@ impl Request<'_> {
                 ));
             }
         };
-        self.check_writer()?;
+        self.check_identity()?;
         let new = match &self.object {
             Member::Present(new) => new,
             Member::Absent => return Err(missing("request.object")),
@@ -308,13 +313,13 @@ impl Request<'_> {
         if let Member::WrongType(found) = &self.old_object {
             return Err(wrong_type("request.oldObject", found.json_type(), "an object"));
         }
-        // Nothing was there before a CREATE, whatever the review says.
+        // A CREATE has no old object, even if the review has one.
         let old = self.old_object.present().filter(|_| operation == Operation::Update);
         Ok(Target::Scan { kind, operation, is_status, new, old })
     }
 
-    /// Checks the members that name the user and the object, on which modes and status writers depend.
-    fn check_writer(&self) -> Result<(), String> {
+    /// Checks the types of the names and the user, on which modes and status writers depend.
+    fn check_identity(&self) -> Result<(), String> {
         check_string("request.name", &self.name)?;
         check_string("request.namespace", &self.namespace)?;
         match &self.user {
@@ -347,7 +352,7 @@ fn check_string(name: &str, json: &Json<'_>) -> Result<(), String> {
     }
 }
 
-/// The text of a string, empty where there is none.
+/// Returns the text of a string; empty if the value is absent or not a string.
 fn text<'s>(json: &'s Json<'_>) -> &'s str {
     json.string().value().unwrap_or_default()
 }

@@ -1,11 +1,11 @@
-//! The settings of a review: modes, status writers, faults. Without a configuration they are at their default.
+//! The settings of a review: modes, status writers, faults. Without a configuration all have their defaults.
 
 use serde::Deserialize;
 
 use crate::engine::RuleMode;
 
-/// What the validating webhook does with a review that it cannot judge: it is too large, its deadline has passed, too
-/// many are in flight, or a rule has failed. The mutating webhook always allows the write.
+/// What the validating webhook does with a write if the review cannot be judged: the review is malformed or too large,
+/// its deadline has passed, too many are in flight, or a rule has failed. The mutating webhook always allows the write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -19,22 +19,24 @@ pub enum FaultPolicy {
     FailurePolicy,
 }
 
+/// The settings of a review, from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReviewSettings {
     pub faults: FaultPolicy,
-    /// The modes of rules at every request.
+    /// The modes of rules for all requests.
     pub modes: Vec<RuleMode>,
-    /// The modes of rules at some: of those that match, the last that names a rule counts.
+    /// The modes of rules for some requests. Of the overrides that match a request, the last one that names a rule
+    /// decides.
     pub overrides: Vec<Override>,
-    /// Who may write a status; empty: everybody.
+    /// The users who may write a status; if empty, all users may.
     pub status_writers: Vec<String>,
-    /// A link that is shown with each denial; may be empty.
+    /// A help text that is shown with each denial, usually a link; may be empty.
     pub help: String,
-    /// Says in audit annotations which configuration this is; may be empty.
+    /// The digest of the configuration for audit annotations; may be empty.
     pub digest: String,
 }
 
-/// Modes of rules for requests that match every list that is not empty. Entries may have `*` for any characters.
+/// Modes of rules for the requests that match all non-empty lists. In an entry, `*` matches any characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Override {
     pub namespaces: Vec<String>,
@@ -44,21 +46,22 @@ pub struct Override {
 }
 
 impl ReviewSettings {
-    /// The lists of modes that are for a request. Nothing is allocated where the settings name no rule.
+    /// Returns the lists of modes for a request, in increasing precedence. Allocates nothing if the settings have no
+    /// modes.
     pub fn modes(&self, namespace: &str, user: &str, groups: &[String]) -> Vec<&[RuleMode]> {
-        let overrides = self.overrides.iter().filter(|over| over.is_for(namespace, user, groups));
+        let overrides = self.overrides.iter().filter(|over| over.applies_to(namespace, user, groups));
         let lists = Some(&self.modes).into_iter().chain(overrides.map(|over| &over.modes));
         lists.filter(|list| !list.is_empty()).map(Vec::as_slice).collect()
     }
 
-    /// Whether the groups of who makes a request matter.
+    /// Returns whether an override depends on the groups of the user.
     pub fn needs_groups(&self) -> bool {
         self.overrides.iter().any(|over| !over.groups.is_empty())
     }
 }
 
 impl Override {
-    fn is_for(&self, namespace: &str, user: &str, groups: &[String]) -> bool {
+    fn applies_to(&self, namespace: &str, user: &str, groups: &[String]) -> bool {
         let has = |patterns: &[String], text: &str| patterns.iter().any(|pattern| matches(pattern, text));
         (self.namespaces.is_empty() || has(&self.namespaces, namespace))
             && (self.users.is_empty() || has(&self.users, user))
@@ -66,7 +69,7 @@ impl Override {
     }
 }
 
-/// Whether `text` matches `pattern`, where each `*` stands for any characters, or none.
+/// Returns whether `text` matches `pattern`, in which each `*` matches any number of characters.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(start) else { return false };
@@ -85,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_for_any_characters() {
+    fn a_star_matches_any_characters() {
         for (pattern, text, is_match) in [
             ("dev", "dev", true),
             ("dev", "dev-1", false),

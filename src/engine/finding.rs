@@ -121,7 +121,7 @@ pub struct Findings<'a> {
     list: Vec<Finding<'a>>,
     /// The id of the current rule.
     rule: &'static str,
-    /// Where the findings of the current rule begin.
+    /// The index of the first finding of the current rule.
     start: usize,
 }
 

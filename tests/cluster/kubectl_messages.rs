@@ -184,7 +184,7 @@ const MESSAGES: &[Message] = &[
         scene.writes(Write { webhook, status: json!({"phase": "Complete"}), ..Write::default() })
     }),
     Message(
-        "Warning: … was not judged: this webhook judges SourceScan and ImageScan of scanning.apps.tanzu.vmware.com only, its registration is too wide",
+        "Warning: … was not judged: this webhook judges only SourceScan and ImageScan of scanning.apps.tanzu.vmware.com; restrict its registration to them",
         |scene| {
             let mut webhook = scene.ours("");
             webhook["rules"] =

@@ -104,8 +104,8 @@ fn a_registration_that_is_too_wide(namespace: &Namespace<'_>) {
 
     let other = namespace.kubectl(User::Admin).args(["create", "configmap", "other"]).run();
     other.ok();
-    let warning = "Warning: ConfigMap was not judged: this webhook judges SourceScan and ImageScan of \
-                   scanning.apps.tanzu.vmware.com only, its registration is too wide\n";
+    let warning = "Warning: ConfigMap was not judged: this webhook judges only SourceScan and ImageScan of \
+                   scanning.apps.tanzu.vmware.com; restrict its registration to them\n";
     assert_eq!(other.stderr, warning);
 
     let said = namespace.kubectl(User::Developer).args(["delete", "sourcescan", "one"]).run();

@@ -216,7 +216,7 @@ fn others_pass_with_a_warning_that_the_registration_is_too_wide() {
                 *review.pointer_mut(&format!("/request{pointer}")).unwrap() = json!(name);
                 let warnings = is_untouched(&review, webhook);
                 assert_eq!(warnings.len(), 1, "{pointer} {name} {operation}");
-                assert!(warnings[0].contains("registration is too wide"), "{warnings:?}");
+                assert!(warnings[0].contains("restrict its registration"), "{warnings:?}");
             }
         }
     }
