@@ -134,12 +134,12 @@ fn lifecycle() -> String {
         against the phase. On Completed and Failed the controller says that it is done, so nothing is stale, except a \
         `PolicySucceeded` of a scan that has no scan policy any more. A condition that is malformed is neither there nor \
         absent. A status is caught up when `observedGeneration` is `metadata.generation`.\n\n\
-        | phase | must not be set while | severity | instead, the phase must | or |\n|---|---|---|---|---|\n"
+        | phase | must not be set while | severity | the phase must | hint |\n|---|---|---|---|---|\n"
         .to_owned();
     for row in phases::ROWS {
         let when: Vec<_> = row.when.iter().map(|when| when.description()).collect();
         let (phase, severity) = (row.phase.name(), row.severity.name());
-        text += &format!("| {phase} | {} | {severity} | {} | {} |\n", when.join(" and "), row.must, row.otherwise);
+        text += &format!("| {phase} | {} | {severity} | {} | {} |\n", when.join(" and "), row.must, row.hint);
     }
     text
 }

@@ -81,7 +81,8 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     };
     if is_absent {
         if status.phase() == Some(Phase::Completed) && change.new.has_scan_policy() {
-            let detail = "must be the artifact that passed while phase is \"Completed\" and spec.scanPolicy is set";
+            let detail =
+                "must be the artifact that passed the policy while phase is \"Completed\" and spec.scanPolicy is set";
             findings.warning(field, FieldError::required(detail));
         }
     } else if !has_wrong_type || change.is_old_object {

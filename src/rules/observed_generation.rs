@@ -91,8 +91,9 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         if let Some(own) =
             own(condition).filter(|own| *own < observed && !is_stale && !findings.is_full(Severity::Warning))
         {
-            let detail =
-                format!("must be {observed}, the status.observedGeneration, while phase is Completed or Failed");
+            let detail = format!(
+                "must be {observed}, the status.observedGeneration, while phase is \"Completed\" or \"Failed\""
+            );
             findings.warning(field(index), FieldError::invalid(&Json::Integer(own), detail));
         }
     }

@@ -70,8 +70,8 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
             continue;
         }
         let reasons: Vec<_> = row.when.iter().map(|when| when.description()).collect();
-        let otherwise = if row.otherwise.is_empty() { String::new() } else { format!("; or {}", row.otherwise) };
-        let detail = format!("must {} while {}{otherwise}", row.must, reasons.join(" and "));
+        let hint = if row.hint.is_empty() { String::new() } else { format!("; {}", row.hint) };
+        let detail = format!("must {} while {}{hint}", row.must, reasons.join(" and "));
         let error = FieldError::invalid(&Json::from_text(phase.name()), detail);
         match row.severity {
             Severity::Error => {

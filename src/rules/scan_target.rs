@@ -69,7 +69,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let image = get(Source::Registry, SourceMember::Image);
     match change.kind {
         Kind::SourceScan if !is_there(blob) && !is_there(git) => {
-            let error = FieldError::required("must be set, or spec.git.url must be");
+            let error = FieldError::required("spec.blob.url or spec.git.url must be set");
             let fields =
                 [Source::Blob, Source::Git].map(|source| Field::SpecSource { source, member: SourceMember::Url });
             findings.error(fields[0], error).reads.push(fields[1]);

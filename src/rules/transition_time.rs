@@ -108,7 +108,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
                 warn(&format!("must still be {} while the status is the same", before()));
             }
             (false, Ordering::Equal) if (change.now - at).abs() > SAME_TIME_MAX => {
-                warn("must change with the status: it must be the time of this change");
+                warn("must change with the status, to the time of this change");
             }
             _ => {}
         }

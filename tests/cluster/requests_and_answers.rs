@@ -165,7 +165,7 @@ fn finalizers_and_deletion_always_work(namespace: &Namespace<'_>) {
     seed(namespace, &bad("two"));
     let finalizers =
         |name: &str, finalizers: Value| patch(namespace, name, &[], json!({"metadata": {"finalizers": finalizers}}));
-    let standing = "Warning: spec.blob.url: Required value: must be set, or spec.git.url must be (not denied: the old \
+    let standing = "Warning: spec.blob.url: Required value: spec.blob.url or spec.git.url must be set (not denied: the old \
                     object has the same error) [scan-target]\n";
     for list in [json!(["example.com/wait", "example.com/more"]), json!(["example.com/wait"])] {
         let said = finalizers("one", list);

@@ -13,8 +13,8 @@ pub struct PhaseRow {
     pub when: &'static [When],
     /// What the phase must be, for a message after `must `.
     pub must: &'static str,
-    /// What else would resolve the contradiction; may be empty.
-    pub otherwise: &'static str,
+    /// How to resolve the contradiction, or how else; may be empty.
+    pub hint: &'static str,
 }
 
 /// A statement about one condition or about the scan policy.
@@ -38,17 +38,17 @@ pub enum When {
 
 const ANY: &[ConditionStatus] = &[True, False, Unknown];
 
-const fn error(phase: Phase, when: &'static [When], must: &'static str, otherwise: &'static str) -> PhaseRow {
-    PhaseRow { phase, severity: Severity::Error, when, must, otherwise }
+const fn error(phase: Phase, when: &'static [When], must: &'static str, hint: &'static str) -> PhaseRow {
+    PhaseRow { phase, severity: Severity::Error, when, must, hint }
 }
 
-const fn warning(phase: Phase, when: &'static [When], must: &'static str, otherwise: &'static str) -> PhaseRow {
-    PhaseRow { phase, severity: Severity::Warning, when, must, otherwise }
+const fn warning(phase: Phase, when: &'static [When], must: &'static str, hint: &'static str) -> PhaseRow {
+    PhaseRow { phase, severity: Severity::Warning, when, must, hint }
 }
 
 const FINISHED: &str = "be the phase of the finished run";
-const STOP: &str = "set Scanning to \"False\"";
-const SUCCEED: &str = "set Succeeded to \"True\", or the phase to \"Error\"";
+const STOP: &str = "or set Scanning to \"False\"";
+const SUCCEED: &str = "set Succeeded to \"True\" or the phase to \"Error\"";
 
 pub const ROWS: &[PhaseRow] = &[
     error(Phase::Pending, &[When::Is(Scanning, &[True])], "be \"Scanning\"", ""),
@@ -56,13 +56,13 @@ pub const ROWS: &[PhaseRow] = &[
         Phase::Pending,
         &[When::Is(Succeeded, ANY)],
         "be the phase of the result",
-        "remove Succeeded until the run has ended",
+        "or remove Succeeded until the run has ended",
     ),
     warning(
         Phase::Pending,
         &[When::Is(PolicySucceeded, ANY)],
         "be the phase of the verdict",
-        "remove PolicySucceeded until the policy is evaluated",
+        "or remove PolicySucceeded until the policy is evaluated",
     ),
     warning(Phase::Pending, &[When::Is(Scanning, &[False])], FINISHED, ""),
     warning(Phase::Scanning, &[When::Is(Succeeded, &[False]), When::HasNot(Scanning, True)], "be \"Error\"", ""),
@@ -70,7 +70,7 @@ pub const ROWS: &[PhaseRow] = &[
         Phase::Scanning,
         &[When::Is(PolicySucceeded, ANY), When::HasNot(Scanning, True)],
         "be the phase of the verdict",
-        "set Scanning to \"True\"",
+        "or set Scanning to \"True\"",
     ),
     warning(Phase::Scanning, &[When::Absent(Scanning)], "not be \"Scanning\"", "add the condition Scanning"),
     warning(Phase::Scanning, &[When::Is(Scanning, &[False]), When::PolicyNotPending], FINISHED, ""),
@@ -83,7 +83,7 @@ pub const ROWS: &[PhaseRow] = &[
         Phase::Completed,
         &[When::PolicyDue, When::Absent(PolicySucceeded)],
         "be \"Scanning\"",
-        "add PolicySucceeded \"True\"",
+        "or add PolicySucceeded \"True\"",
     ),
     warning(
         Phase::Completed,
@@ -97,7 +97,7 @@ pub const ROWS: &[PhaseRow] = &[
         Phase::Failed,
         &[When::HasNot(PolicySucceeded, False)],
         "not be \"Failed\"",
-        "set PolicySucceeded to \"False\", or the phase to that of the verdict",
+        "set PolicySucceeded to \"False\" or the phase to that of the verdict",
     ),
     error(Phase::Error, &[When::Is(Scanning, &[True])], "be \"Scanning\"", STOP),
     error(
@@ -173,14 +173,14 @@ impl When {
     /// Describes the statement for a message: `Succeeded is "True"`.
     pub fn description(self) -> String {
         match self {
-            When::Is(known, statuses) if statuses == ANY => format!("there is a current {}", known.name()),
+            When::Is(known, statuses) if statuses == ANY => format!("there is a current condition {}", known.name()),
             When::Is(known, statuses) => {
                 let statuses: Vec<_> = statuses.iter().map(|status| format!("\"{}\"", status.name())).collect();
                 format!("{} is {}", known.name(), statuses.join(" or "))
             }
             When::Has(known, status) => format!("{} is \"{}\"", known.name(), status.name()),
             When::HasNot(known, status) => format!("{} is not \"{}\"", known.name(), status.name()),
-            When::Absent(known) => format!("there is no {}", known.name()),
+            When::Absent(known) => format!("there is no condition {}", known.name()),
             When::PolicyDue => "spec.scanPolicy is set".to_owned(),
             When::PolicyOfOlderSpec => "spec.scanPolicy is set and the status is not caught up".to_owned(),
             When::PolicyNotPending => "no verdict is pending".to_owned(),
