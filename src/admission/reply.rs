@@ -194,8 +194,8 @@ impl<'r> Reply<'r> {
     }
 }
 
-/// Encodes the reply to a review that cannot be judged. Without a uid, or under [`FaultPolicy::FailurePolicy`], it is
-/// an HTTP error.
+/// Encodes the reply to a review that cannot be judged. Without a uid it is an HTTP error, and so it is at the validating
+/// webhook under [`FaultPolicy::FailurePolicy`].
 pub fn fault(review: &Review<'_>, fault: Fault, message: &str, context: &Context<'_>) -> Answer {
     let mut summary = summary(&review.request, Decision::Error(fault));
     summary.request = Some(review.request.info());
