@@ -46,22 +46,22 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    /// A value is absent that must be there.
+    /// Returns the error of a required value that is absent.
     pub fn required(detail: impl Display) -> Self {
         Self::new(CauseReason::Required, format_args!("Required value: {detail}"))
     }
 
-    /// A value must be another one.
+    /// Returns the error of a wrong value.
     pub fn invalid(value: &Json<'_>, detail: impl Display) -> Self {
         Self::new(CauseReason::Invalid, format_args!("Invalid value: {}: {detail}", quote(value)))
     }
 
-    /// A value is of the wrong JSON type.
+    /// Returns the error of a value of the wrong JSON type.
     pub fn type_invalid(value: &Json<'_>, detail: impl Display) -> Self {
         Self { reason: CauseReason::TypeInvalid, ..Self::invalid(value, detail) }
     }
 
-    /// A value is none of those that are supported. The nearest of them is suggested.
+    /// Returns the error of a value that is not one of the supported ones, and suggests the nearest of these.
     pub fn not_supported(value: &Json<'_>, supported: &[&str]) -> Self {
         let word = match value {
             Json::Other(text) => text,
@@ -77,22 +77,22 @@ impl FieldError {
         )
     }
 
-    /// A value is there a second time.
+    /// Returns the error of a value that occurs twice.
     pub fn duplicate(value: &Json<'_>, detail: impl Display) -> Self {
         Self::new(CauseReason::Duplicate, format_args!("Duplicate value: {}: {detail}", quote(value)))
     }
 
-    /// A value is there that must be absent, or was changed and must not be.
+    /// Returns the error of a value that must be absent, or must not change.
     pub fn forbidden(detail: impl Display) -> Self {
         Self::new(CauseReason::Forbidden, format_args!("Forbidden: {detail}"))
     }
 
-    /// A text is longer than `max_chars`.
+    /// Returns the error of a text of more than `max_chars` characters.
     pub fn too_long(max_chars: usize) -> Self {
         Self::new(CauseReason::TooLong, format_args!("Too long: may not be more than {max_chars} characters"))
     }
 
-    /// A list has more than `max_items`.
+    /// Returns the error of a list of more than `max_items` items.
     pub fn too_many(max_items: usize) -> Self {
         Self::new(CauseReason::TooMany, format_args!("Too many: must have at most {max_items} items"))
     }

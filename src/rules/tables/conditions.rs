@@ -180,7 +180,7 @@ pub fn violations(message: &str) -> Option<&str> {
     (is_count && (noun == "CVEs" || noun == "CVE" && count == "1")).then_some(count)
 }
 
-/// The error of a malformed member of a condition.
+/// Returns the error of a malformed member of a condition.
 pub fn malformed(condition: &Condition<'_>, member: ConditionMember) -> FieldError {
     let json = &condition[member];
     let text = json.string();

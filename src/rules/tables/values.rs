@@ -1,4 +1,4 @@
-//! The errors of values that several rules read: integers, times, strings, images.
+//! The errors that several rules share: of integers, times, strings and images.
 
 use crate::engine::FieldError;
 use crate::scan::{Field, Json, JsonType};
@@ -6,7 +6,7 @@ use crate::scan::{Field, Json, JsonType};
 /// What an image must be.
 pub const MUST_BE_IMAGE: &str = "must be an image reference such as \"registry.example.com/team/app:v1\"";
 
-/// The error of a value that is not an integer from 0 to the largest int64.
+/// Returns the error of a value that is not an integer from 0 to the largest int64.
 pub fn not_an_integer(json: &Json<'_>) -> FieldError {
     let text = json.to_json();
     match text.parse::<f64>() {
@@ -24,22 +24,22 @@ pub fn not_an_integer(json: &Json<'_>) -> FieldError {
     }
 }
 
-/// The error of a value that is not a string.
+/// Returns the error of a value that is not a string.
 pub fn not_a_string(json: &Json<'_>) -> FieldError {
     FieldError::type_invalid(json, "must be a string")
 }
 
-/// The error of a value that is not a time.
+/// Returns the error of a value that is not a time.
 pub fn not_a_time(json: &Json<'_>) -> FieldError {
     invalid_string(json, "must be an RFC 3339 time such as \"2026-11-20T08:01:00Z\"")
 }
 
-/// What a value must be that has to equal another field. Shows more characters than other messages, for URLs and images.
+/// Says that a value must equal that of another field. Shows more characters than other messages, for URLs and images.
 pub fn must_equal(right: &Json<'_>, field: Field<'_>) -> String {
     format!("must be {}, as {field} is", right.quoted(128))
 }
 
-/// The error of a value that must be a string of a certain form, whether it is one of another form or no string at all.
+/// Returns the error of a value that is not a string of the required form.
 pub fn invalid_string(json: &Json<'_>, detail: impl std::fmt::Display) -> FieldError {
     match json.json_type() {
         JsonType::String => FieldError::invalid(json, detail),
