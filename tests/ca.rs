@@ -130,7 +130,7 @@ fn in_a_pod_without_a_token_a_kubeconfig_is_used() {
     command.env("KUBERNETES_SERVICE_HOST", "127.0.0.1").env("KUBERNETES_SERVICE_PORT", "1").env("KUBECONFIG", "none");
     let (code, words) = fails(command);
     assert_eq!(code, Some(2), "{words}");
-    assert!(words.contains("\nno kubeconfig can be used: ") && words.contains("none"), "{words}");
+    assert!(words.contains("\nno usable kubeconfig: ") && words.contains("none"), "{words}");
 }
 
 /// The error of a start with these arguments.
@@ -146,8 +146,8 @@ fn start_error(folder: &Folder, arguments: &[&str]) -> String {
 fn without_a_cluster() {
     let folder = Folder::new();
     let words = start_error(&folder, &[]);
-    assert!(words.contains("--certs cluster: this is no pod of a cluster: "), "{words}");
-    assert!(words.contains("\nno kubeconfig can be used: "), "{words}");
+    assert!(words.contains("--certs cluster: not running in a pod of a cluster: "), "{words}");
+    assert!(words.contains("\nno usable kubeconfig: "), "{words}");
     assert!(words.ends_with("\nname a cluster with --kubeconfig FILE\n"), "{words}");
 }
 

@@ -321,7 +321,7 @@ fn what_cannot_be_served_is_said_with_the_flag_and_exit_code_2() {
         (&[key, "own.key"], &["--tls-cert"]),
         (&["--certs", "files"], &["--tls-cert"]),
         (&["--certs", "dev", cert, "own.crt", key, "own.key"], &["--certs dev", "--certs files"]),
-        (&["--certs", "cluster"], &["--certs cluster: this is no pod of a cluster", "--kubeconfig"]),
+        (&["--certs", "cluster"], &["--certs cluster: not running in a pod of a cluster", "--kubeconfig"]),
         (&["--certs", "vault"], &["vault", "dev, files, cluster"]),
         (&["--listen", "8443"], &["--listen", "8443", "localhost:8443", ":8443 for all addresses"]),
         (&["--listen", "::1:8443"], &["--listen", "::1:8443", "[::1]:8443"]),

@@ -59,7 +59,7 @@ fn keys(data: &Data) -> Vec<&str> {
 fn a_ca_is_changed_with_overlap() {
     let (begin, second) = (start(), Duration::SECOND);
     let mut data = Data::new();
-    assert_eq!(settle(&mut data, begin), ["a new CA signs"]);
+    assert_eq!(settle(&mut data, begin), ["created a CA, which signs at once"]);
     assert_eq!(keys(&data), ["ca.crt", "ca.key", "leaf-life-seconds", "signs-since"]);
     let first = bundle::certificates(&data["ca.crt"]);
 
@@ -67,31 +67,31 @@ fn a_ca_is_changed_with_overlap() {
     assert!(settle(&mut data, due - second).is_empty());
     // Announced, but one webhook does not carry it.
     let (announced, why) = saved(&data, std::slice::from_ref(&first), due).unwrap();
-    assert_eq!(why, "a new CA is announced");
+    assert_eq!(why, "announced a new CA");
     let both = SharedCa::parse(&announced, due).ca.bundle();
     let second_ca = bundle::certificates(&announced["next.crt"]);
     assert_eq!(both, [first.clone(), second_ca.clone()].concat());
     assert!(saved(&announced, &[both.clone(), first.clone()], due + TIMES.ca / 4).is_none());
     // It is carried, lost, and carried again: the wait begins anew.
     data = announced;
-    assert_eq!(settle(&mut data, due + second), ["every webhook carries the new CA"]);
+    assert_eq!(settle(&mut data, due + second), ["every caBundle holds the new CA"]);
     let (lost, why) = saved(&data, &[both.clone(), first.clone()], due + TIMES.settle).unwrap();
-    assert_eq!(why, "not every webhook carries the new CA any more: it is announced again");
+    assert_eq!(why, "announced the new CA again: it was removed from a caBundle");
     data = lost;
     let seen = due + TIMES.settle + second;
-    assert_eq!(settle(&mut data, seen), ["every webhook carries the new CA"]);
+    assert_eq!(settle(&mut data, seen), ["every caBundle holds the new CA"]);
     assert!(settle(&mut data, seen + TIMES.settle - second).is_empty());
     assert_eq!(bundle::certificates(&data["ca.crt"]), first);
 
     let signs = seen + TIMES.settle;
-    assert_eq!(settle(&mut data, signs), ["the new CA signs"]);
+    assert_eq!(settle(&mut data, signs), ["the new CA now signs"]);
     assert_eq!(
         (bundle::certificates(&data["ca.crt"]), bundle::certificates(&data["old.crt"])),
         (second_ca.clone(), first)
     );
     assert!(settle(&mut data, signs + TIMES.leaf + TIMES.settle - second).is_empty());
     let dropped = settle(&mut data, signs + TIMES.leaf + TIMES.settle);
-    assert_eq!(dropped, ["the old CA is dropped: all it signed has ended"]);
+    assert_eq!(dropped, ["removed the old CA: its certificates have expired"]);
     assert_eq!(SharedCa::parse(&data, signs).ca.bundle(), second_ca);
 }
 
@@ -111,7 +111,7 @@ fn a_secret_that_names_another_ca_does_not_sign_at_once() {
             CaStep::Unchanged(_) => None,
         }
     };
-    let why = "the Secret names another CA than was in use: it is announced first";
+    let why = "announced the CA of the Secret: a different CA is in use";
     // A replica that serves, and one that has just started.
     for served_by in [Some(&old), None] {
         let (saved, reason) = step(&restored, std::slice::from_ref(&old), served_by).unwrap();
@@ -126,7 +126,7 @@ fn a_secret_that_names_another_ca_does_not_sign_at_once() {
         let mut reasons = settle(&mut data, at);
         at += TIMES.settle;
         reasons.extend(settle(&mut data, at));
-        assert_eq!(reasons, ["every webhook carries the new CA", "the new CA signs"]);
+        assert_eq!(reasons, ["every caBundle holds the new CA", "the new CA now signs"]);
         assert_eq!(bundle::certificates(&data["old.crt"]), old, "until all it signed has ended");
     }
     // That somebody has overwritten a caBundle is no such case: it is put back at once.
@@ -247,12 +247,12 @@ fn the_longest_life_of_a_certificate_counts() {
     let long = CaTimes { ca: 2 * TIMES.ca, leaf: TIMES.leaf * 3 / 2, ..TIMES };
     let step = SharedCa::parse(&data, start()).ca.step(&[], None, start(), long).unwrap();
     let CaStep::Save(shared, why) = step else { panic!("rests") };
-    assert_eq!(why, "certificates hold longer than before");
+    assert_eq!(why, "recorded a longer lifetime of certificates");
     data = shared.data();
     assert_eq!(data["leaf-life-seconds"], b"450");
     let due = start() + TIMES.ca * 2 / 3;
     settle(&mut data, due);
-    assert_eq!(settle(&mut data, due + TIMES.settle), ["the new CA signs"]);
+    assert_eq!(settle(&mut data, due + TIMES.settle), ["the new CA now signs"]);
     assert!(settle(&mut data, due + TIMES.settle + TIMES.leaf + TIMES.settle).is_empty());
     assert_eq!(settle(&mut data, due + TIMES.settle + long.leaf + TIMES.settle).len(), 1);
 }
@@ -299,9 +299,9 @@ fn each_damage_is_named_and_repaired_and_no_ca_that_webhooks_carry_is_lost() {
         ("next.key", Some(Vec::new()), "the key does not parse"),
         ("next.crt", None, "next.crt is missing"),
         ("old.crt", Some(b"nonsense".to_vec()), "old.crt: the entry holds no certificate"),
-        ("announced-at", Some(b"yesterday".to_vec()), "announced-at is no time, or in the future"),
-        ("signs-since", Some(b"9999-12-31T23:59:59Z".to_vec()), "signs-since is no time, or in the future"),
-        ("leaf-life-seconds", Some(b"99999999999".to_vec()), "leaf-life-seconds is no number of seconds"),
+        ("announced-at", Some(b"yesterday".to_vec()), "announced-at is not a time, or in the future"),
+        ("signs-since", Some(b"9999-12-31T23:59:59Z".to_vec()), "signs-since is not a time, or in the future"),
+        ("leaf-life-seconds", Some(b"99999999999".to_vec()), "leaf-life-seconds is not a number of seconds, or too large"),
     ];
     for (name, text, words) in cases {
         let mut damaged = data.clone();
@@ -335,7 +335,7 @@ fn after_a_long_sleep_a_new_ca_signs_at_once() {
     settle(&mut data, start());
     let late = start() + 2 * TIMES.ca;
     assert_eq!(damages(&data, late), ["ca.crt has expired"]);
-    assert_eq!(settle(&mut data, late), ["a new CA signs"]);
+    assert_eq!(settle(&mut data, late), ["created a CA, which signs at once"]);
 }
 
 /// A CA of somebody else's that webhooks carry stays until nothing it signed can be left: the way from other certificates.
@@ -346,10 +346,10 @@ fn a_new_ca_does_not_push_out_one_that_is_carried() {
     let carried = [vec![foreign.clone(), expired], vec![]];
     // One of the two configurations is not there, or carries nothing.
     let (data, why) = saved(&Data::new(), &carried, start()).unwrap();
-    assert_eq!(why, "the CAs that webhooks carry are kept for now");
+    assert_eq!(why, "keeping the CAs of the caBundles until their certificates expire");
     assert_eq!(bundle::certificates(&data["old.crt"]), std::slice::from_ref(&foreign));
     let (data, why) = saved(&data, &carried, start()).unwrap();
-    assert_eq!(why, "a new CA is announced");
+    assert_eq!(why, "announced a new CA");
     assert!(!data.contains_key("ca.crt"));
     // So does that of a certificate that this replica serves.
     let served = SharedCa::parse(&Data::new(), start()).ca.step(&[], Some(&foreign), start(), TIMES).unwrap();

@@ -2,7 +2,7 @@
 
 use time::Duration;
 
-use crate::cluster::ca_bundle::{called_address, carried};
+use crate::cluster::ca_bundle::{bundle_of, called_address};
 use crate::doctor::check::{Check, Diagnostics};
 use crate::doctor::endpoint::{ClockReading, Probe, Served};
 use crate::doctor::snapshot::{OurWebhook, Snapshot};
@@ -117,7 +117,7 @@ fn ca_bundle_unread(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 
 fn ca_bundle_expired(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for ours @ OurWebhook { webhook, .. } in snapshot.webhooks() {
-        let bundle = carried(&webhook.client_config);
+        let bundle = bundle_of(&webhook.client_config);
         // The caBundle may also hold a server's own certificate, which is accepted with or without the CA flag.
         let is_served = |one| served(snapshot).any(|(_, served)| served.chain.first() == Some(one));
         if !bundle.is_empty() && !bundle.iter().any(|one| is_valid_ca(one, snapshot.now) || is_served(one)) {
@@ -153,7 +153,7 @@ fn distrusted(snapshot: &Snapshot) -> impl Iterator<Item = Distrusted<'_>> {
         of_webhook.filter_map(move |(probe, served)| {
             let CertificateInfo { not_before, not_after, .. } = info(served)?;
             let at = snapshot.now.clamp(not_before, not_after.max(not_before));
-            let why = verify(&carried(config), &served.chain, &probe.host, at).err()?;
+            let why = verify(&bundle_of(config), &served.chain, &probe.host, at).err()?;
             Some(Distrusted { webhook: ours, probe, why })
         })
     })
@@ -215,7 +215,7 @@ fn certificate_due(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
             diagnostics.problem(format!("the certificate of {} ends at {end} and is not renewed yet", probe.endpoint));
         }
     }
-    let cas = snapshot.webhooks().flat_map(|ours| carried(&ours.webhook.client_config));
+    let cas = snapshot.webhooks().flat_map(|ours| bundle_of(&ours.webhook.client_config));
     let current = cas.filter_map(|ca| CertificateInfo::of(&ca).ok()).filter(|ca| ca.is_current(snapshot.now));
     // Beside the one that is announced the old one may be near its end.
     if let Some(CertificateInfo { not_before: begin, not_after: end, .. }) = current.max_by_key(|ca| ca.not_after)
