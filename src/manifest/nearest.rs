@@ -1,6 +1,6 @@
-//! Finds the known word that an unknown one is likely a misspelling of.
+//! Finds the known word that an unknown word is likely to mean.
 
-/// The nearest known word, ignoring case, where at most a third of its characters differ.
+/// Returns the nearest known word, ignoring case, if at most a third of its characters differ.
 pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let distance = |known: &str| strsim::osa_distance(&word.to_lowercase(), &known.to_lowercase());
     let nearest = known.iter().min_by_key(|known| distance(known))?;
