@@ -345,7 +345,7 @@ async fn a_certificate_that_is_late_is_served_and_complained_of() {
     polled(&process).await;
     assert_eq!(served(&connector, &process).await, due.der);
     let waited = tokio::time::timeout(FAR, async {
-        while !process.errors().contains("the certificate expires soon: it should have been renewed by now") {
+        while !process.errors().contains("the certificate expires soon; it should have been renewed by now") {
             tokio::task::yield_now().await;
         }
     });
