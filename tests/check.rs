@@ -103,7 +103,7 @@ fn a_stream_of_json_goes_on_behind_what_is_broken() {
     assert_eq!(positions(&report), [(1, 200, phase.0, phase.1), (6, 30, phase.0, ""), (6, 30, phase.0, phase.1)]);
     assert_eq!(
         report["findings"][1]["message"],
-        "Duplicate field: first set at stream.json:6:12, but only the last value is used; remove the others"
+        "duplicate field: first set at stream.json:6:12, but only the last value is used; remove the others"
     );
     let names: Vec<_> = report["findings"].as_array().unwrap().iter().map(|finding| &finding["name"]).collect();
     assert_eq!(names, ["one", "three", "three"]);

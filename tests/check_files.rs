@@ -278,12 +278,12 @@ fn names_that_are_there_twice_are_warned_of_with_both_places() {
     );
     let done = check(&yaml);
     assert_eq!(
-        done.stdout.lines().filter(|line| line.contains("Duplicate")).collect::<Vec<_>>(),
+        done.stdout.lines().filter(|line| line.contains("duplicate")).collect::<Vec<_>>(),
         [
-            "standard input:4:21: warning: b metadata.name: Duplicate field: first set at standard input:4:12, but only the last value is used; remove the others",
-            "standard input:8:3: warning: b status.phase: Duplicate field: first set at standard input:6:3, but only the last value is used; remove the others",
-            "standard input:9:3: warning: b status.cveCount: Duplicate field: first set at standard input:7:3, but only the last value is used; remove the others",
-            "standard input:12:5: warning: b status.cveCount.total: Duplicate field: first set at standard input:10:5, but only the last value is used; remove the others",
+            "standard input:4:21: warning: b metadata.name: duplicate field: first set at standard input:4:12, but only the last value is used; remove the others",
+            "standard input:8:3: warning: b status.phase: duplicate field: first set at standard input:6:3, but only the last value is used; remove the others",
+            "standard input:9:3: warning: b status.cveCount: duplicate field: first set at standard input:7:3, but only the last value is used; remove the others",
+            "standard input:12:5: warning: b status.cveCount.total: duplicate field: first set at standard input:10:5, but only the last value is used; remove the others",
         ]
     );
     assert_eq!(done.code, 0, "{}", done.stdout);
@@ -297,12 +297,12 @@ fn names_that_are_there_twice_are_warned_of_with_both_places() {
     let lines: Vec<&str> = done.stdout.lines().collect();
     assert_eq!(lines.len(), 3, "{}", done.stdout);
     assert!(
-        lines[0].starts_with("standard input:4:1: warning: items: Duplicate field: first set at standard input:3:1"),
+        lines[0].starts_with("standard input:4:1: warning: items: duplicate field: first set at standard input:3:1"),
         "{}",
         lines[0]
     );
     assert!(
-        lines[1].starts_with("standard input:11:28: warning: (no name) status.phase: Duplicate field"),
+        lines[1].starts_with("standard input:11:28: warning: (no name) status.phase: duplicate field"),
         "{}",
         lines[1]
     );
@@ -315,7 +315,7 @@ fn names_that_are_there_twice_are_warned_of_with_both_places() {
     let done = check(&json);
     assert!(
         done.stdout.starts_with(
-            "standard input:2:1: warning: (no name) status.phase: Duplicate field: first set at standard input:1:"
+            "standard input:2:1: warning: (no name) status.phase: duplicate field: first set at standard input:1:"
         ),
         "{}",
         done.stdout

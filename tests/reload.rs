@@ -167,11 +167,11 @@ async fn a_bad_file_is_told_once_and_the_last_good_one_goes_on() {
     let bad = [
         (
             "rules:\n  phase-unknown: of\n",
-            "--config mount/config.yaml: the file is wrong at line 2, column 18: \"of\" is no value: \"off\" would be right",
+            "--config mount/config.yaml: the file is invalid at line 2, column 18: Unsupported value: \"of\": supported values: \"deny\", \"warn\", \"audit\", \"off\"; did you mean \"off\"?",
         ),
         (
             "rules: {phase-unknow: off}\n",
-            "line 1, column 9: \"phase-unknow\" is no rule: \"phase-unknown\" would be right",
+            "line 1, column 9: unknown rule \"phase-unknow\"; did you mean \"phase-unknown\"?",
         ),
     ];
     for (index, (text, words)) in bad.into_iter().enumerate() {
@@ -251,8 +251,8 @@ fn a_bad_file_at_the_start_is_an_error() {
     fs::write(folder.join("config.yaml"), "faults: maybe\n").unwrap();
     let mut by_variable = command(folder.path(), &[]);
     by_variable.env("SCAN_ADMISSION_CONFIG", "config.yaml");
-    let words = "error: --config config.yaml: the file is wrong at line 1, column 9: \"maybe\" is no value: one of deny, \
-                 allow, failure-policy would be right\n";
+    let words = "error: --config config.yaml: the file is invalid at line 1, column 9: Unsupported value: \"maybe\": \
+                 supported values: \"deny\", \"allow\", \"failure-policy\"\n";
     assert_eq!(fails(by_variable), (Some(2), words.to_owned()));
     let (code, errors) = fails(command(folder.path(), &["--config", "certs", "--config-poll", "1h"]));
     assert!(code == Some(2) && errors.contains("--config-poll"), "{errors}");

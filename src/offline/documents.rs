@@ -173,7 +173,7 @@ impl CheckedFile<'_> {
         let warnings = manifest.repeated_keys(part).take(FINDINGS_SHOWN).map(|(json, position, first)| {
             let Position { line, column } = first;
             let message = format!(
-                "Duplicate field: first set at {}:{line}:{column}, but only the last value is used; remove the others",
+                "duplicate field: first set at {}:{line}:{column}, but only the last value is used; remove the others",
                 self.name
             );
             (position, ReportedFinding::warning(path::to(object, json), message))
