@@ -187,14 +187,14 @@ fn with_settings_that_do_not_go_together() {
         ),
         (
             &["--ca-life", "500h"],
-            "--ca-life is too short: a third of it has to hold --cert-life and --ca-settle together",
+            "--ca-life is too short: a third of it must be at least the sum of --cert-life and --ca-settle",
         ),
         (&["--ca-life", "0s"], "'--ca-life <DURATION>': not a duration from 1s to 87672h, such as 2160h"),
         (&["--cert-life", "week"], "'--cert-life <DURATION>': not a duration from 1s to 87672h, such as 2160h"),
         (&["--ca-settle", "1ms"], "'--ca-settle <DURATION>': not a duration from 1s to 87672h, such as 2160h"),
         (
             &["--tls-cert", "a", "--tls-key", "b"],
-            "--certs cluster makes its own certificate: leave out --tls-cert and --tls-key, or use --certs files",
+            "--certs cluster creates its own certificate: omit --tls-cert and --tls-key, or use --certs files",
         ),
     ];
     for (arguments, words) in cases {

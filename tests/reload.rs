@@ -153,8 +153,8 @@ async fn a_hundred_swaps_of_a_mounted_config_map_under_load() {
         assert_eq!(metric(process.admin, name).await, Some(value), "{name} {}", process.errors());
     }
     let errors = process.errors();
-    assert_eq!(errors.matches("configuration read").count(), 1, "{errors}");
-    assert_eq!(errors.matches("configuration taken over").count(), SWAPS as usize, "{errors}");
+    assert_eq!(errors.matches("configuration loaded").count(), 1, "{errors}");
+    assert_eq!(errors.matches("configuration reloaded").count(), SWAPS as usize, "{errors}");
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn a_bad_file_is_told_once_and_the_last_good_one_goes_on() {
 
 #[tokio::test]
 async fn limits_of_connections_and_memory_wait_for_a_restart_and_others_do_not() {
-    const WAITS: &str = "other limits of connections and bodiesBytes wait for a restart";
+    const WAITS: &str = "new values of limits.connections and limits.bodiesBytes apply after a restart";
     let folder = Folder::new();
     let mut mount = Mount::new(folder.join("mount"), "limits: {connections: 50}\n");
     let process = start(&folder);
@@ -262,7 +262,7 @@ fn a_bad_file_at_the_start_is_an_error() {
         (code, errors.as_str()),
         (
             Some(2),
-            "error: --config certs: the file is a folder: name the file in it, of a mounted Secret or ConfigMap that of its key\n"
+            "error: --config certs: the file is a folder: name a file in it; the files of a mounted Secret or ConfigMap are named after its keys\n"
         )
     );
 }

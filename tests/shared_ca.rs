@@ -167,10 +167,10 @@ fn what_no_api_server_takes_for_a_ca_is_damage() {
         let data = Data::from([("ca.crt".to_owned(), certificate), ("ca.key".to_owned(), key)]);
         damages(&data, start())
     };
-    assert_eq!(found(&params), ["ca.crt: the certificate is not a CA's"]);
+    assert_eq!(found(&params), ["ca.crt: the certificate is not that of a CA"]);
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
-    assert_eq!(found(&params), ["ca.crt: the certificate is not a CA's"]);
+    assert_eq!(found(&params), ["ca.crt: the certificate is not that of a CA"]);
     params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
     assert_eq!(found(&params), [""; 0]);
     params.not_before = start() + Duration::HOUR;
@@ -191,16 +191,16 @@ fn old_cas_are_checked_as_the_one_that_signs() {
         params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
     };
     let cases = [
-        (pem(&|params| params.is_ca = rcgen::IsCa::NoCa), "old.crt: the certificate is not a CA's"),
+        (pem(&|params| params.is_ca = rcgen::IsCa::NoCa), "old.crt: the certificate is not that of a CA"),
         (
             pem(&|params| params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature]),
-            "old.crt: the certificate is not a CA's",
+            "old.crt: the certificate is not that of a CA",
         ),
         (pem(&|params| params.not_after = start() - Duration::HOUR), "old.crt has expired"),
         (pem(&|params| params.not_before = start() + Duration::HOUR), "old.crt is not valid yet"),
         (good.replace("MII", "M:I"), "old.crt: line 1: it has headers"),
         (good.replace(" CERTIFICATE", " PRIVATE KEY"), "old.crt: line 1: it is a PRIVATE KEY, not a CERTIFICATE"),
-        (good.replace("-----BEGIN", "--BEGIN"), "old.crt: the entry holds no certificate"),
+        (good.replace("-----BEGIN", "--BEGIN"), "old.crt: the entry contains no certificate"),
     ];
     for (bad, words) in cases {
         for (text, keeps_old) in [(bad.clone(), false), (good.clone() + &bad, true), (bad.clone() + &good, true)] {
@@ -288,20 +288,24 @@ fn each_damage_is_named_and_repaired_and_no_ca_that_webhooks_carry_is_lost() {
     let foreign = rcgen::generate_simple_self_signed(["ca".to_owned()]).unwrap();
     let cases: [(&str, Option<Vec<u8>>, &str); 15] = [
         ("ca.crt", None, "ca.crt is missing"),
-        ("ca.crt", Some(b"nonsense".to_vec()), "ca.crt: the entry holds no certificate"),
-        ("ca.crt", Some(data["ca.crt"][..200].to_vec()), "has in line 1 a block that does not end"),
-        ("ca.crt", Some(data["next.crt"].clone()), "the key is not that of the certificate"),
-        ("ca.crt", Some(foreign.cert.pem().into_bytes()), "the key is not that of the certificate"),
+        ("ca.crt", Some(b"nonsense".to_vec()), "ca.crt: the entry contains no certificate"),
+        ("ca.crt", Some(data["ca.crt"][..200].to_vec()), "has an error on line 1: the block has no matching -----END"),
+        ("ca.crt", Some(data["next.crt"].clone()), "the key does not belong to the certificate"),
+        ("ca.crt", Some(foreign.cert.pem().into_bytes()), "the key does not belong to the certificate"),
         ("ca.key", None, "ca.key is missing"),
-        ("ca.key", Some(vec![0xff, 0xfe]), "the key does not parse"),
-        ("ca.key", Some(b"nonsense".to_vec()), "the key does not parse"),
-        ("ca.key", Some(other.key_pem().into_bytes()), "the key is not that of the certificate"),
-        ("next.key", Some(Vec::new()), "the key does not parse"),
+        ("ca.key", Some(vec![0xff, 0xfe]), "the key cannot be parsed"),
+        ("ca.key", Some(b"nonsense".to_vec()), "the key cannot be parsed"),
+        ("ca.key", Some(other.key_pem().into_bytes()), "the key does not belong to the certificate"),
+        ("next.key", Some(Vec::new()), "the key cannot be parsed"),
         ("next.crt", None, "next.crt is missing"),
-        ("old.crt", Some(b"nonsense".to_vec()), "old.crt: the entry holds no certificate"),
+        ("old.crt", Some(b"nonsense".to_vec()), "old.crt: the entry contains no certificate"),
         ("announced-at", Some(b"yesterday".to_vec()), "announced-at is not a time, or in the future"),
         ("signs-since", Some(b"9999-12-31T23:59:59Z".to_vec()), "signs-since is not a time, or in the future"),
-        ("leaf-life-seconds", Some(b"99999999999".to_vec()), "leaf-life-seconds is not a number of seconds, or too large"),
+        (
+            "leaf-life-seconds",
+            Some(b"99999999999".to_vec()),
+            "leaf-life-seconds is not a number of seconds, or too large",
+        ),
     ];
     for (name, text, words) in cases {
         let mut damaged = data.clone();

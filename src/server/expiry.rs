@@ -1,4 +1,4 @@
-//! Warns before the served certificate expires, and reports whether the server is ready.
+//! Warns before the serving certificate expires, and reports whether the server is ready.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

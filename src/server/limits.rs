@@ -160,8 +160,8 @@ pub const POLL_RANGE: RangeInclusive<Duration> = Duration::from_millis(10)..=Dur
 /// The default time within which a change of the configuration is applied, for the same reasons as [`CERTS_POLL`].
 pub const CONFIG_POLL: &str = "1s";
 
-/// The interval at which the dates of the served certificate are compared with the clock, which costs nothing. Warnings
-/// are late by at most this.
+/// The interval at which the dates of the serving certificate are compared with the clock, which costs nothing.
+/// Warnings are late by at most this.
 pub const EXPIRY_POLL: Duration = Duration::from_secs(60);
 
 /// The interval at which a development certificate is checked. It is renewed in the last third of its life, which is a

@@ -131,7 +131,7 @@ impl ConfigMetrics {
 pub struct CaMetrics {
     /// When the signing CA expires, in Unix seconds; 0 without a CA.
     pub not_after: Gauge,
-    /// 1 if the caBundle of every webhook verifies the served certificate.
+    /// 1 if the caBundle of every webhook verifies the serving certificate.
     pub bundle_synced: Gauge,
     /// The number of reconciliations of the CA controller that failed.
     pub failures: Counter,
@@ -221,7 +221,7 @@ impl Metrics {
         registry.register("client_ca_polls", "Polls for new CAs of clients", polls);
         registry.register("client_ca_reloads", "New CAs of clients that were applied", reloads);
         registry.register("client_ca_reload_failures", "New CAs of clients that could not be used", failures);
-        let help = "When the served certificate expires, since the Unix epoch";
+        let help = "When the serving certificate expires, since the Unix epoch";
         let gauge = self.certificate_not_after.clone();
         registry.register_with_unit("certificate_not_after_timestamp", help, Unit::Seconds, gauge);
         let ReloadCounts { polls, reloads, failures } = self.certificate.clone();
@@ -232,7 +232,7 @@ impl Metrics {
         let CaMetrics { not_after, bundle_synced, failures } = self.ca.clone();
         let help = "When the signing CA expires, since the Unix epoch; 0 without a CA";
         registry.register_with_unit("ca_not_after_timestamp", help, Unit::Seconds, not_after);
-        let help = "1 if the caBundle of every webhook verifies the served certificate, 0 if not or without a CA";
+        let help = "1 if the caBundle of every webhook verifies the serving certificate, 0 if not or without a CA";
         registry.register("ca_bundle_synced", help, bundle_synced);
         let help = "Reconciliations of the CA controller that failed";
         registry.register("ca_failures", help, failures);

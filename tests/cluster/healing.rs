@@ -156,7 +156,7 @@ fn the_secret_is_destroyed(fleet: &Fleet, replicas: &[Process]) {
         eventually("one CA", || fleet.is_in_step(1).then_some(()));
     }
     let logs: String = replicas.iter().map(Process::errors).collect();
-    for words in ["ca.crt: ca.key is missing; discarding it", "ca.crt: the entry holds no certificate"] {
+    for words in ["ca.crt: ca.key is missing; discarding it", "ca.crt: the entry contains no certificate"] {
         assert!(logs.contains(words), "{logs}");
     }
 }

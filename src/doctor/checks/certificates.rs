@@ -7,7 +7,7 @@ use crate::doctor::check::{Check, Diagnostics};
 use crate::doctor::endpoint::{ClockReading, Probe, Served};
 use crate::doctor::snapshot::{OurWebhook, Snapshot};
 use crate::tls::bundle::{ParsedBundle, SkippedBlock};
-use crate::tls::verify::{Distrust, is_valid_ca, verify};
+use crate::tls::verify::{VerifyError, is_valid_ca, verify};
 use crate::tls::{CertificateInfo, bundle};
 
 pub const CHECKS: &[Check] = &[
@@ -140,7 +140,7 @@ fn info(served: &Served) -> Option<CertificateInfo> {
 struct Distrusted<'s> {
     webhook: OurWebhook<'s>,
     probe: &'s Probe,
-    why: Distrust,
+    why: VerifyError,
 }
 
 /// Dates have checks of their own and are ignored here: a certificate is verified at a time within its life. A caBundle without a
@@ -161,7 +161,7 @@ fn distrusted(snapshot: &Snapshot) -> impl Iterator<Item = Distrusted<'_>> {
 
 fn ca_bundle_wrong(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for Distrusted { webhook, probe, why } in distrusted(snapshot) {
-        if !matches!(why, Distrust::Name | Distrust::Usage | Distrust::NoCa) {
+        if !matches!(why, VerifyError::Name | VerifyError::Usage | VerifyError::NoCa) {
             let (id, endpoint) = (webhook.id(), &probe.endpoint);
             diagnostics.problem(format!("the caBundle of {id} does not verify {endpoint}: {why}"));
         }
@@ -170,7 +170,7 @@ fn ca_bundle_wrong(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 
 fn certificate_name(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for Distrusted { probe, why, .. } in distrusted(snapshot) {
-        if why == Distrust::Name {
+        if why == VerifyError::Name {
             diagnostics.problem(format!("the certificate of {} is not for {}", probe.endpoint, probe.host));
         }
     }
@@ -178,7 +178,7 @@ fn certificate_name(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 
 fn certificate_usage(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for Distrusted { probe, why, .. } in distrusted(snapshot) {
-        if why == Distrust::Usage {
+        if why == VerifyError::Usage {
             diagnostics.problem(format!("the certificate of {} is not for servers", probe.endpoint));
         }
     }
