@@ -1,7 +1,7 @@
-//! The API server's side: the CA that all replicas share, the caBundles of the webhooks, and the scans that are stored.
+//! The client of the API server: the CA that all replicas share, the caBundles of the webhooks, and the stored scans.
 //!
-//! Invariants: nothing of somebody else's is overwritten; each write is made under the version that was read, or owns one
-//! field only; losing the API server loses nothing that is served.
+//! Invariants: objects that belong to others are not overwritten; each write either names the resourceVersion that was
+//! read or owns a single field; serving continues while the API server is unavailable.
 
 pub mod ca_bundle;
 pub mod ca_controller;

@@ -1,5 +1,5 @@
-//! The configuration: what `--config` names, in YAML. It is read whole or not at all, and an error has its position and
-//! what is right instead. The part of it that the core needs are [`ReviewSettings`].
+//! The configuration file, which `--config` names, in YAML. A file with any error is rejected as a whole; the error has
+//! its position and the expected value. [`ReviewSettings`] are the part that the core needs.
 
 mod absent;
 mod file;
@@ -12,27 +12,28 @@ use crate::admission::ReviewSettings;
 use crate::manifest::{Position, encoding};
 pub use limits::Limits;
 
-/// What a process runs with; the default is what it does without a file.
+/// The configuration of a process. The default applies without a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Config {
     pub settings: ReviewSettings,
     pub limits: Limits,
 }
 
-/// What is wrong with a file, and what is right instead. It reads on from `the file `. Line and column count from 1.
+/// An error in a configuration file. Line and column count from 1. The message continues a sentence that begins with
+/// `the file`.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is wrong at line {line}, column {column}: {message}")]
+#[error("is invalid at line {line}, column {column}: {message}")]
 pub struct ConfigError {
     pub line: u64,
     pub column: u64,
     pub message: String,
 }
 
-/// Bytes of the SHA-256 of a file that tell it from others: 12 hexadecimal digits.
+/// The number of bytes of the SHA-256 that identify a file: 12 hexadecimal digits.
 const DIGEST_BYTES: usize = 6;
 
 impl Config {
-    /// Reads the bytes of a file.
+    /// Reads the contents of a file.
     pub fn read(bytes: &[u8]) -> Result<Self, ConfigError> {
         let decoded = encoding::decode(bytes);
         let text = encoding::text(&decoded).map_err(|(offset, error)| {
@@ -46,7 +47,7 @@ impl Config {
     }
 }
 
-/// The JSON Schema of the file.
+/// Returns the JSON Schema of the file.
 pub fn schema() -> String {
     format!("{:#}\n", schema_for!(file::ConfigFile).as_value())
 }

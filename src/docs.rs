@@ -2,9 +2,9 @@
 
 mod config;
 mod decides;
-mod examples;
 #[cfg(feature = "cluster")]
 mod doctor;
+mod examples;
 pub mod rules;
 
 pub use config::EXAMPLE_CONFIG;

@@ -1,7 +1,7 @@
 //! Diagnoses an installation without changing it.
 //!
-//! The cluster is read once, into a [`Snapshot`]; the replicas are asked for their certificate and an answer. A check is a
-//! value over that, in a table from which the docs and the tests follow.
+//! The cluster is read once, into a [`Snapshot`], and each replica is probed for its certificate and its answer to a
+//! review. The checks are a table of functions of the snapshot, from which the docs and the tests are generated.
 
 mod check;
 mod checks;
@@ -26,12 +26,12 @@ use crate::cluster::ca_bundle::called_address;
 use endpoint::{Connection, ENDPOINTS_MAX, probe};
 use read::{DiagnoseError, read};
 
-/// Runs every check.
+/// Runs every check on a snapshot.
 pub fn examine(snapshot: &Snapshot) -> Vec<Diagnostic> {
     CHECKS.iter().copied().flatten().flat_map(|check| Diagnostics::of(check, snapshot)).collect()
 }
 
-/// Reads the cluster and asks its replicas; `is_probe` allows the dry run of a write.
+/// Reads the cluster, probes its replicas and runs every check. With `is_probe`, also sends the dry run of a write.
 pub async fn diagnose(
     client: &Client,
     expected: Expected,
@@ -39,7 +39,7 @@ pub async fn diagnose(
     is_probe: bool,
 ) -> Result<Vec<Diagnostic>, DiagnoseError> {
     let mut snapshot = read(client, expected).await?;
-    let mut asked = Vec::new();
+    let mut probes = Vec::new();
     for target in &snapshot.targets {
         let calls = snapshot.webhooks().map(|ours| &ours.webhook.client_config);
         let mut paths: Vec<String> = calls
@@ -49,11 +49,11 @@ pub async fn diagnose(
         paths.sort();
         paths.dedup();
         for endpoint in target.endpoints().into_iter().take(ENDPOINTS_MAX) {
-            asked.push(tokio::spawn(probe(target.address.host.clone(), endpoint, paths.clone(), connection.clone())));
+            probes.push(tokio::spawn(probe(target.address.host.clone(), endpoint, paths.clone(), connection.clone())));
         }
     }
-    for probed in asked {
-        snapshot.probes.push(probed.await.map_err(DiagnoseError::Panic)?);
+    for probe in probes {
+        snapshot.probes.push(probe.await.map_err(DiagnoseError::Panic)?);
     }
     if is_probe {
         snapshot.dry_run = Some(dry_run::dry_run(client).await);

@@ -1,5 +1,5 @@
-//! Documents of YAML and JSON, with positions: cut from a stream, read as the API server would see them, and searched for
-//! the fields that findings name.
+//! YAML and JSON documents with positions: splits a stream into documents, reads them as the API server would, and
+//! locates the fields that findings name.
 
 pub mod documents;
 pub mod encoding;

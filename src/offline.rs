@@ -1,8 +1,8 @@
-//! Judging outside a request: the scans in documents, and those that a cluster stores (which `audit` lists).
+//! Judges scans outside of a request: scans in documents, and scans that are stored in a cluster (which `audit` lists).
 
 pub mod documents;
 pub mod input;
 pub mod judge;
-mod plain_values;
+mod non_strings;
 
 pub use judge::Judge;

@@ -1,4 +1,4 @@
-//! Findings as text and JSON. Where they came from is not known here.
+//! Reports findings as text and JSON, regardless of the source of the scans.
 
 pub mod cluster;
 pub mod documents;
@@ -15,8 +15,8 @@ use std::fmt::Display;
 
 use crate::scan::json::printable;
 
-/// Prints on stderr what is wrong. It may be in the words of a cluster or have names of files in it, so control characters
-/// are not printed; lines stay lines.
+/// Prints an error on stderr. Its text may come from a cluster or include names of files, so control characters are
+/// replaced, except for line feeds.
 pub fn print_error(error: impl Display) {
     let lines: Vec<String> = error.to_string().lines().map(|line| printable(line, usize::MAX)).collect();
     anstream::eprintln!("{ERROR}error:{ERROR:#} {}", lines.join("\n"));

@@ -1,7 +1,7 @@
-//! What a scan *is*: the judged fields of a SourceScan or ImageScan, borrowed from the bytes they came in.
+//! The data model: the fields of a SourceScan or ImageScan that rules judge, borrowed from the request body.
 //!
-//! Decoding never fails on contents: each judged field is absent, of a wrong JSON type, or there (see [`json`]).
-//! Everything else is skipped without memory, since `managedFields` are most of a real body.
+//! The contents of an object never fail to decode: each judged field is absent, of the wrong JSON type, or present (see
+//! [`json`]). All other fields are skipped without allocating, since `managedFields` make up most of a real body.
 
 pub mod condition;
 pub mod conditions;
@@ -68,7 +68,7 @@ impl Spelling {
     pub const BOTH: [Spelling; 2] = [Spelling::Wire, Spelling::Documented];
 }
 
-/// A member that exists in both spellings, read separately so that a conflict can be seen.
+/// A member with two spellings, which are read separately so that a conflict can be detected.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Spelled<T> {
     pub wire: T,
@@ -119,13 +119,13 @@ impl Phase {
     }
 }
 
-/// A SourceScan or ImageScan, as far as it is judged.
+/// The judged fields of a SourceScan or ImageScan.
 #[derive(Debug, Clone, Default)]
 pub struct Scan<'a> {
     pub metadata: Container<'a, Metadata<'a>>,
     pub spec: Container<'a, Spec<'a>>,
     pub status: Container<'a, Status<'a>>,
-    /// The status as it was found, with what is not judged; empty where there is none.
+    /// The JSON text of the whole status, with the fields that are not judged; empty if there is no status.
     pub status_json: &'a str,
 }
 
@@ -142,7 +142,7 @@ impl<'a> Object<'a> for Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    /// Whether both statuses are the same JSON, with what is not judged. One without a member is as good as none.
+    /// Whether both statuses are the same JSON, including fields that are not judged. An empty status counts as absent.
     pub fn has_same_status(&self, other: &Scan<'_>) -> bool {
         match (&self.status, &other.status) {
             (Member::Absent, Member::Absent) => true,
@@ -151,23 +151,23 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The status, where it is an object.
+    /// The status, if it is an object.
     pub fn status(&self) -> Option<&Status<'a>> {
         self.status.present()
     }
 
-    /// `metadata.generation`, where it is an integer.
+    /// `metadata.generation`, if it is an integer.
     pub fn generation(&self) -> Option<i64> {
         self.metadata.present()?.generation.integer().value()
     }
 
-    /// Whether the status is caught up with the spec: `status.observedGeneration` is `metadata.generation`.
+    /// Whether the status has caught up with the spec: `status.observedGeneration` equals `metadata.generation`.
     pub fn is_caught_up(&self) -> bool {
         let observed = self.status().and_then(|status| status.observed_generation.integer().value());
         observed.is_some() && observed == self.generation()
     }
 
-    /// The sources of the spec, where it is an object.
+    /// A member of a source of the spec, if the source is present.
     pub fn spec_source(&self, source: Source, member: SourceMember) -> Option<&Json<'a>> {
         self.spec.present()?.sources.value(source, member)
     }
@@ -256,17 +256,17 @@ impl<'a> Object<'a> for Status<'a> {
 }
 
 impl<'a> Status<'a> {
-    /// The entries of the conditions list, empty where there is none.
+    /// The entries of the conditions list; empty if there is no list.
     pub fn conditions(&self) -> &[Container<'a, Condition<'a>>] {
         self.conditions.present().map_or(&[], Vec::as_slice)
     }
 
-    /// When it was scanned, where that is a time.
+    /// The time of `scannedAt`, if it is valid.
     pub fn scanned_at(&self) -> Option<::time::OffsetDateTime> {
         time::parse(self.scanned_at.string().value()?)
     }
 
-    /// The phase, where it is one of the five.
+    /// The phase, if it is one of the five.
     pub fn phase(&self) -> Option<Phase> {
         Phase::parse(self.phase.string().value()?)
     }

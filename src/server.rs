@@ -1,8 +1,8 @@
-//! The HTTPS server: bind, then serve. It turns connections into bodies for [`crate::admission`] and its answers into
-//! responses, and keeps every limit of [`limits`].
+//! The HTTPS server. It reads reviews from connections, passes them to [`crate::admission`], and sends the answers,
+//! within the limits of [`limits`].
 //!
-//! Invariants: no port opens before its certificate is verified; a request that holds a review's uid gets an answer with
-//! that uid; nothing a client does ends more than its own connection.
+//! Invariants: no port opens before its certificate is verified; a request that contains the uid of a review is
+//! answered with that uid; malformed input closes at most the connection that it arrived on.
 
 pub mod accept;
 pub mod admin;
@@ -57,39 +57,41 @@ use crate::engine::Rule;
 use crate::tls::client_auth::ClientAuth;
 use crate::tls::server_config::server_config;
 
-/// What a server is started with.
+/// The settings of a server.
 #[derive(Clone)]
 pub struct ServerSettings {
     pub listen: SocketAddr,
     pub admin: SocketAddr,
     pub rules: &'static [Rule],
-    /// The next review and the next connection have what this holds; connections and memory are bound once.
+    /// Each new review and each new connection uses the current value. The limits of connections and memory are read
+    /// once, when the server is bound.
     pub config: watch::Receiver<Arc<Config>>,
-    /// Which clients are accepted; none: any.
+    /// Which clients are accepted. `None` accepts any client.
     pub client_auth: Option<Arc<ClientAuth>>,
-    /// The time that reviews are judged at, and certificates are current.
+    /// The wall clock, by which reviews and the dates of certificates are judged.
     pub clock: fn() -> OffsetDateTime,
-    /// From the signal to stop to when no more reviews are taken. Meanwhile the server says that it is not ready.
+    /// How long reviews are still accepted after the signal to stop. During this time the server reports that it is not
+    /// ready.
     pub stop_delay: Duration,
-    /// Counted by the log, and shown with the metrics.
+    /// The number of log lines that were lost: incremented by the log, and exported with the metrics.
     pub log_lines_lost: Counter,
 }
 
-/// What handshakes are answered with.
+/// The certificate that the server presents to clients.
 #[derive(Clone)]
 pub struct ServedCertificate {
-    /// None while there is none yet.
+    /// `None` until there is a first certificate.
     pub current: watch::Receiver<Option<Arc<CertifiedKey>>>,
-    /// Whether those who call are known to accept it; until then the server is not ready.
+    /// Whether the API servers are known to accept the certificate. Until then the server is not ready.
     pub is_trusted: watch::Receiver<bool>,
 }
 
-/// What all connections share.
+/// The state that all connections share.
 pub struct Shared {
     rules: &'static [Rule],
     config: watch::Receiver<Arc<Config>>,
     pub memory: Arc<SharedMemory>,
-    /// A permit for each that is judged at a time.
+    /// Limits how many long reviews are judged at the same time.
     long_reviews: Arc<Semaphore>,
     clock: Clock,
     pub metrics: Metrics,
@@ -123,7 +125,7 @@ impl Shared {
     }
 }
 
-/// Both addresses are bound, nothing is served yet.
+/// A server whose two addresses are bound. [`Server::serve`] starts serving.
 pub struct Server {
     reviews: TcpListener,
     admin: AdminServer,
@@ -138,20 +140,20 @@ pub struct Server {
 /// Why a server could not be bound.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    #[error("TLS cannot be set up: {0}")]
+    #[error("cannot set up TLS: {0}")]
     Tls(rustls::Error),
-    #[error("cannot take reviews on {address}: {error}")]
+    #[error("cannot listen for reviews on {address}: {error}")]
     Listen { address: SocketAddr, error: io::Error },
-    #[error("cannot serve health and metrics on {address}: {error}")]
+    #[error("cannot listen for health checks and metrics on {address}: {error}")]
     Admin { address: SocketAddr, error: io::Error },
 }
 
-/// Opens both ports. The certificate of the next handshake is whatever `certificate` then holds.
+/// Binds both addresses. Each handshake presents the certificate that `certificate` contains at that time.
 pub async fn bind(settings: ServerSettings, certificate: ServedCertificate) -> Result<Server, BindError> {
     let ServerSettings { listen, admin, rules, config, client_auth, clock, stop_delay, log_lines_lost } = settings;
     let connections = config.borrow().limits.connections;
     #[cfg(target_os = "linux")]
-    let connections = descriptors::fit(connections);
+    let connections = descriptors::limit_connections(connections);
     let tls = server_config(certificate.current.clone(), client_auth).map_err(BindError::Tls)?;
     Ok(Server {
         reviews: listen::listen(listen).map_err(|error| BindError::Listen { address: listen, error })?,
@@ -174,28 +176,28 @@ impl Server {
         self.admin.address()
     }
 
-    /// For the task that renews the certificate.
+    /// The counters for the task that renews the certificate.
     pub fn certificate_counts(&self) -> reload::ReloadCounts {
         self.shared.metrics.certificate.clone()
     }
 
-    /// For the task that reloads the CAs of clients.
+    /// The counters for the task that reloads the CAs of clients.
     pub fn client_ca_counts(&self) -> reload::ReloadCounts {
         self.shared.metrics.client_ca.clone()
     }
 
-    /// For the task that reloads the configuration.
+    /// The metrics for the task that reloads the configuration.
     pub fn config_metrics(&self) -> ConfigMetrics {
         self.shared.metrics.config.clone()
     }
 
-    /// For the CA controller.
+    /// The metrics for the CA controller.
     pub fn ca_metrics(&self) -> CaMetrics {
         self.shared.metrics.ca.clone()
     }
 
-    /// From here on a panic is one line with its place and the count of panics, and never the message: it may hold
-    /// contents of an object. For the whole process, so the program decides.
+    /// Installs a panic hook for the whole process. The hook counts each panic and logs its location. It does not log
+    /// the message of the panic, which may contain parts of an object.
     pub fn install_panic_hook(&self) {
         let shared = self.shared.clone();
         std::panic::set_hook(Box::new(move |panic| {
@@ -205,7 +207,8 @@ impl Server {
         }));
     }
 
-    /// Serves until `stop` completes, the delay has passed and the answers in flight are sent. Dropped, it ends at once.
+    /// Serves until `stop` completes, the stop delay has passed, and the answers in flight are sent. Dropping the
+    /// future stops the server at once.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Self { reviews, admin, connections, tls, certificate, wall_clock, stop_delay, shared } = self;
         let (reviews_stage, is_stopping) = watch::channel(StopStage::Serving);
@@ -223,12 +226,12 @@ impl Server {
         });
         let admin_router =
             health::router(shared.clone(), Readiness::new(certificate.clone(), wall_clock), is_stopping.clone());
-        // Stays until the reviews are drained: that it is not ready is still to be seen.
+        // Runs until the reviews are drained, so that /readyz can report that the server is stopping.
         let serve_admin = admin.serve(shared.clone(), admin_router, is_admin_stopping);
         let stop_both = async {
             stop.await;
-            reviews_stage.send_replace(StopStage::Leaving);
-            // Even no time would be a tick of the clock, in which a review is answered without `Connection: close`.
+            reviews_stage.send_replace(StopStage::StopRequested);
+            // A sleep of zero would last until the next tick of the timer, and connections would be accepted meanwhile.
             if !stop_delay.is_zero() {
                 sleep(stop_delay).await;
             }
@@ -247,8 +250,8 @@ impl Server {
     }
 }
 
-/// Arming a timer earlier than all others costs a system call, since the thread that waits for the sockets has to be woken.
-/// With this one there is always a timer that ends sooner than those of a review.
+/// Keeps a timer armed that ends sooner than those of a review. Arming a timer earlier than all others costs a system
+/// call, since it wakes the thread that waits for the sockets.
 async fn tick() {
     let mut tick = interval(TICK);
     loop {

@@ -1,5 +1,5 @@
-//! Certificates: PEM, what a certificate says of itself, verification, the CAs and certificates that the program makes,
-//! and files that are read again when they change.
+//! Certificates: PEM, parsing, verification, the CAs and certificates that the program creates, and files that are
+//! reloaded when they change.
 
 pub mod bundle;
 pub mod ca;

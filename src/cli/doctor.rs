@@ -93,8 +93,8 @@ impl DoctorCommand {
             (Some(certificate), Some(key)) => Some(Arc::new(identity(certificate, key)?)),
             _ => None,
         };
-        let instead = self.connect_to.into_iter().map(|one| (one.endpoint, one.address)).collect();
-        let connection = Connection { instead, identity };
+        let overrides = self.connect_to.into_iter().map(|one| (one.endpoint, one.address)).collect();
+        let connection = Connection { overrides, identity };
         let options = self.cluster.options();
         let diagnostics = cluster::run(async {
             let client = client(&options).await.map_err(io::Error::other)?;

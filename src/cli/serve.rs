@@ -1,4 +1,4 @@
-//! `serve`: from flags to a running server, and from signals to its end.
+//! `serve`: starts the server, and stops it on a signal.
 
 mod certificates;
 mod client_auth;
@@ -35,40 +35,41 @@ use crate::server::{self, BindError, ServedCertificate, Server, ServerSettings};
 use crate::tls::TlsFileError;
 use crate::tls::files::FileError;
 
-/// A review of the repository, for the line that shows how to ask.
+/// A review in the repository, for the example command.
 const EXAMPLE: &str = "tests/fixtures/reviews/sourcescan-failed-5-completed.validate.json";
 
-/// Watches log each retry; what is wrong with the cluster is logged once, by the CA controller.
+/// The default log filter. It omits the watches, which log each retry: the CA controller logs an error of the cluster
+/// once.
 const LOG: &str = "info,kube_runtime::watcher=off";
 
-/// Ended by a second signal, with answers unsent.
-const CUT_SHORT: u8 = 1;
+/// The exit code after a second signal: some answers may be unsent.
+const EXIT_INTERRUPTED: u8 = 1;
 
-/// Answers admission reviews over HTTPS. With no flags it makes a certificate for development under certs/
+/// Answers admission reviews over HTTPS. Without flags, it creates a development certificate under certs/
 #[derive(Args)]
 #[command(after_help = "Examples:
   scan-admission serve
   scan-admission serve --listen [::]:8443 --admin [::]:8080 --tls-cert tls.crt --tls-key tls.key
 
-[::] is every address, of IPv4 and IPv6; where there is no IPv6, of IPv4.")]
+[::] listens on all IPv6 and IPv4 addresses, or on all IPv4 addresses if the system has no IPv6.")]
 pub struct ServeCommand {
-    /// Where reviews are answered: POST /validate and /mutate over HTTPS
+    /// Address for reviews: POST /validate and /mutate over HTTPS
     #[arg(long, env = "SCAN_ADMISSION_LISTEN", value_name = "ADDRESS", default_value_t = local(REVIEWS_PORT), value_parser = parse_listen)]
     listen: SocketAddr,
-    /// Where /livez, /readyz and /metrics are, over plain HTTP
+    /// Address for /livez, /readyz and /metrics over plain HTTP
     #[arg(long, env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value_t = local(ADMIN_PORT), value_parser = parse_listen)]
     admin: SocketAddr,
     #[command(flatten)]
     config: ConfigFlags,
     #[command(flatten)]
     config_poll: ConfigPollFlags,
-    /// How long reviews are still answered after the signal to stop, until every node knows that this replica stops
+    /// How long to accept reviews after the signal to stop, until all nodes send them to other replicas
     #[arg(long, env = "SCAN_ADMISSION_STOP_DELAY", value_name = "DURATION", default_value = "0s", value_parser = parse_delay)]
     stop_delay: Duration,
-    /// What is logged to stderr: error, warn, info, debug, trace, or a list of TARGET=LEVEL
+    /// Messages to log to stderr: error, warn, info, debug, trace, or a list of TARGET=LEVEL
     #[arg(long, env = "SCAN_ADMISSION_LOG", value_name = "FILTER", default_value = LOG)]
     log: Targets,
-    /// The format of the log: text on a terminal and JSON elsewhere, or always one of them
+    /// Format of the log; auto is text on a terminal and JSON elsewhere
     #[arg(long, env = "SCAN_ADMISSION_LOG_FORMAT", value_enum, default_value = "auto")]
     log_format: LogFormat,
     #[command(flatten)]
@@ -89,10 +90,10 @@ impl ServeCommand {
     }
 }
 
-/// Why the server could not be started. Each message says what to do.
+/// Why the server could not be started.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
-    #[error("no threads to serve with: {0}")]
+    #[error("cannot start the threads of the server: {0}")]
     Runtime(io::Error),
     #[error(transparent)]
     Config(#[from] FileError<ConfigError>),
@@ -104,7 +105,7 @@ enum StartError {
     Signals(io::Error),
     #[error("{}", bind_message(.0))]
     Bind(#[from] BindError),
-    #[error("no address: {0}")]
+    #[error("cannot read the address of the server: {0}")]
     Address(io::Error),
 }
 
@@ -114,7 +115,7 @@ fn bind_message(error: &BindError) -> String {
         BindError::Listen { .. } => "--listen",
         BindError::Admin { .. } => "--admin",
     };
-    format!("{flag}: {error}\nchoose another with {flag} ADDRESS, port 0 for any")
+    format!("{flag}: {error}\nchoose another address with {flag} ADDRESS; port 0 selects a free port")
 }
 
 fn start(args: &ServeCommand, log_lines_lost: Counter) -> Result<ExitCode, StartError> {
@@ -124,7 +125,7 @@ fn start(args: &ServeCommand, log_lines_lost: Counter) -> Result<ExitCode, Start
         let (reload, config) = watch::channel(Arc::new(config));
         let client_auth = args.client_auth.load()?;
         let source = args.certs.source().await?;
-        // The senders are for the tasks that renew the certificate; the server goes on with the last one.
+        // The senders are for the task that renews the certificate. If it ends, the server keeps the last certificate.
         let (renew, current) = watch::channel(source.first.map(Arc::new));
         let (trusted, is_trusted) = watch::channel(false);
         let settings = ServerSettings {
@@ -151,12 +152,13 @@ fn start(args: &ServeCommand, log_lines_lost: Counter) -> Result<ExitCode, Start
         announce(&server, source.is_development && is_open).map_err(StartError::Address)?;
         Ok(until_signalled(server, signals, args.stop_delay).await)
     });
-    // Does not wait for polls of the files: their disk may hang.
+    // Does not wait for polls of files, since a disk may hang.
     runtime.shutdown_background();
     done
 }
 
-/// The ready line, and a command to try. It is no error where nobody reads them.
+/// Prints the ready line and, if it works from here, an example command. Errors are ignored, since stdout may be
+/// closed.
 fn announce(server: &Server, accepts_curl: bool) -> io::Result<()> {
     let (reviews, admin) = (server.reviews_address()?, server.admin_address());
     let mut lines =
@@ -169,14 +171,14 @@ fn announce(server: &Server, accepts_curl: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// A command that works as it stands, for any address that is listened on.
+/// Returns an example command that works for any address that the server listens on.
 fn curl(address: SocketAddr) -> String {
     let port = address.port();
     let to = match address.ip() {
         IpAddr::V4(Ipv4Addr::LOCALHOST | Ipv4Addr::UNSPECIFIED) => format!("https://127.0.0.1:{port}/validate"),
-        // Quoted: brackets are a pattern to a shell.
-        // With localhost curl tries IPv4 and IPv6.
+        // With localhost, curl tries IPv6 and IPv4.
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => format!("https://localhost:{port}/validate"),
+        // In quotes, since brackets are a pattern in a shell.
         IpAddr::V6(Ipv6Addr::LOCALHOST) => format!("'https://[::1]:{port}/validate'"),
         IpAddr::V4(ip) => format!("--resolve localhost:{port}:{ip} https://localhost:{port}/validate"),
         IpAddr::V6(ip) => format!("--resolve 'localhost:{port}:[{ip}]' https://localhost:{port}/validate"),
@@ -202,12 +204,12 @@ impl Signals {
     }
 }
 
-/// The first signal stops the server, a second one ends it.
+/// Serves until a signal. The first signal stops the server gracefully, and a second one at once.
 async fn until_signalled(server: Server, mut signals: Signals, delay: Duration) -> ExitCode {
     let (stop, stopped) = oneshot::channel::<()>();
     let both = async {
         signals.next().await;
-        tracing::info!(delay = ?delay, "stopping: not ready, and then finishing the reviews in flight");
+        tracing::info!(?delay, "stopping: reporting not ready for the delay, then finishing the reviews in flight");
         drop(stop);
         signals.next().await;
     };
@@ -217,8 +219,8 @@ async fn until_signalled(server: Server, mut signals: Signals, delay: Duration) 
     tokio::select! {
         () = server.serve(stopped) => ExitCode::SUCCESS,
         () = both => {
-            tracing::warn!("a second signal: ending at once");
-            ExitCode::from(CUT_SHORT)
+            tracing::warn!("received a second signal; stopping at once");
+            ExitCode::from(EXIT_INTERRUPTED)
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The caBundles of the two webhook configurations: what they hold, and the server-side apply of just that field.
+//! The caBundles of the two webhook configurations: reads them, and writes them by a server-side apply of that field
+//! alone.
 
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
@@ -14,20 +15,20 @@ use super::shared_ca::Bundle;
 use crate::tls::verify::verify;
 use crate::tls::{bundle, pem};
 
-/// Who owns the field.
+/// The field manager that owns the caBundles.
 const FIELD_MANAGER: &str = "scan-admission";
 
-/// One of the two kinds of configuration.
+/// The two kinds of webhook configurations.
 pub fn kinds() -> [ApiResource; 2] {
     [ApiResource::erase::<ValidatingWebhookConfiguration>(&()), ApiResource::erase::<MutatingWebhookConfiguration>(&())]
 }
 
-/// The outcome of a write.
+/// The outcome of an apply.
 pub enum ApplyOutcome {
-    /// Nothing had to be written.
+    /// The caBundles were already as wanted, so nothing was written.
     Unchanged,
     Written,
-    /// Another was faster: read again.
+    /// The configuration has changed since it was read: read it again.
     Conflict,
 }
 
@@ -38,7 +39,7 @@ struct RegisteredWebhook {
     client: WebhookClientConfig,
 }
 
-/// A configuration as it was read.
+/// A webhook configuration as it was read.
 pub struct WebhookConfiguration {
     kind: ApiResource,
     name: String,
@@ -48,6 +49,7 @@ pub struct WebhookConfiguration {
 }
 
 impl WebhookConfiguration {
+    /// Reads a configuration; `None` if there is none of this name.
     pub async fn read(client: &Client, kind: ApiResource, name: &str) -> Result<Option<Self>, Error> {
         let api: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
         let Some(mut object) = api.get_opt(name).await? else { return Ok(None) };
@@ -57,18 +59,18 @@ impl WebhookConfiguration {
         Ok(Some(Self { kind, name: name.to_owned(), resource_version, uid, webhooks }))
     }
 
-    /// Kind and name, for messages.
+    /// Returns kind and name, for messages.
     pub fn id(&self) -> String {
         format!("{} {}", self.kind.kind, self.name)
     }
 
-    /// The caBundle of each webhook.
+    /// Returns the caBundle of each webhook.
     pub fn bundles(&self) -> impl Iterator<Item = Bundle> {
-        self.webhooks.iter().map(|webhook| carried(&webhook.client))
+        self.webhooks.iter().map(|webhook| bundle_of(&webhook.client))
     }
 
-    /// Writes `wanted` where something else is.
-    pub async fn put(&self, client: &Client, wanted: &Bundle) -> Result<ApplyOutcome, Error> {
+    /// Writes `wanted` to every webhook, unless all of them already have exactly these certificates.
+    pub async fn apply(&self, client: &Client, wanted: &Bundle) -> Result<ApplyOutcome, Error> {
         let is_same = |found: Bundle| found.len() == wanted.len() && wanted.iter().all(|ca| found.contains(ca));
         if self.bundles().all(is_same) {
             return Ok(ApplyOutcome::Unchanged);
@@ -78,8 +80,8 @@ impl WebhookConfiguration {
             self.webhooks.iter().map(|one| json!({"name": one.name, "clientConfig": {"caBundle": text}})).collect();
         let patch = json!({
             "apiVersion": self.kind.api_version, "kind": self.kind.kind, "webhooks": webhooks,
-            // Of what was read: a replica that was asleep meanwhile does not undo what others have done.
-            // One that has been deleted is not made again: no other has its uid.
+            // The resourceVersion keeps a replica that was suspended after reading from undoing later writes of others.
+            // The uid keeps the apply from creating a configuration again that has been deleted.
             "metadata": {"name": self.name, "resourceVersion": self.resource_version, "uid": self.uid},
         });
         let api: Api<DynamicObject> = Api::all_with(client.clone(), &self.kind);
@@ -91,28 +93,30 @@ impl WebhookConfiguration {
         }
     }
 
-    /// Why an API server would reject this certificate of a server, if it would.
+    /// Returns why an API server that calls a webhook would reject this serving certificate; `None` if it accepts it.
     pub fn distrusts(&self, leaf: &CertificateDer<'_>, now: OffsetDateTime) -> Option<String> {
         self.webhooks.iter().find_map(|webhook| {
             let host = called_address(&webhook.client)?.host;
-            let error = verify(&carried(&webhook.client), std::slice::from_ref(leaf), &host, now).err()?;
+            let error = verify(&bundle_of(&webhook.client), std::slice::from_ref(leaf), &host, now).err()?;
             Some(format!("{}: the webhook {} calls {host}: {error}", self.id(), webhook.name))
         })
     }
 }
 
-/// The caBundle of a webhook.
-pub fn carried(client: &WebhookClientConfig) -> Bundle {
+/// Returns the certificates in the caBundle of a webhook.
+pub fn bundle_of(client: &WebhookClientConfig) -> Bundle {
     client.ca_bundle.as_ref().map(|text| bundle::certificates(&text.0)).unwrap_or_default()
 }
 
-/// The name and the port that an API server calls.
+/// The host and the port that an API server calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CalledAddress {
     pub host: String,
     pub port: u16,
 }
 
+/// Returns the address that an API server calls for a webhook; `None` if its configuration has neither a Service nor a
+/// usable URL.
 pub fn called_address(client: &WebhookClientConfig) -> Option<CalledAddress> {
     if let Some(service) = &client.service {
         let port = service.port.and_then(|port| port.try_into().ok()).unwrap_or(443);

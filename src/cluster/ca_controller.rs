@@ -1,9 +1,9 @@
-//! The CA controller: keeps a replica's certificate signed by the shared CA, and the CA in the webhook configurations.
+//! The CA controller: signs the serving certificate with the shared CA, and writes the CA to the webhooks' caBundles.
 //!
-//! One loop: read the configurations, then the Secret, and take the one step that is due. Watches only wake it; all that it
-//! acts on is read anew. The order matters, and each write is made under the resourceVersion that was read: what a replica
-//! would undo after a sleep is rejected, since the replica that announced a CA meanwhile has written the configurations after
-//! that reading.
+//! The controller is one loop: it reads the configurations, then the Secret, and takes the one step that is due.
+//! Watches only wake the loop; each round reads everything again. Configurations are read before the Secret, and each
+//! write names the resourceVersion that was read. So a replica that was suspended cannot undo a later change: the
+//! replica that announced a CA in the meantime has also written the configurations, and the outdated write is rejected.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,38 +28,38 @@ use crate::server::metrics::CaMetrics;
 use crate::server::reload::ReloadCounts;
 use crate::tls::ca::{Ca, CaError};
 
-/// The longest time between two rounds: watches may have missed something.
+/// The longest time between two rounds, since a watch may miss a change.
 const INTERVAL_MAX: StdDuration = StdDuration::from_secs(10);
-/// A round is six requests; an API server that takes longer for them is treated as unavailable.
+/// The longest duration of a round, which is six requests: an API server that takes longer is treated as unavailable.
 const ROUND_MAX: StdDuration = StdDuration::from_secs(30);
-/// The shortest time between two rounds: a tool that writes against the controller is not answered faster.
+/// The shortest time between two rounds: it limits the writes when another tool keeps reverting the caBundles.
 const PAUSE: StdDuration = StdDuration::from_millis(50);
-/// A leaf is renewed at two thirds of its life, less up to this part of it, so that replicas do not all do it at once.
+/// A leaf is renewed at two thirds of its lifetime, less a random part of up to this fraction, so not all at once.
 const JITTER: f64 = 0.1;
 
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "scan-admission");
 
-/// What the controller works on.
+/// The CA controller, with the names of the objects that it manages.
 pub struct CaController {
     pub client: Client,
-    /// Of the Service that the API server calls.
+    /// The namespace of the Service that the API server calls.
     pub namespace: String,
     pub service: String,
-    /// In the namespace of the Service.
+    /// The Secret with the CA, in the namespace of the Service.
     pub secret: String,
-    /// Both configurations have it.
+    /// The name of both webhook configurations.
     pub configuration: String,
     pub times: CaTimes,
 }
 
-/// Where the controller reports to.
+/// The channels and metrics that the controller reports to.
 pub struct CaOutputs {
-    /// Receives each certificate that is to be served.
+    /// Receives each new serving certificate.
     pub certificate: watch::Sender<Option<Arc<CertifiedKey>>>,
-    /// Whether every webhook accepts it.
+    /// Whether the caBundle of every webhook verifies the serving certificate.
     pub trusted: watch::Sender<bool>,
     pub metrics: CaMetrics,
-    /// Certificates that replaced another are counted as reloads.
+    /// Counts each replacement of the serving certificate as a reload.
     pub counts: ReloadCounts,
 }
 
@@ -73,20 +73,21 @@ impl CaOutputs {
 /// Why a round did not succeed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum RoundError {
-    #[error("the API server does not answer")]
+    #[error("the API server did not answer within {ROUND_MAX:?}; retrying")]
     Timeout,
     #[error("{what} cannot be {verb}: {error}")]
     Api { what: String, verb: &'static str, error: String },
     #[error(
-        "{0} is somebody else's and is left alone: it has no label {label}; name another with --ca-secret, or delete it",
+        "{0} does not belong to scan-admission and is left unchanged: it has no label {label}; delete it, or name \
+         another Secret with --ca-secret",
         label = [MANAGED_BY.0, MANAGED_BY.1].join("=")
     )]
     ForeignSecret(String),
     #[error("{0}")]
     Ca(String),
-    #[error("{}: not there, apply the manifests", .0.join(" and "))]
+    #[error("{} not found; apply the manifests", .0.join(" and "))]
     MissingConfigurations(Vec<String>),
-    #[error("there is no certificate yet: a new CA is being announced")]
+    #[error("there is no serving certificate yet: a new CA is being announced")]
     NoCertificate,
     #[error("{0}")]
     Distrusted(String),
@@ -99,15 +100,15 @@ impl RoundError {
     }
 }
 
-/// What this replica serves.
+/// The certificate that this replica serves.
 struct Leaf {
     certificate: CertificateDer<'static>,
     ca: CertificateDer<'static>,
     renew_at: OffsetDateTime,
-    end: OffsetDateTime,
+    not_after: OffsetDateTime,
 }
 
-/// Why some webhook would not accept what is served.
+/// Returns why the caBundle of some webhook does not verify the serving certificate; `None` if all do.
 fn distrust(configurations: &[WebhookConfiguration], leaf: Option<&Leaf>, now: OffsetDateTime) -> Option<RoundError> {
     match leaf {
         Some(leaf) => {
@@ -118,30 +119,30 @@ fn distrust(configurations: &[WebhookConfiguration], leaf: Option<&Leaf>, now: O
     }
 }
 
-/// What is remembered from round to round.
+/// The state that is kept between rounds.
 #[derive(Default)]
 struct ControllerState {
     leaf: Option<Leaf>,
-    /// Of the Secret, as they were last logged.
+    /// The damages of the Secret that were logged last.
     damages: Vec<Damage>,
 }
 
-/// The webhook configurations of a round.
+/// The webhook configurations that a round has read.
 #[derive(Default)]
 struct ReadConfigurations {
     configurations: Vec<WebhookConfiguration>,
-    /// The names of those that are not there.
+    /// Kind and name of each configuration that does not exist.
     missing: Vec<String>,
 }
 
 enum Round {
-    /// Something was written: the next round follows at once.
+    /// An object was written or had changed: the next round follows at once.
     Again,
     Done,
 }
 
 impl CaController {
-    /// Never returns.
+    /// Runs the loop. Never returns.
     pub async fn run(self, clock: fn() -> OffsetDateTime, outputs: CaOutputs) {
         let wake = Arc::new(Notify::new());
         self.watch(&wake);
@@ -162,12 +163,12 @@ impl CaController {
             let has_failed = result.is_err();
             if logged.as_ref() != Some(&result) {
                 match &result {
-                    Ok(()) => tracing::info!("every webhook accepts the certificate that is served"),
+                    Ok(()) => tracing::info!("every webhook accepts the serving certificate"),
                     Err(error) => tracing::error!("{error}"),
                 }
                 logged = Some(result);
             }
-            // After it is logged, so that the line is there when the count is seen.
+            // Counted after the line is logged, so that the log explains each count that is seen.
             if has_failed {
                 outputs.metrics.failures.inc();
             }
@@ -179,7 +180,7 @@ impl CaController {
         }
     }
 
-    /// Wakes the loop when somebody writes the Secret or a configuration.
+    /// Watches the Secret and the configurations, and wakes the loop at each change.
     fn watch(&self, wake: &Arc<Notify>) {
         let named = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
         let secrets: Api<PartialObjectMeta<Secret>> = Api::namespaced(self.client.clone(), &self.namespace);
@@ -198,12 +199,10 @@ impl CaController {
                 while let Some(event) = events.next().await {
                     match event {
                         Ok(()) => wake.notify_one(),
-                        // The rounds meet every other error too, and log it.
+                        // Only a missing right to watch is logged: any other error also fails a round, which logs it.
                         Err(error) => {
                             if let Some(why) = forbidden(error).filter(|_| !is_logged) {
-                                tracing::error!(
-                                    "{id} cannot be watched, so changes are seen only in the next round: {why}"
-                                );
+                                tracing::error!("cannot watch {id}; noticing changes only by polling: {why}");
                                 is_logged = true;
                             }
                         }
@@ -213,7 +212,7 @@ impl CaController {
         }
     }
 
-    /// Reads everything, and takes at most one step. An error is logged.
+    /// Reads the configurations and the Secret, and takes at most one step.
     async fn round(
         &self,
         clock: fn() -> OffsetDateTime,
@@ -224,12 +223,12 @@ impl CaController {
         let bundles: Vec<Bundle> = configurations.iter().flat_map(WebhookConfiguration::bundles).collect();
 
         let now = clock();
-        let leaf = state.leaf.as_ref().filter(|leaf| now < leaf.end);
+        let leaf = state.leaf.as_ref().filter(|leaf| now < leaf.not_after);
         let secret = match self.read_secret().await {
             Ok(secret) => secret,
             Err(error) => {
                 outputs.set_synced(missing.is_empty() && distrust(&configurations, leaf, now).is_none());
-                self.put_back(&configurations, leaf).await?;
+                self.add_ca(&configurations, leaf).await?;
                 return Err(error);
             }
         };
@@ -237,11 +236,11 @@ impl CaController {
         let data = data.map(|(name, value)| (name.clone(), value.0.clone())).collect();
         let ParsedCa { ca: shared, damages } = SharedCa::parse(&data, now);
         if damages != state.damages {
-            damages.iter().for_each(|damage| tracing::warn!(secret = self.secret, "{damage}: it is replaced"));
+            damages.iter().for_each(|damage| tracing::warn!(secret = self.secret, "{damage}; discarding it"));
             state.damages = damages;
         }
-        let served_by = leaf.map(|leaf| &leaf.ca);
-        let step = shared.step(&bundles, served_by, now, self.times);
+        let serving_ca = leaf.map(|leaf| &leaf.ca);
+        let step = shared.step(&bundles, serving_ca, now, self.times);
         let shared = match step.map_err(|error| RoundError::Ca(error.to_string()))? {
             CaStep::Unchanged(shared) => shared,
             CaStep::Save(shared, why) => {
@@ -263,7 +262,7 @@ impl CaController {
         let missing = (!missing.is_empty()).then_some(RoundError::MissingConfigurations(missing));
         let error = missing.or(distrust);
         outputs.set_synced(error.is_none());
-        if self.put(&configurations, &shared.bundle()).await? {
+        if self.apply(&configurations, &shared.bundle()).await? {
             return Ok(Round::Again);
         }
         error.map_or(Ok(Round::Done), Err)
@@ -285,17 +284,17 @@ impl CaController {
         Ok(read)
     }
 
-    /// Writes the caBundles that are not as they should be. True: something has changed.
-    async fn put(&self, configurations: &[WebhookConfiguration], bundle: &Bundle) -> Result<bool, RoundError> {
+    /// Writes `bundle` to each configuration that differs. Returns whether a configuration was written or had changed.
+    async fn apply(&self, configurations: &[WebhookConfiguration], bundle: &Bundle) -> Result<bool, RoundError> {
         let mut has_changed = false;
         let mut failed = None;
-        // One that cannot be written keeps no other from it.
+        // A configuration that cannot be written does not prevent the write of the other.
         for configuration in configurations {
             let id = configuration.id();
-            match configuration.put(&self.client, bundle).await {
+            match configuration.apply(&self.client, bundle).await {
                 Ok(ApplyOutcome::Unchanged) => {}
                 Ok(ApplyOutcome::Written) => {
-                    tracing::info!(configuration = id, cas = bundle.len(), "the caBundle was corrected");
+                    tracing::info!(configuration = id, cas = bundle.len(), "updated the caBundle");
                     has_changed = true;
                 }
                 Ok(ApplyOutcome::Conflict) => has_changed = true,
@@ -305,15 +304,16 @@ impl CaController {
         failed.map_or(Ok(has_changed), Err)
     }
 
-    /// While the Secret cannot be read: what is served stays verified, and nothing that others have written is taken away.
-    async fn put_back(&self, configurations: &[WebhookConfiguration], leaf: Option<&Leaf>) -> Result<(), RoundError> {
+    /// Adds the CA of the serving certificate to each configuration that lacks it, and removes no certificate. Called
+    /// while the Secret cannot be read, so that the serving certificate stays verified.
+    async fn add_ca(&self, configurations: &[WebhookConfiguration], leaf: Option<&Leaf>) -> Result<(), RoundError> {
         let Some(leaf) = leaf else { return Ok(()) };
         for configuration in configurations {
             if configuration.bundles().any(|bundle| !bundle.contains(&leaf.ca)) {
                 let mut wanted: Bundle = configuration.bundles().flatten().collect();
                 wanted.push(leaf.ca.clone());
                 wanted = distinct(wanted.iter());
-                self.put(std::slice::from_ref(configuration), &wanted).await?;
+                self.apply(std::slice::from_ref(configuration), &wanted).await?;
             }
         }
         Ok(())
@@ -323,11 +323,12 @@ impl CaController {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// For messages.
+    /// Returns the name of the Secret, for messages.
     fn secret_id(&self) -> String {
         format!("the Secret {}/{}", self.namespace, self.secret)
     }
 
+    /// Reads the Secret. A Secret with data but without our label is an error, since it may belong to somebody else.
     async fn read_secret(&self) -> Result<Option<Secret>, RoundError> {
         let id = self.secret_id();
         let secret = self.secrets().get_opt(&self.secret).await.map_err(RoundError::api(id.clone(), "read"))?;
@@ -342,7 +343,7 @@ impl CaController {
         }
     }
 
-    /// Creates or replaces the Secret. False: another was faster.
+    /// Creates or replaces the Secret. Returns false if another client has written or deleted it since it was read.
     async fn save(&self, found: Option<Secret>, shared: &SharedCa) -> Result<bool, RoundError> {
         let secrets = self.secrets();
         let is_new = found.is_none();
@@ -360,12 +361,13 @@ impl CaController {
         };
         match written {
             Ok(_) => Ok(true),
-            // Created, or written, or deleted meanwhile.
+            // Created, written or deleted in the meantime.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
             Err(error) => Err(RoundError::api(self.secret_id(), "written")(error)),
         }
     }
 
+    /// Signs a serving certificate for the names of the Service, and sends it to the server.
     fn sign(
         &self,
         ca: &Ca,
@@ -381,11 +383,11 @@ impl CaController {
         let (not_before, not_after) = ca.leaf_dates(now, self.times.leaf);
         let renew_at = not_before + (not_after - not_before) * (2.0 / 3.0 - jitter);
         sender.send_replace(Some(Arc::new(pair)));
-        Ok(Leaf { certificate, ca: ca.certificate.clone(), renew_at, end: not_after })
+        Ok(Leaf { certificate, ca: ca.certificate.clone(), renew_at, not_after })
     }
 }
 
-/// Why a watch fails, where a right is missing.
+/// Returns the message of a watch that fails because a right is missing; `None` for other errors.
 fn forbidden(error: watcher::Error) -> Option<String> {
     use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
     let error = match error {

@@ -1,4 +1,4 @@
-//! Connects to a cluster.
+//! Clients of the API server, for `serve` and for the other commands.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,37 +6,38 @@ use std::time::Duration;
 use kube::config::{InClusterError, InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
-/// An API server that accepts no connection in this time is not there.
+/// The longest time to connect: an API server that accepts no connection in this time is treated as unavailable.
 const CONNECT: Duration = Duration::from_secs(5);
-/// It gives up on a request after 60 s itself.
+/// The longest time between two reads of a response. The API server itself ends a request after 60 s.
 const READ: Duration = Duration::from_secs(65);
 
-/// Why no cluster can be reached. Each message says what to do.
+/// Why no client can be made. Each message names the flag, or says which one to use.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     #[error("--kubeconfig {}: {error}", .path.display())]
     Kubeconfig { path: PathBuf, error: KubeconfigError },
     #[error("--context: {0}")]
     Context(KubeconfigError),
-    #[error("no cluster: {0}\nname one with --kubeconfig FILE")]
+    #[error("no cluster is configured: {0}\nname one with --kubeconfig FILE")]
     NotFound(InferConfigError),
     #[error(
-        "this is no pod of a cluster: {in_cluster}\nno kubeconfig can be used: {kubeconfig}\nname a cluster with --kubeconfig FILE"
+        "not running in a pod of a cluster: {in_cluster}\nno usable kubeconfig: {kubeconfig}\nname a cluster with \
+         --kubeconfig FILE"
     )]
     NotInCluster { in_cluster: InClusterError, kubeconfig: KubeconfigError },
-    #[error("no cluster: {0}")]
+    #[error("no client for the cluster could be made: {0}")]
     Client(kube::Error),
 }
 
-/// Which cluster.
+/// The flags that choose the cluster.
 #[derive(Debug, Clone, Default)]
 pub struct ClusterOptions {
     pub kubeconfig: Option<PathBuf>,
     pub context: Option<String>,
 }
 
-/// A client of the cluster that kubectl would use: of the options, KUBECONFIG, ~/.kube/config, or the one that this is a pod
-/// of. Needs a runtime.
+/// Returns a client of the cluster that kubectl would use: that of the options, else of `KUBECONFIG`, else of
+/// ~/.kube/config, else the cluster that this process runs in. Must be called within a Tokio runtime.
 pub async fn client(options: &ClusterOptions) -> Result<Client, ClientError> {
     let kube_options = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
     let mut config = match &options.kubeconfig {
@@ -51,19 +52,19 @@ pub async fn client(options: &ClusterOptions) -> Result<Client, ClientError> {
     Client::try_from(config).map_err(ClientError::Client)
 }
 
-/// A client for `serve`: for the cluster of the option, else the one in which this is a pod, else that of KUBECONFIG or
-/// ~/.kube/config. Needs a runtime.
+/// Returns a client for `serve`: of the cluster of `--kubeconfig`, else the cluster that this process runs in, else
+/// that of `KUBECONFIG` or ~/.kube/config. Must be called within a Tokio runtime.
 pub async fn server_client(kubeconfig: Option<&Path>) -> Result<Client, ClientError> {
     let options = KubeConfigOptions::default();
     let config = match (kubeconfig, Config::incluster()) {
         (Some(path), _) => from_file(path, &options).await?,
         (None, Ok(config)) => config,
-        // Also in a pod without a token, where a kubeconfig may be mounted instead.
+        // A pod without a token is no error yet: a kubeconfig may be mounted instead.
         (None, Err(in_cluster)) => Config::from_kubeconfig(&options)
             .await
             .map_err(|kubeconfig| ClientError::NotInCluster { in_cluster, kubeconfig })?,
     };
-    tracing::info!(cluster = %config.cluster_url, "asking this cluster");
+    tracing::info!(cluster = %config.cluster_url, "using this API server");
     Client::try_from(config).map_err(ClientError::Client)
 }
 

@@ -1,8 +1,9 @@
-//! Why an API server rejects a request.
+//! Errors of requests to the API server, as messages.
 
 use std::error::Error as _;
 
-/// An error of the API server, or why it could not be asked: its message alone, with all causes.
+/// An error of a request. Displays the message of the API server, or, if there was no response, the error with all its
+/// causes.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", describe(.0))]
 pub struct ApiError(#[from] pub kube::Error);
@@ -18,14 +19,15 @@ fn describe(error: &kube::Error) -> String {
 }
 
 impl ApiError {
+    /// Returns whether a right is missing.
     pub fn is_forbidden(&self) -> bool {
         matches!(&self.0, kube::Error::Api(status) if status.code == 403)
     }
 
-    /// For requests of the server: which manifest gives the right that is missing.
+    /// Returns the message, and for a missing right the manifest that grants it. For requests of `serve`.
     pub fn with_remedy(&self) -> String {
         if self.is_forbidden() {
-            format!("{self}: manifests/base/rbac.yaml gives that right, apply it")
+            format!("{self}; apply manifests/base/rbac.yaml, which grants this right")
         } else {
             self.to_string()
         }

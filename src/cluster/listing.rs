@@ -1,4 +1,4 @@
-//! Every scan of a cluster, page by page, whatever their number.
+//! Lists every scan of a cluster, page by page, so that memory does not grow with their number.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroup, ListMeta};
 use kube::api::{GetParams, ListParams, Request};
@@ -9,14 +9,15 @@ use serde_json::value::RawValue;
 use super::error::ApiError;
 use crate::scan::{GROUP, Kind};
 
-/// Scans of one request. A scan with its managedFields is some 8 KB, so a page is 2 MB: little to hold, and 100,000 scans
-/// are 400 requests.
+/// The number of scans in a page. A scan with its managedFields is about 8 KB, so a page takes 2 MB of memory, and
+/// 100,000 scans take 400 requests.
 const PAGE: u32 = 250;
 
-/// The scans of one request, and how many are still to come as far as the API server knows.
+/// A page of scans.
 #[derive(Default)]
 pub struct ScanPage {
     pub scans: Vec<Box<RawValue>>,
+    /// The number of scans after this page, as the API server estimates it; 0 where it gives no estimate.
     pub left: u64,
 }
 
@@ -30,31 +31,31 @@ struct List {
 #[derive(Debug, thiserror::Error)]
 pub enum ListingError {
     #[error(
-        "this cluster knows no SourceScan and no ImageScan: no CustomResourceDefinition of {GROUP} is served; name another \
-         cluster with --kubeconfig or --context"
+        "this cluster has neither SourceScans nor ImageScans: no CustomResourceDefinition of {GROUP} is served; name \
+         another cluster with --kubeconfig or --context"
     )]
     NoKinds,
-    #[error("the cluster cannot be asked for its kinds: {0}")]
+    #[error("the API groups of the cluster cannot be read: {0}")]
     Group(ApiError),
-    #[error("the cluster cannot be asked for the kinds of {version}: {error}")]
+    #[error("the kinds of {version} cannot be read: {error}")]
     Version { version: String, error: ApiError },
-    #[error("{0}: docs/doctor.md has a ClusterRole that gives that right")]
+    #[error("{0}; docs/doctor.md has a ClusterRole that grants this right")]
     Forbidden(ApiError),
     #[error("the {plural} cannot be listed: {error}")]
     List { plural: &'static str, error: ApiError },
 }
 
-/// All scans of a kind, of which one page at a time is held.
+/// An iterator over the pages of all scans of a kind.
 pub struct Listing {
     client: Client,
     pub kind: Kind,
-    /// Group and version.
+    /// The apiVersion: group and version.
     version: String,
-    /// Where the next page begins; none behind the last one.
+    /// The continue token of the next page, empty for the first page; `None` after the last page.
     next: Option<String>,
 }
 
-/// The kinds that the cluster serves, each to be listed.
+/// Returns a listing for each kind that the cluster serves.
 pub async fn listings(client: &Client) -> Result<Vec<Listing>, ListingError> {
     let group: APIGroup = match group(client).await {
         Ok(group) => group,
@@ -62,7 +63,7 @@ pub async fn listings(client: &Client) -> Result<Vec<Listing>, ListingError> {
         Err(error) => return Err(ListingError::Group(error.into())),
     };
     let mut listings: Vec<Listing> = Vec::new();
-    // The preferred one first.
+    // The preferred version first.
     let preferred = group.preferred_version.iter().chain(&group.versions);
     for version in preferred.map(|version| &version.group_version) {
         let resources = client.list_api_group_resources(version).await;
@@ -89,11 +90,12 @@ impl Listing {
         &self.version
     }
 
-    /// The next page; none behind the last one.
+    /// Returns the next page; `None` after the last page.
     pub async fn next(&mut self) -> Result<Option<ScanPage>, ListingError> {
         let Some(from) = &self.next else { return Ok(None) };
         let page = match self.page(from).await {
-            // The API server remembers a list for five minutes or so. With this token it goes on with what is there now.
+            // A continue token expires after about five minutes. The error then holds a token that continues with
+            // the current objects instead of the snapshot of the first page.
             Err(Error::Api(status)) if status.code == 410 => {
                 match status.metadata.as_ref().and_then(|metadata| metadata.continue_.clone()) {
                     Some(from) => self.page(&from).await,
@@ -131,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    /// A cluster that answers in turn, and what it is asked.
+    /// Returns a client that is given these answers in order, and the URIs of its requests.
     fn cluster(answers: Vec<(u16, Value)>) -> (Client, Arc<Mutex<Vec<String>>>) {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (answers, record) = (Arc::new(Mutex::new(answers.into_iter())), asked.clone());
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_list_that_is_forgotten_meanwhile_goes_on() {
+    async fn a_listing_continues_after_its_token_has_expired() {
         let gone = json!({"kind": "Status", "status": "Failure", "code": 410, "reason": "Expired", "message": "too old",
             "metadata": {"continue": "c+"}});
         let (client, asked) = cluster(vec![

@@ -1,6 +1,7 @@
-//! Treats members without a value as absent, such as `rules:` whose entries are all commented out.
+//! Treats members without a value as absent, such as `rules:` if all its entries are commented out.
 //!
-//! They are replaced by spaces before the text is parsed, so that this holds for every member, and error positions stay right.
+//! Such members are replaced with spaces before the text is parsed. This covers every member, and positions in errors
+//! stay correct.
 
 use std::collections::HashSet;
 
@@ -10,22 +11,24 @@ use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle};
 struct OpenNode {
     is_mapping: bool,
     is_block: bool,
-    /// The name whose value comes next.
-    key: Option<MemberName>,
-    /// How many members have a value, and how many were blanked.
+    /// The key whose value comes next.
+    key: Option<MemberKey>,
+    /// The number of members with a value.
     kept: usize,
+    /// The number of members that were replaced with spaces.
     blanked: usize,
 }
 
+/// A key and its byte range in the text.
 #[derive(Clone, Copy)]
-struct MemberName {
+struct MemberKey {
     start: usize,
     end: usize,
     is_known: bool,
 }
 
-/// Replaces the null members whose names are in `known` by spaces. An unknown name stays, so that it is reported; so does a text
-/// that is no YAML.
+/// Replaces null members with spaces if their keys are in `known`. Unknown keys remain, so that they are reported. A
+/// text that is not YAML is returned unchanged.
 pub fn without_nulls(text: &str, known: &HashSet<String>) -> String {
     let mut blanked = text.as_bytes().to_vec();
     let mut open: Vec<OpenNode> = Vec::new();
@@ -41,7 +44,7 @@ pub fn without_nulls(text: &str, known: &HashSet<String>) -> String {
             Event::Scalar(scalar, style, anchor, tag) => {
                 if let Some(OpenNode { is_mapping: true, key: key @ None, .. }) = open.last_mut() {
                     let is_known = known.contains(&*scalar);
-                    *key = byte_range(&span).map(|(start, end)| MemberName { start, end, is_known });
+                    *key = byte_range(&span).map(|(start, end)| MemberKey { start, end, is_known });
                     continue;
                 }
                 let is_plain = style == ScalarStyle::Plain && anchor == 0 && tag.is_none();
@@ -63,21 +66,21 @@ fn byte_range(span: &Span) -> Option<(usize, usize)> {
     span.start.byte_offset().zip(span.end.byte_offset())
 }
 
-/// Ends a value, and blanks its member where the value is null.
+/// Ends a value, and replaces its member with spaces if the value is null.
 fn end_value(open: &mut [OpenNode], is_null: bool, written: Option<(usize, usize)>, text: &mut [u8]) {
     let Some(around) = open.last_mut() else { return };
-    let Some(name) = around.key.take().filter(|name| is_null && name.is_known) else {
+    let Some(key) = around.key.take().filter(|key| is_null && key.is_known) else {
         around.kept += 1;
         return;
     };
     around.blanked += 1;
-    let Some(colon) = text[name.end..].iter().position(|byte| *byte == b':') else { return };
-    let mut end = name.end + colon + 1;
+    let Some(colon) = text[key.end..].iter().position(|byte| *byte == b':') else { return };
+    let mut end = key.end + colon + 1;
     if let Some((start, written_end)) = written.filter(|(start, end)| start < end) {
         text[start..written_end].fill(b' ');
         end = end.max(written_end);
     }
-    text[name.start..name.end + colon + 1].fill(b' ');
+    text[key.start..key.end + colon + 1].fill(b' ');
     if !around.is_block {
         let rest = &mut text[end..];
         let next = rest.iter().position(|byte| !byte.is_ascii_whitespace());
@@ -92,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn members_without_a_value_are_blank() {
+    fn members_without_a_value_are_replaced_with_spaces() {
         let known = HashSet::from(["a", "b", "c"].map(str::to_owned));
         for (text, expected) in [
             ("a:\nb: 1\n", "  \nb: 1\n"),

@@ -1,4 +1,4 @@
-//! The types of the file; the schema comes from them and their comments.
+//! The types of the configuration file. The schema is generated from them and their doc comments.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -15,35 +15,36 @@ use crate::engine::{Mode, Rule, RuleMode};
 use crate::rules::RULES;
 use crate::scan::url;
 
-/// Link lengths that fit a warning beside its words.
+/// The longest link that fits a warning beside its text.
 const HELP_MAX_CHARS: usize = 200;
 
-/// The configuration of scan-admission. Everything may be left out; an empty file is one. What is not known is an error.
+/// The configuration of scan-admission. All fields are optional, and the file may be empty. Unknown fields are errors.
 #[derive(serde::Deserialize, JsonSchema, Default)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(title = "scan-admission")]
 pub struct ConfigFile {
-    /// The mode of each rule: `deny`, `warn`, `audit` or `off`. A rule that is not named is at `deny`, which is what its page
-    /// in docs/rules describes.
+    /// The modes of rules: `deny`, `warn`, `audit` or `off`. The default is `deny`, which the page of each rule in
+    /// docs/rules describes.
     rules: RuleModes,
-    /// Other modes for some requests. The last one that matches and names the rule counts, before `rules`.
+    /// Other modes for some requests, which take precedence over `rules`. If several overrides match a request, the
+    /// last one that has the rule applies.
     #[schemars(with = "Vec<OverrideEntry>")]
     overrides: Vec<Spanned<OverrideEntry>>,
-    /// The users who may write a status, by their whole names, such as
-    /// `system:serviceaccount:scan-link-system:scan-link-controller`. The rule status-writer denies all others; without a
-    /// list it is not asked.
+    /// The full names of the users who may write a status, such as
+    /// `system:serviceaccount:scan-link-system:scan-link-controller`. The rule status-writer denies all other users.
+    /// Without this list, the rule is off.
     #[schemars(with = "Vec<Writer>", length(min = 1))]
     status_writers: Option<Spanned<Vec<Writer>>>,
-    /// What the validating webhook does with a review that it cannot judge: it is too large, its deadline has passed, too
-    /// many are in flight, or a rule has failed.
+    /// The answer of the validating webhook to a review that it cannot judge, because the body is too large, the
+    /// deadline has passed, too many reviews are in flight, or a rule has failed.
     faults: FaultPolicy,
     limits: Limits,
-    /// A link that is shown with each denial: where your users find help. At most 200 characters.
+    /// A link to help for your users, which is shown with each denial. At most 200 characters.
     #[schemars(with = "Option<Link>")]
     help: Option<Link>,
 }
 
-/// Modes for the requests that match all of the lists that are there. In an entry `*` stands for any characters.
+/// Modes for the requests that match all lists of the override. In an entry, `*` stands for any characters.
 #[derive(serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct OverrideEntry {
@@ -51,15 +52,15 @@ struct OverrideEntry {
     #[serde(default)]
     #[schemars(length(min = 1))]
     namespaces: Option<Vec<Pattern>>,
-    /// Users who make the request.
+    /// Users who make the request, by their names.
     #[serde(default)]
     #[schemars(length(min = 1))]
     users: Option<Vec<Pattern>>,
-    /// Groups, one of which the user who makes the request is in.
+    /// Groups of the user who makes the request.
     #[serde(default)]
     #[schemars(length(min = 1))]
     groups: Option<Vec<Pattern>>,
-    /// The modes of rules at these requests.
+    /// The modes of rules for these requests.
     rules: RuleModes,
 }
 
@@ -71,22 +72,20 @@ impl ConfigFile {
         file.map(Option::unwrap_or_default).map_err(|error| config_error(&error))
     }
 
-    /// What the file says, if all of it goes together.
+    /// Checks the fields that depend on each other, and returns the configuration.
     pub fn config(self, digest: String) -> Result<Config, ConfigError> {
-        // An empty list would let everybody write where it seems to let nobody.
+        // An empty list seems to allow no user, but would allow every user.
         if let Some(empty) = self.status_writers.as_ref().filter(|writers| writers.value.is_empty()) {
-            return Err(at(
-                empty.referenced,
-                "statusWriters is empty: a user at least would be right, or no statusWriters",
-            ));
+            let message = "statusWriters must not be empty; remove it to allow all users";
+            return Err(error_at(empty.referenced, message));
         }
         let status_writers = self.status_writers.into_iter().flat_map(|writers| writers.value);
         let status_writers: Vec<String> = status_writers.map(|writer| writer.0).collect();
         let lists = [&self.rules].into_iter().chain(self.overrides.iter().map(|over| &over.value.rules));
         let writer_rule = lists.flat_map(|rules| rules.0.get("status-writer")).find(|mode| mode.value != Mode::Off);
         if let Some(mode) = writer_rule.filter(|_| status_writers.is_empty()) {
-            let message = "status-writer would deny nobody: a list of users in statusWriters would be right";
-            return Err(at(mode.referenced, message));
+            let message = "the rule status-writer requires a list of users in statusWriters";
+            return Err(error_at(mode.referenced, message));
         }
         let overrides = self.overrides.into_iter().map(OverrideEntry::read).collect::<Result<_, _>>()?;
         Ok(Config {
@@ -108,16 +107,19 @@ impl OverrideEntry {
         let Self { namespaces, users, groups, rules } = this.value;
         let lists = [&namespaces, &users, &groups];
         if lists.iter().all(|list| list.is_none()) {
-            let message = "this override is for every request: namespaces, users or groups would be right, or its modes in \
-                         the rules of the file";
-            return Err(at(this.referenced, message));
+            let message =
+                "an override must have namespaces, users or groups; set modes for all requests in the top-level rules";
+            return Err(error_at(this.referenced, message));
         }
-        // An empty list would match all where it seems to match nobody.
+        // An empty list seems to match no request, but would match every request.
         if lists.into_iter().flatten().any(Vec::is_empty) {
-            return Err(at(this.referenced, "a list of this override is empty: an entry at least would be right"));
+            return Err(error_at(
+                this.referenced,
+                "a list of an override must not be empty; remove it to match all requests",
+            ));
         }
         if rules.0.is_empty() {
-            return Err(at(this.referenced, "this override sets no rule: a mode at least would be right"));
+            return Err(error_at(this.referenced, "an override must set the mode of at least one rule"));
         }
         let texts = |list: Option<Vec<Pattern>>| list.into_iter().flatten().map(|pattern| pattern.0).collect();
         Ok(admission::Override {
@@ -129,7 +131,7 @@ impl OverrideEntry {
     }
 }
 
-/// Every name that the file knows, at any level.
+/// Returns the names of all fields of the file, at any level.
 fn names(schema: &serde_json::Value) -> HashSet<String> {
     let (mut names, mut open) = (HashSet::new(), vec![schema]);
     while let Some(schema) = open.pop() {
@@ -145,7 +147,7 @@ fn names(schema: &serde_json::Value) -> HashSet<String> {
     names
 }
 
-/// Modes by the id of the rule.
+/// The modes of rules by their ids.
 #[derive(serde::Deserialize, Default)]
 #[serde(transparent)]
 struct RuleModes(BTreeMap<RuleId, Spanned<Mode>>);
@@ -156,7 +158,7 @@ impl RuleModes {
     }
 }
 
-/// Each rule with what it says.
+/// A property for each rule, described by the title of the rule.
 impl JsonSchema for RuleModes {
     fn schema_name() -> Cow<'static, str> {
         "Rules".into()
@@ -173,6 +175,7 @@ impl JsonSchema for RuleModes {
     }
 }
 
+/// The id of a known rule.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct RuleId(&'static str);
 
@@ -187,8 +190,9 @@ impl<'de> Deserialize<'de> for RuleId {
         let text = String::deserialize(deserializer)?;
         let ids: Vec<&'static str> = RULES.iter().map(|rule| rule.id).collect();
         let known = ids.iter().find(|id| **id == text);
-        let others = "one of those that `scan-admission rules` prints";
-        known.map(|id| Self(id)).ok_or_else(|| D::Error::custom(unknown("rule", &text, &ids, others)))
+        known.map(|id| Self(id)).ok_or_else(|| {
+            D::Error::custom(unknown("rule", &text, &ids, "`scan-admission rules` lists the known rules"))
+        })
     }
 }
 
@@ -197,11 +201,12 @@ impl<'de> Deserialize<'de> for RuleId {
 #[schemars(inline)]
 struct Pattern(#[schemars(length(min = 1))] String);
 
-/// The whole name of a user.
+/// The full name of a user.
 #[derive(JsonSchema)]
 #[schemars(inline)]
 struct Writer(#[schemars(regex(pattern = r"^[^*]+$"))] String);
 
+/// An http or https URL.
 #[derive(JsonSchema)]
 #[schemars(inline)]
 struct Link(
@@ -209,83 +214,89 @@ struct Link(
     String,
 );
 
-/// Reads a text that `check` has nothing against.
+/// Reads a text that is valid by `is_valid`. `expected` describes valid texts.
 fn checked<'de, D: Deserializer<'de>>(
     deserializer: D,
-    check: impl FnOnce(&str) -> Option<&'static str>,
+    is_valid: impl FnOnce(&str) -> bool,
+    expected: &str,
 ) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
-    match check(&text) {
-        None => Ok(text),
-        Some(right) => Err(D::Error::custom(format_args!("is {text:?}: {right} would be right"))),
+    if is_valid(&text) {
+        Ok(text)
+    } else {
+        Err(D::Error::custom(format_args!("Invalid value: {text:?}: must be {expected}")))
     }
 }
 
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        checked(deserializer, |text| text.is_empty().then_some("a name, or a pattern with *,")).map(Self)
+        checked(deserializer, |text| !text.is_empty(), "a name or a pattern with *").map(Self)
     }
 }
 
 impl<'de> Deserialize<'de> for Writer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let is_wrong = |text: &str| text.is_empty() || text.contains('*');
-        checked(deserializer, |text| is_wrong(text).then_some("the whole name of a user")).map(Self)
+        let is_valid = |text: &str| !text.is_empty() && !text.contains('*');
+        checked(deserializer, is_valid, "the full name of a user, without *").map(Self)
     }
 }
 
 impl<'de> Deserialize<'de> for Link {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let is_right = |text: &str| url::is_http(text) && text.chars().count() <= HELP_MAX_CHARS;
-        checked(deserializer, |text| (!is_right(text)).then_some("an http or https URL of at most 200 characters"))
-            .map(Self)
+        let is_valid = |text: &str| url::is_http(text) && text.chars().count() <= HELP_MAX_CHARS;
+        checked(deserializer, is_valid, "an http or https URL of at most 200 characters").map(Self)
     }
 }
 
-/// `word` is none of `known`, of which the nearest would be right, or `others` where none is near.
-fn unknown(what: &str, word: &str, known: &[&str], others: &str) -> String {
-    // YAML of old reads a bare `off` as false, and whoever has it written so by a tool means that.
-    let nearest = match word {
-        "false" if known.contains(&"off") => Some("off"),
-        _ => nearest(word, known),
+/// Returns the message for an unknown field or rule, with the nearest known name or, if none is near, `hint`.
+fn unknown(what: &str, name: &str, known: &[&str], hint: &str) -> String {
+    match nearest(name, known) {
+        Some(nearest) => format!("unknown {what} {name:?}; did you mean {nearest:?}?"),
+        None => format!("unknown {what} {name:?}; {hint}"),
+    }
+}
+
+/// Returns the message for a value that is none of the supported values.
+fn unsupported(value: &str, supported: &[&str]) -> String {
+    // YAML 1.1 reads an unquoted `off` as false, and some tools write it so.
+    let nearest = match value {
+        "false" if supported.contains(&"off") => Some("off"),
+        _ => nearest(value, supported),
     };
-    match nearest {
-        Some(nearest) => format!("{word:?} is no {what}: {nearest:?} would be right"),
-        None => format!("{word:?} is no {what}: {others} would be right"),
-    }
+    let suggestion = nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default();
+    format!("Unsupported value: {value:?}: supported values: {}{suggestion}", quoted(supported))
 }
 
-fn at(location: Location, message: impl Into<String>) -> ConfigError {
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}
+
+fn error_at(location: Location, message: impl Into<String>) -> ConfigError {
     ConfigError { line: location.line(), column: location.column(), message: message.into() }
 }
 
-/// Another message than the reader's where that would not say what is right.
+/// Replaces messages of the parser that do not describe the expected value.
 fn config_error(error: &Error) -> ConfigError {
     let (line, column) = error.location().map_or((1, 1), |location| (location.line(), location.column()));
-    let one_of = |known: &[&str]| format!("one of {}", known.join(", "));
     let message = match error {
-        Error::SerdeUnknownField { field: word, expected, .. } => unknown("field", word, expected, &one_of(expected)),
-        Error::SerdeUnknownVariant { variant: word, expected, .. } => {
-            unknown("value", word, expected, &one_of(expected))
+        Error::SerdeUnknownField { field, expected, .. } => {
+            unknown("field", field, expected, &format!("known fields: {}", quoted(expected)))
         }
-        Error::SerdeMissingField { field, .. } => format!("{field:?} is missing here"),
-        Error::Unexpected { expected: "mapping start", .. } => "names with values would be right here".to_owned(),
-        Error::Unexpected { expected: "sequence start", .. } => "a list would be right here".to_owned(),
-        Error::NullIntoString { .. } => "nothing is here: a text would be right".to_owned(),
-        Error::DuplicateMappingKey { key: Some(key), .. } => format!("{key:?} is there twice: once would be right"),
-        Error::MultipleDocuments { .. } => "a second document begins here: one would be right".to_owned(),
+        Error::SerdeUnknownVariant { variant, expected, .. } => unsupported(variant, expected),
+        Error::SerdeMissingField { field, .. } => format!("missing field {field:?}"),
+        Error::Unexpected { expected: "mapping start", .. } => "Invalid value: must be a mapping".to_owned(),
+        Error::Unexpected { expected: "sequence start", .. } => "Invalid value: must be a list".to_owned(),
+        Error::NullIntoString { .. } => "Required value: must be a string".to_owned(),
+        Error::DuplicateMappingKey { key: Some(key), .. } => format!("duplicate field {key:?}"),
+        Error::MultipleDocuments { .. } => "a second document begins here: the file must have only one".to_owned(),
         error => {
             // The position is shown separately.
             let message = error.to_string();
             let position = format!(" at line {line}, column {column}");
             let message = message.strip_suffix(&position).unwrap_or(&message);
-            // What `*` begins is an alias to YAML, and a pattern to whoever wrote it.
+            // A pattern that begins with `*` is an alias in YAML.
             let is_alias = message.contains("anchor");
-            if is_alias {
-                format!("{message}: a pattern that begins with * has to be in quotes")
-            } else {
-                message.to_owned()
-            }
+            if is_alias { format!("{message}: quote a pattern that begins with *") } else { message.to_owned() }
         }
     };
     ConfigError { line, column, message }

@@ -9,18 +9,18 @@ use schemars::JsonSchema;
 use serde::Serializer;
 use serde::de::{Deserializer, Error, Visitor};
 
-/// Every limit in time: below it nothing could be done, above it there is none in effect.
+/// The range of limits of time: shorter ones are too short for any request, longer ones have no effect in practice.
 const DURATION_RANGE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
-/// The biggest body and as much again at least: less would shed it where little else is in flight.
+/// At least twice the largest body: with less, such a body would be shed although little else is in flight.
 const MEMORY_RANGE_BYTES: RangeInclusive<usize> = 16 << 20..=64 << 30;
-/// More than any process has file descriptors for.
+/// The maximum exceeds the number of file descriptors of any process.
 const COUNT_RANGE: RangeInclusive<usize> = 1..=1_000_000;
 
-const DURATION_EXPECTED: &str = "a duration from 100ms to 1h, such as 5s,";
-const MEMORY_EXPECTED: &str = "an amount of memory from 16Mi to 64Gi, such as 64Mi,";
+const DURATION_EXPECTED: &str = "a duration from 100ms to 1h, such as 5s";
+const MEMORY_EXPECTED: &str = "an amount of memory from 16Mi to 64Gi, such as 64Mi";
 const COUNT_EXPECTED: &str = "an integer from 1 to 1000000";
 
-/// How a duration is written, for the schema: as [`parse_duration`] reads it.
+/// The pattern of a duration in the schema. [`parse_duration`] accepts every match.
 const DURATION_PATTERN: &str = r"^([0-9]{1,9}(\.[0-9]{1,9})?(h|m|s|ms|us)|[0-9]{1,9}ns)+$";
 
 /// A duration in the schema.
@@ -32,7 +32,7 @@ pub struct Time(
     String,
 );
 
-/// How an amount of memory is written, for the schema.
+/// An amount of memory in the schema.
 #[derive(JsonSchema)]
 #[schemars(inline, untagged)]
 pub enum Memory {
@@ -65,7 +65,7 @@ pub fn write_memory<S: Serializer>(bytes: &usize, serializer: S) -> Result<S::Ok
     serializer.collect_str(&format_args!("{}Mi", bytes >> 20))
 }
 
-/// Reads a scalar by its text: how to parse it, and what would be right.
+/// Reads a scalar from its text: the function that parses it, and a description of valid values.
 struct ScalarVisitor<F, T>(F, &'static str, PhantomData<T>);
 
 impl<F: Fn(&str) -> Option<T>, T> Visitor<'_> for ScalarVisitor<F, T> {
@@ -75,26 +75,38 @@ impl<F: Fn(&str) -> Option<T>, T> Visitor<'_> for ScalarVisitor<F, T> {
         out.write_str(self.1)
     }
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        (self.0)(text).ok_or_else(|| E::custom(format_args!("is {text:?}: {} would be right", self.1)))
+        self.parse(text, &format!("{text:?}"))
     }
     fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
-        self.visit_str(&number.to_string())
+        self.parse_unquoted(number)
     }
     fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
-        self.visit_str(&number.to_string())
+        self.parse_unquoted(number)
     }
     fn visit_f64<E: Error>(self, number: f64) -> Result<T, E> {
-        self.visit_str(&number.to_string())
+        self.parse_unquoted(number)
     }
     fn visit_bool<E: Error>(self, value: bool) -> Result<T, E> {
-        self.visit_str(&value.to_string())
+        self.parse_unquoted(value)
     }
     fn visit_unit<E: Error>(self) -> Result<T, E> {
-        self.visit_str("")
+        self.parse_unquoted("null")
     }
 }
 
-/// An amount as Kubernetes writes memory: `64Mi`, `1Gi`, `500M`, or plain bytes.
+impl<F: Fn(&str) -> Option<T>, T> ScalarVisitor<F, T> {
+    /// Parses a number, a boolean or null, which messages show without quotes.
+    fn parse_unquoted<E: Error>(self, value: impl fmt::Display) -> Result<T, E> {
+        let text = value.to_string();
+        self.parse(&text, &text)
+    }
+
+    fn parse<E: Error>(self, text: &str, shown: &str) -> Result<T, E> {
+        (self.0)(text).ok_or_else(|| E::custom(format_args!("Invalid value: {shown}: must be {}", self.1)))
+    }
+}
+
+/// Parses an amount of memory as Kubernetes writes it: `64Mi`, `1Gi`, `500M`, or plain bytes.
 fn bytes(text: &str) -> Option<usize> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
@@ -111,13 +123,14 @@ fn bytes(text: &str) -> Option<usize> {
     number.parse::<usize>().ok()?.checked_mul(unit)
 }
 
-/// A duration as Kubernetes writes it, numbers with units: `5s`, `1m30s`, `500ms`, `1.5h`. None for anything else.
+/// Parses a duration as Kubernetes writes it, numbers with units: `5s`, `1m30s`, `500ms`, `1.5h`. Returns `None` for
+/// every other text.
 pub fn parse_duration(text: &str) -> Option<Duration> {
-    // jiff reads more: spaces, signs, `5 seconds`, `PT5S`.
+    // jiff also accepts spaces, signs, `5 seconds` and `PT5S`.
     if !text.bytes().all(|byte| byte.is_ascii_digit() || b".hmsun".contains(&byte)) {
         return None;
     }
-    // And less: by itself it takes a fraction in the last unit only, and each unit once and in order.
+    // jiff accepts a fraction in the last unit only, and each unit once and in order, so each unit is parsed by itself.
     let mut sum = Duration::ZERO;
     let mut rest = text;
     while let Some(unit) = rest.find(|c: char| c.is_ascii_alphabetic()) {
@@ -137,11 +150,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_kubernetes() {
+    fn durations_are_parsed_as_in_kubernetes() {
         assert_eq!(parse_duration("1m30s"), Some(Duration::from_secs(90)));
         assert_eq!(parse_duration("2h45m"), Some(Duration::from_secs(9900)));
         assert_eq!(parse_duration("1.5s"), Some(Duration::from_millis(1500)));
-        // As Go: a fraction in any unit, and units in any order.
+        // As in Go: a fraction in any unit, and units in any order.
         assert_eq!(parse_duration("1.5m30s"), Some(Duration::from_secs(120)));
         assert_eq!(parse_duration("30s1m1m"), Some(Duration::from_secs(150)));
         assert_eq!(parse_duration("0.000000001s"), Some(Duration::from_nanos(1)));
@@ -175,15 +188,15 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-        /// An editor that checks a configuration by its schema takes what the program takes.
+        /// An editor that validates a configuration by its schema must not accept durations that the program rejects.
         #[test]
-        fn what_the_schema_takes_is_a_duration(text in string_regex(DURATION_PATTERN.trim_matches(['^', '$'])).unwrap()) {
+        fn every_match_of_the_schema_is_a_duration(text in string_regex(DURATION_PATTERN.trim_matches(['^', '$'])).unwrap()) {
             prop_assert!(parse_duration(&text).is_some(), "{text}");
         }
     }
 
     #[test]
-    fn memory_is_kubernetes() {
+    fn memory_is_parsed_as_in_kubernetes() {
         for (text, value) in [
             ("7", Some(7)),
             ("64Mi", Some(64 << 20)),

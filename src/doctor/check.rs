@@ -1,25 +1,27 @@
-//! A check as a value, and what it finds.
+//! A check of an installation, and the diagnostics that it reports.
 
 use super::snapshot::Snapshot;
 
-/// One thing that may be wrong, and everything that is documented about it.
+/// A check, with its documentation.
 pub struct Check {
-    /// The final name: an anchor in docs/doctor.md, and `check` in the JSON.
+    /// The permanent name: an anchor in docs/doctor.md, and `check` in the JSON.
     pub id: &'static str,
-    /// What is true of a sound installation, in one sentence.
+    /// The state of a correct installation, in one sentence.
     pub title: &'static str,
-    /// What happens where it is not true.
+    /// The effects of any other state.
     pub causes: &'static str,
+    /// The steps to the correct state.
     pub remedy: &'static str,
     pub run: fn(&Snapshot, &mut Diagnostics),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
+    /// The installation is wrong.
     Problem,
-    /// It differs from the manifests, or may matter; it may be intended.
+    /// The installation differs from the manifests, possibly on purpose.
     Note,
-    /// It could not be looked up from here, or with these rights.
+    /// The check could not be made from this machine, or with these rights.
     Unknown,
 }
 
@@ -35,21 +37,22 @@ impl Level {
     }
 }
 
+/// A result of a check.
 pub struct Diagnostic {
     pub check: &'static Check,
     pub level: Level,
-    /// What is true here, in one sentence.
+    /// The state that was found, in one sentence.
     pub message: String,
 }
 
-/// What the checks have found so far.
+/// Collects the results of one check.
 #[derive(Default)]
 pub struct Diagnostics {
     list: Vec<(Level, String)>,
 }
 
 impl Diagnostics {
-    /// What `check` finds.
+    /// Runs a check, and returns its diagnostics.
     pub fn of(check: &'static Check, snapshot: &Snapshot) -> impl Iterator<Item = Diagnostic> {
         let mut diagnostics = Diagnostics::default();
         (check.run)(snapshot, &mut diagnostics);
@@ -58,7 +61,7 @@ impl Diagnostics {
 
     fn add(&mut self, level: Level, message: String) {
         let diagnostic = (level, message);
-        // Four webhooks call one Service: what is wrong with it is reported once.
+        // Four webhooks call one Service, whose faults are reported once.
         if !self.list.contains(&diagnostic) {
             self.list.push(diagnostic);
         }

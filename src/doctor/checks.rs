@@ -1,5 +1,5 @@
-//! The checks, in the order in which somebody would look who debugs: is it registered, as it should be, who is called,
-//! with which certificate, who answers, for which kinds.
+//! The checks, in the order of an investigation: the registration of the webhooks, the requests that match them, the
+//! connection to the endpoints, the certificates, the replicas, and the kinds.
 
 mod calls;
 mod certificates;
@@ -10,6 +10,7 @@ mod replicas;
 
 use super::check::Check;
 
-/// All of them. docs/doctor.md is made of it, and the tests sabotage an installation once for each.
+/// All checks. docs/doctor.md is generated from this table, and the tests break an installation at least once for each
+/// check.
 pub const CHECKS: &[&[Check]] =
     &[registration::CHECKS, matching::CHECKS, calls::CHECKS, certificates::CHECKS, replicas::CHECKS, kinds::CHECKS];

@@ -8,7 +8,7 @@ use kube::api::Api;
 use super::lookup::Lookup;
 use crate::config::Config;
 
-/// Whether status writers are configured; absent where the Deployment has no configuration.
+/// Returns whether status writers are configured; `Absent` if the Deployment has no configuration.
 pub async fn has_status_writers(
     client: &Client,
     namespace: &str,
@@ -26,34 +26,35 @@ pub async fn has_status_writers(
         return Lookup::Absent;
     };
     let Some(MountedKey { config_map, key }) = mounted_key(pod, container, path) else {
-        return Lookup::Unknown(format!("--config={path} is not mounted from a ConfigMap"));
+        return Lookup::Unknown(format!("the file of --config={path} is not mounted from a ConfigMap"));
     };
     let config_maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let found = match Lookup::of(config_maps.get_opt(&config_map).await) {
         Lookup::Found(found) => found,
-        Lookup::Absent => return Lookup::Unknown(format!("there is no ConfigMap {config_map}")),
+        Lookup::Absent => return Lookup::Unknown(format!("the ConfigMap {config_map} does not exist")),
         Lookup::Unknown(why) => return Lookup::Unknown(why),
     };
     match found.data.as_ref().and_then(|data| data.get(&key)).map(|text| Config::read(text.as_bytes())) {
         Some(Ok(config)) => Lookup::Found(!config.settings.status_writers.is_empty()),
         Some(Err(error)) => Lookup::Unknown(format!("{key} of the ConfigMap {config_map} {error}")),
-        None => Lookup::Unknown(format!("the ConfigMap {config_map} has no {key}")),
+        None => Lookup::Unknown(format!("the ConfigMap {config_map} has no key {key}")),
     }
 }
 
-/// The file of `--config` in the arguments of a container.
+/// Returns the file of `--config` in the arguments of a container.
 fn config_path(container: &Container) -> Option<&str> {
     let arguments = container.args.as_deref().unwrap_or_default();
     let joined = arguments.iter().find_map(|argument| argument.strip_prefix("--config="));
     joined.or_else(|| Some(arguments.iter().skip_while(|argument| *argument != "--config").nth(1)?.as_str()))
 }
 
-/// The key of a ConfigMap that a file is mounted from.
+/// The ConfigMap and the key that a file is mounted from.
 struct MountedKey {
     config_map: String,
     key: String,
 }
 
+/// Returns the key that the file at `path` of a container is mounted from; `None` if it is not from a ConfigMap.
 fn mounted_key(pod: &PodSpec, container: &Container, path: &str) -> Option<MountedKey> {
     let mounts = container.volume_mounts.iter().flatten();
     let inside = mounts.filter_map(|mount| Some((mount, path.strip_prefix(mount.mount_path.trim_end_matches('/'))?)));

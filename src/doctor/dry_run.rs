@@ -1,4 +1,4 @@
-//! A dry run of a write that the webhook has to deny, through the API server: nothing is stored.
+//! A dry run, through the API server, of a write that the webhook must deny. Nothing is stored.
 
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method, Request};
@@ -11,37 +11,39 @@ use crate::cluster::error::ApiError;
 use crate::cluster::listing::{ListingError, listings};
 use crate::scan::Kind;
 
-/// What came of the dry run.
+/// The outcome of the dry run.
 pub enum DryRun {
-    /// One of our rules denied the write.
+    /// The expected rule denied the write.
     Denied,
-    /// One of our rules, whose mode is not deny, warned of the write.
+    /// The expected rule, whose mode is not deny, only warned.
     Warned(String),
+    /// The write was allowed.
     Allowed(String),
     /// The write failed for another reason.
     Failed(String),
 }
 
-/// Why there was no dry run that tells anything.
+/// Why the dry run has no outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum DryRunError {
     #[error(transparent)]
     Listing(#[from] ListingError),
-    #[error("a scan that is stored is no JSON: {0}")]
+    #[error("a stored scan is not JSON: {0}")]
     Scan(#[from] serde_json::Error),
     #[error(transparent)]
     Request(#[from] axum::http::Error),
     #[error("{0}")]
     Send(ApiError),
-    #[error("the answer cannot be read: {0}")]
+    #[error("the response cannot be read: {0}")]
     Body(<Body as axum::body::HttpBody>::Error),
-    /// Who asks may not write, or the scan has gone meanwhile.
+    /// The user has no right to the write, or the scan was deleted in the meantime.
     #[error("{what}: {message}")]
     Rejected { what: String, message: String },
 }
 
-/// A dry run: its method, path, type and body, and the rule that finds an error in it.
+/// The request of the dry run, and the rule that must deny it.
 struct Attempt {
+    /// A noun phrase for messages.
     what: String,
     method: Method,
     path: String,
@@ -53,11 +55,13 @@ struct Attempt {
 /// A phase that no rule accepts.
 const PHASE: &str = "not a phase: a dry run of scan-admission doctor";
 
+/// Sends the dry run.
 pub async fn dry_run(client: &Client) -> Result<DryRun, DryRunError> {
     send(client, attempt(client).await?).await
 }
 
-/// A bad phase of some scan, or a scan without a target where there is none yet.
+/// Returns an update of a stored scan to an unknown phase or, if no scan is stored, the creation of a scan without a
+/// target.
 async fn attempt(client: &Client) -> Result<Attempt, DryRunError> {
     let listings = listings(client).await?;
     let version = listings.first().map(|listing| listing.version().to_owned()).ok_or(ListingError::NoKinds)?;
@@ -69,7 +73,7 @@ async fn attempt(client: &Client) -> Result<Attempt, DryRunError> {
             let (Some(namespace), Some(name)) = (metadata["namespace"].as_str(), metadata["name"].as_str()) else {
                 continue;
             };
-            // What is being deleted is never denied.
+            // Writes of an object that is being deleted are not denied.
             if !metadata["deletionTimestamp"].is_null() {
                 continue;
             }
@@ -111,15 +115,16 @@ async fn send(client: &Client, attempt: Attempt) -> Result<DryRun, DryRunError> 
     let named = format!("[{rule}]");
     Ok(match head.status.as_u16() {
         200..=299 if warnings(&head.headers).contains(&named) => {
-            DryRun::Warned(format!("{what} is allowed with a warning of {rule}"))
+            DryRun::Warned(format!("{what} is allowed, with a warning of the rule {rule}"))
         }
-        200..=299 => DryRun::Allowed(format!("{what} is allowed, which {rule} should deny")),
+        200..=299 => DryRun::Allowed(format!("{what} is allowed, but the rule {rule} must deny it")),
         401 | 403 | 404 if !message.contains("webhook") => return Err(DryRunError::Rejected { what, message }),
         _ if message.contains(&named) => DryRun::Denied,
-        _ => DryRun::Failed(format!("{what} fails: {message}")),
+        _ => DryRun::Failed(format!("{what} failed: {message}")),
     })
 }
 
+/// Returns the `Warning` headers of a response.
 fn warnings(headers: &HeaderMap) -> String {
     headers.get_all("warning").iter().map(|one| String::from_utf8_lossy(one.as_bytes())).collect()
 }

@@ -1,4 +1,4 @@
-//! Asks a replica for its certificate, which need not be valid, and for its answer to a review.
+//! Probes a replica: its certificate, which need not be valid, and its answer to a review.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -25,60 +25,64 @@ use tokio_rustls::TlsConnector;
 use super::target::Endpoint;
 use crate::scan::{GROUP, Kind};
 
-/// Within a cluster connecting takes a millisecond, so an endpoint that takes longer than this cannot be reached.
+/// The longest time to connect. Within a cluster it takes a millisecond, so an endpoint that takes longer is
+/// unreachable.
 const CONNECT: Duration = Duration::from_secs(3);
-/// The API server waits 5 s for a review of ours.
+/// The longest time to answer: the timeoutSeconds of the validating webhooks.
 const ANSWER: Duration = Duration::from_secs(5);
-/// An answer to a review of one finding is some 500 bytes.
+/// The longest answer that is read. An answer with one finding is about 500 bytes.
 const ANSWER_MAX_BYTES: usize = 1 << 20;
-/// Replicas that are asked: more would answer the same.
+/// The most endpoints of a Service that are probed. Replicas of one Deployment give the same answers.
 pub const ENDPOINTS_MAX: usize = 32;
 
-/// How endpoints are connected to.
+/// How to connect to endpoints.
 #[derive(Clone, Default)]
 pub struct Connection {
-    /// Where an endpoint is reached from here, by its address with port, if elsewhere.
-    pub instead: BTreeMap<String, SocketAddr>,
-    /// For replicas that demand a client certificate.
+    /// Addresses to connect to in place of an endpoint's own, by its address with port.
+    pub overrides: BTreeMap<String, SocketAddr>,
+    /// The client certificate, for replicas that require one.
     pub identity: Option<Arc<ClientIdentity>>,
 }
 
+/// A client certificate with its chain and key.
 pub struct ClientIdentity {
     pub chain: Vec<CertificateDer<'static>>,
     pub key: PrivateKeyDer<'static>,
 }
 
-/// An endpoint of a target, and what came of asking it.
+/// The probe of an endpoint.
 pub struct Probe {
-    /// By which name.
+    /// The name that the API server calls.
     pub host: String,
     pub endpoint: Endpoint,
     pub outcome: Result<Served, HandshakeError>,
 }
 
-/// Why there was no handshake.
+/// Why there is no TLS connection.
 #[derive(Debug)]
 pub enum HandshakeError {
-    /// From here, which need not mean anything to the API server.
+    /// The endpoint cannot be reached from this machine. The API server may still reach it.
     Unreachable(String),
     /// The port is closed.
     Closed(String),
+    /// The TLS handshake failed, or the endpoint does not speak HTTP/1.1.
     Handshake(String),
 }
 
+/// The certificate chain of an endpoint, and its answers.
 pub struct Served {
     pub chain: Vec<CertificateDer<'static>>,
     pub answers: Vec<Answered>,
     pub clock: Option<ClockReading>,
 }
 
-/// What came of a review at a path.
+/// The result of a review at a path.
 pub struct Answered {
     pub path: String,
     pub result: Result<(), AnswerError>,
 }
 
-/// The clock of a replica, and ours at the same time.
+/// The clock of a server and that of this machine, at the same time.
 #[derive(Debug, Clone, Copy)]
 pub struct ClockReading {
     pub theirs: OffsetDateTime,
@@ -86,23 +90,25 @@ pub struct ClockReading {
 }
 
 impl ClockReading {
-    /// By the `Date` of an answer.
+    /// Reads the clock of a server from the `Date` header of its response.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         let theirs = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
         Some(Self { theirs: theirs.into(), ours: OffsetDateTime::now_utc() })
     }
 }
 
+/// Why a review got no valid answer.
 #[derive(Debug)]
 pub enum AnswerError {
-    /// The replica does not accept the client: with TLS 1.3 it sends an alert after the handshake.
+    /// The replica rejects the client certificate. With TLS 1.3 its alert arrives after the handshake.
     ClientRejected(String),
-    /// The connection was closed before anything was answered.
+    /// The connection was closed before there was an answer.
     Closed(String),
+    /// The answer is wrong, or late.
     Wrong(String),
 }
 
-/// Asks an endpoint by the name that the API server uses, at each path.
+/// Probes an endpoint under the host name that the API server calls, at each path.
 pub async fn probe(host: String, endpoint: Endpoint, paths: Vec<String>, connection: Connection) -> Probe {
     let outcome = ask(&host, &endpoint, &paths, &connection).await;
     Probe { host, endpoint, outcome }
@@ -115,7 +121,7 @@ async fn ask(
     options: &Connection,
 ) -> Result<Served, HandshakeError> {
     let Endpoint { address, port, .. } = endpoint;
-    let stream = match options.instead.get(&endpoint.authority()) {
+    let stream = match options.overrides.get(&endpoint.authority()) {
         Some(instead) => timeout(CONNECT, TcpStream::connect(instead)).await,
         None => timeout(CONNECT, TcpStream::connect((address.as_str(), *port))).await,
     };
@@ -138,7 +144,7 @@ async fn ask(
     let mut served = Served { chain, answers: Vec::new(), clock: None };
     let connected = timeout(ANSWER, http1::handshake(TokioIo::new(stream))).await;
     let Ok(Ok((mut send, connection))) = connected else {
-        return Err(HandshakeError::Handshake("it speaks no HTTP/1.1".to_owned()));
+        return Err(HandshakeError::Handshake("the endpoint does not speak HTTP/1.1".to_owned()));
     };
     let connection = tokio::spawn(connection);
     for path in paths {
@@ -150,7 +156,7 @@ async fn ask(
     Ok(served)
 }
 
-/// Accepts any certificate: the checks report what is wrong with it. Nothing secret is sent.
+/// Returns a client that accepts any certificate: the checks report its faults, and the probe sends no secrets.
 fn config(identity: Option<&ClientIdentity>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider.clone())
@@ -165,6 +171,7 @@ fn config(identity: Option<&ClientIdentity>) -> Result<ClientConfig, Error> {
     Ok(config)
 }
 
+/// A verifier that accepts any certificate.
 #[derive(Debug)]
 struct AcceptAny(Arc<CryptoProvider>);
 
@@ -205,7 +212,7 @@ impl ServerCertVerifier for AcceptAny {
     }
 }
 
-/// Accepts a certificate that webpki cannot parse: Go may be able to, and the checks report what is wrong with it.
+/// Accepts a certificate that webpki cannot parse: Go may parse it, and the checks report its faults.
 fn tolerate_unparsed(verified: Result<HandshakeSignatureValid, Error>) -> Result<HandshakeSignatureValid, Error> {
     match verified {
         Err(Error::InvalidCertificate(CertificateError::Other(_))) => Ok(HandshakeSignatureValid::assertion()),
@@ -213,11 +220,11 @@ fn tolerate_unparsed(verified: Result<HandshakeSignatureValid, Error>) -> Result
     }
 }
 
-/// Of the review, and no other's.
+/// The uid of the review.
 const UID: &str = "5d0c7042-0000-4000-8000-000000000000";
 
-/// A dry run of a status update with nothing in it: whatever the rules are set to, it has an answer.
-fn question() -> Value {
+/// Returns a review of a dry run that updates no status. It has an answer under every configuration.
+fn sample_review() -> Value {
     let kind = Kind::SourceScan;
     let object = json!({"apiVersion": format!("{GROUP}/v1beta1"), "kind": kind.name(),
         "metadata": {"name": "doctor", "namespace": "default"}});
@@ -230,6 +237,7 @@ fn question() -> Value {
         "object": object, "oldObject": object, "dryRun": true}})
 }
 
+/// Sends the review, and checks that the response is an answer to it.
 async fn review(
     send: &mut http1::SendRequest<Full<Bytes>>,
     host: &str,
@@ -240,24 +248,26 @@ async fn review(
     let request = Request::post(path)
         .header(HOST, host)
         .header(CONTENT_TYPE, "application/json")
-        .body(Full::from(question().to_string()));
-    let request = request.map_err(|error| AnswerError::Wrong(format!("that is no path: {error}")))?;
+        .body(Full::from(sample_review().to_string()));
+    let request = request.map_err(|error| AnswerError::Wrong(format!("the path is not valid: {error}")))?;
     send.ready().await.map_err(closed)?;
     let answer = send.send_request(request).await.map_err(closed)?;
     *clock = ClockReading::of(answer.headers());
     let code = answer.status();
     if code != StatusCode::OK {
-        return wrong(format!("it answers with HTTP {code}"));
+        return wrong(format!("the answer is HTTP {code}"));
     }
     let body = Limited::new(answer.into_body(), ANSWER_MAX_BYTES).collect().await;
-    let Ok(body) = body else { return wrong("its answer breaks off, or has no end".to_owned()) };
+    let Ok(body) = body else {
+        return wrong(format!("the answer ends early, or is longer than {ANSWER_MAX_BYTES} bytes"));
+    };
     match serde_json::from_slice::<Value>(&body.to_bytes()) {
         Ok(answer) if answer["response"]["uid"] == UID && answer["response"]["allowed"].is_boolean() => Ok(()),
         _ => wrong("the response does not match the request".to_owned()),
     }
 }
 
-/// Why a connection was closed: an alert of TLS is the replica's own reason.
+/// Returns why a connection was closed. A TLS alert is the reason that the replica gives.
 fn closed(error: hyper::Error) -> AnswerError {
     let cause = std::error::Error::source(&error);
     let message = format!("{error}{}", cause.map(|cause| format!(": {cause}")).unwrap_or_default());

@@ -1,4 +1,4 @@
-//! What the manifests of this release contain, under the names that they are installed by.
+//! The objects that the manifests of this release install, under the names of this installation.
 
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhook;
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
@@ -9,19 +9,21 @@ use crate::admission::Webhook;
 use crate::install;
 use crate::manifest::yaml;
 
+/// The expected objects.
 pub struct Expected {
-    /// Of the Service and the Deployment.
+    /// The namespace of the Service and the Deployment.
     pub namespace: String,
+    /// The name of the Service, the Deployment and the ServiceAccount.
     pub service: String,
-    /// Of both webhook configurations.
+    /// The name of both webhook configurations.
     pub configuration: String,
-    /// The webhooks of the two, in the order of [`Webhook::BOTH`].
+    /// The webhooks of the two configurations, in the order of [`Webhook::BOTH`].
     pub webhooks: [Vec<MutatingWebhook>; 2],
-    /// Of the ServiceAccount, for `--certs cluster`.
+    /// The rights that the ServiceAccount needs for `--certs cluster`.
     pub rights: Vec<ResourceAttributes>,
 }
 
-/// The manifests are tested, so this is a bug.
+/// Why the built-in manifests cannot be read. They are tested, so this error is a bug.
 #[derive(Debug, thiserror::Error)]
 #[error("the manifests of this release cannot be read: {0}")]
 pub struct ExpectedError(String);
@@ -30,7 +32,7 @@ fn unreadable(error: impl std::fmt::Display) -> ExpectedError {
     ExpectedError(error.to_string())
 }
 
-/// The kind of the configurations that register a webhook.
+/// Returns the kind of the configurations that register a webhook.
 pub fn configuration_kind(webhook: Webhook) -> &'static str {
     match webhook {
         Webhook::Validating => "ValidatingWebhookConfiguration",
@@ -39,6 +41,7 @@ pub fn configuration_kind(webhook: Webhook) -> &'static str {
 }
 
 impl Expected {
+    /// Reads the built-in manifests.
     pub fn new(namespace: &str, service: &str, configuration: &str) -> Result<Self, ExpectedError> {
         let mut webhooks = [Vec::new(), Vec::new()];
         for object in objects("base/webhooks.yaml")? {
@@ -64,7 +67,7 @@ impl Expected {
     }
 }
 
-/// Each verb on each name separately, as the API server asks.
+/// Returns a right for each verb and resource of an RBAC rule.
 fn rights_of(rule: &Value, namespace: Option<&String>, configuration: &str) -> Vec<ResourceAttributes> {
     let list = |key: &str| {
         let entries = rule[key].as_array().into_iter().flatten();
@@ -74,7 +77,7 @@ fn rights_of(rule: &Value, namespace: Option<&String>, configuration: &str) -> V
     let names = list("resourceNames");
     let mut rights = Vec::new();
     for resource in list("resources") {
-        // Configurations may have another name here than in the manifests.
+        // The configurations of this installation may have another name than in the manifests.
         let name = if namespace.is_none() { Some(configuration.to_owned()) } else { names.first().cloned() };
         for verb in list("verbs") {
             rights.push(ResourceAttributes {
@@ -90,7 +93,7 @@ fn rights_of(rule: &Value, namespace: Option<&String>, configuration: &str) -> V
     rights
 }
 
-/// The objects of a file of the manifests.
+/// Returns the objects in a file of the manifests.
 fn objects(path: &str) -> Result<Vec<Value>, ExpectedError> {
     let files = install::files();
     let file = files.iter().find(|file| file.path == path);

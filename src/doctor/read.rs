@@ -1,4 +1,4 @@
-//! Reads an installation from its cluster.
+//! Reads an installation from the API server.
 
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ServiceReference, ValidatingWebhookConfiguration,
@@ -24,16 +24,16 @@ use crate::cluster::ca_bundle::called_address;
 use crate::cluster::error::ApiError;
 use crate::scan::{GROUP, Kind};
 
-/// Why there is no cluster to read.
+/// Why there is no diagnosis.
 #[derive(Debug, thiserror::Error)]
 pub enum DiagnoseError {
-    #[error("no cluster answers: {0}")]
+    #[error("the API server cannot be reached: {0}")]
     Unanswered(ApiError),
-    #[error("a replica could not be asked: {0}")]
+    #[error("the probe of a replica panicked: {0}")]
     Panic(tokio::task::JoinError),
 }
 
-/// Reads everything but the replicas and the dry run.
+/// Reads the snapshot, without the probes of the replicas and the dry run.
 pub async fn read(client: &Client, expected: Expected) -> Result<Snapshot, DiagnoseError> {
     let ClockReading { theirs: now, ours } = clock(client).await?;
     let configurations = [
@@ -71,14 +71,14 @@ pub async fn read(client: &Client, expected: Expected) -> Result<Snapshot, Diagn
         dry_run: None,
         expected,
     };
-    if snapshot.keeps_certificates() {
+    if snapshot.manages_certificates() {
         snapshot.rights = rights(client, &snapshot.expected).await;
     }
     snapshot.targets = targets(client, &snapshot).await;
     Ok(snapshot)
 }
 
-/// The API server's clock, and ours where it does not send its own.
+/// Returns the API server's clock, or that of this machine if the API server sends no date.
 async fn clock(client: &Client) -> Result<ClockReading, DiagnoseError> {
     let failed = |error: kube::Error| DiagnoseError::Unanswered(error.into());
     let request = axum::http::Request::get("/version").body(kube::client::Body::empty());
@@ -88,6 +88,7 @@ async fn clock(client: &Client) -> Result<ClockReading, DiagnoseError> {
     Ok(ClockReading::of(answer.headers()).unwrap_or(ClockReading { theirs: now, ours: now }))
 }
 
+/// Lists all webhook configurations of a kind.
 async fn configurations<K>(client: &Client, kind: Webhook) -> Lookup<Vec<RegisteredConfiguration>>
 where
     K: Resource<DynamicType = ()> + DeserializeOwned + serde::Serialize + Clone + std::fmt::Debug,
@@ -105,7 +106,7 @@ where
     });
     match read.collect::<Result<Vec<_>, serde_json::Error>>() {
         Ok(mut read) => {
-            // As the API server sorts them.
+            // The API server calls configurations in this order.
             read.sort_by(|one: &RegisteredConfiguration, other| one.name.cmp(&other.name));
             Lookup::Found(read)
         }
@@ -113,7 +114,7 @@ where
     }
 }
 
-/// Those that the Deployment selects.
+/// Lists the pods that the Deployment selects.
 async fn pods(client: &Client, namespace: &str, deployment: &Lookup<Box<Deployment>>) -> Lookup<Vec<Pod>> {
     let selector = match deployment {
         Lookup::Found(deployment) => deployment.spec.as_ref().map(|spec| spec.selector.clone()),
@@ -122,12 +123,13 @@ async fn pods(client: &Client, namespace: &str, deployment: &Lookup<Box<Deployme
     };
     let selector = kube::core::Selector::try_from(selector.unwrap_or_default());
     let Ok(selector) = selector else {
-        return Lookup::Unknown("the selector of the Deployment does not parse".to_owned());
+        return Lookup::Unknown("the selector of the Deployment is not valid".to_owned());
     };
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     Lookup::of(pods.list(&ListParams::default().labels_from(&selector)).await.map(|list| Some(list.items)))
 }
 
+/// Asks for each expected right whether the ServiceAccount has it.
 async fn rights(client: &Client, expected: &Expected) -> Vec<Right> {
     let reviews: Api<SubjectAccessReview> = Api::all(client.clone());
     let namespace = &expected.namespace;
@@ -136,7 +138,7 @@ async fn rights(client: &Client, expected: &Expected) -> Vec<Right> {
     for wanted in &expected.rights {
         let review = SubjectAccessReview {
             spec: SubjectAccessReviewSpec {
-                // Deployment, Service and ServiceAccount have one name.
+                // The ServiceAccount has the name of the Service.
                 user: Some(format!("system:serviceaccount:{namespace}:{}", expected.service)),
                 groups: Some(groups.to_vec()),
                 resource_attributes: Some(wanted.clone()),
@@ -151,7 +153,7 @@ async fn rights(client: &Client, expected: &Expected) -> Vec<Right> {
     rights
 }
 
-/// What our webhooks call, each once.
+/// Returns each Service or URL that our webhooks call, once.
 async fn targets(client: &Client, snapshot: &Snapshot) -> Vec<CallTarget> {
     let mut targets: Vec<CallTarget> = Vec::new();
     for ours in snapshot.webhooks() {
@@ -167,6 +169,7 @@ async fn targets(client: &Client, snapshot: &Snapshot) -> Vec<CallTarget> {
     targets
 }
 
+/// Reads a Service and its EndpointSlices.
 async fn service(client: &Client, reference: &ServiceReference) -> Backend {
     let services: Api<Service> = Api::namespaced(client.clone(), &reference.namespace);
     let service = Lookup::of(services.get_opt(&reference.name).await.map(|found| found.map(Box::new)));

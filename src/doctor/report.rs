@@ -1,6 +1,6 @@
-//! The report of doctor, as text and JSON.
+//! Writes the diagnostics of `doctor` as text or JSON.
 //!
-//! The JSON form is one document and stable; members may be added:
+//! The JSON is one document. Its members are stable; more may be added:
 //!
 //! ```json
 //! {
@@ -8,7 +8,7 @@
 //!     "check": "ca-bundle-empty", "level": "problem", "message": "the caBundle of … is empty",
 //!     "causes": "…", "remedy": "…", "docs": "docs/doctor.md#ca-bundle-empty"
 //!   }],
-//!   "counts": {"checks": 35, "problems": 1, "notes": 0, "unknown": 0}
+//!   "counts": {"checks": 41, "problems": 1, "notes": 0, "unknown": 0}
 //! }
 //! ```
 //!
@@ -47,13 +47,14 @@ struct DiagnosticCounts {
     unknown: usize,
 }
 
+/// Returns a diagnostic with the documentation of its check.
 fn line(diagnostic: &Diagnostic) -> JsonDiagnostic<'_> {
     let Diagnostic { check, level, message } = diagnostic;
     let docs = format!("docs/doctor.md#{}", check.id);
     JsonDiagnostic { check: check.id, level: level.name(), message, causes: check.causes, remedy: check.remedy, docs }
 }
 
-/// Writes the diagnostics, and on stderr how many there are of each level.
+/// Writes the diagnostics, and prints their number by level on stderr.
 pub fn write(mut out: impl Write, format: Format, diagnostics: &[Diagnostic]) -> io::Result<()> {
     let counts = counts(diagnostics);
     match format {
@@ -62,7 +63,7 @@ pub fn write(mut out: impl Write, format: Format, diagnostics: &[Diagnostic]) ->
             serde_json::to_writer_pretty(&mut out, &document)?;
             out.write_all(b"\n")?;
         }
-        // What is wrong first.
+        // The problems first.
         Format::Text => {
             for level in Level::ALL {
                 diagnostics
@@ -74,8 +75,10 @@ pub fn write(mut out: impl Write, format: Format, diagnostics: &[Diagnostic]) ->
     }
     out.flush()?;
     let DiagnosticCounts { checks, problems, notes, unknown } = counts;
+    let counted = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let (problems, notes) = (counted(problems, "problem"), counted(notes, "note"));
     let unknown = if unknown > 0 { format!(", {unknown} unknown") } else { String::new() };
-    anstream::eprintln!("{checks} checks: {problems} problems, {notes} notes{unknown}");
+    anstream::eprintln!("{checks} checks: {problems}, {notes}{unknown}");
     Ok(())
 }
 
@@ -89,7 +92,7 @@ fn counts(diagnostics: &[Diagnostic]) -> DiagnosticCounts {
     }
 }
 
-/// Characters of a message that are shown: the API server's own may be long.
+/// The longest message that is shown, in characters: messages of the API server may be long.
 const MESSAGE_MAX_CHARS: usize = 2_000;
 
 fn text(out: &mut impl Write, diagnostic: &Diagnostic) -> io::Result<()> {

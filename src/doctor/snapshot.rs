@@ -1,4 +1,4 @@
-//! An installation as it was found: everything that the checks read.
+//! The snapshot of an installation: everything that the checks read.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,8 @@ use super::target::CallTarget;
 use crate::admission::Webhook;
 use crate::scan::Kind;
 
-/// A webhook configuration of either kind: a `MutatingWebhook` has every field of a `ValidatingWebhook`.
+/// A webhook configuration of either kind. Its webhooks have one type, since a `MutatingWebhook` has every field of a
+/// `ValidatingWebhook`.
 #[derive(Debug, Clone)]
 pub struct RegisteredConfiguration {
     pub kind: Webhook,
@@ -28,49 +29,50 @@ pub struct RegisteredConfiguration {
 }
 
 impl RegisteredConfiguration {
-    /// For messages.
+    /// Returns kind and name, for messages.
     pub fn id(&self) -> String {
         format!("{} {}", configuration_kind(self.kind), self.name)
     }
 }
 
-/// A right of the ServiceAccount, and whether it has it.
+/// A right that the ServiceAccount needs, and whether it has it.
 pub struct Right {
     pub wanted: ResourceAttributes,
     pub is_allowed: Lookup<bool>,
 }
 
+/// An installation, as it was found.
 pub struct Snapshot {
     pub expected: Expected,
-    /// By the API server's clock, where it tells it: it is the one that verifies certificates.
+    /// The time of the API server's clock if it sends its date: the API server verifies the certificates.
     pub now: OffsetDateTime,
-    /// Of this machine against it.
+    /// The clock of this machine minus that of the API server.
     pub skew: time::Duration,
-    /// All webhook configurations of the cluster, of each kind in the order in which the API server goes through them.
+    /// All webhook configurations of the cluster by kind, each in the order in which the API server calls them.
     pub configurations: [Lookup<Vec<RegisteredConfiguration>>; 2],
-    /// Labels of every namespace.
+    /// The labels of each namespace.
     pub namespaces: Lookup<Vec<BTreeMap<String, String>>>,
     pub definitions: [Lookup<Box<CustomResourceDefinition>>; 2],
     pub deployment: Lookup<Box<Deployment>>,
-    /// Whether the configuration says who may write a status; absent where there is none.
+    /// Whether `statusWriters` is configured; absent if there is no configuration.
     pub has_status_writers: Lookup<bool>,
     pub pods: Lookup<Vec<Pod>>,
     pub rights: Vec<Right>,
-    /// What our webhooks call, each once.
+    /// Each Service or URL that our webhooks call, once.
     pub targets: Vec<CallTarget>,
     pub probes: Vec<Probe>,
-    /// Where it was asked for.
+    /// `None` without `--probe`.
     pub dry_run: Option<Result<DryRun, DryRunError>>,
 }
 
 impl Snapshot {
-    /// Our two configurations, those that are there.
+    /// Returns those of our two configurations that exist.
     pub fn ours(&self) -> impl Iterator<Item = &RegisteredConfiguration> {
         let all = self.configurations.iter().filter_map(Lookup::found).flatten();
         all.filter(|found| found.name == self.expected.configuration)
     }
 
-    /// Our webhooks.
+    /// Returns the webhooks of our configurations.
     pub fn webhooks(&self) -> impl Iterator<Item = OurWebhook<'_>> {
         self.ours().flat_map(|configuration| {
             let expected = &self.expected.webhooks[configuration.kind as usize];
@@ -81,14 +83,14 @@ impl Snapshot {
         })
     }
 
-    /// Whether the certificates are the program's own, so that it needs rights.
-    pub fn keeps_certificates(&self) -> bool {
+    /// Returns whether the replicas run with `--certs cluster`, for which they need rights.
+    pub fn manages_certificates(&self) -> bool {
         let template = self.deployment.found().and_then(|deployment| deployment.spec.as_ref()?.template.spec.as_ref());
         let mut arguments = template.into_iter().flat_map(|spec| &spec.containers).flat_map(|one| &one.args).flatten();
         arguments.any(|argument| argument == "--certs=cluster")
     }
 
-    /// The definitions that are there, each with its versions that are served.
+    /// Returns each kind that has a definition, with its served versions.
     pub fn served_versions(&self) -> impl Iterator<Item = (Kind, Vec<ServedVersion>)> {
         let versions = |definition: &CustomResourceDefinition| {
             let served = definition.spec.versions.iter().filter(|version| version.served);
@@ -106,28 +108,29 @@ impl Snapshot {
         all.filter_map(move |(kind, definition)| Some((kind, versions(definition.found()?))))
     }
 
+    /// Returns whether a served version of a kind has no status subresource.
     pub fn lacks_status_subresource(&self) -> bool {
         self.served_versions().any(|(_, versions)| versions.iter().any(|version| !version.has_status_subresource))
     }
 }
 
-/// A webhook of ours, as it was found.
+/// A webhook of our configurations, as it was found.
 #[derive(Clone, Copy)]
 pub struct OurWebhook<'s> {
     pub configuration: &'s RegisteredConfiguration,
     pub webhook: &'s MutatingWebhook,
-    /// As the manifests have it; none where they do not.
+    /// The webhook of this name in the manifests; `None` if they have none.
     pub expected: Option<&'s MutatingWebhook>,
 }
 
 impl OurWebhook<'_> {
-    /// For messages.
+    /// Returns its name with that of the configuration, for messages.
     pub fn id(&self) -> String {
         format!("{} of {}", self.webhook.name, self.configuration.id())
     }
 }
 
-/// A version of a kind that is served.
+/// A served version of a kind.
 pub struct ServedVersion {
     pub name: String,
     pub has_status_subresource: bool,

@@ -1,4 +1,4 @@
-//! What webhooks call: a Service with its endpoints, or a URL.
+//! The targets of calls: a Service with its endpoints, or a URL.
 
 use std::fmt;
 
@@ -9,19 +9,21 @@ use k8s_openapi::api::discovery::v1::{self as discovery, EndpointSlice};
 use super::lookup::Lookup;
 use crate::cluster::ca_bundle::CalledAddress;
 
+/// The address that webhooks call, and the Service behind it.
 #[derive(Debug, Clone)]
 pub struct CallTarget {
     pub address: CalledAddress,
     pub backend: Backend,
 }
 
+/// The kind of a target.
 #[derive(Debug, Clone)]
 pub enum Backend {
     Service { reference: ServiceReference, service: Lookup<Box<Service>>, slices: Lookup<Vec<EndpointSlice>> },
     Url,
 }
 
-/// Where one replica listens, or something else does.
+/// An address to which the API server sends requests. It is that of a replica, unless the installation is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Endpoint {
     pub address: String,
@@ -37,7 +39,7 @@ impl fmt::Display for Endpoint {
 }
 
 impl Endpoint {
-    /// Address and port.
+    /// Returns address and port, as in a URL.
     pub fn authority(&self) -> String {
         let Self { address, port, .. } = self;
         if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
@@ -45,12 +47,12 @@ impl Endpoint {
 }
 
 impl CallTarget {
-    /// Where its requests may go: the endpoints that are ready.
+    /// Returns the endpoints that requests may be sent to: the ready ones.
     pub fn endpoints(&self) -> Vec<Endpoint> {
         let one = |address: &str| vec![Endpoint { address: address.to_owned(), port: self.address.port, pod: None }];
         let Backend::Service { service, slices, .. } = &self.backend else { return one(&self.address.host) };
         let Some(spec) = service.found().and_then(|service| service.spec.as_ref()) else { return Vec::new() };
-        // The API server looks the name up itself, and calls the port as it is.
+        // The API server resolves the external name itself, and calls the port without mapping it.
         if let Some(name) = spec.external_name.as_ref().filter(|_| spec.type_.as_deref() == Some("ExternalName")) {
             return one(name);
         }
@@ -64,7 +66,7 @@ impl CallTarget {
     }
 }
 
-/// The ready endpoints of a slice, at its port of this name.
+/// Returns the ready endpoints of a slice, with its port of this name.
 fn ready(slice: &EndpointSlice, name: Option<&str>) -> Vec<Endpoint> {
     let is_it = |port: &&discovery::EndpointPort| port.name.as_deref().unwrap_or_default() == name.unwrap_or_default();
     let port = slice.ports.iter().flatten().find(is_it).and_then(|port| port.port?.try_into().ok());
@@ -78,7 +80,7 @@ fn ready(slice: &EndpointSlice, name: Option<&str>) -> Vec<Endpoint> {
     endpoints.collect()
 }
 
-/// The path of a call.
+/// Returns the path that a webhook is called at.
 pub fn path(config: &WebhookClientConfig) -> Option<String> {
     if let Some(service) = &config.service {
         return Some(service.path.clone().unwrap_or_else(|| "/".to_owned()));

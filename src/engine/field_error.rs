@@ -5,8 +5,8 @@ use std::fmt::Display;
 use super::nearest::nearest;
 use crate::scan::Json;
 
-/// Most characters of a value that a message shows.
-const VALUE_MAX_CHARS: usize = 64;
+/// Most characters of a value that a message shows. An image with a digest has about 110.
+pub const VALUE_MAX_CHARS: usize = 128;
 
 /// The reason of a cause, by which clients of the API tell errors apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl FieldError {
 
     /// Returns the error of a wrong value.
     pub fn invalid(value: &Json<'_>, detail: impl Display) -> Self {
-        Self::new(CauseReason::Invalid, format_args!("Invalid value: {}: {detail}", quote(value)))
+        Self::new(CauseReason::Invalid, format_args!("Invalid value: {}: {detail}", value.quoted(VALUE_MAX_CHARS)))
     }
 
     /// Returns the error of a value of the wrong JSON type.
@@ -69,7 +69,7 @@ impl FieldError {
         };
         let suggestion = nearest(word, supported).map(|near| format!("; did you mean \"{near}\"?"));
         let supported: Vec<_> = supported.iter().map(|value| format!("\"{value}\"")).collect();
-        let (value, supported) = (quote(value), supported.join(", "));
+        let (value, supported) = (value.quoted(VALUE_MAX_CHARS), supported.join(", "));
         let suggestion = suggestion.unwrap_or_default();
         Self::new(
             CauseReason::NotSupported,
@@ -79,7 +79,7 @@ impl FieldError {
 
     /// Returns the error of a value that occurs twice.
     pub fn duplicate(value: &Json<'_>, detail: impl Display) -> Self {
-        Self::new(CauseReason::Duplicate, format_args!("Duplicate value: {}: {detail}", quote(value)))
+        Self::new(CauseReason::Duplicate, format_args!("Duplicate value: {}: {detail}", value.quoted(VALUE_MAX_CHARS)))
     }
 
     /// Returns the error of a value that must be absent, or must not change.
@@ -100,11 +100,6 @@ impl FieldError {
     fn new(reason: CauseReason, message: impl Display) -> Self {
         Self { reason, message: message.to_string() }
     }
-}
-
-/// Returns the JSON of a value, shortened and without control characters.
-fn quote(value: &Json<'_>) -> String {
-    value.quoted(VALUE_MAX_CHARS)
 }
 
 #[cfg(test)]

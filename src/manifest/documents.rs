@@ -1,20 +1,22 @@
-//! Splits a stream into its documents, holding one of them in memory at a time.
+//! Splits a stream into documents. One document is in memory at a time.
 //!
-//! YAML ends at a line that begins with `---` or `...`, which neither scalar nor comment may, so the split is that of YAML itself.
-//! A document that begins with `{` and then a quote is JSON, as for kubectl: it ends where its braces close, and
-//! another may follow at once. So a malformed document does not hide the next one. `{` and then a name is YAML.
+//! A YAML document ends at a line that begins with `---` or `...`. No scalar or comment may begin so, so the stream is
+//! split as YAML defines it. A document that begins with `{` and a quote is JSON, as for kubectl. It ends where its
+//! braces close, and another document may follow immediately. A document that begins with `{` and a plain key is YAML.
+//! A malformed document does not hide the next one.
 
 use std::io::{self, BufRead, BufReader, Read};
 
 use super::encoding::Utf8Reader;
 use super::position::Position;
-use super::stream::Cut;
+use super::stream::ValueEnd;
 
-/// The longest document: 64 MiB. The largest in practice is a dump of a whole cluster as one List: at some 4 KiB a scan these are
-/// 16,000 scans. Converted to JSON, with positions, it may take ten times as much memory.
+/// The longest document: 64 MiB. The largest documents in practice are dumps of a whole cluster as one List: at 4 KiB a
+/// scan, the limit allows 16,000 scans. A document that is converted to JSON, with positions, may need ten times as
+/// much memory.
 pub const DOCUMENT_MAX_BYTES: usize = 64 << 20;
 
-/// The longest piece that is read at once: a line, or this much of a longer one.
+/// The longest piece that is read at once: a line, or this many bytes of a longer line.
 const PIECE_MAX_BYTES: u64 = 64 << 10;
 
 /// A document of the stream.
@@ -22,35 +24,35 @@ const PIECE_MAX_BYTES: u64 = 64 << 10;
 pub struct Document<'a> {
     /// At most [`DOCUMENT_MAX_BYTES`].
     pub bytes: &'a [u8],
-    /// The position at which it begins.
+    /// The position at which the document begins.
     pub start: Position,
     pub is_json: bool,
-    /// Whether it is longer, so that its rest was dropped.
-    pub is_cut: bool,
+    /// Whether the document exceeds the limit, so that its rest was dropped.
+    pub is_truncated: bool,
 }
 
 /// The documents of a stream.
 pub struct Documents<R> {
     reader: BufReader<Utf8Reader<R>>,
     piece: Vec<u8>,
-    /// How much of the piece was taken.
-    taken: usize,
-    /// The position after the bytes that were taken.
+    /// The number of bytes of the piece that were consumed.
+    consumed: usize,
+    /// The position after the consumed bytes.
     at: Position,
     bytes: Vec<u8>,
     start: Position,
-    is_cut: bool,
+    is_truncated: bool,
 }
 
 enum DocumentState {
-    /// Only comments and directives so far.
+    /// At most comments and directives have been read.
     Before,
-    /// Within a comment that is longer than a piece.
+    /// The position is within a comment that is longer than a piece.
     Comment,
-    /// Only `{` so far, which begins JSON, or YAML as `kubectl get -o kyaml` prints it.
+    /// Only `{` has been read, which begins JSON, or YAML as `kubectl get -o kyaml` prints it.
     Brace,
     Yaml,
-    Json(Cut),
+    Json(ValueEnd),
 }
 
 impl<R: Read> Documents<R> {
@@ -58,18 +60,18 @@ impl<R: Read> Documents<R> {
         Documents {
             reader: BufReader::new(Utf8Reader::new(reader)),
             piece: Vec::new(),
-            taken: 0,
+            consumed: 0,
             at: Position::START,
             bytes: Vec::new(),
             start: Position::START,
-            is_cut: false,
+            is_truncated: false,
         }
     }
 
-    /// The next document, or none at the end of the stream.
+    /// Returns the next document, or `None` at the end of the stream.
     pub fn next_document(&mut self) -> io::Result<Option<Document<'_>>> {
         self.bytes.clear();
-        self.is_cut = false;
+        self.is_truncated = false;
         let mut state = DocumentState::Before;
         while self.fill()? {
             state = match state {
@@ -91,16 +93,16 @@ impl<R: Read> Documents<R> {
                         DocumentState::Yaml
                     }
                 },
-                DocumentState::Json(mut cut) => {
+                DocumentState::Json(mut value_end) => {
                     if self.marker() == Some(b"---") {
                         return Ok(Some(self.document(true)));
                     }
-                    let end = cut.end(&self.piece[self.taken..]);
+                    let end = value_end.find(&self.piece[self.consumed..]);
                     self.take(end.unwrap_or(usize::MAX));
                     if end.is_some() {
                         return Ok(Some(self.document(true)));
                     }
-                    DocumentState::Json(cut)
+                    DocumentState::Json(value_end)
                 }
             };
         }
@@ -108,16 +110,16 @@ impl<R: Read> Documents<R> {
         Ok(if self.bytes.is_empty() { None } else { Some(self.document(is_json)) })
     }
 
-    /// Reads a piece before the contents begin.
+    /// Consumes a piece before the contents begin.
     fn before(&mut self) -> DocumentState {
         let marker = self.marker();
-        let piece = &self.piece[self.taken..];
+        let piece = &self.piece[self.consumed..];
         let text = piece.trim_ascii_start();
         let rest = marker.map(|marker| piece[marker.len()..].trim_ascii_start());
         let is_bare = rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'#')));
         let has_directives = !self.bytes.is_empty();
         match (marker, text.first()) {
-            // Directives belong to the document after them.
+            // Directives belong to the next document.
             (Some(b"---"), _) if has_directives || !is_bare => self.contents(),
             (None, Some(b'%')) if self.at.column == 1 => {
                 if !has_directives {
@@ -137,7 +139,7 @@ impl<R: Read> Documents<R> {
             (None, Some(b'{')) if !has_directives => match text[1..].trim_ascii_start().first() {
                 Some(b'"' | b'}') => {
                     self.start = self.at;
-                    DocumentState::Json(Cut::default())
+                    DocumentState::Json(ValueEnd::default())
                 }
                 Some(_) => self.contents(),
                 None => {
@@ -149,15 +151,15 @@ impl<R: Read> Documents<R> {
         }
     }
 
-    /// Reads a piece after a `{`.
+    /// Consumes a piece after a `{`.
     fn brace(&mut self) -> DocumentState {
-        match self.piece[self.taken..].trim_ascii_start().first() {
+        match self.piece[self.consumed..].trim_ascii_start().first() {
             Some(b'"' | b'}') => {
-                let mut cut = Cut::default();
-                cut.end(&self.bytes);
-                DocumentState::Json(cut)
+                let mut value_end = ValueEnd::default();
+                value_end.find(&self.bytes);
+                DocumentState::Json(value_end)
             }
-            // The document ends here, and is malformed.
+            // The document ends here and is malformed.
             _ if self.marker().is_some() => DocumentState::Yaml,
             Some(_) => self.contents(),
             None => {
@@ -175,48 +177,48 @@ impl<R: Read> Documents<R> {
         DocumentState::Yaml
     }
 
-    /// Reads the next piece where the last one was taken; false at the end of the stream.
+    /// Reads the next piece if the last one was consumed. Returns false at the end of the stream.
     fn fill(&mut self) -> io::Result<bool> {
-        if self.taken < self.piece.len() {
+        if self.consumed < self.piece.len() {
             return Ok(true);
         }
         self.piece.clear();
-        self.taken = 0;
+        self.consumed = 0;
         self.reader.by_ref().take(PIECE_MAX_BYTES).read_until(b'\n', &mut self.piece)?;
         Ok(!self.piece.is_empty())
     }
 
-    /// `---` or `...`, if the piece is a line that begins with it as a word.
+    /// Returns `---` or `...` if the piece begins a line with it, followed by white space or the end.
     fn marker(&self) -> Option<&'static [u8]> {
         if self.at.column != 1 {
             return None;
         }
         let markers: [&'static [u8]; 2] = [b"---", b"..."];
         markers.into_iter().find(|marker| {
-            let rest = self.piece[self.taken..].strip_prefix(*marker);
+            let rest = self.piece[self.consumed..].strip_prefix(*marker);
             rest.is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
         })
     }
 
-    /// Moves up to `count` bytes of the piece to the document.
+    /// Moves up to `count` bytes of the piece to the document, as far as the limit allows.
     fn take(&mut self, count: usize) {
-        let piece = &self.piece[self.taken..];
+        let piece = &self.piece[self.consumed..];
         let piece = &piece[..count.min(piece.len())];
         let room = DOCUMENT_MAX_BYTES - self.bytes.len();
-        self.is_cut |= piece.len() > room;
+        self.is_truncated |= piece.len() > room;
         self.bytes.extend_from_slice(&piece[..piece.len().min(room)]);
         self.at = self.at.after(piece);
-        self.taken += piece.len();
+        self.consumed += piece.len();
     }
 
-    /// Drops the rest of the piece.
+    /// Skips the rest of the piece.
     fn skip(&mut self) {
-        self.at = self.at.after(&self.piece[self.taken..]);
-        self.taken = self.piece.len();
+        self.at = self.at.after(&self.piece[self.consumed..]);
+        self.consumed = self.piece.len();
     }
 
     fn document(&self, is_json: bool) -> Document<'_> {
-        Document { bytes: &self.bytes, start: self.start, is_json, is_cut: self.is_cut }
+        Document { bytes: &self.bytes, start: self.start, is_json, is_truncated: self.is_truncated }
     }
 }
 
@@ -224,12 +226,12 @@ impl<R: Read> Documents<R> {
 mod tests {
     use super::*;
 
-    /// Each document's text, line, column and whether it is JSON.
-    fn cut(stream: &str) -> Vec<(String, usize, usize, bool)> {
+    /// Returns the text, line and column of each document, and whether it is JSON.
+    fn split(stream: &str) -> Vec<(String, usize, usize, bool)> {
         let mut documents = Documents::new(stream.as_bytes());
         let mut all = Vec::new();
         while let Some(document) = documents.next_document().unwrap() {
-            assert!(!document.is_cut);
+            assert!(!document.is_truncated);
             let Position { line, column } = document.start;
             all.push((String::from_utf8(document.bytes.to_vec()).unwrap(), line, column, document.is_json));
         }
@@ -237,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_are_cut_where_they_end() {
+    fn documents_are_split_at_their_ends() {
         let long = format!("#{}\n", "x".repeat(200_000));
         for (stream, expected) in [
             ("", &[][..]),
@@ -281,20 +283,20 @@ mod tests {
         ] {
             let expected: Vec<_> =
                 expected.iter().map(|(text, line, column, json)| ((*text).to_owned(), *line, *column, *json)).collect();
-            assert!(cut(stream) == expected, "{stream:?}: {:?}", cut(stream));
+            assert!(split(stream) == expected, "{stream:?}: {:?}", split(stream));
         }
     }
 
     #[test]
-    fn a_document_is_dropped_beyond_the_limit() {
+    fn a_document_is_truncated_at_the_limit() {
         let stream = io::repeat(b'x').take(DOCUMENT_MAX_BYTES as u64 + 7).chain(&b"\n---\na: 1\n"[..]);
         let mut documents = Documents::new(stream);
         let big = documents.next_document().unwrap().unwrap();
-        assert!(big.is_cut && big.bytes.len() == DOCUMENT_MAX_BYTES);
+        assert!(big.is_truncated && big.bytes.len() == DOCUMENT_MAX_BYTES);
         let small = documents.next_document().unwrap().unwrap();
         assert_eq!(
             small,
-            Document { bytes: b"a: 1\n", start: Position { line: 3, column: 1 }, is_json: false, is_cut: false }
+            Document { bytes: b"a: 1\n", start: Position { line: 3, column: 1 }, is_json: false, is_truncated: false }
         );
     }
 }

@@ -1,43 +1,43 @@
-//! Reads files as UTF-8. Editors and shells on Windows write byte order marks and UTF-16; both are read, in constant memory. Bytes
-//! in another encoding are reported with their position.
+//! Decodes files to UTF-8 in constant memory. Editors and shells on Windows write byte order marks and UTF-16, so both
+//! are supported. Bytes in other encodings are reported with their position.
 
 use std::io::{self, BufRead, BufReader, Read};
 
 use memchr::{memchr, memmem};
 
-/// U+FEFF in UTF-8.
-const MARK: &[u8] = "\u{FEFF}".as_bytes();
+/// The byte order mark U+FEFF in UTF-8.
+const BOM: &[u8] = "\u{FEFF}".as_bytes();
 
-/// Written in place of half a surrogate pair in UTF-16: its encoding if UTF-8 allowed one. Since UTF-8 does not, the decoded bytes
-/// are invalid exactly where the file is.
-const BROKEN: &[u8] = b"\xED\xA0\x80";
+/// Replaces a lone surrogate of UTF-16. UTF-8 does not allow surrogates, so the decoded bytes are invalid exactly where
+/// the file is.
+const LONE_SURROGATE: &[u8] = b"\xED\xA0\x80";
 
-/// Bytes that are read before the encoding is chosen: the longest byte order mark.
+/// The number of bytes that are read before the encoding is chosen: the length of the longest byte order mark.
 const SNIFFED_BYTES: usize = 4;
 
-/// Bytes at the start of a text that tell whether it is UTF-16.
+/// The number of bytes at the start of a file that show whether it is UTF-16.
 const SAMPLE_BYTES: usize = 64;
 
-/// Reads UTF-8, or UTF-16 that begins with a byte order mark, as UTF-8. Other bytes are passed on unchanged, for [`text`] to
-/// report.
+/// Decodes UTF-16 with a byte order mark to UTF-8. All other bytes are passed on unchanged; [`text`] reports those that
+/// are not UTF-8.
 ///
-/// A mark at the start of a line is dropped, since each file of several that were concatenated may have one.
+/// A byte order mark at the start of any line is dropped, since each of several concatenated files may have one.
 pub struct Utf8Reader<R> {
     reader: BufReader<R>,
     encoding: Option<Encoding>,
     is_end: bool,
-    /// Bytes that were read and not decoded yet.
+    /// Bytes that were read but not yet decoded.
     raw: Vec<u8>,
     decoded: Vec<u8>,
-    /// How much of `decoded` was taken.
-    taken: usize,
+    /// The number of bytes of `decoded` that were returned.
+    returned: usize,
     /// The last byte before `decoded`.
     before: u8,
 }
 
 #[derive(Clone, Copy)]
 enum Encoding {
-    /// Also everything without a byte order mark.
+    /// Also used for files without a byte order mark.
     Utf8,
     Utf16(fn([u8; 2]) -> u16),
 }
@@ -46,15 +46,15 @@ impl<R: Read> Utf8Reader<R> {
     pub fn new(reader: R) -> Self {
         let (raw, decoded) = (Vec::new(), Vec::new());
         let reader = BufReader::new(reader);
-        Utf8Reader { reader, encoding: None, is_end: false, raw, decoded, taken: 0, before: b'\n' }
+        Utf8Reader { reader, encoding: None, is_end: false, raw, decoded, returned: 0, before: b'\n' }
     }
 
-    /// Reads until there are decoded bytes to take, or the end is reached.
+    /// Reads until there are decoded bytes to return, or the file ends.
     fn fill(&mut self) -> io::Result<()> {
-        while self.taken == self.decoded.len() && !self.is_end {
+        while self.returned == self.decoded.len() && !self.is_end {
             self.before = self.decoded.last().copied().unwrap_or(self.before);
             self.decoded.clear();
-            self.taken = 0;
+            self.returned = 0;
             let read = self.reader.fill_buf()?;
             let count = read.len();
             self.raw.extend_from_slice(read);
@@ -64,22 +64,22 @@ impl<R: Read> Utf8Reader<R> {
                 continue;
             }
             match *self.encoding.get_or_insert(encoding(&self.raw)) {
-                Encoding::Utf8 => self.take_utf8(),
+                Encoding::Utf8 => self.pass_utf8(),
                 Encoding::Utf16(unit) => self.decode_utf16(unit),
             }
-            self.drop_marks();
+            self.drop_boms();
         }
         Ok(())
     }
 
-    /// Takes all but an incomplete mark at the end.
-    fn take_utf8(&mut self) {
-        let partial = [2, 1].into_iter().find(|&count| self.raw.ends_with(&MARK[..count])).filter(|_| !self.is_end);
+    /// Passes on all bytes but an incomplete byte order mark at the end.
+    fn pass_utf8(&mut self) {
+        let partial = [2, 1].into_iter().find(|&count| self.raw.ends_with(&BOM[..count])).filter(|_| !self.is_end);
         let end = self.raw.len() - partial.unwrap_or(0);
         self.decoded.extend(self.raw.drain(..end));
     }
 
-    /// Decodes all but an incomplete character at the end.
+    /// Decodes all bytes but an incomplete character at the end.
     fn decode_utf16(&mut self, unit: fn([u8; 2]) -> u16) {
         let (pairs, odd) = self.raw.as_chunks::<2>();
         let mut units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
@@ -93,20 +93,20 @@ impl<R: Read> Utf8Reader<R> {
         for decoded in char::decode_utf16(units) {
             match decoded {
                 Ok(character) => self.decoded.extend(character.encode_utf8(&mut [0; 4]).bytes()),
-                Err(_) => self.decoded.extend(BROKEN),
+                Err(_) => self.decoded.extend(LONE_SURROGATE),
             }
         }
         if self.is_end && !left.is_empty() {
-            self.decoded.extend(BROKEN);
+            self.decoded.extend(LONE_SURROGATE);
         }
         self.raw = left;
     }
 
-    fn drop_marks(&mut self) {
+    fn drop_boms(&mut self) {
         let is_at_start = |at: &usize| at.checked_sub(1).map_or(self.before, |before| self.decoded[before]) == b'\n';
-        let marks: Vec<usize> = memmem::find_iter(&self.decoded, MARK).filter(is_at_start).collect();
-        for at in marks.into_iter().rev() {
-            self.decoded.drain(at..at + MARK.len());
+        let boms: Vec<usize> = memmem::find_iter(&self.decoded, BOM).filter(is_at_start).collect();
+        for at in boms.into_iter().rev() {
+            self.decoded.drain(at..at + BOM.len());
         }
     }
 }
@@ -114,16 +114,16 @@ impl<R: Read> Utf8Reader<R> {
 impl<R: Read> Read for Utf8Reader<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.fill()?;
-        let count = (&self.decoded[self.taken..]).read(into)?;
-        self.taken += count;
+        let count = (&self.decoded[self.returned..]).read(into)?;
+        self.returned += count;
         Ok(count)
     }
 }
 
-/// The encoding, by the byte order mark.
+/// Detects the encoding by the byte order mark.
 fn encoding(bytes: &[u8]) -> Encoding {
     match bytes {
-        // This is UTF-32, which is not supported: `text` reports it.
+        // UTF-32, which is not supported: `text` reports it.
         [0xFF, 0xFE, 0, 0, ..] => Encoding::Utf8,
         [0xFF, 0xFE, ..] => Encoding::Utf16(u16::from_le_bytes),
         [0xFE, 0xFF, ..] => Encoding::Utf16(u16::from_be_bytes),
@@ -131,30 +131,30 @@ fn encoding(bytes: &[u8]) -> Encoding {
     }
 }
 
-/// Reads a whole file as [`Utf8Reader`] does.
+/// Decodes a whole file as [`Utf8Reader`] does.
 pub fn decode(bytes: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(bytes.len());
-    // Bytes in memory can always be read.
+    // Reading from memory cannot fail.
     let _ = Utf8Reader::new(bytes).read_to_end(&mut decoded);
     decoded
 }
 
-/// Why bytes are not text, and what to do.
+/// The reason why bytes are not text, and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EncodingError {
-    #[error("this is UTF-32: save the file as UTF-8")]
+    #[error("unsupported encoding UTF-32: save the file as UTF-8")]
     Utf32,
-    #[error("this is UTF-16 without a byte order mark, or no text at all: save the file as UTF-8")]
+    #[error("not a text, or UTF-16 without a byte order mark: save the file as UTF-8")]
     Unmarked,
-    #[error("half of a character of UTF-16 is missing here: save the file as UTF-8")]
+    #[error("invalid UTF-16, half of a character is missing: save the file as UTF-8")]
     HalfCharacter,
-    #[error("this is a NUL byte, which is in no manifest: remove it, or save the file as UTF-8")]
+    #[error("unexpected NUL byte: remove it, or save the file as UTF-8")]
     Nul,
-    #[error("this is not UTF-8 (the byte {0:#04X}): save the file in that encoding")]
+    #[error("invalid UTF-8 (byte {0:#04X}): save the file as UTF-8")]
     Byte(u8),
 }
 
-/// The text of decoded bytes; or why they are not text, with the offset of the first byte that is not.
+/// Returns decoded bytes as text, or the offset of the first byte that is not text, and the reason.
 pub fn text(bytes: &[u8]) -> Result<&str, (usize, EncodingError)> {
     let (text, invalid) = match std::str::from_utf8(bytes) {
         Ok(text) => (text, bytes.len()),
@@ -166,11 +166,11 @@ pub fn text(bytes: &[u8]) -> Result<&str, (usize, EncodingError)> {
     let nuls = sample.iter().filter(|byte| **byte == 0).count();
     match (nul, bytes.get(invalid)) {
         _ if is_utf32 => Err((0, EncodingError::Utf32)),
-        // In UTF-16, every other byte of the characters that manifests have is 0.
+        // In UTF-16, every other byte of an ASCII text is 0.
         _ if nuls * 3 > sample.len() => Err((0, EncodingError::Unmarked)),
         (Some(nul), _) => Err((nul, EncodingError::Nul)),
         (None, None) => Ok(text),
-        (None, Some(_)) if bytes[invalid..].starts_with(BROKEN) => Err((invalid, EncodingError::HalfCharacter)),
+        (None, Some(_)) if bytes[invalid..].starts_with(LONE_SURROGATE) => Err((invalid, EncodingError::HalfCharacter)),
         (None, Some(byte)) => Err((invalid, EncodingError::Byte(*byte))),
     }
 }
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn marked_text_is_read_however_it_is_split() {
+    fn text_is_decoded_regardless_of_how_reads_split_it() {
         let text = "a: é\r\nb: \u{1F600}\nc: \u{2028}x\n";
         let marked = format!("\u{FEFF}{text}");
         let twice = format!("{marked}{marked}");
@@ -196,10 +196,10 @@ mod tests {
             (utf16(&marked, u16::to_be_bytes), text.to_owned()),
             (twice.clone().into_bytes(), text.repeat(2)),
             (utf16(&twice, u16::to_le_bytes), text.repeat(2)),
-            // Within a line it is a character.
+            // Within a line, U+FEFF is a character of the text.
             ("a\u{FEFF}b".into(), "a\u{FEFF}b".to_owned()),
             (Vec::new(), String::new()),
-            (MARK.into(), String::new()),
+            (BOM.into(), String::new()),
             (b"\xEF\xBB".to_vec(), "\u{FFFD}".to_owned()),
         ] {
             for step in [1, 2, 3, 5, 1000] {

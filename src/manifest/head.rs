@@ -1,10 +1,11 @@
-//! The members of an object that tell what it is and what it is called, and whether it is wrapped in an event or a review.
+//! The members of an object that identify it, and whether the object is a watch event or a review that wraps another
+//! object.
 
 use super::path;
 use crate::scan::reader::ReadError;
 use crate::scan::{Container, Json, Key, Kind, Member, Object, Reader, Scan, reader};
 
-/// A scan in a document: its JSON, and its name.
+/// A scan in a document: its JSON and its name.
 pub struct ScanManifest<'a> {
     pub kind: Kind,
     pub json: &'a str,
@@ -13,11 +14,11 @@ pub struct ScanManifest<'a> {
     pub name: String,
 }
 
-/// Which part of a scan a JSON object is.
+/// The part of a scan that a JSON object holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScanPart {
     Whole,
-    /// `status: {…}`, perhaps with `metadata`.
+    /// An object with the member `status`, and perhaps `metadata`.
     Status,
     /// The members of a status.
     StatusMembers,
@@ -34,7 +35,8 @@ impl<'a> ScanManifest<'a> {
         }
     }
 
-    /// Translates the path of a field in a scan to its path in this JSON; none where this part of a scan cannot hold it.
+    /// Translates the path of a field in a scan to its path in this JSON. Returns `None` if this part of a scan cannot
+    /// hold the field.
     pub fn path<'p>(&self, path: &'p str) -> Option<&'p str> {
         match self.part {
             ScanPart::Whole | ScanPart::Status => Some(path),
@@ -42,13 +44,13 @@ impl<'a> ScanManifest<'a> {
         }
     }
 
-    /// The value of a field, by its path in a scan.
+    /// Returns the value of a field by its path in a scan.
     pub fn value(&self, path: &str) -> Option<&'a str> {
         path::value(self.json, self.path(path)?)
     }
 }
 
-/// The types of watch events whose object is judged.
+/// The types of watch events whose objects are judged.
 const EVENTS: [&str; 3] = ["ADDED", "MODIFIED", "DELETED"];
 
 /// The members of a status that are judged.
@@ -66,7 +68,7 @@ const STATUS_MEMBERS: [&str; 11] = [
     "compliantArtifact",
 ];
 
-/// The members of an object that tell what it is.
+/// The members of an object that identify it.
 #[derive(Default)]
 pub struct ObjectHead<'a> {
     pub api_version: Json<'a>,
@@ -144,12 +146,13 @@ impl<'a> Object<'a> for Reviewed<'a> {
 }
 
 impl<'a> ObjectHead<'a> {
-    /// Whether it has neither apiVersion nor kind.
+    /// Whether the object has neither apiVersion nor kind.
     pub fn is_unnamed(&self) -> bool {
         self.kind.is_absent() && self.api_version.is_absent()
     }
 
-    /// The object of a watch event, as `kubectl get --watch --output-watch-events` prints it, or of an AdmissionReview.
+    /// The object that a watch event, as `kubectl get --watch --output-watch-events` prints it, or an AdmissionReview
+    /// wraps.
     pub fn wrapped(&self) -> Option<&'a str> {
         let is_review = self.kind.is_text("AdmissionReview")
             && self.api_version.string().value().is_some_and(|version| version.starts_with("admission.k8s.io/"));
@@ -161,7 +164,8 @@ impl<'a> ObjectHead<'a> {
         Some(object).filter(|object| object.starts_with('{'))
     }
 
-    /// Whether it is a watch event that reports no object: a bookmark, whose object has only a version, or an error.
+    /// Whether this is a watch event without an object to judge: a bookmark, whose object has only a version, or an
+    /// error.
     pub fn is_bookmark(&self) -> bool {
         self.is_event() && (self.event.is_text("BOOKMARK") || self.event.is_text("ERROR")) && !self.object.is_empty()
     }
@@ -170,7 +174,7 @@ impl<'a> ObjectHead<'a> {
         self.is_unnamed() || self.kind.is_text("WatchEvent")
     }
 
-    /// Which part of a scan an object without apiVersion and kind is; none where it looks like no part of one.
+    /// The part of a scan that an object without apiVersion and kind holds, if it resembles one.
     pub fn part(&self) -> Option<ScanPart> {
         match (self.has_spec, self.has_status, self.has_status_member) {
             (true, ..) => Some(ScanPart::Whole),
@@ -194,7 +198,7 @@ mod tests {
     use crate::scan::Status;
 
     #[test]
-    fn the_members_of_a_status_are_those_that_are_read() {
+    fn status_members_are_the_members_that_a_status_reads() {
         let read = |json: &str| format!("{:?}", reader::read::<Container<'_, Status<'_>>>(json).unwrap());
         for name in STATUS_MEMBERS {
             assert_ne!(read(&format!("{{\"{name}\": 1}}")), read("{\"other\": 1}"), "{name}");

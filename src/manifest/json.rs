@@ -1,4 +1,4 @@
-//! Checks that a document is valid JSON, and finds the names that an object has twice.
+//! Checks that a document is valid JSON, and finds repeated keys.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,9 +7,9 @@ use std::collections::hash_map::Entry;
 use memchr::memchr2;
 use serde::de::IgnoredAny;
 
-use super::yaml::{self, DEPTH_MAX, DoubledName, YamlError};
+use super::yaml::{self, DEPTH_MAX, RepeatedKey, YamlError};
 
-/// Checks that a text is JSON, no deeper than [`DEPTH_MAX`].
+/// Checks that a text is valid JSON and nested at most [`DEPTH_MAX`] levels deep.
 pub fn check(text: &str) -> Result<(), YamlError> {
     let mut depth = 0_usize;
     for token in Tokens::of(text) {
@@ -28,47 +28,47 @@ pub fn check(text: &str) -> Result<(), YamlError> {
         let line: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
         YamlError::new(
             line + error.column().saturating_sub(1),
-            format!("this is no JSON: {}; correct it here or just before", message(&error)),
+            format!("invalid JSON: {}; the mistake is here or just before", message(&error)),
         )
     })
 }
 
-/// The error without its position, which is shown separately.
+/// Returns the message of an error without the position, which is shown separately.
 fn message(error: &serde_json::Error) -> String {
     let message = error.to_string();
     message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message).to_owned()
 }
 
-/// The names that an object of a valid text has twice, in ascending order of their last offset.
-pub fn doubled(text: &str) -> Vec<DoubledName> {
-    let mut doubled: Vec<DoubledName> = Vec::new();
-    // For each object around a token the first and last offset of its names; none for a list.
-    let mut open: Vec<Option<HashMap<Cow<'_, str>, DoubledName>>> = Vec::new();
+/// Returns the repeated keys of the objects of a valid text, in ascending order of their last offset.
+pub fn repeated_keys(text: &str) -> Vec<RepeatedKey> {
+    let mut repeated: Vec<RepeatedKey> = Vec::new();
+    // For each object around the token, the first and last offset of each key. `None` for a list.
+    let mut open: Vec<Option<HashMap<Cow<'_, str>, RepeatedKey>>> = Vec::new();
     for token in Tokens::of(text) {
         match token {
             Token::Open { is_object, .. } => open.push(is_object.then(HashMap::new)),
             Token::Close => {
-                let names = open.pop().flatten();
-                doubled.extend(names.into_iter().flatten().map(|(_, name)| name).filter(|name| name.first < name.json));
+                let keys = open.pop().flatten();
+                repeated.extend(keys.into_iter().flatten().map(|(_, key)| key).filter(|key| key.first < key.json));
             }
             Token::String { at, quoted } => {
-                let is_name = text[at + quoted.len()..].trim_ascii_start().starts_with(':');
-                let Some(Some(names)) = open.last_mut().filter(|_| is_name) else { continue };
+                let is_key = text[at + quoted.len()..].trim_ascii_start().starts_with(':');
+                let Some(Some(keys)) = open.last_mut().filter(|_| is_key) else { continue };
                 let inside = quoted.get(1..quoted.len() - 1).unwrap_or_default();
-                let name = if inside.contains('\\') {
+                let key = if inside.contains('\\') {
                     serde_json::from_str(quoted).unwrap_or(Cow::Borrowed(inside))
                 } else {
                     Cow::Borrowed(inside)
                 };
-                match names.entry(name) {
-                    Entry::Vacant(free) => drop(free.insert(DoubledName { json: at, first: at })),
+                match keys.entry(key) {
+                    Entry::Vacant(free) => drop(free.insert(RepeatedKey { json: at, first: at })),
                     Entry::Occupied(mut known) => known.get_mut().json = at,
                 }
             }
         }
     }
-    doubled.sort_by_key(|name| name.json);
-    doubled
+    repeated.sort_by_key(|key| key.json);
+    repeated
 }
 
 enum Token<'a> {
@@ -77,7 +77,7 @@ enum Token<'a> {
     String { at: usize, quoted: &'a str },
 }
 
-/// The brackets and strings of a text, which need not be JSON.
+/// The brackets and strings of a text, which may be invalid JSON.
 struct Tokens<'a> {
     text: &'a str,
     at: usize,
@@ -124,11 +124,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_come_twice_are_found() {
+    fn repeated_keys_are_found() {
         let text = r#"{"a": "b", "b": [{"c": 1, "c" : {"c": 2}}, "c", {"c": "a\"a"}], "\u0061": {}, "b": 1, "a": "a"}"#;
-        let found: Vec<_> = doubled(text).iter().map(|name| (&text[name.json..][..6], name.first)).collect();
-        assert_eq!(found, [("\"c\" : ", 18), ("\"b\": 1", 11), ("\"a\": \"", 1)].map(|(name, at)| (&name[..6], at)));
-        assert_eq!(doubled(r#"[{"a": 1}, {"a": 2}]"#), []);
-        assert_eq!(doubled("\"a"), []);
+        let found: Vec<_> = repeated_keys(text).iter().map(|key| (&text[key.json..][..6], key.first)).collect();
+        assert_eq!(found, [("\"c\" : ", 18), ("\"b\": 1", 11), ("\"a\": \"", 1)].map(|(key, at)| (&key[..6], at)));
+        assert_eq!(repeated_keys(r#"[{"a": 1}, {"a": 2}]"#), []);
+        assert_eq!(repeated_keys("\"a"), []);
     }
 }

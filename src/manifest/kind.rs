@@ -1,86 +1,90 @@
-//! Identifies an object by its apiVersion and kind. A misspelled scan is an error: otherwise it would be silently skipped.
+//! Identifies an object by its apiVersion and kind. A misspelled scan is an error, since it would otherwise be skipped
+//! silently.
 
+use crate::engine::VALUE_MAX_CHARS;
 use crate::engine::nearest::nearest;
 use crate::scan::{GROUP, Json, JsonType, Kind, Member};
 
 /// The documented version. Scans of other versions of the group are judged as well.
 const VERSION: &str = "v1beta1";
 
-/// The longest word that is compared, twice the longest group: the time of a comparison grows with the square of the length.
+/// The longest word that is compared with known words: twice the longest API group. The time of a comparison grows with
+/// the square of the length.
 const WORD_MAX_BYTES: usize = 506;
 
-/// What an object is.
+/// The type of an object.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Identity {
     Scan(Kind),
-    /// A list, with the kind of its entries where its own kind tells it.
+    /// A list, with the kind of its entries if the kind of the list determines it.
     List(Option<Kind>),
     Other,
 }
 
-/// Why an object is not one of Kubernetes, or likely has a misspelled apiVersion or kind.
+/// The reason why an object is not a Kubernetes object, or probably has a misspelled apiVersion or kind.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     #[error(
-        "this is no object of Kubernetes: those have apiVersion and kind (--kind SourceScan or --kind ImageScan judges \
-         a status alone)"
+        "expected a Kubernetes object with apiVersion and kind; to check a status alone, use --kind SourceScan or \
+         --kind ImageScan"
     )]
-    Nothing,
-    #[error("this object has no {missing}{}", .meant.as_deref().map(did_you_mean).unwrap_or_default())]
-    Missing { missing: &'static str, meant: Option<String> },
-    #[error("{name} is {found}: a string would be right")]
+    Unidentified,
+    #[error("missing field \"{name}\"{}", .suggestion.as_deref().map(did_you_mean).unwrap_or_default())]
+    Missing { name: &'static str, suggestion: Option<String> },
+    #[error("{name} must be a string, found {found}")]
     WrongType { name: &'static str, found: JsonType },
-    #[error("{name} is {found}, which is not judged{}", did_you_mean(.meant))]
-    Near { name: &'static str, found: String, meant: String },
+    #[error("unknown {name} {found}{}", did_you_mean(.suggestion))]
+    Misspelled { name: &'static str, found: String, suggestion: String },
 }
 
-fn did_you_mean(meant: &str) -> String {
-    format!("; did you mean {meant}?")
+/// The end of a message with a suggestion, which has its own quotes.
+fn did_you_mean(suggestion: &str) -> String {
+    format!("; did you mean {suggestion}?")
 }
 
 impl IdentityError {
-    /// Whether the object may well not be meant as one of Kubernetes, such as the values of a chart.
-    pub fn is_no_object(&self) -> bool {
-        matches!(self, Self::Nothing | Self::Missing { meant: None, .. } | Self::WrongType { .. })
+    /// Whether the object is possibly not meant for Kubernetes, such as the values of a chart.
+    pub fn may_be_unrelated(&self) -> bool {
+        matches!(self, Self::Unidentified | Self::Missing { suggestion: None, .. } | Self::WrongType { .. })
     }
 
-    /// The name of the wrong member; empty where the whole object is wrong.
+    /// The name of the wrong member; empty if the whole object is wrong.
     pub fn member(&self) -> &'static str {
         match self {
-            Self::Nothing | Self::Missing { .. } => "",
-            Self::WrongType { name, .. } | Self::Near { name, .. } => name,
+            Self::Unidentified | Self::Missing { .. } => "",
+            Self::WrongType { name, .. } | Self::Misspelled { name, .. } => name,
         }
     }
 }
 
 /// Identifies an object by its apiVersion and kind.
 pub fn identify(api_version: &Json<'_>, kind: &Json<'_>) -> Result<Identity, IdentityError> {
-    let ours = format!("{GROUP}/{VERSION}");
+    let scans = format!("{GROUP}/{VERSION}");
     let (version, name) = match (string("apiVersion", api_version)?, string("kind", kind)?) {
-        (None, None) => return Err(IdentityError::Nothing),
+        (None, None) => return Err(IdentityError::Unidentified),
         (None, Some(name)) => {
-            let meant = nearest_kind(name).map(|_| ours);
-            return Err(IdentityError::Missing { missing: "apiVersion", meant });
+            let suggestion = nearest_kind(name).map(|_| format!("{scans:?}"));
+            return Err(IdentityError::Missing { name: "apiVersion", suggestion });
         }
         (Some(version), None) => {
-            let is_ours = matches!(Group::of(version), Group::Ours | Group::Near);
-            let meant = is_ours.then(|| "kind: SourceScan or kind: ImageScan".to_owned());
-            return Err(IdentityError::Missing { missing: "kind", meant });
+            let is_scan = matches!(Group::of(version), Group::Scans | Group::Misspelled);
+            let suggestion = is_scan.then(|| "\"SourceScan\" or \"ImageScan\"".to_owned());
+            return Err(IdentityError::Missing { name: "kind", suggestion });
         }
         (Some(version), Some(name)) => (version, name),
     };
     if version == "v1" && ["list", "lists"].contains(&&*name.to_lowercase()) {
         let is_list = name == "List";
-        return if is_list { Ok(Identity::List(None)) } else { Err(near("kind", kind, "List")) };
+        return if is_list { Ok(Identity::List(None)) } else { Err(misspelled("kind", kind, "List")) };
     }
-    // Other groups may have kinds of these names.
+    // Other groups may have kinds with these names.
     let Some((known, identity)) = nearest_kind(name).filter(|_| Group::of(version) != Group::Other) else {
         return Ok(Identity::Other);
     };
     match Group::of(version) {
-        _ if known != name => Err(near("kind", kind, known)),
-        Group::Ours => Ok(identity),
-        _ => Err(near("apiVersion", api_version, &ours)),
+        _ if known != name => Err(misspelled("kind", kind, known)),
+        Group::Scans => Ok(identity),
+        _ => Err(misspelled("apiVersion", api_version, &scans)),
     }
 }
 
@@ -92,11 +96,8 @@ fn string<'j>(name: &'static str, json: &'j Json<'_>) -> Result<Option<&'j str>,
     }
 }
 
-/// Most characters of a value that an error shows.
-const FOUND_MAX_CHARS: usize = 64;
-
-fn near(name: &'static str, found: &Json<'_>, meant: &str) -> IdentityError {
-    IdentityError::Near { name, found: found.quoted(FOUND_MAX_CHARS), meant: meant.to_owned() }
+fn misspelled(name: &'static str, found: &Json<'_>, known: &str) -> IdentityError {
+    IdentityError::Misspelled { name, found: found.quoted(VALUE_MAX_CHARS), suggestion: format!("{known:?}") }
 }
 
 fn nearest_kind(name: &str) -> Option<(&'static str, Identity)> {
@@ -114,9 +115,9 @@ fn nearest_kind(name: &str) -> Option<(&'static str, Identity)> {
 /// How the group of an apiVersion compares with the group of scans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Group {
-    Ours,
-    /// Likely a misspelling of it.
-    Near,
+    Scans,
+    /// Probably a misspelling of the group of scans.
+    Misspelled,
     /// No group, as in `v1`. A scan cannot have such an apiVersion.
     Core,
     Other,
@@ -126,9 +127,9 @@ impl Group {
     fn of(api_version: &str) -> Group {
         let group = api_version.split_once('/').map(|(group, _)| group);
         match group {
-            Some(GROUP) => Group::Ours,
+            Some(GROUP) => Group::Scans,
             _ if api_version.len() > WORD_MAX_BYTES => Group::Other,
-            _ if nearest(group.unwrap_or(api_version), &[GROUP]).is_some() => Group::Near,
+            _ if nearest(group.unwrap_or(api_version), &[GROUP]).is_some() => Group::Misspelled,
             Some(_) => Group::Other,
             None => Group::Core,
         }
@@ -149,7 +150,7 @@ mod tests {
     #[test]
     fn misspelled_scans_are_reported() {
         let ours = format!("{GROUP}/{VERSION}");
-        for (api_version, kind, says) in [
+        for (api_version, kind, expected) in [
             (&*ours, "SourceScan", "Scan(SourceScan)"),
             ("scanning.apps.tanzu.vmware.com/v1alpha1", "ImageScan", "Scan(ImageScan)"),
             (&ours, "ImageScanList", "List(Some(ImageScan))"),
@@ -162,29 +163,29 @@ mod tests {
             ("app-scanning.apps.tanzu.vmware.com/v1alpha1", "ImageVulnerabilityScan", "Other"),
             ("v1", "ConfigMap", "Other"),
             ("apps/v1", "Deployment", "Other"),
-            (&ours, "Sourcescan", "did you mean SourceScan?"),
-            (&ours, "SourceScans", "did you mean SourceScan?"),
-            (&ours, "imagescans", "did you mean ImageScan?"),
-            (&ours, "IamgeScan", "did you mean ImageScan?"),
-            (&ours, "SourceScanlist", "did you mean SourceScanList?"),
-            ("v1", "list", "did you mean List?"),
-            ("v1", "SourceScan", "did you mean scanning.apps.tanzu.vmware.com/v1beta1?"),
-            ("v1beta1", "ImageScan", "did you mean scanning.apps.tanzu.vmware.com/v1beta1?"),
-            (GROUP, "ImageScan", "did you mean scanning.apps.tanzu.vmware.com/v1beta1?"),
+            (&ours, "Sourcescan", r#"unknown kind "Sourcescan"; did you mean "SourceScan"?"#),
+            (&ours, "SourceScans", r#"unknown kind "SourceScans"; did you mean "SourceScan"?"#),
+            (&ours, "imagescans", r#"did you mean "ImageScan"?"#),
+            (&ours, "IamgeScan", r#"did you mean "ImageScan"?"#),
+            (&ours, "SourceScanlist", r#"did you mean "SourceScanList"?"#),
+            ("v1", "list", r#"did you mean "List"?"#),
+            ("v1", "SourceScan", r#"did you mean "scanning.apps.tanzu.vmware.com/v1beta1"?"#),
+            ("v1beta1", "ImageScan", r#"did you mean "scanning.apps.tanzu.vmware.com/v1beta1"?"#),
+            (GROUP, "ImageScan", r#"did you mean "scanning.apps.tanzu.vmware.com/v1beta1"?"#),
             (
                 "scanning.app.tanzu.vmware.com/v1beta1",
                 "ImageScan",
-                "did you mean scanning.apps.tanzu.vmware.com/v1beta1?",
+                r#"did you mean "scanning.apps.tanzu.vmware.com/v1beta1"?"#,
             ),
-            ("apps.tanzu.vmware.com/v1beta1", "ImageScan", "did you mean scanning.apps.tanzu.vmware.com/v1beta1?"),
-            ("", "SourceScan", "no apiVersion; did you mean scanning.apps.tanzu.vmware.com/v1beta1?"),
-            (&ours, "", "no kind; did you mean kind: SourceScan or kind: ImageScan?"),
-            ("", "Pod", "this object has no apiVersion"),
-            ("v1", "", "this object has no kind"),
+            ("apps.tanzu.vmware.com/v1beta1", "ImageScan", r#"did you mean "scanning.apps.tanzu.vmware.com/v1beta1"?"#),
+            ("", "SourceScan", r#"missing field "apiVersion"; did you mean "scanning.apps.tanzu.vmware.com/v1beta1"?"#),
+            (&ours, "", r#"missing field "kind"; did you mean "SourceScan" or "ImageScan"?"#),
+            ("", "Pod", r#"missing field "apiVersion""#),
+            ("v1", "", r#"missing field "kind""#),
             ("", "", "apiVersion and kind"),
         ] {
             let found = identified(api_version, kind);
-            assert!(found.contains(says), "{api_version} {kind}: {found}");
+            assert!(found.contains(expected), "{api_version} {kind}: {found}");
         }
         assert_eq!(identified("v1", &"SourceScan".repeat(100_000)), "Other");
     }

@@ -1,4 +1,4 @@
-//! Finds the objects of a document, also those of Lists, and the positions of their fields.
+//! Finds the objects of a document, including the items of Lists, and the positions of their fields.
 
 use std::borrow::Cow;
 
@@ -9,24 +9,25 @@ use super::encoding;
 use super::head::{ObjectHead, ScanManifest, ScanPart};
 use super::kind::{Identity, IdentityError, identify};
 use super::position::{Position, Positions};
-use super::yaml::{self, DoubledName, Mark, WrittenScalar, YamlError};
+use super::yaml::{self, Mark, RepeatedKey, WrittenScalar, YamlError};
 use super::{json, path};
 use crate::scan::{JsonType, Kind, Member, reader};
 
-/// How deeply Lists within Lists are read. kubectl writes none; each level is one more pass over the text.
+/// The number of Lists, events and reviews that may be nested. kubectl nests none, and each level takes one more pass
+/// over the text.
 const LISTS_MAX: usize = 16;
 
 /// A document as JSON text, and the position of each part of it.
 pub struct Manifest<'a> {
     json: Cow<'a, str>,
-    /// See [`yaml::ConvertedYaml::marks`]; none where the document is JSON itself.
+    /// See [`yaml::ConvertedYaml::marks`]. `None` if the document itself is JSON.
     marks: Option<Vec<Mark>>,
     written: Vec<WrittenScalar>,
-    doubled: Vec<DoubledName>,
+    repeated_keys: Vec<RepeatedKey>,
     positions: Positions<'a>,
 }
 
-/// What is wrong with a document, and where.
+/// An error in a document and its position.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct ManifestError {
@@ -34,22 +35,22 @@ pub struct ManifestError {
     pub message: String,
 }
 
-/// Why an object of a document cannot be checked.
+/// The reason why an object of a document cannot be checked.
 #[derive(Debug, thiserror::Error)]
 enum ObjectError {
-    #[error("this entry is empty: remove it")]
+    #[error("the entry is empty: remove it")]
     Empty,
-    #[error("this is {0} and no object of Kubernetes: those have apiVersion and kind")]
-    NoObject(JsonType),
+    #[error("expected a Kubernetes object with apiVersion and kind, found {0}")]
+    NotAnObject(JsonType),
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    #[error("this object cannot be read: {0}")]
+    #[error("the object cannot be read: {0}")]
     Unreadable(String),
-    #[error("this is a List within {LISTS_MAX} Lists: take them apart")]
+    #[error("Lists must not be nested more than {LISTS_MAX} levels deep")]
     TooManyLists,
-    #[error("the items of this List are no list")]
+    #[error("items must be a list")]
     Items,
-    #[error("this List has no items: an empty one says items: []")]
+    #[error("missing field \"items\": write `items: []` for an empty List")]
     NoItems,
 }
 
@@ -60,8 +61,8 @@ pub enum FoundObject<'a> {
     Other(&'a str),
     /// A List without entries.
     EmptyList,
-    /// A value that may well not be meant as an object of Kubernetes, such as the values of a chart, and the error if it is.
-    Nothing(ManifestError),
+    /// A value that is possibly not meant for Kubernetes, such as the values of a chart. The error applies if it is.
+    Unidentified(ManifestError),
     Error(ManifestError),
 }
 
@@ -71,17 +72,20 @@ impl<'a> Manifest<'a> {
         let positions = Positions::new(document.bytes, document.start);
         let error_at =
             |error: YamlError| ManifestError { position: positions.at(error.offset), message: error.message };
-        if document.is_cut {
+        if document.is_truncated {
             let limit = DOCUMENT_MAX_BYTES >> 20;
-            return Err(error_at(YamlError::new(0, format!("this document exceeds {limit} MiB: split it"))));
+            return Err(error_at(YamlError::new(
+                0,
+                format!("Too long: may not be more than {limit} MiB; split the document"),
+            )));
         }
         let text = encoding::text(document.bytes)
             .map_err(|(offset, error)| error_at(YamlError::new(offset, error.to_string())))?;
         let json_error = if document.is_json {
             match json::check(text) {
                 Ok(()) => {
-                    let (written, doubled) = (Vec::new(), json::doubled(text));
-                    return Ok(Manifest { json: text.into(), marks: None, written, doubled, positions });
+                    let (written, repeated_keys) = (Vec::new(), json::repeated_keys(text));
+                    return Ok(Manifest { json: text.into(), marks: None, written, repeated_keys, positions });
                 }
                 Err(error) => Some(error),
             }
@@ -89,30 +93,31 @@ impl<'a> Manifest<'a> {
             None
         };
         match yaml::to_json(text) {
-            Ok(yaml::ConvertedYaml { text, marks, written, doubled }) => {
-                Ok(Manifest { json: text.into(), marks: Some(marks), written, doubled, positions })
+            Ok(yaml::ConvertedYaml { text, marks, written, repeated_keys }) => {
+                Ok(Manifest { json: text.into(), marks: Some(marks), written, repeated_keys, positions })
             }
-            // A document that begins like JSON is likely meant to be JSON, so that error helps more.
+            // A document that begins like JSON is probably meant to be JSON, so the error of JSON helps more.
             Err(yaml) => Err(error_at(json_error.unwrap_or(yaml))),
         }
     }
 
-    /// The objects in their order, with those of Lists, watch events and reviews each by itself. An object without apiVersion and
-    /// kind that looks like a status is judged as that of a scan of the kind `status_of`.
-    pub fn objects(&self, status_of: Option<Kind>) -> Vec<FoundObject<'_>> {
+    /// Returns the objects in order. The items of Lists and the objects of watch events and reviews are returned one by
+    /// one. With `status_kind`, an object without apiVersion and kind that resembles a status is the status of a scan
+    /// of this kind.
+    pub fn objects(&self, status_kind: Option<Kind>) -> Vec<FoundObject<'_>> {
         let mut found = Vec::new();
-        let mut open = vec![Item { json: &self.json, of: None, status_of, lists: 0 }];
+        let mut open = vec![Item { json: &self.json, default_kind: None, status_kind, lists: 0 }];
         while let Some(item) = open.pop() {
             match self.object(&item) {
                 Ok(ItemContents::Object(object)) => found.push(object),
                 Ok(ItemContents::List(items)) if items.is_empty() => found.push(FoundObject::EmptyList),
                 Ok(ItemContents::List(items)) => open.extend(items.into_iter().rev()),
-                Ok(ItemContents::Nothing) => {}
+                Ok(ItemContents::Empty) => {}
                 Err(error) => {
-                    let is_no_object = item.lists == 0
+                    let may_be_unrelated = item.lists == 0
                         && match &error {
-                            ObjectError::NoObject(_) => true,
-                            ObjectError::Identity(error) => error.is_no_object(),
+                            ObjectError::NotAnObject(_) => true,
+                            ObjectError::Identity(error) => error.may_be_unrelated(),
                             _ => false,
                         };
                     let part = if let ObjectError::Identity(error) = &error {
@@ -121,14 +126,18 @@ impl<'a> Manifest<'a> {
                         item.json
                     };
                     let error = self.error(part, error.to_string());
-                    found.push(if is_no_object { FoundObject::Nothing(error) } else { FoundObject::Error(error) });
+                    found.push(if may_be_unrelated {
+                        FoundObject::Unidentified(error)
+                    } else {
+                        FoundObject::Error(error)
+                    });
                 }
             }
         }
         found
     }
 
-    /// The position of a field of an object; where it is absent, that of the nearest part around it.
+    /// Returns the position of a field of an object or, if the field is absent, of the innermost part around it.
     pub fn field(&self, object: &str, path: &str) -> Position {
         self.position(path::find(object, path))
     }
@@ -138,31 +147,31 @@ impl<'a> Manifest<'a> {
         &self.json
     }
 
-    /// Whether it is in YAML, where text need not be in quotes.
+    /// Whether the document is YAML, in which strings need no quotes.
     pub fn is_yaml(&self) -> bool {
         self.marks.is_some()
     }
 
-    /// The text of a value in the YAML, where it differs from the JSON.
+    /// Returns the text of a value in the YAML if it differs from the JSON.
     pub fn written(&self, value: &str) -> Option<&str> {
         let offset = self.offset(value);
         let at = self.written.binary_search_by_key(&offset, |scalar| scalar.json).ok()?;
         Some(&self.written[at].text)
     }
 
-    /// The names within a part of the JSON that an object has twice, in their order: the JSON from the last one on, which counts,
-    /// the position of that one, and the position of the first one.
-    pub fn doubled(&self, part: &str) -> impl Iterator<Item = (&str, Position, Position)> {
+    /// Returns the repeated keys within a part of the JSON, in order: the JSON from the last occurrence on, whose value
+    /// is used, the position of the last occurrence, and the position of the first one.
+    pub fn repeated_keys(&self, part: &str) -> impl Iterator<Item = (&str, Position, Position)> {
         let (start, end) = (self.offset(part), self.offset(part) + part.len());
-        let from = self.doubled.partition_point(|name| name.json < start);
-        let within = self.doubled[from..].iter().take_while(move |name| name.json < end);
-        within.map(|name| {
-            let json = &self.json[name.json..];
-            (json, self.position(json), self.positions.at(name.first))
+        let from = self.repeated_keys.partition_point(|key| key.json < start);
+        let within = self.repeated_keys[from..].iter().take_while(move |key| key.json < end);
+        within.map(|key| {
+            let json = &self.json[key.json..];
+            (json, self.position(json), self.positions.at(key.first))
         })
     }
 
-    /// An error at an object.
+    /// Returns an error at the position of an object.
     pub fn error(&self, object: &str, message: String) -> ManifestError {
         ManifestError { position: self.position(object), message }
     }
@@ -183,26 +192,26 @@ impl<'a> Manifest<'a> {
         let head: ObjectHead<'s> = match reader::read(item.json) {
             Ok(Member::Present(head)) => head,
             Ok(Member::Absent) if item.lists > 0 => return Err(ObjectError::Empty),
-            // An empty document, or one of comments.
-            Ok(Member::Absent) if item.json == "null" => return Ok(ItemContents::Nothing),
+            // The document is empty or has only comments.
+            Ok(Member::Absent) if item.json == "null" => return Ok(ItemContents::Empty),
             Ok(Member::Absent) => ObjectHead::default(),
-            Ok(Member::WrongType(found)) => return Err(ObjectError::NoObject(found.json_type())),
+            Ok(Member::WrongType(found)) => return Err(ObjectError::NotAnObject(found.json_type())),
             Err(error) => return Err(ObjectError::Unreadable(error.message(item.json))),
         };
-        let below = |json, of| Item { json, of, status_of: None, lists: item.lists + 1 };
+        let nested = |json, default_kind| Item { json, default_kind, status_kind: None, lists: item.lists + 1 };
         if head.is_bookmark() {
             return Ok(ItemContents::Object(FoundObject::Other(item.json)));
         }
         if let Some(object) = head.wrapped() {
             return if item.lists < LISTS_MAX {
-                Ok(ItemContents::List(vec![below(object, None)]))
+                Ok(ItemContents::List(vec![nested(object, None)]))
             } else {
                 Err(ObjectError::TooManyLists)
             };
         }
-        let of_a_list = item.of.map(|kind| (kind, ScanPart::Whole));
-        let alone = item.status_of.and_then(|kind| Some((kind, head.part()?)));
-        if let Some((kind, part)) = of_a_list.or(alone).filter(|_| head.is_unnamed()) {
+        let in_list = item.default_kind.map(|kind| (kind, ScanPart::Whole));
+        let alone = item.status_kind.and_then(|kind| Some((kind, head.part()?)));
+        if let Some((kind, part)) = in_list.or(alone).filter(|_| head.is_unnamed()) {
             return Ok(ItemContents::Object(FoundObject::Scan(head.scan(item.json, kind, part))));
         }
         match identify(&head.api_version, &head.kind)? {
@@ -213,28 +222,28 @@ impl<'a> Manifest<'a> {
             Identity::List(_) if item.lists == LISTS_MAX => Err(ObjectError::TooManyLists),
             Identity::List(of) => {
                 let items = head.items.ok_or(ObjectError::NoItems)?;
-                // Go writes null for a list without entries.
+                // Go encodes an empty list as null.
                 let items: Option<Vec<&RawValue>> = serde_json::from_str(items).map_err(|_| ObjectError::Items)?;
                 let items = items.unwrap_or_default().into_iter();
-                Ok(ItemContents::List(items.map(|json| below(json.get(), of)).collect()))
+                Ok(ItemContents::List(items.map(|json| nested(json.get(), of)).collect()))
             }
         }
     }
 }
 
-/// A part of a document that should be an object.
+/// A part of a document that is expected to be an object.
 struct Item<'a> {
     json: &'a str,
-    /// The kind of an entry that does not name its own, as in a typed list.
-    of: Option<Kind>,
-    /// The kind of scan whose status it is, if it is one alone.
-    status_of: Option<Kind>,
-    /// How many Lists, events and reviews are around it.
+    /// The kind of an entry without a kind, as in a typed list.
+    default_kind: Option<Kind>,
+    /// The kind of scan whose status the part is, if it is a status alone.
+    status_kind: Option<Kind>,
+    /// The number of Lists, events and reviews around the part.
     lists: usize,
 }
 
 enum ItemContents<'a> {
     Object(FoundObject<'a>),
     List(Vec<Item<'a>>),
-    Nothing,
+    Empty,
 }

@@ -1,4 +1,4 @@
-//! Finds a field of an object by the path that findings name it by: `status.conditions[Succeeded].reason`.
+//! Finds a field of an object by its path in findings, such as `status.conditions[Succeeded].reason`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,21 +6,21 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The text of the field `path` of the object `json`: its name, or the entry of a list. Where the field is absent, the nearest
-/// part around it.
+/// Returns the part of the object `json` at which the field `path` begins: its key, or the entry of a list. If the
+/// field is absent, returns the innermost part around it that is present.
 ///
-/// A name may have dots and brackets itself, so it is matched as a whole: the longest that fits is the one.
+/// A key may itself have dots and brackets, so the longest key that matches is used.
 pub fn find<'a>(json: &'a str, path: &str) -> &'a str {
     walk(json, path).found
 }
 
-/// The value of the field `path` of the object `json`; none where it is absent.
+/// Returns the value of the field `path` of the object `json`, or `None` if it is absent.
 pub fn value<'a>(json: &'a str, path: &str) -> Option<&'a str> {
     let end = walk(json, path);
     end.rest.is_empty().then_some(end.value)
 }
 
-/// The path of the member whose name is at the start of `part`, which is a part of `json`.
+/// Returns the path of the member whose key is at the start of `part`, which is a part of `json`.
 pub fn to(json: &str, part: &str) -> String {
     let target = part.as_ptr().addr();
     let holds = |text: &str| (text.as_ptr().addr()..text.as_ptr().addr() + text.len()).contains(&target);
@@ -28,13 +28,13 @@ pub fn to(json: &str, part: &str) -> String {
     loop {
         let dot = if path.is_empty() { "" } else { "." };
         if let Ok(Members(members)) = serde_json::from_str(value) {
-            let Some((name, inner)) = members.into_iter().find(|(name, inner)| holds(name.get()) || holds(inner.get()))
+            let Some((key, inner)) = members.into_iter().find(|(key, inner)| holds(key.get()) || holds(inner.get()))
             else {
                 return path;
             };
-            path += &format!("{dot}{}", serde_json::from_str::<Cow<'_, str>>(name.get()).unwrap_or_default());
+            path += &format!("{dot}{}", serde_json::from_str::<Cow<'_, str>>(key.get()).unwrap_or_default());
             value = inner.get();
-            if holds(name.get()) {
+            if holds(key.get()) {
                 return path;
             }
         } else {
@@ -71,16 +71,16 @@ struct PathStep<'a, 'p> {
 
 fn member<'a, 'p>(object: &'a str, path: &'p str) -> Option<PathStep<'a, 'p>> {
     let Members(members) = serde_json::from_str(object).ok()?;
-    let fitting = members.into_iter().rev().filter_map(|(name, value)| {
-        let text: Cow<'_, str> = serde_json::from_str(name.get()).ok()?;
+    let matching = members.into_iter().rev().filter_map(|(key, value)| {
+        let text: Cow<'_, str> = serde_json::from_str(key.get()).ok()?;
         let rest = path.strip_prefix(&*text).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']))?;
-        Some(PathStep { found: name.get(), value: value.get(), rest })
+        Some(PathStep { found: key.get(), value: value.get(), rest })
     });
-    // Of two that are equally long the last: it is the one that counts.
-    fitting.min_by_key(|step| step.rest.len())
+    // Of repeated keys, the last one: its value is used.
+    matching.min_by_key(|step| step.rest.len())
 }
 
-/// An entry by its type, the first of those that have it, or else by its index.
+/// Finds an entry by its type (the first entry of that type), or else by its index.
 fn entry<'a, 'p>(list: &'a str, path: &'p str) -> Option<PathStep<'a, 'p>> {
     let entries: Vec<&RawValue> = serde_json::from_str(list).ok()?;
     let path = path.strip_prefix('[')?;
@@ -103,7 +103,7 @@ struct TypedEntry<'a> {
     kind: Cow<'a, str>,
 }
 
-/// The members of an object as they are written, names too.
+/// The members of an object: the JSON text of each key and value.
 struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -134,7 +134,7 @@ mod tests {
         "l": [{"type": "T", "n": 6}, {"n": 7}, {"type": "T", "n": 8}, {"type": "x]y", "n": 9}, 10]}"#;
 
     #[test]
-    fn a_member_has_a_path() {
+    fn paths_of_members_and_entries_are_built() {
         for (name, path) in [
             ("\"a\": {", "a"),
             ("\"d\": 1", "a.b.c.d"),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_found_or_else_what_is_around_it() {
+    fn a_field_or_the_part_around_it_is_found() {
         for (path, found) in [
             ("a", "\"a\": {"),
             ("a.b", "\"b\": 2"),

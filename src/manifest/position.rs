@@ -1,4 +1,4 @@
-//! Lines and columns, both from 1; a column is a character.
+//! Lines and columns. Both count from 1, and columns count characters.
 
 use std::cell::OnceCell;
 
@@ -14,7 +14,7 @@ pub struct Position {
 impl Position {
     pub const START: Position = Position { line: 1, column: 1 };
 
-    /// The position behind `text`, which begins here.
+    /// The position after `text`, which begins at this position.
     pub fn after(self, text: &[u8]) -> Position {
         text.iter().fold(self, |position, byte| match byte {
             b'\n' => Position { line: position.line + 1, column: 1 },
@@ -25,10 +25,11 @@ impl Position {
     }
 }
 
-/// How far apart the remembered positions are: little to count from one, and little to remember.
+/// The distance between recorded positions: short enough to count from one, long enough to need little memory.
 const STEP_BYTES: usize = 4 << 10;
 
-/// Finds positions in a text that begins at `start`. What it remembers is made when the first is asked for.
+/// Finds positions in a text that begins at `start`. The recorded positions are computed at the first call of
+/// [`at`](Self::at).
 pub struct Positions<'a> {
     text: &'a [u8],
     start: Position,
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_found_wherever_it_is() {
+    fn every_offset_has_its_position() {
         let text = "ab\né\u{1F600}c\n".repeat(STEP_BYTES / 3);
         let positions = Positions::new(text.as_bytes(), Position { line: 3, column: 5 });
         let (mut line, mut column) = (3, 5);

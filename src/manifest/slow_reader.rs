@@ -1,8 +1,8 @@
-//! A reader for tests, which returns few bytes at a time.
+//! A reader for tests that returns a few bytes at a time.
 
 use std::io::{self, Read};
 
-/// Reads so many bytes at a time, to cross every boundary.
+/// Reads at most the given number of bytes at a time, so that boundaries fall everywhere.
 pub struct SlowReader<'a>(pub &'a [u8], pub usize);
 
 impl Read for SlowReader<'_> {

@@ -1,8 +1,9 @@
-//! Cuts a stream of concatenated JSON values, whatever is between and within their lines, in constant memory.
+//! Splits a stream of concatenated JSON values in constant memory. Values may be anywhere on their lines and span
+//! several.
 //!
-//! A value ends where its brackets close. One that is damaged ends at the latest where the next begins: a `{` at the
-//! start of a line which JSON allows at no such place. So one bad value never swallows the others, and a good one is
-//! never cut.
+//! A value ends where its brackets close. A malformed value ends at the latest before a `{` at the start of a line
+//! where JSON allows none, since the next value begins there. So a malformed value never hides the next one, and a
+//! valid value is never split.
 
 use std::io::{self, Read};
 
@@ -11,28 +12,30 @@ use memchr::memchr3;
 use super::encoding::Utf8Reader;
 use super::position::Position;
 
-/// What is read at once: enough to make the calls cheap, small beside one review's limit.
+/// The number of bytes that are read at once: enough for few system calls, and little compared with the limit of a
+/// review.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// The values of a stream, each cut to `max_bytes`: what is beyond is dropped, as a server drops it.
+/// The values of a stream, each truncated to `max_bytes`. The rest of a longer value is skipped, as the server does.
 pub struct Values<R> {
     reader: Utf8Reader<R>,
     chunk: Box<[u8]>,
-    /// The part of the chunk that is not looked at yet.
+    /// The part of the chunk that is not consumed yet.
     start: usize,
     end: usize,
     value: Vec<u8>,
     max_bytes: usize,
-    cut: Cut,
-    /// Behind what is looked at, and where the value begins.
+    value_end: ValueEnd,
+    /// The position after the consumed bytes.
     at: Position,
+    /// The position at which the value begins.
     value_start: Position,
 }
 
 /// A value of a stream.
 pub struct StreamedValue<'a> {
     pub bytes: &'a [u8],
-    /// Where it begins.
+    /// The position at which the value begins.
     pub start: Position,
 }
 
@@ -46,16 +49,16 @@ impl<R: Read> Values<R> {
             end: 0,
             value: Vec::new(),
             max_bytes,
-            cut: Cut::default(),
+            value_end: ValueEnd::default(),
             at: Position::START,
             value_start: Position::START,
         }
     }
 
-    /// The next value, or none at the end of the stream.
+    /// Returns the next value, or `None` at the end of the stream.
     pub fn next_value(&mut self) -> io::Result<Option<StreamedValue<'_>>> {
         self.value.clear();
-        self.cut = Cut::default();
+        self.value_end = ValueEnd::default();
         loop {
             if self.start == self.end {
                 self.start = 0;
@@ -78,12 +81,12 @@ impl<R: Read> Values<R> {
                 self.value_start = self.at;
             }
             let unread = &unread[skipped..];
-            let end = self.cut.end(unread);
-            let taken = &unread[..end.unwrap_or(unread.len())];
+            let end = self.value_end.find(unread);
+            let consumed = &unread[..end.unwrap_or(unread.len())];
             let room = self.max_bytes - self.value.len();
-            self.value.extend_from_slice(&taken[..taken.len().min(room)]);
-            self.at = self.at.after(taken);
-            self.start += skipped + taken.len();
+            self.value.extend_from_slice(&consumed[..consumed.len().min(room)]);
+            self.at = self.at.after(consumed);
+            self.start += skipped + consumed.len();
             if end.is_some() {
                 return Ok(Some(self.value()));
             }
@@ -95,37 +98,37 @@ impl<R: Read> Values<R> {
     }
 }
 
-/// Where in a value the bytes are.
+/// Finds the end of a JSON value that arrives in pieces.
 #[derive(Debug)]
-pub struct Cut {
+pub struct ValueEnd {
     depth: usize,
     is_string: bool,
     is_escaped: bool,
     is_line_start: bool,
-    /// The last byte that is no white space; 0 before the value begins.
-    before: u8,
+    /// The last byte that is not white space; 0 before the value begins.
+    last: u8,
 }
 
-impl Default for Cut {
+impl Default for ValueEnd {
     fn default() -> Self {
-        Cut { depth: 0, is_string: false, is_escaped: false, is_line_start: true, before: 0 }
+        ValueEnd { depth: 0, is_string: false, is_escaped: false, is_line_start: true, last: 0 }
     }
 }
 
-impl Cut {
-    /// Where in `bytes` the value ends, if it does.
-    pub fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+impl ValueEnd {
+    /// Returns the offset in `bytes`, the next piece, at which the value ends, if it ends there.
+    pub fn find(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while at < bytes.len() {
             if self.is_string {
-                at += self.string(&bytes[at..]);
+                at += self.skip_string(&bytes[at..]);
                 continue;
             }
             let byte = bytes[at];
             match byte {
-                // Words that are no JSON object end with their line.
-                b'\n' if self.depth == 0 && self.before != 0 => return Some(at),
-                b'{' if self.is_line_start && self.before != 0 && !matches!(self.before, b'[' | b',' | b':') => {
+                // A value that is neither an object nor a list ends with its line.
+                b'\n' if self.depth == 0 && self.last != 0 => return Some(at),
+                b'{' if self.is_line_start && self.last != 0 && !matches!(self.last, b'[' | b',' | b':') => {
                     return Some(at);
                 }
                 b'{' | b'[' => self.depth += 1,
@@ -140,15 +143,16 @@ impl Cut {
             }
             self.is_line_start = byte == b'\n';
             if !byte.is_ascii_whitespace() {
-                self.before = byte;
+                self.last = byte;
             }
             at += 1;
         }
         None
     }
 
-    /// Passes over a string and returns how many bytes that were. A line's end is no part of one, so it ends it.
-    fn string(&mut self, bytes: &[u8]) -> usize {
+    /// Skips a string, or as much of it as `bytes` has, and returns the number of bytes. A string of JSON has no line
+    /// feed, so a line feed ends it.
+    fn skip_string(&mut self, bytes: &[u8]) -> usize {
         if self.is_escaped {
             self.is_escaped = false;
             return 1;
@@ -161,12 +165,12 @@ impl Cut {
             }
             b'"' => {
                 self.is_string = false;
-                self.before = b'"';
+                self.last = b'"';
                 at + 1
             }
             _ => {
                 self.is_string = false;
-                self.before = b'"';
+                self.last = b'"';
                 at
             }
         }
@@ -178,7 +182,7 @@ mod tests {
     use super::super::slow_reader::SlowReader;
     use super::*;
 
-    fn cut(stream: &str, step: usize, max_bytes: usize) -> Vec<String> {
+    fn split(stream: &str, step: usize, max_bytes: usize) -> Vec<String> {
         let mut values = Values::new(SlowReader(stream.as_bytes(), step), max_bytes);
         let mut all = Vec::new();
         while let Some(value) = values.next_value().unwrap() {
@@ -188,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_cut_where_they_end() {
+    fn values_are_split_at_their_ends() {
         for (stream, expected) in [
             ("", &[][..]),
             (" \n\t ", &[]),
@@ -203,20 +207,20 @@ mod tests {
             ("{\"a\":{", &["{\"a\":{"]),
         ] {
             for step in [1, 2, 3, 7, 1000] {
-                assert_eq!(cut(stream, step, 1000), expected, "{stream:?} by {step}");
+                assert_eq!(split(stream, step, 1000), expected, "{stream:?} by {step}");
             }
         }
     }
 
     #[test]
-    fn a_value_is_dropped_beyond_the_limit() {
-        assert_eq!(cut("{\"a\":\"bcdefg\"}{}", 5, 4), ["{\"a\"", "{}"]);
+    fn a_value_is_truncated_at_the_limit() {
+        assert_eq!(split("{\"a\":\"bcdefg\"}{}", 5, 4), ["{\"a\"", "{}"]);
     }
 
     proptest::proptest! {
-        /// However a sound stream is written and read, its values come out whole.
+        /// The values of a valid stream are returned whole, however the stream is formatted and read.
         #[test]
-        fn a_sound_value_is_never_cut(texts in proptest::collection::vec("[\\PC\n\t]{0,12}", 1..6), step in 1_usize..40, style in 0..3) {
+        fn a_valid_value_is_never_split(texts in proptest::collection::vec("[\\PC\n\t]{0,12}", 1..6), step in 1_usize..40, style in 0..3) {
             let value = texts.iter().fold(serde_json::json!([]), |inner, text| serde_json::json!({ text: [inner, {text: text}, 1] }));
             let written = match style {
                 0 => value.to_string(),
@@ -224,8 +228,8 @@ mod tests {
                 _ => serde_json::to_string_pretty(&value).unwrap().replace("\n ", "\n").replace("\n ", "\n"),
             };
             let stream = format!("{written}\n{written}{written}");
-            for cut in cut(&stream, step, usize::MAX) {
-                proptest::prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&cut).unwrap(), value.clone());
+            for found in split(&stream, step, usize::MAX) {
+                proptest::prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&found).unwrap(), value.clone());
             }
         }
     }

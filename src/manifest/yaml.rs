@@ -1,8 +1,8 @@
-//! Converts YAML to the JSON that the API server would see, with the position in the file of each part of it.
+//! Converts YAML to the JSON that the API server would see, and maps each part of the JSON to its offset in the file.
 //!
-//! It follows kubectl's parser: anchors and merge keys are resolved, of two equal keys the last counts. Known
-//! differences, none of which a tool writes: U+0085, U+2028 and U+2029 break no line here; `{a:}` has a key `a` and not
-//! `a:`; `[?a]` and `[:a]` hold text; `[-]` is an error.
+//! The conversion follows kubectl's parser: anchors and merge keys are resolved, and the last of repeated keys is used.
+//! There are differences in YAML that no tool writes: U+0085, U+2028 and U+2029 do not break lines; `{a:}` has the key
+//! `a` rather than `a:`; `[?a]` and `[:a]` hold text; `[-]` is an error.
 
 mod scalar;
 mod tree;
@@ -14,19 +14,20 @@ use granit_parser::{ErrorKind, Parser};
 use scalar::Scalar;
 use tree::{Node, NodeId, Tree};
 
-/// Levels that a document may have: what Go's readers of YAML and of JSON allow, so kubectl and the API server too.
+/// The number of levels that a document may be nested: the limit of Go's YAML and JSON decoders, and therefore of
+/// kubectl and the API server.
 pub const DEPTH_MAX: usize = 10_000;
 
 /// A document as JSON.
 #[derive(Debug)]
 pub struct ConvertedYaml {
     pub text: String,
-    /// Where each member's name, each entry and the whole begin, in ascending order.
+    /// The offsets of each key, each entry of a list and the whole document, in ascending order.
     pub marks: Vec<Mark>,
-    /// Numbers, booleans and nulls whose text in the YAML differs from the JSON, in ascending order.
+    /// The numbers, booleans and nulls whose text in the YAML differs from the JSON, in ascending order.
     pub written: Vec<WrittenScalar>,
-    /// The names that an object has twice, in ascending order.
-    pub doubled: Vec<DoubledName>,
+    /// The repeated keys of objects, in ascending order.
+    pub repeated_keys: Vec<RepeatedKey>,
 }
 
 /// A scalar: its offset in the JSON, and its text in the YAML.
@@ -36,22 +37,22 @@ pub struct WrittenScalar {
     pub text: String,
 }
 
-/// A name that an object has twice: the offset in the JSON of the last one, which counts, and the offset in the document of the
-/// first one.
+/// A repeated key of an object: the offset in the JSON of the last occurrence, whose value is used, and the offset in
+/// the document of the first occurrence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DoubledName {
+pub struct RepeatedKey {
     pub json: usize,
     pub first: usize,
 }
 
-/// The offsets of the same part in the JSON and in the YAML.
+/// The offsets of a part of the document in the JSON and in the YAML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     pub json: usize,
     pub yaml: usize,
 }
 
-/// What is wrong with a document, and at which offset.
+/// An error in a document and its offset.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("{message}")]
 pub struct YamlError {
@@ -70,7 +71,7 @@ pub fn to_json(yaml: &str) -> Result<ConvertedYaml, YamlError> {
     let mut options = granit_parser::Options::default();
     options.flow_nesting_limit = DEPTH_MAX;
     options.block_nesting_limit = DEPTH_MAX;
-    // As libyaml.
+    // As in libyaml.
     options.block_scalar_eof_without_line_feed = true;
     let mut tree = Tree::default();
     for event in Parser::new_from_str_with_options(yaml, options) {
@@ -78,7 +79,7 @@ pub fn to_json(yaml: &str) -> Result<ConvertedYaml, YamlError> {
             let offset = error.marker().byte_offset().unwrap_or(0);
             match error.kind() {
                 ErrorKind::RecursionLimitExceeded => too_deep(offset),
-                kind => YamlError::new(offset, format!("this is no YAML: {kind}; correct it here or just before")),
+                kind => YamlError::new(offset, format!("invalid YAML: {kind}; the mistake is here or just before")),
             }
         })?;
         tree.event(event, span.start.byte_offset().unwrap_or(0))?;
@@ -86,20 +87,20 @@ pub fn to_json(yaml: &str) -> Result<ConvertedYaml, YamlError> {
     write(&tree)
 }
 
-/// The error of more levels than [`DEPTH_MAX`].
+/// Returns the error for a document with more than [`DEPTH_MAX`] levels.
 pub fn too_deep(offset: usize) -> YamlError {
-    YamlError::new(offset, format!("this is more than {DEPTH_MAX} levels deep: no API server takes that"))
+    YamlError::new(offset, format!("nested more than {DEPTH_MAX} levels deep, which no API server accepts"))
 }
 
-/// Writes the tree. Its depth is the document's choice, so this does not recurse.
+/// Writes the tree as JSON. The document determines the depth of the tree, so this does not recurse.
 fn write(tree: &Tree<'_>) -> Result<ConvertedYaml, YamlError> {
     let Some(root) = tree.root() else {
         let marks = vec![Mark { json: 0, yaml: 0 }];
-        return Ok(ConvertedYaml { text: "null".to_owned(), marks, written: Vec::new(), doubled: Vec::new() });
+        return Ok(ConvertedYaml { text: "null".to_owned(), marks, written: Vec::new(), repeated_keys: Vec::new() });
     };
     let mut text = Vec::new();
     let mut marks = vec![Mark { json: 0, yaml: root.at }];
-    let (mut written, mut doubled) = (Vec::new(), Vec::new());
+    let (mut written, mut repeated_keys) = (Vec::new(), Vec::new());
     let mut open: Vec<(NodeId, usize)> = Vec::new();
     let mut next = Some(root);
     loop {
@@ -133,8 +134,8 @@ fn write(tree: &Tree<'_>) -> Result<ConvertedYaml, YamlError> {
         }
         marks.push(Mark { json: text.len(), yaml: child.at });
         if let Node::Map(members) = tree.node(*id) {
-            doubled.extend(tree.first(child.at).map(|first| DoubledName { json: text.len(), first }));
-            Scalar::Text(members[*count].name.as_ref().into())
+            repeated_keys.extend(tree.first_occurrence(child.at).map(|first| RepeatedKey { json: text.len(), first }));
+            Scalar::Text(members[*count].key.as_ref().into())
                 .write(&mut text)
                 .map_err(|error| YamlError::new(child.at, error.to_string()))?;
             text.push(b':');
@@ -143,20 +144,20 @@ fn write(tree: &Tree<'_>) -> Result<ConvertedYaml, YamlError> {
         next = Some(child);
     }
     let text =
-        String::from_utf8(text).map_err(|_| YamlError::new(root.at, "this document cannot be written as JSON"))?;
-    // What an alias names is written again.
-    let mut firsts = HashSet::new();
-    doubled.retain(|name: &DoubledName| firsts.insert(name.first));
-    Ok(ConvertedYaml { text, marks, written, doubled })
+        String::from_utf8(text).map_err(|_| YamlError::new(root.at, "the document cannot be written as JSON"))?;
+    // The value of an anchor is written once for every alias, but its repeated keys are reported once.
+    let mut reported = HashSet::new();
+    repeated_keys.retain(|key: &RepeatedKey| reported.insert(key.first));
+    Ok(ConvertedYaml { text, marks, written, repeated_keys })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Each line is what sigs.k8s.io/yaml 1.6 makes of it, as kubectl 1.36 does; `-` is an error.
+    /// Expects the output of sigs.k8s.io/yaml 1.6, which kubectl 1.36 uses; `-` stands for an error.
     #[test]
-    fn yaml_is_what_kubectl_makes_of_it() {
+    fn yaml_is_converted_as_by_kubectl() {
         for (yaml, json) in [
             ("[y, Yes, on, TRUE, n, No, OFF, false]", "[true,true,true,true,false,false,false,false]"),
             ("[tRUE, 'yes', \"no\", !!str on, ! off, yeS]", r#"["tRUE","yes","no","on","off","yeS"]"#),
@@ -196,20 +197,20 @@ mod tests {
             ("a: b: c", "-"),
             ("# nothing", "null"),
         ] {
-            let made = to_json(yaml).map_or_else(|_| "-".to_owned(), |made| made.text);
-            assert_eq!(made, json, "{yaml}");
+            let converted = to_json(yaml).map_or_else(|_| "-".to_owned(), |converted| converted.text);
+            assert_eq!(converted, json, "{yaml}");
         }
     }
 
     #[test]
-    fn what_is_too_deep_or_too_much_is_an_error() {
+    fn depth_and_aliases_are_limited() {
         for deep in ["[", "{a: ", "- ", "? "] {
             let error = to_json(&deep.repeat(1_000_000)).unwrap_err();
             assert!(error.message.contains("more than 10000 levels"), "{deep}: {error:?}");
         }
         let nest = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
         assert_eq!(to_json(&nest(DEPTH_MAX)).unwrap().text, nest(DEPTH_MAX));
-        // Aliases are as deep as what they name, and as big.
+        // An alias is as deep and as large as the value of its anchor.
         let error = to_json(&format!("[&a {}, [*a]]", nest(DEPTH_MAX - 1))).unwrap_err();
         assert!(error.message.contains("more than 10000 levels"), "{error:?}");
         let laughs = (1..10)
@@ -223,27 +224,32 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_twice_or_otherwise_is_known() {
+    fn repeated_keys_and_texts_that_differ_are_recorded() {
         let yaml = "a: 5805e10\nb: &x {c: 0x10, c: yes, d: 7, c: 1_0}\na: *x\ne: {<<: *x, c: 'no'}\n\"d\": {d: ~, <<: [*x, *x]}\n";
-        let made = to_json(yaml).unwrap();
-        assert_eq!(made.text, r#"{"b":{"d":7,"c":10},"a":{"d":7,"c":10},"e":{"d":7,"c":"no"},"d":{"d":7,"c":10}}"#);
-        let json = |at: usize, count: usize| made.text[at..].chars().take(count).collect::<String>();
-        let written: Vec<_> = made.written.iter().map(|scalar| (json(scalar.json, 2), scalar.text.as_str())).collect();
+        let converted = to_json(yaml).unwrap();
+        assert_eq!(
+            converted.text,
+            r#"{"b":{"d":7,"c":10},"a":{"d":7,"c":10},"e":{"d":7,"c":"no"},"d":{"d":7,"c":10}}"#
+        );
+        let json = |at: usize, count: usize| converted.text[at..].chars().take(count).collect::<String>();
+        let written: Vec<_> =
+            converted.written.iter().map(|scalar| (json(scalar.json, 2), scalar.text.as_str())).collect();
         assert_eq!(written, [("10".to_owned(), "1_0"), ("10".to_owned(), "1_0"), ("10".to_owned(), "1_0")]);
-        let doubled: Vec<_> = made.doubled.iter().map(|name| (json(name.json, 3), &yaml[name.first..][..4])).collect();
-        assert_eq!(doubled, [("\"c\"".to_owned(), "c: 0"), ("\"a\"".to_owned(), "a: 5")]);
+        let repeated: Vec<_> =
+            converted.repeated_keys.iter().map(|key| (json(key.json, 3), &yaml[key.first..][..4])).collect();
+        assert_eq!(repeated, [("\"c\"".to_owned(), "c: 0"), ("\"a\"".to_owned(), "a: 5")]);
     }
 
     #[test]
-    fn marks_are_where_the_names_and_entries_are() {
+    fn marks_are_the_offsets_of_keys_and_entries() {
         let yaml = "a: &x\n  - é: 1\n  -\n    b\nc: *x\n\"d\" : {<<: {e: 1}}\n";
-        let made = to_json(yaml).unwrap();
-        let marked: Vec<_> = made
+        let converted = to_json(yaml).unwrap();
+        let marked: Vec<_> = converted
             .marks
             .iter()
             .map(|&Mark { json, yaml: at }| {
                 (
-                    made.text[json..].chars().take(3).collect::<String>(),
+                    converted.text[json..].chars().take(3).collect::<String>(),
                     yaml[at..].trim_end().split('\n').next().unwrap(),
                 )
             })

@@ -1,10 +1,10 @@
-//! Judges the scans in documents, and reports their findings with positions.
+//! Judges the scans in documents, and reports the findings with positions.
 
 use std::io::{self, Read, Write};
 
 use super::input::{Input, with_name};
 use super::judge::Judge;
-use super::plain_values;
+use super::non_strings;
 use crate::engine::Part;
 use crate::engine::finding::FINDINGS_SHOWN;
 use crate::manifest::{
@@ -14,11 +14,11 @@ use crate::report::documents::DocumentReport;
 use crate::report::{ReportedFinding, Subject};
 use crate::scan::{Json, Kind, Member, Scan, Spec};
 
-/// Judges every scan of a file. A file that is named has to hold objects; one that was found in a folder may hold anything. With
-/// `status_of`, a status without a scan around it is judged as that of a scan of this kind.
+/// Judges every scan of a file. A file that an argument names must hold objects; a file that was found in a folder may
+/// hold anything. With `status_kind`, a status alone in a named file is judged as the status of a scan of this kind.
 pub fn check_file(
     input: &Input,
-    status_of: Option<Kind>,
+    status_kind: Option<Kind>,
     judge: &Judge,
     report: &mut DocumentReport<impl Write>,
 ) -> io::Result<()> {
@@ -32,14 +32,14 @@ pub fn check_file(
     };
     report.counts.files += 1;
     let file =
-        CheckedFile { name, is_found: input.is_found(), status_of: status_of.filter(|_| !input.is_found()), judge };
+        CheckedFile { name, is_found: input.is_found(), status_kind: status_kind.filter(|_| !input.is_found()), judge };
     file.check(reader, report)
 }
 
 struct CheckedFile<'a> {
     name: &'a str,
     is_found: bool,
-    status_of: Option<Kind>,
+    status_kind: Option<Kind>,
     judge: &'a Judge,
 }
 
@@ -61,7 +61,7 @@ impl CheckedFile<'_> {
             (false, _) => {}
             (true, true) => report.counts.skipped += 1,
             (true, false) => {
-                let message = "there is no object in it: pipe or name a manifest, with apiVersion and kind".to_owned();
+                let message = "expected a Kubernetes object with apiVersion and kind, found none".to_owned();
                 report.error(self.name, ManifestError { position: Position::START, message });
             }
         }
@@ -77,14 +77,14 @@ impl CheckedFile<'_> {
                 return Ok(true);
             }
         };
-        let objects = manifest.objects(self.status_of);
-        self.doubled_around(&manifest, &objects, report)?;
+        let objects = manifest.objects(self.status_kind);
+        self.repeated_keys_around(&manifest, &objects, report)?;
         for object in &objects {
             match object {
                 FoundObject::Other(_) => report.counts.skipped += 1,
                 FoundObject::EmptyList => {}
-                FoundObject::Nothing(_) if self.is_found => report.counts.skipped += 1,
-                FoundObject::Nothing(error) | FoundObject::Error(error) => report.error(self.name, error.clone()),
+                FoundObject::Unidentified(_) if self.is_found => report.counts.skipped += 1,
+                FoundObject::Unidentified(error) | FoundObject::Error(error) => report.error(self.name, error.clone()),
                 FoundObject::Scan(scan) => self.scan(&manifest, scan, report)?,
             }
         }
@@ -100,7 +100,7 @@ impl CheckedFile<'_> {
         let scan = match found.scan() {
             Ok(scan) => scan,
             Err(error) => {
-                let message = format!("this scan cannot be read: {}", error.message(found.json));
+                let message = format!("the scan cannot be read: {}", error.message(found.json));
                 report.error(self.name, manifest.error(found.json, message));
                 return Ok(());
             }
@@ -109,10 +109,10 @@ impl CheckedFile<'_> {
             ScanPart::Whole => self.findings(found, &scan, &[Part::Spec, Part::Status]),
             ScanPart::Status | ScanPart::StatusMembers => self.findings_in_status(found, scan),
         };
-        plain_values::add(found, &mut findings);
-        let mut with_positions = self.doubled(manifest, found.json, found.json);
+        non_strings::add_warnings(found, &mut findings);
+        let mut with_positions = self.repeated_keys(manifest, found.json, found.json);
         for mut finding in findings {
-            plain_values::explain(manifest, found, &mut finding);
+            non_strings::explain(manifest, found, &mut finding);
             let path = found.path(&finding.path).unwrap_or_default();
             with_positions.push((manifest.field(found.json, path), finding));
         }
@@ -126,8 +126,9 @@ impl CheckedFile<'_> {
         })
     }
 
-    /// The findings in a status whose spec is not known. Rules read of the spec mainly whether it names a policy, so the status is
-    /// judged with and without one, and what both find is reported, with the milder action.
+    /// Returns the findings in a status whose spec is unknown. Rules read little else of the spec than whether it names
+    /// a policy. The status is therefore judged with and without a policy, and findings of both are reported, with the
+    /// milder action.
     fn findings_in_status(&self, found: &ScanManifest<'_>, mut scan: Scan<'_>) -> Vec<ReportedFinding> {
         let without_policy = self.findings(found, &scan, &[Part::Status]);
         scan.spec = Member::Present(Spec { scan_policy: Json::from_text("any"), ..Spec::default() });
@@ -140,8 +141,8 @@ impl CheckedFile<'_> {
         both.collect()
     }
 
-    /// Reports names that are there twice outside of the objects, as in a List.
-    fn doubled_around(
+    /// Reports repeated keys outside of the objects, such as those of a List.
+    fn repeated_keys_around(
         &self,
         manifest: &Manifest<'_>,
         objects: &[FoundObject<'_>],
@@ -155,24 +156,26 @@ impl CheckedFile<'_> {
                 FoundObject::Scan(scan) => scan.json,
                 FoundObject::Other(object) => object,
                 // The document holds no object.
-                FoundObject::Nothing(_) => return Ok(()),
+                FoundObject::Unidentified(_) => return Ok(()),
                 FoundObject::EmptyList | FoundObject::Error(_) => continue,
             };
             let at = object.as_ptr().addr() - json.as_ptr().addr();
-            around.extend(self.doubled(manifest, &json[start..at], json));
+            around.extend(self.repeated_keys(manifest, &json[start..at], json));
             start = at + object.len();
         }
-        around.extend(self.doubled(manifest, &json[start..], json));
+        around.extend(self.repeated_keys(manifest, &json[start..], json));
         around.truncate(FINDINGS_SHOWN);
         report.findings(self.name, None, around)
     }
 
-    /// Warnings about the names that are there twice in a part of an object, each at the last one.
-    fn doubled(&self, manifest: &Manifest<'_>, part: &str, object: &str) -> Vec<(Position, ReportedFinding)> {
-        let warnings = manifest.doubled(part).take(FINDINGS_SHOWN).map(|(json, position, first)| {
+    /// Returns warnings about the repeated keys in a part of an object, each at the position of the last occurrence.
+    fn repeated_keys(&self, manifest: &Manifest<'_>, part: &str, object: &str) -> Vec<(Position, ReportedFinding)> {
+        let warnings = manifest.repeated_keys(part).take(FINDINGS_SHOWN).map(|(json, position, first)| {
             let Position { line, column } = first;
-            let message =
-                format!("is there twice, first at {}:{line}:{column}, and the last one counts: remove one", self.name);
+            let message = format!(
+                "duplicate field: first set at {}:{line}:{column}, but only the last value is used; remove the others",
+                self.name
+            );
             (position, ReportedFinding::warning(path::to(object, json), message))
         });
         warnings.collect()

@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 
 use crate::scan::json::printable;
 
-/// One thing to read.
+/// An input of a command.
 #[derive(Debug)]
 pub enum Input {
     Stdin,
-    /// A file that is named.
+    /// A file that an argument names.
     File(PathBuf),
-    /// A file that was found in a folder.
+    /// A file in a folder that an argument names.
     Found(PathBuf),
-    /// A folder or a file in it that cannot be read, with the error that names it.
+    /// A folder, or an entry of a folder, that cannot be read. The error includes the path.
     Unreadable(PathBuf, io::Error),
 }
 
 impl Input {
-    /// The name that messages give it.
+    /// The name of the input in messages.
     pub fn name(&self) -> String {
         match self {
             Input::Stdin => "standard input".to_owned(),
@@ -27,7 +27,7 @@ impl Input {
         }
     }
 
-    /// Whether it was found in a folder. Such a file need not hold anything for the command.
+    /// Whether the file was found in a folder. Such a file may hold nothing for the command.
     pub fn is_found(&self) -> bool {
         matches!(self, Input::Found(_))
     }
@@ -43,12 +43,13 @@ impl Input {
     }
 }
 
-/// The inputs that the arguments name. A file is read as it is; `-`, or no argument, is standard input; a folder means the files
-/// below it with one of the `extensions`, in the order of their names.
+/// Returns the inputs that the arguments name. `-` is standard input, which is also the default. A folder stands for
+/// all files below it that have one of the `extensions`, in the order of their names. Any other file is used with any
+/// extension.
 pub fn inputs(paths: &[PathBuf], extensions: &[&str]) -> Vec<Input> {
     if paths.is_empty() {
         if io::stdin().is_terminal() {
-            eprintln!("reading standard input; end it with Ctrl-D, or name files or folders");
+            eprintln!("reading standard input; press Ctrl-D to end it, or name files or folders as arguments");
         }
         return vec![Input::Stdin];
     }
@@ -69,7 +70,7 @@ pub fn inputs(paths: &[PathBuf], extensions: &[&str]) -> Vec<Input> {
             ));
             if inputs.len() == before {
                 let expected = extensions.join(" or .");
-                let error = io::Error::other(format!("{}: no .{expected} file in this folder", path.display()));
+                let error = io::Error::other(format!("{}: the folder has no .{expected} file", path.display()));
                 inputs.push(Input::Unreadable(path.clone(), error));
             }
         } else {
@@ -79,8 +80,8 @@ pub fn inputs(paths: &[PathBuf], extensions: &[&str]) -> Vec<Input> {
     inputs
 }
 
-/// A file of a folder. A broken link counts, since opening it reports the error; a pipe does not, since opening it would wait for a
-/// writer.
+/// Returns the input for a file in a folder. A broken link is included, so that opening it reports the error. A pipe is
+/// not, since opening it would wait for a writer.
 fn found(path: PathBuf) -> Option<Input> {
     let is_file = path.metadata().map_or(true, |metadata| metadata.is_file());
     is_file.then_some(Input::Found(path))
@@ -90,7 +91,7 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     path.extension().is_some_and(|found| extensions.iter().any(|extension| found.eq_ignore_ascii_case(extension)))
 }
 
-/// An error that names its file, on one line.
+/// Returns the error with the name of its file, on one line.
 pub fn with_name(name: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", printable(name, usize::MAX)))
 }

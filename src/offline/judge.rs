@@ -1,4 +1,4 @@
-//! Judges a scan by itself, as the validating webhook does without an old object.
+//! Judges a scan without a request, as the validating webhook judges a scan without an old object.
 
 use time::OffsetDateTime;
 
@@ -7,15 +7,16 @@ use crate::engine::{Change, Findings, Part, validate};
 use crate::rules::RULES;
 use crate::scan::{Kind, Member, Scan};
 
-/// What the findings depend on besides the scan. The user who will write it is not known, so overrides for users or groups do not
-/// match, and `status-writer` is not asked.
+/// The values that the findings depend on besides the scan. The user who writes the scan is unknown, so overrides for
+/// users or groups do not match, and the rule `status-writer` is skipped.
 pub struct Judge {
     pub now: OffsetDateTime,
     pub settings: ReviewSettings,
 }
 
 impl Judge {
-    /// Asks the rules of these parts as the validating webhook does without an old object, and passes the findings to `then`.
+    /// Applies the rules of `parts` as the validating webhook does without an old object, and passes the findings to
+    /// `then`.
     pub fn judge<T>(
         &self,
         kind: Kind,

@@ -1,12 +1,13 @@
-//! The report of findings in the scans of a cluster: each finding as it comes, and how many there are by namespace and rule.
+//! The report of findings in the scans of a cluster: a stream of findings, and the number of findings by namespace and
+//! rule.
 //!
-//! The JSON form is one document and stable; members may be added:
+//! The JSON form is a single document. It is stable, except that members may be added:
 //!
 //! ```json
 //! {
 //!   "findings": [{
 //!     "kind": "SourceScan", "namespace": "default", "name": "sample", "path": "status.cveCount.total",
-//!     "rule": "cve-total", "severity": "error", "action": "deny", "message": "is 22, …"
+//!     "rule": "cve-total", "severity": "error", "action": "deny", "message": "Invalid value: 22: …"
 //!   }],
 //!   "rules": [{"namespace": "default", "rule": "cve-total", "deny": 1, "warn": 0, "audit": 0}],
 //!   "errors": ["the imagescans cannot be listed: …"],
@@ -14,8 +15,8 @@
 //! }
 //! ```
 //!
-//! `downgraded` says why an error is not denied, where it is not. Only the table is held, a few numbers for a namespace and a
-//! rule, however many scans there are.
+//! `downgraded` is the reason why an error is not denied, and is absent for errors that are. Only the table is kept in
+//! memory: a few numbers for each namespace and rule, for any number of scans.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -30,7 +31,7 @@ use super::tally::Tally;
 use crate::engine::{Action, Findings};
 use crate::scan::json::printable;
 
-/// How many findings of a rule there are in a namespace, by action.
+/// The number of findings of a rule in a namespace, by action.
 #[derive(Default, Serialize)]
 struct ActionCounts {
     deny: u64,
@@ -38,6 +39,7 @@ struct ActionCounts {
     audit: u64,
 }
 
+/// A row of the table.
 #[derive(Serialize)]
 struct NamedCounts<'a> {
     namespace: &'a str,
@@ -50,9 +52,11 @@ struct NamedCounts<'a> {
 pub struct ClusterCounts {
     #[serde(flatten)]
     pub tally: Tally,
+    /// The number of lists or scans that could not be read.
     pub errors: usize,
 }
 
+/// Writes each finding immediately, and the table at the end.
 pub struct ClusterReport<W> {
     out: W,
     format: Format,
@@ -90,7 +94,7 @@ impl<W: Write> ClusterReport<W> {
         Ok(())
     }
 
-    /// Reports what could not be read. It is on stderr in either format.
+    /// Reports an error of the cluster. It is printed on stderr in either format.
     pub fn error(&mut self, error: impl ToString) {
         let message = error.to_string();
         print_error(&message);
@@ -101,7 +105,7 @@ impl<W: Write> ClusterReport<W> {
         self.out.flush()
     }
 
-    /// Ends the report, with a summary on stderr.
+    /// Ends the report and prints a summary on stderr.
     pub fn finish(mut self) -> io::Result<ClusterCounts> {
         match self.format {
             Format::Json => self.end_json()?,

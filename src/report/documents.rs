@@ -1,22 +1,22 @@
 //! The report of findings in documents, with file, line and column.
 //!
-//! The JSON form is one document and stable; members may be added:
+//! The JSON form is a single document. It is stable, except that members may be added:
 //!
 //! ```json
 //! {
 //!   "findings": [{
 //!     "file": "scans.yaml", "line": 12, "column": 5, "kind": "SourceScan", "namespace": "default", "name": "sample",
 //!     "path": "status.cveCount.total", "rule": "cve-total", "severity": "error", "action": "deny",
-//!     "message": "is 22, …"
+//!     "message": "Invalid value: 22: …"
 //!   }],
-//!   "errors": [{"file": "broken.yaml", "line": 3, "column": 1, "message": "this is no YAML: …"}],
+//!   "errors": [{"file": "broken.yaml", "line": 3, "column": 1, "message": "invalid YAML: …"}],
 //!   "counts": {"files": 2, "scans": 3, "denied": 1, "warned": 1, "clean": 1, "skipped": 4, "errors": 1}
 //! }
 //! ```
 //!
-//! `downgraded` says why an error is not denied, where it is not. Line and column count from 1; an error without a position
-//! has neither. What is wrong with a document, such as a name that is there twice, has no `rule`, and outside of a scan no
-//! `kind`, `namespace` and `name`.
+//! `downgraded` is the reason why an error is not denied, and is absent for errors that are. Line and column count from
+//! 1; errors without a position have neither. Findings about the document, such as a duplicate field, have no `rule`;
+//! outside of a scan they have no `kind`, `namespace` and `name` either.
 
 use std::io::{self, Write};
 
@@ -58,7 +58,7 @@ pub struct DocumentCounts {
     pub errors: usize,
 }
 
-/// Writes findings as they come. Only errors are held, for the end of the JSON.
+/// Writes each finding immediately. Only errors are kept in memory, for the end of the JSON.
 pub struct DocumentReport<W> {
     out: W,
     format: Format,
@@ -73,7 +73,7 @@ impl<W: Write> DocumentReport<W> {
         Self { out, format, counts, json, errors }
     }
 
-    /// Reports the findings in a scan, from its first line to its last.
+    /// Reports the findings in a scan, in the order of their positions.
     pub fn scan(
         &mut self,
         file: &str,
@@ -84,7 +84,7 @@ impl<W: Write> DocumentReport<W> {
         self.findings(file, Some(subject), findings)
     }
 
-    /// Reports findings in a document, outside of its scans where there is no subject.
+    /// Reports findings in a document. Without a subject, they are outside of its scans.
     pub fn findings(
         &mut self,
         file: &str,
@@ -109,7 +109,7 @@ impl<W: Write> DocumentReport<W> {
         Ok(())
     }
 
-    /// Reports that something could not be read. It is on stderr in either format.
+    /// Reports an error in a document. It is printed on stderr in either format.
     pub fn error(&mut self, file: &str, error: ManifestError) {
         let ManifestError { position, message } = error;
         let Position { line, column } = position;
@@ -117,7 +117,7 @@ impl<W: Write> DocumentReport<W> {
         self.add_error(file, Some(position), message);
     }
 
-    /// Reports that a file could not be read at all. The error names the file.
+    /// Reports that a file could not be read. The error includes the name of the file.
     pub fn unreadable(&mut self, file: &str, error: &io::Error) {
         print_error(printable(&error.to_string(), usize::MAX));
         self.add_error(file, None, error.to_string());
@@ -131,7 +131,7 @@ impl<W: Write> DocumentReport<W> {
         }
     }
 
-    /// Ends the report, with a summary on stderr.
+    /// Ends the report and prints a summary on stderr.
     pub fn finish(mut self) -> io::Result<DocumentCounts> {
         match self.format {
             Format::Json => {
@@ -149,20 +149,20 @@ impl<W: Write> DocumentReport<W> {
 impl DocumentCounts {
     fn summary(&self) -> String {
         let DocumentCounts { files, tally: Tally { scans, denied, warned, clean }, skipped, errors } = *self;
-        let many = |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
-        let files = many(files, "file", "files");
+        let counted = |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
+        let files = counted(files, "file", "files");
         let mut summary = match scans {
             0 => format!("no scan in {files}"),
             _ => {
-                let scans = many(scans, "scan", "scans");
+                let scans = counted(scans, "scan", "scans");
                 format!("{scans} checked in {files}: {denied} denied, {warned} with warnings, {clean} clean")
             }
         };
         if skipped > 0 {
-            summary += &format!("; {} skipped", many(skipped, "other object", "other objects"));
+            summary += &format!("; {} skipped", counted(skipped, "other object", "other objects"));
         }
         if errors > 0 {
-            summary += &format!("; {}, see above", many(errors, "error", "errors"));
+            summary += &format!("; {}, see above", counted(errors, "error", "errors"));
         }
         summary
     }

@@ -1,4 +1,4 @@
-//! One finding in a report.
+//! A finding in a report.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use crate::engine::{Action, Downgrade, Finding, Severity};
 use crate::scan::Kind;
 use crate::scan::json::printable;
 
-/// Characters of a name that a line shows; Kubernetes' own end at 253.
+/// The number of characters of a name that a line shows: the limit of names in Kubernetes.
 const NAME_MAX_CHARS: usize = 253;
 
 /// The scan that a finding is about.
@@ -18,17 +18,17 @@ pub struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// `namespace/name`, fit for one line of a terminal.
+    /// `namespace/name`, safe for one line of a terminal.
     pub fn printable(&self) -> String {
         let name = printable(if self.name.is_empty() { "(no name)" } else { self.name }, NAME_MAX_CHARS);
         if self.namespace.is_empty() { name } else { format!("{}/{name}", printable(self.namespace, NAME_MAX_CHARS)) }
     }
 }
 
-/// A finding as it is reported.
+/// A finding of a rule, or about the document.
 pub struct ReportedFinding {
     pub path: String,
-    /// None where the document is what is wrong, whatever the rules say of the scan in it.
+    /// `None` for a finding about the document rather than the scan.
     pub rule: Option<&'static str>,
     pub severity: Severity,
     pub action: Action,
@@ -51,7 +51,7 @@ impl ReportedFinding {
         Self { path: path.into(), rule: None, severity, action, downgraded: None, message }
     }
 
-    /// `path: message [rule-id]`, fit for one line of a terminal.
+    /// `path: message [rule-id]`, safe for one line of a terminal.
     pub fn printable(&self) -> String {
         let rule = self.rule.map(|rule| format!(" [{rule}]")).unwrap_or_default();
         printable(&format!("{}: {}{rule}", self.path, self.message), usize::MAX)
@@ -78,7 +78,7 @@ pub struct JsonFinding<'a> {
 }
 
 impl<'a> JsonFinding<'a> {
-    /// Without a subject where it is about what is around the scans.
+    /// Without a subject, the finding is outside of the scans of a document.
     pub fn new(subject: Option<&Subject<'a>>, finding: &'a ReportedFinding) -> Self {
         Self {
             kind: subject.map(|subject| subject.kind.name()),
@@ -94,8 +94,8 @@ impl<'a> JsonFinding<'a> {
     }
 }
 
-/// The level of a finding in a text, as compilers print it, with its style on a terminal. It follows the action: an error
-/// that is not denied is no error there.
+/// Returns the level of a finding as compilers print it, with its style on a terminal. The level depends on the action:
+/// an error that is not denied is printed as a warning or a note.
 pub fn level(action: Action) -> String {
     let (level, colour) = match action {
         Action::Deny => ("error", anstyle::AnsiColor::Red),

@@ -1,7 +1,8 @@
-//! The format of a report, and where it is written to.
+//! The format and the destination of a report.
 
 use std::io::{self, BufWriter, Write};
 
+/// The format of a report.
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "server", derive(clap::ValueEnum))]
 pub enum Format {
@@ -10,7 +11,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Standard output, until the report ends. Colours of a text are left out where it is no terminal.
+    /// Returns standard output, locked. Text has colours only on a terminal.
     pub fn stdout(self) -> BufWriter<Box<dyn Write>> {
         BufWriter::new(match self {
             Format::Json => Box::new(io::stdout().lock()),

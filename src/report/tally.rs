@@ -1,21 +1,23 @@
-//! How many scans there were of each kind of result.
+//! The number of scans by result.
 
 use serde::Serialize;
 
 use crate::engine::Action;
 
+/// The number of scans by result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
     pub scans: usize,
+    /// Scans with a denied finding.
     pub denied: usize,
-    /// With a warning, and nothing that is denied.
+    /// Scans with warnings and without a denied finding.
     pub warned: usize,
-    /// Without a finding, except for the audit log.
+    /// Scans without findings, or with findings for the audit log only.
     pub clean: usize,
 }
 
 impl Tally {
-    /// Counts a scan by what is done about its findings.
+    /// Counts a scan by the actions of its findings.
     pub fn count(&mut self, actions: impl Iterator<Item = Action>) {
         self.scans += 1;
         match actions.max() {

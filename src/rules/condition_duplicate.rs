@@ -32,7 +32,8 @@ pub const RULE: Rule = Rule {
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let conditions = change.conditions();
     for (index, condition) in conditions.well_formed() {
-        let Some((earlier, _)) = conditions.first_like(condition).filter(|(earlier, _)| *earlier < index) else {
+        let Some((earlier, _)) = conditions.first_of_same_type(condition).filter(|(earlier, _)| *earlier < index)
+        else {
             continue;
         };
         if findings.is_full(Severity::Error) {

@@ -86,7 +86,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         }
     }
     let Member::Present(observed) = observed else { return };
-    for (index, condition) in conditions.firsts().filter(|_| is_done) {
+    for (index, condition) in conditions.first_of_each_type().filter(|_| is_done) {
         let is_stale = condition.known_type().is_some_and(|known| conditions.current(known).is_none());
         if let Some(own) =
             own(condition).filter(|own| *own < observed && !is_stale && !findings.is_full(Severity::Warning))

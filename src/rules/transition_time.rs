@@ -86,9 +86,9 @@ const TIME_MAX_CHARS: usize = 37;
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let conditions = change.conditions();
-    for (index, condition) in conditions.firsts() {
+    for (index, condition) in conditions.first_of_each_type() {
         let Some(at) = condition.last_transition_time() else { continue };
-        let old = change.old_conditions().and_then(|old| old.first_like(condition));
+        let old = change.old_conditions().and_then(|old| old.first_of_same_type(condition));
         let old = old.and_then(|(_, old)| Some((old, old.last_transition_time()?)));
         let mut warn = |detail: &str| {
             let member = ConditionMember::LastTransitionTime;

@@ -1,4 +1,4 @@
-//! Conditions: the four types of a scan, and one entry of the list.
+//! The condition types of a scan, and the entries of the conditions list.
 
 use std::ops::{Index, IndexMut};
 
@@ -7,7 +7,7 @@ use super::reader::{Key, ReadError, Reader};
 use super::time;
 use ::time::OffsetDateTime;
 
-/// The types of condition that a scan has. Entries of other types may be there; they are not judged together.
+/// The four condition types of a scan. Entries of other types may be present; each of those is judged by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConditionType {
     Scanning,
@@ -62,7 +62,7 @@ impl ConditionStatus {
     }
 }
 
-/// The members of a condition, in the order of the vendor's page.
+/// The members of a condition, in the order of the vendor's documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConditionMember {
     Type,
@@ -98,7 +98,7 @@ impl ConditionMember {
     }
 }
 
-/// One entry of `status.conditions`, read by member: `entry[ConditionMember::Reason]`.
+/// An entry of `status.conditions`, indexed by member: `entry[ConditionMember::Reason]`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Condition<'a>([Json<'a>; 7]);
 
@@ -126,22 +126,22 @@ impl<'a> Object<'a> for Condition<'a> {
 }
 
 impl Condition<'_> {
-    /// The text of the type; none where it is absent or no string.
+    /// The type, or `None` if it is absent or not a string.
     pub fn type_name(&self) -> Option<&str> {
         self[ConditionMember::Type].string().value()
     }
 
-    /// The type, where it is one of the four.
+    /// The type, if it is one of the four.
     pub fn known_type(&self) -> Option<ConditionType> {
         ConditionType::parse(self.type_name()?)
     }
 
-    /// The status, where it is one of the three.
+    /// The status, if it is one of the three.
     pub fn status(&self) -> Option<ConditionStatus> {
         ConditionStatus::parse(self[ConditionMember::Status].string().value()?)
     }
 
-    /// When the status last changed, where that is a time.
+    /// The time of `lastTransitionTime`, if it is valid.
     pub fn last_transition_time(&self) -> Option<OffsetDateTime> {
         time::parse(self[ConditionMember::LastTransitionTime].string().value()?)
     }

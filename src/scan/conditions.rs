@@ -1,4 +1,4 @@
-//! The conditions of a status: found by type, whether each is well-formed, and which are stale.
+//! The conditions of a status: lookup by type, which entries are well-formed, and which conditions are stale.
 
 use std::collections::HashMap;
 
@@ -15,45 +15,46 @@ pub const TYPE_MAX_CHARS: usize = 316;
 pub const REASON_MAX_CHARS: usize = 1024;
 pub const MESSAGE_MAX_CHARS: usize = 32768;
 
-/// How well an entry of the list, or a member of it, is formed.
+/// Whether an entry of the list, or a member of an entry, is well-formed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
     #[default]
     WellFormed,
-    /// It lacks a member that it should have.
+    /// A member that should be present is absent.
     Incomplete,
-    /// No client can rely on the entry: it is neither there nor absent.
+    /// Clients cannot rely on the entry, so it counts as neither present nor absent.
     Malformed,
 }
 
-/// The conditions of a status: its entries, each read once, and the conditions of the four known types.
+/// The entries of `status.conditions`, each read once, and the conditions of the four known types.
 #[derive(Debug, Default)]
 pub struct Conditions<'a> {
     entries: Vec<NamedEntry<'a>>,
     known: [KnownCondition<'a>; 4],
     stale: [bool; 4],
-    /// The entries of each well-formed type, where there are more than [`FEW_ENTRIES`].
+    /// The entries of each well-formed type; filled only if the list has more than [`FEW_ENTRIES`].
     table: HashMap<&'a str, TypeEntries>,
 }
 
 /// An entry of the list.
 #[derive(Debug, Clone, Copy)]
 pub struct NamedEntry<'a> {
-    /// None where the entry is null, which counts as absent, or no object.
+    /// `None` if the entry is null, which counts as absent, or is not an object.
     pub condition: Option<&'a Condition<'a>>,
     pub form: Form,
-    /// The type, where it is a qualified name.
+    /// The type, if it is a qualified name.
     type_name: Option<&'a str>,
-    /// Whether it is the only entry of its type, so that findings name it by the type.
+    /// Whether this is the only entry of its type, so that findings can name it by its type.
     is_only: bool,
 }
 
 /// The entries of one type.
 #[derive(Debug, Clone, Copy, Default)]
 struct TypeEntries {
-    /// The first entry, malformed or not.
+    /// The index of the first entry, malformed or not.
     first: usize,
     count: usize,
+    /// The index of the first entry that is not malformed.
     first_well_formed: Option<usize>,
 }
 
@@ -62,13 +63,13 @@ struct TypeEntries {
 enum KnownCondition<'a> {
     #[default]
     Absent,
-    /// All its entries are malformed: it is neither there nor absent.
+    /// The list or all entries of the type are malformed, so the condition counts as neither present nor absent.
     Malformed,
-    /// The first well-formed entry, and its index.
+    /// The first entry that is not malformed, and its index.
     Present(&'a Condition<'a>, usize),
 }
 
-/// Up to this many entries, looking through all of them costs less than a table. A scan has four conditions.
+/// Up to this many entries, a linear search is faster than a hash table. A scan has four conditions.
 const FEW_ENTRIES: usize = 16;
 
 impl<'a> Conditions<'a> {
@@ -80,12 +81,12 @@ impl<'a> Conditions<'a> {
             conditions.table = table(&mut conditions.entries);
         } else {
             for index in 0..conditions.entries.len() {
-                let of_type = conditions.entries[index].type_name.map(|name| conditions.of_type(name));
+                let of_type = conditions.entries[index].type_name.map(|name| conditions.entries_of_type(name));
                 conditions.entries[index].is_only = of_type.is_some_and(|of_type| of_type.count == 1);
             }
         }
         conditions.known = ConditionType::ALL.map(|known| {
-            let TypeEntries { count, first_well_formed, .. } = conditions.of_type(known.name());
+            let TypeEntries { count, first_well_formed, .. } = conditions.entries_of_type(known.name());
             let first = first_well_formed.and_then(|index| Some((conditions.entries[index].condition?, index)));
             match first {
                 Some((condition, index)) => KnownCondition::Present(condition, index),
@@ -104,25 +105,25 @@ impl<'a> Conditions<'a> {
         &self.entries
     }
 
-    /// The entries that are not malformed, with their index.
+    /// The entries that are not malformed, each with its index.
     pub fn well_formed(&self) -> impl Iterator<Item = (usize, &'a Condition<'a>)> {
         let entries = self.entries.iter().enumerate().filter(|(_, entry)| entry.form != Form::Malformed);
         entries.filter_map(|(index, entry)| Some((index, entry.condition?)))
     }
 
-    /// The first entry of each type that is not malformed, with its index.
-    pub fn firsts(&self) -> impl Iterator<Item = (usize, &'a Condition<'a>)> {
+    /// The first entry of each type, of the entries that are not malformed, with its index.
+    pub fn first_of_each_type(&self) -> impl Iterator<Item = (usize, &'a Condition<'a>)> {
         self.well_formed()
-            .filter(|(index, condition)| self.first_like(condition).is_none_or(|(first, _)| first == *index))
+            .filter(|(index, condition)| self.first_of_same_type(condition).is_none_or(|(first, _)| first == *index))
     }
 
-    /// The first well-formed entry of the type of `condition`, with its index.
-    pub fn first_like(&self, condition: &Condition<'_>) -> Option<(usize, &'a Condition<'a>)> {
-        let index = self.of_type(condition.type_name()?).first_well_formed?;
+    /// The first entry of the type of `condition` that is not malformed, with its index.
+    pub fn first_of_same_type(&self, condition: &Condition<'_>) -> Option<(usize, &'a Condition<'a>)> {
+        let index = self.entries_of_type(condition.type_name()?).first_well_formed?;
         Some((index, self.entries[index].condition?))
     }
 
-    /// How findings name an entry: by its type, or by its index where the type is missing, malformed or doubled.
+    /// How findings name an entry: by its type, or by its index if the type is missing, malformed or repeated.
     pub fn name(&self, index: usize) -> Entry<'a> {
         match self.entries.get(index) {
             Some(NamedEntry { type_name: Some(name), is_only: true, .. }) => Entry::Type(name),
@@ -130,7 +131,7 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// How findings name the condition of this type: the one that counts, or one that would be there.
+    /// How findings name the condition of this type, whether it is present or not.
     pub fn entry(&self, known: ConditionType) -> Entry<'a> {
         match self.known[known as usize] {
             KnownCondition::Present(_, index) => self.name(index),
@@ -138,12 +139,12 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// The index of an entry.
+    /// The index of an entry, if the list has it.
     pub fn index_of(&self, entry: Entry<'_>) -> Option<usize> {
         match entry {
             Entry::Index(index) => (index < self.entries.len()).then_some(index),
             Entry::Type(name) => {
-                let of_type = self.of_type(name);
+                let of_type = self.entries_of_type(name);
                 (of_type.count > 0).then(|| of_type.first_well_formed.unwrap_or(of_type.first))
             }
         }
@@ -162,27 +163,27 @@ impl<'a> Conditions<'a> {
         self.get(known)?.status()
     }
 
-    /// Whether there is no such condition at all: a stale one counts as there, a malformed one as neither.
+    /// Whether the list has no entry of this type. A stale condition is not absent, nor is a malformed one.
     pub fn is_absent(&self, known: ConditionType) -> bool {
         matches!(self.known[known as usize], KnownCondition::Absent)
     }
 
-    /// Whether nothing can be said of the condition: it is neither there nor absent.
+    /// Whether the condition is malformed, so that it counts as neither present nor absent.
     pub fn is_malformed(&self, known: ConditionType) -> bool {
         matches!(self.known[known as usize], KnownCondition::Malformed)
     }
 
-    /// The status of the condition, where it is current.
+    /// The status of the condition, if it is current.
     pub fn current(&self, known: ConditionType) -> Option<ConditionStatus> {
         if self.stale[known as usize] { None } else { self.status(known) }
     }
 
-    /// A member of the condition of this type.
+    /// The field of a member of this condition.
     pub fn member(&self, known: ConditionType, member: ConditionMember) -> Field<'a> {
         Field::ConditionMember { entry: self.entry(known), member }
     }
 
-    fn of_type(&self, name: &str) -> TypeEntries {
+    fn entries_of_type(&self, name: &str) -> TypeEntries {
         if self.entries.len() > FEW_ENTRIES {
             return self.table.get(name).copied().unwrap_or_default();
         }
@@ -223,7 +224,7 @@ impl TypeEntries {
     }
 }
 
-/// The entries of each type. Sets of each entry whether it is the only one of its type.
+/// Groups the entries by type, and sets `is_only` of each entry.
 fn table<'a>(entries: &mut [NamedEntry<'a>]) -> HashMap<&'a str, TypeEntries> {
     let mut table: HashMap<&str, TypeEntries> = HashMap::with_capacity(entries.len());
     for index in 0..entries.len() {
@@ -236,7 +237,7 @@ fn table<'a>(entries: &mut [NamedEntry<'a>]) -> HashMap<&'a str, TypeEntries> {
     table
 }
 
-/// Which conditions are stale: a rescan may keep old results beside the new run.
+/// Returns which conditions are stale: results of an earlier run that a rescan has kept.
 fn stale(scan: &Scan<'_>, status: &Status<'_>, conditions: &Conditions<'_>) -> [bool; 4] {
     let observed = status.observed_generation.integer().value();
     let is_older_generation = |known| {
@@ -250,7 +251,7 @@ fn stale(scan: &Scan<'_>, status: &Status<'_>, conditions: &Conditions<'_>) -> [
     let is_policy_stale = is_policy_older || is_older_generation(policy);
     let mut stale = [false; 4];
     if matches!(status.phase(), Some(Phase::Completed | Phase::Failed)) {
-        // The controller is done, so nothing is left of an earlier run, except the verdict of a policy that is not set any more.
+        // The run has ended, so no earlier results remain, except those of a policy that is no longer set.
         stale[policy as usize] = is_policy_stale && !scan.has_scan_policy();
         return stale;
     }
@@ -269,12 +270,12 @@ fn entry_form(condition: &Condition<'_>) -> Form {
     ConditionMember::ALL.into_iter().map(|member| member_form(condition, member)).max().unwrap_or_default()
 }
 
-/// How well one member of an entry is formed.
+/// Whether a member of an entry is well-formed.
 pub fn member_form(condition: &Condition<'_>, member: ConditionMember) -> Form {
     let json = &condition[member];
     let text = json.string();
     let is_within = |max, fits: fn(&str) -> bool| match &text {
-        // A character has four bytes at most, so the characters of a much longer text need not be counted.
+        // A character has at most four bytes, so the characters of a much longer text need not be counted.
         Member::Present(text) => {
             (text.len() <= max || text.len() <= 4 * max && text.chars().count() <= max) && fits(text)
         }
@@ -283,7 +284,7 @@ pub fn member_form(condition: &Condition<'_>, member: ConditionMember) -> Form {
     let is_well_formed = match member {
         ConditionMember::Type => matches!(text, Member::Present(text) if is_type(text)),
         ConditionMember::Status => condition.status().is_some(),
-        // The three types whose reasons are known always have one.
+        // The three types with known reasons must have one.
         ConditionMember::Reason if text == Member::Absent => match condition.known_type() {
             None | Some(ConditionType::SendingResults) => return Form::Incomplete,
             Some(_) => false,
@@ -298,8 +299,7 @@ pub fn member_form(condition: &Condition<'_>, member: ConditionMember) -> Form {
     if is_well_formed { Form::WellFormed } else { Form::Malformed }
 }
 
-/// Whether a text matches the pattern of a type in `metav1.Condition`, within its limit: an optional DNS prefix and `/`, then a
-/// name.
+/// Whether a text is a valid type of `metav1.Condition`: an optional DNS prefix and `/`, then a name, within the limit.
 fn is_type(text: &str) -> bool {
     let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
     let is_lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -308,14 +308,14 @@ fn is_type(text: &str) -> bool {
         && edges_and_middle(name, |byte| byte.is_ascii_alphanumeric(), b"-_.")
 }
 
-/// Whether a text matches the pattern of a reason in `metav1.Condition`. Both patterns are ASCII, so bytes are characters.
+/// Whether a text matches the pattern of a reason of `metav1.Condition`. The pattern is ASCII, so bytes are characters.
 fn is_reason(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b',' | b':'))
 }
 
-/// Whether a text is not empty, begins and ends with an `edge` character, and has only these and `also` between.
+/// Whether a text is not empty, begins and ends with an `edge` character, and has only `edge` and `also` characters.
 fn edges_and_middle(text: &str, edge: fn(u8) -> bool, also: &[u8]) -> bool {
     let bytes = text.as_bytes();
     bytes.first().is_some_and(|byte| edge(*byte))

@@ -1,4 +1,4 @@
-//! CVE counts: five severities and their total, in either set of keys.
+//! CVE counts: five severities and their total, with either spelling of the keys.
 
 use super::Spelling;
 use super::json::{Container, Json, JsonType, Member, Object};
@@ -44,18 +44,19 @@ impl Count {
     }
 }
 
-/// How many unknown members of a cveCount are kept. A scan has none; a template that counts other severities has one or two.
+/// The number of unknown members of a cveCount that are kept. A scan has none; a template that counts other severities
+/// has one or two.
 pub const OTHERS_MAX: usize = 16;
 
-/// One cveCount object. Either container may use either set of keys, even both at once.
+/// A cveCount object. Its keys may have either spelling, even both at once.
 #[derive(Debug, Clone, Default)]
 pub struct CveCount<'a> {
     counts: [[Json<'a>; 2]; 6],
-    /// The first [`OTHERS_MAX`] unknown members; of two with the same key the last.
+    /// The first [`OTHERS_MAX`] unknown members. The last value of a repeated key wins.
     others: Vec<(Key<'a>, Json<'a>)>,
     /// The number of unknown members that are not kept.
     more_others: usize,
-    /// Whether one of those is a number.
+    /// Whether one of the unknown members that are not kept is a number.
     has_more_numbers: bool,
 }
 
@@ -77,7 +78,7 @@ impl<'a> Object<'a> for CveCount<'a> {
     }
 }
 
-/// Counts are the same with their members in any order; null counts as absent.
+/// Equality ignores the order of members. Null counts as absent.
 impl PartialEq for CveCount<'_> {
     fn eq(&self, other: &Self) -> bool {
         let has_all = |one: &Self, other: &Self| one.others().all(|member| other.others().any(|found| found == member));
@@ -89,7 +90,7 @@ impl PartialEq for CveCount<'_> {
 }
 
 impl<'a> CveCount<'a> {
-    /// Reads a container. One whose members are all null counts as absent.
+    /// Reads a cveCount. If all its members are null, it counts as absent.
     pub fn read(reader: &mut Reader<'a>) -> Result<Container<'a, Self>, ReadError> {
         let container: Container<'a, Self> = reader.read()?;
         Ok(if container.present().is_some_and(CveCount::is_empty) { Member::Absent } else { container })
@@ -112,12 +113,12 @@ impl<'a> CveCount<'a> {
         &mut self.counts[count as usize][spelling as usize]
     }
 
-    /// The spellings in which `count` is there.
+    /// The spellings in which `count` is present.
     pub fn spellings(&self, count: Count) -> impl Iterator<Item = Spelling> {
         Spelling::BOTH.into_iter().filter(move |&spelling| !self.get(count, spelling).is_absent())
     }
 
-    /// A count whatever its spelling; malformed too where its two spellings disagree.
+    /// The value of a count in either spelling; of the wrong type if the two spellings have different values.
     pub fn count(&self, count: Count) -> Member<i64> {
         let [wire, documented] = Spelling::BOTH.map(|spelling| self.get(count, spelling));
         match (wire.is_absent(), self.has_conflict(count)) {
@@ -127,20 +128,21 @@ impl<'a> CveCount<'a> {
         }
     }
 
-    /// Whether a count is the same JSON in both, whatever the spelling of its keys.
+    /// Whether a count is the same JSON in both objects, in any spelling of the key.
     pub fn is_same_count(&self, count: Count, other: &CveCount<'_>) -> bool {
         self.spellings(count)
             .map(|key| self.get(count, key))
             .eq(other.spellings(count).map(|key| other.get(count, key)))
     }
 
-    /// Whether a count is present in both spellings, with different values.
+    /// Whether a count is present in both spellings with different values.
     pub fn has_conflict(&self, count: Count) -> bool {
         let [wire, documented] = Spelling::BOTH.map(|spelling| self.get(count, spelling));
         !wire.is_absent() && !documented.is_absent() && wire != documented
     }
 
-    /// The sum of the severities, where all that are there are whole numbers. Five int64 fit an int128.
+    /// The sum of the severities that are present, if all of them are integers ≥ 0. The sum of five int64 fits an
+    /// int128.
     pub fn sum(&self) -> Option<i128> {
         Count::SEVERITIES.into_iter().try_fold(0, |sum, severity| match self.count(severity) {
             Member::Absent => Some(sum),
@@ -158,13 +160,13 @@ impl<'a> CveCount<'a> {
         self.more_others
     }
 
-    /// Whether a member that we do not know holds a number: a total may then count it too.
+    /// Whether an unknown member is a number, which the total may include.
     pub fn has_other_number(&self) -> bool {
         self.has_more_numbers || self.others().any(|(_, value)| value.json_type() == JsonType::Number)
     }
 }
 
-/// Reads a whole number: an integer ≥ 0 that fits int64.
+/// Reads an integer ≥ 0 that fits int64.
 pub fn non_negative(json: &Json<'_>) -> Member<i64> {
     match json.integer() {
         Member::Present(negative) if negative < 0 => Member::WrongType(JsonType::Number),

@@ -1,4 +1,4 @@
-//! A judged field: the path that findings name, and the place that a patch writes.
+//! A judged field: its path in findings, and its value in a scan that a mutation writes.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use super::{
     SourceMember, Sources, Spelling, Status,
 };
 
-/// Characters of a key of the user's that a path shows; Kubernetes' own names end at 63.
+/// Characters of an unknown key that a path shows. Labels and most names in Kubernetes have at most 63.
 const KEY_MAX_CHARS: usize = 64;
 
-/// A field of a scan. Displayed as its path: `status.conditions[Succeeded].reason`.
+/// A field of a scan. It is displayed as its path: `status.conditions[Succeeded].reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Field<'a> {
     Status,
@@ -29,7 +29,7 @@ pub enum Field<'a> {
         count: Count,
         key: Spelling,
     },
-    /// A member of a container that is none of the six.
+    /// A member of a cveCount that is not one of the six counts.
     OtherCount {
         container: Spelling,
         key: &'a str,
@@ -62,7 +62,7 @@ pub enum Field<'a> {
     ScanPolicy,
 }
 
-/// An entry of `status.conditions`: by its type, or by index where the type is missing, malformed or doubled.
+/// An entry of `status.conditions`: by its type, or by index if the type is missing, malformed or repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Entry<'a> {
     Type(&'a str),
@@ -108,7 +108,7 @@ pub fn cve_count_name(spelling: Spelling) -> &'static str {
     }
 }
 
-/// The name of the metadataUrl.
+/// The name of the metadataUrl field.
 pub fn metadata_url_name(spelling: Spelling) -> &'static str {
     match spelling {
         Spelling::Wire => "metadataUrl",
@@ -163,13 +163,13 @@ impl fmt::Display for Field<'_> {
 }
 
 impl<'f> Field<'f> {
-    /// The five severities of a container in both spellings: what a sum reads.
+    /// The five severities of a container in both spellings: the fields that a sum reads.
     pub fn severities(container: Spelling) -> Vec<Field<'f>> {
         let keys = |count| Spelling::BOTH.map(|key| Field::Count { container, count, key });
         Count::SEVERITIES.into_iter().flat_map(keys).collect()
     }
 
-    /// The value of a field that a mutation may write, where its parent is there. None for every other field.
+    /// The value of a field that a mutation may write, if its parent is present. `None` for every other field.
     pub fn value_mut<'s, 'a>(&self, scan: &'s mut Scan<'a>) -> Option<&'s mut Json<'a>> {
         let status = scan.status.present_mut()?;
         match self {

@@ -1,12 +1,12 @@
 //! Image references: `[registry/]repository[:tag][@digest]`.
 
-/// The registry of references that name none, and its other names.
+/// Docker Hub, the registry of references without a registry, and its aliases.
 const DOCKER_HUB: [&str; 4] = ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
 
 /// The parts of a reference that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageReference<'a> {
-    /// Compared without case. Docker Hub has its first name here.
+    /// Compared case-insensitively. Every alias of Docker Hub is replaced by `docker.io`.
     registry: &'a str,
     /// Without the `library/` of Docker Hub's own images.
     path: &'a str,
@@ -15,13 +15,13 @@ pub struct ImageReference<'a> {
 }
 
 impl<'a> ImageReference<'a> {
-    /// Parses a reference; none where the text is not one.
+    /// Parses a reference. Returns `None` if the text is not a reference.
     pub fn parse(reference: &'a str) -> Option<Self> {
         let (named, digest) = match reference.split_once('@') {
             Some((named, digest)) => (named, Some(digest)),
             None => (reference, None),
         };
-        // A colon after the last slash begins a tag; one before it a port.
+        // A colon after the last slash begins a tag; a colon before it begins a port.
         let (name, tag) = match named.rsplit_once(':') {
             Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
             _ => (named, None),
@@ -30,11 +30,11 @@ impl<'a> ImageReference<'a> {
             Some((registry, path)) if is_host(registry) => (registry, path),
             _ => (DOCKER_HUB[0], name),
         };
-        let is_sound = digest.is_none_or(is_digest)
+        let is_valid = digest.is_none_or(is_digest)
             && tag.is_none_or(is_tag)
             && is_registry(registry)
             && path.split('/').all(is_component);
-        if !is_sound {
+        if !is_valid {
             return None;
         }
         if !DOCKER_HUB.iter().any(|name| registry.eq_ignore_ascii_case(name)) {
@@ -58,7 +58,7 @@ impl<'a> ImageReference<'a> {
         })
     }
 
-    /// Whether both may name the same image. A tag and a digest do not contradict each other.
+    /// Whether both may name the same image of a repository. A tag and a digest do not contradict each other.
     pub fn is_same_version(&self, other: &Self) -> bool {
         match (self.tag, self.digest, other.tag, other.digest) {
             (mine, None, theirs, None) => mine.unwrap_or(DEFAULT_TAG) == theirs.unwrap_or(DEFAULT_TAG),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_differ_only_where_both_say_so() {
+    fn versions_differ_only_if_both_have_a_tag_or_a_digest() {
         let digest = |name: &str| format!("{name}@{DIGEST}");
         let other_digest = |name: &str| format!("{name}@{OTHER_DIGEST}");
         let upper = format!("app@{}", DIGEST.to_uppercase().replace("SHA256", "sha256"));
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_references() {
+    fn invalid_references_are_rejected() {
         for wrong in [
             "",
             "Nginx",

@@ -17,7 +17,7 @@ pub enum JsonType {
 }
 
 impl JsonType {
-    /// By the first byte of a value.
+    /// The type of the value that begins with this byte.
     fn of(first: u8) -> Self {
         match first {
             b'"' => JsonType::String,
@@ -41,7 +41,7 @@ impl fmt::Display for JsonType {
     }
 }
 
-/// A field as it was found: absent (or null), of the wrong JSON type, or present.
+/// A field of a document: absent (or null), of the wrong JSON type, or present.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Member<T, W = JsonType> {
     #[default]
@@ -50,7 +50,7 @@ pub enum Member<T, W = JsonType> {
     Present(T),
 }
 
-/// An object or a list as it was found. A value of another type is kept, since the ratchet compares it.
+/// An object or a list of a document. A value of another type is kept, since the ratchet compares it.
 pub type Container<'a, T> = Member<T, Json<'a>>;
 
 impl<T, W> Member<T, W> {
@@ -76,13 +76,13 @@ impl<T, W> Member<T, W> {
     }
 }
 
-/// An object whose judged members are read into place and whose others are skipped.
+/// An object whose judged members are read and whose other members are skipped.
 pub trait Object<'a>: Default {
-    /// Reads the value of `key`. A key that comes twice is read twice: the last wins, as in Go.
+    /// Reads the value of `key`. This is called for every occurrence of a repeated key: the last value wins, as in Go.
     fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError>;
 
-    /// Reads an object into place, so that its first members are known even where a later one is malformed. Null leaves the
-    /// object as it is.
+    /// Reads an object in place, so that the members before a syntax error remain known. Null leaves the object
+    /// unchanged.
     fn fill(&mut self, reader: &mut Reader<'a>) -> Result<(), ReadError> {
         if reader.peek() == b'n' {
             return reader.skip();
@@ -92,15 +92,15 @@ pub trait Object<'a>: Default {
     }
 }
 
-/// Entries of a list that are judged. The smallest well-formed condition has 84 bytes, so the 1.5 MiB that etcd stores
-/// have room for 18,724: a longer list of well-formed entries cannot be stored. One entry more is kept, to show that the list is
-/// longer.
+/// The number of entries of a list that are judged. The smallest well-formed condition has 84 bytes, so the 1.5 MiB
+/// that etcd stores hold at most 18,724: a longer list of well-formed entries cannot be stored. One more entry is kept,
+/// to show that the list is longer.
 pub const ENTRIES_MAX: usize = 20_000;
 
 /// Initial capacity of a list: a scan has four conditions.
 const FEW_ENTRIES: usize = 4;
 
-/// A type that a [`Container`] can hold: an object or a list. A value of the other shape is kept as its JSON.
+/// A type that a [`Container`] can hold: an object or a list. A value of the other shape is kept as JSON.
 pub trait Shape<'a>: Sized {
     fn from_object(reader: &mut Reader<'a>) -> Result<Container<'a, Self>, ReadError> {
         Ok(Member::WrongType(reader.read()?))
@@ -120,7 +120,7 @@ impl<'a, T: Object<'a>> Shape<'a> for T {
 }
 
 impl<'a, T: Object<'a>> Container<'a, T> {
-    /// Reads it in place, since moving an object with many members costs time.
+    /// Reads a value in place, since moving an object with many members takes time.
     pub fn fill(&mut self, reader: &mut Reader<'a>) -> Result<(), ReadError> {
         if reader.peek() != b'{' {
             *self = reader.read()?;
@@ -149,11 +149,11 @@ impl<'a, T: Object<'a>> Shape<'a> for Vec<Container<'a, T>> {
             if entries.len() > ENTRIES_MAX {
                 return entry.skip();
             }
-            // A long list grows by a quarter at a time: doubling would take up to twice the memory of the longest list.
+            // A long list grows by a quarter at a time: doubling could take twice the memory of the longest list.
             if entries.len() == entries.capacity() {
                 entries.reserve_exact((entries.len() / 4).max(FEW_ENTRIES));
             }
-            // In a list an empty object is an entry, without members.
+            // An empty object counts as an entry of a list.
             entries.push(if entry.peek() == b'{' {
                 let mut object = T::default();
                 object.fill(entry)?;
@@ -180,16 +180,16 @@ impl<'a, T: Shape<'a>> Read<'a> for Container<'a, T> {
     }
 }
 
-/// A judged leaf. A string is decoded once, when it is read; any other value is kept as the JSON text that was found.
+/// The value of a judged field. A string is decoded once, when it is read. Any other value is kept as JSON text.
 #[derive(Clone, Default)]
 pub enum Json<'a> {
     /// Absent or null.
     #[default]
     Null,
     String(Cow<'a, str>),
-    /// An integer that we write ourselves.
+    /// An integer that a mutation writes.
     Integer(i64),
-    /// A boolean, a number, a list or an object, as it was found.
+    /// The JSON text of a boolean, a number, a list or an object.
     Other(&'a str),
 }
 
@@ -203,7 +203,7 @@ impl<'a> Read<'a> for Json<'a> {
     }
 }
 
-/// Strings are equal whatever their escapes; other values when they are the same JSON.
+/// Strings are compared after decoding, and other values as JSON.
 impl PartialEq for Json<'_> {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -222,13 +222,13 @@ impl fmt::Debug for Json<'_> {
 }
 
 impl<'a> Json<'a> {
-    /// A string that we write ourselves.
+    /// A string with a copy of `text`.
     pub fn from_text(text: &str) -> Json<'static> {
         Json::String(Cow::Owned(text.to_owned()))
     }
 
-    /// The JSON text. A string is encoded again: the API server escapes `<`, `>` and `&`, which readers of a message would not
-    /// recognise.
+    /// The JSON text. A string is encoded again, since the API server escapes `<`, `>` and `&`, which makes a message
+    /// hard to read.
     pub fn to_json(&self) -> Cow<'_, str> {
         match self {
             Json::Null => Cow::Borrowed("null"),
@@ -238,13 +238,18 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The value as a message shows it: its JSON, cut to `max_chars`, without control characters; `absent` where there is none.
+    /// The value as messages show it: its JSON, truncated to `max_chars` and without control characters, or `absent`. A
+    /// truncated string ends in `…"`.
     pub fn quoted(&self, max_chars: usize) -> String {
         match self {
             Json::Null => "absent".to_owned(),
             Json::String(text) => {
-                let shown: String = text.chars().take(max_chars).collect();
-                printable(&Json::from_text(&shown).to_json(), max_chars)
+                let beginning: String = text.chars().take(max_chars).collect();
+                let json = printable(&Json::from_text(&beginning).to_json(), usize::MAX);
+                if json.chars().count() <= max_chars {
+                    return json;
+                }
+                json.chars().take(max_chars - 2).chain(['…', '"']).collect()
             }
             other => printable(&other.to_json(), max_chars),
         }
@@ -288,21 +293,21 @@ impl<'a> Json<'a> {
         matches!(self, Json::String(found) if found == text)
     }
 
-    /// Whether both are the same where a string is expected: the empty string counts as absent.
+    /// Whether both values are the same if a string is expected: the empty string counts as absent.
     pub fn is_same_text(&self, other: &Json<'_>) -> bool {
         self == other || (self.string() == Member::Absent && other.string() == Member::Absent)
     }
 }
 
-/// Text from outside, made fit for one line of a terminal or log: cut to `max_chars`, with `?` for control characters
-/// and for those that hide or reorder text.
+/// Makes untrusted text safe for one line of a terminal or log: truncates it to `max_chars`, and replaces control
+/// characters and characters that hide or reorder text with `?`.
 pub fn printable(text: &str, max_chars: usize) -> String {
-    let is_unfit = |c: char| {
+    let is_unsafe = |c: char| {
         c.is_control()
             || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
     };
     let mut chars = text.chars();
-    let mut shown: String = chars.by_ref().take(max_chars).map(|c| if is_unfit(c) { '?' } else { c }).collect();
+    let mut shown: String = chars.by_ref().take(max_chars).map(|c| if is_unsafe(c) { '?' } else { c }).collect();
     if chars.next().is_some() {
         shown.push('…');
     }

@@ -1,8 +1,8 @@
-//! A reader of JSON text that borrows what is asked for and skips the rest.
+//! A JSON reader that borrows the requested values and skips the rest.
 //!
-//! Most of a review is what nobody judges: `managedFields` are nine tenths of a grown object. So stepping over a value is
-//! what decides how long a review takes. It is checked to be JSON all the same, byte for byte as strictly as `serde_json`
-//! does (a test compares them), in one loop without recursion, sixteen bytes of a string at a time.
+//! Most of a review is not judged: `managedFields` are nine tenths of an object that was updated often. Skipping values
+//! therefore takes most of the time of a review. Skipped values are still validated, as strictly as by `serde_json` (a
+//! test compares the two), in one loop without recursion, sixteen bytes of a string at a time.
 
 mod error;
 mod repeated;
@@ -21,12 +21,12 @@ pub struct Reader<'a> {
     repeated: Option<RepeatedList>,
 }
 
-/// What a reader can read a value to.
+/// A type that a reader can read a value into.
 pub trait Read<'a>: Sized {
     fn read(reader: &mut Reader<'a>) -> Result<Self, ReadError>;
 }
 
-/// A key of a JSON object, borrowed unless it is escaped.
+/// A key of a JSON object. It is borrowed unless it has escapes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key<'a>(Cow<'a, str>);
 
@@ -36,7 +36,7 @@ impl AsRef<str> for Key<'_> {
     }
 }
 
-/// Reads a text that is one value.
+/// Reads a text that holds exactly one value.
 pub fn read<'a, T: Read<'a>>(text: &'a str) -> Result<T, ReadError> {
     let mut reader = Reader::new(text);
     let value = reader.read()?;
@@ -53,52 +53,52 @@ impl<'a> Reader<'a> {
         T::read(self)
     }
 
-    /// The first byte of the next value, or of what is there in its place; 0 at the end.
+    /// Skips white space and returns the next byte, which it does not consume; 0 at the end of the text.
     pub fn peek(&mut self) -> u8 {
         self.at = past_space(self.text.as_bytes(), self.at);
         self.text.as_bytes().get(self.at).copied().unwrap_or_default()
     }
 
-    /// Hands each member to `member`, which reads its value or skips it. A key that comes twice is handed over twice.
+    /// Reads an object. Calls `member` for every key, including repeated ones; it must read or skip the value.
     pub fn object(
         &mut self,
         mut member: impl FnMut(Key<'a>, &mut Self) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
-        self.take(b'{', ExpectedJson::Object)?;
+        self.expect_byte(b'{', ExpectedJson::Object)?;
         if self.peek() == b'}' {
-            return self.take(b'}', ExpectedJson::ObjectEnd);
+            return self.expect_byte(b'}', ExpectedJson::ObjectEnd);
         }
         loop {
             let key = self.key()?;
             member(key, self)?;
             match self.peek() {
                 b',' => self.at += 1,
-                _ => return self.take(b'}', ExpectedJson::ObjectEnd),
+                _ => return self.expect_byte(b'}', ExpectedJson::ObjectEnd),
             }
         }
     }
 
-    /// Has `entry` read each value of a list, or skip it.
+    /// Reads a list. Calls `entry` for every value, which it must read or skip.
     pub fn list(&mut self, mut entry: impl FnMut(&mut Self) -> Result<(), ReadError>) -> Result<(), ReadError> {
-        self.take(b'[', ExpectedJson::List)?;
+        self.expect_byte(b'[', ExpectedJson::List)?;
         if self.peek() == b']' {
-            return self.take(b']', ExpectedJson::ListEnd);
+            return self.expect_byte(b']', ExpectedJson::ListEnd);
         }
         loop {
             entry(self)?;
             match self.peek() {
                 b',' => self.at += 1,
-                _ => return self.take(b']', ExpectedJson::ListEnd),
+                _ => return self.expect_byte(b']', ExpectedJson::ListEnd),
             }
         }
     }
 
-    /// The next value as it is written.
+    /// Returns the JSON text of the next value.
     pub fn raw(&mut self) -> Result<&'a str, ReadError> {
         Ok(self.with_text(Self::skip)?.1)
     }
 
-    /// The next value as `read` reads it, and as it is written.
+    /// Reads the next value with `read`, and returns it with its JSON text.
     pub fn with_text<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, ReadError>,
@@ -109,18 +109,18 @@ impl<'a> Reader<'a> {
         Ok((value, self.text.get(begin..self.at).unwrap_or_default()))
     }
 
-    /// The next value, which is a string. It is borrowed unless it is escaped.
+    /// Reads a string. It is borrowed unless it has escapes.
     pub fn string(&mut self) -> Result<Cow<'a, str>, ReadError> {
         self.quoted(ExpectedJson::Value)
     }
 
-    /// Steps over the next value.
+    /// Skips the next value.
     pub fn skip(&mut self) -> Result<(), ReadError> {
         self.at = past_value(self.text.as_bytes(), self.at)?;
         Ok(())
     }
 
-    /// Nothing more may come.
+    /// Checks that nothing but white space follows.
     pub fn end(&mut self) -> Result<(), ReadError> {
         self.peek();
         if self.at == self.text.len() { Ok(()) } else { Err(self.error(ExpectedJson::End)) }
@@ -130,7 +130,7 @@ impl<'a> Reader<'a> {
         ReadError::new(self.at, expected)
     }
 
-    fn take(&mut self, byte: u8, expected: ExpectedJson) -> Result<(), ReadError> {
+    fn expect_byte(&mut self, byte: u8, expected: ExpectedJson) -> Result<(), ReadError> {
         if self.peek() != byte {
             return Err(self.error(expected));
         }
@@ -138,15 +138,15 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// A key and its colon.
+    /// Reads a key and its colon.
     fn key(&mut self) -> Result<Key<'a>, ReadError> {
         let key = self.quoted(ExpectedJson::Key)?;
-        self.take(b':', ExpectedJson::Colon)?;
+        self.expect_byte(b':', ExpectedJson::Colon)?;
         Ok(Key(key))
     }
 
     fn quoted(&mut self, expected: ExpectedJson) -> Result<Cow<'a, str>, ReadError> {
-        self.take(b'"', expected)?;
+        self.expect_byte(b'"', expected)?;
         let begin = self.at;
         let StringEnd { end, is_plain } = past_quoted(self.text.as_bytes(), begin)?;
         self.at = end;
@@ -155,15 +155,15 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The lists and objects around a place: a bit each, 1 for an object. The innermost 64 are at hand.
+/// The lists and objects around an offset, as one bit each: 1 for an object. `bits` has the innermost 64.
 #[derive(Default)]
-struct Around {
+struct Nesting {
     bits: u64,
     depth: usize,
     outer: Vec<u64>,
 }
 
-impl Around {
+impl Nesting {
     fn enter(&mut self, is_object: bool) {
         if self.depth > 0 && self.depth.is_multiple_of(64) {
             self.outer.push(self.bits);
@@ -185,9 +185,9 @@ impl Around {
     }
 }
 
-/// The place after the value that begins at `at`.
+/// Returns the offset after the value at `at`.
 fn past_value(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
-    let mut around = Around::default();
+    let mut nesting = Nesting::default();
     loop {
         at = past_space(bytes, at);
         let first = bytes.get(at).copied().unwrap_or_default();
@@ -199,29 +199,29 @@ fn past_value(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
                 if bytes.get(inside) == Some(&closing(is_object)) {
                     inside + 1
                 } else {
-                    around.enter(is_object);
+                    nesting.enter(is_object);
                     at = if is_object { past_key(bytes, inside)? } else { inside };
                     continue;
                 }
             }
             b'-' | b'0'..=b'9' => past_number(bytes, at)?,
-            b't' => past_word(bytes, at, b"true")?,
-            b'f' => past_word(bytes, at, b"false")?,
-            b'n' => past_word(bytes, at, b"null")?,
+            b't' => past_literal(bytes, at, b"true")?,
+            b'f' => past_literal(bytes, at, b"false")?,
+            b'n' => past_literal(bytes, at, b"null")?,
             _ => return Err(ReadError::new(at, ExpectedJson::Value)),
         };
-        // A value has ended: what is around it ends too, or goes on.
+        // A value has ended. Leave the lists and objects that end with it, and find the next value.
         loop {
-            if around.depth == 0 {
+            if nesting.depth == 0 {
                 return Ok(at);
             }
             at = past_space(bytes, at);
-            let is_object = around.is_object();
+            let is_object = nesting.is_object();
             match bytes.get(at) {
                 Some(b',') if is_object => at = past_key(bytes, past_space(bytes, at + 1))?,
                 Some(b',') => at += 1,
                 Some(byte) if *byte == closing(is_object) => {
-                    around.leave();
+                    nesting.leave();
                     at += 1;
                     continue;
                 }
@@ -241,7 +241,7 @@ fn closing(is_object: bool) -> u8 {
     if is_object { b'}' } else { b']' }
 }
 
-/// The place after a key at `at` and its colon, and after members before it that hold nothing.
+/// Returns the offset after the key at `at` and its colon. Members with the value `{}` before that key are skipped.
 #[inline]
 fn past_key(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
     loop {
@@ -249,7 +249,7 @@ fn past_key(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
             return Err(ReadError::new(at, ExpectedJson::Key));
         }
         at = past_string(bytes, at + 1)?;
-        // `managedFields` are trees of names, and such are their leaves.
+        // Fast path: `managedFields` are trees of names whose leaves are `{}`.
         if bytes.get(at..at + 4) == Some(b":{},") {
             at = past_space(bytes, at + 4);
             continue;
@@ -261,7 +261,7 @@ fn past_key(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
 
 #[inline(always)]
 fn past_space(bytes: &[u8], mut at: usize) -> usize {
-    // The API server writes none.
+    // The API server writes no white space between tokens.
     while let Some(0..=b' ') = bytes.get(at) {
         if !matches!(bytes[at], b' ' | b'\n' | b'\t' | b'\r') {
             break;
@@ -271,15 +271,15 @@ fn past_space(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Where a string ends.
+/// The end of a string.
 struct StringEnd {
-    /// After its quote.
+    /// The offset after the closing quote.
     end: usize,
-    /// Whether it has no escapes.
+    /// Whether the string has no escapes.
     is_plain: bool,
 }
 
-/// The end of the string whose inside begins at `at`.
+/// Returns the end of the string whose contents begin at `at`.
 #[inline]
 fn past_quoted(bytes: &[u8], at: usize) -> Result<StringEnd, ReadError> {
     let plain = past_plain(bytes, at);
@@ -287,7 +287,7 @@ fn past_quoted(bytes: &[u8], at: usize) -> Result<StringEnd, ReadError> {
     Ok(StringEnd { end: if is_plain { plain + 1 } else { past_string(bytes, plain)? }, is_plain })
 }
 
-/// The place after the quote that ends the string whose inside begins at `at`.
+/// Returns the offset after the closing quote of the string whose contents begin at `at`.
 #[inline(always)]
 fn past_string(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
     loop {
@@ -300,12 +300,12 @@ fn past_string(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
     }
 }
 
-/// A byte in each of sixteen.
-const fn sixteen(byte: u8) -> u128 {
+/// Returns sixteen copies of a byte.
+const fn splat(byte: u8) -> u128 {
     u128::MAX / 255 * byte as u128
 }
 
-/// The place of the next quote, backslash or control character, or the end.
+/// Returns the offset of the next quote, backslash or control character, or of the end.
 #[inline(always)]
 fn past_plain(bytes: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
@@ -318,15 +318,15 @@ fn past_plain(bytes: &[u8], mut at: usize) -> usize {
     at + bytes.iter().skip(at).take_while(|byte| !matches!(byte, 0..0x20 | b'"' | b'\\')).count()
 }
 
-/// Which of sixteen bytes is the first quote, backslash or control character; 16 for none.
+/// Returns the index of the first quote, backslash or control character in sixteen bytes; 16 if there is none.
 #[inline(always)]
 fn first_special(chunk: u128) -> usize {
-    // In each byte of a difference the high bit is set where the byte was less than what was taken from it, or was not
-    // ASCII; above a byte where it is set it may be set wrongly, so only the first one counts.
-    let control = chunk.wrapping_sub(sixteen(b' '));
-    let quote = (chunk ^ sixteen(b'"')).wrapping_sub(sixteen(1));
-    let backslash = (chunk ^ sixteen(b'\\')).wrapping_sub(sixteen(1));
-    let found = (control | quote | backslash) & !chunk & sixteen(0x80);
+    // A subtraction sets the high bit of an ASCII byte that is less than the byte subtracted from it; `!chunk` excludes
+    // bytes that are not ASCII. Its borrow may set high bits of later bytes wrongly, so only the first one counts.
+    let control = chunk.wrapping_sub(splat(b' '));
+    let quote = (chunk ^ splat(b'"')).wrapping_sub(splat(1));
+    let backslash = (chunk ^ splat(b'\\')).wrapping_sub(splat(1));
+    let found = (control | quote | backslash) & !chunk & splat(0x80);
     (found.trailing_zeros() / 8) as usize
 }
 
@@ -345,7 +345,7 @@ fn past_number(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
         if count > 0 { Ok(begin + count) } else { Err(ReadError::new(begin, ExpectedJson::Digit)) }
     };
     at += usize::from(bytes.get(at) == Some(&b'-'));
-    // No digit follows a zero: it would be due to be something else.
+    // After a leading zero no digit may follow; the caller rejects it as an unexpected byte.
     at = if bytes.get(at) == Some(&b'0') { at + 1 } else { past_digits(at)? };
     if bytes.get(at) == Some(&b'.') {
         at = past_digits(at + 1)?;
@@ -357,7 +357,7 @@ fn past_number(bytes: &[u8], mut at: usize) -> Result<usize, ReadError> {
     Ok(at)
 }
 
-fn past_word(bytes: &[u8], at: usize, word: &'static [u8]) -> Result<usize, ReadError> {
-    let is_there = bytes.get(at..).is_some_and(|rest| rest.starts_with(word));
-    if is_there { Ok(at + word.len()) } else { Err(ReadError::new(at, ExpectedJson::Value)) }
+fn past_literal(bytes: &[u8], at: usize, literal: &'static [u8]) -> Result<usize, ReadError> {
+    let is_there = bytes.get(at..).is_some_and(|rest| rest.starts_with(literal));
+    if is_there { Ok(at + literal.len()) } else { Err(ReadError::new(at, ExpectedJson::Value)) }
 }

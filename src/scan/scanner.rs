@@ -1,4 +1,4 @@
-//! Who scanned: `scannedBy.scanner.{name,vendor,version}`, or the same three flat in `scannedBy`.
+//! The scanner: `scannedBy.scanner.{name,vendor,version}`, or the same members in `scannedBy` itself.
 
 use super::json::{Container, Json, Member, Object};
 use super::reader::{Key, ReadError, Reader};
@@ -27,7 +27,7 @@ impl ScannerMember {
     }
 }
 
-/// Where the members of a scanner stand: in `scannedBy.scanner`, or in `scannedBy` itself.
+/// Where the members of a scanner are: in `scannedBy.scanner`, or in `scannedBy` itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ScannerForm {
     Nested,
@@ -55,7 +55,7 @@ impl<'a> Object<'a> for ScannedBy<'a> {
 }
 
 impl<'a> ScannedBy<'a> {
-    /// The scanner in this form, where it is an object.
+    /// The scanner in this form, if it is an object.
     pub fn scanner(&self, form: ScannerForm) -> Option<&Scanner<'a>> {
         match form {
             ScannerForm::Nested => self.scanner.present(),
@@ -63,10 +63,10 @@ impl<'a> ScannedBy<'a> {
         }
     }
 
-    /// Whether the member is there, in either form.
+    /// Whether the member is present, in either form.
     pub fn has(&self, member: ScannerMember) -> bool {
-        let is_there = |scanner: &Scanner<'_>| scanner.get(member).string() != Member::Absent;
-        ScannerForm::BOTH.into_iter().filter_map(|form| self.scanner(form)).any(is_there)
+        let is_present = |scanner: &Scanner<'_>| scanner.get(member).string() != Member::Absent;
+        ScannerForm::BOTH.into_iter().filter_map(|form| self.scanner(form)).any(is_present)
     }
 }
 

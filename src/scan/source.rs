@@ -1,11 +1,11 @@
-//! The source of code or an image, which has the same shape in `spec`, `artifact` and `compliantArtifact`.
+//! The source of code or of an image. It has the same shape in `spec`, `artifact` and `compliantArtifact`.
 
 use super::image::ImageReference;
 use super::json::{Container, Json, Member, Object};
 use super::reader::{Key, ReadError, Reader};
 use super::url;
 
-/// The three kinds of source; each is an object of strings.
+/// The three kinds of source. Each is an object of strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
     Blob,
@@ -64,7 +64,8 @@ pub enum Difference {
 }
 
 impl SourceMember {
-    /// How two values of this member differ. A tag and a digest do not differ, and neither does a text that is no image reference.
+    /// Returns how two values of this member differ. A tag never differs from a digest, and a text that is not an image
+    /// reference never differs from another text.
     pub fn difference(self, one: &str, other: &str) -> Difference {
         let (is_same_source, is_same) = match self {
             SourceMember::Url => (url::is_same(one, other), true),
@@ -112,12 +113,12 @@ impl<'a> Sources<'a> {
         })
     }
 
-    /// Whether a source is no object of strings.
+    /// Whether a source is not an object of strings.
     pub fn has_wrong_type(&self) -> bool {
         Source::ALL.into_iter().any(|source| self.is_wrong_type(source))
     }
 
-    /// Whether this source is no object of strings.
+    /// Whether this source is not an object of strings.
     pub fn is_wrong_type(&self, source: Source) -> bool {
         match self.get(source) {
             Member::Absent => false,
@@ -129,18 +130,18 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// A member of a source, where the source is there.
+    /// A member of a source, if the source is present.
     pub fn value(&self, source: Source, member: SourceMember) -> Option<&Json<'a>> {
         self.get(source).present().map(|strings| strings.get(member))
     }
 
-    /// The text of a member, where it is there.
+    /// The text of a member, if it is present.
     pub fn text(&self, source: Source, member: SourceMember) -> Option<&str> {
         self.value(source, member)?.string().value()
     }
 }
 
-/// Sources are the same when their judged members are; a source without a value counts as absent.
+/// Sources are equal if their judged members are. A source without a value counts as absent.
 impl PartialEq for Sources<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).all(|(one, other)| match (one, other) {

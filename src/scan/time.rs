@@ -1,14 +1,15 @@
-//! Parses times as the API writes them: RFC 3339 with an upper-case `T`, and `Z` or an offset, as Go reads it.
+//! Parses and formats times as the Kubernetes API does: RFC 3339 with an upper-case `T`, and `Z` or an offset.
 //!
-//! A stored time that Go's `time.Parse` does not read breaks every Go client that decodes the object or a list it is in.
+//! A stored time that Go's `time.Parse` rejects breaks every Go client that decodes the object, or a list that includes
+//! it.
 
 use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime};
 
-/// Parses a time. RFC 3339 also allows lower case, a space for the `T`, and second 60 for leap seconds; as in Go, these are errors
-/// here.
+/// Parses a time. RFC 3339 also allows lower case, a space in place of the `T`, and second 60 for leap seconds. These
+/// are rejected, as in Go.
 pub fn parse(text: &str) -> Option<OffsetDateTime> {
-    // Every condition has one, and nearly all are written so.
+    // Fast path: every condition has a time, and nearly all times have this form.
     if let Some(time) = text.as_bytes().try_into().ok().and_then(seconds_utc) {
         return Some(time);
     }
@@ -17,12 +18,12 @@ pub fn parse(text: &str) -> Option<OffsetDateTime> {
     if is_upper && !is_leap_second { OffsetDateTime::parse(text, &Rfc3339).ok() } else { None }
 }
 
-/// Writes a time in UTC and whole seconds, as `metav1.Time` does. None where that is beyond the years 0 to 9999.
+/// Formats a time in UTC and whole seconds, as `metav1.Time` does. Returns `None` outside the years 0 to 9999.
 pub fn format(time: OffsetDateTime) -> Option<String> {
     time.checked_to_offset(time::UtcOffset::UTC)?.replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
 }
 
-/// Reads `2026-11-20T08:01:00Z`. None for everything else.
+/// Parses a time such as `2026-11-20T08:01:00Z`. Returns `None` for every other form.
 fn seconds_utc(text: &[u8; 20]) -> Option<OffsetDateTime> {
     let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'Z')];
     if marks.iter().any(|(at, mark)| text[*at] != *mark) {
@@ -40,16 +41,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_short_way_reads_what_the_long_one_does() {
-        let long = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
+    fn the_fast_path_agrees_with_the_library() {
+        let parsed_by_library = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
         for year in ["0000", "1999", "2000", "2024", "2026", "2100", "9999", "+999"] {
             for month in ["00", "01", "02", "04", "12", "13", "1 "] {
                 for day in ["00", "01", "28", "29", "30", "31", "32"] {
                     for time in ["00:00:00", "23:59:59", "24:00:00", "08:60:00", "23:59:60", "08:01:0x", "08-01:00"] {
                         let text = format!("{year}-{month}-{day}T{time}Z");
-                        let short = text.as_bytes().try_into().ok().and_then(seconds_utc);
+                        let fast = text.as_bytes().try_into().ok().and_then(seconds_utc);
                         // The library accepts second 60, Go does not.
-                        assert!(short == long(&text) || time.ends_with("60") && short.is_none(), "{text}");
+                        assert!(fast == parsed_by_library(&text) || time.ends_with("60") && fast.is_none(), "{text}");
                     }
                 }
             }
@@ -57,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_utc_has_no_year_for_is_not_written() {
+    fn times_outside_the_years_0_to_9999_are_not_formatted() {
         for text in ["0000-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"] {
             assert_eq!(format(parse(text).unwrap()), None, "{text}");
         }

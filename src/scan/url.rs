@@ -1,6 +1,6 @@
-//! URLs, as far as they are judged: absolute, http or https, with a host.
+//! Checks that URLs are absolute, http or https, and have a host; and compares them.
 
-/// Whether `text` is an absolute http(s) URL with a host. More is not asked, so that no URL that works is denied.
+/// Whether `text` is an absolute http(s) URL with a host. Nothing else is checked, so that no working URL is denied.
 pub fn is_http(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else { return false };
     let is_scheme = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
@@ -9,7 +9,7 @@ pub fn is_http(text: &str) -> bool {
     is_scheme && has_host(host_and_port) && !text.contains(|c: char| c.is_control() || c == ' ')
 }
 
-/// Whether two URLs are the same: the scheme and the host are compared without case, as they are looked up.
+/// Whether two URLs are the same. The scheme and the host are compared case-insensitively, as clients do.
 pub fn is_same(one: &str, other: &str) -> bool {
     let split = |url| {
         let (scheme, rest) = str::split_once(url, "://")?;
@@ -44,7 +44,7 @@ mod tests {
     use super::{is_http, is_same};
 
     #[test]
-    fn hosts_are_compared_without_case() {
+    fn schemes_and_hosts_are_compared_case_insensitively() {
         for (one, other, same) in [
             ("https://example.com/a", "HTTPS://Example.COM/a", true),
             ("https://example.com", "https://EXAMPLE.com", true),
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_with_a_host_are_told_from_others() {
+    fn only_http_urls_with_a_host_are_accepted() {
         for right in [
             "http://a",
             "https://store.example.com:8443/api/sources?digest=1#x",

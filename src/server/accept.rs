@@ -1,9 +1,10 @@
 //! Accepts connections up to a limit, and drains them when the server stops.
 //!
-//! At the connection limit, the least useful connection is closed to admit a new one: of those that were never used the oldest,
-//! then one whose bodies are slow, then the one that has been idle for longest, then one that sends a body. So a client that
-//! only holds connections, or sends without end, cannot keep an API server out. Where all have a review that is judged the new
-//! one is closed at once, which its client can see; in a queue it would wait for its timeout.
+//! At the connection limit, the least useful connection is closed to admit a new one. The candidates, in this order,
+//! are: the oldest connection that was never used, a connection whose bodies arrive slowly, the connection that has
+//! been idle for longest, and a connection that is sending a body. So a client that only opens connections, or sends
+//! without end, cannot lock out an API server. If a review is being judged on every connection, the new connection is
+//! closed at once. Its client notices that; in a queue, it would wait until its timeout.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::connection::{StopStage, reaching};
+use super::connection::{StopStage, wait_for_stage};
 use super::limits::ACCEPT_PAUSE;
 use super::listen::canonical;
 use super::metrics::PortMetrics;
@@ -37,12 +38,12 @@ pub async fn accept<F: Future<Output = ()> + Send + 'static>(
     loop {
         metrics.open.set(i64::try_from(connections.len()).unwrap_or(i64::MAX));
         tokio::select! {
-            () = reaching(&mut stop, StopStage::Stopping) => return connections,
+            () = wait_for_stage(&mut stop, StopStage::Stopping) => return connections,
             Some(ended) = connections.join_next_with_id() => {
                 open.remove(&ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id));
-                report(ended.map(|_| ()));
+                log_panic(ended.map(|_| ()));
             }
-            // One more than the limit, until the connection that was closed for it has ended.
+            // One connection more than the limit is open until the task of the connection that was closed has ended.
             accepted = listener.accept(), if connections.len() <= limit => match accepted {
                 Ok((stream, peer)) => {
                     if connections.len() >= limit {
@@ -52,7 +53,8 @@ pub async fn accept<F: Future<Output = ()> + Send + 'static>(
                             connection.abort();
                         }
                     }
-                    // Answers are small: waiting to fill a packet would only delay them. Without it they still arrive.
+                    // Answers are small, so waiting to fill a packet only delays them. An error can be ignored: answers
+                    // are then only later.
                     let _ = stream.set_nodelay(true);
                     let activity = Activity::new();
                     let connection = connections.spawn(serve(stream, canonical(peer), activity.clone()));
@@ -60,7 +62,7 @@ pub async fn accept<F: Future<Output = ()> + Send + 'static>(
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    tracing::warn!(%error, "cannot accept a connection; retrying");
                     sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -68,26 +70,27 @@ pub async fn accept<F: Future<Output = ()> + Send + 'static>(
     }
 }
 
-/// Waits for the connections to end, as long as is allowed.
-pub async fn drain(mut connections: JoinSet<()>, limits: &Limits, what: &str) {
+/// Waits for the connections of a port to end, for at most `limits.drain`.
+pub async fn drain(mut connections: JoinSet<()>, limits: &Limits, port: &str) {
     let all = async {
         while let Some(ended) = connections.join_next().await {
-            report(ended);
+            log_panic(ended);
         }
     };
     if timeout(limits.drain, all).await.is_err() {
-        tracing::warn!(what, connections = connections.len(), "cutting connections that did not end in time");
+        tracing::warn!(port, connections = connections.len(), "closing the connections that did not end in time");
     }
 }
 
-/// None where all have a request that is judged or answered.
+/// Returns the connection to close at the limit, or `None` if every connection has a request that is judged or
+/// answered.
 fn least_useful(open: &HashMap<Id, (Arc<Activity>, AbortHandle)>, slow: Duration) -> Option<Id> {
     let all = open.iter().filter_map(|(id, (activity, _))| Some((activity.usefulness(slow)?, *id)));
     all.min_by_key(|(usefulness, _)| *usefulness).map(|(_, id)| id)
 }
 
-fn report(ended: Result<(), JoinError>) {
+fn log_panic(ended: Result<(), JoinError>) {
     if ended.is_err_and(|error| error.is_panic()) {
-        tracing::error!("a connection was lost to a panic");
+        tracing::error!("a connection was closed by a panic");
     }
 }

@@ -1,4 +1,5 @@
-//! The server of the admin address. It has a thread and a runtime of its own, so that health and metrics never wait for reviews.
+//! The server of the admin address. It has its own thread and runtime, so that health checks and metrics never wait for
+//! reviews.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::limits::ADMIN_CONNECTIONS;
 use super::listen::listen;
 use super::timeouts::Protocol;
 
-/// The admin server: its address is bound, and nothing is served yet.
+/// An admin server whose address is bound. [`AdminServer::serve`] starts serving.
 pub struct AdminServer {
     address: SocketAddr,
     start: oneshot::Sender<Job>,
@@ -37,7 +38,7 @@ impl AdminServer {
         thread::Builder::new().name("admin".to_owned()).spawn(move || {
             let runtime = match Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,
-                // Sending fails only where the receiver is gone, which then needs no answer; here and below.
+                // Sending fails only if the receiver was dropped. It then needs no answer, here and below.
                 Err(error) => return drop(bound_sender.send(Err(error))),
             };
             runtime.block_on(async {
@@ -60,7 +61,8 @@ impl AdminServer {
         self.address
     }
 
-    /// Serves until it is told to stop and its connections have ended. Dropped, it ends at once.
+    /// Serves until `stop` reaches [`StopStage::Stopping`] and the connections have ended. Dropping the future stops
+    /// the server at once.
     pub async fn serve(self, shared: Arc<Shared>, router: Router, stop: watch::Receiver<StopStage>) {
         let (ended, has_ended) = oneshot::channel();
         // An error means that the thread has ended.

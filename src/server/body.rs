@@ -1,4 +1,4 @@
-//! Reads bodies: how much of one is read, for how long, and into which memory.
+//! Reads request bodies, within limits of size, time and memory.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,25 +18,25 @@ use crate::config::value::parse_duration;
 /// How reading ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
-    Whole,
+    Complete,
     Timeout,
     Shed,
-    /// It breaks off, is malformed, or comes in too many small pieces.
+    /// The body is truncated, malformed, or sent in too many small pieces.
     Broken,
 }
 
-/// The first bytes of a body, up to the limit of a review, in memory that all connections share.
+/// The first bytes of a body, up to the size limit of a review, in memory that all connections share.
 pub struct BodyBuffer {
     memory: BodyMemory,
 }
 
 impl BodyBuffer {
     pub fn new(connection: &Arc<ConnectionMemory>) -> Self {
-        Self { memory: connection.begin() }
+        Self { memory: connection.begin_body() }
     }
 
-    /// Reads `body` to its end or to the limit, and buffers its first bytes. The rest of a shed body is read until nothing is
-    /// received for `silence`: most clients read the answer only after they have sent everything.
+    /// Reads `body` to its end or to the limit, and buffers its first bytes. The rest of a shed body is read until
+    /// nothing is received for `silence`, since most clients read the answer only after they have sent the whole body.
     pub async fn read<B: Body<Data = Bytes> + Unpin>(&self, body: B, deadline: Instant, silence: Duration) -> End {
         let memory = &self.memory;
         let announced_bytes = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
@@ -53,33 +53,33 @@ impl BodyBuffer {
         match read {
             Ok(Err(Broken)) => End::Broken,
             _ if memory.is_shed() => End::Shed,
-            // A body may be whole and the deadline over, where this task was not polled for long.
-            Ok(Ok(())) if Instant::now() < deadline => End::Whole,
+            // The deadline may have passed although the body is complete, if this task was not polled for some time.
+            Ok(Ok(())) if Instant::now() < deadline => End::Complete,
             _ => End::Timeout,
         }
     }
 
-    /// Ends reading: from here on the body is not evicted. Returns the bytes that were kept, and whether these are all that were
-    /// received.
+    /// Ends reading: the body can no longer be evicted. Returns the kept bytes, and whether these are all received
+    /// bytes.
     pub fn finish(mut self) -> (ReceivedBody, BodyMemory, bool) {
         let (bytes, has_all) = self.memory.finish();
         (bytes, self.memory, has_all)
     }
 }
 
-/// Reads a body that is no review to its end or to the limit, and drops it: most clients read the answer only after they have
-/// sent everything.
+/// Reads a body that is not a review to its end or to the limit, and drops it, since most clients read the answer only
+/// after they have sent the whole body.
 pub async fn discard<B>(body: B, connection: &Arc<ConnectionMemory>, deadline: Instant, silence: Duration) -> End
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let memory = connection.begin();
+    let memory = connection.begin_body();
     tokio::select! {
         biased;
         read = timeout_at(deadline, each_piece(body, |_| memory.push(&[]))) => match read {
             Err(_) => End::Timeout,
             Ok(Err(Broken)) => End::Broken,
-            Ok(Ok(())) => End::Whole,
+            Ok(Ok(())) => End::Complete,
         },
         () = memory.abandoned(silence) => End::Shed,
     }
@@ -87,11 +87,11 @@ where
 
 struct Broken;
 
-/// Gives each piece of a body to `take`, up to the limit of what is read.
+/// Passes each piece of a body to `take`, up to [`BODY_READ_BYTES`].
 async fn each_piece<B: Body<Data = Bytes> + Unpin>(mut body: B, mut take: impl FnMut(&[u8])) -> Result<(), Broken> {
     let (mut read_bytes, mut pieces) = (0, 0);
     while let Some(frame) = body.frame().await {
-        // Anything but data is a trailer.
+        // A frame without data is a trailer.
         let Ok(data) = frame.map_err(|_| Broken)?.into_data() else { continue };
         take(&data);
         read_bytes += data.len();
@@ -106,7 +106,7 @@ async fn each_piece<B: Body<Data = Bytes> + Unpin>(mut body: B, mut take: impl F
     Ok(())
 }
 
-/// Keeps as much of `data` as there is memory for. `announced_bytes` is 0 without a Content-Length.
+/// Keeps as much of `data` as the limits allow. `announced_bytes` is 0 without a Content-Length.
 fn push(memory: &BodyMemory, announced_bytes: usize, data: &[u8]) {
     let (received_bytes, capacity_bytes) = memory.sizes();
     let data = &data[..data.len().min(BODY_BUFFER_BYTES - received_bytes)];
@@ -117,8 +117,9 @@ fn push(memory: &BodyMemory, announced_bytes: usize, data: &[u8]) {
     memory.push(data);
 }
 
-/// How much memory a body is given. A short one is given more than was received, since each growth copies it, but at most
-/// [`RESERVE_FACTOR`] times as much, whatever its head announces. A long one grows by pieces of [`SHORT_BYTES`].
+/// Returns how much memory to reserve for a body. A short body gets more than its received bytes, since each growth
+/// copies it, but at most [`RESERVE_FACTOR`] times as much, even if its head announces more. A long body grows by
+/// pieces of [`SHORT_BYTES`].
 fn capacity_for(received_bytes: usize, announced_bytes: usize) -> usize {
     if received_bytes > SHORT_BYTES {
         return received_bytes.next_multiple_of(SHORT_BYTES);
@@ -127,11 +128,12 @@ fn capacity_for(received_bytes: usize, announced_bytes: usize) -> usize {
     (RESERVE_FACTOR * received_bytes).max(FIRST_BUFFER_BYTES).min(most_bytes).max(received_bytes)
 }
 
-/// How long the API server still waits: `?timeout=` less a margin, or `cap`, whichever is less.
-pub fn patience(query: Option<&str>, cap: Duration) -> Duration {
+/// Returns how long the API server waits for an answer: `?timeout=` minus a margin, but at most `cap`.
+pub fn request_timeout(query: Option<&str>, cap: Duration) -> Duration {
     let timeout = query.unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("timeout="));
     let Some(timeout) = timeout.and_then(parse_duration).filter(|timeout| !timeout.is_zero()) else { return cap };
-    // The API server rounds the time that is left up to whole seconds. Of a short timeout a quarter is left for the answer.
+    // A second, since the API server rounds the remaining time up to whole seconds, but no more than a quarter of a
+    // short timeout.
     let margin = (timeout / 4).min(Duration::from_secs(1));
     (timeout - margin).min(cap)
 }
@@ -151,34 +153,34 @@ mod tests {
     const CAP: Duration = Duration::from_secs(10);
     const NEVER: Duration = Duration::from_secs(3600);
 
-    fn patience_millis(query: &str) -> u128 {
-        patience(Some(query), CAP).as_millis()
+    fn timeout_millis(query: &str) -> u128 {
+        request_timeout(Some(query), CAP).as_millis()
     }
 
     #[test]
-    fn the_timeout_of_the_api_server_is_kept_with_a_margin() {
-        assert_eq!(patience_millis("timeout=5s"), 4000);
-        assert_eq!(patience_millis("a=b&timeout=1s"), 750);
-        assert_eq!(patience_millis("timeout=500ms"), 375);
-        assert_eq!(patience_millis("timeout=1.5s"), 1125);
-        assert_eq!(patience_millis("timeout=0m6s500ms"), 5500);
-        assert_eq!(patience_millis("timeout=1m30s"), CAP.as_millis(), "never more than the cap");
+    fn the_timeout_of_the_api_server_is_met_with_a_margin() {
+        assert_eq!(timeout_millis("timeout=5s"), 4000);
+        assert_eq!(timeout_millis("a=b&timeout=1s"), 750);
+        assert_eq!(timeout_millis("timeout=500ms"), 375);
+        assert_eq!(timeout_millis("timeout=1.5s"), 1125);
+        assert_eq!(timeout_millis("timeout=0m6s500ms"), 5500);
+        assert_eq!(timeout_millis("timeout=1m30s"), CAP.as_millis(), "never more than the cap");
     }
 
     #[test]
-    fn a_timeout_that_is_none_is_ignored() {
+    fn an_invalid_timeout_is_ignored() {
         for query in
             ["", "timeout=", "timeout=5", "timeout=s", "timeout=-5s", "timeout=0s", "timeout=5x", "timeout=5sx"]
         {
-            assert_eq!(patience_millis(query), CAP.as_millis(), "{query}");
+            assert_eq!(timeout_millis(query), CAP.as_millis(), "{query}");
         }
-        assert_eq!(patience_millis("timeout=99999999999999999999999999999999999999999999h"), CAP.as_millis());
-        assert_eq!(patience_millis("timeout=1..5s"), CAP.as_millis());
-        assert_eq!(patience_millis("retimeout=1s"), CAP.as_millis());
+        assert_eq!(timeout_millis("timeout=99999999999999999999999999999999999999999999h"), CAP.as_millis());
+        assert_eq!(timeout_millis("timeout=1..5s"), CAP.as_millis());
+        assert_eq!(timeout_millis("retimeout=1s"), CAP.as_millis());
     }
 
     #[test]
-    fn memory_follows_what_was_received_whatever_is_announced() {
+    fn memory_follows_the_received_bytes_and_not_the_announced_ones() {
         for announced_bytes in [0, 9_000, BODY_BUFFER_BYTES, usize::MAX] {
             let mut received_bytes = 0;
             while received_bytes < BODY_BUFFER_BYTES && (announced_bytes == 0 || received_bytes < announced_bytes) {
@@ -216,21 +218,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endless_body_is_given_up() {
-        // One frame more tells that there is more.
+    async fn an_endless_body_is_read_to_the_limit() {
+        // One frame more is read, which shows that the body is longer than the limit.
         let read_bytes = BODY_READ_BYTES + (1 << 20);
-        assert_eq!(read_endless(64 << 20, 1 << 20).await, (End::Whole, BODY_BUFFER_BYTES, read_bytes));
+        assert_eq!(read_endless(64 << 20, 1 << 20).await, (End::Complete, BODY_BUFFER_BYTES, read_bytes));
         assert_eq!(read_endless(1 << 20, 1 << 20).await, (End::Shed, PREFIX_BYTES, read_bytes));
     }
 
     #[tokio::test]
-    async fn a_body_of_too_many_small_pieces_is_given_up() {
+    async fn a_body_of_too_many_small_pieces_is_an_error() {
         for frame_bytes in [0, 1, SMALL_PIECE_BYTES / 2] {
             let (end, _, read_bytes) = read_endless(64 << 20, frame_bytes).await;
             assert_eq!(end, End::Broken);
             assert!(read_bytes <= (2 * SMALL_PIECES + 2) * frame_bytes, "{read_bytes}");
         }
-        assert_eq!(read_endless(64 << 20, SMALL_PIECE_BYTES).await.0, End::Whole);
+        assert_eq!(read_endless(64 << 20, SMALL_PIECE_BYTES).await.0, End::Complete);
     }
 
     #[tokio::test(start_paused = true)]

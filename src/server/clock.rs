@@ -1,4 +1,4 @@
-//! The time that reviews are judged at, and whether it jumps.
+//! The clock by which reviews are judged, with a detection of jumps.
 
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
@@ -6,34 +6,35 @@ use prometheus_client::metrics::counter::Counter;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-/// A jump is more than what corrections of a clock add up to between two reviews (0.05 % of the time at most: 33 hours for
-/// this), and less than the 5 minutes from which on a time is warned of for being ahead.
+/// A change of the wall clock by more than this is a jump. Gradual corrections change it by at most 0.05 % of the
+/// elapsed time, which takes 33 hours without a review to add up to this. A jump is detected before it reaches the 5
+/// minutes from which on a rule warns that a time is in the future.
 const JUMP_SECONDS: u64 = 60;
 
-/// The clock on the wall, held against one that nobody sets.
+/// The wall clock, compared with a monotonic clock.
 pub struct Clock {
     wall: fn() -> OffsetDateTime,
     origin: Instant,
-    /// What the wall's clock said when the other one began, as far as is known now.
-    began_at: AtomicI64,
+    /// The wall time at `origin`, in Unix seconds, as calculated from the last reading.
+    origin_seconds: AtomicI64,
     jumps: Counter,
 }
 
 impl Clock {
     pub fn new(wall: fn() -> OffsetDateTime, jumps: Counter) -> Self {
-        Self { wall, origin: Instant::now(), began_at: AtomicI64::new(wall().unix_timestamp()), jumps }
+        Self { wall, origin: Instant::now(), origin_seconds: AtomicI64::new(wall().unix_timestamp()), jumps }
     }
 
-    /// Jumps are logged and counted; the wall clock is used all the same.
+    /// Returns the wall time. Jumps are logged and counted, and do not change the result.
     pub fn now(&self) -> OffsetDateTime {
         let now = (self.wall)();
         let elapsed = i64::try_from(self.origin.elapsed().as_secs()).unwrap_or(i64::MAX);
-        let began_at = now.unix_timestamp().saturating_sub(elapsed);
-        let before = self.began_at.swap(began_at, Relaxed);
-        if began_at.abs_diff(before) > JUMP_SECONDS {
+        let origin_seconds = now.unix_timestamp().saturating_sub(elapsed);
+        let before = self.origin_seconds.swap(origin_seconds, Relaxed);
+        if origin_seconds.abs_diff(before) > JUMP_SECONDS {
             tracing::warn!(
-                seconds = began_at.saturating_sub(before),
-                "the clock has jumped: times are judged by the new one"
+                seconds = origin_seconds.saturating_sub(before),
+                "the system clock was set; judging reviews by the new time"
             );
             self.jumps.inc();
         }

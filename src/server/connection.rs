@@ -1,5 +1,5 @@
-//! One connection: its handshake, its requests, and the ways it ends: by its peer, when it is idle, when its peer takes no
-//! answers, when others need its memory, and when the server stops.
+//! Serves one connection: its handshake and its requests. A connection ends when its peer closes it, when it is idle,
+//! when its peer does not read the answers, when the memory of its answers is needed, and when the server stops.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -21,23 +21,24 @@ use tower::ServiceExt as _;
 
 use super::Shared;
 use super::limits::{
-    HEAD_BYTES, HEADER_LIST_BYTES, PING_INTERVAL, PING_TIMEOUT, STREAMS, TLS_WRITE_BYTES, WINDOW_BYTES, WRONG_STREAMS,
+    ERROR_RESETS, HEAD_BYTES, HEADER_LIST_BYTES, PING_INTERVAL, PING_TIMEOUT, STREAMS, TLS_WRITE_BYTES, WINDOW_BYTES,
 };
 use super::memory::ConnectionMemory;
 use super::timeouts::{Activity, Protocol, TimeoutStream};
 use crate::config::Limits;
 use crate::tls::client_auth;
 
-/// How far the server has stopped.
+/// The stages in which the server stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 pub enum StopStage {
     Serving,
-    /// What comes is still answered, but clients are sent elsewhere.
-    Leaving,
+    /// The stop delay is running: requests are still answered, but clients are asked to open new connections, which
+    /// reach other replicas.
+    StopRequested,
     Stopping,
 }
 
-/// What the requests of a connection share.
+/// The state that the requests of a connection share.
 #[derive(Clone)]
 pub struct ConnectionContext {
     pub peer: SocketAddr,
@@ -45,8 +46,8 @@ pub struct ConnectionContext {
     pub memory: Arc<ConnectionMemory>,
 }
 
-/// Shakes hands and serves until the connection ends. A handshake under way when the server stops is given up:
-/// no request of it has been taken.
+/// Performs the TLS handshake and serves until the connection ends. A handshake that is not finished when the server
+/// stops is dropped, since no request was received on its connection.
 pub async fn serve_tls<I>(
     io: I,
     connection: ConnectionContext,
@@ -60,18 +61,18 @@ pub async fn serve_tls<I>(
     let Shared { metrics, .. } = shared;
     let limits = &shared.config().limits;
     let peer = connection.peer;
-    let shaken = tokio::select! {
-        () = reaching(&mut stop, StopStage::Stopping) => return,
-        shaken = timeout(limits.handshake, tls.accept(io)) => shaken,
+    let handshake = tokio::select! {
+        () = wait_for_stage(&mut stop, StopStage::Stopping) => return,
+        handshake = timeout(limits.handshake, tls.accept(io)) => handshake,
     };
-    let mut stream = match shaken {
+    let mut stream = match handshake {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             metrics.handshakes_failed.inc();
-            if let Some(why) = client_auth::rejection(&error) {
-                // Before it is counted, so that the line is there when the count is seen.
+            if let Some(reason) = client_auth::rejection(&error) {
+                // Logged before it is counted: the line exists once the count is visible.
                 if let Some(left_out) = shared.log_limiter.admit(Instant::now()) {
-                    tracing::warn!(%peer, %why, left_out, "a client was rejected");
+                    tracing::warn!(%peer, %reason, left_out, "a client was rejected");
                 }
                 metrics.clients_rejected.inc();
             }
@@ -79,7 +80,7 @@ pub async fn serve_tls<I>(
         }
         Err(_) => {
             metrics.handshakes_failed.inc();
-            return tracing::debug!(%peer, "TLS handshake took too long");
+            return tracing::debug!(%peer, "TLS handshake timed out");
         }
     };
     metrics.handshakes.inc();
@@ -101,15 +102,16 @@ pub async fn serve<I>(
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let io = TokioIo::new(TimeoutStream::new(io, connection.activity.clone(), protocol, limits));
-    // An HTTP/2 client that is told to go loses no request: those that were not taken it sends again elsewhere. One that
-    // comes later has nowhere better to go.
+    // GOAWAY costs an HTTP/2 client no request: it sends those that were not accepted on another connection. A client
+    // that connects after the signal to stop gets no GOAWAY during the stop delay: its next connection could end up
+    // here as well.
     let until = if protocol == Protocol::Http2 && *stop.borrow() == StopStage::Serving {
-        StopStage::Leaving
+        StopStage::StopRequested
     } else {
         StopStage::Stopping
     };
     let service = service_fn(|mut request: Request<Incoming>| {
-        let begun = connection.activity.begin();
+        let in_flight = connection.activity.begin_request();
         request.extensions_mut().insert(connection.clone());
         let answer = router.clone().oneshot(request);
         let stop = stop.clone();
@@ -117,14 +119,15 @@ pub async fn serve<I>(
         async move {
             let mut answer = answer.await;
             activity.answered();
-            // The client goes elsewhere with its next request. Closed by us later, the connection might take one with it.
+            // The client sends its next request on another connection. If the server closed this one later instead, a
+            // request that has just been sent would be lost.
             if let Ok(answer) = &mut answer
                 && protocol == Protocol::Http1
                 && *stop.borrow() != StopStage::Serving
             {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            drop(begun);
+            drop(in_flight);
             answer
         }
     });
@@ -139,16 +142,17 @@ pub async fn serve<I>(
             http.timer(TokioTimer::new()).keep_alive_interval(PING_INTERVAL).keep_alive_timeout(PING_TIMEOUT);
             http.max_concurrent_streams(STREAMS).max_header_list_size(HEADER_LIST_BYTES);
             http.initial_stream_window_size(WINDOW_BYTES).initial_connection_window_size(WINDOW_BYTES);
-            http.max_local_error_reset_streams(WRONG_STREAMS);
+            http.max_local_error_reset_streams(ERROR_RESETS);
             drive(http.serve_connection(io, service), &connection, limits, stop.clone(), until).await
         }
     };
     if let Err(error) = ended {
-        // A peer that goes away is no error of ours.
+        // Not an error of the server: usually the peer has closed the connection.
         tracing::debug!(%error, "connection ended");
     }
 }
 
+/// Runs a connection until it ends, has to be closed, or has shut down gracefully.
 async fn drive<C: GracefulConnection>(
     http: C,
     connection: &ConnectionContext,
@@ -159,14 +163,14 @@ async fn drive<C: GracefulConnection>(
     let mut http = pin!(http);
     let evicted = async {
         tokio::select! {
-            () = connection.memory.evicted() => "others need the memory of its answers",
-            () = connection.memory.untaken_for(limits.write) => "the client takes no answer",
+            () = connection.memory.evicted() => "the memory of its answers was needed",
+            () = connection.memory.unsent_for(limits.write) => "the client did not read an answer in time",
         }
     };
     let shut_down = async {
         tokio::select! {
-            () = reaching(&mut stop, until) => {}
-            () = connection.activity.quiet_for(limits.idle) => {}
+            () = wait_for_stage(&mut stop, until) => {}
+            () = connection.activity.idle_for(limits.idle) => {}
         }
     };
     tokio::select! {
@@ -177,14 +181,15 @@ async fn drive<C: GracefulConnection>(
         }
         () = shut_down => {}
     }
-    // Closes an idle connection at once; else `Connection: close` or GOAWAY goes with the answers in flight.
+    // Closes an idle connection at once. On any other, it sends GOAWAY, or `Connection: close` with the answers in
+    // flight.
     http.as_mut().graceful_shutdown();
-    // An HTTP/2 peer that never began, or never acknowledges, would hold it.
+    // With a timeout, since an HTTP/2 peer may never have sent a frame, or may never acknowledge the GOAWAY.
     timeout(limits.drain, http).await.unwrap_or(Ok(()))
 }
 
-/// Returns when the server has stopped so far, or is gone.
-pub async fn reaching(stop: &mut watch::Receiver<StopStage>, stage: StopStage) {
-    // An error means that the sender is gone, and with it the server.
+/// Waits until the server has reached `stage`, or was dropped.
+pub async fn wait_for_stage(stop: &mut watch::Receiver<StopStage>, stage: StopStage) {
+    // An error means that the sender was dropped, and with it the server.
     let _ = stop.wait_for(|reached| *reached >= stage).await;
 }

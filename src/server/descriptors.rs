@@ -1,17 +1,18 @@
-//! File descriptors: each connection takes one, and the process may have so many.
+//! Limits the connections to the file descriptors that the process may open.
 
 use super::limits::{ADMIN_CONNECTIONS, OWN_DESCRIPTORS};
-use super::process::descriptors;
+use super::process::max_descriptors;
 
-/// As many connections as there are descriptors for, so that health and metrics keep theirs.
-pub fn fit(connections: usize) -> usize {
-    let Some(most) = descriptors().and_then(|most| usize::try_from(most).ok()) else { return connections };
+/// Returns how many of `connections` there are file descriptors for. Those of the admin address are set aside first, so
+/// that health checks and metrics still work at the limit.
+pub fn limit_connections(connections: usize) -> usize {
+    let Some(most) = max_descriptors().and_then(|most| usize::try_from(most).ok()) else { return connections };
     let (needed, room) = (needed(connections), room(most));
     if needed > most {
         tracing::warn!(
-            "the process may open {most} files, and {connections} connections need {needed} ({ADMIN_CONNECTIONS} for the \
-             admin address, {OWN_DESCRIPTORS} of its own): {room} are accepted; raise the limit of open files, or lower \
-             limits.connections"
+            "the process may open {most} files, but {connections} connections need {needed} ({ADMIN_CONNECTIONS} for \
+             the admin address, {OWN_DESCRIPTORS} for the process itself); accepting {room} connections; raise the \
+             limit of open files or lower limits.connections"
         );
     }
     connections.min(room)

@@ -1,4 +1,4 @@
-//! Warns before the certificate that is served expires, and says whether the server is ready.
+//! Warns before the serving certificate expires, and reports whether the server is ready.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,12 +19,13 @@ type Receiver = watch::Receiver<Option<Arc<CertifiedKey>>>;
 /// How often a warning is repeated.
 const REMINDER: Duration = Duration::DAY;
 
+/// The state of a certificate, by its dates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Validity {
     NotYetValid,
-    Fresh,
+    Valid,
     /// Less than a third of its life is left.
-    Due,
+    RenewalDue,
     Expired,
 }
 
@@ -35,9 +36,9 @@ impl Validity {
         } else if now > info.not_after {
             Self::Expired
         } else if info.needs_renewal(now) {
-            Self::Due
+            Self::RenewalDue
         } else {
-            Self::Fresh
+            Self::Valid
         }
     }
 }
@@ -54,11 +55,12 @@ struct LoggedWarning {
 }
 
 impl ExpiryWarning {
-    /// What has to be logged now, if anything: each validity when it begins, and then once a day.
+    /// Returns the validity that has to be logged now, if any. Each validity is logged when it begins, and then once a
+    /// day.
     pub fn next(&mut self, info: &CertificateInfo, now: OffsetDateTime) -> Option<Validity> {
         let validity = Validity::of(info, now);
         let is_logged = |last: &LoggedWarning| last.validity == validity && now - last.at < REMINDER;
-        if validity == Validity::Fresh || self.last.as_ref().is_some_and(is_logged) {
+        if validity == Validity::Valid || self.last.as_ref().is_some_and(is_logged) {
             return None;
         }
         self.last = Some(LoggedWarning { validity, at: now });
@@ -66,7 +68,7 @@ impl ExpiryWarning {
     }
 }
 
-/// Sets the gauge and logs warnings for as long as the server runs.
+/// Updates the gauge and logs warnings for as long as the server runs.
 pub async fn watch(mut certificate: Receiver, not_after: &Gauge, clock: fn() -> OffsetDateTime) {
     loop {
         let info = info(certificate.borrow_and_update().as_deref());
@@ -75,7 +77,7 @@ pub async fn watch(mut certificate: Receiver, not_after: &Gauge, clock: fn() -> 
             tracing::info!(not_after = format(info.not_after), "serving a certificate");
             if info.is_ca {
                 tracing::warn!(
-                    "the certificate has the CA flag: the API server accepts it, not every other client does"
+                    "the certificate has the CA flag; the API server accepts it, but other clients may reject it"
                 );
             }
         }
@@ -88,7 +90,7 @@ pub async fn watch(mut certificate: Receiver, not_after: &Gauge, clock: fn() -> 
             }
             match timeout(EXPIRY_POLL, certificate.changed()).await {
                 Ok(Ok(())) => break,
-                // The task that renews it is gone.
+                // The task that renews the certificate has ended.
                 Ok(Err(_)) => sleep(EXPIRY_POLL).await,
                 Err(_) => {}
             }
@@ -99,15 +101,18 @@ pub async fn watch(mut certificate: Receiver, not_after: &Gauge, clock: fn() -> 
 fn log(validity: Validity, info: &CertificateInfo) {
     let [not_before, not_after] = [info.not_before, info.not_after].map(|time| format(time).unwrap_or_default());
     match validity {
-        Validity::Fresh => {}
-        Validity::Due => tracing::warn!(not_after, "the certificate expires soon: it should have been renewed by now"),
-        Validity::NotYetValid => tracing::error!(not_before, "the certificate is not valid yet: clients reject it"),
-        Validity::Expired => tracing::error!(not_after, "the certificate has expired: clients reject it"),
+        Validity::Valid => {}
+        Validity::RenewalDue => {
+            tracing::warn!(not_after, "the certificate expires soon; it should have been renewed by now");
+        }
+        Validity::NotYetValid => tracing::error!(not_before, "the certificate is not valid yet; clients reject it"),
+        Validity::Expired => tracing::error!(not_after, "the certificate has expired; clients reject it"),
     }
 }
 
-/// A replica is not ready before it can serve a certificate that clients accept. Once it could, it stays ready: where one
-/// certificate has not been renewed the others have not either, and a webhook without replicas would fail as well.
+/// Whether a replica is ready. It becomes ready when it has a certificate that clients accept, and then stays ready: if
+/// its certificate is not renewed, those of the other replicas are not renewed either, and a webhook without ready
+/// replicas fails as well.
 pub struct Readiness {
     certificate: ServedCertificate,
     clock: fn() -> OffsetDateTime,
@@ -119,7 +124,7 @@ impl Readiness {
         Self { certificate, clock, has_been_ready: AtomicBool::new(false) }
     }
 
-    /// Or why not, a line.
+    /// Returns an error if the server is not ready: a line with the reason.
     pub fn check(&self) -> Result<(), &'static str> {
         if self.has_been_ready.load(Ordering::Relaxed) {
             return Ok(());
@@ -127,7 +132,7 @@ impl Readiness {
         match info(self.certificate.current.borrow().as_deref()) {
             None => return Err("there is no certificate yet\n"),
             Some(info) if !info.is_current((self.clock)()) => {
-                return Err("the certificate is not within its dates\n");
+                return Err("the certificate has expired or is not valid yet\n");
             }
             Some(_) if !*self.certificate.is_trusted.borrow() => {
                 return Err("the webhooks' caBundle does not verify the certificate yet\n");
@@ -138,7 +143,7 @@ impl Readiness {
     }
 }
 
-/// None where there is no certificate, or it does not parse.
+/// Returns `None` if there is no certificate, or if it cannot be parsed.
 fn info(certificate: Option<&CertifiedKey>) -> Option<CertificateInfo> {
     CertificateInfo::of(certificate?.cert.first()?).ok()
 }
@@ -176,14 +181,14 @@ mod tests {
         }
         let day = 24 * 60;
         let mut expected = vec![(Validity::NotYetValid, -2 * day), (Validity::NotYetValid, -day)];
-        // The first minute with less than a third.
-        expected.extend((60..90).map(|days| (Validity::Due, days * day + 1)));
+        // The first minute in which less than a third of its life is left.
+        expected.extend((60..90).map(|days| (Validity::RenewalDue, days * day + 1)));
         expected.extend((90..92).map(|days| (Validity::Expired, days * day + 1)));
         assert_eq!(logged, expected);
     }
 
     #[test]
-    fn both_ends_are_within() {
+    fn a_certificate_is_current_at_both_of_its_dates() {
         let info = info();
         let second = Duration::SECOND;
         let is_current = |at| info.is_current(at);

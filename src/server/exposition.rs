@@ -1,6 +1,7 @@
-//! The two formats of /metrics: OpenMetrics for scrapers that ask for it, and the text format of Prometheus for all others.
+//! The two formats of /metrics: OpenMetrics for scrapers that ask for it, and the text format of Prometheus for all
+//! others.
 //!
-//! The library writes OpenMetrics only. The text format has the same samples; what differs are the comments.
+//! The library only writes OpenMetrics. The text format has the same samples and other comments.
 
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
@@ -22,7 +23,7 @@ const TEXT: Exposition = Exposition {
     is_open_metrics: false,
 };
 
-/// The formats that are offered, the best last. The two versions of OpenMetrics have the same text here.
+/// The supported formats, the preferred one last. The text is the same in both versions of OpenMetrics.
 const OFFERED: [Exposition; 3] = [
     TEXT,
     Exposition {
@@ -40,10 +41,10 @@ const OFFERED: [Exposition; 3] = [
 ];
 
 impl Exposition {
-    /// The format of the highest quality in Accept; of equal ones the last in the list above. OpenMetrics has to be named, since a
-    /// client that accepts `*/*` may know the text format only. A client that accepts no format that is offered gets the text
-    /// format, which is more useful than an error.
-    pub fn accepted(headers: &HeaderMap) -> Self {
+    /// Returns the format with the highest quality in Accept; of equal qualities, the last in [`OFFERED`]. Accept has
+    /// to name OpenMetrics, since a client that accepts `*/*` may only know the text format. A client that accepts none
+    /// of the formats gets the text format, which is more useful than an error.
+    pub fn negotiate(headers: &HeaderMap) -> Self {
         let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let ranges: Vec<MediaRange<'_>> =
             values.flat_map(|value| value.split(',')).filter_map(MediaRange::parse).collect();
@@ -78,7 +79,8 @@ enum Specificity {
 }
 
 impl<'h> MediaRange<'h> {
-    /// None where it cannot be parsed. Other parameters than the version do not matter here.
+    /// Parses a media range. Returns `None` if its quality is invalid. Parameters other than `version` and `q` are
+    /// ignored.
     fn parse(text: &'h str) -> Option<Self> {
         let mut parts = text.split(';').map(str::trim);
         let mut range = Self { media_type: parts.next()?, version: None, quality: 1000 };
@@ -96,12 +98,12 @@ impl<'h> MediaRange<'h> {
         Some(range)
     }
 
-    /// How specifically it matches a format; none where it does not match.
+    /// Returns how specifically the range matches a format, or `None` if it does not match.
     fn specificity(&self, offered: &Exposition) -> Option<Specificity> {
         let (kind, _) = offered.media_type.split_once('/')?;
         match self.version {
             _ if self.media_type == "*/*" => Some(Specificity::Anything),
-            _ if self.media_type.strip_suffix("/*").is_some_and(|it| it.eq_ignore_ascii_case(kind)) => {
+            _ if self.media_type.strip_suffix("/*").is_some_and(|prefix| prefix.eq_ignore_ascii_case(kind)) => {
                 Some(Specificity::Type)
             }
             _ if !self.media_type.eq_ignore_ascii_case(offered.media_type) => None,
@@ -117,7 +119,7 @@ pub fn to_text(open_metrics: &str) -> String {
     let mut help = "";
     for line in open_metrics.lines() {
         if let Some(rest) = line.strip_prefix("# HELP ") {
-            // The name depends on the type, which is in the next line.
+            // The name in the text format depends on the type, which is on the next line.
             help = rest.split_once(' ').map_or("", |(_, help)| help);
         } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
             // The comments of OpenMetrics name the metric family, those of the text format the samples.

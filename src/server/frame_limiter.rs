@@ -1,13 +1,14 @@
-//! Limits the HTTP/2 frames of a connection that are not part of a review: PRIORITY, PING, SETTINGS, WINDOW_UPDATE, RST_STREAM,
-//! empty and small DATA, CONTINUATION, and unknown types. Each costs work, and a client can send them without end.
+//! Limits the HTTP/2 frames of a connection that are not part of a review: PRIORITY, PING, SETTINGS, WINDOW_UPDATE,
+//! RST_STREAM, empty and small DATA, CONTINUATION, and unknown types. Each costs work, and a client can send them
+//! without end.
 //!
-//! Frames are counted in the bytes of the connection, before h2 parses them: hyper and h2 limit only some types.
+//! Frames are counted in the bytes of the connection before h2 parses them, since hyper and h2 limit only some types.
 
 use std::io;
 
 use tokio::time::Instant;
 
-use super::limits::{FRAME_BYTES, FRAMES, FRAMES_A_SECOND, FRAMES_AN_ANSWER, RESET_FRAMES, SMALL_PIECE_BYTES};
+use super::limits::{FRAME_BYTES, FRAMES, FRAMES_PER_ANSWER, FRAMES_PER_SECOND, RESET_FRAMES, SMALL_PIECE_BYTES};
 
 /// The connection preface, which a client sends before its first frame.
 const PREFACE_BYTES: usize = 24;
@@ -19,26 +20,26 @@ const END_STREAM: u8 = 1;
 
 #[derive(Clone)]
 pub struct FrameLimiter {
-    /// Bytes of the preface or of a payload that are still to be skipped.
+    /// The bytes of the preface or of a payload that remain to be skipped.
     skip_bytes: usize,
-    /// The header of the next frame, as far as it was read.
+    /// The header of the next frame, of which `header_bytes` were read.
     header: [u8; FRAME_HEADER_BYTES],
     header_bytes: usize,
     /// The cost of the frames that the client may still send.
-    left: u32,
+    budget: u32,
     refilled: Instant,
-    /// How many answers there were at the last refill.
+    /// The number of answers at the last refill.
     answers: usize,
 }
 
 impl FrameLimiter {
     pub fn new(now: Instant) -> Self {
         let (header, header_bytes, skip_bytes) = ([0; FRAME_HEADER_BYTES], 0, PREFACE_BYTES);
-        Self { skip_bytes, header, header_bytes, left: FRAMES, refilled: now, answers: 0 }
+        Self { skip_bytes, header, header_bytes, budget: FRAMES, refilled: now, answers: 0 }
     }
 
-    /// Counts the frames in `bytes`, which were read; `answers` is how many requests were answered so far. An error closes the
-    /// connection.
+    /// Counts the frames in the next `bytes` of a connection on which `answers` requests were answered so far. Returns
+    /// an error, which closes the connection, if the frames exceed the budget.
     pub fn read(&mut self, mut bytes: &[u8], answers: usize, now: Instant) -> io::Result<()> {
         self.refill(answers, now);
         while !bytes.is_empty() {
@@ -66,22 +67,22 @@ impl FrameLimiter {
             _ => 1 + self.skip_bytes / FRAME_BYTES,
         };
         let cost = u32::try_from(cost).unwrap_or(u32::MAX);
-        self.left = self
-            .left
+        self.budget = self
+            .budget
             .checked_sub(cost)
             .ok_or_else(|| io::Error::other("too many frames that are not part of a review"))?;
         Ok(())
     }
 
     fn refill(&mut self, answers: usize, now: Instant) {
-        let more = u32::try_from(answers - self.answers).unwrap_or(u32::MAX).saturating_mul(FRAMES_AN_ANSWER);
+        let more = u32::try_from(answers - self.answers).unwrap_or(u32::MAX).saturating_mul(FRAMES_PER_ANSWER);
         self.answers = answers;
         let seconds = now.duration_since(self.refilled).as_secs();
         if seconds > 0 {
             self.refilled = now;
         }
-        let more = more.saturating_add(u32::try_from(seconds).unwrap_or(u32::MAX).saturating_mul(FRAMES_A_SECOND));
-        self.left = self.left.saturating_add(more).min(FRAMES);
+        let more = more.saturating_add(u32::try_from(seconds).unwrap_or(u32::MAX).saturating_mul(FRAMES_PER_SECOND));
+        self.budget = self.budget.saturating_add(more).min(FRAMES);
     }
 }
 
@@ -113,7 +114,7 @@ mod tests {
             for piece in frames.chunks(size) {
                 limiter.read(piece, 0, now).unwrap();
             }
-            assert_eq!(limiter.left, FRAMES - 2, "the head and the update, in pieces of {size}");
+            assert_eq!(limiter.budget, FRAMES - 2, "the head and the WINDOW_UPDATE, in pieces of {size}");
         }
     }
 
@@ -133,8 +134,8 @@ mod tests {
         ] {
             let mut limiter = after_preface(now);
             let repeated = frame(kind, 0, payload_bytes);
-            let taken = (0..).take_while(|_| limiter.read(&repeated, 0, now).is_ok()).count();
-            assert_eq!(taken, most as usize, "{kind}");
+            let accepted = (0..).take_while(|_| limiter.read(&repeated, 0, now).is_ok()).count();
+            assert_eq!(accepted, most as usize, "{kind}");
         }
     }
 
@@ -145,11 +146,11 @@ mod tests {
         let repeated = frame(6, 0, 8).repeat(FRAMES as usize);
         limiter.read(&repeated, 0, now).unwrap();
         assert!(limiter.clone().read(&frame(6, 0, 8), 0, now).is_err());
-        limiter.read(&frame(6, 0, 8).repeat(FRAMES_AN_ANSWER as usize), 1, now).unwrap();
+        limiter.read(&frame(6, 0, 8).repeat(FRAMES_PER_ANSWER as usize), 1, now).unwrap();
         let later = now + Duration::from_secs(2);
-        limiter.read(&frame(6, 0, 8).repeat(2 * FRAMES_A_SECOND as usize), 1, later).unwrap();
+        limiter.read(&frame(6, 0, 8).repeat(2 * FRAMES_PER_SECOND as usize), 1, later).unwrap();
         assert!(limiter.clone().read(&frame(6, 0, 8), 1, later).is_err());
         limiter.read(&repeated, 1, later + Duration::from_secs(1_000_000)).unwrap();
-        assert!(limiter.clone().read(&frame(6, 0, 8), 1, later).is_err(), "no more than there was at first");
+        assert!(limiter.clone().read(&frame(6, 0, 8), 1, later).is_err(), "at most the initial budget");
     }
 }

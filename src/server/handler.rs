@@ -14,7 +14,7 @@ use axum::{Extension, Router};
 use tokio::time::Instant;
 
 use super::Shared;
-use super::body::{BodyBuffer, End, discard, patience};
+use super::body::{BodyBuffer, End, discard, request_timeout};
 use super::connection::ConnectionContext;
 use super::review::PendingReview;
 use crate::admission::{Decision, Fault, RequestInfo, Summary, Webhook};
@@ -23,10 +23,10 @@ use crate::engine::Action;
 /// The default port for reviews.
 pub const REVIEWS_PORT: u16 = 8443;
 
-/// How many bytes of a client's value a log line shows: the longest Kubernetes name.
+/// The most bytes of a client's value in a log line: the length of the longest Kubernetes name.
 const LOGGED_BYTES: usize = 253;
 
-/// How many characters of a header a message shows.
+/// The most characters of a header in a message.
 const SHOWN_CHARS: usize = 80;
 
 /// Paths of the two webhooks.
@@ -46,22 +46,18 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .fallback(async |State(shared): State<Arc<Shared>>, Extension(connection), request| {
             let message =
                 "POST an AdmissionReview to /validate or /mutate; health and metrics are on the admin address";
-            no_review(&shared, &connection, request, (StatusCode::NOT_FOUND, "NotFound", message)).await
+            reject(&shared, &connection, request, (StatusCode::NOT_FOUND, "NotFound", message)).await
         })
         .method_not_allowed_fallback(async |State(shared): State<Arc<Shared>>, Extension(connection), request| {
             let error = (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "POST an AdmissionReview here");
-            no_review(&shared, &connection, request, error).await
+            reject(&shared, &connection, request, error).await
         })
         .with_state(shared)
 }
 
-/// Answers a request that is no review once its body was read: most clients read the answer only after they have sent everything.
-async fn no_review(
-    shared: &Shared,
-    connection: &ConnectionContext,
-    request: Request,
-    error: ErrorStatus<'_>,
-) -> Response {
+/// Answers a request that is not a review with an error. Reads its body first, since most clients read the answer only
+/// after they have sent the whole body.
+async fn reject(shared: &Shared, connection: &ConnectionContext, request: Request, error: ErrorStatus<'_>) -> Response {
     let limits = &shared.config().limits;
     let deadline = Instant::now() + limits.body;
     let end = discard(request.into_body(), &connection.memory, deadline, limits.head).await;
@@ -71,26 +67,26 @@ async fn no_review(
 async fn review(shared: Arc<Shared>, connection: ConnectionContext, webhook: Webhook, request: Request) -> Response {
     let begun = Instant::now();
     let config = shared.config();
-    if let Some(message) = foreign_encoding(request.headers()) {
-        let mut response = no_review(&shared, &connection, request, unsupported(&message)).await;
+    if let Some(message) = content_encoding_error(request.headers()) {
+        let mut response = reject(&shared, &connection, request, unsupported(&message)).await;
         response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         return response;
     }
     let (head, body) = request.into_parts();
-    let deadline = begun + patience(head.uri.query(), config.limits.body);
-    let foreign_type = foreign_type(&head.headers);
-    // Heads are not counted as memory, so none is kept while its body is read.
+    let deadline = begun + request_timeout(head.uri.query(), config.limits.body);
+    let content_type_error = content_type_error(&head.headers);
+    // Heads are not counted as memory, so they are dropped before their bodies are read.
     drop(head);
     let buffer = BodyBuffer::new(&connection.memory);
     let end = buffer.read(body, deadline, config.limits.head).await;
 
-    let _whole = connection.activity.whole();
+    let _complete = connection.activity.complete_body();
     let (body, memory, has_all) = buffer.finish();
     let body_bytes = body.bytes();
     let review = PendingReview { shared: shared.clone(), config: config.clone(), webhook, body, memory };
     let answer = match end {
-        End::Whole if has_all => review.judge(deadline).await,
-        End::Whole | End::Shed => review.fault(Fault::TooManyRequests),
+        End::Complete if has_all => review.judge(deadline).await,
+        End::Complete | End::Shed => review.fault(Fault::TooManyRequests),
         End::Timeout => review.fault(Fault::Timeout),
         End::Broken => review.fault(Fault::BadRequest),
     };
@@ -101,32 +97,31 @@ async fn review(shared: Arc<Shared>, connection: ConnectionContext, webhook: Web
     {
         log(webhook, connection.peer, &answer.summary, &config.settings.digest, latency, left_out);
     }
-    // A review is answered whatever its Content-Type. A body that is no review is likely of that other type, so the message
-    // names it.
-    match foreign_type {
+    // A review is answered even if its Content-Type is wrong. A body that is not a review probably has the type that
+    // its Content-Type says, so the message names that.
+    match content_type_error {
         _ if end == End::Broken => status(&connection, BROKEN),
         Some(message) if answer.http == 400 => status(&connection, unsupported(&message)),
         _ => response(&connection, StatusCode::from_u16(answer.http).unwrap_or_default(), answer.body),
     }
 }
 
-/// The message for a Content-Type that is not JSON.
-fn foreign_type(headers: &HeaderMap) -> Option<String> {
+/// Returns the message for a Content-Type that is not JSON.
+fn content_type_error(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(CONTENT_TYPE)?;
     let name = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let shown: String = name.chars().take(SHOWN_CHARS).collect();
-    (!name.eq_ignore_ascii_case("application/json")).then(|| {
-        format!("send an AdmissionReview as JSON, with Content-Type: application/json (this one is {shown:?})")
-    })
+    (!name.eq_ignore_ascii_case("application/json"))
+        .then(|| format!("unsupported Content-Type {shown:?}: send an AdmissionReview as \"application/json\""))
 }
 
-/// The message for a body with a Content-Encoding: API servers send none.
-fn foreign_encoding(headers: &HeaderMap) -> Option<String> {
+/// Returns the message for an encoded body. API servers do not encode bodies.
+fn content_encoding_error(headers: &HeaderMap) -> Option<String> {
     let encodings = headers.get_all(CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?"));
     let encodings = encodings.flat_map(|value| value.split(',')).map(str::trim);
     let mut foreign = encodings.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity"));
     let shown: String = foreign.next()?.chars().take(SHOWN_CHARS).collect();
-    Some(format!("send an AdmissionReview without Content-Encoding (this one is {shown:?})"))
+    Some(format!("unsupported Content-Encoding {shown:?}: send an AdmissionReview without encoding"))
 }
 
 /// Code, reason and message.
@@ -135,15 +130,15 @@ type ErrorStatus<'m> = (StatusCode, &'static str, &'m str);
 const BROKEN: ErrorStatus<'static> = (
     StatusCode::BAD_REQUEST,
     "BadRequest",
-    "the body of the request cannot be read to its end: it breaks off, its chunks or trailers are malformed, or it comes in \
-     too many small pieces",
+    "cannot read the body of the request: it is truncated, its chunks or trailers are malformed, or it is sent in too \
+     many small pieces",
 );
 
 fn unsupported(message: &str) -> ErrorStatus<'_> {
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
 }
 
-/// A `Status`, as the API server itself answers errors.
+/// Answers with a `Status` object, as the API server does for errors.
 fn status(connection: &ConnectionContext, (code, reason, message): ErrorStatus<'_>) -> Response {
     let body = serde_json::json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
@@ -159,7 +154,8 @@ fn response(connection: &ConnectionContext, code: StatusCode, json: Vec<u8>) -> 
     response
 }
 
-/// Logs a denial or a fault in one line, never with the object's contents. Lines beyond the limit are left out and counted.
+/// Logs a denial or a fault in one line, without contents of the object. `left_out` is the number of lines that the log
+/// limiter has left out since the last one.
 fn log(webhook: Webhook, peer: SocketAddr, summary: &Summary, config: &str, latency: Duration, left_out: u64) {
     let found = summary.findings.iter().filter(|finding| finding.action != Action::Audit);
     let mut rules: Vec<_> = found.map(|finding| finding.rule).collect();

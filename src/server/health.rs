@@ -15,7 +15,7 @@ use super::connection::StopStage;
 use super::expiry::Readiness;
 use super::exposition::Exposition;
 
-/// The port of the admin address where none is given.
+/// The default port of the admin address.
 pub const ADMIN_PORT: u16 = 8080;
 
 /// Paths of the admin address.
@@ -31,7 +31,7 @@ pub fn router(shared: Arc<Shared>, certificate: Readiness, stop: watch::Receiver
             (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
         } else {
             match certificate.check() {
-                Err(why_not) => (StatusCode::SERVICE_UNAVAILABLE, why_not),
+                Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
                 Ok(()) => (StatusCode::OK, "ok\n"),
             }
         };
@@ -41,13 +41,13 @@ pub fn router(shared: Arc<Shared>, certificate: Readiness, stop: watch::Receiver
         .route(LIVEZ, get(async || "ok\n"))
         .route(READYZ, get(ready))
         .route(METRICS, get(metrics))
-        .fallback(async || (StatusCode::NOT_FOUND, "the paths here are /livez, /readyz and /metrics\n"))
+        .fallback(async || (StatusCode::NOT_FOUND, "not found; the paths are /livez, /readyz and /metrics\n"))
         .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "use GET\n"))
         .with_state(shared)
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    let exposition = Exposition::accepted(&headers);
+    let exposition = Exposition::negotiate(&headers);
     match shared.metrics.text(exposition) {
         Ok(text) => ([(CONTENT_TYPE, exposition.content_type)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),

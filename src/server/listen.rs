@@ -6,10 +6,11 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 
-/// Connections that may wait to be accepted, as in tokio; the kernel has a limit of its own.
+/// The number of connections that may wait to be accepted: tokio's default. The kernel has a limit as well.
 const BACKLOG: i32 = 1024;
 
-/// Listens on an address. `[::]` includes all IPv4 addresses, whatever the system's default is; without IPv6 it is `0.0.0.0`.
+/// Listens on an address. `[::]` includes all IPv4 addresses, even if the system's default excludes them. On a system
+/// without IPv6, `[::]` is treated as `0.0.0.0`.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     match bind(address) {
         Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && is_without_ipv6(&error) => {
@@ -24,7 +25,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
-    // So that a restart need not wait until the kernel has forgotten the connections of the last run.
+    // Lets a restarted server listen while the kernel still has connections of the last run in TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -37,7 +38,8 @@ fn is_without_ipv6(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
 }
 
-/// An IPv4 client's address in its usual form: a socket that listens on `[::]` shows it as `::ffff:10.1.2.3`.
+/// Returns the address of an IPv4 client in its usual form. A socket that listens on `[::]` reports it as
+/// `::ffff:10.1.2.3`.
 pub fn canonical(peer: SocketAddr) -> SocketAddr {
     SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }

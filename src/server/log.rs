@@ -1,4 +1,4 @@
-//! Non-blocking logging to stderr: its reader may be stuck, and a disk may be full.
+//! Non-blocking logging to stderr, whose reader may be stuck and whose disk may be full.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::Mutex;
@@ -13,7 +13,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// How long a line may take until what writes it counts as stuck: more than a busy disk needs, and less than a review waits.
+/// How long a line may take to be written before stderr counts as stuck: longer than a busy disk takes, and shorter
+/// than the API server waits for a review.
 const STUCK_AFTER: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -23,7 +24,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// From here on what passes the filter is written to stderr. Returns the count of lines that could not be.
+/// Starts to log the lines that pass the filter to stderr. Returns the counter of lines that could not be written.
 pub fn to_stderr(filter: &Targets, format: LogFormat) -> io::Result<Counter> {
     let is_terminal = io::stderr().is_terminal();
     let is_json = format == LogFormat::Json || (format == LogFormat::Auto && !is_terminal);
@@ -31,13 +32,13 @@ pub fn to_stderr(filter: &Targets, format: LogFormat) -> io::Result<Counter> {
     let writer = Mutex::new(LogWriter::to(io::stderr(), lost.clone())?);
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(is_terminal);
     let lines = if is_json { lines.json().flatten_event(true).boxed() } else { lines.boxed() };
-    // A second one, in a test, changes nothing.
+    // A second call, as in tests, has no effect.
     let _ = tracing_subscriber::registry().with(filter.clone()).with(lines).try_init();
     Ok(lost)
 }
 
-/// Writes on a thread of its own, and waits for each line, so that a line is there before what it reports goes on. The wait
-/// is short: while one line is stuck the next ones are lost.
+/// Writes lines on a separate thread. The caller waits for each line, so that a line is written before the program
+/// continues, but at most for [`STUCK_AFTER`]. While a line is stuck, further lines are lost without waiting.
 struct LogWriter {
     lines: Sender<Vec<u8>>,
     written: Receiver<()>,
@@ -64,7 +65,7 @@ impl LogWriter {
     }
 }
 
-/// Never fails: an error would be printed to stderr, which panics where stderr is full.
+/// Never fails: `tracing` would print the error to stderr, which panics if stderr is full.
 impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.is_stuck &= self.written.try_recv().is_err();
@@ -85,10 +86,10 @@ impl Write for LogWriter {
 mod tests {
     use super::*;
 
-    /// Takes a line when it is allowed to, and fails when it is not.
-    struct Gated(Receiver<bool>, Sender<Vec<u8>>);
+    /// Waits for permission before it writes a line, and fails if permission is not given.
+    struct ControlledWriter(Receiver<bool>, Sender<Vec<u8>>);
 
-    impl Write for Gated {
+    impl Write for ControlledWriter {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
             if !self.0.recv().unwrap_or(true) {
                 return Err(io::ErrorKind::StorageFull.into());
@@ -103,29 +104,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stuck_or_full_costs_lines_and_nothing_else() {
-        let ((gate, gated), (taken, lines)) = (channel(), channel());
+    fn a_stuck_or_full_stderr_loses_only_lines() {
+        let ((permit, permitted), (sender, lines)) = (channel(), channel());
         let lost = Counter::default();
-        let mut log = LogWriter::to(Gated(gated, taken), lost.clone()).unwrap();
+        let mut log = LogWriter::to(ControlledWriter(permitted, sender), lost.clone()).unwrap();
         let mut write = |line: &str| log.write_all(line.as_bytes()).unwrap();
-        gate.send(true).unwrap();
+        permit.send(true).unwrap();
         write("1");
-        gate.send(false).unwrap();
+        permit.send(false).unwrap();
         write("full");
         assert_eq!(lost.get(), 1);
         for stuck in ["2", "lost", "lost"] {
             write(stuck);
         }
         assert_eq!(lost.get(), 3);
-        gate.send(true).unwrap();
+        permit.send(true).unwrap();
         let next = || String::from_utf8(lines.recv().unwrap()).unwrap();
         assert_eq!([next(), next()], ["1", "2"]);
-        // Once it is known that the stuck one was written.
-        gate.send(true).unwrap();
+        // Lines are written again once the log knows that the stuck line was written.
+        permit.send(true).unwrap();
         while lines.try_recv().is_err() {
             write("3");
         }
-        drop(gate);
+        drop(permit);
         write("4");
         assert_eq!(next(), "4");
     }

@@ -1,12 +1,13 @@
-//! Limits log lines to so many a second, and counts those that are left out: a controller in a loop must not fill a disk.
+//! Limits the log lines per second and counts the lines that are left out, so that a controller in a loop does not fill
+//! a disk.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// At 500 bytes a line 25 kB a second, or 2 GB a day; a person reads none of it faster.
-const LINES_A_SECOND: u32 = 50;
+/// With 500 bytes a line, this is 25 kB a second, or 2 GB a day. Nobody can read faster.
+const LINES_PER_SECOND: u32 = 50;
 
 pub struct LogLimiter(Mutex<Second>);
 
@@ -21,13 +22,14 @@ impl LogLimiter {
         Self(Mutex::new(Second { since: now, lines: 0, left_out: 0 }))
     }
 
-    /// Whether a line may be written now, and how many were left out since the last one.
+    /// Returns `None` if a line has to be left out now. Otherwise returns the number of lines left out since the last
+    /// one.
     pub fn admit(&self, now: Instant) -> Option<u64> {
         let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if now.duration_since(second.since) >= Duration::from_secs(1) {
             (second.since, second.lines) = (now, 0);
         }
-        if second.lines == LINES_A_SECOND {
+        if second.lines == LINES_PER_SECOND {
             second.left_out += 1;
             return None;
         }

@@ -1,10 +1,10 @@
-//! The memory of bodies and answers: limits in all and by connection, and what is evicted at a limit.
+//! The memory of bodies and answers: its limits, in total and per connection, and eviction at a limit.
 //!
-//! A body counts from its head until the decision, by the memory that is allocated for its received bytes. An answer counts
-//! from the decision until its last byte was handed to the connection. While a body is read or an answer waits to be sent,
-//! the server waits for the client, so at a limit the oldest of these is evicted: a body is dropped and its review shed; for
-//! an answer the connection is closed. A review that is being judged is never evicted. So a slow client cannot keep memory
-//! from the others.
+//! A body counts from its head until the decision, with the memory that is allocated for its received bytes. An answer
+//! counts from the decision until its last byte is handed to the connection. While a body is read, or an answer waits
+//! to be sent, the server waits for the client. So at a limit the oldest of these is evicted: a body is dropped and its
+//! review is shed; an answer is dropped by closing its connection. A review that is being judged is never evicted. So
+//! slow clients cannot exhaust the memory for other clients.
 
 mod received;
 mod reservations;
@@ -26,7 +26,7 @@ use super::limits::{PREFIX_BYTES, REQUEST_BYTES};
 pub struct SharedMemory {
     reservations: Mutex<Reservations>,
     spare: Arc<received::SparePieces>,
-    /// The number of bodies that are not whole.
+    /// The number of bodies that are being received.
     pub bodies: Gauge,
     /// The number of reserved bytes.
     pub held: Gauge,
@@ -39,7 +39,7 @@ impl SharedMemory {
         Arc::new(Self { reservations, spare, bodies: Gauge::default(), held: Gauge::default() })
     }
 
-    /// The memory of a connection that was accepted.
+    /// Adds a connection.
     pub fn connection(self: &Arc<Self>) -> Arc<ConnectionMemory> {
         let close = Arc::new(Notify::new());
         let id = self.lock().connect(close.clone());
@@ -63,18 +63,19 @@ pub struct ConnectionMemory {
 }
 
 impl ConnectionMemory {
-    /// The memory of a body whose head was read. This always succeeds: without room, older reservations are evicted.
-    pub fn begin(self: &Arc<Self>) -> BodyMemory {
+    /// Reserves memory for a body whose head was read. This always succeeds: at a limit, older reservations are
+    /// evicted.
+    pub fn begin_body(self: &Arc<Self>) -> BodyMemory {
         let partial = Arc::new(PartialBody::default());
         let mut reservations = self.memory.lock();
         let id = reservations.add(self.id, REQUEST_BYTES, ReservedFor::Body(partial.clone()));
         reservations.make_room_for_any(self.id, id);
         self.memory.update_gauge(&reservations);
         self.memory.bodies.inc();
-        BodyMemory { guard: ReservationGuard { connection: self.clone(), id }, partial, is_whole: false }
+        BodyMemory { guard: ReservationGuard { connection: self.clone(), id }, partial, is_finished: false }
     }
 
-    /// The bytes of an answer. Their memory is reserved until all of them were handed to the connection.
+    /// Reserves memory for the bytes of an answer, until the last clone or slice of the returned value is dropped.
     pub fn answer(self: &Arc<Self>, bytes: Vec<u8>) -> Bytes {
         let mut reservations = self.memory.lock();
         let id =
@@ -85,20 +86,20 @@ impl ConnectionMemory {
         Bytes::from_owner(AnswerBytes { bytes, _guard: ReservationGuard { connection: self.clone(), id } })
     }
 
-    /// Returns when the client has not taken an answer for `limit`, or a tenth of that later. Such a check is needed for HTTP/2,
-    /// which writes nothing while the client's window is closed: there is no write that could time out.
-    pub async fn untaken_for(&self, limit: Duration) {
+    /// Waits until an answer has been unsent for `limit`, or for up to a tenth longer. HTTP/2 needs this check: while
+    /// the client's window is closed nothing is written, so no write can time out.
+    pub async fn unsent_for(&self, limit: Duration) {
         while self.oldest_answer().is_none_or(|since| since.elapsed() < limit) {
             sleep(limit / 10).await;
         }
     }
 
-    /// When the oldest answer that was not taken was made.
+    /// When the oldest unsent answer was made.
     fn oldest_answer(&self) -> Option<Instant> {
         self.memory.lock().oldest_answer(self.id)
     }
 
-    /// Returns when the connection has to be closed to free the memory of its answers.
+    /// Waits until the connection has to be closed to free the memory of its answers.
     pub async fn evicted(&self) {
         self.close.notified().await;
     }
@@ -110,7 +111,7 @@ impl Drop for ConnectionMemory {
     }
 }
 
-/// A reservation, which ends when this is dropped.
+/// Removes a reservation when it is dropped.
 struct ReservationGuard {
     connection: Arc<ConnectionMemory>,
     id: u64,
@@ -143,11 +144,11 @@ impl AsRef<[u8]> for AnswerBytes {
 pub struct BodyMemory {
     guard: ReservationGuard,
     partial: Arc<PartialBody>,
-    is_whole: bool,
+    is_finished: bool,
 }
 
 impl BodyMemory {
-    /// The number of bytes that are kept, and of those that are allocated for them.
+    /// The number of kept bytes, and the number of bytes that are allocated for them.
     pub fn sizes(&self) -> (usize, usize) {
         let received = self.partial.lock();
         (received.bytes.bytes(), received.bytes.capacity_bytes())
@@ -158,7 +159,8 @@ impl BodyMemory {
         self.partial.lock().is_shed
     }
 
-    /// Makes room for `capacity_bytes` in all. Without room the body is shed, and only its beginning is kept.
+    /// Reserves `capacity_bytes` in total. If a limit does not allow it, the body is shed, and only its beginning is
+    /// kept.
     pub fn reserve(&self, capacity_bytes: usize) {
         let ReservationGuard { connection, id } = &self.guard;
         let mut reservations = connection.memory.lock();
@@ -176,21 +178,21 @@ impl BodyMemory {
         received.bytes.reserve(capacity_bytes, &connection.memory.spare);
     }
 
-    /// Keeps as much of `data` as there is room for.
+    /// Appends as much of `data` as fits.
     pub fn push(&self, data: &[u8]) {
         let mut received = self.partial.lock();
         received.pieces += 1;
         received.bytes.push(data);
     }
 
-    /// Returns when the body is shed.
+    /// Waits until the body is shed.
     pub async fn shed(&self) {
         while !self.partial.lock().is_shed {
             self.partial.changed.notified().await;
         }
     }
 
-    /// Returns when the rest of the body is not to be read any more, or nothing was received for `silence`.
+    /// Waits until the rest of the body has to be left unread, or nothing was received for `silence`.
     pub async fn abandoned(&self, silence: Duration) {
         loop {
             let pieces = self.partial.lock().pieces;
@@ -202,12 +204,12 @@ impl BodyMemory {
         }
     }
 
-    /// Ends reading: from here on the body is not evicted. Returns the bytes that were kept, and whether these are all that were
-    /// received.
+    /// Ends reading: the body can no longer be evicted. Returns the kept bytes, and whether these are all received
+    /// bytes.
     pub fn finish(&mut self) -> (ReceivedBody, bool) {
         let memory = &self.guard.connection.memory;
         memory.lock().protect(self.guard.id);
-        self.is_whole = true;
+        self.is_finished = true;
         memory.bodies.dec();
         let mut received = self.partial.lock();
         (std::mem::take(&mut received.bytes), !received.is_shed)
@@ -216,7 +218,7 @@ impl BodyMemory {
 
 impl Drop for BodyMemory {
     fn drop(&mut self) {
-        if !self.is_whole {
+        if !self.is_finished {
             self.guard.connection.memory.bodies.dec();
         }
     }
@@ -228,7 +230,7 @@ mod tests {
     use super::*;
 
     const MIB: usize = 1 << 20;
-    /// Room for four bodies of one mebibyte each, with their requests.
+    /// Fits four bodies of 1 MiB each, with their requests.
     const BODIES_BYTES: usize = 4 * MIB;
 
     fn held(memory: &SharedMemory) -> usize {
@@ -237,7 +239,7 @@ mod tests {
 
     /// A body of which `bytes` were received.
     fn body(connection: &Arc<ConnectionMemory>, bytes: usize) -> BodyMemory {
-        let body = connection.begin();
+        let body = connection.begin_body();
         receive(&body, bytes);
         body
     }
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_body_is_evicted_unless_it_is_whole() {
+    fn the_oldest_body_is_evicted_unless_it_is_finished() {
         let memory = SharedMemory::new(BODIES_BYTES);
         let connections = [(); 6].map(|()| memory.connection());
         let mut bodies: Vec<_> = connections[..4].iter().map(|connection| body(connection, MIB)).collect();
@@ -265,7 +267,7 @@ mod tests {
         assert_eq!((shed, fifth.is_shed()), (vec![false, true, false, false], false));
         assert!(!is_abandoned(&bodies[1]), "the rest of it is read");
         assert_eq!(bodies[1].finish().0.bytes(), PREFIX_BYTES);
-        // A body that is older than all others that could be evicted is shed itself.
+        // A growing body that is older than all other evictable ones is shed itself.
         receive(&bodies[2], 2 * MIB);
         assert!(bodies[2].is_shed() && !bodies[3].is_shed() && !fifth.is_shed());
 
@@ -281,9 +283,9 @@ mod tests {
         let memory = SharedMemory::new(BODIES_BYTES);
         let connection = memory.connection();
         let most = memory_bytes(BODIES_BYTES) / REQUEST_BYTES;
-        let heads: Vec<_> = (0..most).map(|_| connection.begin()).collect();
+        let heads: Vec<_> = (0..most).map(|_| connection.begin_body()).collect();
         assert!(!heads.iter().any(is_abandoned));
-        let one_more = connection.begin();
+        let one_more = connection.begin_body();
         assert!(is_abandoned(&heads[0]) && !is_abandoned(&heads[1]) && !is_abandoned(&one_more));
         let review = body(&memory.connection(), 10_000);
         assert!(!review.is_shed() && is_abandoned(&heads[1]));
@@ -301,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn short_bodies_have_memory_of_their_own() {
+    fn some_memory_is_for_short_bodies_only() {
         let memory = SharedMemory::new(BODIES_BYTES);
         let connection = memory.connection();
         let sizes = [MIB, MIB, MIB, MIB, 100_000];
@@ -338,8 +340,8 @@ mod tests {
 
         let limit = Duration::from_secs(10);
         let begun = Instant::now();
-        let _untaken = second.answer(vec![b' ']);
-        second.untaken_for(limit).await;
+        let _unsent = second.answer(vec![b' ']);
+        second.unsent_for(limit).await;
         assert!((limit..=limit + limit / 10).contains(&begun.elapsed()), "{:?}", begun.elapsed());
     }
 }

@@ -1,4 +1,4 @@
-//! Metrics: counts and times, in label sets that no client can grow.
+//! The metrics of the server. Clients cannot add label values, so the number of series is bounded.
 
 use std::time::Duration;
 
@@ -18,11 +18,11 @@ use super::reload::ReloadCounts;
 use crate::admission::{Decision, Fault, RuleFinding, Summary, Webhook};
 use crate::engine::{Action, Downgrade, Rule, Severity};
 
-/// From a review that is in the cache to the API server's default for a webhook's timeout.
+/// From the fastest reviews to the default timeout of a webhook, 10 s.
 const LATENCY_BUCKETS_SECONDS: [f64; 17] =
     [50e-6, 1e-4, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// From the smallest review to the limit of one, by four.
+/// From the smallest review to the size limit of a review, in factors of four.
 const BODY_BUCKETS_BYTES: [f64; 8] = [1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 8388608.0];
 
 type ByWebhook = Family<[(&'static str, &'static str); 1], Histogram>;
@@ -42,7 +42,7 @@ struct FindingLabels {
     rule: &'static str,
     severity: &'static str,
     action: &'static str,
-    /// Why an error does not deny the write; empty for all others.
+    /// Why an error does not deny the write; empty for other findings.
     downgraded: &'static str,
 }
 
@@ -51,14 +51,16 @@ struct MutationLabels {
     rule: &'static str,
 }
 
-/// What is counted. A new metric is a field here, gets its labels where they are few and known in [`Metrics::new`], its name
-/// and help in `register`, and a line in docs/operate.md or certs/README.md.
+/// All metrics.
+///
+/// To add a metric, add a field here, its name and help in `register`, and a line in docs/operate.md or
+/// certs/README.md. If its label values are known, create its series in [`Metrics::new`], so that they start at zero.
 pub struct Metrics {
     registry: Registry,
     reviews: Family<ReviewLabels, Counter>,
     findings: Family<FindingLabels, Counter>,
     mutations: Family<MutationLabels, Counter>,
-    /// By webhook, resolved once.
+    /// By webhook. The histograms are looked up once.
     latency: [Histogram; 2],
     body_bytes: [Histogram; 2],
     pub in_flight: Gauge,
@@ -81,7 +83,7 @@ pub struct Metrics {
     pub ca: CaMetrics,
 }
 
-/// Connections to a port.
+/// The metrics of the connections to a port.
 #[derive(Clone, Default)]
 pub struct PortMetrics {
     pub open: Gauge,
@@ -90,13 +92,13 @@ pub struct PortMetrics {
 
 impl PortMetrics {
     fn register(&self, registry: &mut Registry, [open, closed]: [&str; 2]) {
-        registry.register(open, "Connections that are open", self.open.clone());
-        let help = "Connections closed at the limit: the least recently useful one, or a new one where all are in use";
+        registry.register(open, "Open connections", self.open.clone());
+        let help = "Connections closed at the limit: the least useful one, or the new one if all others are in use";
         registry.register(closed, help, self.closed.clone());
     }
 }
 
-/// The configuration.
+/// The metrics of the configuration.
 #[derive(Clone, Default)]
 pub struct ConfigMetrics {
     pub counts: ReloadCounts,
@@ -105,7 +107,7 @@ pub struct ConfigMetrics {
 }
 
 impl ConfigMetrics {
-    /// Sets the digest of what is in use now; the one before is removed, so that there is one only.
+    /// Sets the digest of the configuration in use, and removes the previous one.
     pub fn set_digest(&self, digest: &str) {
         self.info.clear();
         self.info.get_or_create(&[("digest", digest.to_owned())]).set(1);
@@ -115,28 +117,28 @@ impl ConfigMetrics {
         let Self { counts: ReloadCounts { polls, reloads, failures }, last_reload_successful, info } = self.clone();
         // Without a file there is nothing to reload.
         last_reload_successful.set(1);
-        registry.register("config", "The configuration that is in use, by its digest", info);
-        let help = "Whether the configuration in use is the one in the file; 0 while the file cannot be used";
+        registry.register("config", "The configuration in use, by its digest", info);
+        let help = "1 if the configuration in use is the one in the file, 0 if the file cannot be used";
         registry.register("config_last_reload_successful", help, last_reload_successful);
-        registry.register("config_polls", "Polls for a newer configuration", polls);
-        registry.register("config_reloads", "Configurations that replaced another", reloads);
-        registry.register("config_reload_failures", "Newer configurations that could not be used", failures);
+        registry.register("config_polls", "Polls for a new configuration", polls);
+        registry.register("config_reloads", "New configurations that were applied", reloads);
+        registry.register("config_reload_failures", "New configurations that could not be used", failures);
     }
 }
 
-/// The CA that replicas share.
+/// The metrics of the CA that the replicas share.
 #[derive(Clone, Default)]
 pub struct CaMetrics {
-    /// When the CA that signs expires, in Unix seconds; 0 where there is none.
+    /// When the signing CA expires, in Unix seconds; 0 without a CA.
     pub not_after: Gauge,
-    /// 1 where every webhook would accept the certificate that is served.
+    /// 1 if the caBundle of every webhook verifies the serving certificate.
     pub bundle_synced: Gauge,
-    /// Rounds of the controller that failed.
+    /// The number of reconciliations of the CA controller that failed.
     pub failures: Counter,
 }
 
 impl Metrics {
-    /// Every rule of the table is there from the start, at zero: a rate needs a first value.
+    /// Creates the metrics. The series of every rule start at zero, since a rate needs a first value.
     pub fn new(rules: &[Rule], memory: &SharedMemory, log_lines_lost: Counter) -> Self {
         let latency: ByWebhook = Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS_SECONDS));
         let body_bytes: ByWebhook = Family::new_with_constructor(|| Histogram::new(BODY_BUCKETS_BYTES));
@@ -180,7 +182,7 @@ impl Metrics {
         Self { registry, ..metrics }
     }
 
-    /// The registry of these, with their names and words.
+    /// Returns a registry of the metrics, with their names and help texts.
     fn register(&self, latency: ByWebhook, body_bytes: ByWebhook) -> Registry {
         let mut all = Registry::default();
         #[cfg(target_os = "linux")]
@@ -188,51 +190,51 @@ impl Metrics {
         let registry = all.sub_registry_with_prefix("scan_admission");
         registry.register("reviews", "Reviews answered", self.reviews.clone());
         registry.register("findings", "Findings in reviews, by rule", self.findings.clone());
-        registry.register("mutations", "Reviews that a mutation has written to, by rule", self.mutations.clone());
-        let help = "From the end of a review's head to its answer";
+        registry.register("mutations", "Reviews that a mutation has changed, by rule", self.mutations.clone());
+        let help = "Time from the end of the head of a review to its answer";
         registry.register_with_unit("review_duration", help, Unit::Seconds, latency);
-        registry.register_with_unit("review_body", "What was buffered of a review", Unit::Bytes, body_bytes);
-        let help = "Reviews being judged, or waiting for it";
+        registry.register_with_unit("review_body", "Buffered bytes of a review", Unit::Bytes, body_bytes);
+        let help = "Reviews that are being judged or wait to be judged";
         registry.register("reviews_in_flight", help, self.in_flight.clone());
-        let help = "Bodies of requests that are being received";
+        let help = "Request bodies that are being received";
         registry.register("bodies_unfinished", help, self.bodies.clone());
-        let help = "Memory of bodies whose reviews are not decided, and of answers that are not sent";
+        let help = "Memory of bodies whose reviews are undecided, and of unsent answers";
         registry.register_with_unit("memory_held", help, Unit::Bytes, self.memory_held.clone());
         registry.register(
             "reviews_shed",
-            "Reviews not judged: the limit of reviews in flight, or of memory, was reached",
+            "Reviews not judged because the limit of reviews in flight or of memory was reached",
             self.shed.clone(),
         );
         registry.register("deadlines_missed", "Reviews not judged in time", self.deadlines_missed.clone());
         self.reviews_port.register(registry, ["connections", "connections_closed"]);
         self.admin_port.register(registry, ["admin_connections", "admin_connections_closed"]);
         registry.register("panics", "Panics, caught or not", self.panics.clone());
-        let help = "Times that the clock which reviews are judged by was set forward or back";
+        let help = "Times that the system clock was set forward or back";
         registry.register("clock_jumps", help, self.clock_jumps.clone());
-        let help = "Log lines that could not be written, since what they are written to is full or stuck";
+        let help = "Log lines that could not be written because stderr is full or stuck";
         registry.register("log_lines_lost", help, self.log_lines_lost.clone());
         registry.register("tls_handshakes", "TLS handshakes that succeeded", self.handshakes.clone());
         registry.register("tls_handshake_failures", "TLS handshakes that failed", self.handshakes_failed.clone());
         let help = "TLS handshakes that failed client authentication";
         registry.register("clients_rejected", help, self.clients_rejected.clone());
         let ReloadCounts { polls, reloads, failures } = self.client_ca.clone();
-        registry.register("client_ca_polls", "Polls for newer CAs of clients", polls);
-        registry.register("client_ca_reloads", "CAs of clients that replaced others", reloads);
-        registry.register("client_ca_reload_failures", "Newer CAs of clients that could not be used", failures);
-        let help = "When the certificate that is served expires, since the epoch";
+        registry.register("client_ca_polls", "Polls for new CAs of clients", polls);
+        registry.register("client_ca_reloads", "New CAs of clients that were applied", reloads);
+        registry.register("client_ca_reload_failures", "New CAs of clients that could not be used", failures);
+        let help = "When the serving certificate expires, since the Unix epoch";
         let gauge = self.certificate_not_after.clone();
         registry.register_with_unit("certificate_not_after_timestamp", help, Unit::Seconds, gauge);
         let ReloadCounts { polls, reloads, failures } = self.certificate.clone();
-        registry.register("certificate_polls", "Polls for a newer certificate", polls);
-        registry.register("certificate_reloads", "Certificates that replaced another", reloads);
-        registry.register("certificate_reload_failures", "Newer certificates that could not be used", failures);
+        registry.register("certificate_polls", "Polls for a new certificate", polls);
+        registry.register("certificate_reloads", "New certificates that were applied", reloads);
+        registry.register("certificate_reload_failures", "New certificates that could not be used", failures);
         self.config.register(registry);
         let CaMetrics { not_after, bundle_synced, failures } = self.ca.clone();
-        let help = "When the CA that signs expires, since the epoch; 0 without one";
+        let help = "When the signing CA expires, since the Unix epoch; 0 without a CA";
         registry.register_with_unit("ca_not_after_timestamp", help, Unit::Seconds, not_after);
-        let help = "Whether the caBundle of every webhook verifies the certificate that is served; 0 without a CA";
+        let help = "1 if the caBundle of every webhook verifies the serving certificate, 0 if not or without a CA";
         registry.register("ca_bundle_synced", help, bundle_synced);
-        let help = "Rounds of the CA controller that failed";
+        let help = "Reconciliations of the CA controller that failed";
         registry.register("ca_failures", help, failures);
         registry.register("build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         all
@@ -273,7 +275,8 @@ fn review_labels(webhook: Webhook, summary: &Summary) -> ReviewLabels {
     }
 }
 
-/// What may become of a finding: an error is denied or, downgraded, warned of or audited; a warning is warned of or audited.
+/// All combinations of severity, action and downgrade that a finding can have. An error denies the write, or is
+/// downgraded to a warning or an audit annotation; a warning is sent as a warning or an audit annotation.
 const OUTCOMES: [(Severity, Action, Option<Downgrade>); 9] = [
     (Severity::Error, Action::Deny, None),
     (Severity::Error, Action::Warn, Some(Downgrade::Mode)),

@@ -1,5 +1,6 @@
-//! The process as [Prometheus' client libraries](https://prometheus.io/docs/instrumenting/writing_clientlibs/) show it.
-//! Read from /proc of Linux when it is asked for; what cannot be read is left out.
+//! The metrics of the process that [Prometheus' client
+//! libraries](https://prometheus.io/docs/instrumenting/writing_clientlibs/) export. They are read from Linux's /proc at
+//! each scrape, and left out if that fails.
 
 use std::fmt;
 
@@ -46,8 +47,8 @@ fn max_fds(process: &Process) -> ProcResult<Option<u64>> {
     })
 }
 
-/// How many the process may have open; none where there is no limit, or none is known.
-pub fn descriptors() -> Option<u64> {
+/// Returns how many file descriptors the process may open, or `None` if there is no limit or the limit cannot be read.
+pub fn max_descriptors() -> Option<u64> {
     max_fds(&Process::myself().ok()?).ok()?
 }
 
@@ -58,14 +59,14 @@ impl Collector for ProcessCollector {
             metric.encode(out.encode_descriptor(name, help, unit, metric.metric_type())?)
         };
         let (seconds, bytes) = (Some(&Unit::Seconds), Some(&Unit::Bytes));
-        put("process_cpu", "Processor time of user and system", seconds, &ConstCounter::new(figures.cpu_seconds))?;
+        put("process_cpu", "User and system CPU time", seconds, &ConstCounter::new(figures.cpu_seconds))?;
         let start = ConstGauge::new(figures.start_seconds);
-        put("process_start_time", "When the process started, since the epoch", seconds, &start)?;
+        put("process_start_time", "Start time of the process since the Unix epoch", seconds, &start)?;
         put("process_resident_memory", "Resident memory", bytes, &ConstGauge::new(figures.resident_bytes))?;
         put("process_virtual_memory", "Virtual memory", bytes, &ConstGauge::new(figures.virtual_bytes))?;
         put("process_threads", "Threads", None, &ConstGauge::new(figures.threads))?;
         put("process_open_fds", "Open file descriptors", None, &ConstGauge::new(figures.open_fds))?;
         let Some(max_fds) = figures.max_fds else { return Ok(()) };
-        put("process_max_fds", "The most file descriptors that may be open", None, &ConstGauge::new(max_fds))
+        put("process_max_fds", "Maximum number of open file descriptors", None, &ConstGauge::new(max_fds))
     }
 }

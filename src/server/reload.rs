@@ -1,4 +1,4 @@
-//! Reloading: polls for a newer certificate or configuration, and hands it to those who use it.
+//! Reloading: polls for a new certificate or configuration, and applies it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use crate::tls::files::Poll;
 
-/// How often something was polled, replaced, or could not be.
+/// The numbers of polls, of successful reloads and of failed reloads.
 #[derive(Clone, Default)]
 pub struct ReloadCounts {
     pub polls: Counter,
@@ -17,7 +17,7 @@ pub struct ReloadCounts {
     pub failures: Counter,
 }
 
-/// Polls at every interval, and hands what is new to `apply`. `what` it is stands in the log.
+/// Polls once per interval `every`, and passes each new value to `apply`. `what` names the value in the log.
 pub async fn poll_and_apply<T: Send + 'static>(
     what: &'static str,
     mut poll: Poll<T>,
@@ -28,13 +28,13 @@ pub async fn poll_and_apply<T: Send + 'static>(
 ) {
     loop {
         sleep(every).await;
-        // On another thread: a disk that hangs must not hold up reviews.
+        // On another thread, so that a hanging disk does not delay reviews.
         let polled = spawn_blocking(move || {
             let found = poll(clock());
             (poll, found)
         });
         let Ok((back, found)) = polled.await else {
-            return tracing::error!(what, "polling has panicked: restart to reload");
+            return tracing::error!(what, "polling panicked; restart the server to load changes");
         };
         poll = back;
         match found {
@@ -44,12 +44,12 @@ pub async fn poll_and_apply<T: Send + 'static>(
                 counts.reloads.inc();
             }
             Some(Err(error)) => {
-                // Before it is counted, so that the line is there when the count is seen.
+                // Logged before it is counted: the line exists once the count is visible.
                 tracing::warn!(what, %error, "reload failed; keeping the current version");
                 counts.failures.inc();
             }
         }
-        // Last, so that what was found is in use when the count is seen.
+        // Counted last: the new value is in use once the count is visible.
         counts.polls.inc();
     }
 }

@@ -1,4 +1,4 @@
-//! Judges a review that was read, before its deadline and without delaying others.
+//! Judges a review before its deadline, without delaying other connections.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::memory::{BodyMemory, Piece, ReceivedBody};
 use crate::admission::{self, Answer, Context, Fault, Webhook};
 use crate::config::Config;
 
-/// A permit for a review in flight, given back when it is dropped.
+/// A permit for a review in flight. It is released when it is dropped.
 struct InFlightPermit(Arc<Shared>);
 
 impl InFlightPermit {
@@ -20,7 +20,7 @@ impl InFlightPermit {
         Self(shared.clone())
     }
 
-    /// None where `limit` permits are taken.
+    /// Returns `None` if `limit` permits are taken.
     fn take_within(shared: &Arc<Shared>, limit: usize) -> Option<Self> {
         let taken = shared.metrics.in_flight.inc();
         let permit = Self(shared.clone());
@@ -34,7 +34,7 @@ impl Drop for InFlightPermit {
     }
 }
 
-/// A review that was read. Its memory is held until it is judged, even if its deadline is over.
+/// A review whose body was read. Its memory is held until it is judged, even after its deadline.
 pub struct PendingReview {
     pub shared: Arc<Shared>,
     pub config: Arc<Config>,
@@ -44,13 +44,14 @@ pub struct PendingReview {
 }
 
 impl PendingReview {
-    /// Judges the review. At the deadline the answer is a fault.
+    /// Judges the review, or answers with a fault at the deadline.
     ///
-    /// Nearly every review is judged on this thread: it takes 0.1 ms commonly and 5 ms at worst, which other connections of the
-    /// thread can wait for; handing it to another thread would cost as much as judging it. Since it does not wait, it is not
-    /// subject to `limits.reviews`. A review that may take longer is judged on a thread of its own, a few at a time, so that
-    /// connections go on meanwhile; `limits.reviews` bounds how many wait for such a thread. A permit ends with the decision, or
-    /// at the deadline.
+    /// Nearly every review is judged on the current thread. That usually takes 0.1 ms, and at most 5 ms, which is short
+    /// enough for the other connections of the thread; passing the review to another thread would cost as much as
+    /// judging it. Such a review never waits, so `limits.reviews` does not apply to it. A review that may take longer
+    /// is judged on a separate thread, a few reviews at a time, so that it does not block connections. `limits.reviews`
+    /// limits how many reviews are judged on such threads or wait for one. A permit is held until the decision or the
+    /// deadline.
     pub async fn judge(mut self, deadline: Instant) -> Answer {
         if let Some(answer) = self.judge_if_short() {
             return answer;
@@ -61,7 +62,7 @@ impl PendingReview {
         let rest = std::mem::take(&mut self.body.rest);
         let review = Arc::new(self);
         let judged = async {
-            // No error: the semaphore is never closed.
+            // Never an error, since the semaphore is never closed.
             let thread = review.shared.long_reviews.clone().acquire_owned().await.ok();
             let review = review.clone();
             spawn_blocking(move || {
@@ -73,19 +74,19 @@ impl PendingReview {
         };
         match timeout_at(deadline, judged).await {
             Ok(Ok(answer)) => answer,
-            // `answer` does not panic, so the runtime is shutting down.
+            // `answer` does not panic, so an error means that the runtime is shutting down.
             Ok(Err(_)) => review.fault(Fault::Internal),
             Err(_) => review.fault(Fault::Timeout),
         }
     }
 
-    /// Answers the review with a fault, without judging it. The uid is looked for in the first piece only, where API servers write
-    /// it: searching 8 MiB would take too long.
+    /// Answers the review with a fault, without judging it. The uid is searched only in the first piece, where API
+    /// servers write it, since searching 8 MiB would take too long.
     pub fn fault(&self, fault: Fault) -> Answer {
         self.with_context(|context| admission::fault(&self.body.first.bytes, fault, context))
     }
 
-    /// Judges a short review. None where the body is long, or has many conditions: the latter was then only decoded.
+    /// Judges a short review. Returns `None` if the body is long, or if it was decoded and has many conditions.
     fn judge_if_short(&self) -> Option<Answer> {
         if !self.body.rest.is_empty() {
             return None;

@@ -1,7 +1,9 @@
-//! Limits of a connection that hyper does not have: the time of a head, the time of a write, HTTP/2 frames, and turns of reading.
+//! Limits of a connection that hyper does not have: the time for a request head, the time for a write, the number of
+//! HTTP/2 frames, and the bytes that are read in one turn.
 //!
-//! hyper's `header_read_timeout` also runs while a kept connection is idle: at 2 s it would cut the API server's idle
-//! connections, at 100 s it would accept a head that is sent byte by byte. So the clock of a head starts here, at its first byte.
+//! hyper's `header_read_timeout` also runs while a keep-alive connection is idle: at 2 s it would close idle
+//! connections of the API server, and at 100 s it would accept a head that is sent byte by byte. The timeout here
+//! starts with the first byte of a head.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -23,16 +25,16 @@ pub enum Protocol {
     Http2,
 }
 
-/// What a connection is doing: shared by its stream, its service, its driver, and the task that accepts connections.
+/// The activity of a connection, shared by its stream, its service, its driver, and the task that accepts connections.
 pub struct Activity {
     origin: Instant,
     requests: AtomicUsize,
     answers: AtomicUsize,
     in_flight: AtomicUsize,
-    /// Of those in flight, the ones whose bodies are whole.
-    whole: AtomicUsize,
-    /// When the last request ended, or the first one after a pause began.
-    progress_millis: AtomicU64,
+    /// The number of requests in flight whose bodies are complete.
+    complete_bodies: AtomicUsize,
+    /// When the last request ended, or when a request began on an idle connection, in milliseconds after `origin`.
+    changed_millis: AtomicU64,
 }
 
 impl Activity {
@@ -42,61 +44,62 @@ impl Activity {
             requests: AtomicUsize::new(0),
             answers: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
-            whole: AtomicUsize::new(0),
-            progress_millis: AtomicU64::new(0),
+            complete_bodies: AtomicUsize::new(0),
+            changed_millis: AtomicU64::new(0),
         })
     }
 
-    /// A request's head is complete; its answer is when the returned value is dropped.
-    pub fn begin(self: &Arc<Self>) -> InFlightRequest {
+    /// Counts a request whose head is complete. The request is in flight until the returned value is dropped.
+    pub fn begin_request(self: &Arc<Self>) -> InFlightRequest {
         self.requests.fetch_add(1, Relaxed);
         if self.in_flight.fetch_add(1, Relaxed) == 0 {
-            self.progress();
+            self.set_changed();
         }
         InFlightRequest(self.clone())
     }
 
-    /// A request's body is whole, until the returned value is dropped.
-    pub fn whole(self: &Arc<Self>) -> WholeRequest {
-        self.whole.fetch_add(1, Relaxed);
-        WholeRequest(self.clone())
+    /// Counts a request whose body is complete, until the returned value is dropped.
+    pub fn complete_body(self: &Arc<Self>) -> CompleteBody {
+        self.complete_bodies.fetch_add(1, Relaxed);
+        CompleteBody(self.clone())
     }
 
-    /// A request was answered, and not given up by its client.
+    /// Counts a request that was answered, and not cancelled by its client.
     pub fn answered(&self) {
         self.answers.fetch_add(1, Relaxed);
     }
 
-    fn progress(&self) {
+    fn set_changed(&self) {
         let millis = self.origin.elapsed().as_millis();
-        self.progress_millis.store(u64::try_from(millis).unwrap_or(u64::MAX), Relaxed);
+        self.changed_millis.store(u64::try_from(millis).unwrap_or(u64::MAX), Relaxed);
     }
 
-    fn is_quiet(&self) -> bool {
+    fn is_idle(&self) -> bool {
         self.in_flight.load(Relaxed) == 0
     }
 
-    fn since(&self) -> Instant {
-        self.origin + Duration::from_millis(self.progress_millis.load(Relaxed))
+    fn changed(&self) -> Instant {
+        self.origin + Duration::from_millis(self.changed_millis.load(Relaxed))
     }
 
-    /// None while a request is judged or answered. A body that is read for longer than `slow` is a slow one.
+    /// Returns how useful the connection is, or `None` while a request is judged or answered. Bodies that take longer
+    /// than `slow` are slow.
     pub fn usefulness(&self, slow: Duration) -> Option<Usefulness> {
-        let since = self.since();
-        if self.is_quiet() {
+        let since = self.changed();
+        if self.is_idle() {
             let is_used = self.requests.load(Relaxed) > 0;
             return Some(if is_used { Usefulness::Idle(since) } else { Usefulness::Unused(since) });
         }
         let is_slow = since.elapsed() > slow;
         let reading = if is_slow { Usefulness::Slow(since) } else { Usefulness::Reading(since) };
-        (self.whole.load(Relaxed) == 0).then_some(reading)
+        (self.complete_bodies.load(Relaxed) == 0).then_some(reading)
     }
 
-    /// Returns when no request has been in flight for `limit`.
-    pub async fn quiet_for(&self, limit: Duration) {
+    /// Waits until no request has been in flight for `limit`.
+    pub async fn idle_for(&self, limit: Duration) {
         loop {
             let now = Instant::now();
-            let since = if self.is_quiet() { self.since() } else { now };
+            let since = if self.is_idle() { self.changed() } else { now };
             if since + limit <= now {
                 return;
             }
@@ -105,11 +108,12 @@ impl Activity {
     }
 }
 
-/// How useful a connection is that has no request being judged, and since when. The least useful comes first.
+/// The usefulness of a connection on which no request is judged, and since when it has been so. The variants are
+/// ordered from the least to the most useful, and the older of two equal ones is the less useful.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Usefulness {
     Unused(Instant),
-    /// All of its requests have bodies that are slow to come.
+    /// The bodies of all of its requests arrive slowly.
     Slow(Instant),
     Idle(Instant),
     Reading(Instant),
@@ -119,42 +123,42 @@ pub struct InFlightRequest(Arc<Activity>);
 
 impl Drop for InFlightRequest {
     fn drop(&mut self) {
-        self.0.progress();
+        self.0.set_changed();
         self.0.in_flight.fetch_sub(1, Relaxed);
     }
 }
 
-pub struct WholeRequest(Arc<Activity>);
+pub struct CompleteBody(Arc<Activity>);
 
-impl Drop for WholeRequest {
+impl Drop for CompleteBody {
     fn drop(&mut self) {
-        self.0.whole.fetch_sub(1, Relaxed);
+        self.0.complete_bodies.fetch_sub(1, Relaxed);
     }
 }
 
-/// A stream that fails when a head of HTTP/1.1 takes longer than `head` from its first byte, when frames of HTTP/2 are too
-/// many, or when a write stalls for `write`. After [`TURN_BYTES`] it lets other connections have their turn.
+/// A stream that fails when an HTTP/1.1 head takes longer than `head` from its first byte, when the client sends too
+/// many HTTP/2 frames, or when a write stalls for `write`. After every [`TURN_BYTES`] it yields to other connections.
 pub struct TimeoutStream<I> {
     io: I,
     activity: Arc<Activity>,
     head: Option<Duration>,
     frames: Option<FrameLimiter>,
     write: Duration,
-    /// The clock of the head that is being read, and how many requests there had been before it.
-    reading: Option<(usize, Pin<Box<Sleep>>)>,
-    writing: Option<Pin<Box<Sleep>>>,
-    /// Read since there was last nothing to read, or others had their turn.
+    /// The timer of the head that is being read, and the number of requests before it.
+    head_timer: Option<(usize, Pin<Box<Sleep>>)>,
+    write_timer: Option<Pin<Box<Sleep>>>,
+    /// The bytes that were read since the stream last waited for data or yielded.
     turn_bytes: usize,
 }
 
 impl<I> TimeoutStream<I> {
-    /// HTTP/2 has no time limit of a head: its pings detect a peer that is stuck within a frame.
+    /// HTTP/2 needs no timeout for a head: its pings detect a peer that is stuck within a frame.
     pub fn new(io: I, activity: Arc<Activity>, protocol: Protocol, limits: &Limits) -> Self {
         let (head, frames) = match protocol {
             Protocol::Http1 => (Some(limits.head), None),
             Protocol::Http2 => (None, Some(FrameLimiter::new(Instant::now()))),
         };
-        Self { io, activity, head, frames, write: limits.write, reading: None, writing: None, turn_bytes: 0 }
+        Self { io, activity, head, frames, write: limits.write, head_timer: None, write_timer: None, turn_bytes: 0 }
     }
 
     fn count_frames(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -163,15 +167,15 @@ impl<I> TimeoutStream<I> {
     }
 
     fn check_head(&mut self, cx: &mut Context<'_>, has_bytes: bool) -> io::Result<()> {
-        let Some(limit) = self.head.filter(|_| self.activity.is_quiet()) else { return Ok(()) };
+        let Some(limit) = self.head.filter(|_| self.activity.is_idle()) else { return Ok(()) };
         let requests = self.activity.requests.load(Relaxed);
-        match &mut self.reading {
-            Some((before, clock)) if *before == requests => {
-                if clock.as_mut().poll(cx).is_ready() {
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the head took too long"));
+        match &mut self.head_timer {
+            Some((before, timer)) if *before == requests => {
+                if timer.as_mut().poll(cx).is_ready() {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the request head took too long"));
                 }
             }
-            // The clock, if any, is that of an earlier head.
+            // The timer, if any, belongs to an earlier head.
             earlier => *earlier = has_bytes.then(|| (requests, Box::pin(sleep(limit)))),
         }
         Ok(())
@@ -179,12 +183,15 @@ impl<I> TimeoutStream<I> {
 
     fn check_write<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
-            self.writing = None;
+            self.write_timer = None;
             return polled;
         }
-        let clock = self.writing.get_or_insert_with(|| Box::pin(sleep(self.write)));
-        match clock.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no answer"))),
+        let timer = self.write_timer.get_or_insert_with(|| Box::pin(sleep(self.write)));
+        match timer.as_mut().poll(cx) {
+            Poll::Ready(()) => {
+                let message = "the client did not read the answer in time";
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)))
+            }
             Poll::Pending => Poll::Pending,
         }
     }

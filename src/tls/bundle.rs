@@ -1,5 +1,5 @@
-//! Parses a caBundle as an API server does: which blocks Go's `encoding/pem` and `CertPool.AppendCertsFromPEM` accept, and which
-//! they silently skip.
+//! Parses a caBundle as an API server does: finds the blocks that Go's `encoding/pem` and `CertPool.AppendCertsFromPEM`
+//! accept, and those that they silently skip.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 use super::certificate::CertificateInfo;
 use super::pem::{BEGIN, END};
 
-/// Base64 as Go decodes it: with padding, and ignoring unused bits at the end.
+/// Decodes base64 as Go does: with padding, and ignoring unused bits at the end.
 const BASE64: GeneralPurpose =
     GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
@@ -23,26 +23,26 @@ pub struct SkippedBlock {
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SkipReason {
-    #[error("its -----BEGIN and -----END are not lines of their own, or do not match")]
+    #[error("its -----BEGIN and -----END are not on lines of their own, or do not match")]
     Lines,
     #[error("it is a {0}, not a CERTIFICATE")]
     Label(String),
     #[error("it has headers")]
     Headers,
-    #[error("it is no base64")]
+    #[error("it is not base64")]
     Base64,
-    #[error("it is no certificate: {0}")]
+    #[error("it is not a certificate: {0}")]
     Certificate(String),
 }
 
-/// The blocks of a caBundle that an API server accepts and skips.
+/// The blocks of a caBundle that an API server accepts, and those that it skips.
 #[derive(Debug, Default)]
 pub struct ParsedBundle {
     pub certificates: Vec<CertificateDer<'static>>,
     pub skipped: Vec<SkippedBlock>,
 }
 
-/// The certificates that an API server trusts because of a caBundle.
+/// Returns the certificates that an API server accepts from a caBundle.
 pub fn certificates(text: &[u8]) -> Vec<CertificateDer<'static>> {
     parse(text).certificates
 }
@@ -53,7 +53,7 @@ pub fn parse(text: &[u8]) -> ParsedBundle {
     let mut is_found = vec![false; lines.len()];
     let mut start = 0;
     for end in (1..lines.len()).filter(|end| lines[*end].starts_with(END)) {
-        // The last BEGIN before it: an earlier block that does not end is skipped.
+        // The block begins at the last BEGIN before its END. An earlier block without an END is skipped.
         let begin = (start..end).rev().find(|line| memmem::find(lines[*line], BEGIN).is_some());
         start = end + 1;
         let Some((begin, label)) = begin.and_then(|begin| Some((begin, label(lines[begin], lines[end])?))) else {
@@ -74,7 +74,8 @@ pub fn parse(text: &[u8]) -> ParsedBundle {
     parsed
 }
 
-/// The label of a block with this first and this last line; none where they are not its only contents, or do not match.
+/// Returns the label of a block with this first and this last line, or `None` if the lines have other contents or do
+/// not match.
 fn label<'t>(begin: &'t [u8], end: &[u8]) -> Option<&'t [u8]> {
     if memmem::rfind(begin, BEGIN) != Some(0) {
         return None;
@@ -84,7 +85,7 @@ fn label<'t>(begin: &'t [u8], end: &[u8]) -> Option<&'t [u8]> {
     (label == of_end).then_some(label)
 }
 
-/// A line without its line break, and without the spaces before that.
+/// Returns a line without its line break and the spaces before that.
 fn trimmed(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
     let end = line.iter().rposition(|byte| !matches!(byte, b' ' | b'\t')).map_or(0, |last| last + 1);
@@ -111,16 +112,17 @@ mod tests {
     use super::*;
     use crate::tls::pem;
 
-    /// The certificates that `AppendCertsFromPEM` of Go 1.26 returns for each bundle, and the lines of the blocks that it skips.
+    /// Each case has a bundle, the certificates that `AppendCertsFromPEM` of Go 1.26 returns for it, and the lines of
+    /// the blocks that it skips.
     #[test]
-    fn a_bundle_is_read_as_go_reads_it() {
+    fn a_bundle_is_parsed_as_go_does() {
         let one = |name: &str| rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate").cert;
         let (a, b) = (one("a"), one("b"));
         let [a_pem, b_pem] = [&a, &b].map(|one| pem::encode([one.der()]));
         let joined = format!("{}{b_pem}", a_pem.trim_end());
         let second = a_pem.lines().count() + 1;
         let lines =
-            |line: usize| format!("{line}: its -----BEGIN and -----END are not lines of their own, or do not match");
+            |line: usize| format!("{line}: its -----BEGIN and -----END are not on lines of their own, or do not match");
         let both = vec![a.der(), b.der()];
         let cases: Vec<(String, Vec<_>, Vec<String>)> = vec![
             (format!("{a_pem}{b_pem}"), both.clone(), vec![]),
@@ -138,7 +140,7 @@ mod tests {
                 vec!["1: it is a TRUSTED CERTIFICATE, not a CERTIFICATE".to_owned()],
             ),
             (a_pem.replacen("-----\n", "-----\nName: a\n\n", 1), vec![], vec!["1: it has headers".to_owned()]),
-            (a_pem.replace("MII", "M*I"), vec![], vec!["1: it is no base64".to_owned()]),
+            (a_pem.replace("MII", "M*I"), vec![], vec!["1: it is not base64".to_owned()]),
             (String::new(), vec![], vec![]),
         ];
         for (text, expected, skipped) in cases {

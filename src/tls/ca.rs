@@ -1,4 +1,5 @@
-//! A certificate authority and what it signs: ECDSA on P-256, which every API server verifies.
+//! A certificate authority and the certificates that it signs. All keys are ECDSA on P-256, which every API server
+//! supports.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -11,31 +12,31 @@ use super::certificate::CertificateInfo;
 use super::error::TlsFileError;
 use super::{key_pair, pem};
 
-/// All CAs have it, so that one issuer's parameters do for any of them; key identifiers tell them apart.
+/// The name of every CA, so that all of them have the same parameters as issuers. Their key identifiers differ.
 const CA_NAME: &str = "scan-admission CA";
-/// For clocks that are behind this one.
+/// How far certificates are backdated, for clocks that are behind this one.
 const BACKDATED: Duration = Duration::minutes(5);
-/// Beyond what anybody would want to trust.
+/// The longest life of a CA or a certificate: ten years, which is longer than anybody should trust one.
 pub const LIFE_MAX: Duration = Duration::days(3653);
 
-/// What is wrong with a CA, or why none could be made.
+/// Why a CA cannot be used or created.
 #[derive(Debug, thiserror::Error)]
 pub enum CaError {
     #[error("{0} is missing")]
     Missing(&'static str),
     #[error("the entry {0}")]
     Certificate(TlsFileError),
-    #[error("the key does not parse: {0}")]
+    #[error("the key cannot be parsed: {0}")]
     Key(String),
-    #[error("the key is not that of the certificate")]
+    #[error("the key does not belong to the certificate")]
     OtherKey,
-    #[error("the certificate is not a CA's")]
+    #[error("the certificate is not that of a CA")]
     NoCa,
-    #[error("the certificate is not one that this program has made")]
+    #[error("the certificate was not created by scan-admission")]
     Foreign,
-    #[error("no CA could be made: {0}")]
+    #[error("cannot create a CA: {0}")]
     New(rcgen::Error),
-    #[error("no certificate could be signed: {0}")]
+    #[error("cannot sign a certificate: {0}")]
     Sign(String),
 }
 
@@ -57,7 +58,7 @@ impl Ca {
         Self::of(certificate, key)
     }
 
-    /// A CA from its two PEM texts: they have to belong together.
+    /// Parses a CA from PEM. The certificate and the key have to belong together.
     pub fn parse(certificate: &[u8], key: &[u8]) -> Result<Self, CaError> {
         let certificate = pem::certificates(certificate).map_err(CaError::Certificate)?.swap_remove(0);
         let key = pem::private_key(key).map_err(|error| CaError::Key(error.to_string()))?;
@@ -81,7 +82,7 @@ impl Ca {
         Ok(Self { certificate, key, made_at, not_after: info.not_after })
     }
 
-    /// At two thirds of its life: what is left is long enough for the next one to settle.
+    /// Whether two thirds of the CA's life have passed. The remaining third is long enough to introduce the next CA.
     pub fn needs_renewal(&self, now: OffsetDateTime) -> bool {
         self.made_at + (self.not_after - self.made_at) * 2 / 3 <= now
     }
@@ -90,13 +91,13 @@ impl Ca {
         self.key.serialize_pem()
     }
 
-    /// From when to when a certificate holds that is signed now. It ends with the CA at the latest, and is backdated less
-    /// than it lives: it should not be old when it is new.
+    /// Returns the dates of a certificate that is signed now. It expires with the CA at the latest, and is backdated by
+    /// at most a tenth of its life, so that it is not due for renewal when it is new.
     pub fn leaf_dates(&self, now: OffsetDateTime, life: Duration) -> (OffsetDateTime, OffsetDateTime) {
         (now - BACKDATED.min(life / 10), self.not_after.min(whole_second(now + life)))
     }
 
-    /// A certificate for a server of these names, and its key.
+    /// Signs a certificate for a server with these names. Returns it with its key.
     pub fn leaf(&self, names: &[String], now: OffsetDateTime, life: Duration) -> Result<CertifiedKey, CaError> {
         let failed = |error: rcgen::Error| CaError::Sign(error.to_string());
         let mut issuer = params(self.made_at - BACKDATED, self.not_after);
@@ -114,7 +115,7 @@ impl Ca {
     }
 }
 
-/// Whether a certificate is that of a CA that this program has made.
+/// Whether a certificate is that of a CA that this program has created.
 pub fn is_ours(certificate: &CertificateDer<'_>) -> bool {
     CertificateInfo::of(certificate).is_ok_and(|info| has_our_name(&info))
 }
@@ -123,7 +124,7 @@ fn has_our_name(info: &CertificateInfo) -> bool {
     info.subject == format!("CN={CA_NAME}")
 }
 
-/// Certificates know no parts of a second: rounded up, nothing is shorter than it was asked for.
+/// Rounds a time up to a whole second, as in certificates. With rounding up, no life is shorter than requested.
 pub fn whole_second(time: OffsetDateTime) -> OffsetDateTime {
     let up = time.saturating_add(Duration::nanoseconds(999_999_999));
     up.replace_nanosecond(0).unwrap_or(up)

@@ -1,4 +1,4 @@
-//! What a certificate says of itself.
+//! The contents of a certificate, as far as this program needs them.
 
 use std::net::IpAddr;
 
@@ -11,11 +11,11 @@ use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName};
 use x509_cert::time::Time;
 
-/// A certificate is due when less than one part in three of its life is left: cert-manager renews there, too, so that a
-/// warning means that somebody is late.
+/// A certificate is due for renewal when less than a third of its life is left. cert-manager renews certificates at
+/// that time, so a warning means that the renewal is late.
 const DUE_PARTS: i32 = 3;
 
-/// Extensions that Go, and so the API server, knows where they are critical.
+/// The critical extensions that Go, and so the API server, supports.
 const KNOWN_CRITICAL: [&str; 10] = [
     "2.5.29.15", // keyUsage
     "2.5.29.17", // subjectAltName
@@ -31,7 +31,7 @@ const KNOWN_CRITICAL: [&str; 10] = [
 
 const SERVER_AUTH: &str = "serverAuth";
 const ANY_USAGE: &str = "anyExtendedKeyUsage";
-/// The names of usages, by their object identifiers.
+/// The object identifiers of usages, and their names.
 const USAGES: [(&str, &str); 7] = [
     ("2.5.29.37.0", ANY_USAGE),
     ("1.3.6.1.5.5.7.3.1", SERVER_AUTH),
@@ -46,25 +46,27 @@ pub struct CertificateInfo {
     pub subject: String,
     pub not_before: OffsetDateTime,
     pub not_after: OffsetDateTime,
-    /// Whether it has the CA flag. The API server accepts such a certificate from a server, but not every other client does.
+    /// Whether it has the CA flag. The API server accepts such a certificate from a server, but other clients may not.
     pub is_ca: bool,
-    /// Whether it may sign others: Go, and so the API server, asks for the CA flag and for the key usage, if there is one.
+    /// Whether it may sign other certificates. Go, and so the API server, requires the CA flag and, if there is a key
+    /// usage, that it allows to sign certificates.
     pub may_sign: bool,
-    /// Whether it is for a host: a DNS name or an IP address in its subjectAltName.
+    /// Whether its subjectAltName contains a DNS name or an IP address.
     pub has_host: bool,
-    /// Its common name, and the DNS names, addresses and URIs of its subjectAltName, as far as they parse.
+    /// Its common name, and the DNS names, email addresses, URIs and IP addresses of its subjectAltName that can be
+    /// parsed.
     pub names: Vec<String>,
-    /// Its extendedKeyUsage, by name or object identifier; empty where it may be used for anything.
+    /// Its extendedKeyUsage, by name or object identifier; empty if it may be used for anything.
     pub usages: Vec<String>,
-    /// The object identifier of a critical extension that no client knows, so that none accepts the certificate.
+    /// The object identifier of a critical extension that clients do not support, so that they reject the certificate.
     pub unknown_critical: Option<String>,
     /// Its SubjectPublicKeyInfo, in DER.
     pub public_key: Vec<u8>,
 }
 
 impl CertificateInfo {
-    /// Reads a certificate. Names and key usages that do not parse are as none: a CA of an older kind, with an IA5String in
-    /// its name, signs all the same.
+    /// Parses a certificate. Names that cannot be parsed are ignored, since an older CA may have an IA5String in its
+    /// name. A certificate whose key usage cannot be parsed may not sign.
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, Error> {
         let certificate = Certificate::from_der(certificate)?;
         let certificate = certificate.tbs_certificate();
@@ -91,12 +93,12 @@ impl CertificateInfo {
         })
     }
 
-    /// Whether a server may use it.
+    /// Whether its extendedKeyUsage allows the use by a server.
     pub fn is_for_servers(&self) -> bool {
         self.usages.is_empty() || self.usages.iter().any(|usage| [SERVER_AUTH, ANY_USAGE].contains(&usage.as_str()))
     }
 
-    /// Whether it may sign others at this time.
+    /// Whether it may sign other certificates at this time.
     pub fn is_valid_ca(&self, at: OffsetDateTime) -> bool {
         self.may_sign && self.is_current(at)
     }
@@ -116,7 +118,7 @@ fn usage_name(id: &ObjectIdentifier) -> String {
     USAGES.iter().find(|(number, _)| *number == id).map_or(id.clone(), |(_, name)| (*name).to_owned())
 }
 
-/// A name as people write it.
+/// Returns a name in its usual form, or `None` if it has none.
 fn text(name: &GeneralName) -> Option<String> {
     match name {
         GeneralName::DnsName(name) | GeneralName::Rfc822Name(name) | GeneralName::UniformResourceIdentifier(name) => {
@@ -131,7 +133,7 @@ fn text(name: &GeneralName) -> Option<String> {
     }
 }
 
-/// Its years are four digits, as are those of `OffsetDateTime`.
+/// Converts a date. Both types have years of up to four digits, so no date saturates.
 fn date(time: Time) -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH.saturating_add(time.to_unix_duration().try_into().unwrap_or(time::Duration::MAX))
 }

@@ -1,6 +1,7 @@
-//! Client authentication: a client needs a certificate of a CA of `--client-ca`, for a name of `--client-name`.
+//! Client authentication: a client needs a certificate that is signed by a CA of `--client-ca`, with a name of
+//! `--client-name`.
 //!
-//! Any other client is rejected in the handshake: no byte of HTTP is read from it, and none sent.
+//! Any other client is rejected in the handshake, before HTTP is read or sent.
 
 use std::fmt::Display;
 use std::io;
@@ -27,18 +28,19 @@ use super::usage::Usage;
 /// The CAs of the clients that are accepted.
 pub type ClientCas = Arc<RootCertStore>;
 
-/// The clients that are accepted: the CAs may change, the names do not.
+/// The clients that are accepted. The CAs can be reloaded, the names cannot.
 #[derive(Debug)]
 pub struct ClientAuth {
-    /// The next handshake is verified by the current ones.
+    /// Each handshake is verified with the current CAs.
     pub cas: watch::Receiver<ClientCas>,
-    /// One of them has to be in the certificate, as its common name or a subjectAltName; without any, each will do.
+    /// The accepted common names and subjectAltNames. If there are none, any name is accepted.
     pub names: Vec<String>,
 }
 
-/// Reads the CAs of PEM files.
+/// Loads the CAs of PEM files.
 ///
-/// A CA out of its dates is no error beside one that is within them: a file may carry the last one, and the next one.
+/// A CA that has expired or is not valid yet is an error only if its file has no valid one: a file may contain the
+/// previous and the next CA.
 pub fn load(files: &[Vec<u8>], now: OffsetDateTime) -> Result<ClientCas, ContentsError<TlsFileError>> {
     let mut roots = RootCertStore::empty();
     for (index, file) in files.iter().enumerate() {
@@ -62,8 +64,8 @@ fn add(roots: &mut RootCertStore, file: &[u8], now: OffsetDateTime) -> Result<()
 }
 
 impl ClientCertVerifier for ClientAuth {
-    /// Gives clients no hints which CAs are accepted: they would be borrowed from the CAs, which may change. Without hints a
-    /// client sends the certificate that it has.
+    /// Sends clients no hints about the accepted CAs. Hints would be borrowed from the CAs, which may be reloaded.
+    /// Without hints, a client sends the certificate that it has.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -126,23 +128,23 @@ fn rejected(error: webpki::Error) -> Error {
     error.into()
 }
 
-/// The certificate is of a trusted CA, but for other names than `--client-name`.
+/// The error for a certificate that is signed by a trusted CA, but has no name of `--client-name`.
 #[derive(Debug, thiserror::Error)]
-#[error("its certificate is for {0:?}, and none of them is a --client-name")]
+#[error("none of the names of its certificate is a --client-name: {0:?}")]
 struct OtherName(Vec<String>);
 
-/// Why the client was rejected, where client authentication is what failed a handshake.
+/// Returns why the client was rejected, if a handshake failed because of client authentication.
 pub fn rejection(failed: &io::Error) -> Option<String> {
     match failed.get_ref()?.downcast_ref()? {
-        Error::NoCertificatesPresented => Some("it has shown no certificate".to_owned()),
-        Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => Some(why.to_string()),
-        // Only clients are asked for one.
+        Error::NoCertificatesPresented => Some("it presented no certificate".to_owned()),
+        Error::InvalidCertificate(CertificateError::Other(OtherError(error))) => Some(error.to_string()),
+        // The server verifies no certificates except those of clients.
         Error::InvalidCertificate(error) => Some(match error {
             CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                "its certificate is not of --client-ca".to_owned()
+                "its certificate is not signed by a CA of --client-ca".to_owned()
             }
             CertificateError::InvalidPurpose => {
-                "its certificate, or one above it, is not for clients: its extendedKeyUsage has no clientAuth"
+                "its certificate, or a CA above it, is not for clients: its extendedKeyUsage has no clientAuth"
                     .to_owned()
             }
             error => format!("its certificate is not accepted: {error}"),

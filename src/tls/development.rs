@@ -1,4 +1,4 @@
-//! Certificates for a developer's own machine: a CA and a leaf in a folder, which are used until they are due.
+//! Certificates for a developer's machine: a CA and a leaf in a folder, which are renewed when they are due.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -22,12 +22,13 @@ use super::{files, key_pair, pem};
 pub const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 const CA_LIFE: Duration = Duration::days(365);
-/// A CA has to outlive the leaves it signs, so this is also how long before its end a CA signs no more.
+/// The life of a leaf. A CA has to outlive the leaves that it signs, so it stops signing this long before it expires.
 const LEAF_LIFE: Duration = Duration::days(90);
-/// For clocks that are behind this one, as those of containers and virtual machines are.
+/// How far certificates are backdated, for clocks that are behind this one, such as those of containers and virtual
+/// machines.
 const BACKDATED: Duration = Duration::hours(1);
 
-/// How a certificate is known as one of ours.
+/// The names by which this program recognizes the certificates that it has created.
 const CA_NAME: &str = "scan-admission development CA";
 const LEAF_NAME: &str = "scan-admission development server";
 
@@ -35,10 +36,10 @@ const LEAF_NAME: &str = "scan-admission development server";
 pub enum DevelopmentError {
     #[error("{}: {error}", .path.display())]
     File { path: PathBuf, error: io::Error },
-    /// Somebody else's certificate: not ours to replace.
-    #[error("{} is not a development certificate, so it is left alone", .0.display())]
+    /// The certificate was not created by this program, so it is not replaced.
+    #[error("{} is not a development certificate, so it is not replaced", .0.display())]
     Foreign(PathBuf),
-    #[error("a development certificate could not be made: {0}")]
+    #[error("cannot create a development certificate: {0}")]
     New(#[from] rcgen::Error),
     #[error("{}: the file {problem}", .path.display())]
     Unusable { path: PathBuf, problem: FileProblem<TlsFileError> },
@@ -50,11 +51,12 @@ impl DevelopmentError {
     }
 }
 
-/// The certificate in `folder`, made or renewed if need be. Processes that start together take turns.
+/// Returns the certificate in `folder`. Creates it if there is none, and renews it if it is due. A lock serializes
+/// processes that start at the same time.
 pub fn certificate(folder: &Path, now: OffsetDateTime) -> Result<CertifiedKey, DevelopmentError> {
     let failed = DevelopmentError::file(folder);
     fs::create_dir_all(folder).map_err(&failed)?;
-    // A lock on the folder itself: no file to leave behind, and none to make where the folder cannot be written.
+    // Locks the folder itself: this leaves no lock file behind, and works in a folder that is not writable.
     let lock = File::open(folder).map_err(&failed)?;
     lock.lock().map_err(failed)?;
 
@@ -85,7 +87,7 @@ pub fn certificate(folder: &Path, now: OffsetDateTime) -> Result<CertifiedKey, D
     })
 }
 
-/// Makes the next certificate when the one that is served is due: a server that runs for months has it, too.
+/// Returns a poll that renews the certificate when the one in use is due, for servers that run for months.
 pub fn poll(folder: PathBuf, mut served: CertifiedKey) -> Poll<CertifiedKey> {
     Box::new(move |now| {
         let made = needs_renewal(&served, now).then(|| certificate(&folder, now))?;
@@ -97,11 +99,11 @@ fn needs_renewal(pair: &CertifiedKey, now: OffsetDateTime) -> bool {
     pair.cert.first().and_then(|leaf| CertificateInfo::of(leaf).ok()).is_none_or(|info| info.needs_renewal(now))
 }
 
-/// A certificate and its key as they are in the folder.
+/// A certificate and its key in the folder.
 struct StoredCertificate {
     certificate_path: PathBuf,
     key_path: PathBuf,
-    /// Ours, if there is one that parses.
+    /// The certificate of this program, or `None` if there is none or it cannot be parsed.
     certificate: Option<(CertificateDer<'static>, CertificateInfo)>,
 }
 
@@ -121,18 +123,18 @@ impl StoredCertificate {
         Ok(Self { certificate_path: path, key_path: folder.join(stem).with_extension("key"), certificate })
     }
 
-    /// The certificate with its key, when they belong together.
+    /// Returns the certificate with its key, if they belong together.
     fn pair(&self) -> Option<CertifiedKey> {
         let (certificate, _) = self.certificate.as_ref()?;
         key_pair::certified(vec![certificate.clone()], self.key()?).ok()
     }
 
-    /// The key, if there is one that can be used.
+    /// Returns the key, if it exists and can be parsed.
     fn key(&self) -> Option<PrivateKeyDer<'static>> {
         pem::private_key(&files::read::<TlsFileError>(&self.key_path).ok()?).ok()
     }
 
-    /// This CA, if it can sign a leaf that it outlives.
+    /// Returns this CA as an issuer, if it will outlive a leaf that it signs now.
     fn issuer(&self, now: OffsetDateTime) -> Result<Option<Issuer<'static, KeyPair>>, DevelopmentError> {
         let signs = |info: &CertificateInfo| info.is_current(now) && info.is_current(now + LEAF_LIFE);
         if self.pair().is_none() || !self.certificate.as_ref().is_some_and(|(_, info)| signs(info)) {
@@ -142,29 +144,30 @@ impl StoredCertificate {
         Ok(Some(Issuer::new(ca_params(now)?, KeyPair::try_from(&key)?)))
     }
 
-    /// Writes a new pair. What was there and is not known as ours is moved aside, never lost.
+    /// Writes a new pair. Existing files that may not be of this program are renamed, not overwritten.
     fn replace(&self, key: &str, certificate: &str, now: OffsetDateTime) -> Result<(), DevelopmentError> {
         if self.pair().is_none() {
-            set_aside(&self.key_path, now)?;
+            rename_old(&self.key_path, now)?;
         }
         if self.certificate.is_none() {
-            set_aside(&self.certificate_path, now)?;
+            rename_old(&self.certificate_path, now)?;
         }
         write(&self.key_path, key, 0o600)?;
         write(&self.certificate_path, certificate, 0o644)?;
-        tracing::info!(path = %self.certificate_path.display(), "made a development certificate");
+        tracing::info!(path = %self.certificate_path.display(), "created a development certificate");
         Ok(())
     }
 }
 
-fn set_aside(path: &Path, now: OffsetDateTime) -> Result<(), DevelopmentError> {
+fn rename_old(path: &Path, now: OffsetDateTime) -> Result<(), DevelopmentError> {
     let (stem, extension) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
-    // The extension stays last: keys and certificates are ignored by it.
+    // The extension stays last, since .gitignore lists keys and certificates by their extensions.
     let name = format!("{}.old-{}.{}", stem.display(), now.unix_timestamp(), extension.display());
-    let aside = path.with_file_name(name);
-    match fs::rename(path, &aside) {
+    let renamed = path.with_file_name(name);
+    match fs::rename(path, &renamed) {
         Ok(()) => {
-            tracing::warn!(path = %path.display(), moved_to = %aside.display(), "not a development key or certificate that can be used: replaced")
+            let (path, renamed) = (path.display(), renamed.display());
+            tracing::warn!(%path, renamed_to = %renamed, "not a usable development key or certificate; file renamed");
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(DevelopmentError::file(path)(error)),
@@ -172,13 +175,14 @@ fn set_aside(path: &Path, now: OffsetDateTime) -> Result<(), DevelopmentError> {
     Ok(())
 }
 
-/// Whole or not at all, and never with a wider mode than at last.
+/// Replaces a file atomically. The new file has the given mode from the start, so a key is never readable by others.
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), DevelopmentError> {
     let failed = DevelopmentError::file(path);
     let new = path.with_file_name(format!(".new-{}", path.file_name().unwrap_or_default().display()));
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        // Left by a process that was killed: the lock is ours, so it is nobody's.
+        // An existing file was left by a process that was killed. This process has the lock, so no other one uses the
+        // file.
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new).map_err(&failed)?;
@@ -190,7 +194,7 @@ fn ca_params(now: OffsetDateTime) -> Result<CertificateParams, DevelopmentError>
     let mut params = params(&[], CA_NAME, now, CA_LIFE)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    // Whoever trusts this CA, and leaves its key lying about, trusts it for this machine only.
+    // Limits the damage of a leaked key: clients that trust this CA trust it for the local machine only.
     let names = vec![
         GeneralSubtree::DnsName("localhost".to_owned()),
         GeneralSubtree::IpAddress(CidrSubnet::V4([127, 0, 0, 1], [255; 4])),
@@ -222,7 +226,7 @@ fn params(
     Ok(params)
 }
 
-/// Whether a client that trusts the CA accepts the leaf for each of our names.
+/// Whether a client that trusts the CA accepts the leaf for each of [`NAMES`].
 fn verifies(ca: &CertificateDer<'static>, leaf: &CertificateDer<'_>, at: OffsetDateTime) -> bool {
     let (cas, chain) = (std::slice::from_ref(ca), std::slice::from_ref(leaf));
     NAMES.iter().all(|name| verify(cas, chain, name, at).is_ok())

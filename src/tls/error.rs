@@ -4,63 +4,68 @@ use time::OffsetDateTime;
 
 use crate::scan::time::format;
 
-/// Each message reads on from `the file `, and says what to do.
+/// Each message continues a sentence that begins with `the file `, and says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFileError {
-    #[error("is empty: a PEM file is needed")]
+    #[error("is empty: a PEM file is required")]
     Empty,
-    #[error("holds no certificate: give a PEM file with -----BEGIN CERTIFICATE-----")]
+    #[error("contains no certificate: a PEM file with -----BEGIN CERTIFICATE----- is required")]
     NoCertificate,
-    #[error("holds a certificate that does not parse: {0}")]
+    #[error("contains a certificate that cannot be parsed: {0}")]
     BadCertificate(String),
-    #[error(
-        "has in line {line} a -----BEGIN or an -----END and something beside it: each block needs a first and a last line of \
-         its own"
-    )]
+    #[error("has an error on line {line}: put each -----BEGIN and each -----END on a line of its own")]
     JoinedBlocks { line: usize },
-    #[error("has in line {line} a block that does not end: its -----END line is missing")]
+    #[error("has an error on line {line}: the block has no matching -----END line")]
     UnendedBlock { line: usize },
-    #[error("has in line {line} an -----END that ends nothing: its -----BEGIN line is missing")]
+    #[error("has an error on line {line}: the -----END line has no matching -----BEGIN line")]
     UnbegunBlock { line: usize },
-    #[error("has in line {line} a {label}, which is not read: make it a CERTIFICATE with openssl")]
+    #[error("has a {label} on line {line}, which is not supported: convert it to a CERTIFICATE with openssl")]
     OtherCertificate { line: usize, label: &'static str },
-    #[error("holds a certificate with the critical extension {0}, which no client knows: make one without it")]
+    #[error(
+        "contains a certificate with the critical extension {0}, which clients do not support: use a certificate \
+         without it"
+    )]
     CriticalExtension(String),
     #[error(
-        "holds a certificate that is not for servers: its extendedKeyUsage is {0}; add serverAuth, or leave it out"
+        "contains a certificate that is not for servers: its extendedKeyUsage is {0}; add serverAuth, or omit \
+         extendedKeyUsage"
     )]
     NotForServers(String),
     #[error("does not begin with the certificate of the key: {ORDER}")]
     Order,
-    #[error("holds the certificate of {0:?}, which is no CA: give that of the CA that has signed the clients'")]
+    #[error("contains the certificate of {0:?}, which is not a CA: use the CA that signs the clients' certificates")]
     NoCa(String),
     #[error(
-        "holds a certificate that is for no host: make one with the name that clients ask for in its subjectAltName, for a \
-         Service NAME.NAMESPACE.svc"
+        "contains a certificate without a host: add the name that clients use to its subjectAltName; for a Service \
+         this is NAME.NAMESPACE.svc"
     )]
     NoHost,
     #[error(
-        "holds a certificate that is not valid before {}, and now it is {}: set the clock right, or give one that is valid",
+        "contains a certificate that is not valid before {}, and the time is now {}: correct the clock, or use a \
+         certificate that is valid",
         time(.not_before), time(.now)
     )]
     NotYetValid { not_before: OffsetDateTime, now: OffsetDateTime },
     #[error(
-        "holds a certificate that expired at {}, and now it is {}: renew it, or set the clock right",
+        "contains a certificate that expired at {}, and the time is now {}: renew it, or correct the clock",
         time(.not_after), time(.now)
     )]
     Expired { not_after: OffsetDateTime, now: OffsetDateTime },
     #[error(
-        "holds no private key: a PEM file with PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY is needed, not encrypted"
+        "contains no private key: a PEM file with an unencrypted PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY is \
+         required"
     )]
     NoKey,
-    #[error("holds an encrypted private key, which is not supported: decrypt it with openssl pkey -in FILE -out NEW")]
+    #[error(
+        "contains an encrypted private key, which is not supported: decrypt it with openssl pkey -in FILE -out NEW"
+    )]
     Encrypted,
     #[error(
-        "holds a private key that cannot be used: {0}: RSA of 2048 bits or more, ECDSA on P-256 or P-384, or Ed25519 is \
-         needed"
+        "contains a private key that cannot be used: {0}; supported keys are RSA of 2048 bits or more, ECDSA on P-256 \
+         or P-384, and Ed25519"
     )]
     BadKey(String),
-    #[error("is not the key of the first certificate: give the one that is, and {ORDER}")]
+    #[error("is not the key of the first certificate: use the key that belongs to it, and {ORDER}")]
     OtherKey,
 }
 

@@ -1,7 +1,7 @@
-//! Files that are read again when they change: new contents are loaded before they are used.
+//! Files that are reloaded when they change.
 //!
-//! Contents are compared. The kubelet swaps a mounted Secret or ConfigMap by renaming a symlink above the files, so that whoever waits
-//! for a change of the files themselves hears of the first swap only, and then never again.
+//! Changes are detected by comparing the contents. The kubelet updates a mounted Secret or ConfigMap by renaming a
+//! symlink above the files, so a watch on the files themselves would only report the first update.
 
 use std::fmt::{Debug, Display};
 use std::fs::OpenOptions;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
-/// What of a file is read. A Secret or ConfigMap holds at most 1 MiB in all.
+/// The size of the largest file that is read. A Secret or ConfigMap has at most 1 MiB in total.
 pub const FILE_MAX_BYTES: u64 = 1 << 20;
 
 /// A file, and the flag that names it.
@@ -20,21 +20,23 @@ pub struct NamedFile {
     pub path: PathBuf,
 }
 
-/// Why a file cannot be used. Each message reads on from `the file `.
+/// Why a file cannot be used. Each message continues a sentence that begins with `the file `.
 #[derive(Debug, thiserror::Error)]
 pub enum FileProblem<E> {
-    #[error("cannot be read: {0}: let the user that runs this read it, in a Pod by securityContext.fsGroup")]
+    #[error(
+        "cannot be read: {0}; let the user that runs this program read it, in a Pod by means of securityContext.fsGroup"
+    )]
     Forbidden(io::Error),
     #[error("cannot be read: {0}")]
     Unreadable(io::Error),
-    #[error("is a folder: name the file in it, of a mounted Secret or ConfigMap that of its key")]
+    #[error("is a folder: name a file in it; the files of a mounted Secret or ConfigMap are named after its keys")]
     Folder,
-    /// It would be read once, or for ever.
-    #[error("is a pipe or a device: name a plain file, which can be read again when it changes")]
+    /// A pipe can be read only once, and a device may have no end.
+    #[error("is a pipe or a device: name a regular file, which can be read again when it changes")]
     Special,
-    #[error("has more than {FILE_MAX_BYTES} bytes: a Secret or ConfigMap holds no such file")]
+    #[error("has more than {FILE_MAX_BYTES} bytes, which is more than a Secret or ConfigMap can contain")]
     TooLarge,
-    /// It can be read, but not be used.
+    /// The file can be read, but its contents cannot be used.
     #[error("{0}")]
     Contents(E),
 }
@@ -45,7 +47,7 @@ impl<E> From<io::Error> for FileProblem<E> {
     }
 }
 
-/// What is wrong with which file.
+/// Why a file cannot be used, with the flag that names it.
 #[derive(Debug, thiserror::Error)]
 #[error("{flag} {}: the file {problem}", .path.display())]
 pub struct FileError<E: Debug + Display> {
@@ -54,42 +56,44 @@ pub struct FileError<E: Debug + Display> {
     pub problem: FileProblem<E>,
 }
 
-/// What is wrong with the contents of one of several files.
+/// Why the contents of one of several files cannot be used.
 #[derive(Debug)]
 pub struct ContentsError<E> {
-    /// Which file, from 0.
+    /// The index of the file.
     pub file: usize,
     pub error: E,
 }
 
-/// Looks for something newer at a time: none, one that can be used, or what is wrong with the one that was found.
+/// A function that looks for a new value at the given time. It returns `None` if there is no new value, and an error if
+/// the new value cannot be used.
 pub type Poll<T> = Box<dyn FnMut(OffsetDateTime) -> Option<Result<T, PollError>> + Send>;
 
-/// Why something newer cannot be used.
+/// Why a new value cannot be used.
 pub type PollError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Makes a value of the contents of all files.
+/// A function that makes a value of the contents of all files.
 pub type Load<T, E> = fn(&[Vec<u8>], OffsetDateTime) -> Result<T, ContentsError<E>>;
 
-/// How many polls in a row have to find the same contents before they are loaded: a file may still be being written. A chain
-/// that is half written could be loaded, and files that are written one after the other could not.
+/// The number of consecutive polls that have to find the same contents before these are loaded. With one, files that
+/// are still being written could be loaded: the first half of a chain is valid, and a new certificate with the old key
+/// is not.
 pub const SETTLED_POLLS: u32 = 2;
 
-/// Files that belong together, and the contents of them that are in use.
+/// Files that belong together, and their contents that are in use.
 pub struct WatchedFiles<T, E> {
     files: Vec<NamedFile>,
     load: Load<T, E>,
     current: Vec<Vec<u8>>,
-    /// What the last poll found, where that is something else.
+    /// The result of the last poll, if it differs from `current`.
     last: Option<Observation>,
-    /// Whether `last` cannot be used, which is reported once.
+    /// Whether `last` cannot be used and was reported.
     is_rejected: bool,
 }
 
 #[derive(PartialEq)]
 enum Observation {
     Contents(Vec<Vec<u8>>),
-    /// With the message of the error.
+    /// Contains the message of the error.
     Unreadable(String),
 }
 
@@ -102,9 +106,10 @@ impl<T: Send + 'static, E: std::error::Error + Send + Sync + 'static> WatchedFil
         Ok((watched, value))
     }
 
-    /// What is new, has settled, and can be used, or what is wrong with it, once.
+    /// Reads the files. Returns the new value if the contents have changed, and are the same as at the last poll. If
+    /// they cannot be used, returns an error once.
     ///
-    /// What cannot be used is loaded again at each poll, as it may only be too early for it.
+    /// Contents that cannot be used are loaded again at each poll, since a certificate may become valid later.
     pub fn poll(&mut self, now: OffsetDateTime) -> Option<Result<T, FileError<E>>> {
         let read = self.read();
         let found = match &read {
@@ -132,12 +137,12 @@ impl<T: Send + 'static, E: std::error::Error + Send + Sync + 'static> WatchedFil
         }
     }
 
-    /// Whether the contents that are there now cannot be used.
+    /// Whether the contents that the last poll found cannot be used.
     pub fn is_rejected(&self) -> bool {
         self.is_rejected
     }
 
-    /// Polls the files again and again.
+    /// Returns [`Self::poll`] as a function.
     pub fn into_poll(mut self) -> Poll<T> {
         Box::new(move |now| self.poll(now).map(|found| found.map_err(Into::into)))
     }
@@ -158,11 +163,11 @@ impl<T: Send + 'static, E: std::error::Error + Send + Sync + 'static> WatchedFil
     }
 }
 
-/// The contents of a plain file.
+/// Reads a regular file.
 pub fn read<E>(path: &Path) -> Result<Vec<u8>, FileProblem<E>> {
-    // O_NONBLOCK, since opening a pipe otherwise waits for a writer.
+    // O_NONBLOCK, since otherwise opening a pipe waits for a writer.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
-    // The type of the open file: the path may name another file by now.
+    // Checks the open file, since the path may name another file by now.
     let kind = file.metadata()?.file_type();
     if kind.is_dir() {
         return Err(FileProblem::Folder);

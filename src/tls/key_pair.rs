@@ -1,4 +1,4 @@
-//! A certificate and its key: from the contents of two PEM files to what can be served, or to what is wrong with them.
+//! Loads a certificate and its key from two PEM files, and checks that a server can use them.
 
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -10,8 +10,8 @@ use super::error::TlsFileError;
 use super::files::ContentsError;
 use super::pem;
 
-/// Reads the certificate and the key, which may be in one file, and checks that they can be served now. An error has the number of
-/// its file: 0 for the certificate, 1 for the key.
+/// Loads a certificate and its key, which may be in the same file, and checks that a server can use them now. In an
+/// error, file 0 is that of the certificate, and file 1 that of the key.
 pub fn load(
     certificate: &[u8],
     key_text: &[u8],
@@ -32,7 +32,7 @@ fn info(certificate: &CertificateDer<'_>) -> Result<CertificateInfo, TlsFileErro
     CertificateInfo::of(certificate).map_err(|error| TlsFileError::BadCertificate(error.to_string()))
 }
 
-/// Checks that the API server accepts the certificate from a server. It does so with or without the CA flag.
+/// Checks that the API server accepts the certificate from a server. The API server ignores the CA flag.
 fn check_server(info: &CertificateInfo, now: OffsetDateTime) -> Result<(), TlsFileError> {
     if !info.has_host {
         return Err(TlsFileError::NoHost);
@@ -46,7 +46,7 @@ fn check_server(info: &CertificateInfo, now: OffsetDateTime) -> Result<(), TlsFi
     check_dates(info, now)
 }
 
-/// Whether a certificate is within its dates.
+/// Checks that a certificate is valid at this time.
 pub fn check_dates(info: &CertificateInfo, now: OffsetDateTime) -> Result<(), TlsFileError> {
     if now < info.not_before {
         return Err(TlsFileError::NotYetValid { not_before: info.not_before, now });
@@ -57,13 +57,13 @@ pub fn check_dates(info: &CertificateInfo, now: OffsetDateTime) -> Result<(), Tl
     Ok(())
 }
 
-/// A chain and the key of its first certificate, together.
+/// Combines a chain with the key of its first certificate.
 pub fn certified(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<CertifiedKey, TlsFileError> {
     let key = ring::sign::any_supported_type(&key).map_err(|error| TlsFileError::BadKey(error.to_string()))?;
-    // Not by `keys_match`: it reads the certificate as a client of webpki's does, which knows fewer extensions than Go.
+    // `keys_match` is not used, since it parses the certificate with webpki, which supports fewer extensions than Go.
     let public_key = key.public_key().ok_or_else(|| TlsFileError::BadKey("its public key is not known".to_owned()))?;
     let is_of_key =
         |certificate: &CertificateDer<'_>| info(certificate).is_ok_and(|info| info.public_key == public_key.as_ref());

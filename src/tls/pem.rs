@@ -1,7 +1,8 @@
 //! Reads certificates and keys from PEM, and writes certificates.
 //!
-//! The library skips blocks that it does not know, and blocks that do not begin at the start of a line: of two that are joined on
-//! one line it returns only the first. So the lines are checked before the library reads them.
+//! The library skips blocks with an unknown label, and blocks that do not begin at the start of a line: of two blocks
+//! that are joined on one line, it returns only the first. So this module checks the lines before the library reads
+//! them.
 
 use std::borrow::Cow;
 
@@ -17,13 +18,13 @@ pub const BEGIN: &[u8] = b"-----BEGIN ";
 pub const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
 
-/// Editors on Windows write this before a text.
+/// Editors on Windows write this at the start of a file.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Labels of blocks that hold a certificate in a form that is not supported.
 const OTHER_CERTIFICATES: [&str; 4] = ["TRUSTED CERTIFICATE", "X509 CERTIFICATE", "PKCS7", "CMS"];
 
-/// The certificates of a PEM file, each of which can be parsed. There is at least one.
+/// Returns the certificates of a PEM file. There is at least one, and all can be parsed.
 pub fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
     let text = without_byte_order_marks(text);
     for Block { line, label } in blocks(&text)? {
@@ -43,11 +44,11 @@ pub fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsFile
     Ok(chain)
 }
 
-/// The first private key of a PEM file: PKCS#8, PKCS#1 or SEC1.
+/// Returns the first private key of a PEM file, in the format PKCS#8, PKCS#1 or SEC1.
 pub fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsFileError> {
     let text = without_byte_order_marks(text);
     let blocks = blocks(&text)?;
-    // There are two forms: `BEGIN ENCRYPTED PRIVATE KEY`, and `Proc-Type: 4,ENCRYPTED` of the older formats.
+    // An encrypted key has the label `ENCRYPTED PRIVATE KEY` or, in older formats, the header `Proc-Type: 4,ENCRYPTED`.
     let is_encrypted = blocks.iter().any(|block| block.label == b"ENCRYPTED PRIVATE KEY")
         || text
             .split(|byte| *byte == b'\n')
@@ -60,7 +61,7 @@ pub fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsFileError> 
     }
 }
 
-/// The text without byte order marks, which are also within it where files were joined.
+/// Returns the text without byte order marks. Joined files have them not only at the start.
 fn without_byte_order_marks(text: &[u8]) -> Cow<'_, [u8]> {
     let mut marks = memmem::find_iter(text, BYTE_ORDER_MARK).peekable();
     if marks.peek().is_none() {
@@ -82,7 +83,7 @@ struct Block<'t> {
     label: &'t [u8],
 }
 
-/// The blocks of a text. It is an error where one does not begin and end on lines of its own.
+/// Returns the blocks of a text, or an error if a block does not begin and end on lines of its own.
 fn blocks(text: &[u8]) -> Result<Vec<Block<'_>>, TlsFileError> {
     if text.is_empty() {
         return Err(TlsFileError::Empty);
@@ -118,7 +119,7 @@ fn blocks(text: &[u8]) -> Result<Vec<Block<'_>>, TlsFileError> {
     Ok(blocks)
 }
 
-/// The certificates as PEM, in this order.
+/// Encodes certificates as PEM, in this order.
 pub fn encode<'a>(certificates: impl IntoIterator<Item = &'a CertificateDer<'static>>) -> String {
     let lines = EncodeConfig::new().set_line_ending(LineEnding::LF);
     let block = |certificate: &CertificateDer<'_>| encode_config(&Pem::new("CERTIFICATE", certificate.as_ref()), lines);
@@ -153,21 +154,21 @@ mod tests {
     }
 
     #[test]
-    fn what_a_reader_would_skip_is_an_error_with_its_line() {
+    fn a_block_that_the_library_would_skip_is_an_error_with_its_line() {
         let end = A.trim_end();
         for (text, expected) in [
-            (format!("{end}{A}"), "has in line 3 "),
-            (format!("{end} {A}"), "has in line 3 "),
-            (format!("{A}  {A}"), "has in line 4 "),
-            (format!("{A}# {A}"), "has in line 4 "),
-            (A.replace('\n', ""), "has in line 1 "),
-            (A.replace('\n', "\\n"), "has in line 1 "),
-            (format!("{end} end\n{A}"), "has in line 3 "),
-            (format!("{A}-----BEGIN A---\n"), "has in line 4 "),
-            (format!("{A}-----BEGIN A-----\nAAAA\n"), "has in line 4 a block that does not end"),
-            (format!("-----BEGIN A-----\nAAAA\n{A}"), "has in line 1 a block that does not end"),
-            (A.replace("END A", "END B"), "has in line 1 a block that does not end"),
-            (format!("{A}\n-----END A-----\n"), "has in line 5 an -----END "),
+            (format!("{end}{A}"), "has an error on line 3: put each"),
+            (format!("{end} {A}"), "has an error on line 3: put each"),
+            (format!("{A}  {A}"), "has an error on line 4: put each"),
+            (format!("{A}# {A}"), "has an error on line 4: put each"),
+            (A.replace('\n', ""), "has an error on line 1: put each"),
+            (A.replace('\n', "\\n"), "has an error on line 1: put each"),
+            (format!("{end} end\n{A}"), "has an error on line 3: put each"),
+            (format!("{A}-----BEGIN A---\n"), "has an error on line 4: put each"),
+            (format!("{A}-----BEGIN A-----\nAAAA\n"), "has an error on line 4: the block has no matching -----END"),
+            (format!("-----BEGIN A-----\nAAAA\n{A}"), "has an error on line 1: the block has no matching -----END"),
+            (A.replace("END A", "END B"), "has an error on line 1: the block has no matching -----END"),
+            (format!("{A}\n-----END A-----\n"), "has an error on line 5: the -----END line has no matching -----BEGIN"),
         ] {
             let error = found(&text).expect_err("an error");
             assert!(error.starts_with(expected), "{text}: {error}");

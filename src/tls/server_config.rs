@@ -1,4 +1,4 @@
-//! The TLS configuration of the server, with a certificate that may change.
+//! The TLS configuration of the server, with a certificate that can be replaced.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use tokio::sync::watch;
 
 use super::client_auth::ClientAuth;
 
-/// TLS 1.3 and 1.2 with whatever certificate the channel holds when a client says hello: a reload is one `send`.
-/// Any client is accepted unless `client_auth` says which.
+/// Returns a configuration for TLS 1.3 and 1.2. Each handshake presents the certificate that the channel contains at
+/// that time. Without `client_auth`, any client is accepted.
 pub fn server_config(
     certificate: watch::Receiver<Option<Arc<CertifiedKey>>>,
     client_auth: Option<Arc<ClientAuth>>,
@@ -25,8 +25,8 @@ pub fn server_config(
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(CurrentCertificate(certificate)));
-    // No session is resumed: it would go on with the certificate, and the client, that were verified when it began. The API
-    // server does not ask for it, and keeps its connections.
+    // Disables session resumption: a resumed session would skip the verification of the current certificate and of the
+    // client. The API server does not use it, and keeps its connections open.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -38,7 +38,7 @@ struct CurrentCertificate(watch::Receiver<Option<Arc<CertifiedKey>>>);
 
 impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        // None while there is none: the handshake fails, and the client is told so.
+        // While there is no certificate, the handshake fails with an alert.
         self.0.borrow().clone()
     }
 }

@@ -1,5 +1,5 @@
-//! Checks the extendedKeyUsage of a certificate as Go does: without it, or with anyExtendedKeyUsage, the certificate is for any
-//! use. webpki does not know the latter.
+//! Checks the extendedKeyUsage of a certificate as Go does: without it, or with anyExtendedKeyUsage, the certificate
+//! may be used for anything. webpki does not support anyExtendedKeyUsage.
 
 use webpki::{Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, RequiredEkuNotFoundContext};
 

@@ -13,41 +13,43 @@ use x509_cert::der::{Decode as _, Encode as _};
 use super::certificate::CertificateInfo;
 use super::usage::Usage;
 
-/// How many intermediate certificates of a server are considered. One is usual, two are rare.
+/// The most intermediate certificates of a server that are considered. One is usual, two are rare.
 const CHAIN_MAX: usize = 8;
 
-/// Whether a certificate is that of a CA that may sign now.
+/// Whether a certificate is that of a CA, and may sign other certificates now.
 pub fn is_valid_ca(certificate: &CertificateDer<'_>, now: OffsetDateTime) -> bool {
     CertificateInfo::of(certificate).is_ok_and(|info| info.is_valid_ca(now))
 }
 
-/// Whether the CA may also sign certificates of servers. Go checks the extendedKeyUsage of each CA of a chain, webpki not that of
-/// the root.
+/// Whether a CA may sign certificates of servers now. Go checks the extendedKeyUsage of each CA of a chain; webpki does
+/// not check that of the root.
 fn is_valid_issuer(certificate: &CertificateDer<'_>, now: OffsetDateTime) -> bool {
     CertificateInfo::of(certificate).is_ok_and(|info| info.is_valid_ca(now) && info.is_for_servers())
 }
 
-/// Verifies a server for `host` that presents `chain`, its own certificate first. CAs that are not valid now are ignored.
+/// Verifies that `chain`, which begins with the server's own certificate, is valid for `host`. CAs that are not valid
+/// now are ignored.
 ///
-/// webpki accepts no server certificate that has the CA flag, is self-signed, or has a critical extension of policies. Go, and so
-/// the API server, accepts it where a CA of the list has signed it, or where it is in the list itself.
+/// webpki rejects a server certificate that has the CA flag, is self-signed, or has a critical policy extension. Go,
+/// and so the API server, accepts such a certificate if one of `cas` has signed it, or if it is one of `cas` itself.
 pub fn verify(
     cas: &[CertificateDer<'static>],
     chain: &[CertificateDer<'_>],
     host: &str,
     now: OffsetDateTime,
-) -> Result<(), Distrust> {
-    let (leaf, more) = chain.split_first().ok_or_else(|| Distrust::Other("no certificate is served".to_owned()))?;
-    let other = |error: &dyn std::fmt::Display| Distrust::Other(error.to_string());
+) -> Result<(), VerifyError> {
+    let (leaf, intermediates) =
+        chain.split_first().ok_or_else(|| VerifyError::Other("the server presents no certificate".to_owned()))?;
+    let other = |error: &dyn std::fmt::Display| VerifyError::Other(error.to_string());
     let info = CertificateInfo::of(leaf).map_err(|error| other(&error))?;
     let parsed = match EndEntityCert::try_from(leaf) {
         Ok(parsed) => Some(parsed),
         Err(Error::UnsupportedCriticalExtension) if info.unknown_critical.is_none() => None,
-        Err(error) => return Err(distrust(error)),
+        Err(error) => return Err(verify_error(error)),
     };
     let is_listed = cas.contains(leaf);
     if !is_listed && !cas.iter().any(|ca| is_valid_ca(ca, now)) {
-        return Err(Distrust::NoCa);
+        return Err(VerifyError::NoCa);
     }
     match &parsed {
         Some(parsed) if !is_listed && !info.is_ca => {
@@ -55,59 +57,60 @@ pub fn verify(
             roots.add_parsable_certificates(cas.iter().filter(|ca| is_valid_issuer(ca, now)).cloned());
             let algorithms = ring::default_provider().signature_verification_algorithms.all;
             let at = UnixTime::since_unix_epoch(Duration::from_secs(now.unix_timestamp().try_into().unwrap_or(0)));
-            let verified = parsed.verify_for_usage(algorithms, &roots.roots, more, at, Usage::SERVER, None, None);
-            verified.map_err(|error| match distrust(error) {
-                Distrust::UnknownIssuer => unknown_issuer(cas, now),
+            let verified =
+                parsed.verify_for_usage(algorithms, &roots.roots, intermediates, at, Usage::SERVER, None, None);
+            verified.map_err(|error| match verify_error(error) {
+                VerifyError::UnknownIssuer => unknown_issuer(cas, now),
                 other => other,
             })?;
         }
-        _ if !info.is_current(now) => return Err(Distrust::Expired),
-        _ if !info.is_for_servers() => return Err(Distrust::Usage),
-        _ if !is_listed && !is_signed_by(leaf, cas, more, now) => return Err(unknown_issuer(cas, now)),
+        _ if !info.is_current(now) => return Err(VerifyError::Expired),
+        _ if !info.is_for_servers() => return Err(VerifyError::Usage),
+        _ if !is_listed && !is_signed_by(leaf, cas, intermediates, now) => return Err(unknown_issuer(cas, now)),
         _ => {}
     }
     match parsed {
         Some(parsed) => {
             let host = ServerName::try_from(host).map_err(|error| other(&error))?;
-            parsed.verify_is_valid_for_subject_name(&host).map_err(distrust)
+            parsed.verify_is_valid_for_subject_name(&host).map_err(verify_error)
         }
         None if info.names.iter().any(|name| name.eq_ignore_ascii_case(host)) => Ok(()),
-        None => Err(Distrust::Name),
+        None => Err(VerifyError::Name),
     }
 }
 
-/// The reason where no CA of the list has signed: one of them may not sign for servers, or none is the issuer.
-fn unknown_issuer(cas: &[CertificateDer<'_>], now: OffsetDateTime) -> Distrust {
-    let is_left_out = |ca: &CertificateDer<'_>| is_valid_ca(ca, now) && !is_valid_issuer(ca, now);
-    if cas.iter().any(is_left_out) { Distrust::Usage } else { Distrust::UnknownIssuer }
+/// Returns the error if no valid issuer among `cas` has signed: the issuer may be a CA that may not sign for servers.
+fn unknown_issuer(cas: &[CertificateDer<'_>], now: OffsetDateTime) -> VerifyError {
+    let is_not_for_servers = |ca: &CertificateDer<'_>| is_valid_ca(ca, now) && !is_valid_issuer(ca, now);
+    if cas.iter().any(is_not_for_servers) { VerifyError::Usage } else { VerifyError::UnknownIssuer }
 }
 
-fn distrust(error: Error) -> Distrust {
+fn verify_error(error: Error) -> VerifyError {
     match error {
-        Error::CertExpired { .. } | Error::CertNotValidYet { .. } => Distrust::Expired,
-        Error::UnknownIssuer => Distrust::UnknownIssuer,
-        Error::CertNotValidForName(_) => Distrust::Name,
-        Error::RequiredEkuNotFoundContext(_) => Distrust::Usage,
-        error => Distrust::Other(error.to_string()),
+        Error::CertExpired { .. } | Error::CertNotValidYet { .. } => VerifyError::Expired,
+        Error::UnknownIssuer => VerifyError::UnknownIssuer,
+        Error::CertNotValidForName(_) => VerifyError::Name,
+        Error::RequiredEkuNotFoundContext(_) => VerifyError::Usage,
+        error => VerifyError::Other(error.to_string()),
     }
 }
 
-/// Whether one of the CAs has signed a certificate, directly or through certificates of `more`.
+/// Whether one of the CAs has signed a certificate, directly or through intermediates.
 fn is_signed_by(
     certificate: &CertificateDer<'_>,
     cas: &[CertificateDer<'static>],
-    more: &[CertificateDer<'_>],
+    intermediates: &[CertificateDer<'_>],
     now: OffsetDateTime,
 ) -> bool {
-    let mut rest: Vec<_> = more.iter().filter(|ca| is_valid_issuer(ca, now)).take(CHAIN_MAX).collect();
-    // The certificate and those above it. Each is visited once.
+    let mut rest: Vec<_> = intermediates.iter().filter(|ca| is_valid_issuer(ca, now)).take(CHAIN_MAX).collect();
+    // The certificate and the intermediates above it. Each is visited once.
     let mut signed = vec![certificate];
     let mut index = 0;
-    while let Some(&one) = signed.get(index) {
-        if cas.iter().any(|ca| is_valid_issuer(ca, now) && has_signed(ca, one)) {
+    while let Some(&current) = signed.get(index) {
+        if cas.iter().any(|ca| is_valid_issuer(ca, now) && has_signed(ca, current)) {
             return true;
         }
-        let (signers, others) = rest.into_iter().partition(|ca| has_signed(ca, one));
+        let (signers, others) = rest.into_iter().partition(|ca| has_signed(ca, current));
         signed.extend::<Vec<_>>(signers);
         rest = others;
         index += 1;
@@ -115,7 +118,7 @@ fn is_signed_by(
     false
 }
 
-/// Whether the key of `ca` has made the signature of a certificate that names it as its issuer.
+/// Whether `certificate` names `ca` as its issuer, and was signed with its key.
 fn has_signed(ca: &CertificateDer<'_>, certificate: &CertificateDer<'_>) -> bool {
     let (Ok(issuer), Ok(signed), Ok(key)) =
         (Certificate::from_der(ca), Certificate::from_der(certificate), EndEntityCert::try_from(ca))
@@ -132,20 +135,19 @@ fn has_signed(ca: &CertificateDer<'_>, certificate: &CertificateDer<'_>) -> bool
     issuer.tbs_certificate().subject() == signed.tbs_certificate().issuer() && algorithms.iter().any(verifies)
 }
 
-/// Why the API server does not accept a server's certificate. The messages of rustls change with its releases.
+/// Why the API server does not accept a server's certificate. The messages are written here, since those of rustls
+/// change between releases.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Distrust {
-    #[error("its caBundle holds no CA that is within its dates")]
+pub enum VerifyError {
+    #[error("the caBundle contains no CA that is valid now")]
     NoCa,
-    #[error("the certificate that is served has expired, or is not valid yet")]
+    #[error("the serving certificate has expired or is not valid yet")]
     Expired,
-    #[error(
-        "the certificate that is served, or one above it, is not for servers: its extendedKeyUsage has no serverAuth"
-    )]
+    #[error("the serving certificate, or a CA above it, is not for servers: its extendedKeyUsage has no serverAuth")]
     Usage,
-    #[error("its caBundle does not hold the CA of the certificate that is served")]
+    #[error("the caBundle does not contain the CA of the serving certificate")]
     UnknownIssuer,
-    #[error("the certificate that is served is for another name, that of --service")]
+    #[error("the serving certificate is for the name of --service, which is another one")]
     Name,
     #[error("{0}")]
     Other(String),
@@ -192,11 +194,12 @@ mod tests {
         sign(&params, &KeyPair::generate().expect("a key"), by)
     }
 
-    /// The name of the case, how its certificate differs, the CAs that are served with it, the trusted CA, and the result.
-    type Case<'c> = (&'c str, &'c dyn Fn(&mut CertificateParams), &'c [&'c Ca], &'c Ca, Result<(), Distrust>);
+    /// The name of a case, the change of its certificate, the CAs that the server presents with it, the trusted CA, and
+    /// the result.
+    type Case<'c> = (&'c str, &'c dyn Fn(&mut CertificateParams), &'c [&'c Ca], &'c Ca, Result<(), VerifyError>);
 
     #[test]
-    fn a_server_is_accepted_as_go_accepts_it() {
+    fn a_server_is_accepted_as_by_go() {
         let now = OffsetDateTime::now_utc();
         let root = ca("root", None, &[]);
         let namesake = ca("root", None, &[]);
@@ -224,22 +227,22 @@ mod tests {
         };
         let cases: [Case<'_>; 17] = [
             ("policies that are critical", &policies, &[&middle], &root, Ok(())),
-            ("policies that are critical, by a namesake", &policies, &[], &namesake, Err(Distrust::UnknownIssuer)),
+            ("policies that are critical, by a namesake", &policies, &[], &namesake, Err(VerifyError::UnknownIssuer)),
             ("signed", &plain, &[], &root, Ok(())),
             ("by one in the middle", &plain, &[&middle], &root, Ok(())),
             ("by one for servers", &plain, &[&servers], &root, Ok(())),
-            ("by one for clients", &plain, &[&clients], &root, Err(Distrust::Usage)),
-            ("by a root for clients", &plain, &[], &clients_root, Err(Distrust::Usage)),
-            ("for clients", &for_clients, &[], &root, Err(Distrust::Usage)),
+            ("by one for clients", &plain, &[&clients], &root, Err(VerifyError::Usage)),
+            ("by a root for clients", &plain, &[], &clients_root, Err(VerifyError::Usage)),
+            ("for clients", &for_clients, &[], &root, Err(VerifyError::Usage)),
             ("for anything", &for_anything, &[], &root, Ok(())),
-            ("expired", &expired, &[], &root, Err(Distrust::Expired)),
+            ("expired", &expired, &[], &root, Err(VerifyError::Expired)),
             ("the CA flag", &flag, &[], &root, Ok(())),
             ("the CA flag, by one in the middle", &flag, &[&middle], &root, Ok(())),
             ("the CA flag alone", &signs_not, &[&middle], &root, Ok(())),
-            ("the CA flag, by one for clients", &flag, &[&clients], &root, Err(Distrust::UnknownIssuer)),
-            ("the CA flag, for clients", &both, &[], &root, Err(Distrust::Usage)),
-            ("the CA flag, by a namesake", &flag, &[], &namesake, Err(Distrust::UnknownIssuer)),
-            ("the CA flag, by the middle alone", &flag, &[&middle], &namesake, Err(Distrust::UnknownIssuer)),
+            ("the CA flag, by one for clients", &flag, &[&clients], &root, Err(VerifyError::UnknownIssuer)),
+            ("the CA flag, for clients", &both, &[], &root, Err(VerifyError::Usage)),
+            ("the CA flag, by a namesake", &flag, &[], &namesake, Err(VerifyError::UnknownIssuer)),
+            ("the CA flag, by the middle alone", &flag, &[&middle], &namesake, Err(VerifyError::UnknownIssuer)),
         ];
         for (what, change, chain, trusted, expected) in cases {
             let by = chain.first().copied().unwrap_or(if trusted.der == clients_root.der { trusted } else { &root });
@@ -248,10 +251,10 @@ mod tests {
             let cas = [trusted.der.clone()];
             assert_eq!(verify(&cas, &served, "host", now), expected, "{what}");
             if expected.is_ok() {
-                assert_eq!(verify(&cas, &served, "other", now), Err(Distrust::Name), "{what}");
-                assert_eq!(verify(&cas[..0], &served, "host", now), Err(Distrust::NoCa), "{what}");
+                assert_eq!(verify(&cas, &served, "other", now), Err(VerifyError::Name), "{what}");
+                assert_eq!(verify(&cas[..0], &served, "host", now), Err(VerifyError::NoCa), "{what}");
             }
-            // A certificate that is in the list itself needs no issuer.
+            // A certificate that is itself one of the CAs needs no issuer.
             let listed = [leaf];
             let by_itself = if what.contains("for clients") && !what.contains("by ") || what == "expired" {
                 expected
@@ -263,7 +266,7 @@ mod tests {
         for change in [&plain as &dyn Fn(&mut CertificateParams), &flag] {
             let own = [leaf(None, change)];
             assert_eq!(verify(&own, &own, "host", now), Ok(()));
-            assert_eq!(verify(std::slice::from_ref(&root.der), &own, "host", now), Err(Distrust::UnknownIssuer));
+            assert_eq!(verify(std::slice::from_ref(&root.der), &own, "host", now), Err(VerifyError::UnknownIssuer));
         }
     }
 }

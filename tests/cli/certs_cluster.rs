@@ -125,7 +125,7 @@ fn in_a_pod_without_a_token_a_kubeconfig_is_used() {
     command.env("KUBERNETES_SERVICE_HOST", "127.0.0.1").env("KUBERNETES_SERVICE_PORT", "1").env("KUBECONFIG", "none");
     let (code, words) = fails(command);
     assert_eq!(code, Some(2), "{words}");
-    assert!(words.contains("\nno kubeconfig can be used: ") && words.contains("none"), "{words}");
+    assert!(words.contains("\nno usable kubeconfig: ") && words.contains("none"), "{words}");
 }
 
 /// The error of a start with these arguments.
@@ -141,8 +141,8 @@ fn start_error(folder: &Folder, arguments: &[&str]) -> String {
 fn without_a_cluster() {
     let folder = Folder::new();
     let words = start_error(&folder, &[]);
-    assert!(words.contains("--certs cluster: this is no pod of a cluster: "), "{words}");
-    assert!(words.contains("\nno kubeconfig can be used: "), "{words}");
+    assert!(words.contains("--certs cluster: not running in a pod of a cluster: "), "{words}");
+    assert!(words.contains("\nno usable kubeconfig: "), "{words}");
     assert!(words.ends_with("\nname a cluster with --kubeconfig FILE\n"), "{words}");
 }
 
@@ -182,14 +182,14 @@ fn with_settings_that_do_not_go_together() {
         ),
         (
             &["--ca-life", "500h"],
-            "--ca-life is too short: a third of it has to hold --cert-life and --ca-settle together",
+            "--ca-life is too short: a third of it must be at least the sum of --cert-life and --ca-settle",
         ),
         (&["--ca-life", "0s"], "'--ca-life <DURATION>': not a duration from 1s to 87672h, such as 2160h"),
         (&["--cert-life", "week"], "'--cert-life <DURATION>': not a duration from 1s to 87672h, such as 2160h"),
         (&["--ca-settle", "1ms"], "'--ca-settle <DURATION>': not a duration from 1s to 87672h, such as 2160h"),
         (
             &["--tls-cert", "a", "--tls-key", "b"],
-            "--certs cluster makes its own certificate: leave out --tls-cert and --tls-key, or use --certs files",
+            "--certs cluster creates its own certificate: omit --tls-cert and --tls-key, or use --certs files",
         ),
     ];
     for (arguments, words) in cases {

@@ -104,7 +104,7 @@ fn a_stream_of_json_goes_on_behind_what_is_broken() {
     assert_eq!(positions(&report), [(1, 200, phase.0, phase.1), (6, 30, phase.0, ""), (6, 30, phase.0, phase.1)]);
     assert_eq!(
         report["findings"][1]["message"],
-        "is there twice, first at stream.json:6:12, and the last one counts: remove one"
+        "duplicate field: first set at stream.json:6:12, but only the last value is used; remove the others"
     );
     let names: Vec<_> = report["findings"].as_array().unwrap().iter().map(|finding| &finding["name"]).collect();
     assert_eq!(names, ["one", "three", "three"]);
@@ -122,12 +122,12 @@ fn bad_input_loses_nothing() {
     assert_eq!(done.stdout.matches("\nscans.yaml:").count(), 5, "{}", done.stdout);
     let errors: Vec<_> = done.stderr.lines().collect();
     for (line, begins, says) in [
-        (0, "error: broken.yaml:5:2: this is no YAML: ", "correct it"),
-        (1, "error: broken.yaml:13:1: this is a list", "apiVersion and kind"),
-        (2, "error: broken.yaml:17:9: this is a number", "apiVersion and kind"),
-        (3, "error: broken.yaml:17:12: this entry is empty", "remove it"),
-        (4, "error: broken.yaml:19:1: this number is infinite", "quote it"),
-        (5, "error: broken.yaml:21:4: this is no YAML: ", "unknown anchor"),
+        (0, "error: broken.yaml:5:2: invalid YAML: ", "the mistake is here"),
+        (1, "error: broken.yaml:13:1: expected a Kubernetes object with ", "found a list"),
+        (2, "error: broken.yaml:17:9: expected a Kubernetes object with ", "found a number"),
+        (3, "error: broken.yaml:17:12: the entry is empty", "remove it"),
+        (4, "error: broken.yaml:19:1: JSON has no infinity", "quote the value"),
+        (5, "error: broken.yaml:21:4: invalid YAML: ", "unknown anchor"),
         (6, "error: missing.yaml: ", "No such file"),
         (7, "4 scans checked in 2 files: 3 denied, 0 with warnings, 1 clean; ", "7 errors"),
     ] {
@@ -259,7 +259,7 @@ fn what_is_too_deep_is_an_error() {
 #[test]
 fn what_is_no_utf8_is_an_error_with_its_place() {
     let done = run(&[], b"a: 1\nb: \xFF\n---\nkind: Pod\napiVersion: v1\n");
-    assert!(done.stderr.starts_with("error: standard input:2:4: this is not UTF-8"), "{}", done.stderr);
+    assert!(done.stderr.starts_with("error: standard input:2:4: invalid UTF-8"), "{}", done.stderr);
     assert!(done.stderr.contains("1 other object skipped"), "{}", done.stderr);
 }
 

@@ -78,101 +78,116 @@ fn what_is_left_out_is_at_its_default() {
     assert_eq!(config.settings.faults, FaultPolicy::FailurePolicy);
 }
 
-/// Files that cannot be used, and what is said of each: line, column, and what would be right.
+/// Files that cannot be used, and what is said of each: line, column, and what is expected instead.
 const WRONG: &[(&str, &str)] = &[
-    ("rulez: {}", r#"1:1: "rulez" is no field: "rules" would be right"#),
-    ("statuswriters: [a]", r#"1:1: "statuswriters" is no field: "statusWriters" would be right"#),
-    ("a: 1", r#"1:1: "a" is no field: one of rules, overrides, statusWriters, faults, limits, help would be right"#),
-    ("rules:\n  phase-jmp: off", r#"2:3: "phase-jmp" is no rule: "phase-jump" would be right"#),
-    ("rules:\n  cve_total: off", r#"2:3: "cve_total" is no rule: "cve-total" would be right"#),
-    ("rules:\n  x: off", r#"2:3: "x" is no rule: one of those that `scan-admission rules` prints would be right"#),
-    ("rules:\n  phase-jump: of", r#"2:15: "of" is no value: "off" would be right"#),
-    ("rules:\n  phase-jump: Warn", r#"2:15: "Warn" is no value: "warn" would be right"#),
-    ("rules:\n  phase-jump: false", r#"2:15: "false" is no value: "off" would be right"#),
-    ("rules:\n  phase-jump: block", r#"2:15: "block" is no value: one of deny, warn, audit, off would be right"#),
-    ("rules:\n  phase-jump: off\n  phase-jump: off", r#"3:3: "phase-jump" is there twice: once would be right"#),
-    ("rules: {}\nrules: {}", r#"2:1: "rules" is there twice: once would be right"#),
-    ("rules: [phase-jump]", "1:8: names with values would be right here"),
-    ("- rules", "1:1: names with values would be right here"),
+    ("rulez: {}", r#"1:1: unknown field "rulez"; did you mean "rules"?"#),
+    ("statuswriters: [a]", r#"1:1: unknown field "statuswriters"; did you mean "statusWriters"?"#),
     (
-        "rules: {status-writer: warn}",
-        "1:24: status-writer would deny nobody: a list of users in statusWriters would be right",
+        "a: 1",
+        r#"1:1: unknown field "a"; known fields: "rules", "overrides", "statusWriters", "faults", "limits", "help""#,
     ),
+    ("rules:\n  phase-jmp: off", r#"2:3: unknown rule "phase-jmp"; did you mean "phase-jump"?"#),
+    ("rules:\n  cve_total: off", r#"2:3: unknown rule "cve_total"; did you mean "cve-total"?"#),
+    ("rules:\n  x: off", r#"2:3: unknown rule "x"; `scan-admission rules` lists the known rules"#),
+    (
+        "rules:\n  phase-jump: of",
+        r#"2:15: Unsupported value: "of": supported values: "deny", "warn", "audit", "off"; did you mean "off"?"#,
+    ),
+    (
+        "rules:\n  phase-jump: Warn",
+        r#"2:15: Unsupported value: "Warn": supported values: "deny", "warn", "audit", "off"; did you mean "warn"?"#,
+    ),
+    (
+        "rules:\n  phase-jump: false",
+        r#"2:15: Unsupported value: "false": supported values: "deny", "warn", "audit", "off"; did you mean "off"?"#,
+    ),
+    (
+        "rules:\n  phase-jump: block",
+        r#"2:15: Unsupported value: "block": supported values: "deny", "warn", "audit", "off""#,
+    ),
+    ("rules:\n  phase-jump: off\n  phase-jump: off", r#"3:3: duplicate field "phase-jump""#),
+    ("rules: {}\nrules: {}", r#"2:1: duplicate field "rules""#),
+    ("rules: [phase-jump]", "1:8: Invalid value: must be a mapping"),
+    ("- rules", "1:1: Invalid value: must be a mapping"),
+    ("rules: {status-writer: warn}", "1:24: the rule status-writer requires a list of users in statusWriters"),
     (
         "overrides:\n- users: [jane]\n  rules: {status-writer: deny}",
-        "3:26: status-writer would deny nobody: a list of users in statusWriters would be right",
+        "3:26: the rule status-writer requires a list of users in statusWriters",
     ),
-    ("overrides:\n- namespaces: dev\n  rules: {phase-jump: off}", "2:15: a list would be right here"),
+    ("overrides:\n- namespaces: dev\n  rules: {phase-jump: off}", "2:15: Invalid value: must be a list"),
     (
         "overrides:\n- namespace: [dev]\n  rules: {phase-jump: off}",
-        r#"2:3: "namespace" is no field: "namespaces" would be right"#,
+        r#"2:3: unknown field "namespace"; did you mean "namespaces"?"#,
     ),
     (
         "overrides:\n- namespaces: [dev]\n  rules: {phase-jmp: off}",
-        r#"3:11: "phase-jmp" is no rule: "phase-jump" would be right"#,
+        r#"3:11: unknown rule "phase-jmp"; did you mean "phase-jump"?"#,
     ),
-    ("overrides:\n- namespaces: [dev]", r#"2:3: "rules" is missing here"#),
-    ("overrides:\n- namespaces: [dev]\n  rules: {}", "2:3: this override sets no rule: a mode at least would be right"),
+    ("overrides:\n- namespaces: [dev]", r#"2:3: missing field "rules""#),
+    ("overrides:\n- namespaces: [dev]\n  rules: {}", "2:3: an override must set the mode of at least one rule"),
     (
         "overrides:\n- rules: {phase-jump: off}",
-        "2:3: this override is for every request: namespaces, users or groups would be right, or its modes in the rules of the file",
+        "2:3: an override must have namespaces, users or groups; set modes for all requests in the top-level rules",
     ),
     (
         "overrides:\n- users: []\n  rules: {phase-jump: off}",
-        "2:3: a list of this override is empty: an entry at least would be right",
+        "2:3: a list of an override must not be empty; remove it to match all requests",
     ),
     (
         "overrides:\n- users: ['']\n  rules: {phase-jump: off}",
-        r#"2:11: is "": a name, or a pattern with *, would be right"#,
+        r#"2:11: Invalid value: "": must be a name or a pattern with *"#,
     ),
     (
         "overrides:\n- users: [*-bot]\n  rules: {phase-jump: off}",
-        "2:11: alias references unknown anchor: a pattern that begins with * has to be in quotes",
+        "2:11: alias references unknown anchor: quote a pattern that begins with *",
     ),
-    ("statusWriters: a", "1:16: a list would be right here"),
-    ("statusWriters: []", "1:16: statusWriters is empty: a user at least would be right, or no statusWriters"),
+    ("statusWriters: a", "1:16: Invalid value: must be a list"),
+    ("statusWriters: []", "1:16: statusWriters must not be empty; remove it to allow all users"),
+    ("rules: {}\nstatusWriters: # nobody\n  []", "3:3: statusWriters must not be empty; remove it to allow all users"),
+    ("statusWriters: [~]", "1:17: Required value: must be a string"),
+    ("statusWriters: ['system:*']", r#"1:17: Invalid value: "system:*": must be the full name of a user, without *"#),
     (
-        "rules: {}\nstatusWriters: # nobody\n  []",
-        "3:3: statusWriters is empty: a user at least would be right, or no statusWriters",
+        "faults: alow",
+        r#"1:9: Unsupported value: "alow": supported values: "deny", "allow", "failure-policy"; did you mean "allow"?"#,
     ),
-    ("statusWriters: [~]", "1:17: nothing is here: a text would be right"),
-    ("statusWriters: ['system:*']", r#"1:17: is "system:*": the whole name of a user would be right"#),
-    ("faults: alow", r#"1:9: "alow" is no value: "allow" would be right"#),
-    ("faults: failurePolicy", r#"1:9: "failurePolicy" is no value: "failure-policy" would be right"#),
-    ("help: wiki", r#"1:7: is "wiki": an http or https URL of at most 200 characters would be right"#),
-    ("limits: {conections: 5}", r#"1:10: "conections" is no field: "connections" would be right"#),
-    ("limits: {connections: 0}", r#"1:23: is "0": an integer from 1 to 1000000 would be right"#),
-    ("limits: {connections: many}", r#"1:23: is "many": an integer from 1 to 1000000 would be right"#),
+    (
+        "faults: failurePolicy",
+        r#"1:9: Unsupported value: "failurePolicy": supported values: "deny", "allow", "failure-policy"; did you mean "failure-policy"?"#,
+    ),
+    ("help: wiki", r#"1:7: Invalid value: "wiki": must be an http or https URL of at most 200 characters"#),
+    ("limits: {conections: 5}", r#"1:10: unknown field "conections"; did you mean "connections"?"#),
+    ("limits: {connections: 0}", r#"1:23: Invalid value: 0: must be an integer from 1 to 1000000"#),
+    ("limits: {connections: many}", r#"1:23: Invalid value: "many": must be an integer from 1 to 1000000"#),
     (
         "limits: {bodiesBytes: 64MB}",
-        r#"1:23: is "64MB": an amount of memory from 16Mi to 64Gi, such as 64Mi, would be right"#,
+        r#"1:23: Invalid value: "64MB": must be an amount of memory from 16Mi to 64Gi, such as 64Mi"#,
     ),
     (
         "limits: {bodiesBytes: 1Mi}",
-        r#"1:23: is "1Mi": an amount of memory from 16Mi to 64Gi, such as 64Mi, would be right"#,
+        r#"1:23: Invalid value: "1Mi": must be an amount of memory from 16Mi to 64Gi, such as 64Mi"#,
     ),
-    ("limits: {idle: 5}", r#"1:16: is "5": a duration from 100ms to 1h, such as 5s, would be right"#),
-    ("limits: {idle: 2h}", r#"1:16: is "2h": a duration from 100ms to 1h, such as 5s, would be right"#),
-    ("limits: {idle: ''}", r#"1:16: is "": a duration from 100ms to 1h, such as 5s, would be right"#),
+    ("limits: {idle: 5}", r#"1:16: Invalid value: 5: must be a duration from 100ms to 1h, such as 5s"#),
+    ("limits: {idle: 2h}", r#"1:16: Invalid value: "2h": must be a duration from 100ms to 1h, such as 5s"#),
+    ("limits: {idle: ''}", r#"1:16: Invalid value: "": must be a duration from 100ms to 1h, such as 5s"#),
     // What is not known is reported whatever is below it.
-    ("rulez:\n", r#"1:1: "rulez" is no field: "rules" would be right"#),
+    ("rulez:\n", r#"1:1: unknown field "rulez"; did you mean "rules"?"#),
     (
         "overrides:\n- namespaces:\n  # - dev\n  rules: {phase-jump: off}",
-        "4:3: this override is for every request: namespaces, users or groups would be right, or its modes in the rules of the file",
+        "4:3: an override must have namespaces, users or groups; set modes for all requests in the top-level rules",
     ),
     ("rules: {phase-jump: off", "1:8: unclosed bracket '{'"),
     ("rules:\n\tphase-jump: off", "2:2: tabs disallowed within this context (block indentation)"),
-    ("rules: {}\n---\nrules: {}", "3:1: a second document begins here: one would be right"),
+    ("rules: {}\n---\nrules: {}", "3:1: a second document begins here: the file must have only one"),
 ];
 
 #[test]
-fn what_is_wrong_is_told_with_its_place_and_what_would_be_right() {
+fn errors_have_a_position_and_the_expected_value() {
     for (text, words) in WRONG {
         let fault = Config::read(text.as_bytes()).expect_err(text);
         assert_eq!(format!("{}:{}: {}", fault.line, fault.column, fault.message), *words, "{text}");
     }
     let fault = Config::read(b"# nothing\nrules: {phase-jump: \xff}").unwrap_err();
-    let words = "this is not UTF-8 (the byte 0xFF): save the file in that encoding";
+    let words = "invalid UTF-8 (byte 0xFF): save the file as UTF-8";
     assert_eq!((fault.line, fault.column, fault.message.as_str()), (2, 21, words));
 }
 
@@ -221,7 +236,7 @@ fn utf_16_and_a_byte_order_mark_are_read() {
     for bytes in [text.as_bytes().to_vec(), utf16(u16::to_le_bytes), utf16(u16::to_be_bytes)] {
         let fault = Config::read(&bytes).unwrap_err();
         assert_eq!((fault.line, fault.column), (3, 15), "{fault}");
-        assert!(fault.message.contains(r#""off" would be right"#), "{fault}");
+        assert!(fault.message.contains(r#"did you mean "off"?"#), "{fault}");
     }
     let unmarked: Vec<u8> = "rules: {}".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let fault = Config::read(&unmarked).unwrap_err();
@@ -286,7 +301,7 @@ fn config_check_says_what_serve_would() {
     assert_eq!(String::from_utf8(said.stdout).unwrap(), format!("{name}: can be used, digest {digest}\n"));
 
     fs::write(&path, "rules:\n  phase-jump: of\n").unwrap();
-    let fault = r#""of" is no value: "off" would be right"#;
+    let fault = r#"Unsupported value: "of": supported values: "deny", "warn", "audit", "off"; did you mean "off"?"#;
     let wrong = |arguments: &[&str], words: String| {
         let said = program(arguments);
         let errors = String::from_utf8(said.stderr).unwrap();
@@ -295,7 +310,7 @@ fn config_check_says_what_serve_would() {
     };
     wrong(&["config", "check", name], format!("{name}:2:15: {fault}"));
     for verb in ["serve", "review", "check"] {
-        let words = format!("--config {name}: the file is wrong at line 2, column 15: {fault}");
+        let words = format!("--config {name}: the file is invalid at line 2, column 15: {fault}");
         wrong(&[verb, "--config", name], words);
     }
     let none = folder.join("none").display().to_string();
@@ -413,11 +428,11 @@ fn the_schema_takes_what_the_program_takes() {
     // What goes together, what a text looks like and what is there twice only the program knows.
     let known = |words: &&(&str, &str)| {
         [
-            "twice",
-            "would deny nobody",
-            "every request",
-            "sets no rule",
-            "is \"",
+            "duplicate",
+            "requires a list",
+            "must have namespaces",
+            "must set the mode",
+            "Invalid value: \"",
             "unknown anchor",
             "unclosed",
             "tabs",

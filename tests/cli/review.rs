@@ -178,8 +178,8 @@ fn what_is_no_text_is_an_error_with_its_place() {
     let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let half = [utf16(&format!("\u{FEFF}{text}")), 0xD800_u16.to_le_bytes().into(), utf16("\"}")].concat();
     for (body, place, says) in [
-        ([text.as_bytes(), b"\xE9\"}"].concat(), format!("{line}:{column}"), "not UTF-8 (the byte 0xE9)"),
-        (half, format!("{line}:{column}"), "half of a character of UTF-16"),
+        ([text.as_bytes(), b"\xE9\"}"].concat(), format!("{line}:{column}"), "invalid UTF-8 (byte 0xE9)"),
+        (half, format!("{line}:{column}"), "invalid UTF-16"),
         (utf16(&completed()), "1:1".to_owned(), "UTF-16 without a byte order mark"),
     ] {
         let output = review(&["--now", NOW, "-o", "text"], &body);

@@ -270,6 +270,6 @@ fn what_cannot_be_read(cluster: &ControlPlane) {
     command.arg(folder.join("kubeconfig"));
     let (code, stdout, stderr) = run(command);
     assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
-    assert!(stderr.contains("the cluster cannot be asked for its kinds: "), "{stderr}");
+    assert!(stderr.contains("the API groups of the cluster cannot be read: "), "{stderr}");
     assert!(stderr.to_lowercase().contains("connection refused"), "{stderr}");
 }

@@ -47,7 +47,7 @@ fn the_api_server_shows_its_certificate(namespace: &Namespace<'_>) {
     let server = start(&address, "somebody-else");
     judged("failed calling webhook \"status.validate.scan-admission.dev\"");
     assert!(of(&server, "scan_admission_clients_rejected_total") > Some(0.0));
-    let words = format!("its certificate is for [{:?}], and none of them is a --client-name", client.name);
+    let words = format!("none of the names of its certificate is a --client-name: [{:?}]", client.name);
     assert!(server.errors().contains(&words), "{}", server.errors());
 }
 

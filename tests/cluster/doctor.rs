@@ -646,7 +646,7 @@ fn text_for_people(scene: &Scene) {
         "problem: failurePolicy of status.validate.scan-admission.dev in ValidatingWebhookConfiguration scan-admission is Ignore: \
          the manifests have Fail [failure-policy]"
     );
-    assert!(lines[1].starts_with("  causes: With Ignore at the status, "), "{stdout}");
+    assert!(lines[1].starts_with("  causes: With Ignore on the status webhook, "), "{stdout}");
     assert!(lines[2].starts_with("  do: Apply the manifests again."), "{stdout}");
     assert_eq!(lines[3..], ["  see docs/doctor.md#failure-policy"]);
     scene.change(VALIDATING, false, |it| webhooks(it)[0]["failurePolicy"] = json!("Fail"));
@@ -811,11 +811,9 @@ fn a_write_is_denied(scene: &Scene) {
     let (_, report) =
         eventually("it is not denied", || Some(probe()).filter(|(_, report)| named(report).contains(PROBED)));
     assert_eq!(named(&report), [PROBED, "selects-nothing"].into_iter().collect(), "{report:#}");
-    assert!(
-        report
-            .to_string()
-            .contains("an update of the status of SourceScan default/one is allowed, which phase-unknown should deny")
-    );
+    assert!(report.to_string().contains(
+        "an update of the status of SourceScan default/one is allowed, but the rule phase-unknown must deny it"
+    ));
     scene.change(VALIDATING, false, |it| webhooks(it)[0]["namespaceSelector"] = json!({}));
 
     // The API server says why its call fails.
@@ -830,7 +828,9 @@ fn nothing_to_look_at(scene: &Scene) {
     let text = fs::read_to_string(scene.cluster.kubeconfig(User::Admin)).unwrap();
     let path = scene.folder.join("nobody.kubeconfig");
     fs::write(&path, text.replace(&scene.cluster.ready.address, &format!("https://{address}"))).unwrap();
-    for (kubeconfig, words) in [(path, "no cluster answers: "), (scene.folder.join("none"), "--kubeconfig ")] {
+    for (kubeconfig, words) in
+        [(path, "the API server cannot be reached: "), (scene.folder.join("none"), "--kubeconfig ")]
+    {
         let output = program(&["doctor", "--kubeconfig"]).arg(kubeconfig).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(2), &b""[..]), "{stderr}");

@@ -69,7 +69,7 @@ fn many_start_at_once(fleet: &Fleet) {
         eventually("all are ready", || replicas.iter().all(|replica| fleet.is_ready(replica)).then_some(()));
         assert!(fleet.is_in_step(1));
         let logs: String = replicas.iter().map(Process::errors).collect();
-        assert_eq!(logs.matches("a new CA signs").count(), 1, "{logs}");
+        assert_eq!(logs.matches("created a CA, which signs at once").count(), 1, "{logs}");
         assert_eq!(logs.matches("serving a certificate").count(), count, "{logs}");
         drop(replicas);
         fleet.delete_secret();
@@ -156,19 +156,19 @@ fn the_secret_is_destroyed(fleet: &Fleet, replicas: &[Process]) {
         eventually("one CA", || fleet.is_in_step(1).then_some(()));
     }
     let logs: String = replicas.iter().map(Process::errors).collect();
-    for words in ["ca.crt: ca.key is missing: it is replaced", "ca.crt: the entry holds no certificate"] {
+    for words in ["ca.crt: ca.key is missing; discarding it", "ca.crt: the entry contains no certificate"] {
         assert!(logs.contains(words), "{logs}");
     }
 }
 
 /// It is not for us to make it again: who deletes it wants to be rid of the webhook.
 fn a_configuration_is_deleted(fleet: &Fleet, replica: &Process) {
-    let missing = "ValidatingWebhookConfiguration scan-admission: not there, apply the manifests";
+    let missing = "ValidatingWebhookConfiguration scan-admission not found; apply the manifests";
     let [kind, _] = kinds();
     let read = fleet.runtime.block_on(WebhookConfiguration::read(&fleet.client, kind, NAME)).unwrap().unwrap();
     fleet.admin(["delete", CONFIGURATIONS[0], NAME]).ok();
     // Nor by a look that had read it before.
-    let written = fleet.runtime.block_on(read.put(&fleet.client, &Bundle::new()));
+    let written = fleet.runtime.block_on(read.apply(&fleet.client, &Bundle::new()));
     assert!(matches!(written, Ok(ApplyOutcome::Conflict)), "{:?}", written.err());
     until_logged(replica, missing);
     eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_synced") == Some(0.0)).then_some(()));
@@ -188,8 +188,8 @@ fn a_secret_of_somebody_elses(fleet: &Fleet) {
     let replica = fleet.start("1s", &LIVES);
     until_logged(
         &replica,
-        "the Secret scan-admission/scan-admission-ca is somebody else's and is left alone: it has no label \
-         app.kubernetes.io/managed-by=scan-admission; name another with --ca-secret, or delete it",
+        "the Secret scan-admission/scan-admission-ca does not belong to scan-admission and is left unchanged: it has no label \
+         app.kubernetes.io/managed-by=scan-admission; delete it, or name another Secret with --ca-secret",
     );
     assert_eq!(fleet.secret()["ca.crt"], b"mine");
     assert!(!fleet.is_ready(&replica));
@@ -209,8 +209,8 @@ fn rights_are_missing(fleet: &Fleet) {
         validatingwebhookconfigurations.admissionregistration.k8s.io \"scan-admission\" is forbidden: \
         User \"system:serviceaccount:scan-admission:scan-admission\" cannot get resource";
     until_logged(&replica, rejected);
-    until_logged(&replica, "manifests/base/rbac.yaml gives that right, apply it");
-    until_logged(&replica, "cannot be watched, so changes are seen only in the next round");
+    until_logged(&replica, "apply manifests/base/rbac.yaml, which grants this right");
+    until_logged(&replica, "; noticing changes only by polling: ");
     eventually("it looks again", || (fleet.metric(&replica, "ca_failures_total") >= Some(3.0)).then_some(()));
     let log = replica.errors();
     assert_eq!(log.matches(rejected).count(), 1, "said once: {log}");

@@ -268,5 +268,8 @@ fn golden_messages() {
         std::fs::write(path, &said).unwrap();
     }
     let committed = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(said == committed, "not the committed answers; UPDATE=1 cargo test --test core admission writes these:\n{said}");
+    assert!(
+        said == committed,
+        "not the committed answers; UPDATE=1 cargo test --test core admission writes these:\n{said}"
+    );
 }

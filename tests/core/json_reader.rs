@@ -174,15 +174,15 @@ fn a_repeated_list_is_read_as_if_it_came_once() {
 fn an_error_names_its_position_and_what_is_expected() {
     let message = |text: &str| read::<Skipped>(text).err().map(|error| error.message(text));
     for (text, said) in [
-        ("", "line 1, column 1 (the end): a value is expected"),
-        ("{\n  \"a\": 1,\n  b: 2}", "line 3, column 3: a key in quotes is expected"),
-        ("{\"a\" 1}", "line 1, column 6: `:` is expected"),
-        ("[1 2]", "line 1, column 4: `,` or `]` is expected"),
-        ("{\"a\": 1", "line 1, column 8 (the end): `,` or `}` is expected"),
-        ("01", "line 1, column 2: the end is expected"),
-        ("[-]", "line 1, column 3: a digit is expected"),
-        ("\"\\x\"", "line 1, column 2: an escape of JSON is expected"),
-        ("\"a", "line 1, column 3 (the end): the end of a string, or an escape is expected"),
+        ("", "line 1, column 1: expected a value, found the end of the text"),
+        ("{\n  \"a\": 1,\n  b: 2}", "line 3, column 3: expected a key in quotes"),
+        ("{\"a\" 1}", "line 1, column 6: expected `:`"),
+        ("[1 2]", "line 1, column 4: expected `,` or `]`"),
+        ("{\"a\": 1", "line 1, column 8: expected `,` or `}`, found the end of the text"),
+        ("01", "line 1, column 2: expected the end of the text"),
+        ("[-]", "line 1, column 3: expected a digit"),
+        ("\"\\x\"", "line 1, column 2: expected a valid escape"),
+        ("\"a", "line 1, column 3: expected the end of the string or an escape, found the end of the text"),
     ] {
         assert_eq!(message(text).as_deref(), Some(said), "{text}");
     }

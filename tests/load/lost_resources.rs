@@ -65,7 +65,7 @@ async fn with_few_file_descriptors_there_are_fewer_connections_and_health_stays(
     let process = Process::start(shell, folder.join("errors"));
     let room = FILES - 64 - 32;
     let words = format!(
-        "the process may open {FILES} files, and 1024 connections need 1120 (64 for the admin address, 32 of its own): {room} are accepted"
+        "the process may open {FILES} files, but 1024 connections need 1120 (64 for the admin address, 32 for the process itself); accepting {room} connections"
     );
     assert!(process.errors().contains(&words), "{}", process.errors());
     let ca = folder.join("certs/ca.crt");

@@ -205,21 +205,21 @@ async fn a_bad_pair_is_rejected_once_and_the_old_one_goes_on() {
     let joined = second.certificate.trim_end().to_owned() + &ca.pem;
     let joined = Pair { certificate: joined, ..second.clone() };
     let joined_words = format!(
-        "--tls-cert mount/tls.crt: the file has in line {} a -----BEGIN or an -----END and something beside it: ",
+        "--tls-cert mount/tls.crt: the file has an error on line {}: put each -----BEGIN and each -----END on a line",
         second.certificate.lines().count()
     );
     let mut for_clients = leaf();
     for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     let for_clients = ca.sign(&for_clients, &KeyPair::generate().unwrap());
     let bad = [
-        (&half, "--tls-cert mount/tls.crt: the file has in line 1 a block that does not end: "),
+        (&half, "--tls-cert mount/tls.crt: the file has an error on line 1: the block has no matching -----END"),
         (&joined, &joined_words),
         (
             &for_clients,
-            "--tls-cert mount/tls.crt: the file holds a certificate that is not for servers: its extendedKeyUsage is clientAuth; ",
+            "--tls-cert mount/tls.crt: the file contains a certificate that is not for servers: its extendedKeyUsage is clientAuth; ",
         ),
         (&other, "--tls-key mount/tls.key: the file is not the key of the first certificate: "),
-        (&expired, "--tls-cert mount/tls.crt: the file holds a certificate that expired at "),
+        (&expired, "--tls-cert mount/tls.crt: the file contains a certificate that expired at "),
     ];
     for (index, &(pair, words)) in bad.iter().enumerate() {
         mount.swap(pair);
@@ -337,7 +337,7 @@ async fn a_certificate_that_is_late_is_served_and_complained_of() {
     polled(&process).await;
     assert_eq!(served(&connector, &process).await, due.der);
     let waited = tokio::time::timeout(FAR, async {
-        while !process.errors().contains("the certificate expires soon: it should have been renewed by now") {
+        while !process.errors().contains("the certificate expires soon; it should have been renewed by now") {
             tokio::task::yield_now().await;
         }
     });

@@ -101,19 +101,19 @@ async fn a_stranger_gets_no_byte_of_http_and_the_api_server_does() {
     let mut early = client("kube-apiserver", &[]);
     early.not_before = OffsetDateTime::now_utc() + Duration::HOUR;
     let strangers = [
-        (None, "it has shown no certificate"),
-        (Some(signed(&other, &client("kube-apiserver", &[]))), "its certificate is not of --client-ca"),
+        (None, "it presented no certificate"),
+        (Some(signed(&other, &client("kube-apiserver", &[]))), "its certificate is not signed by a CA of --client-ca"),
         (
             Some(signed(&ours, &for_servers)),
-            "its certificate, or one above it, is not for clients: its extendedKeyUsage has no clientAuth",
+            "its certificate, or a CA above it, is not for clients: its extendedKeyUsage has no clientAuth",
         ),
         (Some(signed(&ours, &expired)), "its certificate is not accepted: certificate expired"),
         (Some(signed(&ours, &early)), "its certificate is not accepted: certificate not valid yet"),
         (
             Some(signed(&ours, &client("kube-apiserver2", &[dns("kube-apiserver.example"), uri("spiffe://cluster/")]))),
-            r#"its certificate is for ["kube-apiserver2", "kube-apiserver.example", "spiffe://cluster/"], and none of them is a --client-name"#,
+            r#"none of the names of its certificate is a --client-name: ["kube-apiserver2", "kube-apiserver.example", "spiffe://cluster/"]"#,
         ),
-        (Some(signed(&ours, &client("", &[]))), r#"its certificate is for [""], and none of them is a --client-name"#),
+        (Some(signed(&ours, &client("", &[]))), r#"none of the names of its certificate is a --client-name: [""]"#),
     ];
     let mut rejected = 0.0;
     for (pair, words) in &strangers {
@@ -216,14 +216,18 @@ async fn newer_cas_are_for_new_connections_and_bad_ones_are_rejected_once() {
     late.not_after = OffsetDateTime::now_utc() - Duration::MINUTE;
     let late = late.self_signed(&KeyPair::generate().unwrap()).unwrap().pem();
     let line = first.pem.lines().count();
-    let joined = format!("the file has in line {line} a -----BEGIN or an -----END and something beside it");
+    let joined =
+        format!("the file has an error on line {line}: put each -----BEGIN and each -----END on a line of its own");
     let bad = [
-        (String::new(), "the file is empty: a PEM file is needed"),
-        (old.key.clone(), "the file holds no certificate: give a PEM file with"),
-        (old.certificate.clone(), r#"the file holds the certificate of "CN=api", which is no CA: give that of the CA"#),
-        (first.pem[..300].to_owned(), "the file has in line 1 a block that does not end: its -----END line is missing"),
+        (String::new(), "the file is empty: a PEM file is required"),
+        (old.key.clone(), "the file contains no certificate: a PEM file with"),
+        (
+            old.certificate.clone(),
+            r#"the file contains the certificate of "CN=api", which is not a CA: use the CA that signs"#,
+        ),
+        (first.pem[..300].to_owned(), "the file has an error on line 1: the block has no matching -----END line"),
         (first.pem.trim_end().to_owned() + &second.pem, &joined),
-        (late.clone(), "the file holds a certificate that expired at "),
+        (late.clone(), "the file contains a certificate that expired at "),
     ];
     for (index, (contents, words)) in bad.iter().enumerate() {
         replace(&file, contents);
@@ -247,9 +251,9 @@ fn a_bad_start_says_which_file_and_which_flag() {
     fs::create_dir(folder.join("mount")).unwrap();
     let cases = [
         (&["--client-ca=none.crt"][..], "--client-ca none.crt: the file cannot be read: No such file or directory"),
-        (&["--client-ca=mount"], "--client-ca mount: the file is a folder: name the file in it"),
+        (&["--client-ca=mount"], "--client-ca mount: the file is a folder: name a file in it"),
         (&["--client-ca=good.crt", "--client-ca=empty.crt"], "--client-ca empty.crt: the file is empty"),
-        (&["--client-ca=tls.crt"], "--client-ca tls.crt: the file holds the certificate of"),
+        (&["--client-ca=tls.crt"], "--client-ca tls.crt: the file contains the certificate of"),
         (&["--client-name=api"], "--client-ca <FILE>"),
     ];
     for (arguments, words) in cases {

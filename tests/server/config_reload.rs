@@ -147,8 +147,8 @@ async fn a_hundred_swaps_of_a_mounted_config_map_under_load() {
         assert_eq!(metric(process.admin, name).await, Some(value), "{name} {}", process.errors());
     }
     let errors = process.errors();
-    assert_eq!(errors.matches("configuration read").count(), 1, "{errors}");
-    assert_eq!(errors.matches("configuration taken over").count(), SWAPS as usize, "{errors}");
+    assert_eq!(errors.matches("configuration loaded").count(), 1, "{errors}");
+    assert_eq!(errors.matches("configuration reloaded").count(), SWAPS as usize, "{errors}");
 }
 
 #[tokio::test]
@@ -161,11 +161,11 @@ async fn a_bad_file_is_told_once_and_the_last_good_one_goes_on() {
     let bad = [
         (
             "rules:\n  phase-unknown: of\n",
-            "--config mount/config.yaml: the file is wrong at line 2, column 18: \"of\" is no value: \"off\" would be right",
+            "--config mount/config.yaml: the file is invalid at line 2, column 18: Unsupported value: \"of\": supported values: \"deny\", \"warn\", \"audit\", \"off\"; did you mean \"off\"?",
         ),
         (
             "rules: {phase-unknow: off}\n",
-            "line 1, column 9: \"phase-unknow\" is no rule: \"phase-unknown\" would be right",
+            "line 1, column 9: unknown rule \"phase-unknow\"; did you mean \"phase-unknown\"?",
         ),
     ];
     for (index, (text, words)) in bad.into_iter().enumerate() {
@@ -207,7 +207,7 @@ async fn a_bad_file_is_told_once_and_the_last_good_one_goes_on() {
 
 #[tokio::test]
 async fn limits_of_connections_and_memory_wait_for_a_restart_and_others_do_not() {
-    const WAITS: &str = "other limits of connections and bodiesBytes wait for a restart";
+    const WAITS: &str = "new values of limits.connections and limits.bodiesBytes apply after a restart";
     let folder = Folder::new();
     let mut mount = Mount::new(folder.join("mount"), "limits: {connections: 50}\n");
     let process = start(&folder);
@@ -245,8 +245,8 @@ fn a_bad_file_at_the_start_is_an_error() {
     fs::write(folder.join("config.yaml"), "faults: maybe\n").unwrap();
     let mut by_variable = command(folder.path(), &[]);
     by_variable.env("SCAN_ADMISSION_CONFIG", "config.yaml");
-    let words = "error: --config config.yaml: the file is wrong at line 1, column 9: \"maybe\" is no value: one of deny, \
-                 allow, failure-policy would be right\n";
+    let words = "error: --config config.yaml: the file is invalid at line 1, column 9: Unsupported value: \"maybe\": \
+                 supported values: \"deny\", \"allow\", \"failure-policy\"\n";
     assert_eq!(fails(by_variable), (Some(2), words.to_owned()));
     let (code, errors) = fails(command(folder.path(), &["--config", "certs", "--config-poll", "1h"]));
     assert!(code == Some(2) && errors.contains("--config-poll"), "{errors}");
@@ -256,7 +256,7 @@ fn a_bad_file_at_the_start_is_an_error() {
         (code, errors.as_str()),
         (
             Some(2),
-            "error: --config certs: the file is a folder: name the file in it, of a mounted Secret or ConfigMap that of its key\n"
+            "error: --config certs: the file is a folder: name a file in it; the files of a mounted Secret or ConfigMap are named after its keys\n"
         )
     );
 }

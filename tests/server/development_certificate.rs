@@ -70,7 +70,7 @@ fn a_server_that_runs_for_months_gets_the_next_one() {
     fs::write(folder.join("tls.crt"), rcgen::generate_simple_self_signed([]).unwrap().cert.pem()).unwrap();
     let error = renew(now() + 150 * DAY).unwrap().unwrap_err();
     let error = error.to_string();
-    assert!(error.ends_with("tls.crt is not a development certificate, so it is left alone"), "{error}");
+    assert!(error.ends_with("tls.crt is not a development certificate, so it is not replaced"), "{error}");
 }
 
 #[test]

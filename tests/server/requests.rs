@@ -197,7 +197,7 @@ async fn a_body_that_breaks_off_or_comes_in_small_pieces_is_a_bad_request() {
             let _ = stream.flush().await;
             let reply = rest(&mut stream).await;
             assert!(reply.starts_with("HTTP/1.1 400"), "{what}: {reply}");
-            assert!(reply.contains("cannot be read to its end"), "{what}: {reply}");
+            assert!(reply.contains("cannot read the body of the request"), "{what}: {reply}");
         }
     }
     let name = "scan_admission_reviews_total{webhook=\"validating\",operation=\"other\",resource=\"other\",\

@@ -313,7 +313,7 @@ fn what_cannot_be_served_is_said_with_the_flag_and_exit_code_2() {
         (&[key, "own.key"], &["--tls-cert"]),
         (&["--certs", "files"], &["--tls-cert"]),
         (&["--certs", "dev", cert, "own.crt", key, "own.key"], &["--certs dev", "--certs files"]),
-        (&["--certs", "cluster"], &["--certs cluster: this is no pod of a cluster", "--kubeconfig"]),
+        (&["--certs", "cluster"], &["--certs cluster: not running in a pod of a cluster", "--kubeconfig"]),
         (&["--certs", "vault"], &["vault", "dev, files, cluster"]),
         (&["--listen", "8443"], &["--listen", "8443", "localhost:8443", ":8443 for all addresses"]),
         (&["--listen", "::1:8443"], &["--listen", "::1:8443", "[::1]:8443"]),
@@ -359,7 +359,8 @@ fn wrong_files_are_rejected_in_words_that_help() {
         write(name, &key_file(name));
     }
     fs::create_dir(folder.join("mount")).unwrap();
-    let folder_words = "is a folder: name the file in it, of a mounted Secret or ConfigMap that of its key";
+    let folder_words =
+        "is a folder: name a file in it; the files of a mounted Secret or ConfigMap are named after its keys";
     let mut clients = leaf();
     clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::CodeSigning];
     write("clients.crt", &ca.sign(&clients, &KeyPair::from_pem(&good.key).unwrap()).certificate);
@@ -375,17 +376,14 @@ fn wrong_files_are_rejected_in_words_that_help() {
     write("trusted.crt", &(good.certificate.clone() + &ca.pem.replace(" CERTIFICATE", " TRUSTED CERTIFICATE")));
     let last = good.certificate.lines().count();
     let order = "put the server's own certificate first, then its chain";
-    let other_key = format!("is not the key of the first certificate: give the one that is, and {order}");
-    let joined = |line| {
-        format!(
-            "has in line {line} a -----BEGIN or an -----END and something beside it: each block needs a first and a last line of its own"
-        )
-    };
+    let other_key = format!("is not the key of the first certificate: use the key that belongs to it, and {order}");
+    let joined =
+        |line| format!("has an error on line {line}: put each -----BEGIN and each -----END on a line of its own");
     let encrypted =
-        "holds an encrypted private key, which is not supported: decrypt it with openssl pkey -in FILE -out NEW";
-    let supported = "RSA of 2048 bits or more, ECDSA on P-256 or P-384, or Ed25519 is needed";
+        "contains an encrypted private key, which is not supported: decrypt it with openssl pkey -in FILE -out NEW";
+    let supported = "supported keys are RSA of 2048 bits or more, ECDSA on P-256 or P-384, and Ed25519";
     let unsupported = format!(
-        "holds a private key that cannot be used: unexpected error: failed to parse private key as RSA, ECDSA, or EdDSA: {supported}"
+        "contains a private key that cannot be used: unexpected error: failed to parse private key as RSA, ECDSA, or EdDSA; {supported}"
     );
     let cases = [
         ("none.crt", "tls.key", 0, "cannot be read: No such file or directory (os error 2)"),
@@ -396,13 +394,13 @@ fn wrong_files_are_rejected_in_words_that_help() {
             "/dev/null",
             "tls.key",
             0,
-            "is a pipe or a device: name a plain file, which can be read again when it changes",
+            "is a pipe or a device: name a regular file, which can be read again when it changes",
         ),
-        ("big", "tls.key", 0, "has more than 1048576 bytes: a Secret or ConfigMap holds no such file"),
-        ("empty", "tls.key", 0, "is empty: a PEM file is needed"),
-        ("tls.crt", "empty", 1, "is empty: a PEM file is needed"),
-        ("tls.key", "tls.key", 0, "holds no certificate: give a PEM file with -----BEGIN CERTIFICATE-----"),
-        ("half.crt", "tls.key", 0, "has in line 1 a block that does not end: its -----END line is missing"),
+        ("big", "tls.key", 0, "has more than 1048576 bytes, which is more than a Secret or ConfigMap can contain"),
+        ("empty", "tls.key", 0, "is empty: a PEM file is required"),
+        ("tls.crt", "empty", 1, "is empty: a PEM file is required"),
+        ("tls.key", "tls.key", 0, "contains no certificate: a PEM file with -----BEGIN CERTIFICATE----- is required"),
+        ("half.crt", "tls.key", 0, "has an error on line 1: the block has no matching -----END line"),
         ("ca.crt", "tls.key", 1, &other_key),
         ("reversed.crt", "tls.key", 0, &format!("does not begin with the certificate of the key: {order}")),
         ("joined.crt", "tls.key", 0, &joined(last)),
@@ -413,7 +411,7 @@ fn wrong_files_are_rejected_in_words_that_help() {
             "tls.key",
             0,
             &format!(
-                "has in line {} a TRUSTED CERTIFICATE, which is not read: make it a CERTIFICATE with openssl",
+                "has a TRUSTED CERTIFICATE on line {}, which is not supported: convert it to a CERTIFICATE with openssl",
                 last + 1
             ),
         ),
@@ -421,25 +419,25 @@ fn wrong_files_are_rejected_in_words_that_help() {
             "clients.crt",
             "tls.key",
             0,
-            "holds a certificate that is not for servers: its extendedKeyUsage is clientAuth, codeSigning; add serverAuth, or leave it out",
+            "contains a certificate that is not for servers: its extendedKeyUsage is clientAuth, codeSigning; add serverAuth, or omit extendedKeyUsage",
         ),
         (
             "critical.crt",
             "tls.key",
             0,
-            "holds a certificate with the critical extension 1.2.3.4, which no client knows: make one without it",
+            "contains a certificate with the critical extension 1.2.3.4, which clients do not support: use a certificate without it",
         ),
         (
             "no-host.crt",
             "tls.key",
             0,
-            "holds a certificate that is for no host: make one with the name that clients ask for in its subjectAltName, for a Service NAME.NAMESPACE.svc",
+            "contains a certificate without a host: add the name that clients use to its subjectAltName; for a Service this is NAME.NAMESPACE.svc",
         ),
         (
             "tls.crt",
             "tls.crt",
             1,
-            "holds no private key: a PEM file with PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY is needed, not encrypted",
+            "contains no private key: a PEM file with an unencrypted PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY is required",
         ),
         ("tls.crt", "encrypted.pkcs8.key", 1, encrypted),
         ("tls.crt", "encrypted.sec1.key", 1, encrypted),
@@ -495,12 +493,12 @@ fn a_certificate_out_of_its_dates_is_rejected_at_the_start() {
     let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
     let said = |time: OffsetDateTime| clock::format(time).unwrap();
     for (begin, end, words, what_to_do) in [
-        (-48, -24, format!("expired at {}", said(now - Duration::DAY)), "renew it, or set the clock right"),
+        (-48, -24, format!("expired at {}", said(now - Duration::DAY)), "renew it, or correct the clock"),
         (
             24,
             48,
             format!("is not valid before {}", said(now + Duration::DAY)),
-            "set the clock right, or give one that is valid",
+            "correct the clock, or use a certificate that is valid",
         ),
     ] {
         let mut params = leaf();
@@ -508,7 +506,7 @@ fn a_certificate_out_of_its_dates_is_rejected_at_the_start() {
         let pair = Ca::new().sign(&params, &KeyPair::generate().unwrap());
         pair.write(&folder.join("tls.crt"), &folder.join("tls.key"));
         let rejection = rejection(&folder, "tls.crt", "tls.key");
-        let words = format!("--tls-cert tls.crt: the file holds a certificate that {words}, and now it is ");
+        let words = format!("--tls-cert tls.crt: the file contains a certificate that {words}, and the time is now ");
         let rest = rejection.strip_prefix(&words).unwrap_or_else(|| panic!("{rejection}"));
         let (time, rest) = rest.split_once(": ").unwrap();
         assert!(clock::parse(time).unwrap() >= now, "{rejection}");
@@ -532,6 +530,6 @@ fn a_file_that_may_not_be_read_is_rejected() {
         }
     }
     let (code, errors) = fails(command);
-    let words = "error: --tls-key tls.key: the file cannot be read: Permission denied (os error 13): let the user that runs this read it, in a Pod by securityContext.fsGroup\n";
+    let words = "error: --tls-key tls.key: the file cannot be read: Permission denied (os error 13); let the user that runs this program read it, in a Pod by means of securityContext.fsGroup\n";
     assert_eq!((code, errors.as_str()), (Some(2), words));
 }

@@ -58,7 +58,7 @@ fn keys(data: &Data) -> Vec<&str> {
 fn a_ca_is_changed_with_overlap() {
     let (begin, second) = (start(), Duration::SECOND);
     let mut data = Data::new();
-    assert_eq!(settle(&mut data, begin), ["a new CA signs"]);
+    assert_eq!(settle(&mut data, begin), ["created a CA, which signs at once"]);
     assert_eq!(keys(&data), ["ca.crt", "ca.key", "leaf-life-seconds", "signs-since"]);
     let first = bundle::certificates(&data["ca.crt"]);
 
@@ -66,31 +66,31 @@ fn a_ca_is_changed_with_overlap() {
     assert!(settle(&mut data, due - second).is_empty());
     // Announced, but one webhook does not carry it.
     let (announced, why) = saved(&data, std::slice::from_ref(&first), due).unwrap();
-    assert_eq!(why, "a new CA is announced");
+    assert_eq!(why, "announced a new CA");
     let both = SharedCa::parse(&announced, due).ca.bundle();
     let second_ca = bundle::certificates(&announced["next.crt"]);
     assert_eq!(both, [first.clone(), second_ca.clone()].concat());
     assert!(saved(&announced, &[both.clone(), first.clone()], due + TIMES.ca / 4).is_none());
     // It is carried, lost, and carried again: the wait begins anew.
     data = announced;
-    assert_eq!(settle(&mut data, due + second), ["every webhook carries the new CA"]);
+    assert_eq!(settle(&mut data, due + second), ["every caBundle holds the new CA"]);
     let (lost, why) = saved(&data, &[both.clone(), first.clone()], due + TIMES.settle).unwrap();
-    assert_eq!(why, "not every webhook carries the new CA any more: it is announced again");
+    assert_eq!(why, "announced the new CA again: it was removed from a caBundle");
     data = lost;
     let seen = due + TIMES.settle + second;
-    assert_eq!(settle(&mut data, seen), ["every webhook carries the new CA"]);
+    assert_eq!(settle(&mut data, seen), ["every caBundle holds the new CA"]);
     assert!(settle(&mut data, seen + TIMES.settle - second).is_empty());
     assert_eq!(bundle::certificates(&data["ca.crt"]), first);
 
     let signs = seen + TIMES.settle;
-    assert_eq!(settle(&mut data, signs), ["the new CA signs"]);
+    assert_eq!(settle(&mut data, signs), ["the new CA now signs"]);
     assert_eq!(
         (bundle::certificates(&data["ca.crt"]), bundle::certificates(&data["old.crt"])),
         (second_ca.clone(), first)
     );
     assert!(settle(&mut data, signs + TIMES.leaf + TIMES.settle - second).is_empty());
     let dropped = settle(&mut data, signs + TIMES.leaf + TIMES.settle);
-    assert_eq!(dropped, ["the old CA is dropped: all it signed has ended"]);
+    assert_eq!(dropped, ["removed the old CA: its certificates have expired"]);
     assert_eq!(SharedCa::parse(&data, signs).ca.bundle(), second_ca);
 }
 
@@ -110,7 +110,7 @@ fn a_secret_that_names_another_ca_does_not_sign_at_once() {
             CaStep::Unchanged(_) => None,
         }
     };
-    let why = "the Secret names another CA than was in use: it is announced first";
+    let why = "announced the CA of the Secret: a different CA is in use";
     // A replica that serves, and one that has just started.
     for served_by in [Some(&old), None] {
         let (saved, reason) = step(&restored, std::slice::from_ref(&old), served_by).unwrap();
@@ -125,7 +125,7 @@ fn a_secret_that_names_another_ca_does_not_sign_at_once() {
         let mut reasons = settle(&mut data, at);
         at += TIMES.settle;
         reasons.extend(settle(&mut data, at));
-        assert_eq!(reasons, ["every webhook carries the new CA", "the new CA signs"]);
+        assert_eq!(reasons, ["every caBundle holds the new CA", "the new CA now signs"]);
         assert_eq!(bundle::certificates(&data["old.crt"]), old, "until all it signed has ended");
     }
     // That somebody has overwritten a caBundle is no such case: it is put back at once.
@@ -166,10 +166,10 @@ fn what_no_api_server_takes_for_a_ca_is_damage() {
         let data = Data::from([("ca.crt".to_owned(), certificate), ("ca.key".to_owned(), key)]);
         damages(&data, start())
     };
-    assert_eq!(found(&params), ["ca.crt: the certificate is not a CA's"]);
+    assert_eq!(found(&params), ["ca.crt: the certificate is not that of a CA"]);
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
-    assert_eq!(found(&params), ["ca.crt: the certificate is not a CA's"]);
+    assert_eq!(found(&params), ["ca.crt: the certificate is not that of a CA"]);
     params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
     assert_eq!(found(&params), [""; 0]);
     params.not_before = start() + Duration::HOUR;
@@ -190,16 +190,16 @@ fn old_cas_are_checked_as_the_one_that_signs() {
         params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
     };
     let cases = [
-        (pem(&|params| params.is_ca = rcgen::IsCa::NoCa), "old.crt: the certificate is not a CA's"),
+        (pem(&|params| params.is_ca = rcgen::IsCa::NoCa), "old.crt: the certificate is not that of a CA"),
         (
             pem(&|params| params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature]),
-            "old.crt: the certificate is not a CA's",
+            "old.crt: the certificate is not that of a CA",
         ),
         (pem(&|params| params.not_after = start() - Duration::HOUR), "old.crt has expired"),
         (pem(&|params| params.not_before = start() + Duration::HOUR), "old.crt is not valid yet"),
         (good.replace("MII", "M:I"), "old.crt: line 1: it has headers"),
         (good.replace(" CERTIFICATE", " PRIVATE KEY"), "old.crt: line 1: it is a PRIVATE KEY, not a CERTIFICATE"),
-        (good.replace("-----BEGIN", "--BEGIN"), "old.crt: the entry holds no certificate"),
+        (good.replace("-----BEGIN", "--BEGIN"), "old.crt: the entry contains no certificate"),
     ];
     for (bad, words) in cases {
         for (text, keeps_old) in [(bad.clone(), false), (good.clone() + &bad, true), (bad.clone() + &good, true)] {
@@ -246,12 +246,12 @@ fn the_longest_life_of_a_certificate_counts() {
     let long = CaTimes { ca: 2 * TIMES.ca, leaf: TIMES.leaf * 3 / 2, ..TIMES };
     let step = SharedCa::parse(&data, start()).ca.step(&[], None, start(), long).unwrap();
     let CaStep::Save(shared, why) = step else { panic!("rests") };
-    assert_eq!(why, "certificates hold longer than before");
+    assert_eq!(why, "recorded a longer lifetime of certificates");
     data = shared.data();
     assert_eq!(data["leaf-life-seconds"], b"450");
     let due = start() + TIMES.ca * 2 / 3;
     settle(&mut data, due);
-    assert_eq!(settle(&mut data, due + TIMES.settle), ["the new CA signs"]);
+    assert_eq!(settle(&mut data, due + TIMES.settle), ["the new CA now signs"]);
     assert!(settle(&mut data, due + TIMES.settle + TIMES.leaf + TIMES.settle).is_empty());
     assert_eq!(settle(&mut data, due + TIMES.settle + long.leaf + TIMES.settle).len(), 1);
 }
@@ -287,20 +287,24 @@ fn each_damage_is_named_and_repaired_and_no_ca_that_webhooks_carry_is_lost() {
     let foreign = rcgen::generate_simple_self_signed(["ca".to_owned()]).unwrap();
     let cases: [(&str, Option<Vec<u8>>, &str); 15] = [
         ("ca.crt", None, "ca.crt is missing"),
-        ("ca.crt", Some(b"nonsense".to_vec()), "ca.crt: the entry holds no certificate"),
-        ("ca.crt", Some(data["ca.crt"][..200].to_vec()), "has in line 1 a block that does not end"),
-        ("ca.crt", Some(data["next.crt"].clone()), "the key is not that of the certificate"),
-        ("ca.crt", Some(foreign.cert.pem().into_bytes()), "the key is not that of the certificate"),
+        ("ca.crt", Some(b"nonsense".to_vec()), "ca.crt: the entry contains no certificate"),
+        ("ca.crt", Some(data["ca.crt"][..200].to_vec()), "has an error on line 1: the block has no matching -----END"),
+        ("ca.crt", Some(data["next.crt"].clone()), "the key does not belong to the certificate"),
+        ("ca.crt", Some(foreign.cert.pem().into_bytes()), "the key does not belong to the certificate"),
         ("ca.key", None, "ca.key is missing"),
-        ("ca.key", Some(vec![0xff, 0xfe]), "the key does not parse"),
-        ("ca.key", Some(b"nonsense".to_vec()), "the key does not parse"),
-        ("ca.key", Some(other.key_pem().into_bytes()), "the key is not that of the certificate"),
-        ("next.key", Some(Vec::new()), "the key does not parse"),
+        ("ca.key", Some(vec![0xff, 0xfe]), "the key cannot be parsed"),
+        ("ca.key", Some(b"nonsense".to_vec()), "the key cannot be parsed"),
+        ("ca.key", Some(other.key_pem().into_bytes()), "the key does not belong to the certificate"),
+        ("next.key", Some(Vec::new()), "the key cannot be parsed"),
         ("next.crt", None, "next.crt is missing"),
-        ("old.crt", Some(b"nonsense".to_vec()), "old.crt: the entry holds no certificate"),
-        ("announced-at", Some(b"yesterday".to_vec()), "announced-at is no time, or in the future"),
-        ("signs-since", Some(b"9999-12-31T23:59:59Z".to_vec()), "signs-since is no time, or in the future"),
-        ("leaf-life-seconds", Some(b"99999999999".to_vec()), "leaf-life-seconds is no number of seconds"),
+        ("old.crt", Some(b"nonsense".to_vec()), "old.crt: the entry contains no certificate"),
+        ("announced-at", Some(b"yesterday".to_vec()), "announced-at is not a time, or in the future"),
+        ("signs-since", Some(b"9999-12-31T23:59:59Z".to_vec()), "signs-since is not a time, or in the future"),
+        (
+            "leaf-life-seconds",
+            Some(b"99999999999".to_vec()),
+            "leaf-life-seconds is not a number of seconds, or too large",
+        ),
     ];
     for (name, text, words) in cases {
         let mut damaged = data.clone();
@@ -334,7 +338,7 @@ fn after_a_long_sleep_a_new_ca_signs_at_once() {
     settle(&mut data, start());
     let late = start() + 2 * TIMES.ca;
     assert_eq!(damages(&data, late), ["ca.crt has expired"]);
-    assert_eq!(settle(&mut data, late), ["a new CA signs"]);
+    assert_eq!(settle(&mut data, late), ["created a CA, which signs at once"]);
 }
 
 /// A CA of somebody else's that webhooks carry stays until nothing it signed can be left: the way from other certificates.
@@ -345,10 +349,10 @@ fn a_new_ca_does_not_push_out_one_that_is_carried() {
     let carried = [vec![foreign.clone(), expired], vec![]];
     // One of the two configurations is not there, or carries nothing.
     let (data, why) = saved(&Data::new(), &carried, start()).unwrap();
-    assert_eq!(why, "the CAs that webhooks carry are kept for now");
+    assert_eq!(why, "keeping the CAs of the caBundles until their certificates expire");
     assert_eq!(bundle::certificates(&data["old.crt"]), std::slice::from_ref(&foreign));
     let (data, why) = saved(&data, &carried, start()).unwrap();
-    assert_eq!(why, "a new CA is announced");
+    assert_eq!(why, "announced a new CA");
     assert!(!data.contains_key("ca.crt"));
     // So does that of a certificate that this replica serves.
     let served = SharedCa::parse(&Data::new(), start()).ca.step(&[], Some(&foreign), start(), TIMES).unwrap();

@@ -153,7 +153,9 @@ impl Block {
             "new cluster" => Place::NewCluster,
             rest => match rest.strip_prefix("elsewhere: ") {
                 Some(why) => Place::Elsewhere(why),
-                None => panic!("line {}: \"{}\" is no kind of commands: see tests/support/page.rs", self.line, self.kind),
+                None => {
+                    panic!("line {}: \"{}\" is no kind of commands: see tests/support/page.rs", self.line, self.kind)
+                }
             },
         }
     }

@@ -1,4 +1,4 @@
-//! Where the certificate of `serve` comes from, and how it is renewed.
+//! The source of the serving certificate, and its renewal.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,16 +21,16 @@ use crate::tls::development::{self, DevelopmentError};
 use crate::tls::files::{FileError, NamedFile, Poll, SETTLED_POLLS, WatchedFiles};
 use crate::tls::{TlsFileError, key_pair};
 
-/// Where development certificates live, in the folder the program is started in.
+/// The folder of development certificates, in the working directory.
 pub const DEVELOPMENT: &str = "certs";
 
 #[derive(clap::Args)]
 #[group(id = "certificates")]
 pub struct CertificateFlags {
-    /// Where the certificate comes from [default: files with --tls-cert, else dev]
+    /// Source of the serving certificate [default: files with --tls-cert, otherwise dev]
     #[arg(long, env = "SCAN_ADMISSION_CERTS", value_enum)]
     certs: Option<Certs>,
-    /// PEM file with the server's certificate, then its chain
+    /// PEM file with the serving certificate, followed by its chain
     #[arg(
         long,
         env = "SCAN_ADMISSION_TLS_CERT",
@@ -39,10 +39,10 @@ pub struct CertificateFlags {
         required_if_eq("certs", "files")
     )]
     tls_cert: Option<PathBuf>,
-    /// PEM file with the key of the certificate: PKCS#8, PKCS#1 or SEC1
+    /// PEM file with the unencrypted key of the certificate: PKCS#8, PKCS#1 or SEC1
     #[arg(long, env = "SCAN_ADMISSION_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// Within what time a change of these files, or of --client-ca, is served to new connections
+    /// Time within which changes of these files and of --client-ca apply to new connections
     #[arg(long, env = "SCAN_ADMISSION_CERTS_POLL", value_name = "DURATION", default_value = CERTS_POLL, value_parser = parse_poll)]
     pub certs_poll: Duration,
     #[cfg(feature = "cluster")]
@@ -52,25 +52,25 @@ pub struct CertificateFlags {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Certs {
-    /// A development CA and certificate, made under certs/
+    /// A development CA and certificate, created under certs/
     Dev,
-    /// The files of --tls-cert and --tls-key, read again when they change
+    /// The files of --tls-cert and --tls-key, reloaded when they change
     Files,
-    /// A CA in a Secret that all replicas share, and caBundles that are kept in step with it
+    /// A CA in a Secret that all replicas share, and that is written to the caBundles
     #[cfg(feature = "cluster")]
     Cluster,
 }
 
-/// Why there is no certificate to begin with.
+/// Why there is no certificate at the start.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateSourceError {
-    #[error("--certs {0} makes its own certificate: leave out --tls-cert and --tls-key, or use --certs files")]
-    MakesItsOwn(&'static str),
+    #[error("--certs {0} creates its own certificate: omit --tls-cert and --tls-key, or use --certs files")]
+    ConflictingFiles(&'static str),
     #[error(transparent)]
     Files(#[from] FileError<TlsFileError>),
     #[error(
-        "--certs dev: {0}\nserve certificates of your own with --tls-cert FILE --tls-key FILE, or move the file away, or \
-         start in another folder"
+        "--certs dev: {0}\nuse your own certificate with --tls-cert FILE --tls-key FILE, move the file to another \
+         folder, or start the server in another folder"
     )]
     Development(#[from] DevelopmentError),
     #[cfg(feature = "cluster")]
@@ -78,9 +78,9 @@ pub enum CertificateSourceError {
     Cluster(#[from] ClusterCaError),
 }
 
-/// A certificate to begin with, and how it is renewed.
+/// The first certificate, and its renewal.
 pub struct CertificateSource {
-    /// Verified already; none where it comes from the cluster.
+    /// Already verified. `None` if the certificate comes from the cluster.
     pub first: Option<CertifiedKey>,
     pub renewal: Renewal,
     pub is_development: bool,
@@ -105,9 +105,9 @@ impl CertificateFlags {
                 Ok(CertificateSource { first: None, renewal, is_development: false })
             }
             #[cfg(feature = "cluster")]
-            _ if self.certs == Some(Certs::Cluster) => Err(CertificateSourceError::MakesItsOwn("cluster")),
+            _ if self.certs == Some(Certs::Cluster) => Err(CertificateSourceError::ConflictingFiles("cluster")),
             (Some(_), _) | (_, Some(_)) if self.certs == Some(Certs::Dev) => {
-                Err(CertificateSourceError::MakesItsOwn("dev"))
+                Err(CertificateSourceError::ConflictingFiles("dev"))
             }
             (Some(certificate), Some(key)) => Ok(files(certificate, key, self.certs_poll, now)?),
             _ => Ok(dev(now)?),
@@ -137,7 +137,7 @@ fn dev(now: OffsetDateTime) -> Result<CertificateSource, DevelopmentError> {
 }
 
 impl Renewal {
-    /// Renews for as long as the runtime runs. `trusted` receives whether the API servers accept what is served.
+    /// Renews the certificate for as long as the runtime runs. `trusted` receives whether the API servers accept it.
     pub fn spawn(
         self,
         certificate: watch::Sender<Option<Arc<CertifiedKey>>>,
@@ -147,9 +147,9 @@ impl Renewal {
         let counts = server.certificate_counts();
         match self {
             Self::Poll { poll, every } => {
-                // They were verified before they came here, and nothing more is known.
+                // The certificate was verified, and the caBundles are not known here.
                 trusted.send_replace(true);
-                // The next handshake has it, open connections go on.
+                // The new certificate applies to new handshakes. Open connections are not affected.
                 let apply = move |newer| drop(certificate.send_replace(Some(Arc::new(newer))));
                 tokio::spawn(poll_and_apply("certificate", poll, every, OffsetDateTime::now_utc, apply, counts));
             }

@@ -1,4 +1,4 @@
-//! `--client-ca` and `--client-name`: which clients are accepted.
+//! `--client-ca` and `--client-name`: the clients that are accepted.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::tls::files::{FileError, NamedFile, SETTLED_POLLS, WatchedFiles};
 #[command(next_help_heading = "Client authentication")]
 #[group(id = "client_auth")]
 pub struct ClientAuthFlags {
-    /// PEM file with the CAs of the clients that are accepted; without it any client is
+    /// PEM file with the CAs of the clients to accept; may be repeated [default: accept any client]
     #[arg(long, env = "SCAN_ADMISSION_CLIENT_CA", value_name = "FILE", value_delimiter = ',')]
     client_ca: Vec<PathBuf>,
-    /// A common name or subjectAltName that a client's certificate has to have; one of several is enough
+    /// Common name or subjectAltName of the clients to accept; may be repeated [default: any name]
     #[arg(
         long,
         env = "SCAN_ADMISSION_CLIENT_NAME",
@@ -37,14 +37,14 @@ pub struct ClientCaFiles {
     send: watch::Sender<ClientCas>,
 }
 
-/// Which clients are accepted, and the files to reload.
+/// The clients that are accepted, and the files to reload.
 pub struct LoadedClientAuth {
     pub client_auth: Arc<ClientAuth>,
     pub files: ClientCaFiles,
 }
 
 impl ClientAuthFlags {
-    /// Reads the files; none where any client is accepted.
+    /// Loads the files. Returns `None` if any client is accepted.
     pub fn load(&self) -> Result<Option<LoadedClientAuth>, FileError<TlsFileError>> {
         if self.client_ca.is_empty() {
             return Ok(None);
@@ -58,18 +58,11 @@ impl ClientAuthFlags {
 }
 
 impl ClientCaFiles {
-    /// Polls the files for as long as the runtime runs; the next handshake has what is new in them.
+    /// Polls the files for as long as the runtime runs. New CAs apply to new handshakes.
     pub fn spawn(self, poll: Duration, server: &Server) {
         let Self { watched, send } = self;
         let apply = move |cas| drop(send.send_replace(cas));
         let (every, counts) = (poll / SETTLED_POLLS, server.client_ca_counts());
-        tokio::spawn(poll_and_apply(
-            "CA of clients",
-            watched.into_poll(),
-            every,
-            OffsetDateTime::now_utc,
-            apply,
-            counts,
-        ));
+        tokio::spawn(poll_and_apply("client CAs", watched.into_poll(), every, OffsetDateTime::now_utc, apply, counts));
     }
 }

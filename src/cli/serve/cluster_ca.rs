@@ -1,4 +1,4 @@
-//! Flags of `--certs cluster`.
+//! The flags of `--certs cluster`.
 
 use std::path::PathBuf;
 
@@ -15,43 +15,44 @@ use crate::install::NAME;
 #[command(next_help_heading = "With --certs cluster")]
 #[group(id = "ca")]
 pub struct ClusterCaFlags {
-    /// The cluster [default: the one that this is a pod of, $KUBECONFIG or ~/.kube/config]
+    /// kubeconfig of the cluster [default: the cluster of this pod, otherwise $KUBECONFIG or ~/.kube/config]
     #[arg(long, env = "SCAN_ADMISSION_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The Service that the API server calls
+    /// Service that the API server calls
     #[arg(long, env = "SCAN_ADMISSION_SERVICE", value_name = "NAMESPACE/NAME", default_value_t = ServiceName { namespace: NAME.to_owned(), name: NAME.to_owned() }, value_parser = parse_service)]
     service: ServiceName,
-    /// The Secret with the CA, in the namespace of the Service
+    /// Secret with the CA, in the namespace of the Service
     #[arg(long, env = "SCAN_ADMISSION_CA_SECRET", value_name = "NAME", default_value_t = format!("{NAME}-ca"))]
     ca_secret: String,
-    /// The ValidatingWebhookConfiguration and the MutatingWebhookConfiguration that get the caBundle
+    /// ValidatingWebhookConfiguration and MutatingWebhookConfiguration whose caBundles are written
     #[arg(long, env = "SCAN_ADMISSION_WEBHOOK_CONFIGURATION", value_name = "NAME", default_value = NAME)]
     webhook_configuration: String,
-    /// How long a CA is valid; the next one is announced at two thirds of it
+    /// How long a CA is valid; the next CA is announced at two thirds of this time
     #[arg(long, env = "SCAN_ADMISSION_CA_LIFE", value_name = "DURATION", default_value = "2160h", value_parser = parse_life)]
     ca_life: Duration,
-    /// How long a certificate is valid; it is renewed at two thirds of it at the latest
+    /// How long a certificate is valid; it is renewed at two thirds of this time or earlier
     #[arg(long, env = "SCAN_ADMISSION_CERT_LIFE", value_name = "DURATION", default_value = "168h", value_parser = parse_life)]
     cert_life: Duration,
-    /// How long every API server may take to know of a CA that the webhooks carry
+    /// How long API servers may take to learn of a CA after it is written to the caBundles
     #[arg(long, env = "SCAN_ADMISSION_CA_SETTLE", value_name = "DURATION", default_value = "60s", value_parser = parse_life)]
     ca_settle: Duration,
 }
 
-/// Why the certificates cannot be kept.
+/// Why the CA controller cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterCaError {
-    #[error("--ca-life is too short: a third of it has to hold --cert-life and --ca-settle together")]
+    #[error("--ca-life is too short: a third of it must be at least the sum of --cert-life and --ca-settle")]
     LifeTooShort,
     #[error("--certs cluster: {0}")]
     Client(ClientError),
 }
 
 impl ClusterCaFlags {
-    /// The controller, if the cluster can be reached at all. Needs a runtime.
+    /// Returns the controller. Must be called within a Tokio runtime.
     pub async fn controller(&self) -> Result<CaController, ClusterCaError> {
         let times = CaTimes { ca: self.ca_life, leaf: self.cert_life, settle: self.ca_settle };
-        // From two thirds of its life on a CA is changed; what it has signed last must end before it does.
+        // A CA is replaced from two thirds of its life on. The last certificate that it signs must expire before it
+        // does.
         if times.ca / 3 < times.leaf + times.settle {
             return Err(ClusterCaError::LifeTooShort);
         }

@@ -1,4 +1,4 @@
-//! `--config-poll`: takes over a configuration that has changed.
+//! `--config-poll`: reloads the configuration when it changes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,19 +17,19 @@ use crate::tls::files::SETTLED_POLLS;
 #[derive(clap::Args)]
 #[group(id = "configuration_poll")]
 pub struct ConfigPollFlags {
-    /// Within what time a change of the configuration is taken over
+    /// Time within which a change of the configuration applies
     #[arg(long, env = "SCAN_ADMISSION_CONFIG_POLL", value_name = "DURATION", default_value = CONFIG_POLL, value_parser = parse_poll)]
     config_poll: Duration,
 }
 
 impl ConfigPollFlags {
-    /// Polls the file for as long as the runtime runs, and sends what is new in it.
+    /// Polls the file for as long as the runtime runs, and sends each new configuration.
     pub fn spawn(&self, mut files: ConfigFiles, send: watch::Sender<Arc<Config>>, server: &Server) {
         let metrics = server.config_metrics();
         let (counts, is_loaded, at_start) =
             (metrics.counts.clone(), metrics.last_reload_successful.clone(), send.borrow().clone());
         metrics.set_digest(&at_start.settings.digest);
-        tracing::info!(digest = at_start.settings.digest, "configuration read");
+        tracing::info!(digest = at_start.settings.digest, "configuration loaded");
         let poll = Box::new(move |now| {
             let found = files.poll(now).map(|found| found.map_err(Into::into));
             is_loaded.set(i64::from(!files.is_rejected()));
@@ -39,11 +39,11 @@ impl ConfigPollFlags {
             let digest = config.settings.digest.clone();
             let (new, bound) = (&config.limits, &at_start.limits);
             if (new.connections, new.bodies_bytes) != (bound.connections, bound.bodies_bytes) {
-                tracing::warn!(digest, "other limits of connections and bodiesBytes wait for a restart");
+                tracing::warn!(digest, "new values of limits.connections and limits.bodiesBytes apply after a restart");
             }
             send.send_replace(Arc::new(config));
             metrics.set_digest(&digest);
-            tracing::info!(digest, "configuration taken over");
+            tracing::info!(digest, "configuration reloaded");
         };
         let every = self.config_poll / SETTLED_POLLS;
         tokio::spawn(poll_and_apply("configuration", poll, every, OffsetDateTime::now_utc, apply, counts));

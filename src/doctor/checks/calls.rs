@@ -1,4 +1,4 @@
-//! Whom the API server calls, and whether somebody answers.
+//! The calls of the API server: the Service, its endpoints, and their answers to a review.
 
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 
@@ -13,57 +13,57 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "service-unknown",
         title: "Each webhook calls the Service of this installation.",
-        causes: "Requests go to somebody else, or to nobody; the certificate is for another name.",
-        remedy: "Apply the manifests again, or name the Service that is meant with --service.",
+        causes: "Requests reach a different server, or none, and the certificate is for another name.",
+        remedy: "Apply the manifests again, or name the intended Service with --service.",
         run: service_unknown,
     },
     Check {
         id: "service-missing",
-        title: "The Service that is called is there.",
-        causes: "The API server reaches nobody: no status is written, and nothing is filled in.",
+        title: "The Service that the webhooks call exists.",
+        causes: "The API server reaches no replica: no status can be written, and nothing is filled in.",
         remedy: "Apply the manifests again, or correct `clientConfig.service` of the webhooks.",
         run: service_missing,
     },
     Check {
         id: "service-port",
-        title: "The Service has the port that is called.",
-        causes: "The API server reaches nobody: no status is written, and nothing is filled in.",
-        remedy: "Let `clientConfig.service.port` be a port of the Service; 443 in the manifests.",
+        title: "The Service has the port that the webhooks call.",
+        causes: "The API server reaches no replica: no status can be written, and nothing is filled in.",
+        remedy: "Set `clientConfig.service.port` to a port of the Service; it is 443 in the manifests.",
         run: service_port,
     },
     Check {
         id: "no-endpoints",
-        title: "The Service has an endpoint that is ready.",
-        causes: "The API server reaches nobody: no status is written, and nothing is filled in.",
-        remedy: "See whether the selector of the Service selects the pods, and why they are not ready: `kubectl describe pods`.",
+        title: "The Service has at least one ready endpoint.",
+        causes: "The API server reaches no replica: no status can be written, and nothing is filled in.",
+        remedy: "Check whether the selector of the Service selects the pods, and why they are not ready: `kubectl describe pods`.",
         run: no_endpoints,
     },
     Check {
         id: "endpoint-closed",
-        title: "Each endpoint takes connections.",
-        causes: "The API server tries endpoints by chance: a part of the writes fails, or is not judged.",
-        remedy: "Let `targetPort` of the Service be the port of `--listen`. A NetworkPolicy may be in the way: it has to let the control plane in.",
+        title: "Each endpoint accepts connections.",
+        causes: "The API server chooses endpoints at random: some of the writes fail, or are not judged.",
+        remedy: "Set `targetPort` of the Service to the port of `--listen`. If a NetworkPolicy blocks the connection, allow traffic from the control plane.",
         run: endpoint_closed,
     },
     Check {
         id: "endpoint-handshake",
         title: "Each endpoint speaks TLS.",
-        causes: "The API server calls by HTTPS only: calls to this endpoint fail.",
-        remedy: "See whether the Service leads to the port of the reviews and not to that of health and metrics, and whether something stands between that speaks TLS itself.",
+        causes: "The API server calls webhooks by HTTPS only, so calls to this endpoint fail.",
+        remedy: "Check whether the Service leads to the port of the reviews and not to that of health and metrics, and whether a proxy in between terminates TLS.",
         run: endpoint_handshake,
     },
     Check {
         id: "review-unanswered",
         title: "Each endpoint answers a review.",
-        causes: "The API server takes it for a failed call: a write is denied, or passes unjudged, as the failurePolicy says.",
-        remedy: "See the log of the replica. With HTTP 404 the path of the webhook is wrong, or another program is there. Where it demands a client certificate, give one with --client-cert and --client-key.",
+        causes: "The API server treats the call as failed: it denies the write, or lets it pass unjudged, depending on the failurePolicy.",
+        remedy: "See the log of the replica. With HTTP 404 the path of the webhook is wrong, or another program listens there. If the replica requires a client certificate, give one with --client-cert and --client-key.",
         run: review_unanswered,
     },
     Check {
         id: "write-not-denied",
-        title: "A write that has to be denied is denied. Asked with --probe only, by a dry run.",
-        causes: "Contradictions are stored: something on the way from the API server to the rules is not as it should be.",
-        remedy: "See the other diagnostics. Where there is none, see whether a rule is set to warn, audit or off, or the namespace is left out.",
+        title: "A write that must be denied is denied. Checked only with --probe, by a dry run.",
+        causes: "Contradictory statuses are stored: some part between the API server and the rules is wrong.",
+        remedy: "See the other diagnostics. If there are none, check whether a rule is set to warn, audit or off, or whether the namespace is excluded.",
         run: write_not_denied,
     },
 ];
@@ -75,15 +75,15 @@ fn service_unknown(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
         match &webhook.client_config.service {
             Some(service) if (&service.namespace, &service.name) == expected => {}
             Some(service) => diagnostics.problem(format!(
-                "{id} calls the Service {}/{}, and not {}/{}",
+                "{id} calls the Service {}/{} instead of {}/{}",
                 service.namespace, service.name, expected.0, expected.1
             )),
-            None => diagnostics.note(format!("{id} calls a URL and no Service")),
+            None => diagnostics.note(format!("{id} calls a URL instead of a Service")),
         }
     }
 }
 
-/// Goes through the targets that are Services.
+/// Returns the targets that are Services, each with its name for messages.
 fn services(snapshot: &Snapshot) -> impl Iterator<Item = (&CallTarget, String, &Lookup<Box<Service>>)> {
     snapshot.targets.iter().filter_map(|target| match &target.backend {
         Backend::Service { reference, service, .. } => {
@@ -97,13 +97,13 @@ fn service_missing(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for (_, id, service) in services(snapshot) {
         match service {
             Lookup::Found(_) => {}
-            Lookup::Absent => diagnostics.problem(format!("{id} is not there")),
+            Lookup::Absent => diagnostics.problem(format!("{id} does not exist")),
             Lookup::Unknown(why) => diagnostics.unknown(format!("{id} cannot be read: {why}")),
         }
     }
 }
 
-/// Whose endpoints the API server looks up itself.
+/// Returns whether a Service is an external name, which the API server resolves itself.
 fn is_external(spec: &ServiceSpec) -> bool {
     spec.type_.as_deref() == Some("ExternalName")
 }
@@ -127,8 +127,8 @@ fn no_endpoints(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
             Lookup::Unknown(why) => diagnostics.unknown(format!("the endpoints of {id} cannot be listed: {why}")),
             _ if is_external(spec) || !has_port => {}
             _ => match target.endpoints().len() {
-                0 => diagnostics.problem(format!("{id} has no endpoint that is ready")),
-                ENDPOINTS_MAX.. => diagnostics.note(format!("of {id}, {ENDPOINTS_MAX} endpoints were asked")),
+                0 => diagnostics.problem(format!("{id} has no ready endpoint")),
+                ENDPOINTS_MAX.. => diagnostics.note(format!("only {ENDPOINTS_MAX} endpoints of {id} were probed")),
                 _ => {}
             },
         }
@@ -138,9 +138,9 @@ fn no_endpoints(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 fn endpoint_closed(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for probe in &snapshot.probes {
         match &probe.outcome {
-            Err(HandshakeError::Closed(why)) => diagnostics.problem(format!("{} takes no connection: {why}", probe.endpoint)),
+            Err(HandshakeError::Closed(why)) => diagnostics.problem(format!("{} accepts no connection: {why}", probe.endpoint)),
             Err(HandshakeError::Unreachable(why)) => diagnostics.unknown(format!(
-                "{} cannot be reached from here: {why}. Run this in the cluster, or forward the port and say --connect-to",
+                "{} cannot be reached from this machine: {why}; run doctor in the cluster, or forward the port and use --connect-to",
                 probe.endpoint
             )),
             Ok(_) | Err(HandshakeError::Handshake(_)) => {}
@@ -151,7 +151,7 @@ fn endpoint_closed(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 fn endpoint_handshake(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for probe in &snapshot.probes {
         if let Err(HandshakeError::Handshake(why)) = &probe.outcome {
-            diagnostics.problem(format!("{} ends the TLS handshake: {why}", probe.endpoint));
+            diagnostics.problem(format!("the TLS handshake with {} failed: {why}", probe.endpoint));
         }
     }
 }
@@ -164,22 +164,23 @@ fn review_unanswered(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
                 Ok(()) => {}
                 Err(AnswerError::Wrong(why)) => diagnostics.problem(format!("{endpoint} at {path}: {why}")),
                 Err(AnswerError::ClientRejected(why)) => diagnostics.unknown(format!(
-                    "{endpoint} wants another client certificate: {why}. Give one with --client-cert and --client-key"
+                    "{endpoint} requires another client certificate: {why}; give one with --client-cert and --client-key"
                 )),
                 Err(AnswerError::Closed(_)) if is_explained(probe) => {}
                 Err(AnswerError::Closed(why)) => {
-                    diagnostics.problem(format!("{endpoint} at {path}: the connection was closed: {why}"));
+                    diagnostics.problem(format!("{endpoint} closed the connection at {path}: {why}"));
                 }
             }
         }
     }
 }
 
+/// Returns the answers of an endpoint.
 fn answers(probe: &Probe) -> impl Iterator<Item = &Answered> {
     probe.outcome.iter().flat_map(|served| &served.answers)
 }
 
-/// Whether another answer explains why this one is missing.
+/// Returns whether another answer of the endpoint explains why it closed the connection.
 fn is_explained(probe: &Probe) -> bool {
     answers(probe).any(|answer| matches!(answer.result, Err(AnswerError::Wrong(_) | AnswerError::ClientRejected(_))))
 }
@@ -189,6 +190,6 @@ fn write_not_denied(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
         None | Some(Ok(DryRun::Denied)) => {}
         Some(Ok(DryRun::Warned(what))) => diagnostics.note(what.clone()),
         Some(Ok(DryRun::Allowed(what) | DryRun::Failed(what))) => diagnostics.problem(what.clone()),
-        Some(Err(error)) => diagnostics.unknown(format!("the dry run of a write: {error}")),
+        Some(Err(error)) => diagnostics.unknown(format!("the dry run of a write failed: {error}")),
     }
 }

@@ -1,98 +1,98 @@
-//! The certificates that are served, held against the caBundles of the webhooks that call there.
+//! The serving certificates, and the caBundles that must verify them.
 
 use time::Duration;
 
-use crate::cluster::ca_bundle::{called_address, carried};
+use crate::cluster::ca_bundle::{bundle_of, called_address};
 use crate::doctor::check::{Check, Diagnostics};
 use crate::doctor::endpoint::{ClockReading, Probe, Served};
 use crate::doctor::snapshot::{OurWebhook, Snapshot};
 use crate::tls::bundle::{ParsedBundle, SkippedBlock};
-use crate::tls::verify::{Distrust, is_valid_ca, verify};
+use crate::tls::verify::{VerifyError, is_valid_ca, verify};
 use crate::tls::{CertificateInfo, bundle};
 
 pub const CHECKS: &[Check] = &[
     Check {
         id: "ca-bundle-empty",
         title: "Each webhook has a caBundle.",
-        causes: "The API server trusts its own system's authorities only, none of which has signed the certificate: every call fails.",
-        remedy: "With `--certs cluster` the replicas write it: see their log, and the rights of the ServiceAccount. With certificates of your own it is for you to write, with cert-manager for its cainjector.",
+        causes: "The API server trusts only the CAs of its own system, none of which has signed the certificate: every call fails.",
+        remedy: "With `--certs cluster` the replicas write the caBundle: see their log, and the rights of the ServiceAccount. With cert-manager its cainjector writes it. With certificates of your own you write it.",
         run: ca_bundle_empty,
     },
     Check {
         id: "ca-bundle-unread",
-        title: "The API server can read each block of each caBundle.",
-        causes: "The API server silently skips each block that it cannot read, for instance where two PEM blocks are joined on one line: the authority in it is not trusted. Where no block can be read, every call fails.",
-        remedy: "Write the caBundle anew: each `-----BEGIN CERTIFICATE-----` and each `-----END CERTIFICATE-----` at the start of a line of its own, nothing before it, no keys, no headers.",
+        title: "The API server can parse each block of each caBundle.",
+        causes: "The API server silently skips a block that it cannot parse, for instance where two PEM blocks are joined on one line, and does not trust its CA. If it can parse no block, every call fails.",
+        remedy: "Write the caBundle again: each `-----BEGIN CERTIFICATE-----` and each `-----END CERTIFICATE-----` at the start of a line of its own, without keys and without headers.",
         run: ca_bundle_unread,
     },
     Check {
         id: "ca-bundle-expired",
-        title: "Each caBundle holds an authority that is within its dates.",
-        causes: "No certificate is accepted any more: every call fails.",
-        remedy: "Renew the CA and write it to each webhook. With `--certs cluster` the replicas do that: see why they do not, in their log.",
+        title: "Each caBundle holds a CA within its validity period.",
+        causes: "The API server accepts no certificate: every call fails.",
+        remedy: "Renew the CA and write it to each webhook. With `--certs cluster` the replicas do so; their log says why they have not.",
         run: ca_bundle_expired,
     },
     Check {
         id: "ca-bundle-wrong",
-        title: "Each caBundle holds the authority of each certificate that is served.",
-        causes: "The API server ends the handshake (`x509: certificate signed by unknown authority`): no status is written, and nothing is filled in.",
-        remedy: "With `--certs cluster`, look for somebody else who writes the caBundle (cert-manager's cainjector, a GitOps tool), and see that all replicas use one Secret. Else write the CA of the certificate to each webhook.",
+        title: "Each caBundle holds the CA of each serving certificate.",
+        causes: "The API server ends the handshake (`x509: certificate signed by unknown authority`): no status can be written, and nothing is filled in.",
+        remedy: "With `--certs cluster`, find the other writer of the caBundle (cert-manager's cainjector, a GitOps tool), and make all replicas use one Secret. Otherwise write the CA of the certificate to each webhook.",
         run: ca_bundle_wrong,
     },
     Check {
         id: "certificate-name",
-        title: "Each certificate is for the name that the API server calls.",
-        causes: "The API server ends the handshake (`x509: certificate is valid for …, not …`): no status is written, and nothing is filled in.",
-        remedy: "Let the certificate hold the DNS name NAME.NAMESPACE.svc of the Service; with `--certs cluster` that is what --service says.",
+        title: "Each serving certificate is valid for the name that the API server calls.",
+        causes: "The API server ends the handshake (`x509: certificate is valid for …, not …`): no status can be written, and nothing is filled in.",
+        remedy: "Add the DNS name NAME.NAMESPACE.svc of the Service to the certificate; with `--certs cluster`, set --service.",
         run: certificate_name,
     },
     Check {
         id: "certificate-usage",
-        title: "Each certificate is for servers.",
-        causes: "The API server ends the handshake (`x509: certificate specifies an incompatible key usage`): no status is written, and nothing is filled in.",
-        remedy: "Let the extendedKeyUsage of the certificate, and that of each authority above it, hold serverAuth, or leave it out.",
+        title: "The extendedKeyUsage of each serving certificate allows servers.",
+        causes: "The API server ends the handshake (`x509: certificate specifies an incompatible key usage`): no status can be written, and nothing is filled in.",
+        remedy: "Add serverAuth to the extendedKeyUsage of the certificate and of each CA above it, or remove the extension.",
         run: certificate_usage,
     },
     Check {
         id: "certificate-ca",
-        title: "No certificate that is served has the CA flag.",
-        causes: "The API server accepts such a certificate where it or its authority is in the caBundle; many other clients do not. `openssl req -x509` sets the flag.",
-        remedy: "Nothing, if only the API server calls. Else make the certificate with `-addext basicConstraints=critical,CA:FALSE`.",
+        title: "No serving certificate has the CA flag.",
+        causes: "The API server accepts such a certificate if it or its CA is in the caBundle; many other clients do not. `openssl req -x509` sets the flag.",
+        remedy: "Nothing, if only the API server calls. Otherwise create the certificate with `-addext basicConstraints=critical,CA:FALSE`.",
         run: certificate_ca,
     },
     Check {
         id: "certificate-expired",
-        title: "Each certificate is within its dates, by the API server's clock.",
-        causes: "The API server ends the handshake (`x509: certificate has expired or is not yet valid`): no status is written, and nothing is filled in.",
-        remedy: "Renew it. `serve` takes over new files and renews its own certificates; see in its log why it has not.",
+        title: "Each serving certificate is within its validity period, by the API server's clock.",
+        causes: "The API server ends the handshake (`x509: certificate has expired or is not yet valid`): no status can be written, and nothing is filled in.",
+        remedy: "Renew the certificate. `serve` reloads new files and renews its own certificates; its log says why it has not.",
         run: certificate_expired,
     },
     Check {
         id: "certificate-due",
-        title: "Each certificate has a quarter of its life before it.",
-        causes: "It is renewed at two thirds of its life, by `serve` itself and by cert-manager: somebody is late, and when it ends no call succeeds.",
-        remedy: "See in the log of the replica, or at the Certificate of cert-manager, why it is not renewed.",
+        title: "Each serving certificate and the newest CA have at least a quarter of their lifetime left.",
+        causes: "`serve` and cert-manager renew certificates at two thirds of their lifetime, so a renewal is overdue. Once the certificate has expired, every call fails.",
+        remedy: "The log of the replica, or the Certificate of cert-manager, says why it is not renewed.",
         run: certificate_due,
     },
     Check {
         id: "clock-skew",
-        title: "The clocks of the replicas and of this machine are within a minute of the API server's.",
-        causes: "Certificates count as expired or not yet valid; times of a status that are more than five minutes ahead are warned of.",
-        remedy: "Let the nodes keep time by NTP: `timedatectl` on them tells whether they do.",
+        title: "The clocks of the replicas and of this machine differ from the API server's by at most a minute.",
+        causes: "Certificates may count as expired or not yet valid. A time in a status that is more than five minutes ahead causes a warning.",
+        remedy: "Synchronise the nodes by NTP; `timedatectl` on a node shows whether it is synchronised.",
         run: clock_skew,
     },
 ];
 
-/// A certificate of this program's is backdated by five minutes, and a time may be as far ahead: at a minute there is
-/// still time to do something.
+/// The largest clock skew without a diagnostic. Certificates of this program are backdated by five minutes, and a time
+/// in a status may be five minutes ahead, so there is time to act.
 const SKEW_MAX: Duration = Duration::MINUTE;
 
-/// Part of its life that is left when somebody is late: it is renewed when a third is left.
+/// A renewal is overdue when less than one in so many parts of the lifetime is left. It is due when a third is left.
 const DUE_PARTS: i32 = 4;
 
 fn ca_bundle_empty(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for ours @ OurWebhook { webhook, .. } in snapshot.webhooks() {
-        // A URL may well be somebody's whom the system knows.
+        // The certificate at a URL may be signed by a CA that the API server's system trusts.
         let is_empty = webhook.client_config.ca_bundle.as_ref().is_none_or(|text| text.0.is_empty());
         if webhook.client_config.service.is_some() && is_empty {
             diagnostics.problem(format!("the caBundle of {} is empty", ours.id()));
@@ -117,34 +117,35 @@ fn ca_bundle_unread(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 
 fn ca_bundle_expired(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for ours @ OurWebhook { webhook, .. } in snapshot.webhooks() {
-        let bundle = carried(&webhook.client_config);
+        let bundle = bundle_of(&webhook.client_config);
         // The caBundle may also hold a server's own certificate, which is accepted with or without the CA flag.
         let is_served = |one| served(snapshot).any(|(_, served)| served.chain.first() == Some(one));
         if !bundle.is_empty() && !bundle.iter().any(|one| is_valid_ca(one, snapshot.now) || is_served(one)) {
-            diagnostics.problem(format!("the caBundle of {} holds no CA that is within its dates", ours.id()));
+            diagnostics.problem(format!("the caBundle of {} holds no CA within its validity period", ours.id()));
         }
     }
 }
 
-/// Replicas that were asked.
+/// Returns the probes that got a certificate chain.
 fn served(snapshot: &Snapshot) -> impl Iterator<Item = (&Probe, &Served)> {
     snapshot.probes.iter().filter_map(|probe| Some((probe, probe.outcome.as_ref().ok()?)))
 }
 
-/// What the certificate of a replica says of itself, where it parses.
+/// Parses the certificate of a replica.
 fn info(served: &Served) -> Option<CertificateInfo> {
     CertificateInfo::of(served.chain.first()?).ok()
 }
 
-/// A webhook that would not accept what a replica serves that it calls.
+/// A serving certificate that the caBundle of a webhook does not verify.
 struct Distrusted<'s> {
     webhook: OurWebhook<'s>,
     probe: &'s Probe,
-    why: Distrust,
+    why: VerifyError,
 }
 
-/// Dates have checks of their own and are ignored here: a certificate is verified at a time within its life. A caBundle without a
-/// CA that is valid now has a check of its own, too.
+/// Verifies each serving certificate against the caBundle of each webhook that calls it, and returns the failures.
+/// Expired certificates have a check of their own, so each certificate is verified at a time within its validity
+/// period.
 fn distrusted(snapshot: &Snapshot) -> impl Iterator<Item = Distrusted<'_>> {
     snapshot.webhooks().flat_map(move |ours| {
         let config = &ours.webhook.client_config;
@@ -153,7 +154,7 @@ fn distrusted(snapshot: &Snapshot) -> impl Iterator<Item = Distrusted<'_>> {
         of_webhook.filter_map(move |(probe, served)| {
             let CertificateInfo { not_before, not_after, .. } = info(served)?;
             let at = snapshot.now.clamp(not_before, not_after.max(not_before));
-            let why = verify(&carried(config), &served.chain, &probe.host, at).err()?;
+            let why = verify(&bundle_of(config), &served.chain, &probe.host, at).err()?;
             Some(Distrusted { webhook: ours, probe, why })
         })
     })
@@ -161,25 +162,29 @@ fn distrusted(snapshot: &Snapshot) -> impl Iterator<Item = Distrusted<'_>> {
 
 fn ca_bundle_wrong(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for Distrusted { webhook, probe, why } in distrusted(snapshot) {
-        if !matches!(why, Distrust::Name | Distrust::Usage | Distrust::NoCa) {
+        // The other reasons have checks of their own.
+        if !matches!(why, VerifyError::Name | VerifyError::Usage | VerifyError::NoCa) {
             let (id, endpoint) = (webhook.id(), &probe.endpoint);
-            diagnostics.problem(format!("the caBundle of {id} does not verify {endpoint}: {why}"));
+            diagnostics.problem(format!("the caBundle of {id} does not verify the certificate of {endpoint}: {why}"));
         }
     }
 }
 
 fn certificate_name(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for Distrusted { probe, why, .. } in distrusted(snapshot) {
-        if why == Distrust::Name {
-            diagnostics.problem(format!("the certificate of {} is not for {}", probe.endpoint, probe.host));
+        if why == VerifyError::Name {
+            diagnostics.problem(format!("the certificate of {} is not valid for {}", probe.endpoint, probe.host));
         }
     }
 }
 
 fn certificate_usage(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for Distrusted { probe, why, .. } in distrusted(snapshot) {
-        if why == Distrust::Usage {
-            diagnostics.problem(format!("the certificate of {} is not for servers", probe.endpoint));
+        if why == VerifyError::Usage {
+            diagnostics.problem(format!(
+                "the extendedKeyUsage of the certificate of {} does not allow servers",
+                probe.endpoint
+            ));
         }
     }
 }
@@ -195,13 +200,13 @@ fn certificate_ca(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 fn certificate_expired(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for (probe, served) in served(snapshot) {
         let Some(CertificateInfo { not_before: begin, not_after: end, .. }) = info(served) else {
-            diagnostics.problem(format!("the certificate of {} does not parse", probe.endpoint));
+            diagnostics.problem(format!("the certificate of {} cannot be parsed", probe.endpoint));
             continue;
         };
         if snapshot.now > end {
-            diagnostics.problem(format!("the certificate of {} has ended at {end}", probe.endpoint));
+            diagnostics.problem(format!("the certificate of {} expired at {end}", probe.endpoint));
         } else if snapshot.now < begin {
-            diagnostics.problem(format!("the certificate of {} begins at {begin}", probe.endpoint));
+            diagnostics.problem(format!("the certificate of {} is not valid before {begin}", probe.endpoint));
         }
     }
 }
@@ -212,16 +217,17 @@ fn certificate_due(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
             && snapshot.now <= end
             && (end - snapshot.now) * DUE_PARTS < end - begin
         {
-            diagnostics.problem(format!("the certificate of {} ends at {end} and is not renewed yet", probe.endpoint));
+            diagnostics
+                .problem(format!("the certificate of {} expires at {end} and has not been renewed", probe.endpoint));
         }
     }
-    let cas = snapshot.webhooks().flat_map(|ours| carried(&ours.webhook.client_config));
+    let cas = snapshot.webhooks().flat_map(|ours| bundle_of(&ours.webhook.client_config));
     let current = cas.filter_map(|ca| CertificateInfo::of(&ca).ok()).filter(|ca| ca.is_current(snapshot.now));
-    // Beside the one that is announced the old one may be near its end.
+    // Only the newest CA counts: during a rotation the old one may be about to expire.
     if let Some(CertificateInfo { not_before: begin, not_after: end, .. }) = current.max_by_key(|ca| ca.not_after)
         && (end - snapshot.now) * DUE_PARTS < end - begin
     {
-        diagnostics.problem(format!("the last CA of the caBundles ends at {end} and is not renewed yet"));
+        diagnostics.problem(format!("the newest CA of the caBundles expires at {end} and has not been renewed"));
     }
 }
 

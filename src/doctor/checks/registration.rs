@@ -1,4 +1,4 @@
-//! Both configurations are there, and they are what the manifests contain.
+//! The registration: both webhook configurations exist, and are those of the manifests.
 
 use std::collections::BTreeSet;
 
@@ -15,72 +15,72 @@ use crate::scan::{GROUP, Kind};
 pub const CHECKS: &[Check] = &[
     Check {
         id: "configuration-missing",
-        title: "Both webhook configurations are there.",
-        causes: "Without the validating one every status is stored as it is written; without the mutating one nothing is filled in.",
+        title: "Both webhook configurations exist.",
+        causes: "Without the validating configuration every status is stored as it is written; without the mutating one nothing is filled in.",
         remedy: "Apply the manifests again: `kubectl apply -k manifests/mine`.",
         run: configuration_missing,
     },
     Check {
         id: "webhook-missing",
         title: "Each configuration has the webhooks of the manifests.",
-        causes: "What the missing webhook is asked about is not judged, or not filled in.",
-        remedy: "Apply the manifests again, and look for an overlay or another tool that removes it.",
+        causes: "Requests that the missing webhook matches are not judged, or derived fields are not filled in.",
+        remedy: "Apply the manifests again, and find the overlay or the tool that removes the webhook.",
         run: webhook_missing,
     },
     Check {
         id: "webhook-unknown",
-        title: "Each configuration has no other webhooks than those of the manifests.",
-        causes: "Requests are judged twice, or by a webhook of another release that nobody keeps up.",
-        remedy: "Remove it, or move it to a configuration of its own; `kubectl apply` does not remove what it did not write.",
+        title: "Each configuration has only the webhooks of the manifests.",
+        causes: "Requests are judged twice, or by a webhook of another release that is no longer maintained.",
+        remedy: "Remove the webhook, or move it to a configuration of its own. `kubectl apply` does not remove webhooks that it did not write.",
         run: webhook_unknown,
     },
     Check {
         id: "rules-too-narrow",
-        title: "Each webhook is asked about all that the manifests name.",
-        causes: "Writes of the missing resources, operations or versions pass unjudged. `*` does not match a subresource: without `sourcescans/status` no status is ever judged.",
-        remedy: "Apply the manifests again: the rules of each webhook are theirs.",
+        title: "The rules of each webhook match all requests that those of the manifests match.",
+        causes: "Writes of the missing resources, operations or versions pass unjudged. `*` does not match a subresource: without `sourcescans/status` no status is judged.",
+        remedy: "Apply the manifests again; they contain the rules of each webhook.",
         run: rules_too_narrow,
     },
     Check {
         id: "rules-too-wide",
-        title: "Each webhook is asked about nothing else.",
-        causes: "Every such write waits for the webhook, and fails with it where its failurePolicy is Fail; the answer is a warning and no verdict.",
-        remedy: "Apply the manifests again: the rules of each webhook are theirs.",
+        title: "The rules of each webhook match no other requests.",
+        causes: "Each such write waits for the webhook, and fails with it if the failurePolicy is Fail. The webhook does not judge it, and answers with a warning.",
+        remedy: "Apply the manifests again; they contain the rules of each webhook.",
         run: rules_too_wide,
     },
     Check {
         id: "failure-policy",
-        title: "Each failurePolicy is that of the manifests.",
-        causes: "With Ignore at the status, contradictions are stored whenever no replica answers in time, and nobody hears of it; with Fail elsewhere, an outage holds up spec edits, finalizers and the deletion of namespaces.",
-        remedy: "Apply the manifests again. Only for kinds without a status subresource is Fail right at the spec, too.",
+        title: "The failurePolicy of each webhook is that of the manifests.",
+        causes: "With Ignore on the status webhook, contradictory statuses are stored whenever no replica answers in time, and no client is told. With Fail on another webhook, an outage blocks changes of specs, finalizers and the deletion of namespaces.",
+        remedy: "Apply the manifests again. Fail on the spec webhook is correct only for kinds without a status subresource.",
         run: failure_policy,
     },
     Check {
         id: "path",
         title: "Each webhook is called at its own path.",
-        causes: "The validating webhook mutates nothing and the mutating webhook denies nothing: at the wrong path there is no effect. At any other path there is no answer.",
-        remedy: "Apply the manifests again: `clientConfig.service.path` is theirs.",
+        causes: "The validating webhook does not mutate and the mutating webhook does not deny, so a webhook at the path of the other has no effect. At any other path each call fails.",
+        remedy: "Apply the manifests again; they contain `clientConfig.service.path`.",
         run: wrong_path,
     },
     Check {
         id: "reinvocation",
-        title: "The mutating webhook is asked again when a later one has changed the status.",
-        causes: "A total that is right when we see it can be wrong when it is stored, and the write is then denied.",
+        title: "The mutating webhook is called again after a later webhook has changed the status.",
+        causes: "A later webhook can change a count after the total was filled in. The write is then denied for a wrong total.",
         remedy: "Set `reinvocationPolicy: IfNeeded`, as the manifests do.",
         run: reinvocation,
     },
     Check {
         id: "side-effects",
-        title: "Each webhook says that it has no side effects and speaks admission.k8s.io/v1.",
-        causes: "Dry runs (`kubectl apply --dry-run=server`, `kubectl diff`) are rejected by the API server without asking, or it speaks a version that gets no answer.",
+        title: "Each webhook declares that it has no side effects and that it supports admission.k8s.io/v1.",
+        causes: "Without the first, the API server rejects dry runs (`kubectl apply --dry-run=server`, `kubectl diff`) without calling the webhook. Without the second, it sends reviews in a version that gets no answer.",
         remedy: "Set `sideEffects: None` and `admissionReviewVersions: [v1]`, as the manifests do.",
         run: side_effects,
     },
     Check {
         id: "other-webhooks",
-        title: "No other webhook is asked about the same resources.",
-        causes: "Mutating configurations are gone through by name: one after ours changes what ours has written, one before ours what it sees. A denial may be theirs.",
-        remedy: "Nothing, if you know of it. Else find out whose it is, and name yours to come last among those that write a status.",
+        title: "No other webhook matches the same requests.",
+        causes: "The API server calls mutating configurations in the order of their names: one after ours changes what ours has written, one before ours changes what ours reads. A denial may come from the other webhook.",
+        remedy: "Nothing, if the webhook is intended. Otherwise find its owner, and name our configuration so that it is the last of those that write a status.",
         run: other_webhooks,
     },
 ];
@@ -90,7 +90,7 @@ fn configuration_missing(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
         let name = &snapshot.expected.configuration;
         match all {
             Lookup::Found(all) if all.iter().any(|found| found.name == *name) => {}
-            Lookup::Found(_) | Lookup::Absent => diagnostics.problem(format!("there is no {kind} {name}")),
+            Lookup::Found(_) | Lookup::Absent => diagnostics.problem(format!("the {kind} {name} does not exist")),
             Lookup::Unknown(why) => diagnostics.unknown(format!("the {kind}s cannot be listed: {why}")),
         }
     }
@@ -110,7 +110,7 @@ fn webhook_unknown(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for OurWebhook { configuration: found, webhook, expected } in snapshot.webhooks() {
         if expected.is_none() {
             diagnostics.problem(format!(
-                "{} has a webhook {} that is none of the manifests'",
+                "{} has the webhook {}, which the manifests do not have",
                 found.id(),
                 webhook.name
             ));
@@ -118,10 +118,11 @@ fn webhook_unknown(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// One operation on one resource of one group and version, each of which may be `*`.
-type Asked = [String; 4];
+/// A group, version, resource and operation that a webhook matches. Each may be `*`.
+type RuleEntry = [String; 4];
 
-fn asked(rules: Option<&Vec<RuleWithOperations>>) -> BTreeSet<Asked> {
+/// Returns each combination in the rules of a webhook.
+fn entries(rules: Option<&Vec<RuleWithOperations>>) -> BTreeSet<RuleEntry> {
     let mut all = BTreeSet::new();
     for rule in rules.into_iter().flatten() {
         for group in rule.api_groups.iter().flatten() {
@@ -137,11 +138,11 @@ fn asked(rules: Option<&Vec<RuleWithOperations>>) -> BTreeSet<Asked> {
     all
 }
 
-/// Whether a rule takes in all that another does.
-fn covers(rule: &Asked, other: &Asked) -> bool {
+/// Returns whether one entry matches every request that another matches.
+fn covers(rule: &RuleEntry, other: &RuleEntry) -> bool {
     let [.., operation] = rule;
     let resource = match rule[2].split_once('/') {
-        // `*/*` is everything, `*` what is no subresource, `pods/*` all of pods' subresources.
+        // `*/*` matches everything, `*` every resource but no subresource, `pods/*` all subresources of pods.
         Some((before, after)) => {
             let (name, part) = other[2].split_once('/').unwrap_or((&other[2], ""));
             (before == "*" || before == name) && (after == "*" || after == part)
@@ -152,8 +153,9 @@ fn covers(rule: &Asked, other: &Asked) -> bool {
     is(0) && is(1) && resource && (operation == "*" || *operation == other[3])
 }
 
-fn list(asked: &[&Asked]) -> String {
-    let all = asked.iter().map(|[group, version, resource, operation]| {
+/// Lists entries in a message.
+fn list(entries: &[&RuleEntry]) -> String {
+    let all = entries.iter().map(|[group, version, resource, operation]| {
         let version = if version == "*" { String::new() } else { format!(" {version}") };
         format!("{operation} {resource} ({group}{version})")
     });
@@ -165,7 +167,7 @@ fn rules_too_narrow(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
         let missing: Vec<_> =
             expected.iter().filter(|expected| !live.iter().any(|rule| covers(rule, expected))).collect();
         if !missing.is_empty() {
-            diagnostics.problem(format!("{id} is not asked about {}", list(&missing)));
+            diagnostics.problem(format!("the rules of {id} do not match {}", list(&missing)));
         }
     });
 }
@@ -174,22 +176,23 @@ fn rules_too_wide(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     compare_rules(snapshot, |id, live, expected| {
         let more: Vec<_> = live.iter().filter(|live| !expected.iter().any(|rule| covers(rule, live))).collect();
         if !more.is_empty() {
-            diagnostics.problem(format!("{id} is also asked about {}", list(&more)));
+            diagnostics.problem(format!("the rules of {id} also match {}", list(&more)));
         }
     });
 }
 
-/// Goes through our webhooks that the manifests have, with what each is asked about and should be.
-fn compare_rules(snapshot: &Snapshot, mut compare: impl FnMut(String, &BTreeSet<Asked>, &BTreeSet<Asked>)) {
+/// Calls `compare` for each of our webhooks that the manifests have, with its entries and those of the manifests.
+fn compare_rules(snapshot: &Snapshot, mut compare: impl FnMut(String, &BTreeSet<RuleEntry>, &BTreeSet<RuleEntry>)) {
     for ours @ OurWebhook { webhook, expected, .. } in snapshot.webhooks() {
         if let Some(expected) = expected {
             let id = ours.id();
-            compare(id, &asked(webhook.rules.as_ref()), &asked(expected.rules.as_ref()));
+            compare(id, &entries(webhook.rules.as_ref()), &entries(expected.rules.as_ref()));
         }
     }
 }
 
-/// Says which of our webhooks have another value than the manifests. Values that are absent are those of the API.
+/// Reports each of our webhooks where a field differs from the manifests. `value` returns the field, or its default in
+/// the Kubernetes API if it is absent.
 fn compare(
     snapshot: &Snapshot,
     diagnostics: &mut Diagnostics,
@@ -210,7 +213,7 @@ fn compare(
 }
 
 fn failure_policy(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
-    // Where a status is written with the scan itself, what is judged there may well be as strict.
+    // Where a status is written with the scan itself, the webhook that judges scans may also have Fail.
     let may_be_strict = |webhook: &MutatingWebhook| snapshot.lacks_status_subresource() && judges_scans(webhook);
     compare(snapshot, diagnostics, "failurePolicy", |webhook| {
         let policy = webhook.failure_policy.clone().unwrap_or("Fail".to_owned());
@@ -218,10 +221,10 @@ fn failure_policy(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     });
 }
 
-/// Whether it is asked about updates of the scans themselves.
+/// Returns whether a webhook matches updates of the scans themselves.
 pub fn judges_scans(webhook: &MutatingWebhook) -> bool {
     let update = [GROUP, "*", Kind::SourceScan.plural(), "UPDATE"].map(str::to_owned);
-    asked(webhook.rules.as_ref()).iter().any(|rule| covers(rule, &update))
+    entries(webhook.rules.as_ref()).iter().any(|rule| covers(rule, &update))
 }
 
 fn wrong_path(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
@@ -240,13 +243,13 @@ fn side_effects(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 }
 
 fn other_webhooks(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
-    let expected: BTreeSet<Asked> =
-        snapshot.expected.webhooks.iter().flatten().flat_map(|webhook| asked(webhook.rules.as_ref())).collect();
+    let expected: BTreeSet<RuleEntry> =
+        snapshot.expected.webhooks.iter().flatten().flat_map(|webhook| entries(webhook.rules.as_ref())).collect();
     for all in snapshot.configurations.iter().filter_map(Lookup::found) {
         let ours = all.iter().position(|found| found.name == snapshot.expected.configuration);
         for (index, found) in all.iter().enumerate().filter(|(index, _)| Some(*index) != ours) {
             for webhook in &found.webhooks {
-                let rules = asked(webhook.rules.as_ref());
+                let rules = entries(webhook.rules.as_ref());
                 let same: Vec<_> =
                     expected.iter().filter(|expected| rules.iter().any(|rule| covers(rule, expected))).collect();
                 if same.is_empty() {
@@ -254,12 +257,12 @@ fn other_webhooks(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
                 }
                 let order = match (found.kind, ours) {
                     (Webhook::Validating, _) | (_, None) => "",
-                    (Webhook::Mutating, Some(ours)) if index < ours => ", before ours",
-                    (Webhook::Mutating, Some(_)) => ", after ours",
+                    (Webhook::Mutating, Some(ours)) if index < ours => "; it is called before ours",
+                    (Webhook::Mutating, Some(_)) => "; it is called after ours",
                 };
                 let webhook = &webhook.name;
                 diagnostics.note(format!(
-                    "the webhook {webhook} of {} is asked about {}{order}",
+                    "the webhook {webhook} of {} also matches {}{order}",
                     found.id(),
                     list(&same)
                 ));
@@ -273,8 +276,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stars_cover_what_the_api_server_says() {
-        let asked = |resource: &str| ["g", "v1", resource, "UPDATE"].map(str::to_owned);
+    fn wildcards_match_as_in_the_api_server() {
+        let entry = |resource: &str| ["g", "v1", resource, "UPDATE"].map(str::to_owned);
         for (rule, other, is_covered) in [
             ("scans/status", "scans/status", true),
             ("scans", "scans/status", false),
@@ -287,7 +290,7 @@ mod tests {
             ("scans/*", "scans/status", true),
             ("scans/*", "others/status", false),
         ] {
-            assert_eq!(covers(&asked(rule), &asked(other)), is_covered, "{rule} {other}");
+            assert_eq!(covers(&entry(rule), &entry(other)), is_covered, "{rule} {other}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The replicas: enough of them, of one release, with the rights that they need.
+//! The replicas: their number, their image, and the rights of their ServiceAccount.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,29 +11,29 @@ use crate::doctor::snapshot::Snapshot;
 pub const CHECKS: &[Check] = &[
     Check {
         id: "deployment-missing",
-        title: "The Deployment is there.",
-        causes: "Nobody starts a replica again that ends.",
-        remedy: "Apply the manifests again. Where the replicas are kept by something else than a Deployment of the Service's name, this finding is none.",
+        title: "The Deployment exists.",
+        causes: "Replicas that stop are not started again.",
+        remedy: "Apply the manifests again. If the replicas do not belong to a Deployment of the Service's name, ignore this diagnostic.",
         run: deployment_missing,
     },
     Check {
         id: "replicas-not-ready",
-        title: "All replicas are ready, and there are two of them at least.",
-        causes: "While a node is drained or a pod replaced, no status is written.",
-        remedy: "`kubectl describe pods` and their log say why they are not ready; `/readyz` on the admin address says it in one line.",
+        title: "All replicas are ready, and there are at least two.",
+        causes: "No status can be written while a node is drained or a pod is replaced.",
+        remedy: "`kubectl describe pods` and the logs of the pods show why they are not ready; `/readyz` on the admin address says it in one line.",
         run: replicas_not_ready,
     },
     Check {
         id: "replicas-differ",
         title: "All replicas run the same image.",
-        causes: "The verdict depends on whom the API server happens to ask. During a rollout that is so for some seconds.",
-        remedy: "`kubectl rollout status deployment/NAME` says whether one is under way; one that is stuck is ended by `kubectl rollout undo`. A pod that nobody replaces is of no ReplicaSet any more: delete it.",
+        causes: "The decision depends on the replica that the API server happens to call. During a rollout this is normal for some seconds.",
+        remedy: "`kubectl rollout status deployment/NAME` shows whether a rollout is in progress; `kubectl rollout undo deployment/NAME` ends one that is stuck. Delete a pod that belongs to no ReplicaSet of the Deployment.",
         run: replicas_differ,
     },
     Check {
         id: "rights-missing",
-        title: "The ServiceAccount has the rights of manifests/base/rbac.yaml, where the replicas keep their own certificates.",
-        causes: "They cannot share a CA or write the caBundles: the next replica does not become ready, and when the CA ends no call succeeds.",
+        title: "The ServiceAccount has the rights of manifests/base/rbac.yaml, if the replicas run with `--certs cluster`.",
+        causes: "The replicas cannot share a CA or write the caBundles: new replicas do not become ready, and once the CA has expired every call fails.",
         remedy: "Apply `manifests/base/rbac.yaml` again.",
         run: rights_missing,
     },
@@ -43,7 +43,7 @@ fn deployment_missing(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     let id = format!("{}/{}", snapshot.expected.namespace, snapshot.expected.service);
     match &snapshot.deployment {
         Lookup::Found(_) => {}
-        Lookup::Absent => diagnostics.problem(format!("there is no Deployment {id}")),
+        Lookup::Absent => diagnostics.problem(format!("the Deployment {id} does not exist")),
         Lookup::Unknown(why) => diagnostics.unknown(format!("the Deployment {id} cannot be read: {why}")),
     }
 }
@@ -55,7 +55,7 @@ fn replicas_not_ready(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     if ready < wanted {
         diagnostics.problem(format!("{ready} of {wanted} replicas are ready"));
     } else if wanted < 2 {
-        diagnostics.note(format!("there is to be {wanted} replica"));
+        diagnostics.note(format!("the Deployment asks for fewer than two replicas: {wanted}"));
     }
 }
 
@@ -67,7 +67,7 @@ fn replicas_differ(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     };
     let container = |pod: &k8s_openapi::api::core::v1::Pod| {
         let containers = &pod.spec.as_ref()?.containers;
-        // A sidecar may have come from elsewhere.
+        // Other containers may be sidecars with other images.
         let ours = containers.iter().find(|one| one.name == snapshot.expected.service).or(containers.first());
         ours.and_then(|one| one.image.clone())
     };
@@ -77,7 +77,7 @@ fn replicas_differ(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
         images.entry(container(pod).unwrap_or_default()).or_default().push(name);
     }
     if images.len() > 1 {
-        let all = images.iter().map(|(image, pods)| format!("{} {image}", pods.join(" and ")));
+        let all = images.iter().map(|(image, pods)| format!("{image} in {}", pods.join(" and ")));
         diagnostics.problem(format!("the pods run different images: {}", all.collect::<Vec<_>>().join(", ")));
     }
 }
@@ -94,10 +94,11 @@ fn rights_missing(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
         }
     }
     for why in unknown {
-        diagnostics.unknown(format!("nobody may ask for the rights of the ServiceAccount: {why}"));
+        diagnostics.unknown(format!("the rights of the ServiceAccount cannot be read: {why}"));
     }
 }
 
+/// Describes a right in a message, as `kubectl auth can-i` names it.
 fn describe(right: &ResourceAttributes) -> String {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let name = right.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What a YAML scalar is in JSON, by the rules of kubectl's reader (sigs.k8s.io/yaml on go-yaml v2): YAML 1.1, where
-//! `yes` is a boolean and `010` is eight. So a manifest is judged as the API server will see it.
+//! Converts YAML scalars to JSON as kubectl's parser does (sigs.k8s.io/yaml with go-yaml v2), so that a manifest is
+//! judged as the API server would see it. The parser follows YAML 1.1, in which `yes` is a boolean and `010` is eight.
 
 use std::borrow::Cow;
 use std::io::Write as _;
@@ -17,40 +17,40 @@ pub enum Scalar<'a> {
     Text(Cow<'a, str>),
 }
 
-/// Why a scalar is not taken.
+/// The reason why a scalar has no JSON form.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScalarError {
-    #[error("\"{shown}\" is not what its tag !!{tag} says: drop the tag or correct the value")]
+    #[error("\"{shown}\" does not match its tag !!{tag}: remove the tag or correct the value")]
     Tag { shown: String, tag: String },
-    #[error("this is tagged !!binary and no base64: drop the tag or correct the value")]
+    #[error("a value with the tag !!binary must be base64: remove the tag or correct the value")]
     Base64,
-    #[error("this key is null: quote it, or give the member a name")]
-    NullName,
-    #[error("this key is a number beyond int64: quote it")]
-    LargeName,
-    #[error("this number is infinite or none at all, which JSON cannot express: quote it if it is text")]
+    #[error("a key must not be null: quote it")]
+    NullKey,
+    #[error("a key must not be a number beyond int64: quote it")]
+    LargeKey,
+    #[error("JSON has no infinity and no NaN: quote the value if it is text")]
     NotFinite,
-    #[error("this value cannot be written as JSON")]
+    #[error("the value cannot be written as JSON")]
     Write,
 }
 
-/// The namespace of the tags that are written `!!…`.
+/// The namespace of tags such as `!!int`.
 pub const TAGS: &str = "tag:yaml.org,2002:";
 
-/// Resolves a scalar. Only one that is plain or tagged can be other than text. Dates stay text, whatever their tag.
+/// Resolves a scalar. Without a tag, only plain scalars may be other than text. Dates stay text, with any tag.
 pub fn resolve<'a>(
     text: Cow<'a, str>,
     is_plain: bool,
     tag: Option<&granit_parser::Tag>,
 ) -> Result<Scalar<'a>, ScalarError> {
     let Some(tag) = tag else {
-        return Ok(if is_plain { guess(text) } else { Scalar::Text(text) });
+        return Ok(if is_plain { resolve_plain(text) } else { Scalar::Text(text) });
     };
     let name = tag.suffix_in_namespace(TAGS).unwrap_or_default();
     match &*name {
         "null" | "bool" | "int" | "float" => {
             let shown = crate::scan::json::printable(&text, TEXT_MAX_CHARS);
-            match (&*name, guess(text)) {
+            match (&*name, resolve_plain(text)) {
                 ("null", Scalar::Null) => Ok(Scalar::Null),
                 ("bool", Scalar::Boolean(boolean)) => Ok(Scalar::Boolean(boolean)),
                 ("int", Scalar::Integer(integer)) => Ok(Scalar::Integer(integer)),
@@ -67,11 +67,11 @@ pub fn resolve<'a>(
     }
 }
 
-/// Characters of a value that a message shows.
+/// The number of characters of a value that a message shows.
 const TEXT_MAX_CHARS: usize = 64;
 
-/// What an untagged plain scalar is.
-fn guess(text: Cow<'_, str>) -> Scalar<'_> {
+/// Resolves a plain scalar without a tag.
+fn resolve_plain(text: Cow<'_, str>) -> Scalar<'_> {
     match &*text {
         "" | "~" | "null" | "Null" | "NULL" => return Scalar::Null,
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
@@ -96,12 +96,13 @@ fn guess(text: Cow<'_, str>) -> Scalar<'_> {
     number.unwrap_or(Scalar::Text(text))
 }
 
-/// A float that fits. One that does not, such as `1e400`, stays text.
+/// Parses a float. Returns `None` if it is not finite, so that `1e400` stays text.
 fn float(text: &str) -> Option<Scalar<'static>> {
     text.parse().ok().filter(|float: &f64| float.is_finite()).map(Scalar::Float)
 }
 
-/// Go's `ParseInt` and then `ParseUint` with base 0: the prefix tells the base, and a lone `0` is octal's.
+/// Parses an integer as Go's `ParseInt` and then `ParseUint` with base 0: the prefix determines the base, and `0` is
+/// the prefix of octal numbers.
 fn integer(text: &str) -> Option<i128> {
     let (sign, digits) = match text.as_bytes().first()? {
         b'-' => (-1, &text[1..]),
@@ -115,7 +116,7 @@ fn integer(text: &str) -> Option<i128> {
         [b'0', _, ..] => (8, &digits[1..]),
         _ => (10, digits),
     };
-    // Rust would take a second sign.
+    // Rust would accept a second sign.
     if !digits.as_bytes().first()?.is_ascii_alphanumeric() {
         return None;
     }
@@ -125,19 +126,19 @@ fn integer(text: &str) -> Option<i128> {
 }
 
 impl<'a> Scalar<'a> {
-    /// The scalar as the name of a member.
-    pub fn name(self) -> Result<Cow<'a, str>, ScalarError> {
+    /// The scalar as a key.
+    pub fn key(self) -> Result<Cow<'a, str>, ScalarError> {
         match self {
             Scalar::Text(text) => Ok(text),
             Scalar::Boolean(boolean) => Ok(Cow::Borrowed(if boolean { "true" } else { "false" })),
             Scalar::Integer(integer) if i64::try_from(integer).is_ok() => Ok(integer.to_string().into()),
             Scalar::Float(float) => Ok(format_float(float).into()),
-            Scalar::Null => Err(ScalarError::NullName),
-            Scalar::Integer(_) => Err(ScalarError::LargeName),
+            Scalar::Null => Err(ScalarError::NullKey),
+            Scalar::Integer(_) => Err(ScalarError::LargeKey),
         }
     }
 
-    /// Writes the scalar as Go's JSON encoder does: `22.0` is `22`.
+    /// Writes the scalar as Go's JSON encoder does: `22.0` becomes `22`.
     pub fn write(&self, json: &mut Vec<u8>) -> Result<(), ScalarError> {
         let written = match self {
             Scalar::Null => json.write_all(b"null"),
@@ -150,7 +151,7 @@ impl<'a> Scalar<'a> {
         written.map_err(|_| ScalarError::Write)
     }
 
-    /// About how many bytes the scalar has in JSON.
+    /// The approximate number of bytes of the scalar in JSON.
     pub fn size(&self) -> usize {
         if let Scalar::Text(text) = self { text.len() + "\"\"".len() } else { "false".len() }
     }

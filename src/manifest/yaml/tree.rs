@@ -1,4 +1,4 @@
-//! A YAML document as a tree in which aliases and merge keys are resolved, within bounds.
+//! A YAML document as a tree. Aliases and merge keys are resolved, within limits.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,8 +10,8 @@ use super::scalar::{self, Scalar, TAGS};
 use super::{DEPTH_MAX, YamlError, too_deep};
 use crate::admission::BODY_MAX_BYTES;
 
-/// Bytes that the aliases of one document may add to it. An object may have 3 MiB and a whole review 8 MiB: no manifest
-/// needs more, and nine lines of aliases to aliases would otherwise fill any memory.
+/// The number of bytes that aliases may add to a document: the limit of a review. Objects have at most 3 MiB, so no
+/// manifest needs more. Without a limit, nine lines of aliases to aliases could fill any memory.
 const ALIASED_MAX_BYTES: usize = BODY_MAX_BYTES;
 
 pub type NodeId = usize;
@@ -21,27 +21,28 @@ pub type NodeId = usize;
 pub enum Node<'a> {
     Scalar {
         value: Scalar<'a>,
-        /// Its text in the YAML, where it is not a string.
+        /// The text in the YAML, unless the value is a string.
         written: Option<Cow<'a, str>>,
     },
     List(Vec<TreeEntry>),
     Map(Vec<TreeMember<'a>>),
 }
 
-/// An entry of a list, and where it begins.
+/// An entry of a list and its offset in the document.
 #[derive(Debug, Clone, Copy)]
 pub struct TreeEntry {
     pub at: usize,
     pub value: NodeId,
 }
 
+/// A member of a mapping.
 #[derive(Debug, Clone)]
 pub struct TreeMember<'a> {
-    pub name: Cow<'a, str>,
-    /// Where the name begins.
+    pub key: Cow<'a, str>,
+    /// The offset of the key in the document.
     pub at: usize,
     pub value: NodeId,
-    /// Whether `<<` took it over from another mapping.
+    /// Whether the member was merged from another mapping with `<<`.
     is_merged: bool,
 }
 
@@ -51,7 +52,7 @@ impl TreeMember<'_> {
     }
 }
 
-/// How much a node is with its aliases written out.
+/// The size of a node with its aliases expanded.
 #[derive(Debug, Clone, Copy, Default)]
 struct Extent {
     levels: usize,
@@ -59,7 +60,7 @@ struct Extent {
 }
 
 /// A list or mapping that is being read.
-struct Open<'a> {
+struct OpenCollection<'a> {
     node: Node<'a>,
     anchor: usize,
     at: usize,
@@ -68,26 +69,28 @@ struct Open<'a> {
 }
 
 enum TreeKey<'a> {
-    Name(Cow<'a, str>, usize),
+    /// The key and its offset in the document.
+    Text(Cow<'a, str>, usize),
     /// `<<`: the members of the value become members of this mapping.
     Merge,
 }
 
-/// A document being read. Aliases share the node they name, so it has no more nodes than the YAML has.
+/// A document that is being read. An alias shares the node of its anchor, so the tree has no more nodes than the YAML.
 #[derive(Default)]
 pub struct Tree<'a> {
     nodes: Vec<(Node<'a>, Extent)>,
-    /// By the parser's id; none while the anchored node is still open.
+    /// The nodes of anchors by the parser's id. `None` while the node is still open.
     anchors: Vec<Option<NodeId>>,
-    open: Vec<Open<'a>>,
+    open: Vec<OpenCollection<'a>>,
     root: Option<TreeEntry>,
     aliased_bytes: usize,
-    /// Names that a mapping has twice: the offset of the last one, which counts, and that of the first one.
-    doubled: HashMap<usize, usize>,
+    /// The repeated keys of mappings: the offset of the last occurrence, whose value is used, and of the first
+    /// occurrence.
+    repeated_keys: HashMap<usize, usize>,
 }
 
 impl<'a> Tree<'a> {
-    /// Takes the parser's next event, and the byte of the document where it begins.
+    /// Adds the parser's next event, which begins at the offset `at` of the document.
     pub fn event(&mut self, event: Event<'a>, at: usize) -> Result<(), YamlError> {
         match event {
             Event::Scalar(text, style, anchor, tag) => self.scalar(text, style, anchor, tag.as_deref(), at),
@@ -96,7 +99,7 @@ impl<'a> Tree<'a> {
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(anchor) => self.alias(anchor, at),
             Event::DocumentStart(..) if self.root.is_some() => {
-                Err(YamlError::new(at, "this is a second document: put a line `---` before it"))
+                Err(YamlError::new(at, "a second document begins here: put a line `---` before it"))
             }
             _ => Ok(()),
         }
@@ -112,7 +115,7 @@ impl<'a> Tree<'a> {
     ) -> Result<(), YamlError> {
         let is_plain = style == ScalarStyle::Plain;
         let is_merge_tag = tag.is_some_and(|tag| tag.suffix_in_namespace(TAGS).as_deref() == Some("merge"));
-        if let Some(Open { node: Node::Map(_), key: key @ None, .. }) = self.open.last_mut()
+        if let Some(OpenCollection { node: Node::Map(_), key: key @ None, .. }) = self.open.last_mut()
             && text == "<<"
             && (is_merge_tag || is_plain && tag.is_none())
         {
@@ -124,45 +127,45 @@ impl<'a> Tree<'a> {
         let extent = Extent { levels: 0, bytes: value.size() };
         let written = (!matches!(value, Scalar::Text(_))).then_some(text);
         let id = self.add(Node::Scalar { value, written }, extent, anchor);
-        self.put(id, at, false)
+        self.attach(id, at, false)
     }
 
     fn start(&mut self, node: Node<'a>, anchor: usize, at: usize) -> Result<(), YamlError> {
         self.check_levels(1, at)?;
-        self.open.push(Open { node, anchor, at, key: None, extent: Extent::default() });
+        self.open.push(OpenCollection { node, anchor, at, key: None, extent: Extent::default() });
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), YamlError> {
-        let Some(Open { mut node, anchor, at, extent, .. }) = self.open.pop() else { return Ok(()) };
+        let Some(OpenCollection { mut node, anchor, at, extent, .. }) = self.open.pop() else { return Ok(()) };
         if let Node::Map(members) = &mut node {
-            last_wins(members, &mut self.doubled);
+            last_wins(members, &mut self.repeated_keys);
         }
         let extent = Extent { levels: extent.levels + 1, bytes: extent.bytes + "{}".len() };
         let id = self.add(node, extent, anchor);
-        self.put(id, at, false)
+        self.attach(id, at, false)
     }
 
     fn alias(&mut self, anchor: usize, at: usize) -> Result<(), YamlError> {
         let Some(id) = self.anchors.get(anchor).copied().flatten() else {
-            return Err(YamlError::new(at, "this alias stands within what it names: write the value out"));
+            return Err(YamlError::new(at, "this alias refers to a value that contains it: write the value out"));
         };
         let extent = self.nodes[id].1;
         self.check_levels(extent.levels, at)?;
         self.check_bytes(extent.bytes, at)?;
-        self.put(id, at, true)
+        self.attach(id, at, true)
     }
 
     pub fn node(&self, id: NodeId) -> &Node<'a> {
         &self.nodes[id].0
     }
 
-    /// The offset of the first name like the one at `at`, if it is there twice.
-    pub fn first(&self, at: usize) -> Option<usize> {
-        self.doubled.get(&at).copied()
+    /// The offset of the first occurrence of the key at `at`, if the key is repeated.
+    pub fn first_occurrence(&self, at: usize) -> Option<usize> {
+        self.repeated_keys.get(&at).copied()
     }
 
-    /// The whole document, where there is one.
+    /// The whole document, unless it is empty.
     pub fn root(&self) -> Option<TreeEntry> {
         self.root
     }
@@ -170,7 +173,7 @@ impl<'a> Tree<'a> {
     fn add(&mut self, node: Node<'a>, extent: Extent, anchor: usize) -> NodeId {
         let id = self.nodes.len();
         self.nodes.push((node, extent));
-        // The parser counts anchors from 1; 0 is none.
+        // The parser counts anchors from 1; 0 means none.
         if anchor > 0 {
             let count = self.anchors.len().max(anchor + 1);
             self.anchors.resize(count, None);
@@ -179,8 +182,8 @@ impl<'a> Tree<'a> {
         id
     }
 
-    /// Puts a node where the document is.
-    fn put(&mut self, id: NodeId, at: usize, is_alias: bool) -> Result<(), YamlError> {
+    /// Attaches a node to the innermost list or mapping that is being read.
+    fn attach(&mut self, id: NodeId, at: usize, is_alias: bool) -> Result<(), YamlError> {
         let Some(open) = self.open.last_mut() else {
             self.root = Some(TreeEntry { at, value: id });
             return Ok(());
@@ -191,8 +194,8 @@ impl<'a> Tree<'a> {
         match &mut open.node {
             Node::List(entries) => entries.push(TreeEntry { at, value: id }),
             Node::Map(members) => match open.key.take() {
-                None => open.key = Some(TreeKey::Name(name(node, at)?, at)),
-                Some(TreeKey::Name(name, at)) => members.push(TreeMember { name, at, value: id, is_merged: false }),
+                None => open.key = Some(TreeKey::Text(key(node, at)?, at)),
+                Some(TreeKey::Text(key, at)) => members.push(TreeMember { key, at, value: id, is_merged: false }),
                 Some(TreeKey::Merge) => return self.merge(id, at, is_alias),
             },
             Node::Scalar { .. } => {}
@@ -200,7 +203,8 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// Takes over the members of a mapping, or of each in a list, where the first counts.
+    /// Merges the members of a mapping, or of each mapping of a list, into the open mapping. Earlier mappings of a list
+    /// take precedence.
     fn merge(&mut self, id: NodeId, at: usize, is_alias: bool) -> Result<(), YamlError> {
         let from: Vec<NodeId> = match &self.nodes[id].0 {
             Node::List(entries) if !is_alias => entries.iter().rev().map(|entry| entry.value).collect(),
@@ -208,11 +212,14 @@ impl<'a> Tree<'a> {
         };
         for id in from {
             let (Node::Map(members), extent) = &self.nodes[id] else {
-                return Err(YamlError::new(at, "`<<` takes a mapping or a list of mappings: quote it if it is a name"));
+                return Err(YamlError::new(
+                    at,
+                    "`<<` must be a mapping or a list of mappings: quote `<<` if it is a plain key",
+                ));
             };
             let (members, bytes) = (members.clone(), extent.bytes);
             self.check_bytes(bytes, at)?;
-            if let Some(Open { node: Node::Map(into), .. }) = self.open.last_mut() {
+            if let Some(OpenCollection { node: Node::Map(into), .. }) = self.open.last_mut() {
                 into.extend(members.into_iter().map(|member| TreeMember { is_merged: true, ..member }));
             }
         }
@@ -226,33 +233,33 @@ impl<'a> Tree<'a> {
     fn check_bytes(&mut self, bytes: usize, at: usize) -> Result<(), YamlError> {
         self.aliased_bytes += bytes;
         if self.aliased_bytes > ALIASED_MAX_BYTES {
-            return Err(YamlError::new(at, "aliases make this document more than 8 MiB bigger: write it without them"));
+            return Err(YamlError::new(at, "aliases must not add more than 8 MiB to a document: write the values out"));
         }
         Ok(())
     }
 }
 
-fn name<'a>(node: &Node<'a>, at: usize) -> Result<Cow<'a, str>, YamlError> {
+fn key<'a>(node: &Node<'a>, at: usize) -> Result<Cow<'a, str>, YamlError> {
     match node {
-        Node::Scalar { value, .. } => value.clone().name().map_err(|error| YamlError::new(at, error.to_string())),
-        _ => Err(YamlError::new(at, "this key is a list or a mapping: only a name can be one")),
+        Node::Scalar { value, .. } => value.clone().key().map_err(|error| YamlError::new(at, error.to_string())),
+        _ => Err(YamlError::new(at, "a key must not be a list or a mapping")),
     }
 }
 
-/// Keeps the last of the members of each name. Names that are there twice are noted, except where one of the two was merged: to
-/// override merged members is what merge keys are for.
-fn last_wins(members: &mut Vec<TreeMember<'_>>, doubled: &mut HashMap<usize, usize>) {
+/// Keeps the last member of each key. Records repeated keys, unless one of the two members was merged, since merged
+/// members are meant to be overridden.
+fn last_wins(members: &mut Vec<TreeMember<'_>>, repeated_keys: &mut HashMap<usize, usize>) {
     let mut last: HashMap<&str, &TreeMember<'_>> = HashMap::with_capacity(members.len());
     let mut is_last = Vec::with_capacity(members.len());
     for member in members.iter().rev() {
-        match last.entry(&member.name) {
+        match last.entry(&member.key) {
             Entry::Vacant(free) => {
                 free.insert(member);
                 is_last.push(true);
             }
             Entry::Occupied(last) => {
                 if !member.is_merged && !last.get().is_merged {
-                    doubled.insert(last.get().at, member.at);
+                    repeated_keys.insert(last.get().at, member.at);
                 }
                 is_last.push(false);
             }

@@ -1,6 +1,6 @@
 //! The errors that several rules share: of integers, times, strings and images.
 
-use crate::engine::FieldError;
+use crate::engine::{FieldError, VALUE_MAX_CHARS};
 use crate::scan::{Field, Json, JsonType};
 
 /// What an image must be.
@@ -34,9 +34,9 @@ pub fn not_a_time(json: &Json<'_>) -> FieldError {
     invalid_string(json, "must be an RFC 3339 time such as \"2026-11-20T08:01:00Z\"")
 }
 
-/// Says that a value must equal that of another field. Shows more characters than other messages, for URLs and images.
+/// Says that a value must equal that of another field.
 pub fn must_equal(right: &Json<'_>, field: Field<'_>) -> String {
-    format!("must be {}, as {field} is", right.quoted(128))
+    format!("must be {}, as {field} is", right.quoted(VALUE_MAX_CHARS))
 }
 
 /// Returns the error of a value that is not a string of the required form.

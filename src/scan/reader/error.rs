@@ -1,6 +1,6 @@
-//! The error of the JSON reader: where a text is not JSON, and what is expected there.
+//! The error of the JSON reader: the offset at which a text is not JSON, and what the reader expected there.
 
-/// What is expected at an offset.
+/// The part of JSON that is expected at an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExpectedJson {
     Value,
@@ -40,15 +40,15 @@ impl ExpectedJson {
             ExpectedJson::Colon => "`:`",
             ExpectedJson::ObjectEnd => "`,` or `}`",
             ExpectedJson::ListEnd => "`,` or `]`",
-            ExpectedJson::StringEnd => "the end of a string, or an escape",
-            ExpectedJson::Escape => "an escape of JSON",
+            ExpectedJson::StringEnd => "the end of the string or an escape",
+            ExpectedJson::Escape => "a valid escape",
             ExpectedJson::Digit => "a digit",
-            ExpectedJson::End => "the end",
+            ExpectedJson::End => "the end of the text",
         }
     }
 }
 
-/// The offset of an error and what is expected there, in one number, so that a result fits two registers.
+/// The offset of an error and the expected part, in one number, so that a result fits two registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadError(usize);
 
@@ -57,13 +57,13 @@ impl ReadError {
         ReadError(at * ExpectedJson::ALL.len() + expected as usize)
     }
 
-    /// The message, with line and column in `text`.
+    /// The message, with the line and column in `text`.
     pub fn message(self, text: &str) -> String {
         let (at, expected) = (self.0 / ExpectedJson::ALL.len(), ExpectedJson::ALL[self.0 % ExpectedJson::ALL.len()]);
         let before = &text.as_bytes()[..at.min(text.len())];
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
-        let end = if at < text.len() { "" } else { " (the end)" };
-        format!("line {line}, column {column}{end}: {} is expected", expected.description())
+        let found = if at < text.len() { "" } else { ", found the end of the text" };
+        format!("line {line}, column {column}: expected {}{found}", expected.description())
     }
 }

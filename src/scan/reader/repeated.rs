@@ -1,26 +1,28 @@
-//! Fast path for a list that comes in object and oldObject: most entries of their `managedFields` are the same, and comparing
-//! them is ten times faster than parsing them again.
+//! Fast path for a list that is repeated in `object` and `oldObject`: most entries of `managedFields` are the same in
+//! both, and comparing them is ten times faster than parsing them again.
 
 use super::{ReadError, Reader};
 
-/// Offsets of entries that are remembered of a list. Where an entry differs, the entries up to the next one are parsed.
+/// The number of offsets that are recorded for a list. After an entry that differs, entries are parsed up to the next
+/// recorded one.
 const MARKS: usize = 32;
 
-/// A list that was skipped: the offsets at which its entries begin; in a long list those of every second, fourth, … entry.
+/// The offsets of the entries of a list that was skipped; for a long list, of every second, fourth, … entry.
 #[derive(Default)]
 pub struct RepeatedList {
     marks: [usize; MARKS],
     len: usize,
     stride_log2: u32,
     count: usize,
-    /// Where the last entry ends.
+    /// The offset at which the last entry ends.
     end: usize,
-    /// Whether an entry is no object. Such a list is not compared: the same digits may be the beginning of a longer number.
-    has_other: bool,
+    /// Whether an entry is not an object. Such a list is not compared, since equal digits may be the start of a longer
+    /// number.
+    has_other_type: bool,
 }
 
 impl RepeatedList {
-    fn note(&mut self, begin: usize, end: usize) {
+    fn record(&mut self, begin: usize, end: usize) {
         if self.count == self.len << self.stride_log2 {
             if self.len == MARKS {
                 for mark in 0..MARKS / 2 {
@@ -36,13 +38,13 @@ impl RepeatedList {
         self.end = end;
     }
 
-    /// The offset at which an entry begins, if it is remembered.
+    /// The offset of an entry, if it is recorded.
     fn begin(&self, index: usize) -> Option<usize> {
         let mark = index >> self.stride_log2;
         (mark < self.len && index == mark << self.stride_log2).then(|| self.marks[mark])
     }
 
-    /// The last remembered offset at or before `at`, preceded by the number of entries before it.
+    /// Returns the last recorded offset at or before `at`, preceded by the number of entries before it.
     fn last(&self, at: usize) -> (usize, usize) {
         if at >= self.end {
             return (self.count, self.end);
@@ -53,13 +55,13 @@ impl RepeatedList {
 }
 
 impl Reader<'_> {
-    /// Skips the next value. Entries of a list are compared with those of the first list that this skipped.
+    /// Skips the next value. The entries of a list are compared with those of the first list that this method skipped.
     pub fn skip_repeated(&mut self) -> Result<(), ReadError> {
         if self.peek() != b'[' {
             return self.skip();
         }
         match self.repeated.take() {
-            Some(list) if list.has_other => {
+            Some(list) if list.has_other_type => {
                 self.repeated = Some(list);
                 self.skip()?;
             }
@@ -68,9 +70,9 @@ impl Reader<'_> {
                 self.list(|entry| {
                     entry.peek();
                     let begin = entry.at;
-                    list.has_other |= entry.peek() != b'{';
+                    list.has_other_type |= entry.peek() != b'{';
                     entry.skip()?;
-                    list.note(begin, entry.at);
+                    list.record(begin, entry.at);
                     Ok(())
                 })?;
                 self.repeated = Some(list);
@@ -83,7 +85,7 @@ impl Reader<'_> {
                         let bytes = entry.text.as_bytes();
                         let (skipped, to) =
                             list.last(from + common_prefix_bytes(&bytes[from..list.end], &bytes[entry.at..]));
-                        // Both start at an entry, so the same bytes are valid JSON here too.
+                        // Both ranges begin and end with whole entries, so the same bytes are valid JSON here too.
                         entry.at += to - from;
                         index = skipped;
                         if skipped == list.count {

@@ -1,25 +1,25 @@
-//! Whether two texts are the same JSON.
+//! Compares two texts as JSON.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use super::{ReadError, Reader};
 
-/// The depth to which members are compared, that of `serde_json`; deeper values are the same only with the same text. Objects of
-/// the API server are some ten levels deep.
+/// The depth to which values are compared as JSON, which is the limit of `serde_json`. Deeper values are compared as
+/// text. Objects of the API server are about ten levels deep.
 const DEPTH_MAX: u32 = 128;
 
-/// The longest texts that are compared as JSON. Longer ones are the same only with the same text, which the API server writes
-/// with sorted keys. A status has some 2 KB; comparing texts of this length takes some milliseconds.
+/// The longest texts that are compared as JSON. Longer ones are compared as text, which suffices for most, since the
+/// API server sorts keys. A status has about 2 KB. Comparing texts of this length takes a few milliseconds.
 const COMPARED_MAX_BYTES: usize = 64 << 10;
 
-/// Whether two texts are the same JSON: with members in any order, and strings escaped in any way; numbers have to have the same
-/// text. Of a key that comes twice both values count. A text that is not JSON is the same as itself only.
+/// Whether two texts are the same JSON. Members may be in any order, and strings may have any escapes; numbers must
+/// have the same text. All values of a repeated key are compared. A text that is not JSON is the same only as itself.
 pub fn is_same_json(one: &str, other: &str) -> bool {
     if one == other || one.len().max(other.len()) > COMPARED_MAX_BYTES {
         return one == other;
     }
-    // Values are compared by digests under a random key: without lists of members the memory is bounded, and nobody can make two
-    // values that collide.
+    // Values are compared by their digests, so that no members have to be kept in memory. The key of the digests is
+    // random, so that a client cannot construct a collision.
     let digests = Digests([RandomState::new(), RandomState::new()]);
     let digest = |text| digests.value(&mut Reader::new(text), 0);
     matches!((digest(one), digest(other)), (Ok(one), Ok(other)) if one == other)

@@ -1,7 +1,7 @@
 //! Decodes the escapes of JSON strings.
 
-/// Decodes the contents of a string whose escapes are known to be valid. Half of a surrogate pair is not a character: it becomes
-/// U+FFFD, as in Go.
+/// Decodes the contents of a string whose escapes are known to be valid. A lone surrogate is not a character: it
+/// becomes U+FFFD, as in Go.
 #[cold]
 pub fn unescaped(inner: &str) -> String {
     let mut text = String::with_capacity(inner.len());
@@ -66,9 +66,9 @@ mod tests {
         }
     }
 
-    /// As Go reads them; `serde_json` does not.
+    /// As in Go; `serde_json` rejects them.
     #[test]
-    fn half_a_surrogate_pair_is_a_replacement_character() {
+    fn a_lone_surrogate_becomes_a_replacement_character() {
         for (inner, expected) in [
             (r"\ud83d", "\u{fffd}"),
             (r"\ude00\ud83d", "\u{fffd}\u{fffd}"),

@@ -1,4 +1,4 @@
-//! The received bytes of a body, in pieces of memory that are reused.
+//! The received bytes of a body, in reusable pieces of memory.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,8 +6,8 @@ use tokio::sync::Notify;
 
 use crate::server::limits::{PREFIX_BYTES, SHORT_BYTES};
 
-/// The received bytes of a body that is being read, shared with [`Reservations`](super::reservations::Reservations), which may
-/// evict them.
+/// The received bytes of a body that is being read, shared with [`Reservations`](super::reservations::Reservations),
+/// which may evict them.
 #[derive(Default)]
 pub struct PartialBody {
     bytes: Mutex<ReceivedBytes>,
@@ -19,13 +19,13 @@ pub struct PartialBody {
 pub struct ReceivedBytes {
     pub bytes: ReceivedBody,
     pub is_shed: bool,
-    /// Whether the rest is not to be read.
+    /// Whether the rest of the body is left unread.
     pub is_abandoned: bool,
-    /// The number of pieces that were received, which shows whether the client still sends.
+    /// The number of pieces received so far. While it grows, the client is still sending.
     pub pieces: usize,
 }
 
-/// The received bytes of a body: the first up to [`SHORT_BYTES`] in one piece, the others in pieces of that size.
+/// The received bytes of a body: the first [`SHORT_BYTES`] in one piece, the rest in pieces of that size.
 #[derive(Default)]
 pub struct ReceivedBody {
     pub first: Piece,
@@ -45,7 +45,7 @@ impl ReceivedBody {
         std::iter::once(&self.first).chain(&self.rest)
     }
 
-    /// Makes room for `capacity_bytes` in all.
+    /// Makes room for `capacity_bytes` in total.
     pub fn reserve(&mut self, capacity_bytes: usize, spare: &Arc<SparePieces>) {
         if capacity_bytes < SHORT_BYTES {
             let more_bytes = capacity_bytes.saturating_sub(self.first.bytes.len());
@@ -61,7 +61,7 @@ impl ReceivedBody {
         }
     }
 
-    /// Appends as much of `data` as there is room for.
+    /// Appends as much of `data` as fits.
     pub fn push(&mut self, mut data: &[u8]) {
         for Piece { bytes, .. } in std::iter::once(&mut self.first).chain(&mut self.rest) {
             let fits_bytes = data.len().min(bytes.capacity() - bytes.len());
@@ -70,7 +70,7 @@ impl ReceivedBody {
         }
     }
 
-    /// Joins all pieces; each is given back as soon as it is copied.
+    /// Joins all pieces. The memory of each piece is released as soon as it is copied.
     pub fn joined(first: &[u8], rest: Vec<Piece>) -> Vec<u8> {
         let mut all = Vec::with_capacity(first.len() + rest.iter().map(|piece| piece.bytes.len()).sum::<usize>());
         all.extend_from_slice(first);
@@ -81,7 +81,7 @@ impl ReceivedBody {
     }
 }
 
-/// A part of a body. Dropping one of [`SHORT_BYTES`] gives its memory to the next body.
+/// A part of a body. Dropping a piece of [`SHORT_BYTES`] keeps its memory for the next body.
 #[derive(Default)]
 pub struct Piece {
     pub bytes: Vec<u8>,
@@ -98,8 +98,8 @@ impl Drop for Piece {
     }
 }
 
-/// Pieces that no body uses, kept for the next one. Freed pieces fragment the heap: the process grew to twice the memory that
-/// it held. There are never more pieces than were in use at once, and none once nothing is held.
+/// Unused pieces, kept for the next body. Freeing them fragments the heap: the process grew to twice the memory in use.
+/// There are never more pieces than were in use at the same time, and all are freed when no memory is reserved.
 #[derive(Default)]
 pub struct SparePieces(Mutex<Vec<Vec<u8>>>);
 
@@ -123,7 +123,7 @@ impl PartialBody {
         self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Drops all but the beginning.
+    /// Drops all bytes except the beginning.
     pub fn evict(&self, is_abandoned: bool) {
         let mut received = self.lock();
         received.shed();
@@ -134,7 +134,7 @@ impl PartialBody {
 }
 
 impl ReceivedBytes {
-    /// Keeps only the beginning, which has the uid.
+    /// Drops all bytes except the beginning, which contains the uid.
     pub fn shed(&mut self) {
         self.is_shed = true;
         self.bytes.rest = Vec::new();
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_in_pieces_is_what_was_received() {
+    fn pieces_contain_the_received_bytes() {
         let bytes: Vec<u8> = (0..300_000_usize).map(|at| at as u8).collect();
         for step in [1_000, SHORT_BYTES, 70_000, 300_000] {
             let spare = Arc::default();
@@ -163,7 +163,7 @@ mod tests {
             assert_eq!(body.first.bytes[..], bytes[..SHORT_BYTES]);
             assert!(ReceivedBody::joined(&body.first.bytes, body.rest) == bytes);
             drop(body.first);
-            assert_eq!(spare.lock().len(), bytes.len().div_ceil(SHORT_BYTES), "each is reused");
+            assert_eq!(spare.lock().len(), bytes.len().div_ceil(SHORT_BYTES), "each piece is reused");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The reservations of memory, and which of them are evicted at a limit.
+//! The reservations of memory, and their eviction at a limit.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use crate::server::limits::{
     DRAINED_BODIES, PREFIX_BYTES, REQUEST_BYTES, SHORT_BYTES, connection_bytes, long_bodies_bytes, memory_bytes,
 };
 
-/// All reservations, with their sums in all and by connection.
+/// All reservations, with their sums in total and per connection.
 pub struct Reservations {
     bodies_bytes: usize,
     pub held_bytes: usize,
     /// The last id. Ids ascend, so the lowest is the oldest.
     last_id: u64,
     by_id: HashMap<u64, Reservation>,
-    /// Those that wait for a client, and may be evicted.
+    /// Reservations that wait for a client, and may be evicted.
     evictable: BTreeSet<u64>,
-    /// Bodies that were shed, and whose rest is read and dropped.
+    /// Shed bodies whose rest is being read and dropped.
     draining: BTreeSet<u64>,
     connections: HashMap<u64, ConnectionReservations>,
 }
@@ -57,19 +57,19 @@ impl Reservations {
         }
     }
 
-    /// Adds a connection, which `close` closes. Returns its id.
+    /// Adds a connection and returns its id. A notification of `close` closes the connection.
     pub fn connect(&mut self, close: Arc<Notify>) -> u64 {
         let id = self.next_id();
         self.connections.insert(id, ConnectionReservations { close, ..ConnectionReservations::default() });
         id
     }
 
-    /// Removes a connection that has no reservation any more.
+    /// Removes a connection that has no reservations left.
     pub fn disconnect(&mut self, connection: u64) {
         self.connections.remove(&connection);
     }
 
-    /// When the oldest answer of a connection that was not taken was made.
+    /// When the oldest unsent answer of a connection was made.
     pub fn oldest_answer(&self, connection: u64) -> Option<Instant> {
         let oldest = self.connections.get(&connection)?.answers.first()?;
         match self.by_id.get(oldest)?.reserved_for {
@@ -88,7 +88,7 @@ impl Reservations {
         self.last_id
     }
 
-    /// Adds a reservation, which may be evicted, and returns its id. The caller then makes room for it.
+    /// Adds an evictable reservation and returns its id. The caller then makes room for it.
     pub fn add(&mut self, connection: u64, bytes: usize, reserved_for: ReservedFor) -> u64 {
         let id = self.next_id();
         self.held_bytes += bytes;
@@ -103,8 +103,8 @@ impl Reservations {
         id
     }
 
-    /// Sets a body's reservation to `bytes`. False where there is no room: then only its beginning stays reserved. False, too,
-    /// where it was evicted before.
+    /// Sets the reservation of a body to `bytes`. Returns false if a limit does not allow it, and then reserves only
+    /// the beginning of the body. Also returns false if the reservation was evicted before.
     pub fn grow(&mut self, id: u64, bytes: usize) -> bool {
         let Some(connection) = self.set(id, bytes) else { return false };
         let is_long = bytes > REQUEST_BYTES + SHORT_BYTES;
@@ -116,7 +116,7 @@ impl Reservations {
         has_room
     }
 
-    /// Sets the bytes of a reservation, and returns its connection; none where there is no such reservation.
+    /// Sets the bytes of a reservation and returns its connection, or `None` if the reservation does not exist.
     fn set(&mut self, id: u64, bytes: usize) -> Option<u64> {
         let reservation = self.by_id.get_mut(&id)?;
         let before_bytes = std::mem::replace(&mut reservation.bytes, bytes);
@@ -131,7 +131,7 @@ impl Reservations {
         self.make_room(connection, id, memory_bytes(self.bodies_bytes));
     }
 
-    /// Evicts reservations older than `id` until the limits are kept; false where that is not enough.
+    /// Evicts reservations older than `id` until the limits are met. Returns false if that is not enough.
     fn make_room(&mut self, connection: u64, id: u64, limit_bytes: usize) -> bool {
         let most_bytes = connection_bytes(self.bodies_bytes);
         loop {
@@ -173,7 +173,8 @@ impl Reservations {
         }
     }
 
-    /// Lets the rest of a shed body be read and dropped, for a bounded number of bodies at a time.
+    /// Reserves only the beginning of a shed body, whose rest is read and dropped. Beyond [`DRAINED_BODIES`] such
+    /// bodies, the rest of the oldest one is left unread.
     fn drain(&mut self, id: u64) {
         self.set(id, REQUEST_BYTES + PREFIX_BYTES);
         self.protect(id);
@@ -186,7 +187,7 @@ impl Reservations {
         }
     }
 
-    /// Keeps a reservation from being evicted.
+    /// Protects a reservation from eviction.
     pub fn protect(&mut self, id: u64) {
         self.evictable.remove(&id);
         let connection = self.by_id.get(&id).map(|reservation| reservation.connection);
@@ -195,7 +196,7 @@ impl Reservations {
         }
     }
 
-    /// Removes a reservation; none where it was evicted before.
+    /// Removes a reservation. Returns `None` if it was evicted before.
     pub fn remove(&mut self, id: u64) -> Option<Reservation> {
         let reservation = self.by_id.remove(&id)?;
         self.held_bytes -= reservation.bytes;

@@ -269,8 +269,7 @@ fn compare(manifest: &str, texts: &[String]) -> Result<(), TestCaseError> {
     let mut found = Vec::new();
     let lines: Vec<&str> = manifest.split('\n').collect();
     // What the engine says of a value goes before what it is in YAML; what is wrong with the document has no rule.
-    let without_hint =
-        |message: String| message.split("; put it in quotes, since YAML reads ").next().unwrap().to_owned();
+    let without_hint = |message: String| message.split("; quote it, since YAML reads ").next().unwrap().to_owned();
     for finding in report["findings"].as_array().unwrap().iter().filter(|finding| !finding["rule"].is_null()) {
         let text = |key: &str| finding[key].as_str().unwrap().to_owned();
         let number = |key: &str| usize::try_from(finding[key].as_u64().unwrap()).unwrap();

@@ -30,22 +30,22 @@ fn expect_error(stdin: &str, place: &str, says: &str) {
 #[test]
 fn what_is_no_object_is_an_error_where_it_is() {
     for (stdin, place, says) in [
-        ("a: 1\n", "1:1", "those have apiVersion and kind"),
-        ("# values\n\nimage: x\n", "3:1", "those have apiVersion and kind"),
-        ("{}", "1:1", "those have apiVersion and kind"),
-        ("hello\n", "1:1", "a string and no object"),
-        ("[{\"kind\": \"SourceScan\"}]", "1:1", "a list and no object"),
-        ("kind: Pod\nmetadata: {}\n", "1:1", "no apiVersion"),
-        ("apiVersion: v1\n", "1:1", "no kind"),
-        ("apiVersion: v1\nkind: 7\n", "2:1", "kind is a number"),
-        ("apiVersion: v1\nkind: List\nitems:\n- a: 1\n", "4:3", "those have apiVersion and kind"),
-        ("apiVersion: v1\nkind: list\nitems:\n- a: 1\n", "2:1", "did you mean List?"),
-        ("apiVersion: v1\nkind: List\nItems: []\n", "1:1", "has no items"),
-        ("apiVersion: v1\nkind: List\nitems: {}\n", "1:1", "are no list"),
+        ("a: 1\n", "1:1", "expected a Kubernetes object"),
+        ("# values\n\nimage: x\n", "3:1", "expected a Kubernetes object"),
+        ("{}", "1:1", "expected a Kubernetes object"),
+        ("hello\n", "1:1", "expected a Kubernetes object with apiVersion and kind, found a string"),
+        ("[{\"kind\": \"SourceScan\"}]", "1:1", "found a list"),
+        ("kind: Pod\nmetadata: {}\n", "1:1", "missing field \"apiVersion\""),
+        ("apiVersion: v1\n", "1:1", "missing field \"kind\""),
+        ("apiVersion: v1\nkind: 7\n", "2:1", "kind must be a string, found a number"),
+        ("apiVersion: v1\nkind: List\nitems:\n- a: 1\n", "4:3", "expected a Kubernetes object"),
+        ("apiVersion: v1\nkind: list\nitems:\n- a: 1\n", "2:1", "unknown kind \"list\"; did you mean \"List\"?"),
+        ("apiVersion: v1\nkind: List\nItems: []\n", "1:1", "missing field \"items\""),
+        ("apiVersion: v1\nkind: List\nitems: {}\n", "1:1", "items must be a list"),
         // A bare status is one with --kind.
         ("status: {phase: Completed}\n", "1:1", "--kind SourceScan"),
         ("phase: Completed\n", "1:1", "--kind SourceScan"),
-        ("{\"type\": \"RENAMED\", \"object\": {}}", "1:1", "those have apiVersion and kind"),
+        ("{\"type\": \"RENAMED\", \"object\": {}}", "1:1", "expected a Kubernetes object"),
     ] {
         expect_error(stdin, place, says);
     }
@@ -55,25 +55,25 @@ fn what_is_no_object_is_an_error_where_it_is() {
 fn what_is_nearly_a_scan_is_named() {
     let group = "scanning.apps.tanzu.vmware.com/v1beta1";
     for kind in ["Sourcescan", "SourceScans", "sourcescan", "SourceSan"] {
-        expect_error(&format!("{API_VERSION}metadata: {{}}\nkind: {kind}\n"), "3:1", "did you mean SourceScan?");
+        expect_error(&format!("{API_VERSION}metadata: {{}}\nkind: {kind}\n"), "3:1", "did you mean \"SourceScan\"?");
     }
-    expect_error(&format!("{API_VERSION}kind: imagescans\n"), "2:1", "did you mean ImageScan?");
+    expect_error(&format!("{API_VERSION}kind: imagescans\n"), "2:1", "did you mean \"ImageScan\"?");
     for version in ["v1", "v1beta1", "scanning.app.tanzu.vmware.com/v1beta1", "scanning.apps.tanzu.vmware.com"] {
         let stdin = format!("kind: ImageScan\napiVersion: {version}\n");
-        expect_error(&stdin, "2:1", &format!("did you mean {group}?"));
+        expect_error(&stdin, "2:1", &format!("did you mean {group:?}?"));
     }
-    expect_error("kind: SourceScan\nspec: {}\n", "1:1", &format!("did you mean {group}?"));
+    expect_error("kind: SourceScan\nspec: {}\n", "1:1", &format!("did you mean {group:?}?"));
     expect_error(
         &format!("---\n{API_VERSION}spec: {{}}\n"),
         "2:1",
-        "did you mean kind: SourceScan or kind: ImageScan?",
+        "missing field \"kind\"; did you mean \"SourceScan\" or \"ImageScan\"?",
     );
     // One beside sound ones loses nothing.
     let stream = format!("{}---\n{API_VERSION}kind: Sourcescan\n---\n{}", scan(""), scan("status: {phase: Done}\n"));
     let done = check(&stream);
     assert_eq!(done.code, 2);
     assert!(done.stdout.contains(":11:10: error: (no name) status.phase: "), "{}", done.stdout);
-    assert!(done.stderr.contains("error: standard input:6:1: kind is \"Sourcescan\""), "{}", done.stderr);
+    assert!(done.stderr.contains("error: standard input:6:1: unknown kind \"Sourcescan\""), "{}", done.stderr);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn in_a_folder_what_is_no_object_is_skipped() {
 #[test]
 fn nothing_at_all_is_an_error() {
     for stdin in ["", "\n\n", "# nothing\n---\n...\n---\n", "null\n", "\u{FEFF}"] {
-        expect_error(stdin, "1:1", "no object");
+        expect_error(stdin, "1:1", "expected a Kubernetes object with apiVersion and kind, found none");
     }
     let done = run(&["-", "scans.yaml"], b"");
     assert!(done.code == 2 && done.stderr.contains("3 scans checked in 2 files"), "{}", done.stderr);
@@ -152,7 +152,7 @@ fn the_object_of_an_event_or_a_review_is_judged() {
     let near = check(
         r#"{"type":"MODIFIED","object":{"apiVersion":"scanning.apps.tanzu.vmware.com/v1beta1","kind":"Sourcescan"}}"#,
     );
-    assert!(near.code == 2 && near.stderr.contains("did you mean SourceScan?"), "{}", near.stderr);
+    assert!(near.code == 2 && near.stderr.contains("did you mean \"SourceScan\"?"), "{}", near.stderr);
 }
 
 #[test]
@@ -249,10 +249,10 @@ fn what_is_no_text_is_an_error_that_says_what_to_do() {
     for (bytes, place, says) in [
         (utf16(&scan("")), "1:1", "UTF-16 without a byte order mark"),
         (utf16("{\"kind\": \"SourceScan\"}"), "1:1", "UTF-16 without a byte order mark"),
-        (half, "2:4", "half of a character of UTF-16"),
+        (half, "2:4", "invalid UTF-16"),
         (utf32(&format!("\u{FEFF}{}", scan(""))), "1:1", "UTF-32"),
         (format!("{API_VERSION}a: b\0c\n").into_bytes(), "2:5", "NUL"),
-        ([API_VERSION.as_bytes(), b"a: caf\xE9\n"].concat(), "2:7", "not UTF-8 (the byte 0xE9)"),
+        ([API_VERSION.as_bytes(), b"a: caf\xE9\n"].concat(), "2:7", "invalid UTF-8 (byte 0xE9)"),
     ] {
         let done = check(&bytes);
         let begins = format!("error: standard input:{place}: ");
@@ -272,12 +272,12 @@ fn names_that_are_there_twice_are_warned_of_with_both_places() {
     );
     let done = check(&yaml);
     assert_eq!(
-        done.stdout.lines().filter(|line| line.contains("twice")).collect::<Vec<_>>(),
+        done.stdout.lines().filter(|line| line.contains("duplicate")).collect::<Vec<_>>(),
         [
-            "standard input:4:21: warning: b metadata.name: is there twice, first at standard input:4:12, and the last one counts: remove one",
-            "standard input:8:3: warning: b status.phase: is there twice, first at standard input:6:3, and the last one counts: remove one",
-            "standard input:9:3: warning: b status.cveCount: is there twice, first at standard input:7:3, and the last one counts: remove one",
-            "standard input:12:5: warning: b status.cveCount.total: is there twice, first at standard input:10:5, and the last one counts: remove one",
+            "standard input:4:21: warning: b metadata.name: duplicate field: first set at standard input:4:12, but only the last value is used; remove the others",
+            "standard input:8:3: warning: b status.phase: duplicate field: first set at standard input:6:3, but only the last value is used; remove the others",
+            "standard input:9:3: warning: b status.cveCount: duplicate field: first set at standard input:7:3, but only the last value is used; remove the others",
+            "standard input:12:5: warning: b status.cveCount.total: duplicate field: first set at standard input:10:5, but only the last value is used; remove the others",
         ]
     );
     assert_eq!(done.code, 0, "{}", done.stdout);
@@ -291,12 +291,12 @@ fn names_that_are_there_twice_are_warned_of_with_both_places() {
     let lines: Vec<&str> = done.stdout.lines().collect();
     assert_eq!(lines.len(), 3, "{}", done.stdout);
     assert!(
-        lines[0].starts_with("standard input:4:1: warning: items: is there twice, first at standard input:3:1"),
+        lines[0].starts_with("standard input:4:1: warning: items: duplicate field: first set at standard input:3:1"),
         "{}",
         lines[0]
     );
     assert!(
-        lines[1].starts_with("standard input:11:28: warning: (no name) status.phase: is there twice"),
+        lines[1].starts_with("standard input:11:28: warning: (no name) status.phase: duplicate field"),
         "{}",
         lines[1]
     );
@@ -309,7 +309,7 @@ fn names_that_are_there_twice_are_warned_of_with_both_places() {
     let done = check(&json);
     assert!(
         done.stdout.starts_with(
-            "standard input:2:1: warning: (no name) status.phase: is there twice, first at standard input:1:"
+            "standard input:2:1: warning: (no name) status.phase: duplicate field: first set at standard input:1:"
         ),
         "{}",
         done.stdout
@@ -327,12 +327,12 @@ fn what_yaml_takes_for_something_else_than_text_is_shown_as_it_is_written() {
     assert_eq!(
         done.stdout.lines().collect::<Vec<_>>(),
         [
-            "standard input:7:5: warning: a spec.git.revision: Invalid value: 5805e10: must be a string; put it in quotes, since YAML reads 5805e10 as a number",
-            "standard input:8:5: warning: a spec.git.username: Invalid value: off: must be a string; put it in quotes, since YAML reads off as a boolean",
-            "standard input:10:3: warning: a spec.scanTemplate: Invalid value: 0123: must be a string; put it in quotes, since YAML reads 0123 as a number",
-            "standard input:11:3: warning: a spec.scanPolicy: Invalid value: Yes: must be a string; put it in quotes, since YAML reads Yes as a boolean",
-            "standard input:13:20: error: a status.artifact.git.revision: Invalid value: 1_000: must be a string; put it in quotes, since YAML reads 1_000 as a number [status-shape]",
-            "standard input:14:38: error: a status.scannedBy.scanner.version: Invalid value: 1.10: must be a string; put it in quotes, since YAML reads 1.10 as a number [scanned-by]",
+            "standard input:7:5: warning: a spec.git.revision: Invalid value: 5805e10: must be a string; quote it, since YAML reads 5805e10 as a number",
+            "standard input:8:5: warning: a spec.git.username: Invalid value: off: must be a string; quote it, since YAML reads off as a boolean",
+            "standard input:10:3: warning: a spec.scanTemplate: Invalid value: 0123: must be a string; quote it, since YAML reads 0123 as a number",
+            "standard input:11:3: warning: a spec.scanPolicy: Invalid value: Yes: must be a string; quote it, since YAML reads Yes as a boolean",
+            "standard input:13:20: error: a status.artifact.git.revision: Invalid value: 1_000: must be a string; quote it, since YAML reads 1_000 as a number [status-shape]",
+            "standard input:14:38: error: a status.scannedBy.scanner.version: Invalid value: 1.10: must be a string; quote it, since YAML reads 1.10 as a number [scanned-by]",
         ]
     );
     let json = check(format!(
@@ -344,7 +344,7 @@ fn what_yaml_takes_for_something_else_than_text_is_shown_as_it_is_written() {
         lines,
         [
             "a spec.scanTemplate: Invalid value: 123: must be a string",
-            "a spec.scanPolicy: Invalid value: an object: must be a string"
+            "a spec.scanPolicy: Invalid value: {\"name\":\"x\"}: must be a string"
         ]
     );
 }
