@@ -36,8 +36,8 @@ pub const RULE: Rule = Rule {
     ],
 };
 
-/// Most characters of a user name that a message shows. `system:serviceaccount:` and two names of 63 characters have 149.
-const USER_MAX_CHARS: usize = 150;
+/// Most characters of a user name that a message shows. `system:serviceaccount:` and two names of 63 characters have 149, and quotes.
+const USER_MAX_CHARS: usize = 151;
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     if !change.may_write_status() {
