@@ -10,8 +10,6 @@
 //!     console runs               the last command goes on running to the end of the page
 //!     console elsewhere: why     cannot be run by a test
 
-#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -130,11 +128,6 @@ impl Page {
         self.anchors.push(anchor);
     }
 
-    /// Whether some of its commands need such a cluster.
-    pub fn needs(&self, place: &Place<'_>) -> bool {
-        self.consoles().any(|block| block.place() == *place)
-    }
-
     /// The blocks of commands.
     pub fn consoles(&self) -> impl Iterator<Item = &Block> {
         self.blocks.iter().filter(|block| block.is_console())
@@ -153,7 +146,9 @@ impl Block {
             "new cluster" => Place::NewCluster,
             rest => match rest.strip_prefix("elsewhere: ") {
                 Some(why) => Place::Elsewhere(why),
-                None => panic!("line {}: \"{}\" is no kind of commands: see tests/support/page.rs", self.line, self.kind),
+                None => {
+                    panic!("line {}: \"{}\" is no kind of commands: see tests/support/page.rs", self.line, self.kind)
+                }
             },
         }
     }
