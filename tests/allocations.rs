@@ -1,4 +1,5 @@
-//! Memory does not grow with the object: what is not judged is skipped without a copy.
+//! Memory does not grow with the object: what is not judged is skipped without a copy. A crate of its own, since the
+//! allocator that counts replaces that of the whole program.
 
 mod support {
     pub mod bodies;

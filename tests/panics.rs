@@ -1,4 +1,4 @@
-//! A rule that panics, alone in its process: the hook for panics is the process's.
+//! A rule that panics. A crate of its own, since a process has one hook for panics and one log.
 
 mod support {
     pub mod client;
