@@ -1,9 +1,10 @@
-//! Memory does not grow with the object: what is not judged is skipped without a copy.
+//! Memory does not grow with the object: what is not judged is skipped without a copy. A crate of its own, since the
+//! allocator that counts replaces that of the whole program.
 
 mod support {
     pub mod bodies;
-    pub mod objects;
-    pub mod review_edits;
+    pub mod fixtures;
+    pub mod review_context;
     pub mod stages;
     pub mod worst_bodies;
 }
@@ -17,16 +18,17 @@ use scan_admission::engine::{Mode, RuleMode};
 use serde_json::{Map, Value, json};
 
 use crate::support::bodies;
-use crate::support::objects::context;
-use crate::support::review_edits;
+use crate::support::fixtures::fixture;
+use crate::support::review_context::context;
 use crate::support::stages;
 use crate::support::worst_bodies;
 
 /// The captured review of a whole status, with an object grown by `bytes` by `grow`.
 fn grown(bytes: usize, grow: fn(&mut Value, Value)) -> String {
-    let captured =
-        review_edits::captured().iter().find(|captured| captured.name == "sourcescan-completed-2-status.validate");
-    let mut review = captured.unwrap().lean.clone();
+    let mut review: Value = serde_json::from_slice(&fixture("sourcescan-completed-2-status.validate.json")).unwrap();
+    for object in ["object", "oldObject"] {
+        review["request"][object]["metadata"].as_object_mut().unwrap().remove("managedFields");
+    }
     let member =
         |number: usize| (format!("f:member-{number:08}"), json!({".": {}, "f:name": {}, "f:values": [1, "x"]}));
     let count = bytes / 50;

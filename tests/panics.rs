@@ -1,10 +1,14 @@
-//! A rule that panics, alone in its process: the hook for panics is the process's.
+//! A rule that panics. A crate of its own, since a process has one hook for panics and one log.
 
 mod support {
     pub mod client;
+    pub mod fixtures;
     pub mod folder;
+    pub mod http;
     pub mod in_process;
+    pub mod json_reply;
     pub mod panicking_rule;
+    pub mod waits;
 }
 
 use std::io::Write;
@@ -13,10 +17,11 @@ use std::sync::{Arc, Mutex};
 use scan_admission::engine::{Change, Findings, Patch, Rule};
 use scan_admission::server::ServerSettings;
 
-use crate::support::client;
-use crate::support::folder::fixture;
+use crate::support::client::Client;
+use crate::support::fixtures::fixture;
 use crate::support::in_process::{Running, settings};
 use crate::support::panicking_rule::PANICS;
+use crate::support::waits::until_metric;
 
 const SECRET: &str = "contents of an object";
 
@@ -52,7 +57,7 @@ async fn a_panic_is_answered_counted_and_logged_without_its_words() {
         Running::with(ServerSettings { rules: &RULES, ..settings() }, |server| server.install_panic_hook()).await;
     let admin = server.admin;
     for protocol in ["http/1.1", "h2"] {
-        let mut client = server.client(protocol).await;
+        let mut client = Client::new(&server.ca, server.address, protocol).await;
         for (path, is_allowed) in [("/validate", false), ("/mutate", true), ("/validate", false)] {
             let reply = client.post(path, fixture("sourcescan-failed-5-completed.validate.json")).await;
             let response = &reply.json()["response"];
@@ -61,11 +66,10 @@ async fn a_panic_is_answered_counted_and_logged_without_its_words() {
             assert_eq!(response["status"]["code"], if is_allowed { serde_json::Value::Null } else { 500.into() });
         }
     }
-    let panics = client::metric(admin, "scan_admission_panics_total").await;
-    server.stop().await;
     // From here on a panic is this test's own, and should be heard.
     drop(std::panic::take_hook());
-    assert_eq!(panics, Some(6.0));
+    until_metric(admin, "scan_admission_panics_total", 6.0).await;
+    server.stop().await;
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert_eq!(log.matches("location=\"tests/panics.rs:").count(), 6, "{log}");
     let is_review = |line: &&str| {

@@ -10,7 +10,7 @@ use scan_admission::admission::{self, Webhook};
 use serde_json::Value;
 
 use crate::support::bodies::Body;
-use crate::support::objects::context;
+use crate::support::review_context::context;
 use crate::support::{stages, worst_bodies};
 
 /// What one run took.

@@ -20,9 +20,9 @@ mod support {
     pub mod bodies;
     pub mod client;
     pub mod folder;
-    pub mod objects;
-    pub mod pki;
-    pub mod process;
+    pub mod program;
+    pub mod request_head;
+    pub mod review_context;
     pub mod stages;
     pub mod worst_bodies;
 }

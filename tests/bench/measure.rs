@@ -1,20 +1,27 @@
 //! What is measured of a server: its processor time, its answers in time, its memory, its start.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use procfs::ticks_per_second;
 use rustls::ALL_VERSIONS;
-use tokio::io::AsyncReadExt as _;
+use scan_admission::tls::development::certificate;
+use time::OffsetDateTime;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 use crate::contender::{FLOOR, KUBE};
-use crate::load::{self, Answers, Connection, Target};
+use crate::load::{self, Answers, Connection, FAR, Target};
 use crate::support::bodies::Body;
-use crate::support::client::{FAR, connect, connector, head, write};
+use crate::support::client::{connector, shake};
 use crate::support::folder::Folder;
-use crate::support::pki::Ca;
-use crate::support::process::{self, Process};
+use crate::support::program::{self, addresses};
+use crate::support::request_head::head;
 
 /// Who answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +41,8 @@ pub struct Place {
 
 /// One that runs.
 pub struct Server {
-    process: Process,
+    child: Child,
+    address: SocketAddr,
     ca: PathBuf,
     answers: Answers,
 }
@@ -94,10 +102,8 @@ impl Who {
 impl Place {
     pub fn new() -> Self {
         let folder = Folder::new();
-        let ca = Ca::new();
-        std::fs::write(folder.join("ca.crt"), &ca.pem).expect("a folder");
         std::fs::write(folder.join("room.yaml"), "limits: {bodiesBytes: 256Mi}\n").expect("a folder");
-        ca.pair(1).write(&folder.join("tls.crt"), &folder.join("tls.key"));
+        certificate(folder.path(), OffsetDateTime::now_utc()).expect("ca.crt, tls.crt and tls.key");
         Place { folder }
     }
 
@@ -110,7 +116,7 @@ impl Place {
         };
         let ours = |more: &[&str]| {
             let files = ["--tls-cert", "tls.crt", "--tls-key", "tls.key"];
-            process::command(self.folder.path(), &[&files, more].concat())
+            program::command(self.folder.path(), &[&files, more].concat())
         };
         let mut command = match who {
             Who::Floor => contender(FLOOR),
@@ -123,9 +129,13 @@ impl Place {
                 command
             }
         };
-        command.stdin(Stdio::null());
-        let process = Process::start(command, self.folder.join(&format!("{}.log", who.name())));
-        Server { process, ca: self.folder.join("ca.crt"), answers: who.answers() }
+        let log = File::create(self.folder.join(&format!("{}.log", who.name()))).expect("a folder");
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("the program starts");
+        let mut ready = String::new();
+        BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut ready).expect("text");
+        let (address, _) = addresses(&ready).unwrap_or_else(|| panic!("{} is not ready: {ready:?}", who.name()));
+        Server { child, address, ca: self.folder.join("ca.crt"), answers: who.answers() }
     }
 }
 
@@ -137,7 +147,7 @@ impl Server {
 
     fn target(&self, protocol: &str) -> Target {
         let connector = connector(&self.ca, protocol, ALL_VERSIONS);
-        Target { connector, address: self.process.address, answers: self.answers }
+        Target { connector, address: self.address, answers: self.answers }
     }
 
     /// On `count` connections that are kept.
@@ -174,8 +184,10 @@ impl Server {
         let (last, most) = body.text.as_bytes().split_last().expect("a body");
         let mut streams = Vec::new();
         for _ in 0..count {
-            let mut stream = connect(&self.ca, self.process.address).await;
-            write(&mut stream, head("/validate", body.text.len())).await;
+            let stream = TcpStream::connect(self.address).await.expect("a connection");
+            stream.set_nodelay(true).expect("a socket");
+            let mut stream = shake(&self.target("http/1.1").connector, stream).await;
+            write(&mut stream, head("/validate", body.text.len()).as_bytes()).await;
             write(&mut stream, most).await;
             streams.push(stream);
         }
@@ -186,7 +198,7 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         for stream in &mut streams {
-            write(stream, [*last]).await;
+            write(stream, &[*last]).await;
         }
         for stream in &mut streams {
             let mut answer = Vec::new();
@@ -214,8 +226,21 @@ impl Server {
     }
 
     fn proc(&self) -> procfs::process::Process {
-        procfs::process::Process::new(self.process.id() as i32).expect("it runs")
+        procfs::process::Process::new(self.child.id() as i32).expect("it runs")
     }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both do nothing where it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn write(stream: &mut TlsStream<TcpStream>, bytes: &[u8]) {
+    stream.write_all(bytes).await.expect("the server reads");
+    stream.flush().await.expect("the server reads");
 }
 
 /// A server by its address alone.

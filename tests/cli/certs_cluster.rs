@@ -5,8 +5,9 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::failed_start::fails;
 use crate::support::folder::Folder;
-use crate::support::process::{clean, command, fails};
+use crate::support::program::{clean, command};
 
 /// Where a cluster may be named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

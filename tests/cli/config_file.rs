@@ -12,12 +12,13 @@ use scan_admission::engine::{Mode, RuleMode};
 use scan_admission::rules::RULES;
 use serde_json::{Map, Value, json};
 
-use crate::support::folder::{self, Folder};
-use crate::support::process;
+use crate::support::fixtures;
+use crate::support::folder::Folder;
+use crate::support::program;
 
 fn program(arguments: &[&str]) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
-    process::clean(&mut program);
+    program::clean(&mut program);
     program.args(arguments).output().unwrap()
 }
 
@@ -250,7 +251,7 @@ fn an_empty_variable_is_unset() {
     fs::write(&path, "apiVersion: v1\nkind: ConfigMap\n").unwrap();
     let run = |command: &str, arguments: &[&str]| {
         let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
-        process::clean(&mut program);
+        program::clean(&mut program);
         // Every variable that the program knows.
         for help in ["serve", "check", "review", "audit", "doctor"] {
             let help = self::program(&[help, "--help"]);
@@ -334,7 +335,7 @@ fn review_and_check_take_a_configuration() {
          spec: {scanTemplate: t, git: {url: 'https://example.com/a.git'}}\nstatus: {phase: Done}\n",
     );
     let mut review: Value =
-        serde_json::from_slice(&folder::fixture("sourcescan-failed-5-completed.validate.json")).unwrap();
+        serde_json::from_slice(&fixtures::fixture("sourcescan-failed-5-completed.validate.json")).unwrap();
     review["request"]["object"]["status"]["phase"] = json!("Done");
     review["request"]["namespace"] = json!("dev-1");
     let review = write("review.json", &review.to_string());

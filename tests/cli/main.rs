@@ -12,9 +12,14 @@ mod review;
 #[path = "../support"]
 mod support {
     pub mod client;
+    pub mod failed_start;
+    pub mod fixtures;
     pub mod folder;
+    pub mod http;
     pub mod page;
     pub mod process;
+    pub mod program;
     pub mod session;
+    pub mod signals;
 }
 mod terminal_output;

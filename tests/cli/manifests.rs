@@ -13,8 +13,9 @@ use scan_admission::admission::BODY_MAX_BYTES;
 use scan_admission::config::Limits;
 use scan_admission::server::limits::{REQUEST_BYTES, long_bodies_bytes, most_bytes};
 
+use crate::support::failed_start;
 use crate::support::folder::Folder;
-use crate::support::process::{self, Process};
+use crate::support::process::Process;
 
 /// What is generated; the rest of manifests is written by hand.
 const FOLDERS: [&str; 6] = ["base", "break-glass", "status-writers", "files", "cert-manager", "monitoring"];
@@ -106,7 +107,7 @@ async fn the_arguments_of_the_deployment_start_the_program() {
     // The kubelet puts in the variable.
     let arguments_of_base = arguments_of_base.map(|argument| argument.replace("$(NAMESPACE)", "scan-admission"));
     program.args(arguments_of_base).arg(&config).env_clear().env("HOME", READ_ONLY).current_dir(READ_ONLY);
-    let (code, errors) = process::fails(program);
+    let (code, errors) = failed_start::fails(program);
     assert_eq!((code, errors.contains("not running in a pod of a cluster")), (Some(2), true), "{errors}");
 
     // With files of one's own.

@@ -8,10 +8,13 @@ use std::{env, fs};
 
 use serde_json::Value;
 
-use crate::support::client::{Client, get, get_as};
-use crate::support::folder::{Folder, fixture};
+use crate::support::client::Client;
+use crate::support::fixtures::fixture;
+use crate::support::folder::Folder;
+use crate::support::http::{get, get_as};
 use crate::support::page;
-use crate::support::process::{Process, command};
+use crate::support::process::Process;
+use crate::support::program::command;
 
 /// What Prometheus adds to every sample, and what a quantile needs.
 const TARGET: [&str; 4] = ["namespace", "job", "instance", "pod"];

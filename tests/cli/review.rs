@@ -6,7 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 use crate::support::client::Client;
 use crate::support::folder::Folder;
-use crate::support::process::{self, Process};
+use crate::support::process::Process;
+use crate::support::program;
 
 const NOW: &str = "2026-11-24T12:00:00Z";
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/reviews");
@@ -15,7 +16,7 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/revi
 fn review(arguments: &[&str], input: &[u8]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
     command.arg("review").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    process::clean(&mut command);
+    program::clean(&mut command);
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
@@ -70,7 +71,7 @@ fn bodies() -> Vec<Vec<u8>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_prints_what_the_server_sends_byte_for_byte() {
     let folder = Folder::new();
-    let process = Process::start(process::command(folder.path(), &[]), folder.join("errors"));
+    let process = Process::start(program::command(folder.path(), &[]), folder.join("errors"));
     let ca = folder.join("certs/ca.crt");
     for (webhook, path) in [("validating", "/validate"), ("mutating", "/mutate")] {
         for protocol in ["http/1.1", "h2"] {
@@ -225,7 +226,7 @@ fn a_file_that_cannot_be_read_loses_no_other() {
     fs::write(&sound, completed()).unwrap();
     // A folder in place of standard input.
     let mut command = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
-    process::clean(&mut command);
+    program::clean(&mut command);
     let stdin = fs::File::open(folder.path()).unwrap();
     let output = command.args(["review", "-o", "json", "-"]).arg(&sound).stdin(stdin).output().unwrap();
     assert_eq!((lines(&output).len(), output.status.code()), (1, Some(2)), "{output:?}");

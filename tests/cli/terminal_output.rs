@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use crate::support::folder::Folder;
-use crate::support::process;
+use crate::support::program;
 
 /// An API server that answers every request with an error, or with what `audit` asks for and a list of `items`.
 fn api_server(items: Option<&'static str>) -> String {
@@ -77,7 +77,7 @@ fn run(arguments: &[&str], address: &str) -> (Option<i32>, String) {
     )
     .unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
-    process::clean(&mut command);
+    program::clean(&mut command);
     let output = command.args(arguments).arg("--kubeconfig").arg(&kubeconfig).output().unwrap();
     (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }

@@ -1,9 +1,10 @@
-//! The CA is changed under load, while replicas are killed.
+//! The CA is changed under load, while replicas are killed: which one and when is decided by a seed, which is printed.
+//! `ROTATION_SEED=N cargo test --test cluster ten-cas` runs the kills of that seed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, thread};
 
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
@@ -79,6 +80,9 @@ fn stage(fleet: &Fleet) -> &'static str {
 }
 
 fn ten_cas_and_no_call_is_lost(_: &Namespace<'_>) {
+    let seed = env::var("ROTATION_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    eprintln!("ROTATION_SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
     let fleet = Fleet::new();
     let start = || {
         let replica = fleet.start(SETTLE, &LIVES);
@@ -119,8 +123,8 @@ fn ten_cas_and_no_call_is_lost(_: &Namespace<'_>) {
         // At each step in turn, or somewhat after it.
         let step = STEPS[change % STEPS.len()];
         until(step, &|| stage(&fleet) == step);
-        thread::sleep(Duration::from_millis(fastrand::u64(0..150)));
-        let dead = replicas.remove(fastrand::usize(0..replicas.len()));
+        thread::sleep(Duration::from_millis(random.u64(0..150)));
+        let dead = replicas.remove(random.usize(0..replicas.len()));
         {
             let _call = call.blocking_lock();
             fleet.forwarder.remove(endpoint(&dead));

@@ -10,7 +10,8 @@ use crate::controlplane::{Namespace, User, eventually};
 use crate::outage::register;
 use crate::support::folder::Folder;
 use crate::support::pki::{Ca, leaf};
-use crate::support::process::{self, Process};
+use crate::support::process::Process;
+use crate::support::program;
 use crate::{Test, scan};
 
 pub const TESTS: &[(&str, Test)] =
@@ -73,7 +74,7 @@ fn each_certificate_is_accepted(namespace: &Namespace<'_>) {
         };
         fs::write(folder.join("tls.crt"), &certificate).unwrap();
         fs::write(folder.join("tls.key"), key.serialize_pem()).unwrap();
-        let command = process::command(folder.path(), &["--tls-cert=tls.crt", "--tls-key=tls.key"]);
+        let command = program::command(folder.path(), &["--tls-cert=tls.crt", "--tls-key=tls.key"]);
         let server = Process::start(command, folder.join("errors"));
         register(namespace, &server, trusted.as_bytes());
         eventually("a wrong status is denied", || {

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use crate::controlplane::{Namespace, User, eventually};
 use crate::outage::register;
-use crate::support::client::metric;
 use crate::support::folder::Folder;
-use crate::support::process::{self, Process};
+use crate::support::process::Process;
+use crate::support::program;
+use crate::support::waits::metric;
 use crate::{Test, scan};
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -20,7 +21,7 @@ fn the_api_server_shows_its_certificate(namespace: &Namespace<'_>) {
     let folder = Folder::new();
     let start = |listen: &str, name: &str| {
         let ca = format!("--client-ca={}", client.ca.display());
-        let mut command = process::command(folder.path(), &[&ca, "--client-name", name]);
+        let mut command = program::command(folder.path(), &[&ca, "--client-name", name]);
         command.env("SCAN_ADMISSION_LISTEN", listen);
         Process::start(command, folder.join("errors"))
     };

@@ -1,8 +1,6 @@
 //! The cluster of the tests: builds `tests/controlplane` once, starts one for the test process,
 //! and ends it with the process, however that ends (it reads the end of our pipe).
 
-#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
-
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -78,7 +76,6 @@ pub struct Ready {
     pub address: String,
     pub version: String,
     pub folder: PathBuf,
-    pub ca: PathBuf,
     pub kubeconfigs: BTreeMap<String, PathBuf>,
     pub audit_log: PathBuf,
     pub webhook_client: WebhookClient,

@@ -20,7 +20,8 @@ use crate::replicas::{NAME, client};
 use crate::stand_in_webhook::{Answer, StandIn};
 use crate::support::folder::Folder;
 use crate::support::pki::{Ca, Pair, leaf};
-use crate::support::process::{self, Process};
+use crate::support::process::Process;
+use crate::support::program;
 
 pub const TESTS: &[(&str, Test)] = &[("doctor-diagnoses", doctor_diagnoses)];
 
@@ -415,7 +416,7 @@ impl Scene {
         let client = client(&runtime, &cluster, User::Admin);
         let (folder, ca) = (Folder::new(), Ca::new());
         pair(&ca, Leaf::Good).write(&folder.join("tls.crt"), &folder.join("tls.key"));
-        let command = process::command(folder.path(), &["--tls-cert=tls.crt", "--tls-key=tls.key"]);
+        let command = program::command(folder.path(), &["--tls-cert=tls.crt", "--tls-key=tls.key"]);
         let replica = Process::start(command, folder.join("errors"));
         let scene = Self { cluster, runtime, client, folder, ca, replica };
         scene.install();
@@ -543,7 +544,7 @@ impl Scene {
             Other::DemandsCertificate => {
                 fs::write(self.folder.join("ca.crt"), &self.ca.pem).unwrap();
                 let arguments = ["--tls-cert=tls.crt", "--tls-key=tls.key", "--client-ca=ca.crt"];
-                let command = process::command(self.folder.path(), &arguments);
+                let command = program::command(self.folder.path(), &arguments);
                 let replica = Process::start(command, self.folder.join("errors-of-another"));
                 (replica.address.to_string(), Box::new(replica))
             }
@@ -732,7 +733,7 @@ fn with_a_certificate_that_signs_itself(scene: &Scene) {
         let (crt, file) = (scene.folder.join("self.crt"), scene.folder.join("self.key"));
         Pair { certificate: certificate.pem(), key: key.serialize_pem(), der: certificate.der().clone() }
             .write(&crt, &file);
-        let command = process::command(scene.folder.path(), &["--tls-cert=self.crt", "--tls-key=self.key"]);
+        let command = program::command(scene.folder.path(), &["--tls-cert=self.crt", "--tls-key=self.key"]);
         let replica = Process::start(command, scene.folder.join("errors-of-self"));
         let set = |pem: &str| {
             for configuration in [VALIDATING, MUTATING] {

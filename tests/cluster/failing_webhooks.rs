@@ -22,12 +22,15 @@ use tokio::sync::watch;
 use crate::controlplane::{ControlPlane, KubectlOutput, Namespace, User, eventually};
 use crate::installed::{generate, install_kinds};
 use crate::stand_in_webhook::{Answer, StandIn};
-use crate::support::client::{Client, until_metric};
-use crate::support::folder::{Folder, fixture};
+use crate::support::client::Client;
+use crate::support::fixtures::fixture;
+use crate::support::folder::Folder;
 use crate::support::in_process::{Running, settings};
 use crate::support::panicking_rule::PANICS;
 use crate::support::pki::{Ca, Pair, leaf};
-use crate::support::process::{self, Process};
+use crate::support::process::Process;
+use crate::support::program;
+use crate::support::waits::until_metric;
 use crate::{only, scan};
 
 pub const VALIDATING: &str = "ValidatingWebhookConfiguration";
@@ -253,7 +256,7 @@ impl<'a> Scene<'a> {
 
     /// Our program, with these arguments, and how it is called.
     pub fn program(&self, arguments: &[&str]) -> (Process, Value) {
-        let server = Process::start(process::command(self.folder.path(), arguments), self.folder.join("errors"));
+        let server = Process::start(program::command(self.folder.path(), arguments), self.folder.join("errors"));
         let mut webhook = self.url(server.address);
         webhook["clientConfig"]["caBundle"] =
             STANDARD.encode(fs::read(self.folder.join("certs/ca.crt")).unwrap()).into();
@@ -286,7 +289,7 @@ impl<'a> Scene<'a> {
 
     fn serve(&self, rules: &'static [Rule], config: &str) -> (Running, Value) {
         let config = watch::channel(Arc::new(Config::read(config.as_bytes()).unwrap())).1;
-        let server = self.runtime.block_on(Running::new(ServerSettings { rules, config, ..settings() }));
+        let server = self.runtime.block_on(Running::with(ServerSettings { rules, config, ..settings() }, |_| ()));
         let mut webhook = self.url(server.address);
         webhook["clientConfig"]["caBundle"] = STANDARD.encode(fs::read(&server.ca).unwrap()).into();
         (server, webhook)
@@ -326,6 +329,9 @@ impl Drop for Scene<'_> {
     fn drop(&mut self) {
         let kinds = format!("{VALIDATING},{MUTATING}");
         self.namespace.kubectl(User::Admin).args(["delete", &kinds, "--selector", LABEL]).run().ok();
+        for server in self.servers.take() {
+            self.runtime.block_on(async { server.stop().await });
+        }
     }
 }
 

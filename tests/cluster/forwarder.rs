@@ -11,7 +11,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{RwLock, watch};
 use tokio::time::timeout;
 
-use crate::support::client::{FAR, get};
+use crate::support::http::get;
+use crate::support::waits::FAR;
 
 /// Where it takes reviews, and where it says that it is ready.
 pub type Endpoint = (SocketAddr, SocketAddr);

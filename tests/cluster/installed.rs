@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::controlplane::{Absent, ControlPlane, Namespace, User, eventually};
 use crate::support::folder::Folder;
-use crate::support::process::{self, Process};
+use crate::support::process::Process;
+use crate::support::program;
 use crate::{Hooks, Test, scan};
 
 pub const TESTS: &[(&str, Test)] = &[("the-words-of-the-readme", the_words_of_the_readme)];
@@ -75,7 +76,7 @@ pub fn install(cluster: &ControlPlane, folder: &Folder, port: u16) -> Result<(),
 
 /// One of the pods of the Deployment.
 pub fn replica(cluster: &ControlPlane, folder: &Folder, settle: &str) -> Command {
-    let mut command = process::command(folder.path(), &["--certs=cluster", "--ca-settle", settle, "--kubeconfig"]);
+    let mut command = program::command(folder.path(), &["--certs=cluster", "--ca-settle", settle, "--kubeconfig"]);
     command.arg(cluster.kubeconfig(User::Webhook));
     command
 }
@@ -83,7 +84,7 @@ pub fn replica(cluster: &ControlPlane, folder: &Folder, settle: &str) -> Command
 /// The program with these arguments, and nothing of it in the environment.
 pub fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
-    process::clean(&mut command);
+    program::clean(&mut command);
     command.args(arguments);
     command
 }

@@ -31,13 +31,18 @@ mod stand_in_webhook;
 #[path = "../support"]
 mod support {
     pub mod client;
+    pub mod fixtures;
     pub mod folder;
+    pub mod http;
     pub mod in_process;
     pub mod page;
     pub mod panicking_rule;
     pub mod pki;
     pub mod process;
+    pub mod program;
     pub mod session;
+    pub mod signals;
+    pub mod waits;
 }
 mod unusual_registrations;
 mod ways_of_writing;

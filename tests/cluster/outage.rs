@@ -9,7 +9,8 @@ use crate::controlplane::{KubectlOutput, Namespace, User, eventually};
 use crate::installed::generate;
 use crate::requests_and_answers::{STATUS, patch, seed, stored, with};
 use crate::support::folder::Folder;
-use crate::support::process::{self, Process};
+use crate::support::process::Process;
+use crate::support::program;
 use crate::{Test, break_glass, only, scan};
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -39,7 +40,7 @@ pub fn register(namespace: &Namespace<'_>, server: &Process, ca: &[u8]) {
 fn stopped_and_started_again(namespace: &Namespace<'_>) {
     let folder = Folder::new();
     let start = |listen: &str| {
-        let mut command = process::command(folder.path(), &[]);
+        let mut command = program::command(folder.path(), &[]);
         command.env("SCAN_ADMISSION_LISTEN", listen);
         Process::start(command, folder.join("errors"))
     };
@@ -100,7 +101,7 @@ fn stopped_and_started_again(namespace: &Namespace<'_>) {
 /// What a controller with a finalizer does: it says how it ended, and then lets go.
 fn a_controller_lets_go_while_the_webhook_is_down(namespace: &Namespace<'_>) {
     let folder = Folder::new();
-    let server = Process::start(process::command(folder.path(), &[]), folder.join("errors"));
+    let server = Process::start(program::command(folder.path(), &[]), folder.join("errors"));
     register(namespace, &server, &fs::read(folder.join("certs/ca.crt")).unwrap());
     for name in ["one", "two"] {
         seed(namespace, &with(name, json!({"metadata": {"finalizers": ["example.com/wait"]}})));
@@ -143,7 +144,7 @@ fn with_status_writers_the_status_is_judged_to_the_end(namespace: &Namespace<'_>
     assert_eq!(base.replacen(condition, "", 1).len(), mine.len(), "nothing else differs");
     // The status of which of the two is judged in the end, the API server shows.
     fs::write(folder.join("config.yaml"), "statusWriters: [nobody]\n").unwrap();
-    let command = process::command(folder.path(), &["--config=config.yaml"]);
+    let command = program::command(folder.path(), &["--config=config.yaml"]);
     let server = Process::start(command, folder.join("errors"));
     register(namespace, &server, &fs::read(folder.join("certs/ca.crt")).unwrap());
     let drop_condition = json!([{"op": "test", "path": "/webhooks/0/matchConditions/1/name", "value": "not-being-deleted"},

@@ -11,12 +11,17 @@ use crate::support::page::{self, Page, Place};
 use crate::support::session::{self, Surroundings};
 
 pub fn pages() -> impl Iterator<Item = Page> {
-    page::pages().into_iter().filter(|page| page.needs(&Place::Cluster) || page.needs(&Place::NewCluster))
+    page::pages().into_iter().filter(|page| needs(page, &Place::Cluster) || needs(page, &Place::NewCluster))
+}
+
+/// Whether some of its commands need such a cluster.
+fn needs(page: &Page, place: &Place<'_>) -> bool {
+    page.consoles().any(|block| block.place() == *place)
 }
 
 pub fn run(page: &Page) -> Result<(), Absent> {
     let nodes = Nodes::start(ControlPlane::start()?);
-    prepare(&nodes, page.needs(&Place::NewCluster));
+    prepare(&nodes, needs(page, &Place::NewCluster));
     let settle = || nodes.settle();
     match session::run(page, &surroundings(&nodes, &settle)) {
         Ok(skipped) => skipped.iter().for_each(|why| eprintln!("skipped: {why}")),

@@ -193,7 +193,7 @@ fn a_secret_of_somebody_elses(fleet: &Fleet) {
     );
     assert_eq!(fleet.secret()["ca.crt"], b"mine");
     assert!(!fleet.is_ready(&replica));
-    let said = fleet.runtime.block_on(crate::support::client::get(replica.admin, "/readyz")).body;
+    let said = fleet.runtime.block_on(crate::support::http::get(replica.admin, "/readyz")).body;
     assert_eq!(String::from_utf8(said).unwrap(), "there is no certificate yet\n");
     fleet.delete_secret();
     eventually("it goes on", || fleet.is_ready(&replica).then_some(()));
@@ -234,7 +234,7 @@ fn a_bundle_cannot_be_written(fleet: &Fleet) {
         eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_synced") == Some(0.0)).then_some(()));
     }
     assert!(fleet.is_ready(&before));
-    let said = fleet.runtime.block_on(crate::support::client::get(after.admin, "/readyz"));
+    let said = fleet.runtime.block_on(crate::support::http::get(after.admin, "/readyz"));
     let words = String::from_utf8(said.body).unwrap();
     assert_eq!((said.code, words.as_str()), (503, "the webhooks' caBundle does not verify the certificate yet\n"));
     fleet.apply(&[]);

@@ -16,8 +16,8 @@ use tokio::runtime::{self, Runtime};
 use crate::controlplane::{ControlPlane, User};
 use crate::forwarder::{Endpoint, Forwarder};
 use crate::installed::{install, replica};
-use crate::support::client::get;
 use crate::support::folder::Folder;
+use crate::support::http::get;
 use crate::support::process::Process;
 
 pub const NAME: &str = "scan-admission";
@@ -98,7 +98,7 @@ impl Fleet {
     }
 
     pub fn metric(&self, replica: &Process, name: &str) -> Option<f64> {
-        self.runtime.block_on(crate::support::client::metric(replica.admin, &format!("scan_admission_{name}")))
+        self.runtime.block_on(crate::support::waits::metric(replica.admin, &format!("scan_admission_{name}")))
     }
 }
 

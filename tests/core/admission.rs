@@ -3,9 +3,11 @@
 use scan_admission::admission::{self, Answer, BODY_MAX_BYTES, Context, Fault, FaultPolicy, ReviewSettings, Webhook};
 use serde_json::{Value, json};
 
-use crate::support::objects::{context, patched, review, scan};
+use crate::answers::patched;
 use crate::support::panicking_rule::PANICS;
+use crate::support::review_context::context;
 use crate::support::review_edits::edited;
+use crate::support::reviews::{review, scan};
 
 const POLICIES: [FaultPolicy; 3] = [FaultPolicy::Deny, FaultPolicy::Allow, FaultPolicy::FailurePolicy];
 const UID: &str = "1f661b25-f893-42af-8e36-d8c81ef6d774";

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::findings::found;
-use crate::support::objects::{review, scan};
+use crate::support::reviews::{review, scan};
 
 const RULE: &str = "artifact-source";
 const PHASES: [&str; 6] = ["", "Pending", "Scanning", "Completed", "Failed", "Error"];

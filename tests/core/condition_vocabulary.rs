@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::findings::found;
-use crate::support::objects::{review, scan};
+use crate::support::reviews::{review, scan};
 
 const STATUSES: [&str; 3] = ["True", "False", "Unknown"];
 const REASONS: [&str; 7] =

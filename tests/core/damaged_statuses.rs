@@ -3,7 +3,7 @@
 use scan_admission::admission::Webhook;
 use serde_json::{Value, json};
 
-use crate::support::objects::{answer, patched};
+use crate::answers::{answer, patched};
 
 struct Damage {
     says: &'static str,

@@ -6,8 +6,10 @@ use scan_admission::admission::{self, Webhook};
 use scan_admission::engine::Action;
 use serde_json::{Value, json};
 
+use crate::answers::{answer, patched};
 use crate::states::{self, Case, Expected, Kind, Spelling, lifecycles};
-use crate::support::objects::{answer, context, patch, patched, review};
+use crate::support::review_context::context;
+use crate::support::reviews::{patch, review};
 
 /// The rules with a finding at the validating webhook.
 fn found(new: &Value, old: &Value) -> Expected {

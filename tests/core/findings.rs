@@ -1,14 +1,12 @@
 //! The findings in a reply of the validating webhook, read from its body as a client reads it.
 
-#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
-
 use std::collections::BTreeSet;
 
 use scan_admission::admission::Webhook;
 use scan_admission::engine::Action;
 use serde_json::Value;
 
-use crate::support::objects;
+use crate::answers;
 
 /// Rule and path of each finding.
 #[derive(Debug, Default, PartialEq)]
@@ -37,7 +35,7 @@ impl Found {
 
 /// Asks the validating webhook; the body and the summary of the answer have to agree.
 pub fn found(review: &Value) -> Found {
-    let (answer, body) = objects::answer(review, Webhook::Validating);
+    let (answer, body) = answers::answer(review, Webhook::Validating);
     assert_eq!(answer.http, 200, "{body}");
     let response = &body["response"];
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();

@@ -101,7 +101,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn sources() -> Vec<Source> {
+fn rust_files(folder: &str) -> Vec<PathBuf> {
     fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -113,8 +113,13 @@ fn sources() -> Vec<Source> {
         }
     }
     let mut paths = Vec::new();
-    walk(&root().join("src"), &mut paths);
+    walk(&root().join(folder), &mut paths);
     paths.sort();
+    paths
+}
+
+fn sources() -> Vec<Source> {
+    let paths = rust_files("src");
     assert!(paths.len() > 20);
     paths.into_iter().map(|path| source(&path)).collect()
 }
@@ -602,6 +607,27 @@ fn nothing_panics_on_purpose() {
             assert_eq!(line, None, "{}: {word} outside of tests (line less one)", source.path);
         }
     }
+}
+
+/// A crate of tests links all of the library, so there are few; what several of them use is in `tests/support`, in modules
+/// that each includes only to use them wholly.
+#[test]
+fn test_crates_are_few_and_share_tests_support() {
+    let mut crates = BTreeSet::new();
+    for path in rust_files("tests") {
+        let below = path.strip_prefix(root().join("tests")).unwrap().with_extension("");
+        let names: Vec<&str> = below.iter().map(|name| name.to_str().unwrap()).collect();
+        if let [name] | [name, "main"] = names[..] {
+            crates.insert(name.to_owned());
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!code(&text).contains("dead_code"), "{}: leave out what is not used", path.display());
+        let attributes = text.lines().filter(|line| line.trim_start().starts_with("#[path"));
+        let is_shared = attributes.into_iter().all(|line| line == "#[path = \"../support\"]");
+        assert!(is_shared, "{}: a file has its place by its name", path.display());
+    }
+    let due = ["allocations", "bench", "cli", "cluster", "core", "load", "panics", "server"];
+    assert_eq!(crates, due.map(str::to_owned).into());
 }
 
 /// The reading of sources reads what it should.

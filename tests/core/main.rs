@@ -1,6 +1,7 @@
 //! The rules, the engine and the review of an AdmissionReview: they run without any feature of the crate.
 
 mod admission;
+mod answers;
 mod artifact_source;
 mod condition_vocabulary;
 mod damaged_statuses;
@@ -15,12 +16,14 @@ mod ratchet;
 mod reading_values;
 mod rule_examples;
 mod states;
+mod status_edits;
 mod status_writer;
 #[path = "../support"]
 mod support {
-    pub mod objects;
     pub mod panicking_rule;
+    pub mod review_context;
     pub mod review_edits;
+    pub mod reviews;
 }
 mod timestamps;
 mod transitions;

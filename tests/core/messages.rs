@@ -5,7 +5,8 @@ use scan_admission::engine::Expectation;
 use scan_admission::rules::RULES;
 use serde_json::{Value, json};
 
-use crate::support::objects::{answer, review, scan};
+use crate::answers::answer;
+use crate::support::reviews::{review, scan};
 
 /// The reasons of causes, and how their messages begin.
 const REASONS: [(&str, &str); 8] = [

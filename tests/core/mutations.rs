@@ -6,8 +6,10 @@ mod conditions;
 use scan_admission::admission::Webhook;
 use serde_json::{Map, Value, json};
 
+use crate::answers::{self, answer, patched};
 use crate::findings::found;
-use crate::support::objects::{self, answer, patch, patched, review, scan};
+use crate::support::review_context;
+use crate::support::reviews::{self, patch, review, scan};
 
 /// What the mutating webhook made of a status.
 struct Mutated {
@@ -23,8 +25,8 @@ fn mutate_object(new: &Value, old: &Value) -> Mutated {
     let (answer, body) = answer(&review(new, Some(old)), Webhook::Mutating);
     assert!(answer.is_allowed, "{body:#}");
     let (patch, object) = (patch(&body), patched(new, &body));
-    let (_, again) = objects::answer(&review(&object, Some(old)), Webhook::Mutating);
-    assert_eq!(objects::patch(&again), json!([]), "a mutation of {patch}");
+    let (_, again) = answers::answer(&review(&object, Some(old)), Webhook::Mutating);
+    assert_eq!(reviews::patch(&again), json!([]), "a mutation of {patch}");
     let [before, after] = [new, &object].map(|object| found(&review(object, Some(old))));
     // What was left out of other rules is judged once it is whole.
     let is_whole = before.denied.iter().all(|finding| finding.0 != "condition-fields");
@@ -259,7 +261,7 @@ fn a_time_in_the_future_is_no_time_of_the_scan() {
         entry["lastTransitionTime"] = json!(at);
         entry
     };
-    let (now, ahead) = (objects::NOW, "2026-11-24T12:00:01Z");
+    let (now, ahead) = (review_context::NOW, "2026-11-24T12:00:01Z");
     for (succeeded, scanning, due) in [
         (now, None, Some(now)),
         (now, Some(TIMES[0]), Some(now)),

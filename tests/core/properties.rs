@@ -13,8 +13,10 @@ use scan_admission::rules::RULES;
 use scan_admission::scan::Scan;
 use serde_json::{Value, json};
 
-use crate::support::objects::{self, context, now};
-use crate::support::review_edits::{self, Captured, Edit, captured, config, edited, status_edits, updates};
+use crate::status_edits::{config, status_edits, updates};
+use crate::support::review_context::{context, now};
+use crate::support::review_edits::{self, Captured, Edit, captured, edited};
+use crate::support::reviews;
 
 const CASES: u32 = 10_000;
 
@@ -211,11 +213,11 @@ proptest! {
         let (_, reply) = sound(text.as_bytes(), Webhook::Mutating);
         let operations = in_change(text, |change, _| engine::mutate(RULES, change).operations).unwrap_or_default();
         if is_same_outside(&sent) {
-            prop_assert_eq!(objects::patch(&reply), serde_json::from_str::<Value>(&patch::to_json(&operations)).unwrap());
+            prop_assert_eq!(reviews::patch(&reply), serde_json::from_str::<Value>(&patch::to_json(&operations)).unwrap());
         }
         sent["request"]["object"]["spec"] = serde_json::from_str(spec).unwrap();
         let (_, other) = sound(sent.to_string().as_bytes(), Webhook::Mutating);
-        prop_assert_eq!(objects::patch(&other), objects::patch(&reply));
+        prop_assert_eq!(reviews::patch(&other), reviews::patch(&reply));
     }
 
     /// Both spellings get the same verdict and the same mutations.

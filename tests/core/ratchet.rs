@@ -9,9 +9,10 @@ use scan_admission::engine::{Example, Expectation, Part, Rule};
 use scan_admission::rules::RULES;
 use serde_json::{Value, json};
 
+use crate::answers;
 use crate::findings::found;
 use crate::states;
-use crate::support::objects::{self, review, scan};
+use crate::support::reviews::{review, scan};
 
 /// Every denied example that a webhook without status writers can see, with its path.
 fn denied() -> impl Iterator<Item = (&'static Rule, &'static Example, &'static str)> {
@@ -102,13 +103,13 @@ fn an_unchanged_object_is_never_denied() {
         for other in &bad {
             let mut object = one.clone();
             json_patch::merge(&mut object, other);
-            let (answer, body) = objects::answer(&review(&object, Some(&object)), Webhook::Validating);
+            let (answer, body) = answers::answer(&review(&object, Some(&object)), Webhook::Validating);
             assert!(answer.is_allowed, "{body:#}");
         }
     }
     for state in states::all() {
         let object = state.object(states::Kind::SourceScan, states::Spelling::Wire);
-        let (answer, body) = objects::answer(&review(&object, Some(&object)), Webhook::Validating);
+        let (answer, body) = answers::answer(&review(&object, Some(&object)), Webhook::Validating);
         assert!(answer.is_allowed, "{state:?}: {body:#}");
     }
 }

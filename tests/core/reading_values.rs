@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use scan_admission::admission::Webhook;
 use serde_json::{Value, json};
 
+use crate::answers;
 use crate::findings::found;
-use crate::support::objects::{self, review, scan};
+use crate::support::reviews::{review, scan};
 
 /// A status update of this status.
 fn status(status: &str) -> Value {
@@ -170,7 +171,7 @@ fn lengths_are_in_characters() {
             entry[member] = json!(text);
             // A long path is cut in a warning.
             let (answer, body) =
-                objects::answer(&status(&json!({"conditions": [entry]}).to_string()), Webhook::Validating);
+                answers::answer(&status(&json!({"conditions": [entry]}).to_string()), Webhook::Validating);
             assert_eq!(answer.is_allowed, is_legal, "{member} of {length}: {body:#}");
         }
     }

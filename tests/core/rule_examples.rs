@@ -7,7 +7,9 @@ use scan_admission::rules::RULES;
 use scan_admission::scan::{Container, Kind, Scan, reader};
 use serde_json::Value;
 
-use crate::support::objects::{self, answer, patch, patched, review, scan};
+use crate::answers::{answer, patched};
+use crate::support::review_context;
+use crate::support::reviews::{patch, review, scan};
 
 /// Hands a change to `ask` as the engine would see it.
 fn with_change<T>(new: &Value, old: Option<&Value>, ask: impl FnOnce(&Change<'_>) -> T) -> T {
@@ -17,8 +19,12 @@ fn with_change<T>(new: &Value, old: Option<&Value>, ask: impl FnOnce(&Change<'_>
     let kind = Kind::ALL.into_iter().find(|kind| kind.name() == new["kind"]).unwrap();
     let user = new["user"].as_str().unwrap_or(EXAMPLE_WRITER);
     let writers = [EXAMPLE_WRITER.to_owned()];
-    let change =
-        Change::new(kind, scan.present().unwrap(), old.as_ref().map(|old| old.present().unwrap()), objects::now());
+    let change = Change::new(
+        kind,
+        scan.present().unwrap(),
+        old.as_ref().map(|old| old.present().unwrap()),
+        review_context::now(),
+    );
     ask(&change.with_user(user, &writers))
 }
 

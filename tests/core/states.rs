@@ -1,5 +1,4 @@
 //! The product of states of RULES §7 with what the rules say of each, written from the rules alone.
-#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
 
 mod changes;
 pub mod lifecycles;

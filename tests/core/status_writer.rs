@@ -5,7 +5,8 @@ use scan_admission::admission::{self, Context, ReviewSettings, Webhook};
 use scan_admission::engine::Action;
 use serde_json::{Value, json};
 
-use crate::support::objects::{context, review, scan};
+use crate::support::review_context::context;
+use crate::support::reviews::{review, scan};
 
 const WRITER: &str = "system:serviceaccount:scan-link-system:scan-link-controller";
 

@@ -12,7 +12,7 @@ use scan_admission::scan::time;
 use serde_json::json;
 
 use crate::findings::found;
-use crate::support::objects::{review, scan};
+use crate::support::reviews::{review, scan};
 
 const FIXTURE: &str = "tests/fixtures/times.txt";
 

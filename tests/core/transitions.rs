@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::findings::{Found, found};
-use crate::support::objects::{review, scan};
+use crate::support::reviews::{review, scan};
 
 const PHASES: [&str; 6] = ["", "Pending", "Scanning", "Completed", "Failed", "Error"];
 /// The four types, and one that is not ours.

@@ -3,14 +3,16 @@
 use scan_admission::admission::{self, Webhook};
 use serde_json::{Value, json};
 
+use crate::answers::answer;
 use crate::findings::found;
 use crate::states;
-use crate::support::objects::{self, answer, patch, scan};
+use crate::support::review_context;
+use crate::support::reviews::{self, patch, scan};
 
 const NONE: [String; 0] = [];
 
 fn request(operation: &str, sub_resource: &str, new: &Value, old: &Value) -> Value {
-    let mut review = objects::review(new, Some(old));
+    let mut review = reviews::review(new, Some(old));
     review["request"]["kind"]["kind"] = if new.is_null() { old["kind"].clone() } else { new["kind"].clone() };
     review["request"]["operation"] = json!(operation);
     review["request"]["subResource"] = json!(sub_resource);
@@ -138,7 +140,8 @@ fn an_update_is_not_judged_by_a_status_that_is_only_written_otherwise() {
         let text = request("UPDATE", "", &object, &object).to_string();
         let (was, is) = (r#""phase":"Done""#, r#""ph\u0061se" : "D\u006fne" "#);
         assert_eq!(text.matches(was).count(), 2);
-        let answer = admission::answer(text.replacen(was, is, 1).as_bytes(), &objects::context(Webhook::Validating));
+        let answer =
+            admission::answer(text.replacen(was, is, 1).as_bytes(), &review_context::context(Webhook::Validating));
         assert!(answer.is_allowed && answer.summary.findings.is_empty(), "{}", String::from_utf8_lossy(&answer.body));
     }
 }
@@ -259,13 +262,13 @@ fn a_decoded_review_knows_its_conditions_and_is_answered_the_same() {
         for webhook in Webhook::BOTH {
             let review = request("UPDATE", "status", &scan(new), &scan(old));
             let text = review.to_string();
-            let decoded = admission::decode(text.as_bytes(), &objects::context(webhook)).unwrap();
+            let decoded = admission::decode(text.as_bytes(), &review_context::context(webhook)).unwrap();
             assert_eq!(decoded.request.condition_count(), new + old);
-            let whole = admission::answer(text.as_bytes(), &objects::context(webhook)).body;
-            assert_eq!(admission::answer_review(decoded, &objects::context(webhook)).body, whole, "{new} {old}");
+            let whole = admission::answer(text.as_bytes(), &review_context::context(webhook)).body;
+            assert_eq!(admission::answer_review(decoded, &review_context::context(webhook)).body, whole, "{new} {old}");
         }
     }
-    let none = admission::decode(b"no review", &objects::context(Webhook::Validating));
+    let none = admission::decode(b"no review", &review_context::context(Webhook::Validating));
     assert!(none.is_err_and(|answer| answer.http == 400));
 }
 

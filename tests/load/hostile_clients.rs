@@ -12,9 +12,13 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::client::TlsStream;
 
-use crate::support::client::{Client, FAR, connector, get, head, request, until_metric};
-use crate::support::folder::{Folder, fixture};
+use crate::support::client::{Client, connector, request};
+use crate::support::fixtures::fixture;
+use crate::support::folder::Folder;
+use crate::support::http::get;
 use crate::support::process::Process;
+use crate::support::request_head::head;
+use crate::support::waits::{FAR, until_metric};
 use crate::{
     CONNECTIONS, HELD, IN_FLIGHT, LEGAL, LEGAL_UID, OPEN_FDS, RESIDENT, UNFINISHED, number, percentiles, sample, start,
 };

@@ -8,9 +8,13 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, timeout};
 
-use crate::support::client::{Client, FAR, connector, head, until_metric};
-use crate::support::folder::{Folder, fixture};
-use crate::support::frames::{self, Reader, Writer};
+use crate::http2::{self, Reader, Writer};
+use crate::support::client::{Client, connector};
+use crate::support::fixtures::fixture;
+use crate::support::folder::Folder;
+use crate::support::frames;
+use crate::support::request_head::head;
+use crate::support::waits::{FAR, until_metric};
 use crate::{CONNECTIONS as CONNECTIONS_OPEN, LEGAL, NORMAL_STREAMS, start};
 
 /// Connections of an attack, unless it says otherwise.
@@ -56,17 +60,17 @@ fn small_pieces(stream: u32) -> Vec<u8> {
 async fn reopened(address: SocketAddr, ca: PathBuf, more: Vec<(String, String)>, trickle: fn(u32) -> Vec<u8>) {
     let more: Vec<_> = more.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     loop {
-        let Some((mut reader, mut writer)) = frames::open(&ca, address, &[]).await else { continue };
+        let Some((mut reader, mut writer)) = http2::open(&ca, address, &[]).await else { continue };
         let mut open: Vec<u32> = (0..NORMAL_STREAMS).map(|number| 2 * number + 1).collect();
         let mut next = 2 * NORMAL_STREAMS + 1;
         let mut bytes: Vec<u8> =
             open.iter().flat_map(|stream| frames::post(*stream, "/validate?timeout=10s", &more)).collect();
-        while frames::send(&mut writer, &bytes).await {
+        while http2::send(&mut writer, &bytes).await {
             bytes.clear();
             match timeout(Duration::from_millis(200), frames::next(&mut reader)).await {
                 Ok(None) => break,
                 Ok(Some(frame)) => {
-                    let is_over = frame.kind == frames::RST_STREAM
+                    let is_over = frame.kind == http2::RST_STREAM
                         || (frame.kind <= frames::HEADERS && frame.flags & frames::END_STREAM != 0);
                     if let Some(at) = open.iter().position(|stream| *stream == frame.stream).filter(|_| is_over) {
                         open[at] = next;
@@ -84,19 +88,19 @@ async fn reopened(address: SocketAddr, ca: PathBuf, more: Vec<(String, String)>,
 async fn untaken(address: SocketAddr, ca: PathBuf) {
     let body = fixture(LEGAL);
     loop {
-        let Some((mut reader, mut writer)) = frames::open(&ca, address, &[(frames::WINDOW, 0)]).await else { continue };
+        let Some((mut reader, mut writer)) = http2::open(&ca, address, &[(frames::WINDOW, 0)]).await else { continue };
         let mut window = i64::from(u16::MAX);
         for stream in (0..NORMAL_STREAMS).map(|number| 2 * number + 1) {
             while window < body.len() as i64 {
                 let Some(frame) = frames::next(&mut reader).await else { break };
-                if (frame.kind, frame.stream) == (frames::WINDOW_UPDATE, 0) {
+                if (frame.kind, frame.stream) == (http2::WINDOW_UPDATE, 0) {
                     window += i64::from(u32::from_be_bytes(frame.payload.try_into().unwrap()));
                 }
             }
             let mut bytes = frames::post(stream, "/validate?timeout=10s", &[]);
             bytes.extend(frames::frame(frames::DATA, frames::END_STREAM, stream, &body));
             window -= body.len() as i64;
-            if !frames::send(&mut writer, &bytes).await {
+            if !http2::send(&mut writer, &bytes).await {
                 break;
             }
         }
@@ -135,17 +139,17 @@ async fn post(address: SocketAddr, ca: &Path, length_bytes: usize, body: &str) {
 type Flood = fn(u32) -> Vec<u8>;
 
 const FLOODS: &[(&str, Flood)] = &[
-    ("PRIORITY", |_| frames::frame(frames::PRIORITY, 0, 1, &[0, 0, 0, 0, 16])),
+    ("PRIORITY", |_| frames::frame(http2::PRIORITY, 0, 1, &[0, 0, 0, 0, 16])),
     ("PING", |_| frames::frame(frames::PING, 0, 0, &[0; 8])),
     ("SETTINGS", |_| frames::frame(frames::SETTINGS, 0, 0, &[])),
-    ("WINDOW_UPDATE", |number| frames::frame(frames::WINDOW_UPDATE, 0, if number == 0 { 0 } else { 1 }, &[0, 0, 0, 1])),
+    ("WINDOW_UPDATE", |number| frames::frame(http2::WINDOW_UPDATE, 0, if number == 0 { 0 } else { 1 }, &[0, 0, 0, 1])),
     ("unknown", |_| frames::frame(0x42, 0, 0, &[])),
     ("empty DATA", |_| frames::frame(frames::DATA, 0, 1, &[])),
     ("small DATA", |_| frames::frame(frames::DATA, 0, 1, b" ")),
-    ("RST_STREAM", |_| frames::frame(frames::RST_STREAM, 0, 1, &[0, 0, 0, 8])),
+    ("RST_STREAM", |_| frames::frame(http2::RST_STREAM, 0, 1, &[0, 0, 0, 8])),
     ("rapid reset", |number| {
         let stream = 2 * number + 3;
-        [frames::post(stream, "/validate", &[]), frames::frame(frames::RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat()
+        [frames::post(stream, "/validate", &[]), frames::frame(http2::RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat()
     }),
     ("malformed heads", |number| {
         let block = frames::block("/validate", &[("Upper-Case", "")]);
@@ -153,7 +157,7 @@ const FLOODS: &[(&str, Flood)] = &[
     }),
     ("CONTINUATION", |number| match number {
         0 => frames::frame(frames::HEADERS, 0, 3, &frames::block("/validate", &[])),
-        _ => frames::frame(frames::CONTINUATION, 0, 3, &[]),
+        _ => frames::frame(http2::CONTINUATION, 0, 3, &[]),
     }),
 ];
 
@@ -173,13 +177,13 @@ async fn a_flood_of_frames_closes_its_connection_and_no_other() {
 
 /// Sends frames that carry nothing until the server closes, which it has to.
 async fn flooded(name: &str, flood: Flood, address: SocketAddr, ca: &Path) {
-    let Some((reader, mut writer)) = frames::open(ca, address, &[]).await else { return };
+    let Some((reader, mut writer)) = http2::open(ca, address, &[]).await else { return };
     let closed = tokio::spawn(until_closed(reader));
-    frames::send(&mut writer, &frames::post(1, "/validate?timeout=10s", &[])).await;
+    http2::send(&mut writer, &frames::post(1, "/validate?timeout=10s", &[])).await;
     let sent = timeout(FAR, async {
         for first in (0..FLOOD_FRAMES as u32).step_by(100) {
             let bytes: Vec<u8> = (first..first + 100).flat_map(flood).collect();
-            if closed.is_finished() || !frames::send(&mut writer, &bytes).await {
+            if closed.is_finished() || !http2::send(&mut writer, &bytes).await {
                 return first as usize;
             }
         }

@@ -3,9 +3,13 @@
 use std::fs::File;
 use std::process::{Command, Stdio};
 
-use crate::support::client::{Client, get, metric, until_metric};
-use crate::support::folder::{Folder, fixture};
-use crate::support::process::{Process, command};
+use crate::support::client::Client;
+use crate::support::fixtures::fixture;
+use crate::support::folder::Folder;
+use crate::support::http::get;
+use crate::support::process::Process;
+use crate::support::program::command;
+use crate::support::waits::{metric, until_metric};
 use crate::{CONNECTIONS, LEGAL, LEGAL_UID};
 
 const LOST: &str = "scan_admission_log_lines_lost_total";

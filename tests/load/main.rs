@@ -4,6 +4,7 @@
 //! and `SOAK_REVIEWS` make the runs longer, and `--release` the figures those of the program as it is installed.
 
 mod hostile_clients;
+mod http2;
 mod http2_attacks;
 mod lost_resources;
 mod overload;
@@ -11,17 +12,24 @@ mod soak;
 #[path = "../support"]
 mod support {
     pub mod client;
+    pub mod fixtures;
     pub mod folder;
     pub mod frames;
+    pub mod http;
+    pub mod json_reply;
     pub mod process;
+    pub mod program;
+    pub mod request_head;
     pub mod review_edits;
+    pub mod waits;
 }
 
 use std::time::Duration;
 
-use crate::support::client::metric;
 use crate::support::folder::Folder;
-use crate::support::process::{Process, command};
+use crate::support::process::Process;
+use crate::support::program::command;
+use crate::support::waits::metric;
 
 const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
 const LEGAL_UID: &str = "94f92d23-f99b-4ca9-84ee-0f8f20f961dd";

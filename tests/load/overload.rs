@@ -6,8 +6,10 @@ use scan_admission::admission::BODY_MAX_BYTES;
 use scan_admission::server::limits::most_bytes;
 use tokio::time::sleep;
 
-use crate::support::client::{Client, FAR, metric};
-use crate::support::folder::{Folder, fixture};
+use crate::support::client::Client;
+use crate::support::fixtures::fixture;
+use crate::support::folder::Folder;
+use crate::support::waits::{FAR, metric};
 use crate::{LEGAL, LEGAL_UID, RESIDENT, number, percentiles, sample, start};
 
 const REVIEWS: usize = 2;

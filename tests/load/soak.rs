@@ -13,9 +13,11 @@ use scan_admission::server::memory::SharedMemory;
 use scan_admission::server::metrics::Metrics;
 use time::OffsetDateTime;
 
-use crate::support::client::{Client, until_metric};
-use crate::support::folder::{Folder, fixture};
+use crate::support::client::Client;
+use crate::support::fixtures::fixture;
+use crate::support::folder::Folder;
 use crate::support::review_edits::{captured, edited, edits};
+use crate::support::waits::until_metric;
 use crate::{CONNECTIONS, IN_FLIGHT, LEGAL, RESIDENT, number, sample, start};
 
 /// Of each captured review: as it was sent, and damaged in these many ways.

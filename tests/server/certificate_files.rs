@@ -13,10 +13,17 @@ use time::{Duration, OffsetDateTime};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::support::client::{self, Client, FAR, connector, metric, shake, until_metric, until_metric_above};
-use crate::support::folder::{Folder, fixture};
-use crate::support::pki::{Ca, Mount, Pair, key_file, leaf};
-use crate::support::process::{Process, command, fails};
+use crate::certificates::{Mount, key_file};
+use crate::sockets::until_metric_above;
+use crate::support::client::{Client, connector, shake};
+use crate::support::failed_start::fails;
+use crate::support::fixtures::fixture;
+use crate::support::folder::Folder;
+use crate::support::http;
+use crate::support::pki::{Ca, Pair, leaf};
+use crate::support::process::Process;
+use crate::support::program::command;
+use crate::support::waits::{FAR, metric, until_metric};
 
 const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
 const LOOKS: &str = "scan_admission_certificate_polls_total";
@@ -55,7 +62,7 @@ async fn polled(process: &Process) {
 }
 
 fn descriptors(process: &Process) -> usize {
-    fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count()
+    fs::read_dir(format!("/proc/{}/fd", process.child.id())).unwrap().count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -238,7 +245,7 @@ async fn a_bad_pair_is_rejected_once_and_the_old_one_goes_on() {
     until_metric(process.admin, FAILURES, bad.len() as f64 + 1.0).await;
     assert!(process.errors().contains("--tls-key mount/tls.key: the file cannot be read: No such file"));
     assert_eq!(served(&connector, &process).await, second.der);
-    let ready = client::get(process.admin, "/readyz").await.code;
+    let ready = http::get(process.admin, "/readyz").await.code;
     assert_eq!((metric(process.admin, RELOADS).await, ready), (Some(1.0), 200));
     let not_after = metric(process.admin, "scan_admission_certificate_not_after_timestamp_seconds").await.unwrap();
     let left = not_after - OffsetDateTime::now_utc().unix_timestamp() as f64;

@@ -18,9 +18,10 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::support::client::{get, until_metric};
 use crate::support::folder::Folder;
+use crate::support::http::get;
 use crate::support::pki::{Ca, Pair, leaf};
+use crate::support::waits::until_metric;
 
 fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()

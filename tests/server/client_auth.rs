@@ -12,10 +12,16 @@ use time::{Duration, OffsetDateTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::client::{Client, FAR, connector_as, get, head, metric, shake, until_metric};
-use crate::support::folder::{Folder, fixture};
+use crate::support::client::{Client, connector_as, shake};
+use crate::support::failed_start::fails;
+use crate::support::fixtures::fixture;
+use crate::support::folder::Folder;
+use crate::support::http::get;
 use crate::support::pki::{Ca, Pair, leaf};
-use crate::support::process::{Process, command, fails};
+use crate::support::process::Process;
+use crate::support::program::command;
+use crate::support::request_head::head;
+use crate::support::waits::{FAR, metric, until_metric};
 
 const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
 const REJECTED: &str = "scan_admission_clients_rejected_total";
@@ -211,7 +217,7 @@ async fn newer_cas_are_for_new_connections_and_bad_ones_are_rejected_once() {
     until_metric(process.admin, RELOADS, 1.0).await;
     assert!(is_taken(&old).await && is_taken(&new).await);
 
-    let mut late = second.params();
+    let mut late = second.params.clone();
     late.not_before = OffsetDateTime::now_utc() - Duration::DAY;
     late.not_after = OffsetDateTime::now_utc() - Duration::MINUTE;
     let late = late.self_signed(&KeyPair::generate().unwrap()).unwrap().pem();

@@ -9,9 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use scan_admission::config::Config;
 use serde_json::{Value, json};
 
-use crate::support::client::{self, Client, FAR, get, metric, until_metric};
-use crate::support::folder::{Folder, fixture};
-use crate::support::process::{Process, command, fails};
+use crate::sockets;
+use crate::support::client::Client;
+use crate::support::failed_start::fails;
+use crate::support::fixtures::fixture;
+use crate::support::folder::Folder;
+use crate::support::http::get;
+use crate::support::process::Process;
+use crate::support::program::command;
+use crate::support::waits::{FAR, metric, until_metric};
 
 const LOOKS: &str = "scan_admission_config_polls_total";
 const RELOADS: &str = "scan_admission_config_reloads_total";
@@ -217,7 +223,7 @@ async fn limits_of_connections_and_memory_wait_for_a_restart_and_others_do_not()
     // Who shakes no hands is cut off after the new limit, not after the 5 s of the old one.
     let before = tokio::time::Instant::now();
     let mut stream = tokio::net::TcpStream::connect(process.address).await.unwrap();
-    client::rest(&mut stream).await;
+    sockets::rest(&mut stream).await;
     assert!(before.elapsed().as_secs() < 5, "{:?}", before.elapsed());
     mount.swap("limits: {connections: 51}\n");
     until_metric(process.admin, RELOADS, 2.0).await;

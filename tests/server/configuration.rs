@@ -5,8 +5,9 @@ use scan_admission::config::Config;
 use scan_admission::engine::{Action, Rule};
 use serde_json::{Value, json};
 
-use crate::support::objects::{context, patch, review, scan};
 use crate::support::panicking_rule::PANICS;
+use crate::support::review_context::context;
+use crate::support::reviews::{patch, review, scan};
 
 const CONTROLLER: &str = "system:serviceaccount:scan-link-system:scan-link-controller";
 

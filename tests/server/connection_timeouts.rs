@@ -21,11 +21,15 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::client::{self, connector, head, rest, shake, write};
+use crate::sockets::{rest, write};
+use crate::support::client::{self, connector, shake};
 use crate::support::folder::Folder;
 use crate::support::frames;
+use crate::support::request_head::head;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// The flag of a PING that answers one.
+const ACK: u8 = 1;
 const HEAD: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 struct Pipe {
@@ -188,13 +192,18 @@ async fn an_answer_that_has_no_window_is_given_up() {
         write(&mut writer, frames::begin(&[(frames::WINDOW, 0)])).await;
         let body = frames::frame(frames::DATA, frames::END_STREAM, 1, b"no review");
         write(&mut writer, [frames::post(1, path, &[]), body].concat()).await;
-        while frames::next(&mut reader).await.expect("a head").kind != frames::HEADERS {}
+        loop {
+            let frame = frames::next(&mut reader).await.expect("a head");
+            if (frame.kind, frame.stream) == (frames::HEADERS, 1) {
+                break;
+            }
+        }
         let before = Instant::now();
         // A client that is there answers pings.
         let client = tokio::spawn(async move {
             while let Some(frame) = frames::next(&mut reader).await {
-                if frame.kind == frames::PING {
-                    write(&mut writer, frames::frame(frames::PING, frames::ACK, 0, &frame.payload)).await;
+                if frame.kind == frames::PING && frame.flags & ACK == 0 {
+                    write(&mut writer, frames::frame(frames::PING, ACK, 0, &frame.payload)).await;
                 }
             }
         });

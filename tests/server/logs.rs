@@ -3,9 +3,13 @@
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 
-use crate::support::client::{self, Client, connect, write};
-use crate::support::folder::{Folder, fixture};
-use crate::support::process::{Process, command};
+use crate::sockets::{connect, write};
+use crate::support::client::Client;
+use crate::support::fixtures::fixture;
+use crate::support::folder::Folder;
+use crate::support::process::Process;
+use crate::support::program::command;
+use crate::support::request_head;
 
 /// Asks the program for a verdict on a review that is denied, and gives what it has logged by then.
 async fn log_of_a_denial(arguments: &[&str]) -> String {
@@ -59,7 +63,7 @@ async fn what_is_no_review_is_logged_with_the_address_of_its_client() {
     let mut stream = connect(&folder.join("certs/ca.crt"), process.address).await;
     let peer = stream.get_ref().0.local_addr().unwrap();
     for body in ["no review", "{}"] {
-        write(&mut stream, client::head("/validate", body.len()) + body).await;
+        write(&mut stream, request_head::head("/validate", body.len()) + body).await;
         let mut answer = [0; 12];
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"HTTP/1.1 400");

@@ -1,6 +1,8 @@
 //! Walks over real TLS sockets: bytes in, bytes out, and everything that can be wrong with a request.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -17,12 +19,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::support::client::{
-    self, FAR, connect, connector, get, head, metric, request, rest, shake, until_metric, write,
-};
-use crate::support::folder::{fixture, fixtures};
+use crate::sockets::{connect, rest, write};
+use crate::support::client::{self, connector, request, shake};
+use crate::support::fixtures::fixture;
+use crate::support::http::get;
 use crate::support::in_process::{Running, settings};
 use crate::support::panicking_rule::PANICS;
+use crate::support::request_head::head;
+use crate::support::waits::{FAR, metric, until_metric};
 
 const WEBHOOKS: [(&str, Webhook); 2] = [("/validate", Webhook::Validating), ("/mutate", Webhook::Mutating)];
 const PROTOCOLS: [&str; 2] = ["http/1.1", "h2"];
@@ -32,6 +36,16 @@ const HELD: &str = "scan_admission_memory_held_bytes";
 const IN_FLIGHT: &str = "scan_admission_reviews_in_flight";
 /// A wait in the server that no test is to sit through.
 const NEVER: Duration = Duration::from_secs(3600);
+
+/// All that were captured, with their names.
+fn fixtures() -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reviews");
+    let mut names: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert!(!names.is_empty());
+    names.into_iter().map(|name| (name.clone(), fixture(&name))).collect()
+}
 
 fn context(webhook: Webhook) -> Context<'static> {
     static SETTINGS: LazyLock<ReviewSettings> = LazyLock::new(ReviewSettings::default);

@@ -16,10 +16,18 @@ use scan_admission::scan::time as clock;
 use scan_admission::tls::development;
 use time::{Duration, OffsetDateTime};
 
-use crate::support::client::{self, Client, FAR, connect, get, head, rest, until_metric, until_metric_above, write};
-use crate::support::folder::{Folder, fixture};
-use crate::support::pki::{Ca, key_file, leaf};
-use crate::support::process::{Process, command, fails};
+use crate::certificates::key_file;
+use crate::sockets::{self, connect, rest, until_metric_above, write};
+use crate::support::client::Client;
+use crate::support::failed_start::fails;
+use crate::support::fixtures::fixture;
+use crate::support::folder::Folder;
+use crate::support::http::get;
+use crate::support::pki::{Ca, leaf};
+use crate::support::process::Process;
+use crate::support::program::command;
+use crate::support::request_head::head;
+use crate::support::waits::{FAR, until_metric};
 
 const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
 
@@ -482,7 +490,7 @@ async fn whatever_the_api_server_takes_is_served_and_the_ca_flag_is_warned_of_on
         until_metric_above(process.admin, "scan_admission_certificate_polls_total", 2.0).await;
         let warnings = process.errors().matches("the certificate has the CA flag").count();
         assert_eq!(warnings, usize::from(is_warned), "{certificate}{}", process.errors());
-        let served = client::served(process.address).await;
+        let served = sockets::served(process.address).await;
         assert_eq!(Some(served), CertificateDer::from_pem_slice(certificate.as_bytes()).ok());
     }
 }

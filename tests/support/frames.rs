@@ -1,27 +1,12 @@
 //! HTTP/2 frame by frame, for clients that do what no library would.
 
-#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
-
-use std::net::SocketAddr;
-use std::path::Path;
-
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
-
-use crate::support::client::connector;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
-pub const PRIORITY: u8 = 2;
-pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
-pub const GOAWAY: u8 = 7;
-pub const WINDOW_UPDATE: u8 = 8;
-pub const CONTINUATION: u8 = 9;
 
-pub const ACK: u8 = 1;
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 
@@ -36,19 +21,6 @@ pub struct Frame {
     pub flags: u8,
     pub stream: u32,
     pub payload: Vec<u8>,
-}
-
-pub type Reader = ReadHalf<TlsStream<TcpStream>>;
-pub type Writer = WriteHalf<TlsStream<TcpStream>>;
-
-/// A connection that has sent its settings; none where the server closes it, as it may.
-pub async fn open(ca: &Path, address: SocketAddr, settings: &[(u16, u32)]) -> Option<(Reader, Writer)> {
-    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
-    let stream = TcpStream::connect(address).await.ok()?;
-    stream.set_nodelay(true).ok()?;
-    let stream = connector(ca, "h2", rustls::ALL_VERSIONS).connect(name, stream).await.ok()?;
-    let (reader, mut writer) = split(stream);
-    send(&mut writer, &begin(settings)).await.then_some((reader, writer))
 }
 
 /// What a client sends first.
@@ -114,9 +86,4 @@ pub async fn next(reader: &mut (impl AsyncRead + Unpin)) -> Option<Frame> {
     reader.read_exact(&mut payload).await.ok()?;
     let stream = u32::from_be_bytes([head[5] & 0x7f, head[6], head[7], head[8]]);
     Some(Frame { kind: head[3], flags: head[4], stream, payload })
-}
-
-/// Whether the server took it.
-pub async fn send(writer: &mut Writer, bytes: &[u8]) -> bool {
-    writer.write_all(bytes).await.is_ok() && writer.flush().await.is_ok()
 }

@@ -1,7 +1,5 @@
 //! A server in the test's own process, on ports of its own, with limits of the test's choice.
 
-#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
-
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,8 +13,8 @@ use time::OffsetDateTime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::support::client::{Client, FAR};
-use crate::support::folder::Folder;
+use super::folder::Folder;
+use super::waits::FAR;
 
 pub struct Running {
     pub address: SocketAddr,
@@ -42,10 +40,6 @@ pub fn settings() -> ServerSettings {
 }
 
 impl Running {
-    pub async fn new(settings: ServerSettings) -> Self {
-        Self::with(settings, |_| {}).await
-    }
-
     pub async fn with(settings: ServerSettings, prepare: impl FnOnce(&Server)) -> Self {
         let folder = Folder::new();
         let certificate = development::certificate(folder.path(), OffsetDateTime::now_utc()).unwrap();
@@ -64,10 +58,6 @@ impl Running {
             })),
             _folder: folder,
         }
-    }
-
-    pub async fn client(&self, protocol: &str) -> Client {
-        Client::new(&self.ca, self.address, protocol).await
     }
 
     /// Tells the server to stop; what is returned ends when it has.

@@ -10,8 +10,6 @@
 //!     console runs               the last command goes on running to the end of the page
 //!     console elsewhere: why     cannot be run by a test
 
-#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -128,11 +126,6 @@ impl Page {
             anchor = format!("{name}-{number}");
         }
         self.anchors.push(anchor);
-    }
-
-    /// Whether some of its commands need such a cluster.
-    pub fn needs(&self, place: &Place<'_>) -> bool {
-        self.consoles().any(|block| block.place() == *place)
     }
 
     /// The blocks of commands.

@@ -1,23 +1,12 @@
 //! Captured reviews with anything written into any judged field.
 
-#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
-
 use std::fmt;
 use std::path::Path;
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
-use proptest::test_runner::{Config, RngSeed};
+use proptest::sample::select;
 use serde_json::Value;
-
-/// At least `cases` of them, and the same ones every time; PROPTEST_CASES and PROPTEST_RNG_SEED say otherwise.
-pub fn config(cases: u32) -> Config {
-    let given = Config { failure_persistence: None, ..Config::default() };
-    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { given.cases } else { cases };
-    let rng_seed = if given.rng_seed == RngSeed::Random { RngSeed::Fixed(1) } else { given.rng_seed };
-    Config { cases, rng_seed, ..given }
-}
 
 /// A captured review.
 pub struct Captured {
@@ -54,11 +43,6 @@ fn read(path: &Path) -> Captured {
         }
     }
     Captured { name: path.file_stem().unwrap().to_string_lossy().into_owned(), text, lean }
-}
-
-/// The captured reviews of status updates.
-pub fn updates() -> Vec<&'static Captured> {
-    captured().iter().filter(|captured| captured.lean["request"]["subResource"] == "status").collect()
 }
 
 /// The envelope's fields.
@@ -248,41 +232,6 @@ pub fn json() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Fields with what the rules let them say, so that edits lead from one legal status to another, or just beside.
-const LIKELY: &[(&str, &[&str])] = &[
-    ("phase", &[r#""Pending""#, r#""Scanning""#, r#""Completed""#, r#""Failed""#, r#""Error""#]),
-    ("scannedAt", &TIMES),
-    ("conditions/0/status", &STATUSES),
-    ("conditions/1/status", &STATUSES),
-    ("conditions/2/status", &STATUSES),
-    ("conditions/3/status", &STATUSES),
-    ("conditions/0/lastTransitionTime", &TIMES),
-    ("conditions/1/lastTransitionTime", &TIMES),
-    ("conditions/3/lastTransitionTime", &TIMES),
-    ("conditions/0/message", &[r#""The scan job is running""#, r#""The scan job terminated""#]),
-    ("conditions/1/reason", &[r#""JobFinished""#, r#""Error""#]),
-    (
-        "conditions/3/message",
-        &[r#""No CVEs were found that violated the policy""#, r#""Policy violated because of 3 CVEs""#],
-    ),
-    ("conditions/3", &[]),
-    ("conditions/3/observedGeneration", &["0", "1"]),
-    ("cveCount/critical", &["0", "1"]),
-    ("cveCount/low", &["2", "12"]),
-    ("cveCount/total", &["22", "3"]),
-    ("observedGeneration", &["0", "1", "2"]),
-];
-const STATUSES: [&str; 3] = [r#""True""#, r#""False""#, r#""Unknown""#];
-const TIMES: [&str; 3] = [r#""2026-11-20T08:00:00Z""#, r#""2026-11-20T08:03:00Z""#, r#""2026-11-20T09:00:00Z""#];
-
-fn likely() -> impl Strategy<Value = Edit> {
-    (select(LIKELY), any::<Index>()).prop_map(|((field, values), index)| {
-        // One more than there are: none.
-        let value = values.get(index.index(values.len() + 1)).map(|json| (*json).to_owned());
-        (format!("/status/{field}"), value)
-    })
-}
-
 /// A field, and the JSON text to write there; none removes the field.
 pub type Edit = (String, Option<String>);
 
@@ -301,13 +250,7 @@ pub fn edits() -> impl Strategy<Value = Vec<Edit>> {
     proptest::collection::vec((field, value()), 1..6).prop_map(readable)
 }
 
-/// Edits of the status of one object.
-pub fn status_edits(at_most: usize) -> impl Strategy<Value = Vec<Edit>> {
-    let edit = prop_oneof![(select(status_fields()), value()), likely()];
-    proptest::collection::vec(edit, 0..=at_most).prop_map(readable)
-}
-
-fn value() -> impl Strategy<Value = Option<String>> {
+pub fn value() -> impl Strategy<Value = Option<String>> {
     prop_oneof![
         5 => Just(None),
         15 => json().prop_map(Some),
@@ -316,7 +259,7 @@ fn value() -> impl Strategy<Value = Option<String>> {
 }
 
 /// Keeps what cannot be read to the leaves.
-fn readable(mut edits: Vec<Edit>) -> Vec<Edit> {
+pub fn readable(mut edits: Vec<Edit>) -> Vec<Edit> {
     const LEAVES: &[&str] =
         &["uid", "name", "url", "image", "phase", "scannedAt", "reason", "message", "error", "type"];
     edits.retain(|(field, json)| {

@@ -1,7 +1,5 @@
 //! A shell in a folder like a checkout, in which the commands of one page are run in their order.
 
-#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
-
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -15,7 +13,7 @@ use std::{env, thread};
 
 use crate::support::folder::Folder;
 use crate::support::page::{Block, Page, Place, Shown, fits, root};
-use crate::support::process::{addresses, clean};
+use crate::support::program::{addresses, clean};
 
 /// Nothing that is shown takes longer, on any machine.
 const FAR: Duration = Duration::from_secs(300);

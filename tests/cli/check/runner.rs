@@ -1,7 +1,5 @@
 //! Runs `check` as a user does.
 
-#![allow(dead_code, reason = "each test crate that includes this module uses a part of it")]
-
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 

@@ -8,9 +8,11 @@ use scan_admission::rules::RULES;
 use serde_json::{Value, json};
 
 use super::{mutate_object, with_status, writes};
+use crate::answers::{self, patched};
 use crate::findings::{Found, found};
 use crate::states::{self, Entry, Facts, Kind, Phase, Spelling, State, Status};
-use crate::support::objects::{self, NOW, context, patch, patched, review};
+use crate::support::review_context::{NOW, context};
+use crate::support::reviews::{patch, review};
 
 /// "absent phase := Scanning (s=True) · Error (u=False or p=Unknown) · Failed (u=True, p=False) · Completed (u=True,
 /// p=True; or p absent and no scanPolicy), from current conditions; otherwise left alone".
@@ -278,7 +280,7 @@ fn writes_that_cannot_keep_their_promise_are_tried_a_bounded_number_of_times() {
         // Twice for all of them at once, and again once some were made.
         let asked = ASKED.load(Ordering::Relaxed);
         assert!((2..=2 + tries_max).contains(&asked), "{count} entries of {bytes} bytes: {asked}");
-        let (_, again) = objects::answer(&review(&mutated, Some(&object)), Webhook::Mutating);
+        let (_, again) = answers::answer(&review(&mutated, Some(&object)), Webhook::Mutating);
         assert_eq!(patch(&again), json!([]), "{count} entries of {bytes} bytes");
     }
 }

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::{mutate, with_status, writes};
 use crate::findings::found;
-use crate::support::objects::{NOW, review};
+use crate::support::review_context::NOW;
+use crate::support::reviews::review;
 
 const TYPES: [&str; 5] = ["Scanning", "Succeeded", "SendingResults", "PolicySucceeded", "example.com/Signed"];
 const STATUSES: [&str; 3] = ["True", "False", "Unknown"];

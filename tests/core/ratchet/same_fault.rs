@@ -3,8 +3,10 @@
 use scan_admission::admission::{self, Webhook};
 use serde_json::{Value, json};
 
+use crate::answers;
 use crate::findings::found;
-use crate::support::objects::{self, context, review, scan};
+use crate::support::review_context::context;
+use crate::support::reviews::{review, scan};
 
 /// The fault is the old one: it is warned of.
 const DOWNGRADED: bool = true;
@@ -469,8 +471,8 @@ fn another_way_to_ship_is_another_fault() {
 fn an_unchanged_object_is_not_denied_after_its_mutation() {
     for Case { says, new, .. } in VALUES.iter().chain(ENTRIES) {
         let object = scan(&format!(r#"{{"status": {new}}}"#));
-        let (_, body) = objects::answer(&review(&object, Some(&object)), Webhook::Mutating);
-        let mutated = objects::patched(&object, &body);
+        let (_, body) = answers::answer(&review(&object, Some(&object)), Webhook::Mutating);
+        let mutated = answers::patched(&object, &body);
         assert_eq!(found(&review(&mutated, Some(&object))).denied, [].into(), "{says}: {mutated}");
     }
 }
@@ -492,7 +494,7 @@ fn an_added_null_is_no_change() {
 }
 
 fn messages(object: &Value, old: Option<&Value>) -> Vec<String> {
-    let (_, body) = objects::answer(&review(object, old), Webhook::Validating);
+    let (_, body) = answers::answer(&review(object, old), Webhook::Validating);
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let causes = list(&body["response"]["status"]["details"]["causes"]);
     let causes = causes.iter().map(|cause| format!("{}: {}", cause["field"], cause["message"]));
@@ -592,7 +594,7 @@ fn managed_fields_may_be_anything() {
             object
         };
         for webhook in Webhook::BOTH {
-            let (answer, body) = objects::answer(&review(&object(new), Some(&object(old))), webhook);
+            let (answer, body) = answers::answer(&review(&object(new), Some(&object(old))), webhook);
             assert_eq!((answer.http, answer.is_allowed), (200, true), "{new}, {old}: {body:#}");
             assert_eq!(answer.summary.findings.len(), 0, "{new}, {old}: {body:#}");
         }

@@ -1,0 +1,34 @@
+//! A connection over TLS for frames of HTTP/2, and the kinds of frames that only attacks send.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf, split};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use crate::support::client::connector;
+use crate::support::frames::begin;
+
+pub const PRIORITY: u8 = 2;
+pub const RST_STREAM: u8 = 3;
+pub const WINDOW_UPDATE: u8 = 8;
+pub const CONTINUATION: u8 = 9;
+
+pub type Reader = ReadHalf<TlsStream<TcpStream>>;
+pub type Writer = WriteHalf<TlsStream<TcpStream>>;
+
+/// A connection that has sent its settings; none where the server closes it, as it may.
+pub async fn open(ca: &Path, address: SocketAddr, settings: &[(u16, u32)]) -> Option<(Reader, Writer)> {
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let stream = TcpStream::connect(address).await.ok()?;
+    stream.set_nodelay(true).ok()?;
+    let stream = connector(ca, "h2", rustls::ALL_VERSIONS).connect(name, stream).await.ok()?;
+    let (reader, mut writer) = split(stream);
+    send(&mut writer, &begin(settings)).await.then_some((reader, writer))
+}
+
+/// Whether the server took it.
+pub async fn send(writer: &mut Writer, bytes: &[u8]) -> bool {
+    writer.write_all(bytes).await.is_ok() && writer.flush().await.is_ok()
+}
