@@ -64,9 +64,10 @@ pub struct CaOutputs {
 }
 
 impl CaOutputs {
-    fn set_synced(&self, is_synced: bool) {
-        self.metrics.bundle_synced.set(is_synced.into());
-        self.trusted.send_replace(is_synced);
+    /// A missing configuration does not keep a replica from being ready: the pods are installed first.
+    fn set_trusted(&self, is_trusted: bool, is_registered: bool) {
+        self.metrics.bundle_synced.set((is_trusted && is_registered).into());
+        self.trusted.send_replace(is_trusted);
     }
 }
 
@@ -163,6 +164,8 @@ impl CaController {
             if logged.as_ref() != Some(&result) {
                 match &result {
                     Ok(()) => tracing::info!("every webhook accepts the certificate that is served"),
+                    // Before they are applied, and while somebody uninstalls.
+                    Err(error @ RoundError::MissingConfigurations(_)) => tracing::warn!("{error}"),
                     Err(error) => tracing::error!("{error}"),
                 }
                 logged = Some(result);
@@ -228,7 +231,7 @@ impl CaController {
         let secret = match self.read_secret().await {
             Ok(secret) => secret,
             Err(error) => {
-                outputs.set_synced(missing.is_empty() && distrust(&configurations, leaf, now).is_none());
+                outputs.set_trusted(distrust(&configurations, leaf, now).is_none(), missing.is_empty());
                 self.put_back(&configurations, leaf).await?;
                 return Err(error);
             }
@@ -260,13 +263,12 @@ impl CaController {
             outputs.counts.reloads.inc_by(state.leaf.replace(leaf).is_some().into());
         }
         let distrust = distrust(&configurations, state.leaf.as_ref(), now);
-        let missing = (!missing.is_empty()).then_some(RoundError::MissingConfigurations(missing));
-        let error = missing.or(distrust);
-        outputs.set_synced(error.is_none());
+        outputs.set_trusted(distrust.is_none(), missing.is_empty());
         if self.put(&configurations, &shared.bundle()).await? {
             return Ok(Round::Again);
         }
-        error.map_or(Ok(Round::Done), Err)
+        let missing = (!missing.is_empty()).then_some(RoundError::MissingConfigurations(missing));
+        missing.or(distrust).map_or(Ok(Round::Done), Err)
     }
 
     async fn read_configurations(&self, outputs: &CaOutputs) -> Result<ReadConfigurations, RoundError> {
@@ -277,7 +279,7 @@ impl CaController {
                 Ok(Some(configuration)) => read.configurations.push(configuration),
                 Ok(None) => read.missing.push(id),
                 Err(error) => {
-                    outputs.set_synced(false);
+                    outputs.set_trusted(false, false);
                     return Err(RoundError::api(id, "read")(error));
                 }
             }
