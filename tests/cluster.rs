@@ -114,6 +114,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, audit::TESTS),
     (Hooks::Own, doctor::TESTS),
     (Hooks::Own, messages::TESTS),
+    (Hooks::Own, pages::TESTS),
     (Hooks::Installed, picture::TESTS),
 ];
 

@@ -15,7 +15,7 @@ const BEGINNING: &str = "\
 ## In which order
 
 1. **Decode.** A body that is no AdmissionReview cannot be judged, and is answered as
-   [`faults`](config.md#when-there-is-too-much) says. A field of the wrong type is no such fault: its rule names it.
+   [`faults`](config.md#faults) says. A field of the wrong type is no such fault: its rule names it.
 2. **Mutate**, at `/mutate`. Rule after rule fills in what is derived, each on what the ones before it left, until nothing is
    left to do. A mutation is left out where it would cause an error, or where an error that is downgraded without it would then
    deny the write. The mutating webhook never denies.
