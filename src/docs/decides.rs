@@ -12,6 +12,8 @@ const BEGINNING: &str = "\
 
 [Start here](README.md)
 
+The [glossary](glossary.md) explains the terms.
+
 ## In which order
 
 1. **Decode.** A body that is no AdmissionReview cannot be judged, and is answered as
