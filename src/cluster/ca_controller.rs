@@ -64,9 +64,10 @@ pub struct CaOutputs {
 }
 
 impl CaOutputs {
-    fn set_synced(&self, is_synced: bool) {
-        self.metrics.bundle_synced.set(is_synced.into());
-        self.trusted.send_replace(is_synced);
+    /// A missing configuration does not keep a replica from being ready: the pods are installed first.
+    fn set_trusted(&self, is_trusted: bool, is_registered: bool) {
+        self.metrics.bundle_synced.set((is_trusted && is_registered).into());
+        self.trusted.send_replace(is_trusted);
     }
 }
 
@@ -164,6 +165,8 @@ impl CaController {
             if logged.as_ref() != Some(&result) {
                 match &result {
                     Ok(()) => tracing::info!("every webhook accepts the serving certificate"),
+                    // They are missing before the manifests are applied, and while the webhook is being uninstalled.
+                    Err(error @ RoundError::MissingConfigurations(_)) => tracing::warn!("{error}"),
                     Err(error) => tracing::error!("{error}"),
                 }
                 logged = Some(result);
@@ -227,7 +230,7 @@ impl CaController {
         let secret = match self.read_secret().await {
             Ok(secret) => secret,
             Err(error) => {
-                outputs.set_synced(missing.is_empty() && distrust(&configurations, leaf, now).is_none());
+                outputs.set_trusted(distrust(&configurations, leaf, now).is_none(), missing.is_empty());
                 self.add_ca(&configurations, leaf).await?;
                 return Err(error);
             }
@@ -259,13 +262,12 @@ impl CaController {
             outputs.counts.reloads.inc_by(state.leaf.replace(leaf).is_some().into());
         }
         let distrust = distrust(&configurations, state.leaf.as_ref(), now);
-        let missing = (!missing.is_empty()).then_some(RoundError::MissingConfigurations(missing));
-        let error = missing.or(distrust);
-        outputs.set_synced(error.is_none());
+        outputs.set_trusted(distrust.is_none(), missing.is_empty());
         if self.apply(&configurations, &shared.bundle()).await? {
             return Ok(Round::Again);
         }
-        error.map_or(Ok(Round::Done), Err)
+        let missing = (!missing.is_empty()).then_some(RoundError::MissingConfigurations(missing));
+        missing.or(distrust).map_or(Ok(Round::Done), Err)
     }
 
     async fn read_configurations(&self, outputs: &CaOutputs) -> Result<ReadConfigurations, RoundError> {
@@ -276,7 +278,7 @@ impl CaController {
                 Ok(Some(configuration)) => read.configurations.push(configuration),
                 Ok(None) => read.missing.push(id),
                 Err(error) => {
-                    outputs.set_synced(false);
+                    outputs.set_trusted(false, false);
                     return Err(RoundError::api(id, "read")(error));
                 }
             }

@@ -13,18 +13,20 @@ const BEGINNING: &str = "\
 
 [Start here](README.md)
 
+The [glossary](glossary.md) explains the terms.
+
 ## In which order
 
-1. **Decode.** A body that is no AdmissionReview cannot be judged, and is answered as
-   [`faults`](config.md#when-there-is-too-much) says. A field of the wrong type is no such fault: its rule names it.
-2. **Mutate**, at `/mutate`. Rule after rule fills in what is derived, each on what the ones before it left, until nothing is
-   left to do. A mutation is left out where it would cause an error, or where an error that is downgraded without it would then
-   deny the write. The mutating webhook never denies.
-3. **Validate**, at `/validate`. Every rule of the parts that the request can change is asked, in the order of the table below,
-   and each finding names its rule in [brackets]. All findings are reported at once.
-4. **Downgrade.** An error becomes a warning where denying the write would do harm, or where the [mode](config.md#modes) of
-   its rule says so.
-5. **Answer.** One error that is left denies the write, with a cause for each; the others are warnings.
+1. **Decode.** The review is read. If the body is not an AdmissionReview, it is answered as [`faults`](config.md#faults) says. A
+   field of the wrong type is not a fault: the rule of that field reports it.
+2. **Mutate**, at `/mutate`. The mutations are applied in the order of the table below, each to the result of the ones before it,
+   until none has anything to write. A mutation is left out if it would cause an error, or if an error that is downgraded without
+   it would then deny the write. The mutating webhook never denies.
+3. **Validate**, at `/validate`. Every rule about the parts that the request can change is asked. All findings are reported at
+   once, each with its rule in [brackets].
+4. **Downgrade.** An error does not deny the write if that would do harm ([below](#when-an-error-is-downgraded)), or if the
+   [mode](config.md#modes) of its rule says so.
+5. **Answer.** If an error is left, the write is denied, with a cause for each such error. All other findings are warnings.
 ";
 
 /// The whole page.
@@ -39,19 +41,17 @@ fn webhooks(rules: &[Rule]) -> String {
     let mut text = "\n## Which webhook asks which rules\n\n| webhook | request | rules |\n|---|---|---|\n".to_owned();
     for part in [Part::Status, Part::Writer, Part::Spec, Part::Create] {
         let (webhook, request) = match part {
-            Part::Status => ("`/validate`", "updates of the status, and other requests that change or bring one"),
-            Part::Writer => {
-                ("`/validate`", "requests that change or bring a status, where `statusWriters` is configured")
-            }
+            Part::Status => ("`/validate`", "updates of the status, and other requests that change or add one"),
+            Part::Writer => ("`/validate`", "requests that change or add a status, if `statusWriters` is configured"),
             Part::Spec => ("`/validate`", "creation and updates of the scan itself"),
-            Part::Create => ("`/mutate`", "creation: the only one that sees a status which the API server then drops"),
+            Part::Create => ("`/mutate`", "creation, where a status is seen that the API server then drops"),
         };
         let named = rules.iter().filter(|rule| rule.part == part).map(|rule| format!("`{}`", rule.id));
         let named = if part == Part::Status { "all others".to_owned() } else { named.collect::<Vec<_>>().join(", ") };
         text += &format!("| {webhook} | {request} | {named} |\n");
     }
-    text + "| `/mutate` | updates of the status | the mutations of those that have one |\n\n\
-        Deletions, and kinds that are no scans, are allowed by both webhooks.\n"
+    text + "| `/mutate` | updates of the status | the mutations of all rules that have one |\n\n\
+        Both webhooks allow deletions, and objects of other kinds.\n"
 }
 
 fn list(rules: &[Rule]) -> String {
@@ -65,30 +65,31 @@ fn list(rules: &[Rule]) -> String {
 fn downgrades() -> String {
     let mut text = format!(
         "\n## When an error is downgraded\n\n\
-        What a rule finds is an `{}`, which denies the write, or a `{}`, which is shown to the client. One old bad object must \
-        never freeze its controller, so an error does not deny a write where the old object has the same error at the same \
-        path and nothing that the rule read for it changed, and where the object is being deleted. A condition whose \
-        type is missing, malformed or there twice is recognised by its contents, at whatever index it is. `status-writer` is about \
-        rights: only its mode downgrades it. The message says why an error is downgraded, and so does the label `downgraded` \
-        of the metric `scan_admission_findings_total`:\n\n",
+        A finding of a rule is an `{}`, which denies the write, or a `{}`, which is shown to the client. An error is downgraded, \
+        and does not deny the write, for one of these reasons. The message has the reason, and so has the label `downgraded` of the \
+        metric `scan_admission_findings_total`:\n\n",
         Severity::Error.name(),
         Severity::Warning.name()
     );
     for downgrade in Downgrade::ALL {
         let when = match downgrade {
-            Downgrade::Mode => "the mode of the rule is warn or audit",
-            Downgrade::PreExisting => "it was so before this change",
-            Downgrade::Deleting => "the object is being deleted",
+            Downgrade::Mode => "The mode of the rule is `warn` or `audit`.",
+            Downgrade::PreExisting => {
+                "The old object has the same error at the same path, and nothing that the rule read for it has changed. So an \
+                old error never blocks its controller (the [ratchet](glossary.md#ratchet)). A condition whose type is missing, \
+                malformed or there twice is recognised by its contents, at any index."
+            }
+            Downgrade::Deleting => "The object is being deleted.",
         };
         text += &format!("- `{}`: {when}\n", downgrade.name());
     }
-    text
+    text + "\n`status-writer` is about rights: only its mode downgrades it.\n"
 }
 
 fn mutations(rules: &[Rule]) -> String {
     let mut text = "\n## What the mutations write\n\n\
-        What is absent is filled in, and what is derived is recomputed; what a controller observed is never changed. These \
-        are the examples of the rules, with what is written:\n\n\
+        An absent value is filled in, and a derived value is recomputed. A value that a controller observed is never changed. \
+        These are the examples of the rules, with the paths that are written:\n\n\
         | rule | example | where |\n|---|---|---|\n"
         .to_owned();
     for rule in rules {
@@ -128,12 +129,12 @@ fn vocabularies() -> String {
 
 fn lifecycle() -> String {
     let mut text = "\n## What goes with each phase\n\n\
-        A new run may keep results of the one before beside its own: conditions of an older generation, or no later than the \
-        run that is under way, and a `PolicySucceeded` that is earlier than `Scanning` or `Succeeded`. Such a condition is \
-        stale. It satisfies a requirement but never violates one: where a condition has to be there, it counts; it is not held \
-        against the phase. On Completed and Failed the controller says that it is done, so nothing is stale, except a \
-        `PolicySucceeded` of a scan that has no scan policy any more. A condition that is malformed is neither there nor \
-        absent. A status is caught up when `observedGeneration` is `metadata.generation`.\n\n\
+        A new run may keep results of an earlier run beside its own. Such a condition is stale: it has an older generation, or a \
+        time no later than the start of the current run, or it is a `PolicySucceeded` that is earlier than `Scanning` or \
+        `Succeeded`. A stale condition satisfies a requirement but never violates one. On Completed and Failed the run has ended, so \
+        no condition is stale, except a `PolicySucceeded` of a scan that has no scan policy any more.\n\n\
+        A malformed condition counts neither as present nor as absent. A status is caught up when `observedGeneration` equals \
+        `metadata.generation`.\n\n\
         | phase | must not be set while | severity | the phase must | hint |\n|---|---|---|---|---|\n"
         .to_owned();
     for row in phases::ROWS {
@@ -147,7 +148,7 @@ fn lifecycle() -> String {
 /// The steps between phases that need no run between them.
 fn diagram() -> String {
     let mut text = "\n## The lifecycle\n\n\
-        No phase is terminal. A step that is not drawn skips a run, which is a warning (`phase-jump`).\n\n\
+        No phase is the last one. A step that is not drawn skips a run, which is a warning (`phase-jump`).\n\n\
         ```mermaid\nstateDiagram-v2\n    [*] --> Pending\n"
         .to_owned();
     for from in Phase::ALL {

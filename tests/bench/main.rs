@@ -1,6 +1,6 @@
 //! How fast it is, beside what others do in its place.
 //!
-//!     cargo bench                   everything, in under 10 minutes; writes tests/bench/RESULTS.md and README.md's table
+//!     cargo bench                   everything, in under 10 minutes; writes tests/bench/RESULTS.md and a sentence of README.md
 //!     cargo bench -- --quick        the same in under one, less exactly; writes nothing
 //!     cargo bench -- worst          the bodies that cost most to judge, by the byte, in process
 //!     cargo bench -- core FILTER    in process alone, compared with the run before: `decode`, `answer/6 KB`, …

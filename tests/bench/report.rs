@@ -1,4 +1,4 @@
-//! The results as Markdown: on the terminal, in tests/bench/RESULTS.md, and a part of them in README.md.
+//! The results as Markdown: on the terminal, in tests/bench/RESULTS.md, and a sentence of them in README.md.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,11 +8,11 @@ use std::process::Command;
 use procfs::{CpuInfo, Current as _, Meminfo};
 use serde_json::Value;
 
-use crate::figures::{AT_ONCE, CONTENDERS, CONTROLLER_RUNTIME, Cell, Figures, Goal, MIB, Spread};
+use crate::figures::{AT_ONCE, CONTENDERS, CONTROLLER_RUNTIME, Cell, Figures, Goal, KUBE, MIB, OURS, Spread};
 use crate::measure::{Latency, Sample};
 use crate::support::bodies::Body;
 
-/// Around the part in README.md.
+/// Around the sentence in README.md.
 pub const MARKS: [&str; 2] = ["<!-- cargo bench writes this -->\n\n", "\n<!-- until here -->"];
 
 const EXPLAINED: &str = "What each does: *floor* is axum and rustls, set up as ours, answering a constant once it has the
@@ -29,7 +29,7 @@ pub fn show(figures: &Figures, is_kept: bool) {
     if is_kept {
         let readme = fs::read_to_string(readme_path()).expect("README.md");
         let (before, _, after) = around(&readme).expect("README.md has the marks");
-        fs::write(readme_path(), format!("{before}{}{after}", table(figures))).expect("README.md");
+        fs::write(readme_path(), format!("{before}{}{after}", headline(figures))).expect("README.md");
         fs::write(results_path(), text).expect("RESULTS.md");
     }
 }
@@ -42,7 +42,7 @@ pub fn readme_path() -> PathBuf {
     root().join("README.md")
 }
 
-/// README.md up to our part with its mark, our part, and the rest from its mark on.
+/// README.md up to the sentence with its mark, the sentence, and the rest from its mark on.
 pub fn around(readme: &str) -> Option<(&str, &str, &str)> {
     let begin = readme.find(MARKS[0])? + MARKS[0].len();
     let end = begin + readme[begin..].find(MARKS[1])?;
@@ -57,6 +57,7 @@ fn results(figures: &Figures) -> String {
     let counts = fs::read_to_string(root().join("tests/bench/counts.json")).expect("counts.json");
     let counts: Value = serde_json::from_str(&counts).expect("counts.json is JSON");
     let mut out = String::from("# What a review costs\n\nWritten by `cargo bench`; not by hand.\n\n");
+    let _ = writeln!(out, "{}", headline(figures));
     out += &table(figures);
     if let Some(why) = &figures.missing {
         let _ = writeln!(out, "\n{CONTROLLER_RUNTIME} is missing: {why}.");
@@ -82,7 +83,19 @@ fn results(figures: &Figures) -> String {
     out
 }
 
-/// The part that README.md has.
+/// The sentence that README.md has, on a line.
+fn headline(figures: &Figures) -> String {
+    let [ours, kube, controller_runtime] = [OURS, KUBE, CONTROLLER_RUNTIME].map(|who| {
+        let spread = figures.spread(who, Cell::Allowed6Kb, |sample| sample.cpu_micros);
+        spread.map_or("–".to_owned(), |spread| format!("{:.0} µs", spread.median))
+    });
+    format!(
+        "A status update of 6 KB costs {ours} of CPU. A webhook with kube-rs takes {kube}, one with controller-runtime \
+         {controller_runtime}.\n"
+    )
+}
+
+/// The results that most people look for.
 fn table(figures: &Figures) -> String {
     let mut out = format!("| status update, HTTP/1.1 | {} |\n|---|{}\n", CONTENDERS.join(" | "), "---|".repeat(4));
     let mut row = |what: &str, of: &dyn Fn(&'static str) -> Option<String>| {

@@ -2,6 +2,7 @@
 //! somewhere; and commands hide nowhere else. tests/support/page.rs says how commands are marked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::process::Command;
 
 use crate::support::page::{Page, Place, Shown, fits, pages, root};
@@ -139,6 +140,24 @@ fn the_map_leads_to_every_page_and_every_page_to_the_map() {
         assert!(reached.contains(&page.path), "nothing leads from {MAP} to {}", page.path);
         assert!(page.path == MAP || links(page).iter().any(|path| path == MAP), "{} has no link to {MAP}", page.path);
     }
+}
+
+/// In docs/errors.md, where … stands for a part that differs.
+#[test]
+fn the_page_of_errors_has_the_lines_of_the_log() {
+    let page = fs::read_to_string(root().join("docs/errors.md")).unwrap();
+    let (_, log) = page.split_once("## The log of a replica").unwrap();
+    let lines: Vec<&str> = log.lines().filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
+    assert!(lines.len() > 15, "{lines:?}");
+    let sources = walkdir::WalkDir::new(root().join("src")).into_iter().map(Result::unwrap);
+    let sources = sources.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "rs"));
+    let texts = sources.map(|entry| fs::read_to_string(entry.path()).unwrap());
+    // A string goes on in the next line after a backslash.
+    let parts = |text: String| text.split("\\\n").map(|part| part.trim_start().to_owned()).collect::<String>();
+    let source: String = texts.map(parts).collect();
+    let is_there = |line: &&str| line.split('…').all(|part| source.contains(part));
+    let wrong: Vec<&str> = lines.into_iter().filter(|line| !is_there(line)).collect();
+    assert!(wrong.is_empty(), "no source has these lines:\n{}", wrong.join("\n"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What kubectl prints where a webhook goes wrong or says no, and its place in docs/runbook.md.
+//! What kubectl prints where a webhook goes wrong or says no, and its place in docs/errors.md.
 
 use std::fs;
 
@@ -13,7 +13,8 @@ use crate::stand_in_webhook::Answer::{Never, OtherUid, Says};
 use crate::support::page::line_fits;
 use crate::support::pki::Ca;
 
-pub const TESTS: &[(&str, Test)] = &[("the-runbook-knows-what-kubectl-prints", the_runbook_knows_what_kubectl_prints)];
+pub const TESTS: &[(&str, Test)] =
+    &[("the-page-of-errors-knows-what-kubectl-prints", the_page_of_errors_knows_what_kubectl_prints)];
 
 /// The end of a line that kubectl prints, with … for what is never the same, and how to make it print that.
 struct Message(&'static str, fn(&Scene<'_>) -> String);
@@ -35,7 +36,7 @@ const REMOVES_WHAT_IS_NOT_THERE: &str = review!(
     r#""allowed": true, "patchType": "JSONPatch", "patch": "W3sib3AiOiAicmVtb3ZlIiwgInBhdGgiOiAiL3N0YXR1cy9ub25lIn1d""#
 );
 
-/// In the order of docs/runbook.md.
+/// In the order of docs/errors.md.
 const MESSAGES: &[Message] = &[
     Message("dial tcp …: connect: connection refused", |scene| {
         let (_taken, address) = scene.nobody();
@@ -211,11 +212,11 @@ const MESSAGES: &[Message] = &[
     }),
 ];
 
-fn the_runbook_knows_what_kubectl_prints(namespace: &Namespace<'_>) {
-    let page = fs::read_to_string("docs/runbook.md").unwrap();
+fn the_page_of_errors_knows_what_kubectl_prints(namespace: &Namespace<'_>) {
+    let page = fs::read_to_string("docs/errors.md").unwrap();
     let headings: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
     let messages: Vec<&str> = MESSAGES.iter().map(|message| message.0).collect();
-    assert_eq!(headings, messages, "the headings of docs/runbook.md, and the messages that are produced here");
+    assert_eq!(headings, messages, "the headings of docs/errors.md, and the messages that are produced here");
 
     let whole = page.split_once("```text\n").and_then(|(_, rest)| rest.split_once("\n```")).unwrap().0;
 

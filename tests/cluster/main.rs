@@ -86,6 +86,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, audit::TESTS),
     (Hooks::Own, doctor::TESTS),
     (Hooks::Own, kubectl_messages::TESTS),
+    (Hooks::Own, page_commands::TESTS),
     (Hooks::Installed, readme_picture::TESTS),
 ];
 

@@ -18,6 +18,7 @@ use crate::controlplane::{ControlPlane, User, eventually};
 use crate::forwarder::Forwarder;
 use crate::installed::replica;
 use crate::replicas::{NAME, client, endpoint};
+use crate::support::http::get;
 use crate::support::folder::Folder;
 use crate::support::process::Process;
 
@@ -168,6 +169,10 @@ impl Work {
         }
     }
 
+    fn is_ready(&self) -> bool {
+        self.replica.as_ref().is_some_and(|replica| self.runtime.block_on(get(replica.admin, "/readyz")).code == 200)
+    }
+
     /// Once the API server calls it: pods, status.
     fn tell(&mut self, deployment: &Value) {
         if !self.is_called {
@@ -176,8 +181,8 @@ impl Work {
             let create = self.cluster.kubectl(User::Admin).args(["create", "--dry-run=server", "-f", "-"]);
             let said = create.input(bad.to_string()).run().stderr;
             self.is_called = said.contains("[scan-target]") && said.contains("[status-on-create]");
-            // Pods are ready without a registration too.
-            if HOOKS.iter().any(|hooks| self.get(*hooks, NAME).is_some()) {
+            // Without a registration it is the replica that says whether it is ready.
+            if HOOKS.iter().any(|hooks| self.get(*hooks, NAME).is_some()) || !self.is_ready() {
                 return;
             }
             self.is_called = true;

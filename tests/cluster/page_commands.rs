@@ -1,14 +1,20 @@
 //! The commands of each page that needs a cluster, on one of its own.
 
+use std::env;
 use std::ffi::OsString;
+use std::process::Command;
 
-use crate::controlplane::{Absent, ControlPlane, User, eventually};
+use crate::controlplane::{Absent, ControlPlane, Namespace, User, eventually};
 use crate::installed::{generate, install_kinds};
 use crate::nodes::Nodes;
-use crate::scan;
 use crate::support::folder::Folder;
-use crate::support::page::{self, Page, Place};
+use crate::support::page::{self, Block, Page, Place};
+use crate::support::program::clean;
 use crate::support::session::{self, Surroundings};
+use crate::{Test, scan};
+
+pub const TESTS: &[(&str, Test)] =
+    &[("an-installation-without-an-image-locks-nothing", an_installation_without_an_image_locks_nothing)];
 
 pub fn pages() -> impl Iterator<Item = Page> {
     page::pages().into_iter().filter(|page| needs(page, &Place::Cluster) || needs(page, &Place::NewCluster))
@@ -58,4 +64,43 @@ fn surroundings<'a>(nodes: &Nodes, settle: &'a dyn Fn()) -> Surroundings<'a> {
         ("KUBECTL_KUBERC", OsString::from("false")),
     ];
     Surroundings { variables, settle, kubectl: Some(nodes.cluster.kubectl_path().to_owned()) }
+}
+
+/// As the pages print it, where the image cannot be pulled: here no pod ever runs.
+fn an_installation_without_an_image_locks_nothing(_: &Namespace<'_>) {
+    for page in ["README.md", "docs/install.md"] {
+        let page = Page::read(page);
+        let commands: Vec<_> = page.consoles().flat_map(Block::commands).map(|shown| shown.command).collect();
+        let overlay = commands.iter().find(|command| command.contains("> manifests/mine/kustomization.yaml")).unwrap();
+        let install = commands.iter().find(|command| command.contains("rollout status")).unwrap();
+        let cluster = ControlPlane::start().unwrap_or_else(|absent| panic!("{absent:?}"));
+        let folder = Folder::new();
+        generate(&folder.join("manifests"));
+        install_kinds(&cluster, &folder.join("manifests"));
+        let admin = |arguments: &[&str]| cluster.kubectl(User::Admin).args(arguments).run();
+        eventually("the kinds are served", || {
+            let create = cluster.kubectl(User::Admin).args(["create", "-f", "-"]).input(scan("one").to_string()).run();
+            (create.code == Some(0)).then_some(())
+        });
+
+        let mut path = cluster.kubectl_path().parent().unwrap().as_os_str().to_owned();
+        path.push(":");
+        path.push(env::var_os("PATH").unwrap_or_default());
+        let mut shell = Command::new("bash");
+        clean(&mut shell);
+        // Pasted as a block: a command that fails does not keep the shell from the next.
+        let script = format!("mkdir -p manifests/mine; touch manifests/mine/config.yaml\n{overlay}\n{install}\n");
+        let script = script.replace("--timeout=2m", "--timeout=2s");
+        shell.args(["--noprofile", "--norc", "-c", &script]).current_dir(folder.path());
+        shell.env("PATH", path).env("HOME", folder.path()).env("KUBECONFIG", cluster.kubeconfig(User::Admin));
+        let output = shell.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && errors.contains("timed out waiting for the condition"), "{errors}");
+
+        admin(&["get", "deployment", "scan-admission", "--namespace=scan-admission"]).ok();
+        let hooks = admin(&["get", "validatingwebhookconfigurations,mutatingwebhookconfigurations"]);
+        assert!(hooks.stderr.contains("No resources found"), "{hooks:?}");
+        let status = r#"{"status": {"phase": "Pending"}}"#;
+        admin(&["patch", "sourcescan", "one", "--subresource=status", "--type=merge", "--patch", status]).ok();
+    }
 }

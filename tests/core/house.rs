@@ -252,12 +252,16 @@ fn rooms_import_only_what_stands_below_them() {
     assert_eq!(rooms, ROOMS.iter().map(|room| (*room).to_owned()).collect(), "the table and src/");
 }
 
-/// The front page of `cargo doc` has the same rooms in the same order.
+/// The front page of `cargo doc` has the same rooms in the same order, and so has the page of the architecture.
 #[test]
-fn the_front_page_lists_the_rooms() {
+fn the_front_page_and_the_architecture_list_the_rooms() {
     let page = fs::read_to_string(root().join("src/lib.rs")).unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("//! | [`").or(line.strip_prefix("//! | `")));
     let rooms: Vec<&str> = rows.filter_map(|row| row.split('`').next()).filter(|room| ROOMS.contains(room)).collect();
+    assert_eq!(rooms, ROOMS);
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| [")?.split_once("](../src/"));
+    let rooms: Vec<&str> = rows.map(|(room, _)| room).collect();
     assert_eq!(rooms, ROOMS);
 }
 
