@@ -166,7 +166,7 @@ impl<'a> ObjectHead<'a> {
 
     /// Whether this is a watch event without an object to judge: a bookmark, whose object has only a version, or an
     /// error.
-    pub fn is_bookmark(&self) -> bool {
+    pub fn is_event_without_object(&self) -> bool {
         self.is_event() && (self.event.is_text("BOOKMARK") || self.event.is_text("ERROR")) && !self.object.is_empty()
     }
 

@@ -6,8 +6,8 @@ use crate::report::ReportedFinding;
 use crate::scan::json::printable;
 use crate::scan::{Json, JsonType, reader};
 
-/// The string fields outside of the status, which the API server validates by the schema. Rules validate those of the
-/// status.
+/// The string fields outside of the status. The API server checks their types by the schema, and rules check the types
+/// in the status.
 const STRINGS: [(&str, &[&str]); 2] = [
     ("metadata", &["name", "namespace"]),
     (
@@ -35,7 +35,7 @@ const STATUS_STRINGS: &[&str] =
 /// The number of characters of a value that a message shows.
 const SHOWN_MAX_CHARS: usize = 64;
 
-/// The beginnings of messages that a value follows.
+/// The beginnings of messages that show the value of the field.
 const VALUE_PREFIXES: [&str; 3] = ["Invalid value: ", "Unsupported value: ", "is "];
 
 /// Adds warnings about values that must be strings to the findings of the rules.

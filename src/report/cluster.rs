@@ -1,5 +1,4 @@
-//! The report of findings in the scans of a cluster: a stream of findings, and the number of findings by namespace and
-//! rule.
+//! The report of findings in the scans of a cluster: each finding, and the number of findings by namespace and rule.
 //!
 //! The JSON form is a single document. It is stable, except that members may be added:
 //!
@@ -15,7 +14,7 @@
 //! }
 //! ```
 //!
-//! `downgraded` is the reason why an error is not denied, and is absent for errors that are. Only the table is kept in
+//! `downgraded` is the reason why an error is not denied, and is absent otherwise. Only the table is kept in
 //! memory: a few numbers for each namespace and rule, for any number of scans.
 
 use std::collections::BTreeMap;
