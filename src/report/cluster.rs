@@ -133,14 +133,15 @@ impl<W: Write> ClusterReport<W> {
         if self.table.is_empty() {
             return Ok(());
         }
-        let widest = |head: &str, widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0).max(head.len());
+        let widest =
+            |header: &str, widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0).max(header.len());
         let namespaces = widest("NAMESPACE", &mut self.table.keys().map(|(namespace, _)| namespace.len()));
         let rules = widest("RULE", &mut self.table.keys().map(|(_, rule)| rule.len()));
-        let head = format!(
+        let header = format!(
             "{:namespaces$}  {:rules$}  {:>6}  {:>6}  {:>7}",
             "NAMESPACE", "RULE", "DENIED", "WARNED", "AUDITED"
         );
-        writeln!(self.out, "\n{head}")?;
+        writeln!(self.out, "\n{header}")?;
         for ((namespace, rule), ActionCounts { deny, warn, audit }) in &self.table {
             let namespace = printable(namespace, usize::MAX);
             writeln!(self.out, "{namespace:namespaces$}  {rule:rules$}  {deny:>6}  {warn:>6}  {audit:>7}")?;
