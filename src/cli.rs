@@ -1,6 +1,7 @@
-//! The command line: one file a command, each from its flags to its exit code.
+//! The command line: one file per command, from its flags to its exit code.
 //!
-//! Exit: 0 success, 1 something is denied, 2 usage or unreadable input. Results go to stdout, the rest to stderr.
+//! Exit codes: 0 for success, 1 if something is denied, 2 for wrong usage or unreadable input. Results go to stdout,
+//! everything else to stderr.
 
 #[cfg(feature = "cluster")]
 mod audit;
@@ -24,9 +25,9 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::report::print_error;
 
-/// Something is denied.
+/// The exit code if something is denied.
 const DENIED: u8 = 1;
-/// Usage or unreadable input.
+/// The exit code for wrong usage or unreadable input.
 const UNUSABLE: u8 = 2;
 
 #[derive(Parser)]
@@ -70,7 +71,7 @@ pub fn run() -> ExitCode {
     };
     match done {
         Ok(code) => code,
-        // The reader of the results has read enough.
+        // The reader of the results, such as `head`, has closed the pipe.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             print_error(error);
@@ -79,8 +80,8 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The command without the variables that are empty: a manifest or a script unsets a flag so, which clap would take for its
-/// value.
+/// Makes a command ignore environment variables that are empty. Manifests and scripts unset a flag in this way, but
+/// clap would use the empty text as its value.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
     command

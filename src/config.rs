@@ -19,8 +19,8 @@ pub struct Config {
     pub limits: Limits,
 }
 
-/// An error in a configuration file. Line and column count from 1. The message continues a sentence that begins with
-/// `the file`.
+/// An error in a configuration file. Line and column count from 1. The displayed text continues a sentence that begins
+/// with `the file`.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is invalid at line {line}, column {column}: {message}")]
 pub struct ConfigError {

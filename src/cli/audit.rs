@@ -1,4 +1,4 @@
-//! `audit`: what the webhook would deny of the scans that a cluster has.
+//! `audit`: reports the stored scans that the webhook would deny.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -20,24 +20,27 @@ use crate::report::cluster::ClusterReport;
 use crate::report::{Format, Subject};
 use crate::scan::{Container, Kind, Scan, reader};
 
-/// Judges every scan of a cluster as it stands, page by page, and changes nothing
+/// Judge every scan that a cluster stores, without changing anything
 #[derive(Args)]
 #[command(
-    after_help = "Each scan is judged as if it were written anew: that an old error is downgraded does not count.
-docs/doctor.md says which rights that takes.
+    after_help = "Each scan is judged as if it were written now. So an old error counts, even if the webhook would
+downgrade it. docs/doctor.md lists the rights that this needs.
 
 Examples:
   scan-admission audit
   scan-admission audit --config config.yaml
   scan-admission audit -o json | jq '.rules'
 
-Exit: 0 nothing would be denied, 1 something would, 2 not everything could be read."
+Exit codes:
+  0  no scan would be denied
+  1  a scan would be denied
+  2  not every scan could be read"
 )]
 pub struct AuditCommand {
-    /// A line a finding and a table of their numbers, or one JSON document
+    /// Output format: a line per finding and a table of counts, or one JSON document
     #[arg(short, long, value_enum, default_value_t = Format::Text, env = "SCAN_ADMISSION_OUTPUT")]
     output: Format,
-    /// The time that scans are judged at [default: the clock's]
+    /// Time at which to judge [default: the current time]
     #[arg(long, value_name = "RFC3339", value_parser = parse_time, env = "SCAN_ADMISSION_NOW")]
     now: Option<OffsetDateTime>,
     #[command(flatten)]
@@ -61,7 +64,7 @@ impl AuditCommand {
     }
 }
 
-/// Judges all that can be listed, and reports what cannot.
+/// Judges every scan that can be listed, and reports the kinds that cannot.
 async fn audit(cluster: &ClusterOptions, judge: &Judge, report: &mut ClusterReport<impl Write>) -> io::Result<()> {
     let client = client(cluster).await.map_err(io::Error::other)?;
     let listings = listings(&client).await.map_err(io::Error::other)?;
@@ -87,7 +90,7 @@ async fn audit(cluster: &ClusterOptions, judge: &Judge, report: &mut ClusterRepo
     Ok(())
 }
 
-/// The name of a scan.
+/// The metadata of a stored scan, of which only the names are read.
 #[derive(Deserialize)]
 struct StoredHead {
     metadata: StoredNames,
@@ -101,6 +104,7 @@ struct StoredNames {
     name: String,
 }
 
+/// Judges one scan. A scan that cannot be read is reported as an error.
 fn judge_scan(kind: Kind, json: &RawValue, judge: &Judge, report: &mut ClusterReport<impl Write>) -> io::Result<()> {
     let json = json.get();
     let read = serde_json::from_str::<StoredHead>(json).map_err(|error| error.to_string()).and_then(|head| {
@@ -119,12 +123,12 @@ fn judge_scan(kind: Kind, json: &RawValue, judge: &Judge, report: &mut ClusterRe
     judge.judge(kind, &scan, subject.namespace, &parts, |findings| report.scan(&subject, findings))
 }
 
-/// One line on a terminal that shows how far it is.
+/// The progress line. It is shown only if stderr is a terminal.
 struct Progress {
     is_shown: bool,
 }
 
-/// To the start of the line, and nothing left of what was there.
+/// Moves to the start of the line, and clears the line.
 const CLEAR: &str = "\r\x1b[K";
 
 impl Progress {
@@ -136,7 +140,7 @@ impl Progress {
         if !self.is_shown {
             return Ok(());
         }
-        // The findings may be on the same terminal: those of this page are above this line.
+        // The findings may be on the same terminal: print those of this page above the progress line.
         report.flush()?;
         let (scans, denied) = (report.tally.scans, report.tally.denied);
         let line = format!("{CLEAR}{scans} scans judged, {left} more of this kind, {denied} would be denied");

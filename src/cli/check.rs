@@ -1,4 +1,4 @@
-//! `check`: manifests in, the findings in their scans out, with file, line and column.
+//! `check`: reports findings in the scans of manifests, with file, line and column.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,11 +17,11 @@ use crate::report::Format;
 use crate::report::documents::DocumentReport;
 use crate::scan::Kind;
 
-/// Checks the scans in manifests: their spec, and the status where there is one
+/// Check the scans in manifests: their spec, and their status if they have one
 #[derive(Args)]
-#[command(after_help = "Reads YAML, JSON, Lists and what kubectl get -o yaml or -o json prints.
-Of watch events and AdmissionReviews the object is judged. Objects of other kinds are skipped.
-A file that is named has to hold objects, with apiVersion and kind; in folders others are skipped.
+#[command(after_help = "Reads YAML and JSON, also Lists and the output of kubectl get -o yaml or -o json.
+Of a watch event or an AdmissionReview, the object is checked. Objects of other kinds are skipped.
+A file that is named must contain objects with apiVersion and kind; in folders, others are skipped.
 
 Examples:
   scan-admission check scans/ more.yaml
@@ -29,21 +29,24 @@ Examples:
   scan-admission check -o json scans/ | jq -r '.findings[].rule'
   kubectl get sourcescan app -o jsonpath='{.status}' | scan-admission check --kind SourceScan
 
-Exit: 0 nothing denied, 1 something denied, 2 something could not be read.")]
+Exit codes:
+  0  no scan would be denied
+  1  a scan would be denied
+  2  not every input could be read")]
 pub struct CheckCommand {
-    /// Lines as compilers print them, or one JSON document
+    /// Output format: lines as compilers print them, or one JSON document
     #[arg(short, long, value_enum, default_value_t = Format::Text, env = "SCAN_ADMISSION_OUTPUT")]
     output: Format,
-    /// The time that scans are judged at [default: the clock's]
+    /// Time at which to judge [default: the current time]
     #[arg(long, value_name = "RFC3339", value_parser = parse_time, env = "SCAN_ADMISSION_NOW")]
     now: Option<OffsetDateTime>,
-    /// The kind of the scan that a status is of, where nothing around it says so: `status: {…}`, or its members alone
+    /// Kind of the scan, for input that is only a status: `status: {…}`, or the members of a status alone
     #[arg(long, env = "SCAN_ADMISSION_KIND", value_name = "KIND", ignore_case = true,
           value_parser = PossibleValuesParser::new(Kind::ALL.map(Kind::name)).try_map(parse_kind))]
     kind: Option<Kind>,
     #[command(flatten)]
     config: ConfigFlags,
-    /// Files, folders (their .yaml, .yml and .json files) or `-` for standard input, which is the default
+    /// Files, folders (their .yaml, .yml and .json files), or `-` for standard input [default: -]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -65,7 +68,7 @@ impl CheckCommand {
     }
 }
 
-/// Reads the value of `--kind`, in any case.
+/// Parses the value of `--kind`, ignoring case.
 fn parse_kind(name: String) -> Result<Kind, &'static str> {
-    Kind::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(&name)).ok_or("no kind of scan")
+    Kind::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(&name)).ok_or("not a kind of scan")
 }

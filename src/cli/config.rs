@@ -1,4 +1,4 @@
-//! `config`: checks a configuration, or prints its schema.
+//! `config`: checks a configuration file, or prints its schema.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::config::{ConfigError, schema};
 use crate::scan::json::printable;
 use crate::tls::files::FileProblem;
 
-/// Checks a configuration, or prints its schema
+/// Check a configuration file, or print its schema
 #[derive(clap::Args)]
 pub struct ConfigCommand {
     #[command(subcommand)]
@@ -20,13 +20,14 @@ pub struct ConfigCommand {
 
 #[derive(Subcommand)]
 enum ConfigAction {
-    /// Reads a configuration as `serve` does, and reports what is wrong with it
-    #[command(after_help = "Exit: 0 it can be used, 2 it cannot.")]
+    /// Read a configuration file as `serve` does, and report its errors
+    #[command(after_help = "Exit codes:\n  0  the file can be used\n  2  the file cannot be used")]
     Check {
+        /// Configuration file in YAML
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Prints the JSON Schema of the configuration, for editors and pipelines
+    /// Print the JSON Schema of the configuration, for editors and pipelines
     Schema,
 }
 
@@ -36,7 +37,7 @@ impl ConfigCommand {
             ConfigAction::Check { file } => {
                 let name = printable(&file.to_string_lossy(), usize::MAX);
                 let loaded = read("FILE", &file).map_err(|error| match error.problem {
-                    // As compilers print it, for editors.
+                    // In the form of compilers, which editors parse.
                     FileProblem::Contents(ConfigError { line, column, message }) => {
                         io::Error::other(format!("{name}:{line}:{column}: {message}"))
                     }

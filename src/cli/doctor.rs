@@ -1,4 +1,4 @@
-//! `doctor`: whether the webhook on a cluster is installed as it should be, and answers.
+//! `doctor`: diagnoses the installation on a cluster.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,14 +21,13 @@ use crate::tls::TlsFileError;
 use crate::tls::files::{FileError, FileProblem};
 use crate::tls::pem;
 
-/// There is a problem.
+/// The exit code if there is a problem.
 const PROBLEM: u8 = 1;
 
-/// Diagnoses an installation on a cluster: what is wrong, what it causes and what to do
+/// Diagnose the installation on a cluster: what is wrong, its effects, and what to do
 #[derive(Args)]
-#[command(
-    after_help = "Nothing is changed, and nothing is written but with --probe, which allows the dry run of one write that has to
-be denied. docs/doctor.md has every check, and which rights they take.
+#[command(after_help = "doctor changes nothing. With --probe it sends one write that must be denied, as a dry run.
+docs/doctor.md lists the checks, and the rights that they need.
 
 Examples:
   scan-admission doctor
@@ -36,35 +35,37 @@ Examples:
   kubectl --namespace scan-admission port-forward pod/POD 9443:8443 &
   scan-admission doctor --connect-to 10.1.2.3:8443=127.0.0.1:9443
 
-Exit: 0 no problem, 1 a problem, 2 not everything could be looked up."
-)]
+Exit codes:
+  0  no problem was found
+  1  a problem was found
+  2  no problem was found, but not every check could be made")]
 pub struct DoctorCommand {
-    /// For people, or one JSON document
+    /// Output format: text, or one JSON document
     #[arg(short, long, value_enum, default_value_t = Format::Text, env = "SCAN_ADMISSION_OUTPUT")]
     output: Format,
-    /// The Service that the API server calls; the Deployment and the ServiceAccount have its name
+    /// Service that the API server calls; the Deployment and the ServiceAccount have its name
     #[arg(long, env = "SCAN_ADMISSION_SERVICE", value_name = "NAMESPACE/NAME", default_value_t = ServiceName { namespace: NAME.to_owned(), name: NAME.to_owned() }, value_parser = parse_service)]
     service: ServiceName,
-    /// The name of both webhook configurations
+    /// Name of both webhook configurations
     #[arg(long, env = "SCAN_ADMISSION_WEBHOOK_CONFIGURATION", value_name = "NAME", default_value = NAME)]
     webhook_configuration: String,
-    /// Try a write that has to be denied, by a dry run through the API server
+    /// Send a write that must be denied through the API server, as a dry run
     #[arg(long, env = "SCAN_ADMISSION_PROBE")]
     probe: bool,
-    /// Where an endpoint is reached from here, as by a port that is forwarded
+    /// Connect to ADDRESS, for example a forwarded port, in place of an endpoint; may be repeated
     #[arg(long, env = "SCAN_ADMISSION_CONNECT_TO", value_name = "ENDPOINT=ADDRESS", value_parser = parse_connect_to, value_delimiter = ',')]
     connect_to: Vec<ConnectTo>,
-    /// PEM file with a client certificate and its chain, for replicas that demand one
+    /// PEM file with a client certificate and its chain, for replicas that require one
     #[arg(long, env = "SCAN_ADMISSION_CLIENT_CERT", value_name = "FILE", requires = "client_key")]
     client_cert: Option<PathBuf>,
-    /// PEM file with its key
+    /// PEM file with the private key of the client certificate
     #[arg(long, env = "SCAN_ADMISSION_CLIENT_KEY", value_name = "FILE", requires = "client_cert")]
     client_key: Option<PathBuf>,
     #[command(flatten)]
     cluster: ClusterFlags,
 }
 
-/// An endpoint, and the address that is asked in its place.
+/// An endpoint, and the address to connect to in its place.
 #[derive(Clone)]
 struct ConnectTo {
     endpoint: String,
@@ -73,7 +74,7 @@ struct ConnectTo {
 
 #[derive(Debug, thiserror::Error)]
 enum ConnectToError {
-    #[error("not two addresses with ports, such as 10.1.2.3:8443=127.0.0.1:9443")]
+    #[error("must be two addresses with ports, such as 10.1.2.3:8443=127.0.0.1:9443")]
     Pair,
     #[error(transparent)]
     Address(#[from] AddressError),

@@ -1,4 +1,4 @@
-//! `explain`: what a rule checks and why.
+//! `explain`: prints the documentation of a rule.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -9,11 +9,11 @@ use clap::builder::PossibleValuesParser;
 use crate::docs;
 use crate::rules::RULES;
 
-/// Explains a rule: what it checks, why, what breaks, how to repair. Without a rule it lists them
+/// Explain a rule: what it checks, why, and how to repair a status. Without a rule, list all rules
 #[derive(Args)]
 #[command(after_help = "Examples:\n  scan-admission explain\n  scan-admission explain cve-total")]
 pub struct ExplainCommand {
-    /// The id of the rule, as in the [brackets] of a message
+    /// Id of the rule, as in the [brackets] of a message
     #[arg(value_name = "RULE", hide_possible_values = true,
           value_parser = PossibleValuesParser::new(RULES.iter().map(|rule| rule.id)))]
     rule: Option<String>,

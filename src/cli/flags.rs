@@ -1,4 +1,4 @@
-//! Flags that several commands have.
+//! Flags that several commands share.
 
 pub mod address;
 #[cfg(feature = "cluster")]
@@ -10,12 +10,12 @@ use time::OffsetDateTime;
 
 use crate::scan::time::parse;
 
-/// Reads the value of `--now`.
+/// Parses the value of `--now`.
 pub fn parse_time(text: &str) -> Result<OffsetDateTime, &'static str> {
-    parse(text).ok_or("not a time such as 2026-11-20T08:05:00Z")
+    parse(text).ok_or("must be an RFC 3339 time, such as 2026-11-20T08:05:00Z")
 }
 
-/// A Service, as `NAMESPACE/NAME`.
+/// The name of a Service, written `NAMESPACE/NAME`.
 #[cfg(feature = "cluster")]
 #[derive(Debug, Clone)]
 pub struct ServiceName {
@@ -30,13 +30,13 @@ impl std::fmt::Display for ServiceName {
     }
 }
 
-/// Reads the value of `--service`.
+/// Parses the value of `--service`.
 #[cfg(feature = "cluster")]
 pub fn parse_service(text: &str) -> Result<ServiceName, &'static str> {
     let is_label = |text: &str| !text.is_empty() && text.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'));
     let (namespace, name) = text
         .split_once('/')
         .filter(|(namespace, name)| is_label(namespace) && is_label(name))
-        .ok_or("it has to be NAMESPACE/NAME")?;
+        .ok_or("must be NAMESPACE/NAME, such as scan-admission/scan-admission")?;
     Ok(ServiceName { namespace: namespace.to_owned(), name: name.to_owned() })
 }

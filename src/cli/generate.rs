@@ -1,4 +1,4 @@
-//! `generate`: files that are made from the code.
+//! `generate`: writes the files that are generated from the code.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -10,30 +10,31 @@ use clap::{Args, Command, ValueEnum};
 use crate::rules::RULES;
 use crate::{docs, install};
 
-/// Writes what is made from the code: manifests, the docs, completions, man pages
+/// Write generated files: manifests, docs, shell completions, man pages
 #[derive(Args)]
 #[command(after_help = "Examples:
   scan-admission generate manifests
   scan-admission generate completions --to ~/.local/share/scan-admission")]
 pub struct GenerateCommand {
+    /// Files to generate
     #[arg(value_enum)]
     target: GenerateTarget,
-    /// The folder to write to [default: docs for docs, manifests for manifests, else the current one]
+    /// Folder to write to [default: docs for docs, manifests for manifests, otherwise the current folder]
     #[arg(long, value_name = "DIR", env = "SCAN_ADMISSION_TO")]
     to: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum GenerateTarget {
-    /// A page a rule, the overview with the tables, the configuration with its schema, and what doctor looks at
+    /// Pages of the rules and how they decide, the configuration with its schema, and the checks of doctor
     Docs,
-    /// What to install on a cluster, for kubectl apply -k
+    /// Manifests to install on a cluster with kubectl apply -k
     Manifests,
-    /// The Grafana dashboard alone, to import by hand
+    /// Grafana dashboard, to import by hand
     Dashboard,
-    /// Completions for bash, elvish, fish, PowerShell and zsh
+    /// Shell completions for bash, elvish, fish, PowerShell and zsh
     Completions,
-    /// A man page a command
+    /// Man pages, one per command
     Man,
 }
 
@@ -62,7 +63,7 @@ impl GenerateCommand {
 }
 
 impl GenerateTarget {
-    /// Where it goes by default.
+    /// Returns the default folder.
     fn folder(self) -> &'static str {
         match self {
             GenerateTarget::Docs => "docs",
@@ -72,7 +73,7 @@ impl GenerateTarget {
     }
 }
 
-/// Writes a file by its path below `to`.
+/// Writes a file at `path` below `to`.
 fn write(to: &Path, path: &str, text: &str) -> io::Result<()> {
     let path = to.join(path);
     path.parent().map(fs::create_dir_all).transpose()?;

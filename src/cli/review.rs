@@ -1,4 +1,4 @@
-//! `review`: AdmissionReviews in, the server's answers out.
+//! `review`: answers AdmissionReviews as the server would.
 
 use std::io::{self, IsTerminal as _, Read, Write};
 use std::path::PathBuf;
@@ -19,27 +19,30 @@ use crate::report::{Format, print_error};
 use crate::rules::RULES;
 use crate::scan::json::printable;
 
-/// Answers a stream of AdmissionReviews as the server would, one response a line
+/// Answer a stream of AdmissionReviews as the server would, one response per line
 #[derive(Args)]
 #[command(after_help = "Examples:
   scan-admission review tests/fixtures/reviews
   scan-admission review --webhook mutating -o json review.json
-  kubectl get --raw ... | scan-admission review --now 2026-11-20T08:05:00Z -
+  scan-admission review --now 2026-11-20T08:05:00Z - < review.json
 
-Exit: 0 all allowed, 1 something denied, 2 something was no review.")]
+Exit codes:
+  0  every review is allowed
+  1  a review is denied
+  2  an input cannot be read, or is not an AdmissionReview")]
 pub struct ReviewCommand {
-    /// Which webhook answers
+    /// Webhook that answers
     #[arg(long, value_enum, default_value_t = WebhookName::Validating, env = "SCAN_ADMISSION_WEBHOOK")]
     webhook: WebhookName,
-    /// The time that reviews are judged at [default: the clock's]
+    /// Time at which to judge [default: the current time]
     #[arg(long, value_name = "RFC3339", value_parser = parse_time, env = "SCAN_ADMISSION_NOW")]
     now: Option<OffsetDateTime>,
     #[command(flatten)]
     config: ConfigFlags,
-    /// Text, or the bytes that the server would send [default: text on a terminal, json elsewhere]
+    /// Output format: text, or the JSON that the server would send [default: text on a terminal, otherwise json]
     #[arg(short, long, value_enum, env = "SCAN_ADMISSION_OUTPUT")]
     output: Option<Format>,
-    /// Files, folders (their .json files) or `-` for standard input, which is the default
+    /// Files, folders (their .json files), or `-` for standard input [default: -]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -57,7 +60,7 @@ impl ReviewCommand {
         let mut out = output.stdout();
         let mut worst = 0;
         for input in input::inputs(&self.files, &["json"]) {
-            // The other files are still worth an answer.
+            // A file that cannot be read does not stop the others.
             let code = match input.open() {
                 Ok(reader) => self.answer(&input.name(), reader, &config.settings, output, &mut out)?,
                 Err(error) => {
@@ -71,7 +74,8 @@ impl ReviewCommand {
         Ok(ExitCode::from(worst))
     }
 
-    /// Answers the reviews of one file. Only what cannot be written is an error.
+    /// Answers the reviews of one file, and returns the exit code. Only a failed write is an error; other errors are
+    /// printed.
     fn answer(
         &self,
         name: &str,
@@ -84,7 +88,7 @@ impl ReviewCommand {
             WebhookName::Validating => Webhook::Validating,
             WebhookName::Mutating => Webhook::Mutating,
         };
-        // One byte beyond the limit is enough to see that it is exceeded.
+        // One byte beyond the limit is enough for the server's code to see that it is exceeded.
         let mut values = Values::new(reader, BODY_MAX_BYTES + 1);
         let (mut worst, mut count) = (0, 0_u64);
         loop {
@@ -92,7 +96,7 @@ impl ReviewCommand {
                 Ok(Some(value)) => value,
                 Ok(None) if count > 0 => return Ok(worst),
                 Ok(None) => {
-                    print_error(format_args!("{}: no AdmissionReview in it", printable(name, usize::MAX)));
+                    print_error(format_args!("{}: contains no AdmissionReview", printable(name, usize::MAX)));
                     return Ok(UNUSABLE);
                 }
                 Err(error) => {
@@ -102,7 +106,7 @@ impl ReviewCommand {
             };
             count += 1;
             if let Err((offset, error)) = encoding::text(bytes) {
-                // The answer is the server's, which knows neither the file nor the position in it.
+                // The answer cannot say the file and the position, since the server does not know them.
                 let Position { line, column } = start.after(&bytes[..offset]);
                 print_error(format_args!("{}:{line}:{column}: {error}", printable(name, usize::MAX)));
             }
@@ -120,6 +124,7 @@ impl ReviewCommand {
     }
 }
 
+/// Returns the exit code for an answer.
 fn exit_code(answer: &Answer) -> u8 {
     match (answer.http, answer.is_allowed) {
         (200, true) => 0,
@@ -128,7 +133,7 @@ fn exit_code(answer: &Answer) -> u8 {
     }
 }
 
-/// The answer as text: the decision, then what is wrong, a line each.
+/// Writes an answer as text: the decision, then each finding on a line of its own.
 fn text(out: &mut impl Write, name: &str, count: u64, answer: &Answer) -> io::Result<()> {
     let body: Value = serde_json::from_slice(&answer.body)?;
     let (decision, style) = match (answer.http, answer.is_allowed, body["response"]["patch"].is_string()) {

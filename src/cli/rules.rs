@@ -1,4 +1,4 @@
-//! `rules`: the table of rules.
+//! `rules`: prints the table of rules.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -8,11 +8,11 @@ use clap::{Args, ValueEnum};
 use crate::docs;
 use crate::rules::RULES;
 
-/// Prints the table of rules for people or for machines
+/// Print the table of rules, as Markdown or JSON
 #[derive(Args)]
 #[command(after_help = "Examples:\n  scan-admission rules\n  scan-admission rules -o json | jq -r '.[].id'")]
 pub struct RulesCommand {
-    /// Markdown, or JSON with everything that is documented about each rule
+    /// Output format: a Markdown table, or JSON with the whole documentation of each rule
     #[arg(short, long, value_enum, default_value_t = RulesFormat::Md)]
     output: RulesFormat,
 }

@@ -66,7 +66,7 @@ pub struct ServeCommand {
     /// How long to accept reviews after the signal to stop, until all nodes send them to other replicas
     #[arg(long, env = "SCAN_ADMISSION_STOP_DELAY", value_name = "DURATION", default_value = "0s", value_parser = parse_delay)]
     stop_delay: Duration,
-    /// Messages to log to stderr: error, warn, info, debug, trace, or a list of TARGET=LEVEL
+    /// Level of the messages to log to stderr: error, warn, info, debug, trace, or a list of TARGET=LEVEL
     #[arg(long, env = "SCAN_ADMISSION_LOG", value_name = "FILTER", default_value = LOG)]
     log: Targets,
     /// Format of the log; auto is text on a terminal and JSON elsewhere

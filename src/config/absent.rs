@@ -68,12 +68,12 @@ fn byte_range(span: &Span) -> Option<(usize, usize)> {
 
 /// Ends a value, and replaces its member with spaces if the value is null.
 fn end_value(open: &mut [OpenNode], is_null: bool, written: Option<(usize, usize)>, text: &mut [u8]) {
-    let Some(around) = open.last_mut() else { return };
-    let Some(key) = around.key.take().filter(|key| is_null && key.is_known) else {
-        around.kept += 1;
+    let Some(parent) = open.last_mut() else { return };
+    let Some(key) = parent.key.take().filter(|key| is_null && key.is_known) else {
+        parent.kept += 1;
         return;
     };
-    around.blanked += 1;
+    parent.blanked += 1;
     let Some(colon) = text[key.end..].iter().position(|byte| *byte == b':') else { return };
     let mut end = key.end + colon + 1;
     if let Some((start, written_end)) = written.filter(|(start, end)| start < end) {
@@ -81,7 +81,7 @@ fn end_value(open: &mut [OpenNode], is_null: bool, written: Option<(usize, usize
         end = end.max(written_end);
     }
     text[key.start..key.end + colon + 1].fill(b' ');
-    if !around.is_block {
+    if !parent.is_block {
         let rest = &mut text[end..];
         let next = rest.iter().position(|byte| !byte.is_ascii_whitespace());
         if let Some(comma) = next.and_then(|at| rest.get_mut(at)).filter(|byte| **byte == b',') {

@@ -23,8 +23,8 @@ const HELP_MAX_CHARS: usize = 200;
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(title = "scan-admission")]
 pub struct ConfigFile {
-    /// The modes of rules: `deny`, `warn`, `audit` or `off`. The default is `deny`, which the page of each rule in
-    /// docs/rules describes.
+    /// The modes of rules: `deny`, `warn`, `audit` or `off`. The default is `deny`, the mode that the pages in
+    /// docs/rules describe.
     rules: RuleModes,
     /// Other modes for some requests, which take precedence over `rules`. If several overrides match a request, the
     /// last one that has the rule applies.
@@ -39,7 +39,7 @@ pub struct ConfigFile {
     /// deadline has passed, too many reviews are in flight, or a rule has failed.
     faults: FaultPolicy,
     limits: Limits,
-    /// A link to help for your users, which is shown with each denial. At most 200 characters.
+    /// A link that is shown with each denial, to a page that helps your users. At most 200 characters.
     #[schemars(with = "Option<Link>")]
     help: Option<Link>,
 }

@@ -7,13 +7,14 @@ use serde::Deserialize;
 
 use super::value::{self, Memory, Time};
 
-/// The limits of the server. Times are durations such as `5s` or `1m30s`, from 100ms to 1h.
+/// The limits of the server. Each is a maximum. Times are durations such as `5s` or `1m30s`, from 100ms to 1h.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {
     /// The number of open connections to the review address, from 1 to 1000000. At the limit, the least useful
-    /// connection is closed to admit a new one. Connections whose review is being judged are not closed; if all are,
-    /// the new connection is closed. Read at the start only: a change takes effect after a restart.
+    /// connection is closed to admit a new one. A connection whose review is being judged is not closed; if all
+    /// connections have one, the new connection is closed. Read at the start only: a change takes effect after a
+    /// restart.
     #[serde(deserialize_with = "value::count")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: usize,
@@ -52,8 +53,8 @@ pub struct Limits {
     #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
     #[schemars(with = "Time")]
     pub write: Duration,
-    /// The time from the signal to stop to the end of the last connection. Set it to `body` and some seconds, within
-    /// the terminationGracePeriodSeconds of the pod.
+    /// The time from the signal to stop to the end of the last connection. Set it to some seconds more than `body`, and
+    /// less than the terminationGracePeriodSeconds of the pod.
     #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
     #[schemars(with = "Time")]
     pub drain: Duration,
@@ -82,7 +83,7 @@ impl Default for Limits {
             idle: Duration::from_secs(100),
             // The default of timeoutSeconds of a webhook. Eight of the largest bodies take one core 2.7 s.
             body: Duration::from_secs(10),
-            // A review waits no longer for its answer.
+            // The API server does not wait longer for an answer either.
             write: Duration::from_secs(10),
             // The time for a body, and 2 s to judge and answer it; well within the 30 s of grace that Kubernetes gives
             // a pod.

@@ -1,9 +1,9 @@
 //! Splits a stream into documents. One document is in memory at a time.
 //!
-//! A YAML document ends at a line that begins with `---` or `...`. No scalar or comment may begin so, so the stream is
-//! split as YAML defines it. A document that begins with `{` and a quote is JSON, as for kubectl. It ends where its
-//! braces close, and another document may follow immediately. A document that begins with `{` and a plain key is YAML.
-//! A malformed document does not hide the next one.
+//! A YAML document ends at a line that begins with `---` or `...`. Lines of scalars and comments never begin with these
+//! markers, so the stream is split as YAML defines it. A document that begins with `{` and a quote is JSON, as for
+//! kubectl. It ends where its braces close, and another document may follow immediately. A document that begins with
+//! `{` and a plain key is YAML. A malformed document does not hide the next one.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -45,7 +45,7 @@ pub struct Documents<R> {
 }
 
 enum DocumentState {
-    /// At most comments and directives have been read.
+    /// Nothing but comments and directives has been read.
     Before,
     /// The position is within a comment that is longer than a piece.
     Comment,
@@ -188,7 +188,7 @@ impl<R: Read> Documents<R> {
         Ok(!self.piece.is_empty())
     }
 
-    /// Returns `---` or `...` if the piece begins a line with it, followed by white space or the end.
+    /// Returns `---` or `...` if the piece begins a line, and begins with this marker and white space or the end.
     fn marker(&self) -> Option<&'static [u8]> {
         if self.at.column != 1 {
             return None;

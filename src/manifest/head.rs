@@ -82,7 +82,7 @@ pub struct ObjectHead<'a> {
     event: Json<'a>,
     object: &'a str,
     /// A member of an AdmissionReview.
-    request: Container<'a, Reviewed<'a>>,
+    request: Container<'a, ReviewRequest<'a>>,
 }
 
 impl<'a> Object<'a> for ObjectHead<'a> {
@@ -131,11 +131,11 @@ impl<'a> Object<'a> for ObjectNames<'a> {
 
 /// The request of an AdmissionReview.
 #[derive(Default)]
-struct Reviewed<'a> {
+struct ReviewRequest<'a> {
     object: &'a str,
 }
 
-impl<'a> Object<'a> for Reviewed<'a> {
+impl<'a> Object<'a> for ReviewRequest<'a> {
     fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         match key.as_ref() {
             "object" => self.object = value.raw()?,
@@ -166,7 +166,7 @@ impl<'a> ObjectHead<'a> {
 
     /// Whether this is a watch event without an object to judge: a bookmark, whose object has only a version, or an
     /// error.
-    pub fn is_bookmark(&self) -> bool {
+    pub fn is_event_without_object(&self) -> bool {
         self.is_event() && (self.event.is_text("BOOKMARK") || self.event.is_text("ERROR")) && !self.object.is_empty()
     }
 

@@ -43,7 +43,7 @@ fn did_you_mean(suggestion: &str) -> String {
 }
 
 impl IdentityError {
-    /// Whether the object is possibly not meant for Kubernetes, such as the values of a chart.
+    /// Whether the object may be something other than a Kubernetes object, such as the values of a chart.
     pub fn may_be_unrelated(&self) -> bool {
         matches!(self, Self::Unidentified | Self::Missing { suggestion: None, .. } | Self::WrongType { .. })
     }

@@ -57,11 +57,12 @@ enum ObjectError {
 /// An object of a document.
 pub enum FoundObject<'a> {
     Scan(ScanManifest<'a>),
-    /// An object of another kind.
+    /// The JSON of an object of another kind.
     Other(&'a str),
     /// A List without entries.
     EmptyList,
-    /// A value that is possibly not meant for Kubernetes, such as the values of a chart. The error applies if it is.
+    /// A value that may be something other than a Kubernetes object, such as the values of a chart, with the error in
+    /// case it is meant as one.
     Unidentified(ManifestError),
     Error(ManifestError),
 }
@@ -199,7 +200,7 @@ impl<'a> Manifest<'a> {
             Err(error) => return Err(ObjectError::Unreadable(error.message(item.json))),
         };
         let nested = |json, default_kind| Item { json, default_kind, status_kind: None, lists: item.lists + 1 };
-        if head.is_bookmark() {
+        if head.is_event_without_object() {
             return Ok(ItemContents::Object(FoundObject::Other(item.json)));
         }
         if let Some(object) = head.wrapped() {

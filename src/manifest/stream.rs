@@ -1,5 +1,5 @@
-//! Splits a stream of concatenated JSON values in constant memory. Values may be anywhere on their lines and span
-//! several.
+//! Splits a stream of concatenated JSON values in constant memory. A value may begin anywhere on a line and span
+//! several lines.
 //!
 //! A value ends where its brackets close. A malformed value ends at the latest before a `{` at the start of a line
 //! where JSON allows none, since the next value begins there. So a malformed value never hides the next one, and a

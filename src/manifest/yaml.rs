@@ -1,8 +1,8 @@
 //! Converts YAML to the JSON that the API server would see, and maps each part of the JSON to its offset in the file.
 //!
 //! The conversion follows kubectl's parser: anchors and merge keys are resolved, and the last of repeated keys is used.
-//! There are differences in YAML that no tool writes: U+0085, U+2028 and U+2029 do not break lines; `{a:}` has the key
-//! `a` rather than `a:`; `[?a]` and `[:a]` hold text; `[-]` is an error.
+//! The known differences concern YAML that no tool writes: U+0085, U+2028 and U+2029 do not break lines; `{a:}` has the
+//! key `a` rather than `a:`; `[?a]` and `[:a]` hold text; `[-]` is an error.
 
 mod scalar;
 mod tree;

@@ -148,7 +148,7 @@ impl CheckedFile<'_> {
         objects: &[FoundObject<'_>],
         report: &mut DocumentReport<impl Write>,
     ) -> io::Result<()> {
-        let mut around = Vec::new();
+        let mut warnings = Vec::new();
         let mut start = 0;
         let json = manifest.json();
         for object in objects {
@@ -160,12 +160,12 @@ impl CheckedFile<'_> {
                 FoundObject::EmptyList | FoundObject::Error(_) => continue,
             };
             let at = object.as_ptr().addr() - json.as_ptr().addr();
-            around.extend(self.repeated_keys(manifest, &json[start..at], json));
+            warnings.extend(self.repeated_keys(manifest, &json[start..at], json));
             start = at + object.len();
         }
-        around.extend(self.repeated_keys(manifest, &json[start..], json));
-        around.truncate(FINDINGS_SHOWN);
-        report.findings(self.name, None, around)
+        warnings.extend(self.repeated_keys(manifest, &json[start..], json));
+        warnings.truncate(FINDINGS_SHOWN);
+        report.findings(self.name, None, warnings)
     }
 
     /// Returns warnings about the repeated keys in a part of an object, each at the position of the last occurrence.

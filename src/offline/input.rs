@@ -44,8 +44,8 @@ impl Input {
 }
 
 /// Returns the inputs that the arguments name. `-` is standard input, which is also the default. A folder stands for
-/// all files below it that have one of the `extensions`, in the order of their names. Any other file is used with any
-/// extension.
+/// all files below it that have one of the `extensions`, in the order of their names. A file that is named may have
+/// any extension.
 pub fn inputs(paths: &[PathBuf], extensions: &[&str]) -> Vec<Input> {
     if paths.is_empty() {
         if io::stdin().is_terminal() {

@@ -7,8 +7,8 @@ use crate::report::ReportedFinding;
 use crate::scan::json::printable;
 use crate::scan::{Json, JsonType, reader};
 
-/// The string fields outside of the status, which the API server validates by the schema. Rules validate those of the
-/// status.
+/// The string fields outside of the status. The API server checks their types by the schema, and rules check the types
+/// in the status.
 const STRINGS: [(&str, &[&str]); 2] = [
     ("metadata", &["name", "namespace"]),
     (

@@ -1,5 +1,4 @@
-//! The report of findings in the scans of a cluster: a stream of findings, and the number of findings by namespace and
-//! rule.
+//! The report of findings in the scans of a cluster: each finding, and the number of findings by namespace and rule.
 //!
 //! The JSON form is a single document. It is stable, except that members may be added:
 //!
@@ -15,7 +14,7 @@
 //! }
 //! ```
 //!
-//! `downgraded` is the reason why an error is not denied, and is absent for errors that are. Only the table is kept in
+//! `downgraded` is the reason why an error is not denied, and is absent otherwise. Only the table is kept in
 //! memory: a few numbers for each namespace and rule, for any number of scans.
 
 use std::collections::BTreeMap;
@@ -134,14 +133,15 @@ impl<W: Write> ClusterReport<W> {
         if self.table.is_empty() {
             return Ok(());
         }
-        let widest = |head: &str, widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0).max(head.len());
+        let widest =
+            |header: &str, widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0).max(header.len());
         let namespaces = widest("NAMESPACE", &mut self.table.keys().map(|(namespace, _)| namespace.len()));
         let rules = widest("RULE", &mut self.table.keys().map(|(_, rule)| rule.len()));
-        let head = format!(
+        let header = format!(
             "{:namespaces$}  {:rules$}  {:>6}  {:>6}  {:>7}",
             "NAMESPACE", "RULE", "DENIED", "WARNED", "AUDITED"
         );
-        writeln!(self.out, "\n{head}")?;
+        writeln!(self.out, "\n{header}")?;
         for ((namespace, rule), ActionCounts { deny, warn, audit }) in &self.table {
             let namespace = printable(namespace, usize::MAX);
             writeln!(self.out, "{namespace:namespaces$}  {rule:rules$}  {deny:>6}  {warn:>6}  {audit:>7}")?;

@@ -14,7 +14,7 @@
 //! }
 //! ```
 //!
-//! `downgraded` is the reason why an error is not denied, and is absent for errors that are. Line and column count from
+//! `downgraded` is the reason why an error is not denied, and is absent otherwise. Line and column count from
 //! 1; errors without a position have neither. Findings about the document, such as a duplicate field, have no `rule`;
 //! outside of a scan they have no `kind`, `namespace` and `name` either.
 

@@ -302,12 +302,12 @@ impl<'a> Json<'a> {
 /// Makes untrusted text safe for one line of a terminal or log: truncates it to `max_chars`, and replaces control
 /// characters and characters that hide or reorder text with `?`.
 pub fn printable(text: &str, max_chars: usize) -> String {
-    let is_unfit = |c: char| {
+    let is_replaced = |c: char| {
         c.is_control()
             || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
     };
     let mut chars = text.chars();
-    let mut shown: String = chars.by_ref().take(max_chars).map(|c| if is_unfit(c) { '?' } else { c }).collect();
+    let mut shown: String = chars.by_ref().take(max_chars).map(|c| if is_replaced(c) { '?' } else { c }).collect();
     if chars.next().is_some() {
         shown.push('…');
     }

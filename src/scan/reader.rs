@@ -321,8 +321,9 @@ fn past_plain(bytes: &[u8], mut at: usize) -> usize {
 /// Returns the index of the first quote, backslash or control character in sixteen bytes; 16 if there is none.
 #[inline(always)]
 fn first_special(chunk: u128) -> usize {
-    // A subtraction sets the high bit of an ASCII byte that is less than the byte subtracted from it; `!chunk` excludes
-    // bytes that are not ASCII. Its borrow may set high bits of later bytes wrongly, so only the first one counts.
+    // XOR turns quotes and backslashes into 0. A subtraction sets the high bit of an ASCII byte that is less than the
+    // byte subtracted from it; `!chunk` excludes bytes that are not ASCII. The borrow of a subtraction may set high bits
+    // of later bytes wrongly, so only the first high bit counts.
     let control = chunk.wrapping_sub(splat(b' '));
     let quote = (chunk ^ splat(b'"')).wrapping_sub(splat(1));
     let backslash = (chunk ^ splat(b'\\')).wrapping_sub(splat(1));

@@ -6,9 +6,9 @@ use prometheus_client::metrics::counter::Counter;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-/// A change of the wall clock by more than this is a jump. Gradual corrections change it by at most 0.05 % of the
-/// elapsed time, which takes 33 hours without a review to add up to this. A jump is detected before it reaches the 5
-/// minutes from which on a rule warns that a time is in the future.
+/// A change of the wall clock by more than this is a jump. Gradual corrections change the clock by at most 0.05 % of
+/// the elapsed time, so they exceed this only after 33 hours without a review. The limit is below the 5 minutes from
+/// which on a rule warns that a time is in the future.
 const JUMP_SECONDS: u64 = 60;
 
 /// The wall clock, compared with a monotonic clock.

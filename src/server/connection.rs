@@ -102,9 +102,9 @@ pub async fn serve<I>(
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let io = TokioIo::new(TimeoutStream::new(io, connection.activity.clone(), protocol, limits));
-    // GOAWAY costs an HTTP/2 client no request: it sends those that were not accepted on another connection. A client
-    // that connects after the signal to stop gets no GOAWAY during the stop delay: its next connection could end up
-    // here as well.
+    // After GOAWAY, an HTTP/2 client sends requests that were not accepted on another connection, so none is lost. A
+    // client that connects after the signal to stop gets no GOAWAY during the stop delay, since its next connection
+    // could reach this replica again.
     let until = if protocol == Protocol::Http2 && *stop.borrow() == StopStage::Serving {
         StopStage::StopRequested
     } else {

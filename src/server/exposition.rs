@@ -1,7 +1,7 @@
 //! The two formats of /metrics: OpenMetrics for scrapers that ask for it, and the text format of Prometheus for all
 //! others.
 //!
-//! The library only writes OpenMetrics. The text format has the same samples and other comments.
+//! The library only writes OpenMetrics. The text format has the same samples, but different comments.
 
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;

@@ -74,8 +74,8 @@ pub const HEADER_LIST_BYTES: u32 = 8 << 10;
 /// connection. With a round trip of 1 ms, as within a cluster, this allows 64 MB a second.
 pub const WINDOW_BYTES: u32 = 65_535;
 
-/// The number of HTTP/2 frames which are not part of a review that a connection may send at once. More are allowed for
-/// each answer and with each second. Go's client sends two WINDOW_UPDATE frames for an answer, a PING every 30 s, and a
+/// The number of HTTP/2 frames, besides those of reviews, that a connection may send at once. More are allowed after
+/// each answer and each second. Go's client sends two WINDOW_UPDATE frames for an answer, a PING every 30 s, and a
 /// RST_STREAM with a PING for each request that it cancels. Cancelling requests on all 64 streams at once counts as 64
 /// times 9 frames.
 pub const FRAMES: u32 = 1_000;
@@ -102,7 +102,7 @@ pub const SMALL_PIECES: usize = 1_000;
 /// everything else. HTTP/2 has a smaller buffer, and [`WINDOW_BYTES`] in addition. Measured: 50 KiB when idle, 90 KiB
 /// while a body is sent.
 pub const CONNECTION_BYTES: usize = 112 << 10;
-/// The bytes of an unread answer that TLS buffers.
+/// The most bytes of an unread answer that TLS buffers.
 pub const TLS_WRITE_BYTES: usize = 16 << 10;
 
 /// The memory of the process before its first connection, with the stacks of its threads. Measured: 8 MiB.

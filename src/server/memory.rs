@@ -2,9 +2,9 @@
 //!
 //! A body counts from its head until the decision, with the memory that is allocated for its received bytes. An answer
 //! counts from the decision until its last byte is handed to the connection. While a body is read, or an answer waits
-//! to be sent, the server waits for the client. So at a limit the oldest of these is evicted: a body is dropped and its
-//! review is shed; an answer is dropped by closing its connection. A review that is being judged is never evicted. So
-//! slow clients cannot exhaust the memory for other clients.
+//! to be sent, the server waits for the client. At a limit, the oldest of these is evicted, so that slow clients cannot
+//! exhaust the memory for other clients: a body is dropped and its review is shed; an answer is dropped by closing its
+//! connection. A review that is being judged is never evicted.
 
 mod received;
 mod reservations;

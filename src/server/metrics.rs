@@ -133,7 +133,7 @@ pub struct CaMetrics {
     pub not_after: Gauge,
     /// 1 if the caBundle of every webhook verifies the serving certificate.
     pub bundle_synced: Gauge,
-    /// The number of reconciliations of the CA controller that failed.
+    /// The number of rounds of the CA controller that failed.
     pub failures: Counter,
 }
 
@@ -232,11 +232,11 @@ impl Metrics {
         let CaMetrics { not_after, bundle_synced, failures } = self.ca.clone();
         let help = "When the signing CA expires, since the Unix epoch; 0 without a CA";
         registry.register_with_unit("ca_not_after_timestamp", help, Unit::Seconds, not_after);
-        let help = "1 if the caBundle of every webhook verifies the serving certificate, 0 if not or without a CA";
+        let help = "1 if the caBundle of every webhook verifies the serving certificate, otherwise 0";
         registry.register("ca_bundle_synced", help, bundle_synced);
-        let help = "Reconciliations of the CA controller that failed";
+        let help = "Rounds of the CA controller that failed";
         registry.register("ca_failures", help, failures);
-        registry.register("build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register("build", "The version of the program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         all
     }
 

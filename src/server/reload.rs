@@ -17,9 +17,9 @@ pub struct ReloadCounts {
     pub failures: Counter,
 }
 
-/// Polls once per interval `every`, and passes each new value to `apply`. `what` names the value in the log.
+/// Polls once per interval `every`, and passes each new value to `apply`. `item` names the value in the log.
 pub async fn poll_and_apply<T: Send + 'static>(
-    what: &'static str,
+    item: &'static str,
     mut poll: Poll<T>,
     every: Duration,
     clock: fn() -> OffsetDateTime,
@@ -34,7 +34,7 @@ pub async fn poll_and_apply<T: Send + 'static>(
             (poll, found)
         });
         let Ok((back, found)) = polled.await else {
-            return tracing::error!(what, "polling panicked; restart the server to load changes");
+            return tracing::error!(item, "polling panicked; restart the server to load changes");
         };
         poll = back;
         match found {
@@ -45,7 +45,7 @@ pub async fn poll_and_apply<T: Send + 'static>(
             }
             Some(Err(error)) => {
                 // Logged before it is counted: the line exists once the count is visible.
-                tracing::warn!(what, %error, "reload failed; keeping the current version");
+                tracing::warn!(item, %error, "reload failed; keeping the current version");
                 counts.failures.inc();
             }
         }

@@ -108,8 +108,8 @@ impl Activity {
     }
 }
 
-/// The usefulness of a connection on which no request is judged, and since when it has been so. The variants are
-/// ordered from the least to the most useful, and the older of two equal ones is the less useful.
+/// The usefulness of a connection on which no request is judged, with the time of its last change. The variants are
+/// ordered from the least to the most useful. Of two connections with the same variant, the older is less useful.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Usefulness {
     Unused(Instant),

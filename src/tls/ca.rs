@@ -12,7 +12,8 @@ use super::certificate::CertificateInfo;
 use super::error::TlsFileError;
 use super::{key_pair, pem};
 
-/// The name of every CA, so that all of them have the same parameters as issuers. Their key identifiers differ.
+/// The common name of every CA, so that the parameters of an issuer are the same for all of them. The CAs differ in
+/// their key identifiers.
 const CA_NAME: &str = "scan-admission CA";
 /// How far certificates are backdated, for clocks that are behind this one.
 const BACKDATED: Duration = Duration::minutes(5);

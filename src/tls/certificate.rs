@@ -93,7 +93,7 @@ impl CertificateInfo {
         })
     }
 
-    /// Whether its extendedKeyUsage allows the use by a server.
+    /// Whether its extendedKeyUsage allows a server to use it.
     pub fn is_for_servers(&self) -> bool {
         self.usages.is_empty() || self.usages.iter().any(|usage| [SERVER_AUTH, ANY_USAGE].contains(&usage.as_str()))
     }

@@ -144,7 +144,7 @@ impl StoredCertificate {
         Ok(Some(Issuer::new(ca_params(now)?, KeyPair::try_from(&key)?)))
     }
 
-    /// Writes a new pair. Existing files that may not be of this program are renamed, not overwritten.
+    /// Writes a new pair. Existing files that this program may not have created are renamed, not overwritten.
     fn replace(&self, key: &str, certificate: &str, now: OffsetDateTime) -> Result<(), DevelopmentError> {
         if self.pair().is_none() {
             rename_old(&self.key_path, now)?;

@@ -79,7 +79,8 @@ pub fn verify(
     }
 }
 
-/// Returns the error if no valid issuer among `cas` has signed: the issuer may be a CA that may not sign for servers.
+/// Returns the error for a certificate that no valid issuer of `cas` has signed. If a CA of `cas` may not sign for
+/// servers, it may be the issuer.
 fn unknown_issuer(cas: &[CertificateDer<'_>], now: OffsetDateTime) -> VerifyError {
     let is_not_for_servers = |ca: &CertificateDer<'_>| is_valid_ca(ca, now) && !is_valid_issuer(ca, now);
     if cas.iter().any(is_not_for_servers) { VerifyError::Usage } else { VerifyError::UnknownIssuer }
@@ -147,7 +148,7 @@ pub enum VerifyError {
     Usage,
     #[error("the caBundle does not contain the CA of the serving certificate")]
     UnknownIssuer,
-    #[error("the serving certificate is for the name of --service, which is another one")]
+    #[error("the serving certificate is not for this host, but for that of --service")]
     Name,
     #[error("{0}")]
     Other(String),

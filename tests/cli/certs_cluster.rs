@@ -170,24 +170,24 @@ fn with_settings_that_do_not_go_together() {
     let cases: [(&[&str], &str); 9] = [
         (
             &["--service", "scan-admission"],
-            "invalid value 'scan-admission' for '--service <NAMESPACE/NAME>': it has to be NAMESPACE/NAME",
+            "invalid value 'scan-admission' for '--service <NAMESPACE/NAME>': must be NAMESPACE/NAME, such as scan-admission/scan-admission",
         ),
-        (&["--service", "/a"], "invalid value '/a' for '--service <NAMESPACE/NAME>': it has to be NAMESPACE/NAME"),
+        (&["--service", "/a"], "invalid value '/a' for '--service <NAMESPACE/NAME>': must be NAMESPACE/NAME, such as scan-admission/scan-admission"),
         (
             &["--service", "a/b/c"],
-            "invalid value 'a/b/c' for '--service <NAMESPACE/NAME>': it has to be NAMESPACE/NAME",
+            "invalid value 'a/b/c' for '--service <NAMESPACE/NAME>': must be NAMESPACE/NAME, such as scan-admission/scan-admission",
         ),
         (
             &["--service", "a/b_c"],
-            "invalid value 'a/b_c' for '--service <NAMESPACE/NAME>': it has to be NAMESPACE/NAME",
+            "invalid value 'a/b_c' for '--service <NAMESPACE/NAME>': must be NAMESPACE/NAME, such as scan-admission/scan-admission",
         ),
         (
             &["--ca-life", "500h"],
             "--ca-life is too short: a third of it must be at least the sum of --cert-life and --ca-settle",
         ),
-        (&["--ca-life", "0s"], "'--ca-life <DURATION>': not a duration from 1s to 87672h, such as 2160h"),
-        (&["--cert-life", "week"], "'--cert-life <DURATION>': not a duration from 1s to 87672h, such as 2160h"),
-        (&["--ca-settle", "1ms"], "'--ca-settle <DURATION>': not a duration from 1s to 87672h, such as 2160h"),
+        (&["--ca-life", "0s"], "'--ca-life <DURATION>': must be a duration from 1s to 87672h, such as 2160h"),
+        (&["--cert-life", "week"], "'--cert-life <DURATION>': must be a duration from 1s to 87672h, such as 2160h"),
+        (&["--ca-settle", "1ms"], "'--ca-settle <DURATION>': must be a duration from 1s to 87672h, such as 2160h"),
         (
             &["--tls-cert", "a", "--tls-key", "b"],
             "--certs cluster creates its own certificate: omit --tls-cert and --tls-key, or use --certs files",

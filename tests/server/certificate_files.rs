@@ -359,6 +359,6 @@ fn the_poll_is_a_duration_within_reason() {
         let (code, errors) = fails(command(folder.path(), &[&format!("--certs-poll={value}")]));
         assert_eq!(code, Some(2), "{errors}");
         assert!(errors.contains("'--certs-poll <DURATION>'"), "{errors}");
-        assert!(errors.contains("not a duration from 10ms to 600s, such as 1s") || value.is_empty(), "{errors}");
+        assert!(errors.contains("must be a duration from 10ms to 600s, such as 1s") || value.is_empty(), "{errors}");
     }
 }

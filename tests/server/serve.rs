@@ -173,7 +173,7 @@ async fn certificates_are_kept_for_the_next_start_and_renewed_when_they_have_exp
     let process = start(&folder, &[]);
     assert_answers(&process, &certs.join("ca.crt")).await;
     assert!(read("ca.crt") == ca && read("tls.crt") != leaf, "the leaf only");
-    assert!(process.errors().contains("tls.key") && process.errors().contains("replaced"), "{}", process.errors());
+    assert!(process.errors().contains("tls.key") && process.errors().contains("file renamed"), "{}", process.errors());
 }
 
 #[tokio::test]

@@ -1,18 +1,18 @@
-//! Parses addresses to listen on or to connect to, also in the forms that Go and Docker accept: `:8443` and `localhost:8443`.
+//! Parses addresses to listen on or to connect to, including the forms of Go and Docker: `:8443` and `localhost:8443`.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 
-/// Why a text is not an address. Each message shows an address that would be right.
+/// Why a text is not an address. Each message shows a valid address.
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
-    #[error("the port is missing: 127.0.0.1:8443, localhost:8443, [::1]:8443, or :8443 for all addresses")]
+    #[error("the port is missing: use 127.0.0.1:8443, localhost:8443, [::1]:8443, or :8443 for all addresses")]
     NoPort,
-    #[error("an address has neither scheme nor path, as in localhost:8443")]
+    #[error("must have neither scheme nor path, such as localhost:8443")]
     Url,
-    #[error("{0:?} is no port from 0 to 65535, as in localhost:8443")]
+    #[error("{0:?} is not a port from 0 to 65535; use HOST:PORT, such as localhost:8443")]
     Port(String),
-    #[error("an IPv6 address has to be in brackets, as in [::1]:8443")]
+    #[error("an IPv6 address must be in brackets, such as [::1]:8443")]
     NoBrackets,
     #[error("the host {host:?} cannot be resolved: {error}")]
     Unresolved { host: String, error: io::Error },
@@ -20,12 +20,13 @@ pub enum AddressError {
     NoAddress(String),
 }
 
-/// Parses an address to listen on. Without a host it means all addresses of the machine. A name is resolved once.
+/// Parses an address to listen on. Without a host, it stands for all addresses of the machine. A host name is resolved
+/// once.
 pub fn parse_listen(text: &str) -> Result<SocketAddr, AddressError> {
     parse(text, Ipv6Addr::UNSPECIFIED.into())
 }
 
-/// Parses an address to connect to. Without a host it means this machine.
+/// Parses an address to connect to. Without a host, it is the loopback address.
 #[cfg(feature = "cluster")]
 pub fn parse_connect(text: &str) -> Result<SocketAddr, AddressError> {
     parse(text, std::net::Ipv4Addr::LOCALHOST.into())
@@ -39,7 +40,7 @@ fn parse(text: &str, without_host: IpAddr) -> Result<SocketAddr, AddressError> {
         return Err(AddressError::Url);
     }
     let (host, port) = text.rsplit_once(':').ok_or(AddressError::NoPort)?;
-    // `[::1]`, which was split within the brackets.
+    // `[::1]` without a port was split within the brackets.
     if port.ends_with(']') || text.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6()) {
         return Err(if text.starts_with('[') { AddressError::NoPort } else { AddressError::NoBrackets });
     }
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read_as_they_are_written_elsewhere() {
+    fn addresses_parse_in_the_forms_of_go_and_docker() {
         for (text, address) in [
             ("127.0.0.1:8443", "127.0.0.1:8443"),
             ("[::1]:8443", "[::1]:8443"),
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_show_an_address_that_would_be_right() {
+    fn errors_show_a_valid_address() {
         for (text, right) in [
             ("8443", "localhost:8443"),
             ("localhost", "localhost:8443"),

@@ -1,4 +1,4 @@
-//! Which cluster: found as kubectl finds it.
+//! `--kubeconfig` and `--context`: the cluster of a command, found as kubectl finds it.
 
 use std::future::Future;
 use std::io;
@@ -9,21 +9,22 @@ use crate::cluster::client::ClusterOptions;
 #[derive(clap::Args)]
 #[group(id = "cluster")]
 pub struct ClusterFlags {
-    /// The cluster [default: $KUBECONFIG, ~/.kube/config, or the one that this is a pod of]
+    /// Kubeconfig of the cluster [default: $KUBECONFIG, ~/.kube/config, or the cluster of this pod]
     #[arg(long, env = "SCAN_ADMISSION_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Another context of the kubeconfig than the current one
+    /// Context of the kubeconfig to use [default: its current context]
     #[arg(long, env = "SCAN_ADMISSION_CONTEXT", value_name = "NAME")]
     context: Option<String>,
 }
 
 impl ClusterFlags {
+    /// Returns the options for the client.
     pub fn options(self) -> ClusterOptions {
         ClusterOptions { kubeconfig: self.kubeconfig, context: self.context }
     }
 }
 
-/// Runs a task that waits for the cluster, and nothing else meanwhile.
+/// Runs a task on a single-threaded runtime, and waits for it to finish.
 pub fn run<T>(task: impl Future<Output = T>) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(task))

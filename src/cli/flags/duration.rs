@@ -1,39 +1,39 @@
-//! Durations as flags.
+//! Parses the durations of flags.
 
 use std::time::Duration;
 
 use crate::config::value::parse_duration;
 use crate::server::limits::POLL_RANGE;
 
-/// Why a flag takes no such duration.
+/// Why a text is not a duration of a flag. Each message has the range and an example.
 #[derive(Debug, thiserror::Error)]
 pub enum DurationError {
-    #[error("not a duration from {:?} to {:?}, such as 1s", POLL_RANGE.start(), POLL_RANGE.end())]
+    #[error("must be a duration from {:?} to {:?}, such as 1s", POLL_RANGE.start(), POLL_RANGE.end())]
     Poll,
-    #[error("not a duration from 0s to 10m, such as 5s")]
+    #[error("must be a duration from 0s to 10m, such as 5s")]
     Delay,
     #[cfg(feature = "cluster")]
-    #[error("not a duration from 1s to 87672h, such as 2160h")]
+    #[error("must be a duration from 1s to 87672h, such as 2160h")]
     Life,
 }
 
-/// How often files are polled.
+/// Parses the interval of polling files.
 pub fn parse_poll(text: &str) -> Result<Duration, DurationError> {
     parse_duration(text).filter(|poll| POLL_RANGE.contains(poll)).ok_or(DurationError::Poll)
 }
 
-/// How long to wait before stopping.
+/// Parses the delay before stopping.
 pub fn parse_delay(text: &str) -> Result<Duration, DurationError> {
-    // No longer delay is useful: a node kills a pod after terminationGracePeriodSeconds, 30 by default.
+    // A longer delay is useless: a node kills a pod after its terminationGracePeriodSeconds, 30 by default.
     let range = Duration::ZERO..=Duration::from_secs(600);
     parse_duration(text).filter(|delay| range.contains(delay)).ok_or(DurationError::Delay)
 }
 
-/// How long a CA or a certificate is valid.
+/// Parses the lifetime of a CA or a certificate.
 #[cfg(feature = "cluster")]
 pub fn parse_life(text: &str) -> Result<time::Duration, DurationError> {
     let life = parse_duration(text).and_then(|life| time::Duration::try_from(life).ok());
-    // Times are written in whole seconds.
+    // At least a second, since certificates have times in whole seconds.
     let range = time::Duration::SECOND..=crate::tls::ca::LIFE_MAX;
     life.filter(|life| range.contains(life)).ok_or(DurationError::Life)
 }

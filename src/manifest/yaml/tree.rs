@@ -11,7 +11,7 @@ use super::{DEPTH_MAX, YamlError, too_deep};
 use crate::admission::BODY_MAX_BYTES;
 
 /// The number of bytes that aliases may add to a document: the limit of a review. Objects have at most 3 MiB, so no
-/// manifest needs more. Without a limit, nine lines of aliases to aliases could fill any memory.
+/// manifest needs more. Without a limit, nine lines of aliases to aliases could exhaust the memory.
 const ALIASED_MAX_BYTES: usize = BODY_MAX_BYTES;
 
 pub type NodeId = usize;

@@ -22,6 +22,7 @@ pub struct RepeatedList {
 }
 
 impl RepeatedList {
+    /// Records an entry. If no room is left, every second recorded offset is dropped first.
     fn record(&mut self, begin: usize, end: usize) {
         if self.count == self.len << self.stride_log2 {
             if self.len == MARKS {
