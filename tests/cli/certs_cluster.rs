@@ -172,7 +172,10 @@ fn with_settings_that_do_not_go_together() {
             &["--service", "scan-admission"],
             "invalid value 'scan-admission' for '--service <NAMESPACE/NAME>': must be NAMESPACE/NAME, such as scan-admission/scan-admission",
         ),
-        (&["--service", "/a"], "invalid value '/a' for '--service <NAMESPACE/NAME>': must be NAMESPACE/NAME, such as scan-admission/scan-admission"),
+        (
+            &["--service", "/a"],
+            "invalid value '/a' for '--service <NAMESPACE/NAME>': must be NAMESPACE/NAME, such as scan-admission/scan-admission",
+        ),
         (
             &["--service", "a/b/c"],
             "invalid value 'a/b/c' for '--service <NAMESPACE/NAME>': must be NAMESPACE/NAME, such as scan-admission/scan-admission",

@@ -65,7 +65,7 @@ fn json_is_one_document() {
             finding(81, 17, "SourceScan", "completed", "status.metadataUrl", "metadata-url", "warning",
                 "Forbidden: no URL while SendingResults is \"False\""),
             finding(119, 13, "SourceScan", "failed", "status.scannedBy", "scanned-by", "warning",
-                "Required value: must have the scanner's name and version while phase is \"Completed\""),
+                "Required value: must have the scanner's name and version while phase is \"Failed\""),
             finding(193, 25, "ImageScan", "image", "status.conditions[Scanning].message", "scanning-vocabulary", "error",
                 "Invalid value: \"The scan job was started\": must be \"The scan job is running\" while Scanning is \"True\""),
         ],
@@ -181,7 +181,7 @@ fn only_a_denial_is_a_failure() {
     );
     let done = run(&[], bad.as_bytes());
     assert_eq!(done.code, 0);
-    assert!(done.stdout.contains("(not denied, since the object is being deleted) [phase-unknown]"), "{}", done.stdout);
+    assert!(done.stdout.contains("(not denied: the object is being deleted) [phase-unknown]"), "{}", done.stdout);
 }
 
 #[test]

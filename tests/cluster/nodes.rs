@@ -18,8 +18,8 @@ use crate::controlplane::{ControlPlane, User, eventually};
 use crate::forwarder::Forwarder;
 use crate::installed::replica;
 use crate::replicas::{NAME, client, endpoint};
-use crate::support::http::get;
 use crate::support::folder::Folder;
+use crate::support::http::get;
 use crate::support::process::Process;
 
 /// All of them are one process.

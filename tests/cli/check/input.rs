@@ -300,7 +300,11 @@ fn names_that_are_there_twice_are_warned_of_with_both_places() {
         "{}",
         lines[1]
     );
-    assert!(lines[2].starts_with("standard input:11:28: error: (no name) status.phase: is \"Done\""), "{}", lines[2]);
+    assert!(
+        lines[2].starts_with("standard input:11:28: error: (no name) status.phase: Unsupported value: \"Done\": "),
+        "{}",
+        lines[2]
+    );
     // JSON as well. What is merged and then written is what merging is for.
     let json = format!(
         "{{{}, \"status\": {{\"phase\": \"Scanning\",\n\"ph\\u0061se\": \"Pending\"}}}}",
@@ -371,7 +375,7 @@ fn an_integer_beyond_int64_is_told_the_range() {
             "status:\n  observedGeneration: {number}\n  cveCount: {{high: {number}, total: 0}}\n  conditions:\n  - {{type: Scanning, status: 'True', reason: JobStarted, message: The scan job is running, lastTransitionTime: '2026-11-20T08:03:00Z', observedGeneration: {number}}}\n"
         ));
         let done = check(&yaml);
-        let says = format!(": is {number}: must be from 0 to 9223372036854775807 [");
+        let says = format!(": Invalid value: {number}: must be from 0 to 9223372036854775807 [");
         for path in
             ["status.observedGeneration", "status.cveCount.high", "status.conditions[Scanning].observedGeneration"]
         {
