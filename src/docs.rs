@@ -1,4 +1,5 @@
-//! Pages that are made from the tables of the code: what `generate docs` writes, and `explain` and `rules` print.
+//! The pages that are generated from the tables of the code. `generate docs` writes them; `explain` and `rules` print
+//! some.
 
 mod config;
 mod decides;
@@ -13,12 +14,12 @@ use crate::engine::Rule;
 
 /// A generated file.
 pub struct Page {
-    /// Below `docs/`.
+    /// The path below `docs/`.
     pub path: String,
     pub text: String,
 }
 
-/// Every generated file.
+/// Returns every generated file.
 pub fn pages(rules: &[Rule]) -> Vec<Page> {
     let mut pages = rules::pages(rules);
     pages.push(decides::page(rules));

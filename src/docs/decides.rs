@@ -1,4 +1,5 @@
-//! How a status is judged: webhooks, order, the rules and the tables behind them, for `docs/decides.md`.
+//! The page `docs/decides.md`: how a status is judged, by which webhooks, in which order, and the tables behind the
+//! rules.
 
 use super::Page;
 use super::examples::parsed;
@@ -29,25 +30,33 @@ The [glossary](glossary.md) explains the terms.
 5. **Answer.** If an error is left, the write is denied, with a cause for each such error. All other findings are warnings.
 ";
 
-/// The whole page.
+/// Returns the page.
 pub fn page(rules: &[Rule]) -> Page {
     let parts = [BEGINNING.to_owned(), webhooks(rules), list(rules), downgrades(), mutations(rules)];
     let text = NOTE.to_owned() + &parts.concat() + &vocabularies() + &lifecycle() + &diagram();
     Page { path: "decides.md".to_owned(), text }
 }
 
-/// By the parts of a scan, since a request that cannot change a part has no rule of it asked.
+/// Returns the table of webhooks and rules. Rules are grouped by the part of a scan that they judge, since a request
+/// that cannot change a part is not judged by its rules.
 fn webhooks(rules: &[Rule]) -> String {
     let mut text = "\n## Which webhook asks which rules\n\n| webhook | request | rules |\n|---|---|---|\n".to_owned();
     for part in [Part::Status, Part::Writer, Part::Spec, Part::Create] {
         let (webhook, request) = match part {
-            Part::Status => ("`/validate`", "updates of the status, and other requests that change or add one"),
-            Part::Writer => ("`/validate`", "requests that change or add a status, if `statusWriters` is configured"),
+            Part::Status => {
+                ("`/validate`", "updates of the status, and other requests that contain or change a status")
+            }
+            Part::Writer => {
+                ("`/validate`", "requests that contain or change a status, if `statusWriters` is configured")
+            }
             Part::Spec => ("`/validate`", "creation and updates of the scan itself"),
-            Part::Create => ("`/mutate`", "creation, where a status is seen that the API server then drops"),
+            Part::Create => {
+                ("`/mutate`", "creation: only this webhook sees the status, which the API server then drops")
+            }
         };
         let named = rules.iter().filter(|rule| rule.part == part).map(|rule| format!("`{}`", rule.id));
-        let named = if part == Part::Status { "all others".to_owned() } else { named.collect::<Vec<_>>().join(", ") };
+        let named =
+            if part == Part::Status { "all other rules".to_owned() } else { named.collect::<Vec<_>>().join(", ") };
         text += &format!("| {webhook} | {request} | {named} |\n");
     }
     text + "| `/mutate` | updates of the status | the mutations of all rules that have one |\n\n\
@@ -112,13 +121,13 @@ fn vocabularies() -> String {
     for vocabulary in VOCABULARIES {
         for row in vocabulary.rows {
             let message = row.message.expected().unwrap_or_else(|| match row.message {
-                Message::Explains => "open; it or the error should say something".to_owned(),
+                Message::Explains => "open; the message or the error should explain the failure".to_owned(),
                 _ => "open".to_owned(),
             });
             let error = match row.error {
                 ErrorText::Empty => "empty",
                 ErrorText::Open => "open",
-                ErrorText::Explains => "should say something",
+                ErrorText::Explains => "should explain the failure",
             };
             let (name, reason) = (vocabulary.condition.name(), row.reason.unwrap_or("any"));
             text += &format!("| {name} | {} | {reason} | {message} | {error} |\n", row.status.name());
@@ -145,7 +154,7 @@ fn lifecycle() -> String {
     text
 }
 
-/// The steps between phases that need no run between them.
+/// Returns the diagram of the phase transitions that do not skip a run.
 fn diagram() -> String {
     let mut text = "\n## The lifecycle\n\n\
         No phase is the last one. A step that is not drawn skips a run, which is a warning (`phase-jump`).\n\n\

@@ -1,4 +1,4 @@
-//! The pages of the rules, and the table of rules for people and for machines.
+//! The pages of the rules, and the table of rules as Markdown and as JSON.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::Page;
 use super::examples::parsed;
 use crate::engine::{Example, Expectation, Rule};
 
-/// The page of one rule, in Markdown with fixed heads.
+/// Returns the page of a rule, in Markdown with fixed headings.
 pub fn page(rule: &Rule) -> String {
     let mut page = format!("# {}\n\n{}\n", rule.id, rule.title);
     for (head, text) in [
@@ -24,6 +24,7 @@ pub fn page(rule: &Rule) -> String {
     page
 }
 
+/// Returns the section about an example.
 fn example(rule: &Rule, example: &Example) -> String {
     let title = capitalised(example.title);
     let new = parsed(example.new);
@@ -47,7 +48,7 @@ pub(super) fn capitalised(text: &str) -> String {
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// A page a rule.
+/// Returns a page for each rule.
 pub fn pages(rules: &[Rule]) -> Vec<Page> {
     let head = format!("{NOTE}[Start here](../README.md) · [How it decides](../decides.md)\n\n");
     let page = |rule: &Rule| Page { path: format!("rules/{}.md", rule.id), text: format!("{head}{}", page(rule)) };
@@ -60,7 +61,7 @@ pub(super) fn mutates(rule: &Rule) -> &'static str {
     if rule.mutate.is_some() { "yes" } else { "" }
 }
 
-/// The table of rules in Markdown.
+/// Returns the table of rules in Markdown.
 pub fn table(rules: &[Rule]) -> String {
     let mut table = "| rule | what it says | mutates |\n|---|---|---|\n".to_owned();
     for rule in rules {
@@ -69,7 +70,7 @@ pub fn table(rules: &[Rule]) -> String {
     table
 }
 
-/// Everything that is documented about each rule, as a JSON list.
+/// Returns the whole documentation of each rule as a JSON list.
 pub fn json(rules: &[Rule]) -> String {
     let expect = |expect: Expectation| match expect {
         Expectation::Passes => json!({"passes": true}),

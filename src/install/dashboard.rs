@@ -1,16 +1,18 @@
-//! The Grafana dashboard: a table of panels, and the JSON that it makes.
+//! The Grafana dashboard: a table of panels, from which its JSON is generated.
 
 use serde_json::{Value, json};
 
-/// Panels that stand side by side on the grid of 24 columns.
+/// The width of a panel: two stand side by side on Grafana's grid of 24 columns.
 const WIDTH: usize = 12;
+/// The height of a panel, in rows of the grid.
 const HEIGHT: usize = 8;
 
 struct Panel {
     title: &'static str,
-    /// As Grafana names them.
+    /// The type of the panel in Grafana.
     kind: &'static str,
     unit: &'static str,
+    /// The PromQL query.
     expr: &'static str,
     legend: &'static str,
 }
@@ -59,35 +61,35 @@ const PANELS: &[Panel] = &[
         legend: "{{ instance }}",
     },
     Panel {
-        title: "Certificates: time left",
+        title: "Serving certificates: time to expiry",
         kind: "timeseries",
         unit: "s",
         expr: "(scan_admission_certificate_not_after_timestamp_seconds > 0) - time()",
         legend: "{{ instance }}",
     },
     Panel {
-        title: "CA: time left",
+        title: "CA: time to expiry",
         kind: "timeseries",
         unit: "s",
         expr: "(scan_admission_ca_not_after_timestamp_seconds > 0) - time()",
         legend: "{{ instance }}",
     },
     Panel {
-        title: "The API server: time of a call, p99",
+        title: "API server: webhook call duration, p99",
         kind: "timeseries",
         unit: "s",
         expr: "histogram_quantile(0.99, sum by (name, le) (rate(apiserver_admission_webhook_admission_duration_seconds_bucket{name=~\".*[.]scan-admission[.]dev\"}[$__rate_interval])))",
         legend: "{{ name }}",
     },
     Panel {
-        title: "The API server: denials",
+        title: "API server: denials",
         kind: "timeseries",
         unit: "reqps",
         expr: "sum by (name, error_type) (rate(apiserver_admission_webhook_rejection_count{name=~\".*[.]scan-admission[.]dev\"}[$__rate_interval]))",
         legend: "{{ name }} {{ error_type }}",
     },
     Panel {
-        title: "The API server: writes that passed unjudged",
+        title: "API server: writes that passed unjudged",
         kind: "timeseries",
         unit: "short",
         expr: "sum by (name) (increase(apiserver_admission_webhook_fail_open_count{name=~\".*[.]scan-admission[.]dev\"}[$__rate_interval]))",
@@ -95,7 +97,7 @@ const PANELS: &[Panel] = &[
     },
 ];
 
-/// The dashboard, as JSON to import.
+/// Returns the dashboard as JSON to import.
 pub fn dashboard() -> String {
     let panels: Vec<Value> = PANELS.iter().enumerate().map(panel).collect();
     let dashboard = json!({

@@ -40,13 +40,13 @@ impl BodyBuffer {
     pub async fn read<B: Body<Data = Bytes> + Unpin>(&self, body: B, deadline: Instant, silence: Duration) -> End {
         let memory = &self.memory;
         let announced_bytes = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
-        let mut whole = pin!(each_piece(body, |data| push(memory, announced_bytes, data)));
+        let mut reading = pin!(each_piece(body, |data| push(memory, announced_bytes, data)));
         let read = tokio::select! {
             biased;
-            read = timeout_at(deadline, &mut whole) => read,
+            read = timeout_at(deadline, &mut reading) => read,
             () = memory.shed() => tokio::select! {
                 biased;
-                read = timeout_at(deadline, &mut whole) => read,
+                read = timeout_at(deadline, &mut reading) => read,
                 () = memory.abandoned(silence) => Ok(Ok(())),
             },
         };

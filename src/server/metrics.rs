@@ -33,7 +33,7 @@ struct ReviewLabels {
     operation: &'static str,
     resource: &'static str,
     decision: &'static str,
-    /// Why the review was not judged, where the decision is `error`.
+    /// Why the review was not judged, if the decision is `error`.
     fault: &'static str,
 }
 

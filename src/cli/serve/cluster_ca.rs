@@ -51,8 +51,8 @@ impl ClusterCaFlags {
     /// Returns the controller. Must be called within a Tokio runtime.
     pub async fn controller(&self) -> Result<CaController, ClusterCaError> {
         let times = CaTimes { ca: self.ca_life, leaf: self.cert_life, settle: self.ca_settle };
-        // A CA is replaced from two thirds of its life on. The last certificate that it signs must expire before it
-        // does.
+        // The replacement of a CA begins at two thirds of its life, and the certificates that it has signed must expire
+        // before it does.
         if times.ca / 3 < times.leaf + times.settle {
             return Err(ClusterCaError::LifeTooShort);
         }
