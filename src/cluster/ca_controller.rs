@@ -165,13 +165,13 @@ impl CaController {
             if logged.as_ref() != Some(&result) {
                 match &result {
                     Ok(()) => tracing::info!("every webhook accepts the serving certificate"),
-                    // They are missing before the manifests are applied, and while the webhook is being uninstalled.
+                    // Before the manifests are applied, and during an uninstallation.
                     Err(error @ RoundError::MissingConfigurations(_)) => tracing::warn!("{error}"),
                     Err(error) => tracing::error!("{error}"),
                 }
                 logged = Some(result);
             }
-            // Counted after the line is logged, so that the log explains each count that is seen.
+            // Counted after the line is logged, so that the log explains each count.
             if has_failed {
                 outputs.metrics.failures.inc();
             }

@@ -44,12 +44,25 @@ fn the_picture_of_a_denial(namespace: &Namespace<'_>) {
     );
 }
 
+/// Columns of the terminal, so that the picture is not scaled down on GitHub.
+const COLUMNS: usize = 110;
+
+/// Breaks long lines as a terminal does.
+fn wrapped(printed: &str) -> String {
+    let rows = printed.lines().flat_map(|line| {
+        let chars: Vec<char> = line.chars().collect();
+        let rows: Vec<String> = chars.chunks(COLUMNS).map(|row| row.iter().collect()).collect();
+        if rows.is_empty() { vec![String::new()] } else { rows }
+    });
+    rows.map(|row| row + "\n").collect()
+}
+
 /// Commands and what each printed.
 fn picture(calls: &[(&str, &str)]) -> String {
     let prompt = AnsiColor::BrightGreen.on_default().bold();
     let command = Style::new().bold();
     let prompted = |words: &str| format!("{prompt}${prompt:#} {command}{words}{command:#}\n");
-    let mut text: String = calls.iter().map(|(call, said)| format!("{}{said}\n", prompted(call))).collect();
+    let mut text: String = calls.iter().map(|(call, said)| format!("{}{}\n", prompted(call), wrapped(said))).collect();
     text += prompted("").trim_end();
     let term = Term::new().fg_color(RgbColor(0xe6, 0xed, 0xf3).into()).bg_color(RgbColor(0x0d, 0x11, 0x17).into());
     // Without a view box a page that is narrower would cut it off, not make it smaller.
