@@ -288,8 +288,7 @@ impl CaController {
 
     /// Writes `bundle` to each configuration that differs. Returns whether a configuration was written or had changed.
     async fn apply(&self, configurations: &[WebhookConfiguration], bundle: &Bundle) -> Result<bool, RoundError> {
-        let mut has_changed = false;
-        let mut failed = None;
+        let (mut has_changed, mut failed) = (false, None);
         // A configuration that cannot be written does not prevent the write of the other.
         for configuration in configurations {
             let id = configuration.id();
