@@ -171,12 +171,12 @@ const MESSAGES: &[Message] = &[
         let status = json!({"phase": "Pending", "cveCount": {"low": 1, "total": 1}});
         scene.writes(Write { webhook: scene.ours(""), status, ..Write::default() })
     }),
-    Message("Warning: …: … (not denied, since it was so before this change) […]", |scene| {
+    Message("Warning: …: … (not denied: the old object has the same error) […]", |scene| {
         let before = json!({"phase": "Complete"});
         let status = json!({"phase": "Complete", "observedGeneration": 1});
         scene.writes(Write { webhook: scene.ours(""), before, status, ..Write::default() })
     }),
-    Message("Warning: …: … (not denied, since the rule is set to warn) […]", |scene| {
+    Message("Warning: …: … (not denied: the rule is set to warn) […]", |scene| {
         let webhook = scene.ours("rules: {phase-unknown: warn}");
         scene.writes(Write { webhook, status: json!({"phase": "Complete"}), ..Write::default() })
     }),

@@ -227,7 +227,7 @@ fn an_old_bad_scan_can_be_worked_on(namespace: &Namespace<'_>) {
     let status = json!({"phase": "Done", "cveCount": {"low": "1", "high": 1}, "conditions": [
         {"type": "Scanning", "status": "Maybe", "reason": "JobStarted", "lastTransitionTime": "2020-11-20T08:03:00Z"}]});
     seed(namespace, &with("one", json!({"status": status})));
-    let standing = "(not denied, since it was so before this change)";
+    let standing = "(not denied: the old object has the same error)";
     // Another count, another condition, in every way of writing.
     let succeeded = json!({"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished",
         "lastTransitionTime": "2020-11-20T08:03:00Z"});

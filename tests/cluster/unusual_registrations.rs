@@ -160,7 +160,7 @@ fn a_kind_without_a_status_subresource(_: &Namespace<'_>) {
     }
     let said = patch(namespace, "old", &[], json!({"status": {"observedGeneration": 2}}));
     said.ok();
-    assert!(said.stderr.contains("(not denied, since it was so before this change) [phase-unknown]"), "{said:?}");
+    assert!(said.stderr.contains("(not denied: the old object has the same error) [phase-unknown]"), "{said:?}");
     let said = patch(namespace, "old", &[], json!({"status": {"phase": "Gone"}}));
     assert!(said.failed().contains("[phase-unknown]"), "{said:?}");
     namespace.kubectl(User::Developer).args(["delete", "sourcescan", "old", "--wait=false"]).run().ok();

@@ -86,7 +86,7 @@ fn every_mode_makes_of_every_finding_what_it_should() {
             };
             assert_eq!(counts, expected, "{rule} {mode} {response:#}");
             let kept = [causes, warnings, audited].concat().concat();
-            let says_why = kept.contains(&format!("(not denied, since the rule is set to {mode})"));
+            let says_why = kept.contains(&format!("(not denied: the rule is set to {mode})"));
             assert_eq!(says_why, is_denied && matches!(mode, "warn" | "audit"), "{kept}");
             // Besides that, the words are the same.
             let words = message.trim_end_matches(&format!(" [{rule}]"));
@@ -262,7 +262,7 @@ fn what_is_downgraded_already_says_why() {
         let standing = scan(r#"{"status": {"phase": "Done"}}"#);
         let [_, warnings, _] =
             messages(&answer(&yaml, &review(&standing, Some(&standing)), Webhook::Validating).1, "phase-unknown");
-        assert!(warnings[0].contains("since it was so before this change"), "{warnings:?}");
+        assert!(warnings[0].contains("the old object has the same error"), "{warnings:?}");
     }
 }
 
@@ -275,5 +275,5 @@ fn many_audited_findings_are_bounded() {
     assert_eq!(response["allowed"], true);
     let audited = response["auditAnnotations"]["audited"].as_str().unwrap();
     assert!(audited.len() < 4096 && audited.ends_with(" more"), "{audited}");
-    assert!(audited.contains("not denied, since the rule is set to audit"), "{audited}");
+    assert!(audited.contains("not denied: the rule is set to audit"), "{audited}");
 }
