@@ -48,7 +48,7 @@ fn in_status(object: &mut Value, mut members: Value) {
 }
 
 #[test]
-fn allocations_do_not_grow_with_what_is_not_judged() {
+fn allocations_do_not_grow_with_unjudged_fields() {
     for grow in [in_managed_fields, in_status] {
         let counts = [1_000, 100_000, 1_000_000, 4_000_000].map(|bytes| {
             let text = grown(bytes, grow);
@@ -70,7 +70,7 @@ fn allocations_do_not_grow_with_what_is_not_judged() {
 
 /// What a configuration costs: nothing where it sets no rule, and where it does one list of what applies.
 #[test]
-fn a_configuration_costs_one_allocation() {
+fn a_configuration_costs_at_most_one_allocation() {
     let text = grown(1_000, in_managed_fields);
     let modes = vec![RuleMode { rule: "phase-jump", mode: Mode::Warn }];
     let by_namespace = |namespaces: &[&str]| Override {
@@ -106,7 +106,7 @@ fn a_configuration_costs_one_allocation() {
 /// The allocations of each stage of each review that is benchmarked, and what an answer has allocated at most at once:
 /// a regression is seen here without a clock.
 #[test]
-fn a_review_costs_what_is_committed() {
+fn the_allocations_of_a_review_are_the_committed_ones() {
     let mut counts: BTreeMap<String, BTreeMap<&str, u64>> = BTreeMap::new();
     for body in bodies::Body::all() {
         let counts = counts.entry(body.name()).or_default();
@@ -131,7 +131,7 @@ fn a_review_costs_what_is_committed() {
 
 /// Beside its body a review has a bounded memory, whatever the body is made of: the limits of the server are derived from it.
 #[test]
-fn the_worst_bodies_stay_within_the_memory_of_a_review() {
+fn the_worst_bodies_stay_within_the_memory_limit_of_a_review() {
     for body in worst_bodies::all() {
         for webhook in Webhook::BOTH {
             let used = measure(|| assert!(!admission::answer(body.text.as_bytes(), &context(webhook)).body.is_empty()));

@@ -49,7 +49,7 @@ impl Write for Log {
 }
 
 #[tokio::test]
-async fn a_panic_is_answered_counted_and_logged_without_its_words() {
+async fn a_panic_is_answered_counted_and_logged_without_its_message() {
     let log = Log::default();
     let writer = log.clone();
     tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();

@@ -93,7 +93,7 @@ fn differences() -> Vec<(&'static str, Value)> {
 }
 
 #[test]
-fn whatever_differs_is_denied() {
+fn every_difference_is_denied() {
     for (says, other) in differences() {
         for (new, old) in [(&other, &status()), (&status(), &other)] {
             // On main there is a difference only where there is no status subresource.
@@ -109,7 +109,7 @@ fn whatever_differs_is_denied() {
 }
 
 #[test]
-fn what_does_not_differ_is_nobodys_right() {
+fn anyone_may_send_an_unchanged_status() {
     for same in [status(), json!(null), json!({}), json!("Done"), json!({"y": null})] {
         for sub_resource in ["status", ""] {
             assert_eq!(action(&request("jane", sub_resource, &same, &same), Webhook::Validating), None, "{same}");
@@ -118,7 +118,7 @@ fn what_does_not_differ_is_nobodys_right() {
 }
 
 #[test]
-fn the_same_json_written_otherwise_is_no_difference() {
+fn the_same_json_in_another_notation_is_not_a_difference() {
     let text = request("jane", "status", &status(), &status()).to_string();
     let object = r#""conditions":[{"note":[1,{"a":null}],"status":"False","type":"Scanning"}"#;
     assert_eq!(text.matches(object).count(), 2);
@@ -131,7 +131,7 @@ fn the_same_json_written_otherwise_is_no_difference() {
 
 /// "Empty objects (… `status: {}` …) count as absent", however they are written.
 #[test]
-fn an_empty_status_is_none() {
+fn an_empty_status_counts_as_absent() {
     let review = request("developer", "status", &json!({}), &json!(null)).to_string();
     let spaced = review.replacen(r#""status":{}"#, r#""status": { }"#, 1);
     assert_ne!(review, spaced);
@@ -144,7 +144,7 @@ fn an_empty_status_is_none() {
 }
 
 #[test]
-fn spec_and_metadata_are_for_others_to_write() {
+fn others_may_write_spec_and_metadata() {
     let mut edited = request("jane", "", &status(), &status());
     edited["request"]["object"]["spec"]["scanTemplate"] = json!("another");
     edited["request"]["object"]["metadata"]["labels"] = json!({"a": "b"});
@@ -172,7 +172,7 @@ fn a_create_with_a_status_is_denied() {
 
 /// "neither the ratchet nor a deletion downgrades it"
 #[test]
-fn a_deletion_is_no_excuse() {
+fn a_deletion_does_not_downgrade_the_error() {
     for (says, other) in differences() {
         for sub_resource in ["status", ""] {
             let mut review = request("jane", sub_resource, &other, &status());
@@ -186,7 +186,7 @@ fn a_deletion_is_no_excuse() {
 
 /// "The mutating webhook never denies", and a delete is nobody's write.
 #[test]
-fn only_the_validating_webhook_asks() {
+fn only_the_validating_webhook_checks_the_writer() {
     for (says, other) in differences() {
         let mut review = request("jane", "status", &other, &status());
         assert_eq!(action(&review, Webhook::Mutating), None, "{says}");

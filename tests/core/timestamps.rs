@@ -272,7 +272,7 @@ fn read(form: &str) -> String {
 }
 
 #[test]
-fn a_time_is_what_rfc_3339_has_and_go_reads() {
+fn a_time_is_accepted_where_rfc_3339_and_go_accept_it() {
     let (mut differ, mut both, mut go_alone) = (Vec::new(), 0, 0);
     for (form, go) in fixture() {
         let text: String = serde_json::from_str(&form).unwrap();
@@ -288,7 +288,7 @@ fn a_time_is_what_rfc_3339_has_and_go_reads() {
 }
 
 #[test]
-fn what_is_no_time_is_denied_wherever_a_time_is_due() {
+fn a_malformed_time_is_denied_in_every_time_field() {
     for (form, is_time) in [
         (PLAIN, true),
         (FULL, true),
@@ -313,7 +313,7 @@ fn what_is_no_time_is_denied_wherever_a_time_is_due() {
 }
 
 #[test]
-fn the_fixture_is_what_go_reads() {
+fn the_fixture_matches_what_go_reads() {
     let forms = forms();
     assert!(forms.len() > 3000, "{} forms", forms.len());
     let go = env::var_os("GO").unwrap_or_else(|| "go".into());

@@ -121,7 +121,7 @@ fn every_pair_of_statuses_and_times_of_a_condition() {
 
 /// A condition's history is that of its type, wherever the entries stand, and another type has no part in it.
 #[test]
-fn a_condition_is_compared_with_the_old_one_of_its_type() {
+fn a_condition_is_compared_with_the_old_condition_of_its_type() {
     let entry = |name, status, time| conditions(name, status, time)[0].clone();
     let old = json!([entry("Scanning", "True", LATE), entry("Succeeded", "True", EARLY)]);
     let swapped = json!([entry("Succeeded", "True", EARLY), entry("Scanning", "True", LATE)]);
@@ -200,7 +200,7 @@ fn beside_succeeded(phase: &str, succeeded: &str, scanned_at: &str) -> Value {
 /// future; absent on Completed/Failed; changed while Pending, while Scanning without a current Succeeded=True, or together
 /// with current Succeeded=False". A time that is taken away is no change: what is left says nothing that was not so.
 #[test]
-fn every_pair_of_times_of_the_scan() {
+fn every_pair_of_scanned_at() {
     let (rule, path) = ("scanned-at", "status.scannedAt");
     let times = ["", EARLY, LATE, AHEAD, FAR_AHEAD, "yesterday"];
     for phase in PHASES {
@@ -265,7 +265,7 @@ fn every_pair_of_counts() {
 
 /// "What only the comparison of old and new shows is a warning": the worst of them all at once.
 #[test]
-fn an_older_status_over_a_newer_one_is_not_denied() {
+fn an_older_status_written_over_a_newer_one_is_not_denied() {
     let status = |phase: &str, time: &str, generation: i64| {
         json!({"phase": phase, "observedGeneration": generation, "scannedAt": time,
             "cveCount": {"low": generation, "total": generation},

@@ -60,7 +60,7 @@ fn is_untouched(review: &Value, webhook: Webhook) -> Vec<String> {
 }
 
 #[test]
-fn an_update_of_the_status_is_mutated_at_one_webhook_and_judged_at_the_other() {
+fn a_status_update_is_mutated_by_one_webhook_and_judged_by_the_other() {
     for (new, old) in scans(&broken(), true).into_iter().zip(scans(&json!(null), true)) {
         let review = request("UPDATE", "status", &new, &old);
         let (mutated, body) = answer(&review, Webhook::Mutating);
@@ -74,7 +74,7 @@ fn an_update_of_the_status_is_mutated_at_one_webhook_and_judged_at_the_other() {
 }
 
 #[test]
-fn a_create_is_judged_by_its_spec_and_by_a_status_that_is_still_there() {
+fn a_create_is_judged_by_its_spec_and_its_status() {
     for nothing in [json!(null), json!({})] {
         for (whole, spoilt) in scans(&nothing, false).into_iter().zip(scans(&nothing, true)) {
             for webhook in Webhook::BOTH {
@@ -94,7 +94,7 @@ fn a_create_is_judged_by_its_spec_and_by_a_status_that_is_still_there() {
 }
 
 #[test]
-fn an_update_is_judged_by_its_spec_and_by_a_status_that_it_changes() {
+fn an_update_is_judged_by_its_spec_and_its_changed_status() {
     for (new, old) in scans(&otherwise_broken(), false).into_iter().zip(scans(&broken(), false)) {
         let review = request("UPDATE", "", &new, &old);
         assert_eq!(denied(&review), ["phase-unknown"]);
@@ -114,7 +114,7 @@ fn an_update_is_judged_by_its_spec_and_by_a_status_that_it_changes() {
 
 /// "The status is judged only if it differs at all from the old one, as JSON", also in what no rule reads.
 #[test]
-fn an_update_is_judged_by_a_status_that_differs_in_anything() {
+fn an_update_is_judged_by_a_status_with_any_difference() {
     let with = |member: &str, value: Value| {
         let mut status = broken();
         status[member] = value;
@@ -135,7 +135,7 @@ fn an_update_is_judged_by_a_status_that_differs_in_anything() {
 }
 
 #[test]
-fn an_update_is_not_judged_by_a_status_that_is_only_written_otherwise() {
+fn an_update_is_not_judged_by_a_status_in_another_notation() {
     for object in scans(&broken(), false) {
         let text = request("UPDATE", "", &object, &object).to_string();
         let (was, is) = (r#""phase":"Done""#, r#""ph\u0061se" : "D\u006fne" "#);
@@ -148,7 +148,7 @@ fn an_update_is_not_judged_by_a_status_that_is_only_written_otherwise() {
 
 /// "Otherwise it is the old one, and spec edits and finalizers must go through."
 #[test]
-fn an_old_broken_status_and_an_old_broken_spec_hold_up_nothing_else() {
+fn an_old_broken_status_or_spec_blocks_no_other_change() {
     for status in [broken(), json!("Completed"), json!({"conditions": [null, {"type": 7}]})] {
         for old in scans(&status, true) {
             let mut finalized = old.clone();
@@ -171,7 +171,7 @@ fn an_old_broken_status_and_an_old_broken_spec_hold_up_nothing_else() {
 
 /// "An object with deletionTimestamp: errors become warnings", of its spec and of its status.
 #[test]
-fn an_object_that_is_being_deleted_is_only_warned_of() {
+fn an_object_that_is_being_deleted_is_only_warned_about() {
     for (mut new, mut old) in scans(&otherwise_broken(), true).into_iter().zip(scans(&broken(), false)) {
         for object in [&mut new, &mut old] {
             object["metadata"]["deletionTimestamp"] = json!("2026-11-24T11:59:00Z");
@@ -203,7 +203,7 @@ fn deletes_and_connects_pass() {
 }
 
 #[test]
-fn others_pass_with_a_warning_that_the_registration_is_too_wide() {
+fn other_resources_pass_with_a_warning_about_the_registration() {
     let object = &scans(&broken(), true)[0];
     let wide = [
         ("/kind/group", "apps"),
@@ -252,7 +252,7 @@ fn a_forged_spec_or_generation_does_not_reach_the_mutations() {
 
 /// How long a review takes depends on how many conditions it has, in both objects. Decoded first, it is answered the same.
 #[test]
-fn a_decoded_review_knows_its_conditions_and_is_answered_the_same() {
+fn a_decoded_review_counts_its_conditions_and_gets_the_same_answer() {
     let scan = |count: usize| {
         let mut scan = scans(&broken(), false)[0].clone();
         scan["status"]["conditions"] = json!(vec![json!({"type": "Succeeded"}); count]);
@@ -274,7 +274,7 @@ fn a_decoded_review_knows_its_conditions_and_is_answered_the_same() {
 
 /// "dryRun: the same answer, no side effects."
 #[test]
-fn a_dry_run_is_answered_the_same() {
+fn a_dry_run_gets_the_same_answer() {
     let objects = [scans(&broken(), true), scans(&json!({"phase": "Pending"}), false)].concat();
     for (new, old) in objects.iter().flat_map(|new| objects.iter().map(move |old| (new, old))) {
         for operation in ["CREATE", "UPDATE", "DELETE"] {

@@ -99,7 +99,7 @@ impl Attack {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beside_hostile_clients_all_is_answered_and_nothing_leaks() {
+async fn reviews_are_answered_and_nothing_leaks_beside_hostile_clients() {
     let folder = Folder::new();
     let process = start(&folder, "");
     let ca = folder.join("certs/ca.crt");

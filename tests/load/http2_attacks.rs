@@ -162,7 +162,7 @@ const FLOODS: &[(&str, Flood)] = &[
 ];
 
 #[tokio::test]
-async fn a_flood_of_frames_closes_its_connection_and_no_other() {
+async fn a_flood_of_frames_closes_only_its_own_connection() {
     let folder = Folder::new();
     let process = start(&folder, "");
     let ca = folder.join("certs/ca.crt");

@@ -42,7 +42,7 @@ async fn loses_lines(stderr: impl Into<Stdio>, log: &str) {
 }
 
 #[tokio::test]
-async fn a_log_that_is_full_or_closed_or_stuck_costs_lines_and_nothing_else() {
+async fn a_full_closed_or_stuck_log_loses_only_log_lines() {
     loses_lines(File::options().write(true).open("/dev/full").unwrap(), "info").await;
     let (reader, closed) = std::io::pipe().unwrap();
     drop(reader);
@@ -53,7 +53,7 @@ async fn a_log_that_is_full_or_closed_or_stuck_costs_lines_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn with_few_file_descriptors_there_are_fewer_connections_and_health_stays() {
+async fn few_file_descriptors_limit_connections_and_not_health() {
     const FILES: usize = 112;
     let folder = Folder::new();
     let program = command(folder.path(), &[]);

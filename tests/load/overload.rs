@@ -48,7 +48,7 @@ impl Tally {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn forty_times_as_many_clients_as_there_are_permits_are_all_answered() {
+async fn forty_times_as_many_clients_as_permits_are_all_answered() {
     let folder = Folder::new();
     let config = format!("limits: {{reviews: {REVIEWS}, connections: {}, bodiesBytes: {BODIES_MIB}Mi}}\n", CLIENTS + 8);
     let process = start(&folder, &config);

@@ -60,7 +60,7 @@ fn verdict(code: u16, body: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_review_of_a_long_run_has_its_recorded_verdict_and_memory_is_flat() {
+async fn a_long_run_repeats_the_recorded_decisions_in_constant_memory() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/soak.txt");
     let recorded = std::fs::read_to_string(&path).unwrap_or_default();
     let cases = cases();
@@ -143,7 +143,7 @@ async fn every_review_of_a_long_run_has_its_recorded_verdict_and_memory_is_flat(
 /// Of the review that is captured most often: what it costs to answer it, and to count it.
 #[test]
 #[ignore = "prints figures: cargo test --release --test load -- --ignored --nocapture soak::what"]
-fn what_metrics_cost() {
+fn print_the_cost_of_metrics() {
     const RUNS: u32 = 20_000;
     let (now, settings) = (OffsetDateTime::now_utc(), ReviewSettings::default());
     let metrics = Metrics::new(RULES, &SharedMemory::new(1 << 20), Counter::default());
