@@ -1,4 +1,4 @@
-//! The load: connections that send reviews and check every answer.
+//! Generates load: connections that send reviews and check every answer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::contender::CONSTANT;
-use crate::support::bodies::{Body, Fate};
-use crate::support::client::{Client, shake};
+use crate::support::bodies::{Body, Outcome};
+use crate::support::client::{Client, handshake};
 
-/// For an answer that only a broken server gives later.
-pub const FAR: Duration = Duration::from_secs(60);
+/// A limit that only the answer of a broken server exceeds.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Where reviews are sent.
+/// A server to which reviews are sent.
 #[derive(Clone)]
 pub struct Target {
-    /// Of HTTP/1.1 or h2.
+    /// Its ALPN protocol is HTTP/1.1 or h2.
     pub connector: TlsConnector,
     pub address: SocketAddr,
     pub answers: Answers,
@@ -34,16 +34,16 @@ pub struct Target {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answers {
-    /// The same, always.
+    /// The same constant, always.
     Constant,
-    /// A review with the uid of the request, and the verdict that the body is made for.
+    /// A review with the uid of the request and the decision that the body is made for.
     Verdict,
-    /// The same from a webhook that mutates nothing: it denies what is to be mutated.
+    /// The same from a webhook without mutations, which denies a review that ours mutates.
     DeniesOnly,
 }
 
-/// One connection, with the two reviews that it sends in turn: each has a uid of its own, so that no answer to another
-/// request passes.
+/// One connection with the two reviews that it sends in turn. Each has its own uid, so an answer to another request is
+/// an error.
 pub struct Connection {
     client: Client,
     reviews: Arc<[Review; 2]>,
@@ -63,11 +63,11 @@ impl Review {
         let uid = format!(r#""uid":"{number:08x}"#);
         let rest = after.split_once('"').expect("a uid ends").0;
         let allowed = |is| format!(r#""allowed":{is}"#);
-        let parts = match (answers, body.fate) {
+        let parts = match (answers, body.outcome) {
             (Answers::Constant, _) => vec![CONSTANT.to_owned()],
-            (_, Fate::Allowed) => vec![allowed(true)],
-            (_, Fate::Denied) | (Answers::DeniesOnly, Fate::Mutated) => vec![allowed(false)],
-            (_, Fate::Mutated) => vec![allowed(true), r#""patchType":"JSONPatch""#.to_owned()],
+            (_, Outcome::Allowed) => vec![allowed(true)],
+            (_, Outcome::Denied) | (Answers::DeniesOnly, Outcome::Mutated) => vec![allowed(false)],
+            (_, Outcome::Mutated) => vec![allowed(true), r#""patchType":"JSONPatch""#.to_owned()],
         };
         let of_uid = (answers != Answers::Constant).then(|| format!("{uid}{rest}\""));
         let path = match body.webhook {
@@ -79,7 +79,7 @@ impl Review {
 
     fn check(&self, code: u16, body: &[u8]) {
         let is_right = code == 200 && self.parts.iter().all(|part| memmem::find(body, part.as_bytes()).is_some());
-        assert!(is_right, "not {:?} with 200, but {code}: {}", self.parts, String::from_utf8_lossy(body));
+        assert!(is_right, "expected code 200 and {:?}, got {code}: {}", self.parts, String::from_utf8_lossy(body));
     }
 }
 
@@ -91,9 +91,9 @@ impl Connection {
 
     async fn with(target: &Target, reviews: Arc<[Review; 2]>) -> Self {
         let stream = TcpStream::connect(target.address).await.expect("a connection");
-        // As the API server's client does.
+        // The API server's client sets this option, too.
         stream.set_nodelay(true).expect("a socket");
-        let client = Client::over(shake(&target.connector, stream).await).await;
+        let client = Client::over(handshake(&target.connector, stream).await).await;
         Connection { client, reviews, sent: 0 }
     }
 
@@ -101,7 +101,8 @@ impl Connection {
     pub async fn review(&mut self) {
         let review = &self.reviews[self.sent % 2];
         self.sent += 1;
-        let reply = timeout(FAR, self.client.post(review.path, review.body.clone())).await.expect("an answer in time");
+        let reply =
+            timeout(WAIT_MAX, self.client.post(review.path, review.body.clone())).await.expect("an answer in time");
         review.check(reply.code, &reply.body);
     }
 }

@@ -1,4 +1,4 @@
-//! What is measured of a server: its processor time, its answers in time, its memory, its start.
+//! Measures a server: its processor time, its latencies, its memory, and its start.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -16,30 +16,30 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::contender::{FLOOR, KUBE};
-use crate::load::{self, Answers, Connection, FAR, Target};
+use crate::load::{self, Answers, Connection, Target, WAIT_MAX};
 use crate::support::bodies::Body;
-use crate::support::client::{connector, shake};
+use crate::support::client::{connector, handshake};
 use crate::support::folder::Folder;
 use crate::support::program::{self, addresses};
 use crate::support::request_head::head;
 
-/// Who answers.
+/// A server that is measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Who {
     Floor,
     Ours,
-    /// With memory for more bodies at once than the default has: 64 of 1.1 MB are a little more.
+    /// Ours with more memory for bodies than the default, which is a little less than 64 bodies of 1.1 MB.
     OursWithRoom,
     Kube,
     ControllerRuntime(PathBuf),
 }
 
-/// Certificates for all, and a folder for what they write.
+/// The certificates of all servers, and a folder for their files.
 pub struct Place {
     folder: Folder,
 }
 
-/// One that runs.
+/// A running server.
 pub struct Server {
     child: Child,
     address: SocketAddr,
@@ -47,7 +47,7 @@ pub struct Server {
     answers: Answers,
 }
 
-/// For how long each is measured.
+/// The durations of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
     pub warm: Duration,
@@ -55,12 +55,13 @@ pub struct Times {
     pub open: Duration,
 }
 
-/// What one measurement found.
+/// The result of one measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
     pub cpu_micros: f64,
     pub per_second: f64,
-    /// At half of that, from when a review was due. None where each has a connection of its own.
+    /// The latency at half of that rate, measured from the time at which a review is due. None if each review has its
+    /// own connection.
     pub latency: Option<Latency>,
 }
 
@@ -81,7 +82,7 @@ impl Who {
         }
     }
 
-    /// The program, where it is one that is shipped.
+    /// The program, if it can be shipped.
     pub fn program(&self) -> Option<PathBuf> {
         match self {
             Who::Floor | Who::Kube => None,
@@ -140,7 +141,7 @@ impl Place {
 }
 
 impl Server {
-    /// One review, whose answer is to be another than its own.
+    /// Returns a target that expects other answers than the server's own.
     pub fn expecting(&self, answers: Answers) -> Asked {
         Asked(Target { answers, ..self.target("http/1.1") })
     }
@@ -150,7 +151,7 @@ impl Server {
         Target { connector, address: self.address, answers: self.answers }
     }
 
-    /// On `count` connections that are kept.
+    /// Measures `count` connections that are kept open.
     pub async fn keep_alive(&self, body: &Body, protocol: &str, count: usize, times: Times) -> Sample {
         let mut connections = load::connect(&self.target(protocol), body, count).await;
         load::closed(&mut connections, u64::MAX, times.warm).await;
@@ -163,7 +164,7 @@ impl Server {
         Sample { latency: Some(latency), ..Sample::of(cpu, sent, took) }
     }
 
-    /// A connection for each review, `count` at once.
+    /// Measures a new connection for each review, `count` at once.
     pub async fn cold(&self, body: &Body, protocol: &str, count: usize, times: Times) -> Sample {
         let target = self.target(protocol);
         load::cold(&target, body, count, times.warm).await;
@@ -172,27 +173,28 @@ impl Server {
         Sample::of(self.cpu() - before, sent, took)
     }
 
-    /// What is resident after so many reviews.
+    /// Returns the resident memory after this many reviews.
     pub async fn resident_bytes_after(&self, body: &Body, count: u64) -> u64 {
         let mut connections = load::connect(&self.target("http/1.1"), body, 8).await;
         load::closed(&mut connections, count, Duration::MAX).await;
         self.resident_bytes()
     }
 
-    /// What was resident at most, with `count` reviews that are all there but for their last byte, and then answered.
+    /// Returns the peak of the resident memory when the server has received `count` reviews except for their last byte,
+    /// and then answers them.
     pub async fn peak_bytes_with(&self, body: &Body, count: usize) -> u64 {
         let (last, most) = body.text.as_bytes().split_last().expect("a body");
         let mut streams = Vec::new();
         for _ in 0..count {
             let stream = TcpStream::connect(self.address).await.expect("a connection");
             stream.set_nodelay(true).expect("a socket");
-            let mut stream = shake(&self.target("http/1.1").connector, stream).await;
+            let mut stream = handshake(&self.target("http/1.1").connector, stream).await;
             write(&mut stream, head("/validate", body.text.len()).as_bytes()).await;
             write(&mut stream, most).await;
             streams.push(stream);
         }
         let mut before = 0;
-        // Until it has read them all.
+        // Waits until the server has read all of them.
         while before != self.resident_bytes() {
             before = self.resident_bytes();
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -203,7 +205,8 @@ impl Server {
         for stream in &mut streams {
             let mut answer = Vec::new();
             while !answer.ends_with(b"}}") && !answer.ends_with(b"}}\n") {
-                let read = tokio::time::timeout(FAR, stream.read_buf(&mut answer)).await.expect("an answer in time");
+                let read =
+                    tokio::time::timeout(WAIT_MAX, stream.read_buf(&mut answer)).await.expect("an answer in time");
                 assert!(read.expect("an answer") > 0, "{}", String::from_utf8_lossy(&answer));
             }
             let answer = String::from_utf8(answer).expect("text");

@@ -1,4 +1,4 @@
-//! What is measured, in which order and for how long.
+//! The order and the durations of the measurements.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use crate::core;
 use crate::figures::{AT_ONCE, Cell, Figures, Process, Row};
 use crate::measure::{Place, Server, Times, Who, first_answer};
-use crate::support::bodies::{Body, Fate, Shape, Size};
+use crate::support::bodies::{Body, Outcome, Shape, Size};
 use scan_admission::admission::Webhook;
 
 pub struct Plan {
     is_quick: bool,
     /// Whether the results are written to files.
     pub is_kept: bool,
-    /// Of all contenders, one after another.
+    /// The number of rounds. Each measures all contenders one after another.
     rounds: usize,
     starts: usize,
     reviews: u64,
@@ -23,7 +23,7 @@ pub struct Plan {
     connections: &'static [usize],
 }
 
-/// Connections where contenders are compared.
+/// The number of connections when contenders are compared.
 const CONNECTIONS: usize = 8;
 
 const fn times(warm: u64, closed: u64, open: u64) -> Times {
@@ -65,7 +65,7 @@ impl Plan {
         }
         say("in process");
         figures.costs = core::run(&Body::all(), "", self.is_quick);
-        // One thread: the other core is the server's.
+        // One thread is enough and leaves the other core to the server.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let place = Place::new();
@@ -83,7 +83,7 @@ impl Plan {
     async fn side_by_side(&self, place: &Place, all: &[Who], figures: &mut Figures) {
         let mut servers: Vec<(&Who, Server)> = all.iter().map(|who| (who, place.start(who))).collect();
         for _ in 0..self.rounds {
-            // None is always behind the same one.
+            // The order changes, so that no contender always follows the same one.
             servers.rotate_left(1);
             for cell in Cell::ALL.into_iter().chain(Cell::OURS) {
                 let body = cell.body();
@@ -130,8 +130,11 @@ impl Plan {
                 for &connections in self.connections {
                     add(Some(connections), ours.keep_alive(&body, protocol, connections, self.matrix).await);
                 }
-                // A handshake costs the same whatever comes after it.
-                if body.fate == Fate::Allowed && body.webhook == Webhook::Validating && body.shape != Shape::Conditions
+                // A handshake costs the same whatever the body is, so only these bodies are measured with new
+                // connections.
+                if body.outcome == Outcome::Allowed
+                    && body.webhook == Webhook::Validating
+                    && body.shape != Shape::Conditions
                 {
                     add(None, ours.cold(&body, protocol, CONNECTIONS, self.matrix).await);
                 }

@@ -1,4 +1,5 @@
-//! What `cargo test` runs: every contender answers as it should, a wrong answer is seen, and README.md has the results.
+//! The part that `cargo test` runs: every contender answers correctly, a wrong answer is detected, and README.md has
+//! the results.
 
 use std::fs;
 use std::process::ExitCode;
@@ -10,7 +11,7 @@ use crate::figures::Cell;
 use crate::load::Answers;
 use crate::measure::{Place, Times, Who, first_answer};
 use crate::report::{around, readme_path, results_path};
-use crate::support::bodies::{Body, Fate};
+use crate::support::bodies::{Body, Outcome};
 
 const TIMES: Times = Times { warm: Duration::ZERO, closed: Duration::from_millis(20), open: Duration::from_millis(20) };
 
@@ -66,9 +67,9 @@ fn a_wrong_answer_is_seen() {
     run_async(async {
         let (floor, ours) = (place.start(&Who::Floor), place.start(&Who::Ours));
         let denied = Cell::Denied.body();
-        // An answer that never has the uid; ours, that denies what was to be allowed or mutated.
-        let of_another = Body { fate: Fate::Allowed, ..denied.clone() };
-        let not_mutated = Body { fate: Fate::Mutated, ..denied };
+        // An answer that never has the uid, and ours, which denies a review that is expected to be allowed or mutated.
+        let of_another = Body { outcome: Outcome::Allowed, ..denied.clone() };
+        let not_mutated = Body { outcome: Outcome::Mutated, ..denied };
         for (server, body) in [
             (floor.expecting(Answers::Verdict), Cell::Allowed6Kb.body()),
             (ours.expecting(Answers::Verdict), of_another),
@@ -93,7 +94,7 @@ fn memory_and_starts_are_measured() {
     });
 }
 
-/// Both are written by `cargo bench`.
+/// `cargo bench` writes both files.
 fn the_readme_has_the_results() {
     let readme = fs::read_to_string(readme_path()).expect("README.md");
     let results = fs::read_to_string(results_path()).expect("RESULTS.md");

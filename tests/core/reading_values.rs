@@ -196,7 +196,7 @@ fn entry(name: &str, is: &str) -> Value {
 fn a_malformed_condition_is_neither_present_nor_absent() {
     let between = ["phase-disagrees", "running-with-result", "policy-without-success", "policy-without-scanpolicy"];
     // With the condition, each of these statuses has an error or a warning; without it, most of them have one too.
-    for (phase, entries, spoilt) in [
+    for (phase, entries, broken) in [
         ("Completed", vec![("Succeeded", "False"), ("PolicySucceeded", "True")], "Succeeded"),
         ("Completed", vec![("Succeeded", "True"), ("PolicySucceeded", "False")], "PolicySucceeded"),
         ("Completed", vec![("Scanning", "True"), ("Succeeded", "True"), ("PolicySucceeded", "True")], "Scanning"),
@@ -212,16 +212,16 @@ fn a_malformed_condition_is_neither_present_nor_absent() {
     ] {
         for (member, wrong) in [("lastTransitionTime", json!("soon")), ("reason", json!(7)), ("message", json!([]))] {
             let mut conditions: Vec<Value> = entries.iter().map(|(name, is)| entry(name, is)).collect();
-            conditions.iter_mut().find(|entry| entry["type"] == spoilt).unwrap()[member] = wrong;
+            conditions.iter_mut().find(|entry| entry["type"] == broken).unwrap()[member] = wrong;
             let status = json!({"phase": phase, "observedGeneration": 1, "conditions": conditions});
             let object = scan(&json!({"status": status, "spec": {"scanPolicy": "p"}}).to_string());
             let found = found(&review(&object, None));
             assert!(
-                found.has_denied("condition-fields", &format!("status.conditions[{spoilt}].{member}")),
+                found.has_denied("condition-fields", &format!("status.conditions[{broken}].{member}")),
                 "{found:?}"
             );
             for rule in between {
-                assert_eq!(found.of(rule), [[""; 0], [""; 0]], "{phase:?} {entries:?}, {spoilt}: {found:?}");
+                assert_eq!(found.of(rule), [[""; 0], [""; 0]], "{phase:?} {entries:?}, {broken}: {found:?}");
             }
         }
     }

@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::sockets::{connect, rest, write};
-use crate::support::client::{self, connector, request, handshake};
+use crate::support::client::{self, connector, handshake, request};
 use crate::support::fixtures::fixture;
 use crate::support::http::get;
 use crate::support::in_process::{Running, settings};

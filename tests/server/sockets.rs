@@ -37,7 +37,8 @@ pub async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: impl AsRef<[u8
 pub async fn rest(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     // The server may close without a TLS close_notify.
-    let _ = tokio::time::timeout(WAIT_MAX, stream.read_to_end(&mut bytes)).await.expect("the server closes the connection");
+    let _ =
+        tokio::time::timeout(WAIT_MAX, stream.read_to_end(&mut bytes)).await.expect("the server closes the connection");
     String::from_utf8_lossy(&bytes).into_owned()
 }
 

@@ -214,7 +214,7 @@ const VALUES: &[Case] = &[
 /// "an entry named by its index is the same entry where its JSON, less what our mutations filled in, is the same"
 const ENTRIES: &[Case] = &[
     case(
-        "a malformed verdict that is removed",
+        "a malformed PolicySucceeded that is removed",
         r#"{"phase": "Failed", "conditions": [{"type": "PolicySucceeded", "status": "false", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         r#"{"phase": "Failed", "conditions": []}"#,
         "phase-disagrees",
@@ -222,7 +222,7 @@ const ENTRIES: &[Case] = &[
         DOWNGRADED,
     ),
     case(
-        "a verdict that is removed",
+        "a PolicySucceeded that is removed",
         r#"{"phase": "Failed", "conditions": [{"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "lastTransitionTime": "2026-11-20T08:01:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         r#"{"phase": "Failed", "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         "phase-disagrees",
