@@ -13,7 +13,7 @@ const PROGRAMS: &[&str] =
     &["bash", "cargo", "curl", "docker", "git", "go", "helm", "jq", "kubectl", "openssl", "podman", "scan-admission"];
 
 #[test]
-fn the_commands_that_need_no_cluster_do_what_is_shown() {
+fn commands_that_need_no_cluster_print_what_the_pages_show() {
     let settings = SessionSettings { variables: Vec::new(), settle: &|| (), kubectl: None };
     let mut wrong = Vec::new();
     for page in pages().iter().filter(|page| page.consoles().next().is_some()) {
@@ -26,7 +26,7 @@ fn the_commands_that_need_no_cluster_do_what_is_shown() {
 }
 
 #[test]
-fn commands_are_in_blocks_that_are_run() {
+fn commands_appear_only_in_blocks_that_are_run() {
     let mut wrong = Vec::new();
     for page in pages() {
         for block in page.blocks.iter().filter(|block| !block.is_console()) {
@@ -44,7 +44,7 @@ fn commands_are_in_blocks_that_are_run() {
 
 /// Commands in running text are not run, but their verbs and flags must exist.
 #[test]
-fn verbs_and_flags_in_passing_are_the_programs_own() {
+fn verbs_and_flags_in_running_text_exist() {
     let mut helps: BTreeMap<Vec<String>, Option<String>> = BTreeMap::new();
     let mut wrong = Vec::new();
     let mut count = 0;
@@ -80,7 +80,7 @@ fn help(verbs: &[String]) -> Option<String> {
 
 /// Only the form of web addresses is checked, since the tests have no network.
 #[test]
-fn no_link_is_dead() {
+fn every_link_has_a_target() {
     let pages = pages();
     let mut wrong = Vec::new();
     for page in &pages {
@@ -126,7 +126,7 @@ fn target<'a>(page: &Page, link: &'a str) -> (String, Option<&'a str>) {
 }
 
 #[test]
-fn the_map_leads_to_every_page_and_every_page_to_the_map() {
+fn the_map_links_to_every_page_and_every_page_to_the_map() {
     const MAP: &str = "docs/README.md";
     let pages = pages();
     let links = |page: &Page| page.links.iter().map(|(_, link)| target(page, link).0).collect::<Vec<_>>();
@@ -144,7 +144,7 @@ fn the_map_leads_to_every_page_and_every_page_to_the_map() {
 
 /// In docs/errors.md, … stands for a part that varies.
 #[test]
-fn the_page_of_errors_has_the_lines_of_the_log() {
+fn the_log_lines_of_the_page_of_errors_exist() {
     let page = fs::read_to_string(root().join("docs/errors.md")).unwrap();
     let (_, log) = page.split_once("## The log of a replica").unwrap();
     let lines: Vec<&str> = log.lines().filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
@@ -161,7 +161,7 @@ fn the_page_of_errors_has_the_lines_of_the_log() {
 }
 
 #[test]
-fn blocks_of_commands_are_read_as_they_are_written() {
+fn blocks_of_commands_are_parsed() {
     let text = "# One `two`: three!\n# One two three\n\n```console cluster\n$ a \\\n  b\nsays …\n$ cat <<'EOF' > c\nd\nEOF\n\
                 $ e\n```\n\n    indented\n\n```console elsewhere: no such thing\n$ f\n```\n";
     let page = Page::parse("a.md", text);
@@ -181,7 +181,7 @@ fn blocks_of_commands_are_read_as_they_are_written() {
 }
 
 #[test]
-fn an_ellipsis_stands_for_anything() {
+fn an_ellipsis_matches_any_text() {
     for (shown, found, is_fit) in [
         ("a", "a", true),
         ("a", "a \n\n", true),
