@@ -117,18 +117,18 @@ fn p99(sample: &Sample) -> f64 {
 }
 
 impl Figures {
-    pub fn spread(&self, who: &'static str, cell: Cell, of: fn(&Sample) -> f64) -> Option<Spread> {
-        Spread::of(self.side.get(&(who, cell))?.iter().map(of))
+    pub fn spread(&self, contender: &'static str, cell: Cell, of: fn(&Sample) -> f64) -> Option<Spread> {
+        Spread::of(self.side.get(&(contender, cell))?.iter().map(of))
     }
 
     /// Compares round by round, so that other load of the machine affects both values.
     fn ratio(
         &self,
-        (who, cell): (&'static str, Cell),
+        (contender, cell): (&'static str, Cell),
         (to, to_cell): (&'static str, Cell),
         of: fn(&Sample) -> f64,
     ) -> Option<Spread> {
-        let (a, b) = (self.side.get(&(who, cell))?, self.side.get(&(to, to_cell))?);
+        let (a, b) = (self.side.get(&(contender, cell))?, self.side.get(&(to, to_cell))?);
         Spread::of(a.iter().zip(b).map(|(a, b)| of(a) / of(b)))
     }
 
@@ -147,7 +147,9 @@ impl Figures {
             (Cell::Allowed110Kb, "110 KB", 2.0, 20.0),
             (Cell::Allowed1Mb, "1.1 MB", 2.0, 20.0),
         ] {
-            let ours = |who| (self.ratio((OURS, cell), (who, cell), cpu), self.ratio((who, cell), (OURS, cell), cpu));
+            let ours = |contender| {
+                (self.ratio((OURS, cell), (contender, cell), cpu), self.ratio((contender, cell), (OURS, cell), cpu))
+            };
             goals.push(times(&format!("CPU, {size} allowed: ours / floor"), floor, true, ours(FLOOR).0));
             let what = format!("CPU, {size} allowed: controller-runtime / ours");
             goals.push(times(&what, controller_runtime, false, ours(CONTROLLER_RUNTIME).1));
@@ -177,7 +179,7 @@ impl Figures {
             .map(|size| allocations(&Body::new(size, Shape::Fields, Outcome::Allowed, Webhook::Validating).name()));
         vec![
             Goal {
-                what: "`answer` in process, 6 KB allowed".to_owned(),
+                what: "Time of `answer` in process, 6 KB allowed".to_owned(),
                 limit: "≤ 8 µs".to_owned(),
                 measured: cost.map_or("–".to_owned(), |micros| format!("{micros:.1} µs")),
                 is_reached: cost.map(|micros| micros <= 8.0),
@@ -219,7 +221,7 @@ impl Figures {
                 ours.map(|ours| ours.peak_bytes),
             ),
             Goal {
-                what: "From exec to the first answer".to_owned(),
+                what: "Start to first answer".to_owned(),
                 limit: "≤ 50 ms".to_owned(),
                 measured: start.map_or("–".to_owned(), |start| {
                     format!("{:.1} ms ({:.1}–{:.1})", start.median * 1e3, start.low * 1e3, start.high * 1e3)

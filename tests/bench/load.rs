@@ -37,7 +37,7 @@ pub enum Answers {
     /// The same constant, always.
     Constant,
     /// A review with the uid of the request and the decision that the body is made for.
-    Verdict,
+    Decision,
     /// The same from a webhook without mutations, which denies a review that ours mutates.
     DeniesOnly,
 }
@@ -107,7 +107,7 @@ impl Connection {
     }
 }
 
-/// All connections at once, each of which has had its first answers.
+/// Opens all connections concurrently. Each has received its first answers.
 pub async fn connect(target: &Target, body: &Body, count: usize) -> Vec<Connection> {
     let mut all = Vec::new();
     for number in 0..count {
@@ -119,7 +119,7 @@ pub async fn connect(target: &Target, body: &Body, count: usize) -> Vec<Connecti
     all
 }
 
-/// Sends `count` reviews, or for `time`, on every connection one after another; says how many and in which time.
+/// Sends `count` reviews or for `time`, one after another on every connection. Returns their number and the time taken.
 pub async fn closed(connections: &mut Vec<Connection>, count: u64, time: Duration) -> (u64, Duration) {
     let begun = Instant::now();
     let left = Arc::new(AtomicU64::new(count));
@@ -127,7 +127,7 @@ pub async fn closed(connections: &mut Vec<Connection>, count: u64, time: Duratio
         let left = left.clone();
         async move {
             let mut sent = 0;
-            // One at least, however slow the machine is.
+            // Sends at least one review, however slow the machine is.
             while (sent == 0 || begun.elapsed() < time)
                 && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
             {
@@ -145,12 +145,12 @@ fn less(left: u64) -> Option<u64> {
     left.checked_sub(1)
 }
 
-/// The latencies in nanoseconds where a review is due every `interval`, whether or not the ones before are answered: from
-/// when it was due.
+/// Returns the latencies in nanoseconds when a review is due every `interval`, whether or not the reviews before it are
+/// answered. A latency is measured from the time at which the review is due.
 pub async fn open(connections: &mut Vec<Connection>, interval: Duration, time: Duration) -> Histogram<u64> {
     let count = (time.as_nanos() / interval.as_nanos()).max(1) as u64;
     let due = Arc::new(Semaphore::new(0));
-    // A little later, so that all wait for it.
+    // The start is a little later, so that all connections are waiting by then.
     let begun = Instant::now() + Duration::from_millis(5);
     let pace = {
         let due = due.clone();
@@ -161,7 +161,7 @@ pub async fn open(connections: &mut Vec<Connection>, interval: Duration, time: D
         let (due, next) = (due.clone(), next.clone());
         async move {
             let mut latencies = Histogram::<u64>::new(3).expect("three digits");
-            // Closed at the end.
+            // The semaphore is closed at the end.
             while let Ok(permit) = due.acquire().await {
                 permit.forget();
                 let due_at = begun + interval * next.fetch_add(1, Ordering::Relaxed) as u32;
@@ -172,20 +172,20 @@ pub async fn open(connections: &mut Vec<Connection>, interval: Duration, time: D
         }
     };
     let all = each(connections, sending).await;
-    pace.join().expect("the pace is kept");
+    pace.join().expect("the pacing thread does not panic");
     all.into_iter().reduce(|sum, one| sum + one).expect("a connection")
 }
 
-/// Lets a review be sent whenever one is due. A thread of its own: the timers of the runtime count milliseconds.
+/// Releases a permit whenever a review is due. This is a thread, since the timers of the runtime count milliseconds.
 fn pace(due: &Semaphore, begun: Instant, interval: Duration, count: u64) {
     finer_sleep();
-    let mut let_go = 0;
-    while let_go < count {
-        thread::sleep((begun + interval * let_go as u32).saturating_duration_since(Instant::now()));
+    let mut released = 0;
+    while released < count {
+        thread::sleep((begun + interval * released as u32).saturating_duration_since(Instant::now()));
         let now_due = begun.elapsed().as_nanos() / interval.as_nanos() + 1;
-        let now_due = (now_due as u64).clamp(let_go, count);
-        due.add_permits((now_due - let_go) as usize);
-        let_go = now_due;
+        let now_due = (now_due as u64).clamp(released, count);
+        due.add_permits((now_due - released) as usize);
+        released = now_due;
     }
     while due.available_permits() > 0 {
         thread::sleep(Duration::from_millis(1));
@@ -193,7 +193,8 @@ fn pace(due: &Semaphore, begun: Instant, interval: Duration, count: u64) {
     due.close();
 }
 
-/// The kernel may let a thread sleep 50 µs longer, to save wakeups. Where this is not to be had, all latencies have them.
+/// Turns off the timer slack, by which the kernel lets a thread sleep up to 50 µs longer to save wakeups. Where this
+/// fails, all latencies include the slack.
 fn finer_sleep() {
     let thread = std::fs::read_link("/proc/thread-self").ok().and_then(|path| Some(path.file_name()?.to_owned()));
     if let Some(thread) = thread {
@@ -201,7 +202,7 @@ fn finer_sleep() {
     }
 }
 
-/// As many at once as told, each on a new connection, for `time`.
+/// Sends reviews for `time`, `at_once` at a time, each on a new connection.
 pub async fn cold(target: &Target, body: &Body, at_once: usize, time: Duration) -> (u64, Duration) {
     let begun = Instant::now();
     let mut all = JoinSet::new();
@@ -221,7 +222,7 @@ pub async fn cold(target: &Target, body: &Body, at_once: usize, time: Duration) 
     (sent, begun.elapsed())
 }
 
-/// Runs `each` on all connections at once and puts them back.
+/// Runs `each` on all connections concurrently and puts them back.
 async fn each<T: Send + 'static, F: Future<Output = (Connection, T)> + Send + 'static>(
     connections: &mut Vec<Connection>,
     each: impl Fn(Connection) -> F,

@@ -25,7 +25,7 @@ use crate::support::request_head::head;
 
 /// A server that is measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Who {
+pub enum Contender {
     Floor,
     Ours,
     /// Ours with more memory for bodies than the default, which is a little less than 64 bodies of 1.1 MB.
@@ -35,7 +35,7 @@ pub enum Who {
 }
 
 /// The certificates of all servers, and a folder for their files.
-pub struct Place {
+pub struct Workspace {
     folder: Folder,
 }
 
@@ -72,45 +72,45 @@ pub struct Latency {
     pub p999_micros: f64,
 }
 
-impl Who {
+impl Contender {
     pub fn name(&self) -> &'static str {
         match self {
-            Who::Floor => "floor",
-            Who::Ours | Who::OursWithRoom => "ours",
-            Who::Kube => "kube-rs",
-            Who::ControllerRuntime(_) => "controller-runtime",
+            Contender::Floor => "floor",
+            Contender::Ours | Contender::OursWithRoom => "ours",
+            Contender::Kube => "kube-rs",
+            Contender::ControllerRuntime(_) => "controller-runtime",
         }
     }
 
     /// The program, if it can be shipped.
     pub fn program(&self) -> Option<PathBuf> {
         match self {
-            Who::Floor | Who::Kube => None,
-            Who::Ours | Who::OursWithRoom => Some(env!("CARGO_BIN_EXE_scan-admission").into()),
-            Who::ControllerRuntime(program) => Some(program.clone()),
+            Contender::Floor | Contender::Kube => None,
+            Contender::Ours | Contender::OursWithRoom => Some(env!("CARGO_BIN_EXE_scan-admission").into()),
+            Contender::ControllerRuntime(program) => Some(program.clone()),
         }
     }
 
     fn answers(&self) -> Answers {
         match self {
-            Who::Floor => Answers::Constant,
-            Who::Ours | Who::OursWithRoom => Answers::Verdict,
-            Who::Kube | Who::ControllerRuntime(_) => Answers::DeniesOnly,
+            Contender::Floor => Answers::Constant,
+            Contender::Ours | Contender::OursWithRoom => Answers::Decision,
+            Contender::Kube | Contender::ControllerRuntime(_) => Answers::DeniesOnly,
         }
     }
 }
 
-impl Place {
+impl Workspace {
     pub fn new() -> Self {
         let folder = Folder::new();
         std::fs::write(folder.join("room.yaml"), "limits: {bodiesBytes: 256Mi}\n").expect("a folder");
         certificate(folder.path(), OffsetDateTime::now_utc()).expect("ca.crt, tls.crt and tls.key");
-        Place { folder }
+        Workspace { folder }
     }
 
-    pub fn start(&self, who: &Who) -> Server {
+    pub fn start(&self, contender: &Contender) -> Server {
         let [certificate, key] = ["tls.crt", "tls.key"].map(|name| self.folder.join(name));
-        let contender = |name| {
+        let this_program = |name| {
             let mut command = Command::new(std::env::current_exe().expect("a program"));
             command.args(["contender", name]).args([&certificate, &key]);
             command
@@ -119,31 +119,31 @@ impl Place {
             let files = ["--tls-cert", "tls.crt", "--tls-key", "tls.key"];
             program::command(self.folder.path(), &[&files, more].concat())
         };
-        let mut command = match who {
-            Who::Floor => contender(FLOOR),
-            Who::Kube => contender(KUBE),
-            Who::Ours => ours(&[]),
-            Who::OursWithRoom => ours(&["--config", "room.yaml"]),
-            Who::ControllerRuntime(program) => {
+        let mut command = match contender {
+            Contender::Floor => this_program(FLOOR),
+            Contender::Kube => this_program(KUBE),
+            Contender::Ours => ours(&[]),
+            Contender::OursWithRoom => ours(&["--config", "room.yaml"]),
+            Contender::ControllerRuntime(program) => {
                 let mut command = Command::new(program);
                 command.args([&certificate, &key]);
                 command
             }
         };
-        let log = File::create(self.folder.join(&format!("{}.log", who.name()))).expect("a folder");
+        let log = File::create(self.folder.join(&format!("{}.log", contender.name()))).expect("a folder");
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("the program starts");
         let mut ready = String::new();
         BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut ready).expect("text");
-        let (address, _) = addresses(&ready).unwrap_or_else(|| panic!("{} is not ready: {ready:?}", who.name()));
-        Server { child, address, ca: self.folder.join("ca.crt"), answers: who.answers() }
+        let (address, _) = addresses(&ready).unwrap_or_else(|| panic!("{} is not ready: {ready:?}", contender.name()));
+        Server { child, address, ca: self.folder.join("ca.crt"), answers: contender.answers() }
     }
 }
 
 impl Server {
     /// Returns a target that expects other answers than the server's own.
-    pub fn expecting(&self, answers: Answers) -> Asked {
-        Asked(Target { answers, ..self.target("http/1.1") })
+    pub fn expecting(&self, answers: Answers) -> ReviewTarget {
+        ReviewTarget(Target { answers, ..self.target("http/1.1") })
     }
 
     fn target(&self, protocol: &str) -> Target {
@@ -212,7 +212,7 @@ impl Server {
             let answer = String::from_utf8(answer).expect("text");
             assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#""allowed":true"#), "{answer}");
         }
-        self.status().vmhwm.expect("Linux tells") << 10
+        self.status().vmhwm.expect("Linux reports it") << 10
     }
 
     fn cpu(&self) -> Duration {
@@ -221,7 +221,7 @@ impl Server {
     }
 
     fn resident_bytes(&self) -> u64 {
-        self.status().vmrss.expect("Linux tells") << 10
+        self.status().vmrss.expect("Linux reports it") << 10
     }
 
     fn status(&self) -> procfs::process::Status {
@@ -235,7 +235,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both do nothing where it has ended.
+        // Both calls do nothing if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -246,10 +246,10 @@ async fn write(stream: &mut TlsStream<TcpStream>, bytes: &[u8]) {
     stream.flush().await.expect("the server reads");
 }
 
-/// A server by its address alone.
-pub struct Asked(Target);
+/// A target that reviews can be sent to.
+pub struct ReviewTarget(Target);
 
-impl Asked {
+impl ReviewTarget {
     pub async fn review(&self, body: &Body) {
         Connection::new(&self.0, body, 0).await.review().await;
     }
@@ -262,10 +262,10 @@ impl Sample {
     }
 }
 
-/// From the start of the program to its first answer.
-pub async fn first_answer(place: &Place, who: &Who, body: &Body) -> Duration {
+/// Returns the time from the start of the program to its first answer.
+pub async fn first_answer(workspace: &Workspace, contender: &Contender, body: &Body) -> Duration {
     let begun = Instant::now();
-    let server = place.start(who);
+    let server = workspace.start(contender);
     Connection::new(&server.target("http/1.1"), body, 0).await.review().await;
     begun.elapsed()
 }
