@@ -1,5 +1,5 @@
-//! Tests that memory does not grow with the object: fields that are not judged are skipped without a copy. This is a crate of
-//! its own, because the counting allocator replaces the allocator of the whole process.
+//! Tests that memory does not grow with the object: fields that are not judged are skipped without a copy. This is a
+//! crate of its own, because the counting allocator replaces the allocator of the whole process.
 
 mod support {
     pub mod bodies;
@@ -129,8 +129,8 @@ fn the_allocations_of_a_review_are_the_committed_ones() {
     assert!(committed == counted, "tests/bench/counts.json differs from the counts (UPDATE=1 rewrites it):\n{counted}");
 }
 
-/// Besides its body, a review uses a bounded amount of memory for any body. The server's memory limits are derived from the
-/// bound.
+/// Besides its body, a review uses a bounded amount of memory for any body. The server's memory limits are derived from
+/// the bound.
 #[test]
 fn the_worst_bodies_stay_within_the_memory_limit_of_a_review() {
     for body in worst_bodies::all() {

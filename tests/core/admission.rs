@@ -28,7 +28,7 @@ fn json(answer: &Answer) -> Value {
     serde_json::from_slice(&answer.body).unwrap()
 }
 
-/// Returns the answers of both webhooks. Each must have the uid, and the mutating webhook must allow.
+/// Returns the answers of both webhooks. Each must have the uid, and the mutating webhook must allow the request.
 fn answered(body: &[u8]) -> [Value; 2] {
     Webhook::BOTH.map(|webhook| {
         let answer = admission::answer(body, &context(webhook));

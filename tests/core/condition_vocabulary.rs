@@ -1,4 +1,5 @@
-//! Tests of RULES §2 "What each condition may say": every condition with every reason, message and error, against its row.
+//! Tests of RULES §2 "What each condition may say": every condition with every reason, message and error, against its
+//! row.
 
 use serde_json::json;
 
@@ -165,7 +166,8 @@ fn every_condition_is_judged_by_its_row() {
                 .filter(|member| member.1)
                 .map(|member| path(member.0))
                 .collect();
-                // "nothing said where the row says should", or an old message: a warning at the condition or at a member of it.
+                // "nothing said where the row says should", or an old message: a warning at the condition or at a
+                // member of it.
                 let is_warned = fit == Fit::Old || (row.is_text_missing)(message, error);
                 if denied != expected || warned.is_empty() == is_warned {
                     differ.push(format!("{entry}: {denied:?} {warned:?}, not {expected:?} {is_warned}"));

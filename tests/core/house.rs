@@ -482,7 +482,8 @@ fn forbidden_words_are_not_used() {
     assert!(wrong.is_empty(), "{} lines:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Names that do not say what they name: use report, message, permit and the like. In sentences these words are allowed.
+/// Names that do not say what they name: use report, message, permit and the like. In sentences these words are
+/// allowed.
 #[test]
 fn no_function_or_type_has_a_forbidden_name() {
     const GONE_NAMES: [&str; 14] = [
@@ -612,8 +613,8 @@ fn only_tests_panic_on_purpose() {
     }
 }
 
-/// Each test crate links the whole library, so there are few. Their shared helpers are modules of `tests/support`; a crate
-/// includes only modules that it uses completely.
+/// Each test crate links the whole library, so there are few. Their shared helpers are modules of `tests/support`; a
+/// crate includes only modules that it uses completely.
 #[test]
 fn test_crates_are_few_and_share_tests_support() {
     let mut crates = BTreeSet::new();

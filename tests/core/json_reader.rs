@@ -82,7 +82,8 @@ fn every_short_text_is_json_where_serde_json_accepts_it() {
 
 #[test]
 fn every_byte_of_a_string_is_checked_at_every_position() {
-    // Every byte of ASCII at every position within the sixteen bytes that are checked together, with other bytes around it.
+    // Every byte of ASCII at every position within the sixteen bytes that are checked together, with other bytes around
+    // it.
     for byte in 0..=127_u8 {
         for before in 0..33 {
             for after in [0, 1, 15, 16, 17] {

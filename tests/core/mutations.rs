@@ -19,8 +19,8 @@ struct Mutated {
 }
 
 /// Returns the answer of the mutating webhook, and checks the properties of every mutation: the request is allowed; the
-/// mutation is idempotent; it writes only absent fields and totals; its own rule has no finding at the written field; and no
-/// rule has an error that it did not have before.
+/// mutation is idempotent; it writes only absent fields and totals; its own rule has no finding at the written field;
+/// and no rule has an error that it did not have before.
 #[track_caller]
 fn mutate_object(new: &Value, old: &Value) -> Mutated {
     let (answer, body) = answer(&review(new, Some(old)), Webhook::Mutating);
@@ -162,7 +162,7 @@ fn an_absent_severity_is_set_to_zero_beside_others() {
 }
 
 /// "when at least one of the five is there, all that are there are valid, the sum fits int64 and there is no other
-/// numeric member": else neither the total nor a severity is touched.
+/// numeric member": otherwise neither the total nor a severity is changed.
 #[test]
 fn counts_that_cannot_be_added_up_are_left_alone() {
     let left_alone = [

@@ -171,7 +171,8 @@ proptest! {
         [Webhook::Validating, Webhook::Mutating].into_iter().for_each(|webhook| drop(check_answer(&body, webhook)));
     }
 
-    /// A patch applies and writes derived fields only. Afterwards no mutation is left, and its rule has no finding there.
+    /// A patch applies and writes derived fields only. Afterwards no mutation is left, and its rule has no finding
+    /// there.
     #[test]
     fn patches_apply_and_write_only_derived_fields(update in update()) {
         in_change(&update.text, |change, _| {
@@ -270,8 +271,8 @@ proptest! {
     }
 }
 
-/// Checks that an operation adds an absent value or replaces a present value of a derived field whose parent is present.
-/// Such a patch cannot change, remove or reorder anything else.
+/// Checks that an operation adds an absent value or replaces a present value of a derived field whose parent is
+/// present. Such a patch cannot change, remove or reorder anything else.
 fn check_operation(operation: &Value, object: &Value) {
     let path = operation["path"].as_str().unwrap();
     let there = object.pointer(path).unwrap_or(&Value::Null);
@@ -376,7 +377,7 @@ fn shuffled(value: &Value, seed: u64, into: &mut String) {
     }
 }
 
-/// A damage to the bytes of a body.
+/// One kind of damage to the bytes of a body.
 #[derive(Debug, Clone)]
 enum Damage {
     Cut(Index),

@@ -1,4 +1,5 @@
-//! Tests of RULES §6 "Ratchet": every denied example as the old object, with every change of one field as the new object.
+//! Tests of RULES §6 "Ratchet": every denied example as the old object, with every change of one field as the new
+//! object.
 
 mod field_changes;
 mod fields_read;
@@ -14,7 +15,8 @@ use crate::findings::found;
 use crate::states;
 use crate::support::reviews::{review, scan};
 
-/// Returns every denied example with its path, except those of `status-writer`, for which no writers are configured here.
+/// Returns every denied example with its path, except those of `status-writer`, for which no writers are configured
+/// here.
 fn denied() -> impl Iterator<Item = (&'static Rule, &'static Example, &'static str)> {
     RULES.iter().filter(|rule| rule.id != "status-writer").flat_map(|rule| {
         rule.examples.iter().filter_map(move |example| match example.expect {
@@ -37,8 +39,8 @@ fn title(rule: &Rule, example: &Example) -> String {
     format!("{}: {}", rule.id, example.title)
 }
 
-/// "On UPDATE an error is downgraded to a warning when the old object breaks the same rule at the same path in the same way
-/// (the same row of a table) and none of the fields that the rule read for it changed."
+/// "On UPDATE an error is downgraded to a warning when the old object breaks the same rule at the same path in the same
+/// way (the same row of a table) and none of the fields that the rule read for it changed."
 #[test]
 fn an_old_error_is_downgraded_while_no_field_it_reads_changes() {
     let (mut downgraded, mut denied_again, mut open, mut differ) = (0, 0, 0, Vec::new());

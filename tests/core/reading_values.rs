@@ -1,4 +1,5 @@
-//! Tests of RULES §2 "Reading values", sentence by sentence: absent values, wrong types, and parts that rules do not judge.
+//! Tests of RULES §2 "Reading values", sentence by sentence: absent values, wrong types, and parts that rules do not
+//! judge.
 
 use std::collections::BTreeSet;
 
@@ -190,8 +191,8 @@ fn entry(name: &str, is: &str) -> Value {
     json!({"type": name, "status": is, "reason": reason, "message": message, "lastTransitionTime": "2026-11-20T08:01:00Z"})
 }
 
-/// "A condition entry in which condition-fields finds an error is left out of all other rules": it "is neither there nor
-/// absent: the rule says nothing of it".
+/// "A condition entry in which condition-fields finds an error is left out of all other rules": it "is neither there
+/// nor absent: the rule says nothing of it".
 #[test]
 fn a_malformed_condition_is_neither_present_nor_absent() {
     let between = ["phase-disagrees", "running-with-result", "policy-without-success", "policy-without-scanpolicy"];
@@ -236,8 +237,8 @@ fn the_first_of_two_entries_counts() {
     assert!(!of(json!([done, running])).has_denied("phase-disagrees", "status.phase"));
 }
 
-/// "Where status-shape has an error in a part, or a sum overflows, or two spellings of one value differ within one container,
-/// the other rules say nothing of that part."
+/// "Where status-shape has an error in a part, or a sum overflows, or two spellings of one value differ within one
+/// container, the other rules say nothing of that part."
 #[test]
 fn rules_do_not_judge_unreadable_parts() {
     for (status, rule, silent) in [

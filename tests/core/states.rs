@@ -77,14 +77,15 @@ pub fn all() -> impl Iterator<Item = State> {
     })
 }
 
-/// The fields that are not part of a state are chosen so that no rule has a finding about them. Where a finding cannot be
-/// avoided, it is that the field is absent and not that it changed, because the old object has no status.
+/// The fields that are not part of a state are chosen so that no rule has a finding about them. Where a finding cannot
+/// be avoided, it is that the field is absent and not that it changed, because the old object has no status.
 impl State {
     fn done(&self) -> bool {
         matches!(self.phase, Some(Phase::Completed | Phase::Failed))
     }
 
-    /// cve-count-timing: no counts on Pending, and no new counts while Scanning=True (so Failed beside it has a warning).
+    /// cve-count-timing: no counts on Pending, and no new counts while Scanning=True (so Failed beside it has a
+    /// warning).
     fn has_counts(&self) -> bool {
         self.phase != Some(Phase::Pending) && self.scanning != Some(true)
     }
@@ -99,7 +100,8 @@ impl State {
         self.done() && self.succeeded != Some(false)
     }
 
-    /// compliant-artifact: set on Completed with a scanPolicy and PolicySucceeded=True (so Completed without it has a warning).
+    /// compliant-artifact: set on Completed with a scanPolicy and PolicySucceeded=True (so Completed without it has a
+    /// warning).
     fn has_compliant_artifact(&self) -> bool {
         self.phase == Some(Phase::Completed) && self.scan_policy && self.policy == Some(Status::True)
     }
@@ -133,8 +135,8 @@ impl State {
         self.case().facts()
     }
 
-    /// Returns the rules with a finding of the validating webhook for an UPDATE of `*/status`, where the old object is the same
-    /// without a status.
+    /// Returns the rules with a finding of the validating webhook for an UPDATE of `*/status`, where the old object is
+    /// the same without a status.
     pub fn expected(&self) -> Expected {
         self.facts().expected()
     }
@@ -178,7 +180,8 @@ impl Observed {
 pub struct Case {
     pub state: State,
     pub observed: Observed,
-    /// Whether Scanning, Succeeded, SendingResults and PolicySucceeded are of a generation before status.observedGeneration.
+    /// Whether Scanning, Succeeded, SendingResults and PolicySucceeded are of a generation before
+    /// status.observedGeneration.
     pub older: [bool; 4],
     pub is_artifact_of_another: bool,
     pub compliant: Option<Compliant>,
@@ -190,7 +193,8 @@ impl Case {
         all().filter(|state| state.sending.is_none())
     }
 
-    /// Returns every state with every observedGeneration and every compliantArtifact or none, with the matching kind of scan.
+    /// Returns every state with every observedGeneration and every compliantArtifact or none, with the matching kind of
+    /// scan.
     pub fn of_artifacts() -> impl Iterator<Item = (Kind, Case)> {
         let compliant = Compliant::ALL.into_iter().map(Some).chain([None]);
         Case::unsent().flat_map(move |state| {
@@ -202,8 +206,8 @@ impl Case {
         })
     }
 
-    /// Returns every state with each condition of the observed or of the previous generation. Only the presence of SendingResults
-    /// matters, so it is absent or True.
+    /// Returns every state with each condition of the observed or of the previous generation. Only the presence of
+    /// SendingResults matters, so it is absent or True.
     pub fn of_generations() -> impl Iterator<Item = Case> {
         all().filter(|state| state.sending != Some(false)).flat_map(|state| {
             let there = state.conditions().map(|entry| entry.is_some());

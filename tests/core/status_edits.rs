@@ -6,8 +6,8 @@ use proptest::test_runner::{Config, RngSeed};
 
 use crate::support::review_edits::{Captured, Edit, captured, status_fields, value, without_unreadable_values};
 
-/// Returns a configuration with this many cases and a fixed seed, so that each run has the same cases. PROPTEST_CASES and
-/// PROPTEST_RNG_SEED override them.
+/// Returns a configuration with this many cases and a fixed seed, so that each run has the same cases. PROPTEST_CASES
+/// and PROPTEST_RNG_SEED override them.
 pub fn config(cases: u32) -> Config {
     let given = Config { failure_persistence: None, ..Config::default() };
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { given.cases } else { cases };
@@ -26,7 +26,8 @@ pub fn status_edits(at_most: usize) -> impl Strategy<Value = Vec<Edit>> {
     proptest::collection::vec(edit, 0..=at_most).prop_map(without_unreadable_values)
 }
 
-/// Fields with values that the rules allow there, so that edits often lead to a legal status or to one with a single error.
+/// Fields with values that the rules allow there, so that edits often lead to a legal status or to one with a single
+/// error.
 const LIKELY: &[(&str, &[&str])] = &[
     ("phase", &[r#""Pending""#, r#""Scanning""#, r#""Completed""#, r#""Failed""#, r#""Error""#]),
     ("scannedAt", &TIMES),

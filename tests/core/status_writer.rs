@@ -1,5 +1,5 @@
-//! Tests of RULES §3 `status-writer`: a user who is not on the list may not change a status. The rule is about permissions, so
-//! neither the ratchet nor a deletion downgrades it.
+//! Tests of RULES §3 `status-writer`: a user who is not on the list may not change a status. The rule is about
+//! permissions, so neither the ratchet nor a deletion downgrades it.
 
 use scan_admission::admission::{self, Context, ReviewSettings, Webhook};
 use scan_admission::engine::Action;
@@ -96,7 +96,7 @@ fn differences() -> Vec<(&'static str, Value)> {
 fn every_difference_is_denied() {
     for (title, other) in differences() {
         for (new, old) in [(&other, &status()), (&status(), &other)] {
-            // Without a subresource the API server drops changes of the status, unless the resource has no status subresource.
+            // On the main resource the status can differ only where the kind has no status subresource.
             for sub_resource in ["status", ""] {
                 let of = |user: &str| action(&request(user, sub_resource, new, old), Webhook::Validating);
                 assert_eq!(of("jane"), Some(Action::Deny), "{title} {sub_resource:?}: {old} -> {new}");

@@ -1,7 +1,8 @@
-//! Tests of times by RULES §2: RFC 3339 with an upper-case `T` and `Z` or an offset, as far as Go's `time.Parse` accepts it.
+//! Tests of times by RULES §2: RFC 3339 with an upper-case `T` and `Z` or an offset, as far as Go's `time.Parse`
+//! accepts it.
 //!
-//! `tests/fixtures/times.txt` has the results of Go for some thousand texts: each text as a JSON string, with the Unix time
-//! that Go reads, or `-`. UPDATE=1 rewrites the file and needs Go.
+//! `tests/fixtures/times.txt` has the results of Go for some thousand texts: each text as a JSON string, with the Unix
+//! time that Go reads, or `-`. UPDATE=1 rewrites the file and needs Go.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -244,8 +245,9 @@ fn fixture() -> Vec<(String, String)> {
     lines.map(|(text, read)| (text.to_owned(), read.to_owned())).collect()
 }
 
-/// Whether the text has the shape of RFC 3339 §5.6 `date-time`, in upper case. Go decides which numbers a date and a time may
-/// have. The numbers of an offset are checked here, since Go accepts more than the RFC's `time-hour` and `time-minute`.
+/// Whether the text has the shape of RFC 3339 §5.6 `date-time`, in upper case. Go decides which numbers a date and a
+/// time may have. The numbers of an offset are checked here, since Go accepts more than the RFC's `time-hour` and
+/// `time-minute`.
 fn is_rfc_3339(text: &str) -> bool {
     let shape = |text: &str| text.replace(|character: char| character.is_ascii_digit(), "0");
     let Some((date_time, rest)) = text.split_at_checked(PLAIN.len() - 1) else { return false };

@@ -132,7 +132,8 @@ fn a_condition_is_compared_with_the_old_condition_of_its_type() {
     is(&found, "transition-time", "status.conditions[Scanning].lastTransitionTime", false, true, &one);
 }
 
-/// "not an integer ≥ 0", a warning when "status' or a condition's > metadata.generation; status' lower than the old one".
+/// "not an integer ≥ 0", a warning when "status' or a condition's > metadata.generation; status' lower than the old
+/// one".
 #[test]
 fn every_pair_of_observed_generations() {
     let (rule, path) = ("observed-generation", "status.observedGeneration");
@@ -196,9 +197,10 @@ fn beside_succeeded(phase: &str, succeeded: &str, scanned_at: &str) -> Value {
     json!({"phase": phase, "observedGeneration": 2, "scannedAt": scanned_at, "conditions": conditions})
 }
 
-/// "not RFC 3339", a warning when "earlier than the old one, where the old one is not itself in the future; > 5 min in the
-/// future; absent on Completed/Failed; changed while Pending, while Scanning without a current Succeeded=True, or together
-/// with current Succeeded=False". A removed time does not count as changed, because the status then claims nothing new.
+/// "not RFC 3339", a warning when "earlier than the old one, where the old one is not itself in the future; > 5 min in
+/// the future; absent on Completed/Failed; changed while Pending, while Scanning without a current Succeeded=True, or
+/// together with current Succeeded=False". A removed time does not count as changed, because the status then claims
+/// nothing new.
 #[test]
 fn every_pair_of_scanned_at() {
     let (rule, path) = ("scanned-at", "status.scannedAt");
@@ -227,8 +229,8 @@ fn every_pair_of_scanned_at() {
     }
 }
 
-/// "counts that changed while Scanning=True (an absent one is 0)" beside the other two sentences, "counts on Pending" and
-/// "Failed with counts absent or total 0".
+/// "counts that changed while Scanning=True (an absent one is 0)" beside the other two sentences, "counts on Pending"
+/// and "Failed with counts absent or total 0".
 #[test]
 fn every_pair_of_counts() {
     let counts = [
@@ -246,7 +248,7 @@ fn every_pair_of_counts() {
             for (old, new) in counts.iter().flat_map(|old| counts.iter().map(move |new| (old, new))) {
                 let is_there = new.is_object();
                 let is_changed = values(old) != values(new);
-                // The rules do not say whether removed counts count as changed.
+                // The rules do not say whether removed counts have changed.
                 if scanning == "True" && is_changed && !is_there {
                     continue;
                 }

@@ -250,8 +250,8 @@ fn a_forged_spec_or_generation_does_not_reach_the_mutations() {
     assert!(mutated > 100 && differ > 10, "{mutated} mutated, {differ} differ");
 }
 
-/// The server decodes a review first to count the conditions of both objects, which decide where it is judged. The answer must
-/// be the same as without.
+/// The server decodes a review first to count the conditions of both objects, which decide where it is judged. The
+/// answer must be the same as without.
 #[test]
 fn a_decoded_review_counts_its_conditions_and_gets_the_same_answer() {
     let scan = |count: usize| {

@@ -1,5 +1,5 @@
-//! Tests of normal clients beside hostile ones. The hostile clients are processes of this test binary, whose environment
-//! names the attack and the address.
+//! Tests of normal clients beside hostile ones. The hostile clients are processes of this test binary, whose
+//! environment names the attack and the address.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,8 +23,8 @@ use crate::{
     CONNECTIONS, HELD, IN_FLIGHT, LEGAL, LEGAL_UID, OPEN_FDS, RESIDENT, UNFINISHED, number, percentiles, sample, start,
 };
 
-/// The attacks, with the number of processes, and the metric and value that show that the attack is under way. A process has
-/// at most 500 open connections, so that the limit of open files suffices.
+/// The attacks, with the number of processes, and the metric and value that show that the attack is under way. A
+/// process has at most 500 open connections, so that the limit of open files suffices.
 const ATTACKS: &[(&str, usize, (&str, f64))] = &[
     ("slow-heads", 1, (CONNECTIONS, 0.0)),
     ("slow-bodies", 2, (UNFINISHED, 600.0)),
@@ -327,7 +327,8 @@ impl Victim {
         }
     }
 
-    /// Sends requests with an ambiguous length, which one parser may read as a request with a body and another as two requests.
+    /// Sends requests with an ambiguous length, which one parser may read as a request with a body and another as two
+    /// requests.
     async fn smuggling(&self) {
         let smuggled = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
         let lengths = [

@@ -68,10 +68,10 @@ async fn few_file_descriptors_limit_connections_and_not_health() {
     }
     let process = Process::start(shell, folder.join("errors"));
     let room = FILES - 64 - 32;
-    let words = format!(
+    let message = format!(
         "the process may open {FILES} files, but 1024 connections need 1120 (64 for the admin address, 32 for the process itself); accepting {room} connections"
     );
-    assert!(process.errors().contains(&words), "{}", process.errors());
+    assert!(process.errors().contains(&message), "{}", process.errors());
     let ca = folder.join("certs/ca.crt");
     let mut held = Vec::new();
     for _ in 0..2 * FILES {

@@ -1,4 +1,5 @@
-//! Tests of the program under overload, beside hostile clients, with failing log and file descriptors, and in long runs.
+//! Tests of the program under overload, beside hostile clients, with failing log and file descriptors, and in long
+//! runs.
 //!
 //! No assertion depends on a clock; durations are printed (`--nocapture`). `OVERLOAD_SECONDS`, `HOSTILE_SECONDS` and
 //! `SOAK_REVIEWS` make the runs longer. With `--release` the figures are those of the installed program.

@@ -16,8 +16,8 @@ const REVIEWS: usize = 2;
 const CLIENTS: usize = 80;
 /// The minimum that the configuration accepts.
 const BODIES_MIB: usize = 16;
-/// Memory beyond the server's limits: fragmentation of the heap, stacks of threads, and shared libraries that are first used
-/// under load.
+/// Memory beyond the server's limits: fragmentation of the heap, stacks of threads, and shared libraries that are first
+/// used under load.
 const SLACK_BYTES: usize = 24 << 20;
 
 #[derive(Default)]

@@ -106,7 +106,8 @@ async fn a_long_run_repeats_the_recorded_decisions_in_constant_memory() {
             .map(|(index, mut client)| {
                 let expected_decisions = expected_decisions.clone();
                 tokio::spawn(async move {
-                    // The step is odd and the number of cases is a multiple of eight, so each client visits nearly all cases.
+                    // The step is odd and the number of cases is a multiple of eight, so each client visits nearly all
+                    // cases.
                     let mut at = index;
                     for _ in 0..reviews {
                         at = (at + 2 * index + 389) % expected_decisions.len();

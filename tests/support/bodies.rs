@@ -1,4 +1,5 @@
-//! The benchmarked reviews: a captured status update as the API server sends it, and the same update with a larger object.
+//! The benchmarked reviews: a captured status update as the API server sends it, and the same update with a larger
+//! object.
 
 use scan_admission::admission::Webhook;
 use serde::{Deserialize, Serialize};

@@ -17,8 +17,8 @@ impl Client {
     }
 }
 
-/// Opens a TCP connection without Nagle's algorithm, as Go's clients do. With it, the end of a request waits up to 40 ms for
-/// the acknowledgement of its beginning.
+/// Opens a TCP connection without Nagle's algorithm, as Go's clients do. With it, the end of a request waits up to 40
+/// ms for the acknowledgement of its beginning.
 pub async fn tcp(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();

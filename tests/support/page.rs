@@ -1,8 +1,8 @@
 //! A page of Markdown: its headings, links and code, and its blocks of commands with their output.
 //!
-//! Commands are in fenced blocks of the kind `console`. A line that begins with `$ ` is a command; a `\` at its end or a
-//! here-document continues the command. The lines after a command are its output. In the output, `…` matches any text, and
-//! on a line of its own any lines. A command without output lines may print anything. The kinds are:
+//! Commands are in fenced blocks of the kind `console`. A line that begins with `$ ` is a command; a `\` at its end or
+//! a here-document continues the command. The lines after a command are its output. In the output, `…` matches any
+//! text, and on a line of its own any lines. A command without output lines may print anything. The kinds are:
 //!
 //!     console                    runs in a copy of the repository
 //!     console cluster            runs on a cluster with scans and the webhook of manifests/base
@@ -115,8 +115,8 @@ impl Page {
         page
     }
 
-    /// Adds the anchor of a heading by GitHub's rule: letters, digits, hyphens and underscores are kept, in lower case; a repeated
-    /// anchor is numbered.
+    /// Adds the anchor of a heading by GitHub's rule: letters, digits, hyphens and underscores are kept, in lower case;
+    /// a repeated anchor is numbered.
     fn add_anchor(&mut self, heading: &str) {
         let kept = heading.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
         let name = kept.collect::<String>().to_lowercase().replace(' ', "-");
@@ -192,7 +192,8 @@ fn here_document(command: &str) -> Option<&str> {
     Some(rest.trim_start_matches(['-', '\'', '"']).split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default())
 }
 
-/// Whether the output `found` matches the output of the page, ignoring blanks at the end of a line and empty lines at the end.
+/// Whether the output `found` matches the output of the page, ignoring blanks at the end of a line and empty lines at
+/// the end.
 pub fn fits(shown: &[&str], found: &[&str]) -> bool {
     match (shown.split_first(), found.split_first()) {
         (None, None) => true,

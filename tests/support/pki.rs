@@ -11,7 +11,7 @@ pub struct Ca {
     pub params: CertificateParams,
     pub key: KeyPair,
     pub pem: String,
-    /// The intermediate certificates that follow a leaf.
+    /// The certificates that follow a leaf in its file, up to the trusted one.
     pub chain: String,
 }
 

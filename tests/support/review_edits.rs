@@ -209,8 +209,8 @@ const ODD: &[&str] = &[
     r#""é漢字🦀""#,
 ];
 
-/// JSON texts that no decoder reads as a string or a number. The program rejects a review that has them in place of an object
-/// or a list, which is accepted because the API server never sends them.
+/// JSON texts that no decoder reads as a string or a number. In place of an object or a list they make the whole review
+/// invalid JSON to the program too; that is left so, because the API server never sends them.
 const UNREADABLE: &[&str] = &["1e999", r#""\ud800""#];
 
 /// A JSON text: a known one, an odd one or a random one.
@@ -286,7 +286,7 @@ pub fn edited(value: &Value, edits: &[Edit]) -> String {
 /// Writes a value at a pointer. Missing objects on the path are added; a path through another value is ignored.
 fn write(value: &mut Value, pointer: &str, new: Option<Value>) {
     let (first, rest) = pointer[1..].split_once('/').map_or((&pointer[1..], None), |(first, rest)| (first, Some(rest)));
-    let place = match value {
+    let target = match value {
         Value::Null => {
             *value = serde_json::json!({ first: null });
             &mut value[first]
@@ -308,7 +308,7 @@ fn write(value: &mut Value, pointer: &str, new: Option<Value>) {
         _ => return,
     };
     match rest {
-        Some(rest) => write(place, &format!("/{rest}"), new),
-        None => *place = new.unwrap_or(Value::Null),
+        Some(rest) => write(target, &format!("/{rest}"), new),
+        None => *target = new.unwrap_or(Value::Null),
     }
 }

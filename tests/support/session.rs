@@ -165,8 +165,8 @@ impl Session {
         }
     }
 
-    /// Sends a command to the shell and returns the file of its output. The shell prints the number and the exit code of the
-    /// command when it has ended.
+    /// Sends a command to the shell and returns the file of its output. The shell prints the number and the exit code
+    /// of the command when it has ended.
     fn send(&mut self, shown: &ShownCommand, background: &str) -> PathBuf {
         self.count += 1;
         let output = self.folder.join(&format!("output-{}", self.count));
@@ -185,7 +185,8 @@ impl Session {
         self.addresses.iter().fold(printed, |printed, (actual, shown)| printed.replace(actual, shown))
     }
 
-    /// Reads the addresses of `serve` from its ready line, and configures curl to use them for the addresses of the page.
+    /// Reads the addresses of `serve` from its ready line, and configures curl to use them for the addresses of the
+    /// page.
     fn find_addresses(&mut self, output: &Path) {
         let printed = fs::read_to_string(output).unwrap_or_default();
         let Some(line) = printed.lines().find(|line| line.starts_with("ready: ")) else { return };
@@ -236,7 +237,8 @@ fn checkout(to: &Path) {
     }
 }
 
-/// Puts the programs of the pages in a folder: this program, also as `cargo run`, and the cluster's kubectl or one that fails.
+/// Puts the programs of the pages in a folder: this program, also as `cargo run`, and the cluster's kubectl or one that
+/// fails.
 fn programs(bin: &Path, kubectl: Option<&Path>) {
     fs::create_dir(bin).unwrap();
     let script = |name: &str, text: &str| {

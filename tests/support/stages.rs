@@ -10,8 +10,8 @@ use scan_admission::engine::{Change, Findings, Part};
 
 use crate::support::bodies::{Body, Outcome};
 
-/// Calls `stage` with each stage and its name, first the whole answer. A stage can be run any number of times, and includes the
-/// drop of its result.
+/// Calls `stage` with each stage and its name, first the whole answer. A stage can be run any number of times, and
+/// includes the drop of its result.
 pub fn each(body: &Body, context: &Context<'_>, mut stage: impl FnMut(&'static str, &mut dyn FnMut())) {
     let text = body.text.as_str();
     check(body, &admission::answer(text.as_bytes(), context));

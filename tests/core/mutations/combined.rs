@@ -40,8 +40,8 @@ fn without_status(object: &Value) -> Value {
     object
 }
 
-/// Every combination of Scanning, Succeeded and PolicySucceeded, each of the current or of the previous generation, with
-/// results later or earlier than Scanning.
+/// Every combination of Scanning, Succeeded and PolicySucceeded, each of the current or of the previous generation,
+/// with results later or earlier than Scanning.
 #[test]
 fn a_missing_phase_is_derived_from_the_current_conditions() {
     let (mut differ, mut filled, mut left_out) = (Vec::new(), 0, 0);
@@ -64,8 +64,8 @@ fn a_missing_phase_is_derived_from_the_current_conditions() {
         }
         let old = without_status(&object);
         let mut due = due(&facts);
-        // On Completed and Failed no condition is stale, so a status that passes without a phase may be denied with one. By
-        // "no rule has an error that was not there before", such a mutation is skipped.
+        // On Completed and Failed no condition is stale, so a status that passes without a phase may be denied with
+        // one. By "no rule has an error that was not there before", such a mutation is skipped.
         let filled_in = Facts { phase: due.and_then(Phase::named), ..facts.clone() };
         if !filled_in.expected().denied.is_subset(&facts.expected().denied) {
             left_out += 1;
@@ -165,7 +165,8 @@ fn a_legal_status_without_its_derived_fields_gets_them_back() {
             whole += 1;
             continue;
         }
-        // The conditions do not tell that a scan is Pending, that its policy is still to come, or that scannedAt is later.
+        // The conditions do not tell that a scan is Pending, that its policy is still to come, or that scannedAt is
+        // later.
         parts += 1;
         for (field, value) in mutated.object["status"].as_object().unwrap() {
             if field != "phase" && field != "scannedAt" {
@@ -176,8 +177,8 @@ fn a_legal_status_without_its_derived_fields_gets_them_back() {
     assert!(whole > 50 && parts > 0, "{whole} whole, {parts} parts");
 }
 
-/// "A mutation is minimal … keeps all else byte for byte": only the absent phase is written, and unknown keys stay where they
-/// are.
+/// "A mutation is minimal … keeps all else byte for byte": only the absent phase is written, and unknown keys stay
+/// where they are.
 #[test]
 fn present_members_are_kept() {
     let object = json!({"phase": "", "x": {"y": [1, {"z": null}]}, "conditions": [
@@ -192,8 +193,8 @@ fn present_members_are_kept() {
     assert_eq!(mutated.object, expected);
 }
 
-/// "Idempotent", also where a mutation depends on another: a PolicySucceeded that lacked its time and its reason before gets
-/// its time only together with its reason, because the phase is compared with it from then on.
+/// "Idempotent", also where a mutation depends on another: a PolicySucceeded that lacked its time and its reason before
+/// gets its time only together with its reason, because the phase is compared with it from then on.
 #[test]
 fn mutations_that_depend_on_each_other_are_made_in_one_patch() {
     let bare = with_status(json!({"phase": "Failed", "conditions": [
@@ -218,8 +219,8 @@ fn a_skipped_write_is_made_once_it_adds_no_error() {
     assert_eq!((&counts["cveCount"]["total"], &counts["CVECount"]["CVETOTAL"]), (&json!(0), &json!(0)), "{counts}");
 }
 
-/// "No rule has an error that was not there before": other rules ignore a malformed entry. Where its own error does not deny
-/// the write, the entry is not completed, because the other rules would then deny the write.
+/// "No rule has an error that was not there before": other rules ignore a malformed entry. Where its own error does not
+/// deny the write, the entry is not completed, because the other rules would then deny the write.
 #[test]
 fn a_status_that_passes_in_a_milder_mode_passes_after_its_mutation() {
     let object = with_status(json!({"phase": "Completed", "conditions": [
@@ -242,8 +243,8 @@ fn a_status_that_passes_in_a_milder_mode_passes_after_its_mutation() {
 
 static CHECKS: AtomicUsize = AtomicUsize::new(0);
 
-/// Each write that would add an error costs one more validation, so the number of attempts is bounded against attackers.
-/// Beyond the bound, all of the writes are skipped, so the mutated object needs no further mutation.
+/// Each write that would add an error costs one more validation, so the number of attempts is bounded against
+/// attackers. Beyond the bound, all of the writes are skipped, so the mutated object needs no further mutation.
 #[test]
 fn writes_that_would_add_an_error_are_tried_a_bounded_number_of_times() {
     let counting = Rule {

@@ -140,8 +140,8 @@ fn two_entries_of_one_type_are_mutated_independently() {
     check_writes(&mutated, vec![(path(0), json!(OLD_TIME)), (path(1), json!(NOW))]);
 }
 
-/// "absent reason := the row's, where §2 has exactly one for that status; absent message := the row's, where it is fixed
-/// (never the one with X)".
+/// "absent reason := the row's, where §2 has exactly one for that status; absent message := the row's, where it is
+/// fixed (never the one with X)".
 #[test]
 fn a_missing_reason_or_message_is_that_of_the_row() {
     for (name, is) in TYPES.into_iter().flat_map(|name| STATUSES.map(|is| (name, is))) {

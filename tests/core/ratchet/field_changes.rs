@@ -66,8 +66,8 @@ fn entries(object: &Value) -> Vec<(String, usize)> {
     named.collect()
 }
 
-/// Returns every changed object with the names of its changed fields. A change of a type has two names: one condition is
-/// removed and another is added.
+/// Returns every changed object with the names of its changed fields. A change of a type has two names: one condition
+/// is removed and another is added.
 pub fn of(object: &Value) -> Vec<(Vec<String>, Value)> {
     let mut edits = Vec::new();
     let mut edit = |field: String, pointer: &str| {
@@ -135,24 +135,24 @@ fn entries_added_and_removed(object: &Value) -> Vec<(Vec<String>, Value)> {
 /// Sets or removes a member. Returns None where the parent is not an object, or where there is nothing to remove.
 fn set(object: &mut Value, path: &str, value: Value) -> Option<()> {
     let (parents, member) = path.rsplit_once('.')?;
-    let mut place = object;
+    let mut target = object;
     for parent in parents.split('.') {
-        place = match parent.parse::<usize>() {
-            Ok(index) => place.get_mut(index)?,
+        target = match parent.parse::<usize>() {
+            Ok(index) => target.get_mut(index)?,
             Err(_) => {
-                let place = place.as_object_mut()?;
-                if value.is_null() && !place.contains_key(parent) {
+                let members = target.as_object_mut()?;
+                if value.is_null() && !members.contains_key(parent) {
                     return None;
                 }
-                place.entry(parent).or_insert_with(|| json!({}))
+                members.entry(parent).or_insert_with(|| json!({}))
             }
         };
     }
-    let place = place.as_object_mut()?;
+    let members = target.as_object_mut()?;
     if value.is_null() {
-        place.remove(member)
+        members.remove(member)
     } else {
-        place.insert(member.to_owned(), value)
+        members.insert(member.to_owned(), value)
     };
     Some(())
 }

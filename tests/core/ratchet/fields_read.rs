@@ -1,5 +1,5 @@
-//! The table rows that each rule denies at a path, and the fields that it reads for each row: written by hand from RULES
-//! §2–§4 and §6.
+//! The table rows that each rule denies at a path, and the fields that it reads for each row: written by hand from
+//! RULES §2–§4 and §6.
 
 use serde_json::Value;
 
@@ -15,13 +15,13 @@ pub struct Row {
     pub sentence: &'static str,
     /// The fields that the row is about: a change of one makes the error a new one.
     pub reads: Vec<String>,
-    /// Fields for which the rules leave open whether a change makes the error a new one: they only determine whether a condition
-    /// is current or the status caught up, or they belong to a value that is forbidden as a whole.
+    /// Fields for which the rules leave open whether a change makes the error a new one: they only determine whether a
+    /// condition is current or the status caught up, or they belong to a value that is forbidden as a whole.
     pub open: Vec<String>,
 }
 
-/// Returns the rows that `rule` denies at `path` of this object. None where this table cannot tell, since rules do not judge
-/// the part: a condition is malformed, the phase is unknown, or a part is of a wrong type.
+/// Returns the rows that `rule` denies at `path` of this object. None where this table cannot tell, since rules do not
+/// judge the part: a condition is malformed, the phase is unknown, or a part is of a wrong type.
 pub fn rows(rule: &str, path: &str, object: &Value) -> Option<Vec<Row>> {
     let own = path.strip_prefix("status.").unwrap_or(path).to_owned();
     let row = |reads: Vec<String>| Row { sentence: "", reads: [vec![own.clone()], reads].concat(), open: vec![] };

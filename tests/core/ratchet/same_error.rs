@@ -409,7 +409,8 @@ fn condition(name: &str, status: &str) -> Value {
         "lastTransitionTime": "2026-11-20T08:01:00Z"})
 }
 
-/// Returns a status with conditions in the letters of §4, such as `s=True u=False`; a missing letter is an absent condition.
+/// Returns a status with conditions in the letters of §4, such as `s=True u=False`; a missing letter is an absent
+/// condition.
 fn status(phase: &str, conditions: &str) -> Value {
     let entry = |part: &str| {
         let (letter, status) = part.split_once('=').unwrap();
@@ -480,7 +481,8 @@ fn another_row_of_compliant_artifact_is_another_error() {
     }
 }
 
-/// "One old bad object must never freeze its controller": it may also be written unchanged after the mutating webhook's patch.
+/// "One old bad object must never freeze its controller": it may also be written unchanged after the mutating webhook's
+/// patch.
 #[test]
 fn an_unchanged_object_is_not_denied_after_its_mutation() {
     for Case { title, new, .. } in VALUES.iter().chain(ENTRIES) {

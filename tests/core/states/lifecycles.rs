@@ -10,8 +10,8 @@ pub struct Lifecycle {
     pub name: &'static str,
     pub kind: Kind,
     pub spelling: Spelling,
-    /// The first step has no status. A step that changes the spec does not change the status, because with a status subresource
-    /// one request cannot change both.
+    /// The first step has no status. A step that changes the spec does not change the status, because with a status
+    /// subresource one request cannot change both.
     pub steps: Vec<Value>,
 }
 

@@ -243,8 +243,8 @@ impl Scan {
         }
     }
 
-    /// Writes a condition by its row of §2, for the observed generation. Its time is `at`, or the old time if the status is
-    /// unchanged.
+    /// Writes a condition by its row of §2, for the observed generation. Its time is `at`, or the old time if the
+    /// status is unchanged.
     pub fn condition(&mut self, name: &str, status: Status, at: &str) -> &mut Self {
         let (reason, message, error) = row(name, status);
         let mut entry = json!({

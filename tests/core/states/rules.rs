@@ -1,8 +1,8 @@
 //! RULES §2 "Stale", §3 and §4 as a table, in the order and wording of RULES, for objects whose fields are valid by
 //! themselves.
 //!
-//! Comparisons of new with old are in `changes.rs` and `tests/core/transitions.rs`. The checks of single fields are in the
-//! tests of their rules.
+//! Comparisons of new with old are in `changes.rs` and `tests/core/transitions.rs`. The checks of single fields are in
+//! the tests of their rules.
 
 use std::collections::BTreeSet;
 
@@ -103,13 +103,14 @@ impl Facts {
 
     /// §2 "Stale".
     pub fn stale(&self) -> Stale {
-        // (a) "a current Scanning=True is present, the condition is another one, and its lastTransitionTime is not later
-        // than Scanning's"
+        // (a) "a current Scanning=True is present, the condition is another one, and its lastTransitionTime is not
+        // later than Scanning's"
         let running = self.scanning.as_ref().filter(|it| it.status == True && !self.is_of_older_generation(it));
         let a = |it: &Entry| running.is_some_and(|running| it.time <= running.time);
         // (b) "its own observedGeneration is present and lower than status.observedGeneration (Scanning=False too)"
         let b = |it: &Entry| self.is_of_older_generation(it);
-        // (c) "it is PolicySucceeded and its lastTransitionTime is earlier than that of Scanning or Succeeded, stale or not"
+        // (c) "it is PolicySucceeded and its lastTransitionTime is earlier than that of Scanning or Succeeded, stale or
+        // not"
         let c = |it: &Entry| [&self.scanning, &self.succeeded].into_iter().flatten().any(|other| it.time < other.time);
         let is = |it: &Option<Entry>, stale: &dyn Fn(&Entry) -> bool| it.as_ref().is_some_and(stale);
         if matches!(self.phase, Some(Completed | Failed)) {
@@ -208,7 +209,9 @@ impl Facts {
         ]
     }
 
-    /// The table of §4. "x is not Y" requires Y and "absent" requires presence; a stale condition satisfies either.
+    /// The table of §4. A line with "x is not Y" requires the status Y, and a line with "absent" requires the
+    /// condition. A stale
+    /// condition satisfies both requirements.
     fn phase_against_conditions(&self) -> Vec<Line> {
         let Statuses { s, u, p, .. } = self.current();
         let all = self.present();
