@@ -55,7 +55,7 @@ async fn accept(router: Router, tls: TlsAcceptor) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
     let address = listener.local_addr().expect("an address");
     println!("ready: reviews on https://{address} (/validate), nothing on http://{address}");
-    std::io::stdout().flush().expect("somebody reads");
+    std::io::stdout().flush().expect("stdout is open");
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
         stream.set_nodelay(true).expect("a socket");

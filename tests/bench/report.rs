@@ -15,7 +15,8 @@ use crate::support::bodies::Body;
 /// The marks around the sentence in README.md.
 pub const MARKS: [&str; 2] = ["<!-- cargo bench writes this -->\n\n", "\n<!-- until here -->"];
 
-const EXPLAINED: &str = "What each does: *floor* is axum and rustls with our settings, and answers a constant when it has received the body.
+const EXPLAINED: &str = "\
+What each does: *floor* is axum and rustls with our settings, and answers a constant when it has received the body.
 *kube-rs* is the same server; it decodes the body to `AdmissionReview<DynamicObject>` and checks the total.
 *controller-runtime* decodes both objects to unstructured and checks the total, the phase and a few types. Ours evaluates
 all rules and compares with the old object: **the last two do less work**. The load generator and the servers share the

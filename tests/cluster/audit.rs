@@ -123,7 +123,7 @@ fn run_and_measure(mut command: Command) -> (Value, u64) {
 }
 
 fn audit_finds_the_planted_errors(_: &Namespace<'_>) {
-    let cluster = ControlPlane::start().unwrap_or_else(|absent| panic!("{absent:?}"));
+    let cluster = ControlPlane::start().unwrap_or_else(|error| panic!("{error:?}"));
     let folder = Folder::new();
     let (code, stdout, stderr) = run(audit(&cluster, User::Admin, &[]));
     assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");

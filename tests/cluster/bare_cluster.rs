@@ -168,7 +168,7 @@ fn a_deleted_namespace_is_removed(namespace: &Namespace<'_>) {
 
 fn a_stopped_control_plane_leaves_nothing_behind(_: &Namespace<'_>) {
     for signal in [false, true] {
-        let mut cluster = ControlPlane::start().unwrap_or_else(|absent| panic!("{absent:?}"));
+        let mut cluster = ControlPlane::start().unwrap_or_else(|error| panic!("{error:?}"));
         assert!(cluster.ready.folder.exists());
         if signal {
             assert!(Command::new("kill").arg(cluster.pid().to_string()).status().unwrap().success());

@@ -64,9 +64,9 @@ impl User {
 
 /// The reason that there is no cluster.
 #[derive(Clone, Debug)]
-pub enum Absent {
+pub enum ClusterError {
     /// The tools to build it are missing from this machine. This is no failure of the project.
-    Tools(String),
+    MissingTools(String),
     /// The cluster cannot be built or started although the tools are there.
     Broken(String),
 }
@@ -106,21 +106,21 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    pub fn start() -> Result<ControlPlane, Absent> {
+    pub fn start() -> Result<ControlPlane, ClusterError> {
         Self::start_with(&[])
     }
 
     /// Starts the control plane with additional flags of kube-apiserver.
-    pub fn start_with(flags: &[&str]) -> Result<ControlPlane, Absent> {
-        static PROGRAMS: OnceLock<Result<Programs, Absent>> = OnceLock::new();
-        let programs = PROGRAMS.get_or_init(build).as_ref().map_err(Absent::clone)?;
+    pub fn start_with(flags: &[&str]) -> Result<ControlPlane, ClusterError> {
+        static PROGRAMS: OnceLock<Result<Programs, ClusterError>> = OnceLock::new();
+        let programs = PROGRAMS.get_or_init(build).as_ref().map_err(ClusterError::clone)?;
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let log = programs.folder.join(format!("{}-{number}.log", env!("CARGO_CRATE_NAME")));
         let broken = |what: String| {
             let log_text = fs::read_to_string(&log).unwrap_or_default();
             let tail: Vec<&str> = log_text.lines().rev().take(20).collect();
-            Absent::Broken(format!("{what}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n")))
+            ClusterError::Broken(format!("{what}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n")))
         };
         let stderr = File::create(&log).map_err(|error| broken(format!("{}: {error}", log.display())))?;
         let mut child = Command::new(&programs.controlplane)
@@ -320,11 +320,11 @@ struct Programs {
 }
 
 /// Builds missing or outdated programs. `go build` detects these; it takes about 2 s if there are none.
-fn build() -> Result<Programs, Absent> {
+fn build() -> Result<Programs, ClusterError> {
     let go = env::var_os("GO").unwrap_or_else(|| "go".into());
     let found = Command::new(&go).arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !found.is_ok_and(|status| status.success()) {
-        return Err(Absent::Tools(
+        return Err(ClusterError::MissingTools(
             "Go is missing, which builds the control plane: install Go 1.26 or newer".to_owned(),
         ));
     }
@@ -332,7 +332,7 @@ fn build() -> Result<Programs, Absent> {
     let kubectl = assets.as_ref().map(|folder| folder.join("kubectl")).filter(|kubectl| kubectl.exists());
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("controlplane");
     let out = folder.join(if assets.is_some() { "assets" } else { "libraries" });
-    let broken = |error: std::io::Error| Absent::Broken(format!("{}: {error}", out.display()));
+    let broken = |error: std::io::Error| ClusterError::Broken(format!("{}: {error}", out.display()));
     fs::create_dir_all(&out).map_err(broken)?;
     // Other test processes wait here. The lock is released when the process that holds it ends.
     let lock = File::create(folder.join("lock")).map_err(broken)?;
@@ -361,7 +361,7 @@ fn build() -> Result<Programs, Absent> {
     let output = command.output().map_err(broken)?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
-        return Err(Absent::Broken(format!("`go build` in tests/controlplane failed:\n{errors}")));
+        return Err(ClusterError::Broken(format!("`go build` in tests/controlplane failed:\n{errors}")));
     }
     eprintln!("building the control plane of the tests: done in {:.0?}", start.elapsed());
     let kubectl = kubectl.unwrap_or_else(|| out.join("kubectl"));

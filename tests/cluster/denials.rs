@@ -22,7 +22,7 @@ const NOT_HERE: &[(&str, &str)] = &[("status-writer", "off unless status writers
 struct Case {
     /// The rule, or the name of a case that belongs to no single rule.
     head: &'static str,
-    says: String,
+    description: String,
     part: Part,
     old: Option<Value>,
     new: Value,
@@ -46,14 +46,14 @@ impl Case {
             old.is_none() || matches!(part, Part::Status | Part::Writer),
             "{name}: only a status may have an old object in this test"
         );
-        Case { head: rule, says: example.title.to_owned(), part, old, new, denied }
+        Case { head: rule, description: example.title.to_owned(), part, old, new, denied }
     }
 
     /// A case with a status that is no example of a rule.
-    fn of_status(says: &str, status: Value) -> Self {
-        let mut new = scan(&says.replace(' ', "-"));
+    fn of_status(description: &str, status: Value) -> Self {
+        let mut new = scan(&description.replace(' ', "-"));
         new["status"] = status;
-        Case { head: "words", says: says.to_owned(), part: Part::Status, old: None, new, denied: None }
+        Case { head: "words", description: description.to_owned(), part: Part::Status, old: None, new, denied: None }
     }
 
     /// The scan before the case: without a status, and of generation 1.
@@ -93,7 +93,7 @@ impl Case {
         } else {
             "kubectl create"
         };
-        let mut text = format!("## {}: {}\n", self.head, self.says);
+        let mut text = format!("## {}: {}\n", self.head, self.description);
         if let Some(old) = &self.old {
             writeln!(text, "there: {}", members(old)).unwrap();
         }
@@ -202,14 +202,14 @@ fn prepare(cases: &[Case], namespace: &Namespace<'_>) {
 fn kubectl_prints_every_denial_as_recorded(namespace: &Namespace<'_>) {
     let cases = cases();
     prepare(&cases, namespace);
-    let mut words = "# What kubectl prints, on a real API server with the webhooks installed.\n\
+    let mut record = "# What kubectl prints, on a real API server with the webhooks installed.\n\
                      # Written by `UPDATE=1 cargo test --test cluster`.\n"
         .to_owned();
     let mut denying = Vec::new();
     let mut wrong = Vec::new();
     for case in &cases {
         let printed = case.run(namespace);
-        words += &format!("\n{}", case.text(&printed));
+        record += &format!("\n{}", case.text(&printed));
         let Some(path) = case.denied else { continue };
         let of_rule = format!(" [{}]", case.head);
         let is_explained =
@@ -220,7 +220,7 @@ fn kubectl_prints_every_denial_as_recorded(namespace: &Namespace<'_>) {
             Some(1) if is_denied => denying.push(case.head),
             // The mutating webhook has already corrected the status.
             Some(0) if is_mutated => {}
-            _ => wrong.push(format!("{}: {}: {printed:?}", case.head, case.says)),
+            _ => wrong.push(format!("{}: {}: {printed:?}", case.head, case.description)),
         }
     }
     assert!(wrong.is_empty(), "neither denied nor mutated:\n{}", wrong.join("\n"));
@@ -232,12 +232,12 @@ fn kubectl_prints_every_denial_as_recorded(namespace: &Namespace<'_>) {
     assert!(NOT_HERE.iter().all(|(id, why)| !why.is_empty() && RULES.iter().any(|rule| rule.id == *id)));
 
     if env::var_os("UPDATE").is_some() {
-        fs::write(RECORD, &words).unwrap();
+        fs::write(RECORD, &record).unwrap();
     }
     let committed = fs::read_to_string(RECORD).unwrap_or_default();
-    let differ = words.lines().zip(committed.lines()).find(|(printed, committed)| printed != committed);
+    let differ = record.lines().zip(committed.lines()).find(|(printed, committed)| printed != committed);
     assert!(
-        words == committed,
+        record == committed,
         "kubectl's output differs from {RECORD} ({differ:?}): run UPDATE=1 cargo test --test cluster and review the difference"
     );
 }

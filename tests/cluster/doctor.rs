@@ -431,7 +431,7 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let cluster = ControlPlane::start().unwrap_or_else(|absent| panic!("{absent:?}"));
+        let cluster = ControlPlane::start().unwrap_or_else(|error| panic!("{error:?}"));
         let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let client = client(&runtime, &cluster, User::Admin);
         let (folder, ca) = (Folder::new(), Ca::new());

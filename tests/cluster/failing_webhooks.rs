@@ -75,7 +75,7 @@ pub fn other_control_plane() -> ControlPlane {
         .unwrap();
     let admission = format!("--admission-control-config-file={}", admission.display());
     let cluster = ControlPlane::start_with(&["--enable-aggregator-routing=true", &admission])
-        .unwrap_or_else(|absent| panic!("{absent:?}"));
+        .unwrap_or_else(|error| panic!("{error:?}"));
     generate(folder.path());
     install_kinds(&cluster, folder.path());
     cluster

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::controlplane::{Absent, ControlPlane, Namespace, User, eventually};
+use crate::controlplane::{ClusterError, ControlPlane, Namespace, User, eventually};
 use crate::support::folder::Folder;
 use crate::support::process::Process;
 use crate::support::program;
@@ -28,7 +28,7 @@ pub struct Installed {
 
 impl Installed {
     /// Starts the cluster and installs the kinds, the users of the tests, and our webhooks.
-    pub fn new() -> Result<Installed, Absent> {
+    pub fn new() -> Result<Installed, ClusterError> {
         let cluster = ControlPlane::start()?;
         let folder = Folder::new();
         // Starts the program as the Deployment does, with the webhook's identity. It finds no objects yet, and waits
@@ -60,7 +60,7 @@ impl Installed {
 
 /// Applies what a user of the manifests applies: the users of the tests, the kinds, and the webhooks, which are called
 /// at this port.
-pub fn install(cluster: &ControlPlane, folder: &Folder, port: u16) -> Result<(), Absent> {
+pub fn install(cluster: &ControlPlane, folder: &Folder, port: u16) -> Result<(), ClusterError> {
     let users = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cluster/users.yaml");
     let overlay = overlay(folder.path(), port);
     let admin = || cluster.kubectl(User::Admin);
@@ -72,7 +72,7 @@ pub fn install(cluster: &ControlPlane, folder: &Folder, port: u16) -> Result<(),
     ] {
         let printed = call.run();
         if printed.code != Some(0) {
-            return Err(Absent::Broken(format!("the cluster could not be set up: {printed:?}")));
+            return Err(ClusterError::Broken(format!("the cluster could not be set up: {printed:?}")));
         }
     }
     Ok(())

@@ -167,7 +167,7 @@ const MESSAGES: &[Message] = &[
         setup.call_at_the_limit("ValidatingWebhookConfiguration")
     }),
     Message("a rule failed on this review: this is a bug in scan-admission, please report it", |setup| {
-        // The message is the same with both settings of `faults`.
+        // This setting changes the response code of the fault, not its message.
         setup.asked(setup.ruled_by(&PANICKING, "faults: failure-policy"))
     }),
     Message("Warning: not judged, but allowed: …", |setup| setup.call_at_the_limit(MUTATING)),

@@ -51,7 +51,7 @@ use std::env;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
-use controlplane::{Absent, Kubectl, Namespace, User};
+use controlplane::{ClusterError, Kubectl, Namespace, User};
 use installed::Installed;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use serde_json::{Value, json};
@@ -100,14 +100,14 @@ fn main() -> ExitCode {
                 test(&installed.namespace(name, hooks));
                 Ok(Completion::Completed)
             }
-            Err(absent) => without(absent),
+            Err(error) => result_without_cluster(error),
         })
     });
     let pages = page_commands::pages().map(|page| {
         let name = format!("the-commands-of-{}", page.path);
         Trial::ignorable_test(name, move || match page_commands::run(&page) {
             Ok(()) => Ok(Completion::Completed),
-            Err(absent) => without(&absent),
+            Err(error) => result_without_cluster(&error),
         })
     });
     let conclusion = libtest_mimic::run(&Arguments::from_args(), pages.chain(tests).collect());
@@ -117,18 +117,18 @@ fn main() -> ExitCode {
 }
 
 /// Returns the result of a test that has no cluster.
-fn without(absent: &Absent) -> Result<Completion, Failed> {
-    match absent {
-        Absent::Tools(why) if env::var_os("CI").is_none() => Ok(Completion::ignored_with(why)),
-        Absent::Tools(why) | Absent::Broken(why) => Err(Failed::from(why)),
+fn result_without_cluster(error: &ClusterError) -> Result<Completion, Failed> {
+    match error {
+        ClusterError::MissingTools(why) if env::var_os("CI").is_none() => Ok(Completion::ignored_with(why)),
+        ClusterError::MissingTools(why) | ClusterError::Broken(why) => Err(Failed::from(why)),
     }
 }
 
 /// Turns a panic of the set-up into an error, so that it is reported once.
-fn installed() -> Result<Installed, Absent> {
+fn installed() -> Result<Installed, ClusterError> {
     std::panic::catch_unwind(Installed::new).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().cloned().unwrap_or_default();
-        Err(Absent::Broken(format!("the cluster could not be set up: {words}")))
+        Err(ClusterError::Broken(format!("the cluster could not be set up: {words}")))
     })
 }
 

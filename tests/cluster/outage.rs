@@ -85,7 +85,7 @@ fn the_failure_policies_hold_during_an_outage(namespace: &Namespace<'_>) {
     // With Ignore, the other webhooks let writes through, which the audit log records.
     assert_eq!(spec("no-target").code, Some(0));
     namespace.kubectl(User::Developer).args(["delete", "sourcescan", "one", "--timeout=30s"]).run().ok();
-    eventually("the audit log names what failed open", || {
+    eventually("the audit log names the webhook that failed open", || {
         let annotation = "failed-open.validating.webhook.admission.k8s.io/round_0_index_0";
         let audit = namespace.cluster.audit();
         audit.iter().find(|event| {

@@ -4,11 +4,11 @@ use std::env;
 use std::ffi::OsString;
 use std::process::Command;
 
-use crate::controlplane::{Absent, ControlPlane, Namespace, User, eventually};
+use crate::controlplane::{ClusterError, ControlPlane, Namespace, User, eventually};
 use crate::installed::{generate, install_kinds};
 use crate::nodes::Nodes;
 use crate::support::folder::Folder;
-use crate::support::page::{self, Block, Page, Environment};
+use crate::support::page::{self, Block, Environment, Page};
 use crate::support::program::clean;
 use crate::support::session::{self, SessionSettings};
 use crate::{Test, scan};
@@ -25,7 +25,7 @@ fn needs(page: &Page, environment: &Environment<'_>) -> bool {
     page.consoles().any(|block| block.environment() == *environment)
 }
 
-pub fn run(page: &Page) -> Result<(), Absent> {
+pub fn run(page: &Page) -> Result<(), ClusterError> {
     let nodes = Nodes::start(ControlPlane::start()?);
     prepare(&nodes, needs(page, &Environment::NewCluster));
     let settle = || nodes.settle();
@@ -75,7 +75,7 @@ fn an_installation_without_an_image_blocks_no_writes(_: &Namespace<'_>) {
         let commands: Vec<_> = page.consoles().flat_map(Block::commands).map(|shown| shown.command).collect();
         let overlay = commands.iter().find(|command| command.contains("> manifests/mine/kustomization.yaml")).unwrap();
         let install = commands.iter().find(|command| command.contains("rollout status")).unwrap();
-        let cluster = ControlPlane::start().unwrap_or_else(|absent| panic!("{absent:?}"));
+        let cluster = ControlPlane::start().unwrap_or_else(|error| panic!("{error:?}"));
         let folder = Folder::new();
         generate(&folder.join("manifests"));
         install_kinds(&cluster, &folder.join("manifests"));

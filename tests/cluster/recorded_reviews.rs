@@ -47,7 +47,10 @@ fn recorded_reviews_are_what_the_api_server_sends(namespace: &Namespace<'_>) {
         let committed = fs::read_to_string(&path).unwrap_or_default();
         // The first line that differs is a better message than two whole texts.
         let differ = text.lines().zip(committed.lines()).enumerate().find(|(_, (sent, committed))| sent != committed);
-        assert!(*text == committed, "{name} is not what is sent, {differ:?}: run UPDATE=1 cargo test --test cluster");
+        assert!(
+            *text == committed,
+            "{name} differs from the review that was sent ({differ:?}): run UPDATE=1 cargo test --test cluster"
+        );
     }
     for entry in fs::read_dir(&folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

@@ -220,7 +220,7 @@ fn overlays_for_other_certificates(namespace: &Namespace<'_>) {
     assert!(cert_manager.contains("  - scan-admission.scan-admission.svc\n"));
 }
 
-/// The component lets exactly the users that it is bound to write scans, and grants nothing else.
+/// The component lets the users that it is bound to write scans without review, and grants nothing else.
 fn break_glass_bypasses_the_webhooks(namespace: &Namespace<'_>) {
     let folder = Folder::new();
     generate(folder.path());

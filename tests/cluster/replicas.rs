@@ -42,10 +42,10 @@ impl Fleet {
     /// Like `new`, behind a Service that forwards to a replica for this long after it stops being ready.
     pub fn with_lag(lag: Duration) -> Self {
         let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let cluster = ControlPlane::start().unwrap_or_else(|absent| panic!("{absent:?}"));
+        let cluster = ControlPlane::start().unwrap_or_else(|error| panic!("{error:?}"));
         let folder = Folder::new();
         let forwarder = Forwarder::start(runtime.handle(), lag);
-        install(&cluster, &folder, forwarder.port).unwrap_or_else(|absent| panic!("{absent:?}"));
+        install(&cluster, &folder, forwarder.port).unwrap_or_else(|error| panic!("{error:?}"));
         let client = client(&runtime, &cluster, User::Admin);
         Self { cluster, folder, forwarder, client, runtime, started: Cell::new(0) }
     }

@@ -119,7 +119,7 @@ fn a_registration_that_is_too_wide(namespace: &Namespace<'_>) {
 
 /// Such a kind has its status on the main resource, so it is judged there.
 fn a_kind_without_a_status_subresource(_: &Namespace<'_>) {
-    let installed = Installed::new().unwrap_or_else(|absent| panic!("{absent:?}"));
+    let installed = Installed::new().unwrap_or_else(|error| panic!("{error:?}"));
     let namespace = &installed.namespace("scans", Hooks::Installed);
     let remove = r#"[{"op": "remove", "path": "/spec/versions/0/subresources"}]"#;
     let crd = format!("sourcescans.{GROUP}");

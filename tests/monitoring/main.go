@@ -1,6 +1,6 @@
 // monitoring evaluates the alerts of a PrometheusRule on the series of test cases, with the engine of Prometheus, and
 // prints the errors. Its arguments are the rules, the cases and the dashboard. The `for` of an alert is implemented
-// here, since the package of Prometheus that implements it has 400 further dependencies.
+// here, since the package of Prometheus that implements it has about 400 further packages as dependencies.
 //
 // With the arguments `exposition` and a file, it prints the contents of an exposition in the text format.
 package main

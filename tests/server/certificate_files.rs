@@ -76,17 +76,17 @@ async fn every_swap_of_a_mounted_secret_is_served_under_load() {
     served(&connector, &process).await;
     let descriptors_before = descriptors(&process);
 
-    // For each protocol, one client keeps its connection and one opens a connection for each review.
+    // Two clients keep their connections, one in each protocol, and one opens a connection for each review.
     let is_over = Arc::new(AtomicBool::new(false));
     let (path, address) = (folder.join("ca.crt"), process.address);
-    let load = ["http/1.1", "h2", "anew"].map(|kind| {
+    let load = ["http/1.1", "h2", "new"].map(|kind| {
         let (path, is_over) = (path.clone(), is_over.clone());
         tokio::spawn(async move {
-            let protocol = if kind == "anew" { "http/1.1" } else { kind };
+            let protocol = if kind == "new" { "http/1.1" } else { kind };
             let mut client = Client::new(&path, address, protocol).await;
             let mut reviews = 0;
             while !is_over.load(Ordering::Relaxed) {
-                if kind == "anew" {
+                if kind == "new" {
                     client = Client::new(&path, address, protocol).await;
                 }
                 assert_eq!(client.post("/validate", fixture(LEGAL)).await.code, 200);

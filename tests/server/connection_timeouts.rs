@@ -40,11 +40,11 @@ struct Pipe {
     server: JoinHandle<()>,
 }
 
-/// Returns an in-memory connection whose requests are answered after `takes`.
-fn pipe(takes: Duration, answer_bytes: usize) -> Pipe {
+/// Returns an in-memory connection whose requests are answered after `delay`.
+fn pipe(delay: Duration, answer_bytes: usize) -> Pipe {
     pipe_to(|_| {
         Router::new().fallback(move || async move {
-            sleep(takes).await;
+            sleep(delay).await;
             vec![b'.'; answer_bytes]
         })
     })

@@ -412,7 +412,7 @@ async fn at_the_limit_of_reviews_the_next_is_shed_with_its_uid() {
     let mut body = fixture(LEGAL);
     body.resize(SHORT_BYTES + 1, b' ');
     let turn = SLOW.lock().unwrap();
-    #[expect(clippy::async_yields_async, reason = "the answer comes later")]
+    #[expect(clippy::async_yields_async, reason = "the answer is awaited later")]
     let post = async |count| {
         let (mut client, body) = (server.client("http/1.1").await, body.clone());
         let posted = tokio::spawn(async move { client.post("/validate", body).await });
