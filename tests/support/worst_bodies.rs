@@ -81,7 +81,8 @@ fn strings(bodies: &mut Vec<WorstBody>) {
     push("escaped keys", both(&keys));
 }
 
-/// Adds lists of conditions: each in the length that a body allows, and in the lengths 20,000 and 1,000.
+/// Adds lists of conditions in three lengths: the longest that a body allows, 20,000 entries, which is the longest list
+/// that is judged (`ENTRIES_MAX`), and 1,000 entries.
 fn conditions(bodies: &mut Vec<WorstBody>) {
     let sound = |number: usize, kind: &str| {
         format!(
