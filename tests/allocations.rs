@@ -1,5 +1,5 @@
-//! Memory does not grow with the object: what is not judged is skipped without a copy. A crate of its own, since the
-//! allocator that counts replaces that of the whole program.
+//! Tests that memory does not grow with the object: fields that are not judged are skipped without a copy. This is a
+//! crate of its own, because the counting allocator replaces the allocator of the whole process.
 
 mod support {
     pub mod bodies;
@@ -23,7 +23,7 @@ use crate::support::review_context::context;
 use crate::support::stages;
 use crate::support::worst_bodies;
 
-/// The captured review of a whole status, with an object grown by `bytes` by `grow`.
+/// Returns the captured review of a complete status, to whose object `grow` adds at least `bytes`.
 fn grown(bytes: usize, grow: fn(&mut Value, Value)) -> String {
     let mut review: Value = serde_json::from_slice(&fixture("sourcescan-completed-2-status.validate.json")).unwrap();
     for object in ["object", "oldObject"] {
@@ -48,29 +48,29 @@ fn in_status(object: &mut Value, mut members: Value) {
 }
 
 #[test]
-fn allocations_do_not_grow_with_what_is_not_judged() {
+fn allocations_do_not_grow_with_unjudged_fields() {
     for grow in [in_managed_fields, in_status] {
         let counts = [1_000, 100_000, 1_000_000, 4_000_000].map(|bytes| {
             let text = grown(bytes, grow);
             let decoded = measure(|| assert!(review::decode(&text).1.is_ok()));
             assert!(decoded.bytes_max < 16 << 10, "{decoded:?}");
             let answered = [Webhook::Validating, Webhook::Mutating].map(|webhook| {
-                let mut is_judged = false;
-                let used = measure(|| is_judged = admission::answer(text.as_bytes(), &context(webhook)).is_allowed);
-                assert!(is_judged);
+                let mut is_allowed = false;
+                let used = measure(|| is_allowed = admission::answer(text.as_bytes(), &context(webhook)).is_allowed);
+                assert!(is_allowed);
                 used.count_total
             });
             (decoded.count_total, answered)
         });
-        println!("allocations of decode, of answer at both webhooks: {:?}", counts[0]);
+        println!("allocations of decode, and of answer for both webhooks: {:?}", counts[0]);
         assert!(counts.iter().all(|count| *count == counts[0]), "{counts:?}");
         assert!(counts[0].0 <= 16, "{counts:?}");
     }
 }
 
-/// What a configuration costs: nothing where it sets no rule, and where it does one list of what applies.
+/// A configuration costs no allocation where it sets no mode of a rule, and one for the list of modes where it does.
 #[test]
-fn a_configuration_costs_one_allocation() {
+fn a_configuration_costs_at_most_one_allocation() {
     let text = grown(1_000, in_managed_fields);
     let modes = vec![RuleMode { rule: "phase-jump", mode: Mode::Warn }];
     let by_namespace = |namespaces: &[&str]| Override {
@@ -79,7 +79,7 @@ fn a_configuration_costs_one_allocation() {
         ..Override::default()
     };
     let with = |overrides: Vec<Override>| ReviewSettings { overrides, ..ReviewSettings::default() };
-    for (settings, more) in [
+    for (settings, additional) in [
         (
             ReviewSettings {
                 help: "https://example.com".to_owned(),
@@ -98,20 +98,20 @@ fn a_configuration_costs_one_allocation() {
             };
             let (without, with) =
                 (count(&context(webhook)), count(&Context { settings: &settings, ..context(webhook) }));
-            assert!(with == without + more, "{settings:?}: {with}, {without} without");
+            assert!(with == without + additional, "{settings:?}: {with}, {without} without the settings");
         }
     }
 }
 
-/// The allocations of each stage of each review that is benchmarked, and what an answer has allocated at most at once:
-/// a regression is seen here without a clock.
+/// The allocations of each stage of each benchmarked review, and the peak memory of an answer. They show a regression
+/// without a clock.
 #[test]
-fn a_review_costs_what_is_committed() {
+fn the_allocations_of_a_review_are_the_committed_ones() {
     let mut counts: BTreeMap<String, BTreeMap<&str, u64>> = BTreeMap::new();
     for body in bodies::Body::all() {
         let counts = counts.entry(body.name()).or_default();
         stages::each(&body, &context(body.webhook), |stage, run| {
-            // What is made once for the whole process is no cost of a review.
+            // The first run makes the allocations that the process needs only once.
             run();
             let used = measure(run);
             counts.insert(stage, used.count_total);
@@ -126,12 +126,13 @@ fn a_review_costs_what_is_committed() {
         std::fs::write(&path, &counted).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == counted, "tests/bench/counts.json is not what is counted (UPDATE=1 rewrites it):\n{counted}");
+    assert!(committed == counted, "tests/bench/counts.json differs from the counts (UPDATE=1 rewrites it):\n{counted}");
 }
 
-/// Beside its body a review has a bounded memory, whatever the body is made of: the limits of the server are derived from it.
+/// Besides its body, a review uses a bounded amount of memory for any body. The server's memory limits are derived from
+/// the bound.
 #[test]
-fn the_worst_bodies_stay_within_the_memory_of_a_review() {
+fn the_worst_bodies_stay_within_the_memory_limit_of_a_review() {
     for body in worst_bodies::all() {
         for webhook in Webhook::BOTH {
             let used = measure(|| assert!(!admission::answer(body.text.as_bytes(), &context(webhook)).body.is_empty()));

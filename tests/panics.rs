@@ -1,4 +1,4 @@
-//! A rule that panics. A crate of its own, since a process has one hook for panics and one log.
+//! Tests of a rule that panics. This is a crate of its own, because a process has one panic hook and one log.
 
 mod support {
     pub mod client;
@@ -49,7 +49,7 @@ impl Write for Log {
 }
 
 #[tokio::test]
-async fn a_panic_is_answered_counted_and_logged_without_its_words() {
+async fn a_panic_is_answered_counted_and_logged_without_its_message() {
     let log = Log::default();
     let writer = log.clone();
     tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
@@ -66,7 +66,7 @@ async fn a_panic_is_answered_counted_and_logged_without_its_words() {
             assert_eq!(response["status"]["code"], if is_allowed { serde_json::Value::Null } else { 500.into() });
         }
     }
-    // From here on a panic is this test's own, and should be heard.
+    // Restores the default hook, so that a failure of this test is printed.
     drop(std::panic::take_hook());
     until_metric(admin, "scan_admission_panics_total", 6.0).await;
     server.stop().await;

@@ -1,4 +1,5 @@
-//! What ours is measured beside, each in a process of its own: this same program, started as `contender NAME CERT KEY`.
+//! The servers that ours is compared with. Each runs in a process of its own: this program, started as `contender NAME
+//! CERT KEY`.
 
 use std::fs;
 use std::io::Write as _;
@@ -28,22 +29,22 @@ use tower::ServiceExt as _;
 pub const FLOOR: &str = "floor";
 pub const KUBE: &str = "kube";
 
-/// What the floor answers, whatever it is sent: as long as ours for a review that is allowed.
+/// The constant answer of the floor. It is as long as our answer to an allowed review.
 pub const CONSTANT: &str = concat!(
     r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"00000000-0000-0000-0000-"#,
     r#"000000000000","allowed":true,"auditAnnotations":{"decision":"allow"}}}"#
 );
 
-/// Serves until it is killed, on as many threads and with the same TLS as ours.
+/// Serves until it is killed, with as many threads and the same TLS settings as ours.
 pub fn serve(name: &str, certificate: &Path, key: &Path) {
     let router = match name {
         FLOOR => Router::new().route("/validate", post(async |_: Bytes| json(CONSTANT.into()))),
         KUBE => Router::new().route("/validate", post(review)),
-        _ => panic!("{name} is none of floor and kube"),
+        _ => panic!("unknown contender {name}: must be floor or kube"),
     };
     let read = |path: &Path| fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let proven = key_pair::load(&read(certificate), &read(key), OffsetDateTime::now_utc()).expect("a pair");
-    // Dropping the sender leaves the certificate there.
+    // The certificate stays available when the sender is dropped.
     let (_, current) = watch::channel(Some(Arc::new(proven)));
     let tls = TlsAcceptor::from(Arc::new(server_config(current, None).expect("TLS")));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("threads");
@@ -54,7 +55,7 @@ async fn accept(router: Router, tls: TlsAcceptor) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
     let address = listener.local_addr().expect("an address");
     println!("ready: reviews on https://{address} (/validate), nothing on http://{address}");
-    std::io::stdout().flush().expect("somebody reads");
+    std::io::stdout().flush().expect("stdout is open");
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
         stream.set_nodelay(true).expect("a socket");
@@ -62,7 +63,7 @@ async fn accept(router: Router, tls: TlsAcceptor) {
     }
 }
 
-/// How a connection ends is its client's matter.
+/// Serves one connection. Errors are ignored, since clients may close it in any way.
 async fn connection(stream: TcpStream, tls: TlsAcceptor, router: Router) {
     let Ok(stream) = tls.accept(stream).await else { return };
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -75,7 +76,7 @@ async fn connection(stream: TcpStream, tls: TlsAcceptor, router: Router) {
     }
 }
 
-/// A webhook as one writes it with kube-rs: both objects decoded, and one of our checks.
+/// A typical webhook with kube-rs: decodes both objects and performs one of our checks.
 async fn review(body: Bytes) -> Response {
     let review: AdmissionReview<DynamicObject> = match serde_json::from_slice(&body) {
         Ok(review) => review,

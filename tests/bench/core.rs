@@ -1,4 +1,4 @@
-//! In process: what the stages of a review cost, by criterion.
+//! Measures the stages of a review inside the process, with criterion.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,18 +13,18 @@ use crate::support::bodies::Body;
 use crate::support::review_context::context;
 use crate::support::{stages, worst_bodies};
 
-/// What one run took.
+/// The measured time of one stage.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
     pub median_nanos: f64,
-    /// The median is as likely as not to be off by no more than this (95 %).
+    /// Half of the 95 % confidence interval of the median.
     pub spread_nanos: f64,
 }
 
-/// By the name of the body and of the stage.
+/// The costs by the name of the body and of the stage.
 pub type Costs = BTreeMap<(String, String), Cost>;
 
-/// Measures every stage whose id, such as `decode/6 KB, allowed, validating`, has `filter` in it.
+/// Measures every stage whose id, such as `decode/6 KB, allowed, validating`, contains `filter`.
 pub fn run(bodies: &[Body], filter: &str, is_quick: bool) -> Costs {
     let millis = |full, quick| Duration::from_millis(if is_quick { quick } else { full });
     let mut criterion = Criterion::default()
@@ -51,12 +51,12 @@ pub fn run(bodies: &[Body], filter: &str, is_quick: bool) -> Costs {
     costs
 }
 
-/// Stays from run to run: criterion says what has changed since the last one.
+/// Returns the folder of criterion. It is kept between runs, so that criterion compares each run with the last one.
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench/criterion")
 }
 
-/// What criterion has just written.
+/// Reads the result that criterion has just written.
 fn cost(stage: &str, name: &str) -> Cost {
     let path = folder().join(stage).join(name).join("new/estimates.json");
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -66,7 +66,8 @@ fn cost(stage: &str, name: &str) -> Cost {
     Cost { median_nanos: of("/point_estimate"), spread_nanos: (high - low) / 2.0 }
 }
 
-/// Prints what each of the worst bodies costs at both webhooks. The best of a few runs counts: other work only adds to it.
+/// Prints the costs of the worst bodies at both webhooks. The best of a few runs counts, since other load only adds
+/// time.
 pub fn worst() {
     println!("{:<46} {:>5} {:>16} {:>16}", "body", "MB", "validating", "mutating");
     for body in worst_bodies::all() {

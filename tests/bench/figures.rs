@@ -1,4 +1,4 @@
-//! All that one run has measured, and what follows from it.
+//! The results of a run, and the goals that they are compared with.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,26 +7,26 @@ use serde_json::Value;
 
 use crate::core::Costs;
 use crate::measure::Sample;
-use crate::support::bodies::{Body, Fate, Shape, Size};
+use crate::support::bodies::{Body, Outcome, Shape, Size};
 use scan_admission::admission::Webhook;
 
-/// Ours is this one of the contenders, in their order.
+/// The names of the contenders.
 pub const FLOOR: &str = "floor";
 pub const OURS: &str = "ours";
 pub const KUBE: &str = "kube-rs";
 pub const CONTROLLER_RUNTIME: &str = "controller-runtime";
 pub const CONTENDERS: [&str; 4] = [FLOOR, OURS, KUBE, CONTROLLER_RUNTIME];
 
-/// Reviews at once when memory is highest.
+/// The number of concurrent reviews when the peak of memory is measured.
 pub const AT_ONCE: usize = 64;
 
-/// A cell that contenders are compared in: HTTP/1.1, eight connections.
+/// A case in which contenders are compared: over HTTP/1.1, with eight connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cell {
     Allowed6Kb,
     Allowed110Kb,
     Allowed1Mb,
-    /// At the mutating webhook, as the one after it.
+    /// At the mutating webhook, like the next one.
     AllowedMutating,
     Mutated,
     Denied,
@@ -34,24 +34,24 @@ pub enum Cell {
 }
 
 impl Cell {
-    /// What all are compared in.
+    /// The cases in which all contenders are compared.
     pub const ALL: [Cell; 4] = [Cell::Allowed6Kb, Cell::Allowed110Kb, Cell::Allowed1Mb, Cell::Cold];
     pub const OURS: [Cell; 3] = [Cell::AllowedMutating, Cell::Mutated, Cell::Denied];
 
     pub fn body(self) -> Body {
-        let (size, shape, fate, webhook) = match self {
-            Cell::Allowed6Kb | Cell::Cold => (Size::Kb6, Shape::Plain, Fate::Allowed, Webhook::Validating),
-            Cell::Allowed110Kb => (Size::Kb110, Shape::Fields, Fate::Allowed, Webhook::Validating),
-            Cell::Allowed1Mb => (Size::Mb1, Shape::Fields, Fate::Allowed, Webhook::Validating),
-            Cell::AllowedMutating => (Size::Kb6, Shape::Plain, Fate::Allowed, Webhook::Mutating),
-            Cell::Mutated => (Size::Kb6, Shape::Plain, Fate::Mutated, Webhook::Mutating),
-            Cell::Denied => (Size::Kb6, Shape::Plain, Fate::Denied, Webhook::Validating),
+        let (size, shape, outcome, webhook) = match self {
+            Cell::Allowed6Kb | Cell::Cold => (Size::Kb6, Shape::Plain, Outcome::Allowed, Webhook::Validating),
+            Cell::Allowed110Kb => (Size::Kb110, Shape::Fields, Outcome::Allowed, Webhook::Validating),
+            Cell::Allowed1Mb => (Size::Mb1, Shape::Fields, Outcome::Allowed, Webhook::Validating),
+            Cell::AllowedMutating => (Size::Kb6, Shape::Plain, Outcome::Allowed, Webhook::Mutating),
+            Cell::Mutated => (Size::Kb6, Shape::Plain, Outcome::Mutated, Webhook::Mutating),
+            Cell::Denied => (Size::Kb6, Shape::Plain, Outcome::Denied, Webhook::Validating),
         };
-        Body::new(size, shape, fate, webhook)
+        Body::new(size, shape, outcome, webhook)
     }
 }
 
-/// What a process takes that has its own.
+/// The start time and memory of a contender that has its own process.
 #[derive(Debug, Clone)]
 pub struct Process {
     pub binary_bytes: Option<u64>,
@@ -64,7 +64,7 @@ pub struct Process {
 pub struct Row {
     pub body: String,
     pub protocol: &'static str,
-    /// None: a new one for each review, eight at once.
+    /// The number of connections; none if each review has a new one, eight at once.
     pub connections: Option<usize>,
     pub sample: Sample,
 }
@@ -72,18 +72,18 @@ pub struct Row {
 #[derive(Debug, Default)]
 pub struct Figures {
     pub costs: Costs,
-    /// A sample for each round.
+    /// The samples, one for each round.
     pub side: BTreeMap<(&'static str, Cell), Vec<Sample>>,
     pub processes: BTreeMap<&'static str, Process>,
-    /// Before resident memory was read.
+    /// The number of reviews before the resident memory was read.
     pub reviews: u64,
-    /// Ours, in full.
+    /// All cases of ours.
     pub matrix: Vec<Row>,
-    /// Who is missing, and why.
+    /// The reason that a contender is missing.
     pub missing: Option<String>,
 }
 
-/// A median, and from where to where the rounds went.
+/// The median, lowest and highest value of all rounds.
 #[derive(Debug, Clone, Copy)]
 pub struct Spread {
     pub median: f64,
@@ -99,12 +99,12 @@ impl Spread {
     }
 }
 
-/// A goal, what was measured, and whether that reaches it.
+/// A goal, the measured value, and whether it reaches the goal.
 pub struct Goal {
     pub what: String,
     pub limit: String,
     pub measured: String,
-    /// None where it could not be measured.
+    /// None if it could not be measured.
     pub is_reached: Option<bool>,
 }
 
@@ -117,18 +117,18 @@ fn p99(sample: &Sample) -> f64 {
 }
 
 impl Figures {
-    pub fn spread(&self, who: &'static str, cell: Cell, of: fn(&Sample) -> f64) -> Option<Spread> {
-        Spread::of(self.side.get(&(who, cell))?.iter().map(of))
+    pub fn spread(&self, contender: &'static str, cell: Cell, of: fn(&Sample) -> f64) -> Option<Spread> {
+        Spread::of(self.side.get(&(contender, cell))?.iter().map(of))
     }
 
-    /// Round by round, so that what else the machine does is in both.
+    /// Compares round by round, so that other load of the machine affects both values.
     fn ratio(
         &self,
-        (who, cell): (&'static str, Cell),
+        (contender, cell): (&'static str, Cell),
         (to, to_cell): (&'static str, Cell),
         of: fn(&Sample) -> f64,
     ) -> Option<Spread> {
-        let (a, b) = (self.side.get(&(who, cell))?, self.side.get(&(to, to_cell))?);
+        let (a, b) = (self.side.get(&(contender, cell))?, self.side.get(&(to, to_cell))?);
         Spread::of(a.iter().zip(b).map(|(a, b)| of(a) / of(b)))
     }
 
@@ -147,22 +147,24 @@ impl Figures {
             (Cell::Allowed110Kb, "110 KB", 2.0, 20.0),
             (Cell::Allowed1Mb, "1.1 MB", 2.0, 20.0),
         ] {
-            let ours = |who| (self.ratio((OURS, cell), (who, cell), cpu), self.ratio((who, cell), (OURS, cell), cpu));
-            goals.push(times(&format!("CPU, {size} allowed: ours to the floor's"), floor, true, ours(FLOOR).0));
-            let what = format!("CPU, {size} allowed: controller-runtime's to ours");
+            let ours = |contender| {
+                (self.ratio((OURS, cell), (contender, cell), cpu), self.ratio((contender, cell), (OURS, cell), cpu))
+            };
+            goals.push(times(&format!("CPU, {size} allowed: ours / floor"), floor, true, ours(FLOOR).0));
+            let what = format!("CPU, {size} allowed: controller-runtime / ours");
             goals.push(times(&what, controller_runtime, false, ours(CONTROLLER_RUNTIME).1));
             if cell == Cell::Allowed6Kb {
-                goals.push(times("CPU, 6 KB allowed: kube-rs' to ours", 4.0, false, ours(KUBE).1));
+                goals.push(times("CPU, 6 KB allowed: kube-rs / ours", 4.0, false, ours(KUBE).1));
             }
         }
         for (what, cell, to) in [
-            ("CPU, 6 KB: denied to allowed", Cell::Denied, Cell::Allowed6Kb),
-            ("CPU, 6 KB: mutated to allowed at the same webhook", Cell::Mutated, Cell::AllowedMutating),
+            ("CPU, 6 KB: denied / allowed", Cell::Denied, Cell::Allowed6Kb),
+            ("CPU, 6 KB: mutated / allowed at the same webhook", Cell::Mutated, Cell::AllowedMutating),
         ] {
             goals.push(times(what, 1.3, true, self.ratio((OURS, cell), (OURS, to), cpu)));
         }
         let p99 = self.ratio((OURS, Cell::Allowed6Kb), (FLOOR, Cell::Allowed6Kb), p99);
-        goals.push(times("p99 at half of capacity, 6 KB allowed: ours to the floor's", 2.0, true, p99));
+        goals.push(times("p99 at half of capacity, 6 KB allowed: ours / floor", 2.0, true, p99));
         goals.extend(self.in_process(counts));
         goals.extend(self.of_process());
         goals
@@ -174,22 +176,22 @@ impl Figures {
         let allocations = |name: &str| counts[name]["answer"].as_u64();
         let small = allocations(&body);
         let grown = [Size::Kb110, Size::Mb1]
-            .map(|size| allocations(&Body::new(size, Shape::Fields, Fate::Allowed, Webhook::Validating).name()));
+            .map(|size| allocations(&Body::new(size, Shape::Fields, Outcome::Allowed, Webhook::Validating).name()));
         vec![
             Goal {
-                what: "`answer` in process, 6 KB allowed".to_owned(),
+                what: "Time of `answer` in process, 6 KB allowed".to_owned(),
                 limit: "≤ 8 µs".to_owned(),
                 measured: cost.map_or("–".to_owned(), |micros| format!("{micros:.1} µs")),
                 is_reached: cost.map(|micros| micros <= 8.0),
             },
             Goal {
-                what: "Its allocations".to_owned(),
+                what: "Allocations of `answer`, 6 KB allowed".to_owned(),
                 limit: "≤ 10".to_owned(),
                 measured: small.map_or("–".to_owned(), |count| count.to_string()),
                 is_reached: small.map(|count| count <= 10),
             },
             Goal {
-                what: "Those more for 1.1 MB".to_owned(),
+                what: "Additional allocations for 1.1 MB".to_owned(),
                 limit: "0".to_owned(),
                 measured: format!("{}", grown[1].unwrap_or_default() as i64 - small.unwrap_or_default() as i64),
                 is_reached: small.map(|_| grown.iter().all(|grown| *grown == small)),
@@ -214,12 +216,12 @@ impl Figures {
                 ours.map(|ours| ours.resident_bytes),
             ),
             mib(
-                format!("Peak with {AT_ONCE} × 1.1 MB at once: the bodies and 16 MiB"),
+                format!("Peak with {AT_ONCE} concurrent bodies of 1.1 MB: their size and 16 MiB"),
                 bodies_bytes + (16 << 20),
                 ours.map(|ours| ours.peak_bytes),
             ),
             Goal {
-                what: "From exec to the first answer".to_owned(),
+                what: "Start to first answer".to_owned(),
                 limit: "≤ 50 ms".to_owned(),
                 measured: start.map_or("–".to_owned(), |start| {
                     format!("{:.1} ms ({:.1}–{:.1})", start.median * 1e3, start.low * 1e3, start.high * 1e3)

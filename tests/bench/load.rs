@@ -1,4 +1,4 @@
-//! The load: connections that send reviews and check every answer.
+//! Generates load: connections that send reviews and check every answer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::contender::CONSTANT;
-use crate::support::bodies::{Body, Fate};
-use crate::support::client::{Client, shake};
+use crate::support::bodies::{Body, Outcome};
+use crate::support::client::{Client, handshake};
 
-/// For an answer that only a broken server gives later.
-pub const FAR: Duration = Duration::from_secs(60);
+/// A limit that only the answer of a broken server exceeds.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Where reviews are sent.
+/// A server to which reviews are sent.
 #[derive(Clone)]
 pub struct Target {
-    /// Of HTTP/1.1 or h2.
+    /// Its ALPN protocol is HTTP/1.1 or h2.
     pub connector: TlsConnector,
     pub address: SocketAddr,
     pub answers: Answers,
@@ -34,16 +34,16 @@ pub struct Target {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answers {
-    /// The same, always.
+    /// The same constant, always.
     Constant,
-    /// A review with the uid of the request, and the verdict that the body is made for.
-    Verdict,
-    /// The same from a webhook that mutates nothing: it denies what is to be mutated.
+    /// A review with the uid of the request and the decision that the body is made for.
+    Decision,
+    /// The same from a webhook without mutations, which denies a review that ours mutates.
     DeniesOnly,
 }
 
-/// One connection, with the two reviews that it sends in turn: each has a uid of its own, so that no answer to another
-/// request passes.
+/// One connection with the two reviews that it sends in turn. Each has its own uid, so an answer to another request is
+/// an error.
 pub struct Connection {
     client: Client,
     reviews: Arc<[Review; 2]>,
@@ -63,11 +63,11 @@ impl Review {
         let uid = format!(r#""uid":"{number:08x}"#);
         let rest = after.split_once('"').expect("a uid ends").0;
         let allowed = |is| format!(r#""allowed":{is}"#);
-        let parts = match (answers, body.fate) {
+        let parts = match (answers, body.outcome) {
             (Answers::Constant, _) => vec![CONSTANT.to_owned()],
-            (_, Fate::Allowed) => vec![allowed(true)],
-            (_, Fate::Denied) | (Answers::DeniesOnly, Fate::Mutated) => vec![allowed(false)],
-            (_, Fate::Mutated) => vec![allowed(true), r#""patchType":"JSONPatch""#.to_owned()],
+            (_, Outcome::Allowed) => vec![allowed(true)],
+            (_, Outcome::Denied) | (Answers::DeniesOnly, Outcome::Mutated) => vec![allowed(false)],
+            (_, Outcome::Mutated) => vec![allowed(true), r#""patchType":"JSONPatch""#.to_owned()],
         };
         let of_uid = (answers != Answers::Constant).then(|| format!("{uid}{rest}\""));
         let path = match body.webhook {
@@ -79,7 +79,7 @@ impl Review {
 
     fn check(&self, code: u16, body: &[u8]) {
         let is_right = code == 200 && self.parts.iter().all(|part| memmem::find(body, part.as_bytes()).is_some());
-        assert!(is_right, "not {:?} with 200, but {code}: {}", self.parts, String::from_utf8_lossy(body));
+        assert!(is_right, "expected code 200 and {:?}, got {code}: {}", self.parts, String::from_utf8_lossy(body));
     }
 }
 
@@ -91,9 +91,9 @@ impl Connection {
 
     async fn with(target: &Target, reviews: Arc<[Review; 2]>) -> Self {
         let stream = TcpStream::connect(target.address).await.expect("a connection");
-        // As the API server's client does.
+        // The API server's client sets this option, too.
         stream.set_nodelay(true).expect("a socket");
-        let client = Client::over(shake(&target.connector, stream).await).await;
+        let client = Client::over(handshake(&target.connector, stream).await).await;
         Connection { client, reviews, sent: 0 }
     }
 
@@ -101,12 +101,13 @@ impl Connection {
     pub async fn review(&mut self) {
         let review = &self.reviews[self.sent % 2];
         self.sent += 1;
-        let reply = timeout(FAR, self.client.post(review.path, review.body.clone())).await.expect("an answer in time");
+        let reply =
+            timeout(WAIT_MAX, self.client.post(review.path, review.body.clone())).await.expect("an answer in time");
         review.check(reply.code, &reply.body);
     }
 }
 
-/// All connections at once, each of which has had its first answers.
+/// Opens all connections concurrently. Each has received its first answers.
 pub async fn connect(target: &Target, body: &Body, count: usize) -> Vec<Connection> {
     let mut all = Vec::new();
     for number in 0..count {
@@ -118,7 +119,7 @@ pub async fn connect(target: &Target, body: &Body, count: usize) -> Vec<Connecti
     all
 }
 
-/// Sends `count` reviews, or for `time`, on every connection one after another; says how many and in which time.
+/// Sends `count` reviews or for `time`, one after another on every connection. Returns their number and the time taken.
 pub async fn closed(connections: &mut Vec<Connection>, count: u64, time: Duration) -> (u64, Duration) {
     let begun = Instant::now();
     let left = Arc::new(AtomicU64::new(count));
@@ -126,7 +127,7 @@ pub async fn closed(connections: &mut Vec<Connection>, count: u64, time: Duratio
         let left = left.clone();
         async move {
             let mut sent = 0;
-            // One at least, however slow the machine is.
+            // Sends at least one review, however slow the machine is.
             while (sent == 0 || begun.elapsed() < time)
                 && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
             {
@@ -144,12 +145,12 @@ fn less(left: u64) -> Option<u64> {
     left.checked_sub(1)
 }
 
-/// The latencies in nanoseconds where a review is due every `interval`, whether or not the ones before are answered: from
-/// when it was due.
+/// Returns the latencies in nanoseconds when a review is due every `interval`, whether or not the reviews before it are
+/// answered. A latency is measured from the time at which the review is due.
 pub async fn open(connections: &mut Vec<Connection>, interval: Duration, time: Duration) -> Histogram<u64> {
     let count = (time.as_nanos() / interval.as_nanos()).max(1) as u64;
     let due = Arc::new(Semaphore::new(0));
-    // A little later, so that all wait for it.
+    // The start is a little later, so that all connections are waiting by then.
     let begun = Instant::now() + Duration::from_millis(5);
     let pace = {
         let due = due.clone();
@@ -160,7 +161,7 @@ pub async fn open(connections: &mut Vec<Connection>, interval: Duration, time: D
         let (due, next) = (due.clone(), next.clone());
         async move {
             let mut latencies = Histogram::<u64>::new(3).expect("three digits");
-            // Closed at the end.
+            // The semaphore is closed at the end.
             while let Ok(permit) = due.acquire().await {
                 permit.forget();
                 let due_at = begun + interval * next.fetch_add(1, Ordering::Relaxed) as u32;
@@ -171,20 +172,20 @@ pub async fn open(connections: &mut Vec<Connection>, interval: Duration, time: D
         }
     };
     let all = each(connections, sending).await;
-    pace.join().expect("the pace is kept");
+    pace.join().expect("the pacing thread does not panic");
     all.into_iter().reduce(|sum, one| sum + one).expect("a connection")
 }
 
-/// Lets a review be sent whenever one is due. A thread of its own: the timers of the runtime count milliseconds.
+/// Releases a permit whenever a review is due. This is a thread, since the timers of the runtime count milliseconds.
 fn pace(due: &Semaphore, begun: Instant, interval: Duration, count: u64) {
     finer_sleep();
-    let mut let_go = 0;
-    while let_go < count {
-        thread::sleep((begun + interval * let_go as u32).saturating_duration_since(Instant::now()));
+    let mut released = 0;
+    while released < count {
+        thread::sleep((begun + interval * released as u32).saturating_duration_since(Instant::now()));
         let now_due = begun.elapsed().as_nanos() / interval.as_nanos() + 1;
-        let now_due = (now_due as u64).clamp(let_go, count);
-        due.add_permits((now_due - let_go) as usize);
-        let_go = now_due;
+        let now_due = (now_due as u64).clamp(released, count);
+        due.add_permits((now_due - released) as usize);
+        released = now_due;
     }
     while due.available_permits() > 0 {
         thread::sleep(Duration::from_millis(1));
@@ -192,7 +193,8 @@ fn pace(due: &Semaphore, begun: Instant, interval: Duration, count: u64) {
     due.close();
 }
 
-/// The kernel may let a thread sleep 50 µs longer, to save wakeups. Where this is not to be had, all latencies have them.
+/// Turns off the timer slack, by which the kernel lets a thread sleep up to 50 µs longer to save wakeups. Where this
+/// fails, all latencies include the slack.
 fn finer_sleep() {
     let thread = std::fs::read_link("/proc/thread-self").ok().and_then(|path| Some(path.file_name()?.to_owned()));
     if let Some(thread) = thread {
@@ -200,7 +202,7 @@ fn finer_sleep() {
     }
 }
 
-/// As many at once as told, each on a new connection, for `time`.
+/// Sends reviews for `time`, `at_once` at a time, each on a new connection.
 pub async fn cold(target: &Target, body: &Body, at_once: usize, time: Duration) -> (u64, Duration) {
     let begun = Instant::now();
     let mut all = JoinSet::new();
@@ -220,7 +222,7 @@ pub async fn cold(target: &Target, body: &Body, at_once: usize, time: Duration) 
     (sent, begun.elapsed())
 }
 
-/// Runs `each` on all connections at once and puts them back.
+/// Runs `each` on all connections concurrently and puts them back.
 async fn each<T: Send + 'static, F: Future<Output = (Connection, T)> + Send + 'static>(
     connections: &mut Vec<Connection>,
     each: impl Fn(Connection) -> F,

@@ -1,11 +1,11 @@
-//! How fast it is, beside what others do in its place.
+//! Measures the speed of the webhook, and that of other webhooks for comparison.
 //!
 //!     cargo bench                   everything, in under 10 minutes; writes tests/bench/RESULTS.md and a sentence of README.md
-//!     cargo bench -- --quick        the same in under one, less exactly; writes nothing
-//!     cargo bench -- worst          the bodies that cost most to judge, by the byte, in process
-//!     cargo bench -- core FILTER    in process alone, compared with the run before: `decode`, `answer/6 KB`, …
+//!     cargo bench -- --quick        the same in under 1 minute and less precise; writes nothing
+//!     cargo bench -- worst          the bodies that cost the most time per byte to judge, inside the process
+//!     cargo bench -- core FILTER    only the stages inside the process, compared with the last run: `decode`, `answer/6 KB`, …
 //!
-//! `cargo test` runs it without figures: that every contender answers every review as it should.
+//! `cargo test` takes no measurements. It tests that every contender answers every review correctly.
 
 mod contender;
 mod core;
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         contender::serve(name, Path::new(certificate), Path::new(key));
         return ExitCode::SUCCESS;
     }
-    // `cargo bench` says so, `cargo test` does not.
+    // `cargo bench` passes this flag, `cargo test` does not.
     if !has("--bench") {
         return smoke::run();
     }

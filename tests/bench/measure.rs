@@ -1,4 +1,4 @@
-//! What is measured of a server: its processor time, its answers in time, its memory, its start.
+//! Measures a server: its processor time, its latencies, its memory, and its start.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -16,30 +16,30 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::contender::{FLOOR, KUBE};
-use crate::load::{self, Answers, Connection, FAR, Target};
+use crate::load::{self, Answers, Connection, Target, WAIT_MAX};
 use crate::support::bodies::Body;
-use crate::support::client::{connector, shake};
+use crate::support::client::{connector, handshake};
 use crate::support::folder::Folder;
 use crate::support::program::{self, addresses};
 use crate::support::request_head::head;
 
-/// Who answers.
+/// A server that is measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Who {
+pub enum Contender {
     Floor,
     Ours,
-    /// With memory for more bodies at once than the default has: 64 of 1.1 MB are a little more.
+    /// Ours with more memory for bodies than the default, which is a little less than 64 bodies of 1.1 MB.
     OursWithRoom,
     Kube,
     ControllerRuntime(PathBuf),
 }
 
-/// Certificates for all, and a folder for what they write.
-pub struct Place {
+/// The certificates of all servers, and a folder for their files.
+pub struct Workspace {
     folder: Folder,
 }
 
-/// One that runs.
+/// A running server.
 pub struct Server {
     child: Child,
     address: SocketAddr,
@@ -47,7 +47,7 @@ pub struct Server {
     answers: Answers,
 }
 
-/// For how long each is measured.
+/// The durations of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
     pub warm: Duration,
@@ -55,12 +55,13 @@ pub struct Times {
     pub open: Duration,
 }
 
-/// What one measurement found.
+/// The result of one measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
     pub cpu_micros: f64,
     pub per_second: f64,
-    /// At half of that, from when a review was due. None where each has a connection of its own.
+    /// The latency at half of that rate, measured from the time at which a review is due. None if each review has its
+    /// own connection.
     pub latency: Option<Latency>,
 }
 
@@ -71,45 +72,45 @@ pub struct Latency {
     pub p999_micros: f64,
 }
 
-impl Who {
+impl Contender {
     pub fn name(&self) -> &'static str {
         match self {
-            Who::Floor => "floor",
-            Who::Ours | Who::OursWithRoom => "ours",
-            Who::Kube => "kube-rs",
-            Who::ControllerRuntime(_) => "controller-runtime",
+            Contender::Floor => "floor",
+            Contender::Ours | Contender::OursWithRoom => "ours",
+            Contender::Kube => "kube-rs",
+            Contender::ControllerRuntime(_) => "controller-runtime",
         }
     }
 
-    /// The program, where it is one that is shipped.
+    /// The program, if it can be shipped.
     pub fn program(&self) -> Option<PathBuf> {
         match self {
-            Who::Floor | Who::Kube => None,
-            Who::Ours | Who::OursWithRoom => Some(env!("CARGO_BIN_EXE_scan-admission").into()),
-            Who::ControllerRuntime(program) => Some(program.clone()),
+            Contender::Floor | Contender::Kube => None,
+            Contender::Ours | Contender::OursWithRoom => Some(env!("CARGO_BIN_EXE_scan-admission").into()),
+            Contender::ControllerRuntime(program) => Some(program.clone()),
         }
     }
 
     fn answers(&self) -> Answers {
         match self {
-            Who::Floor => Answers::Constant,
-            Who::Ours | Who::OursWithRoom => Answers::Verdict,
-            Who::Kube | Who::ControllerRuntime(_) => Answers::DeniesOnly,
+            Contender::Floor => Answers::Constant,
+            Contender::Ours | Contender::OursWithRoom => Answers::Decision,
+            Contender::Kube | Contender::ControllerRuntime(_) => Answers::DeniesOnly,
         }
     }
 }
 
-impl Place {
+impl Workspace {
     pub fn new() -> Self {
         let folder = Folder::new();
         std::fs::write(folder.join("room.yaml"), "limits: {bodiesBytes: 256Mi}\n").expect("a folder");
         certificate(folder.path(), OffsetDateTime::now_utc()).expect("ca.crt, tls.crt and tls.key");
-        Place { folder }
+        Workspace { folder }
     }
 
-    pub fn start(&self, who: &Who) -> Server {
+    pub fn start(&self, contender: &Contender) -> Server {
         let [certificate, key] = ["tls.crt", "tls.key"].map(|name| self.folder.join(name));
-        let contender = |name| {
+        let this_program = |name| {
             let mut command = Command::new(std::env::current_exe().expect("a program"));
             command.args(["contender", name]).args([&certificate, &key]);
             command
@@ -118,31 +119,31 @@ impl Place {
             let files = ["--tls-cert", "tls.crt", "--tls-key", "tls.key"];
             program::command(self.folder.path(), &[&files, more].concat())
         };
-        let mut command = match who {
-            Who::Floor => contender(FLOOR),
-            Who::Kube => contender(KUBE),
-            Who::Ours => ours(&[]),
-            Who::OursWithRoom => ours(&["--config", "room.yaml"]),
-            Who::ControllerRuntime(program) => {
+        let mut command = match contender {
+            Contender::Floor => this_program(FLOOR),
+            Contender::Kube => this_program(KUBE),
+            Contender::Ours => ours(&[]),
+            Contender::OursWithRoom => ours(&["--config", "room.yaml"]),
+            Contender::ControllerRuntime(program) => {
                 let mut command = Command::new(program);
                 command.args([&certificate, &key]);
                 command
             }
         };
-        let log = File::create(self.folder.join(&format!("{}.log", who.name()))).expect("a folder");
+        let log = File::create(self.folder.join(&format!("{}.log", contender.name()))).expect("a folder");
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("the program starts");
         let mut ready = String::new();
         BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut ready).expect("text");
-        let (address, _) = addresses(&ready).unwrap_or_else(|| panic!("{} is not ready: {ready:?}", who.name()));
-        Server { child, address, ca: self.folder.join("ca.crt"), answers: who.answers() }
+        let (address, _) = addresses(&ready).unwrap_or_else(|| panic!("{} is not ready: {ready:?}", contender.name()));
+        Server { child, address, ca: self.folder.join("ca.crt"), answers: contender.answers() }
     }
 }
 
 impl Server {
-    /// One review, whose answer is to be another than its own.
-    pub fn expecting(&self, answers: Answers) -> Asked {
-        Asked(Target { answers, ..self.target("http/1.1") })
+    /// Returns a target that expects other answers than the server's own.
+    pub fn expecting(&self, answers: Answers) -> ReviewTarget {
+        ReviewTarget(Target { answers, ..self.target("http/1.1") })
     }
 
     fn target(&self, protocol: &str) -> Target {
@@ -150,7 +151,7 @@ impl Server {
         Target { connector, address: self.address, answers: self.answers }
     }
 
-    /// On `count` connections that are kept.
+    /// Measures `count` connections that are kept open.
     pub async fn keep_alive(&self, body: &Body, protocol: &str, count: usize, times: Times) -> Sample {
         let mut connections = load::connect(&self.target(protocol), body, count).await;
         load::closed(&mut connections, u64::MAX, times.warm).await;
@@ -163,7 +164,7 @@ impl Server {
         Sample { latency: Some(latency), ..Sample::of(cpu, sent, took) }
     }
 
-    /// A connection for each review, `count` at once.
+    /// Measures a new connection for each review, `count` at once.
     pub async fn cold(&self, body: &Body, protocol: &str, count: usize, times: Times) -> Sample {
         let target = self.target(protocol);
         load::cold(&target, body, count, times.warm).await;
@@ -172,27 +173,28 @@ impl Server {
         Sample::of(self.cpu() - before, sent, took)
     }
 
-    /// What is resident after so many reviews.
+    /// Returns the resident memory after this many reviews.
     pub async fn resident_bytes_after(&self, body: &Body, count: u64) -> u64 {
         let mut connections = load::connect(&self.target("http/1.1"), body, 8).await;
         load::closed(&mut connections, count, Duration::MAX).await;
         self.resident_bytes()
     }
 
-    /// What was resident at most, with `count` reviews that are all there but for their last byte, and then answered.
+    /// Returns the peak of the resident memory when the server has received `count` reviews except for their last byte,
+    /// and then answers them.
     pub async fn peak_bytes_with(&self, body: &Body, count: usize) -> u64 {
         let (last, most) = body.text.as_bytes().split_last().expect("a body");
         let mut streams = Vec::new();
         for _ in 0..count {
             let stream = TcpStream::connect(self.address).await.expect("a connection");
             stream.set_nodelay(true).expect("a socket");
-            let mut stream = shake(&self.target("http/1.1").connector, stream).await;
+            let mut stream = handshake(&self.target("http/1.1").connector, stream).await;
             write(&mut stream, head("/validate", body.text.len()).as_bytes()).await;
             write(&mut stream, most).await;
             streams.push(stream);
         }
         let mut before = 0;
-        // Until it has read them all.
+        // Waits until the server has read all of them.
         while before != self.resident_bytes() {
             before = self.resident_bytes();
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -203,13 +205,14 @@ impl Server {
         for stream in &mut streams {
             let mut answer = Vec::new();
             while !answer.ends_with(b"}}") && !answer.ends_with(b"}}\n") {
-                let read = tokio::time::timeout(FAR, stream.read_buf(&mut answer)).await.expect("an answer in time");
+                let read =
+                    tokio::time::timeout(WAIT_MAX, stream.read_buf(&mut answer)).await.expect("an answer in time");
                 assert!(read.expect("an answer") > 0, "{}", String::from_utf8_lossy(&answer));
             }
             let answer = String::from_utf8(answer).expect("text");
             assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#""allowed":true"#), "{answer}");
         }
-        self.status().vmhwm.expect("Linux tells") << 10
+        self.status().vmhwm.expect("Linux reports it") << 10
     }
 
     fn cpu(&self) -> Duration {
@@ -218,7 +221,7 @@ impl Server {
     }
 
     fn resident_bytes(&self) -> u64 {
-        self.status().vmrss.expect("Linux tells") << 10
+        self.status().vmrss.expect("Linux reports it") << 10
     }
 
     fn status(&self) -> procfs::process::Status {
@@ -232,7 +235,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both do nothing where it has ended.
+        // Both calls do nothing if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -243,10 +246,10 @@ async fn write(stream: &mut TlsStream<TcpStream>, bytes: &[u8]) {
     stream.flush().await.expect("the server reads");
 }
 
-/// A server by its address alone.
-pub struct Asked(Target);
+/// A target that reviews can be sent to.
+pub struct ReviewTarget(Target);
 
-impl Asked {
+impl ReviewTarget {
     pub async fn review(&self, body: &Body) {
         Connection::new(&self.0, body, 0).await.review().await;
     }
@@ -259,10 +262,10 @@ impl Sample {
     }
 }
 
-/// From the start of the program to its first answer.
-pub async fn first_answer(place: &Place, who: &Who, body: &Body) -> Duration {
+/// Returns the time from the start of the program to its first answer.
+pub async fn first_answer(workspace: &Workspace, contender: &Contender, body: &Body) -> Duration {
     let begun = Instant::now();
-    let server = place.start(who);
+    let server = workspace.start(contender);
     Connection::new(&server.target("http/1.1"), body, 0).await.review().await;
     begun.elapsed()
 }

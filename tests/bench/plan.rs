@@ -1,4 +1,4 @@
-//! What is measured, in which order and for how long.
+//! The order and the durations of the measurements.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use crate::core;
 use crate::figures::{AT_ONCE, Cell, Figures, Process, Row};
-use crate::measure::{Place, Server, Times, Who, first_answer};
-use crate::support::bodies::{Body, Fate, Shape, Size};
+use crate::measure::{Contender, Server, Times, Workspace, first_answer};
+use crate::support::bodies::{Body, Outcome, Shape, Size};
 use scan_admission::admission::Webhook;
 
 pub struct Plan {
     is_quick: bool,
     /// Whether the results are written to files.
     pub is_kept: bool,
-    /// Of all contenders, one after another.
+    /// The number of rounds. Each measures all contenders one after another.
     rounds: usize,
     starts: usize,
     reviews: u64,
@@ -23,7 +23,7 @@ pub struct Plan {
     connections: &'static [usize],
 }
 
-/// Connections where contenders are compared.
+/// The number of connections when contenders are compared.
 const CONNECTIONS: usize = 8;
 
 const fn times(warm: u64, closed: u64, open: u64) -> Times {
@@ -55,72 +55,73 @@ impl Plan {
 
     pub fn run(&self) -> Figures {
         let begun = Instant::now();
-        let say = |what: &str| eprintln!("{:4} s  {what}", begun.elapsed().as_secs());
-        say("building what is missing");
-        let mut all = vec![Who::Floor, Who::Ours, Who::Kube];
+        let log = |what: &str| eprintln!("{:4} s  {what}", begun.elapsed().as_secs());
+        log("building what is missing");
+        let mut all = vec![Contender::Floor, Contender::Ours, Contender::Kube];
         let mut figures = Figures { reviews: self.reviews, ..Figures::default() };
         match controller_runtime() {
-            Ok(program) => all.push(Who::ControllerRuntime(program)),
+            Ok(program) => all.push(Contender::ControllerRuntime(program)),
             Err(why) => figures.missing = Some(why),
         }
-        say("in process");
+        log("in process");
         figures.costs = core::run(&Body::all(), "", self.is_quick);
-        // One thread: the other core is the server's.
+        // One thread is enough and leaves the other core to the server.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let place = Place::new();
-            say("contenders side by side");
-            self.side_by_side(&place, &all, &mut figures).await;
-            say("starts and memory");
-            self.processes(&place, &all, &mut figures).await;
-            say("ours in full");
-            self.matrix(&place, &mut figures).await;
-            say("done");
+            let workspace = Workspace::new();
+            log("contenders side by side");
+            self.side_by_side(&workspace, &all, &mut figures).await;
+            log("starts and memory");
+            self.processes(&workspace, &all, &mut figures).await;
+            log("ours in full");
+            self.matrix(&workspace, &mut figures).await;
+            log("done");
         });
         figures
     }
 
-    async fn side_by_side(&self, place: &Place, all: &[Who], figures: &mut Figures) {
-        let mut servers: Vec<(&Who, Server)> = all.iter().map(|who| (who, place.start(who))).collect();
+    async fn side_by_side(&self, workspace: &Workspace, all: &[Contender], figures: &mut Figures) {
+        let mut servers: Vec<(&Contender, Server)> =
+            all.iter().map(|contender| (contender, workspace.start(contender))).collect();
         for _ in 0..self.rounds {
-            // None is always behind the same one.
+            // The order changes, so that no contender always follows the same one.
             servers.rotate_left(1);
             for cell in Cell::ALL.into_iter().chain(Cell::OURS) {
                 let body = cell.body();
-                for (who, server) in &servers {
-                    if **who != Who::Ours && Cell::OURS.contains(&cell) {
+                for (contender, server) in &servers {
+                    if **contender != Contender::Ours && Cell::OURS.contains(&cell) {
                         continue;
                     }
                     let sample = match cell {
                         Cell::Cold => server.cold(&body, "http/1.1", CONNECTIONS, self.side).await,
                         _ => server.keep_alive(&body, "http/1.1", CONNECTIONS, self.side).await,
                     };
-                    figures.side.entry((who.name(), cell)).or_default().push(sample);
+                    figures.side.entry((contender.name(), cell)).or_default().push(sample);
                 }
             }
         }
     }
 
-    async fn processes(&self, place: &Place, all: &[Who], figures: &mut Figures) {
+    async fn processes(&self, workspace: &Workspace, all: &[Contender], figures: &mut Figures) {
         let (small, big) = (Cell::Allowed6Kb.body(), Cell::Allowed1Mb.body());
-        for who in all {
-            let binary_bytes = who.program().map(|path| std::fs::metadata(path).expect("a program").len());
-            let resident_bytes = place.start(who).resident_bytes_after(&small, self.reviews).await;
-            let with_room = if *who == Who::Ours { &Who::OursWithRoom } else { who };
-            let peak_bytes = place.start(with_room).peak_bytes_with(&big, AT_ONCE).await;
+        for contender in all {
+            let binary_bytes = contender.program().map(|path| std::fs::metadata(path).expect("a program").len());
+            let resident_bytes = workspace.start(contender).resident_bytes_after(&small, self.reviews).await;
+            let with_room = if *contender == Contender::Ours { &Contender::OursWithRoom } else { contender };
+            let peak_bytes = workspace.start(with_room).peak_bytes_with(&big, AT_ONCE).await;
             let process = Process { binary_bytes, starts: Vec::new(), resident_bytes, peak_bytes };
-            figures.processes.insert(who.name(), process);
+            figures.processes.insert(contender.name(), process);
         }
         for _ in 0..self.starts {
-            for who in all {
-                let start = first_answer(place, who, &small).await;
-                figures.processes.get_mut(who.name()).expect("measured").starts.push(start);
+            for contender in all {
+                let start = first_answer(workspace, contender, &small).await;
+                figures.processes.get_mut(contender.name()).expect("measured").starts.push(start);
             }
         }
     }
 
-    async fn matrix(&self, place: &Place, figures: &mut Figures) {
-        let (ours, with_room) = (place.start(&Who::Ours), place.start(&Who::OursWithRoom));
+    async fn matrix(&self, workspace: &Workspace, figures: &mut Figures) {
+        let (ours, with_room) = (workspace.start(&Contender::Ours), workspace.start(&Contender::OursWithRoom));
         for body in Body::all() {
             let ours = if body.size == Size::Mb1 { &with_room } else { &ours };
             for protocol in ["http/1.1", "h2"] {
@@ -130,8 +131,11 @@ impl Plan {
                 for &connections in self.connections {
                     add(Some(connections), ours.keep_alive(&body, protocol, connections, self.matrix).await);
                 }
-                // A handshake costs the same whatever comes after it.
-                if body.fate == Fate::Allowed && body.webhook == Webhook::Validating && body.shape != Shape::Conditions
+                // A handshake costs the same whatever the body is, so only these bodies are measured with new
+                // connections.
+                if body.outcome == Outcome::Allowed
+                    && body.webhook == Webhook::Validating
+                    && body.shape != Shape::Conditions
                 {
                     add(None, ours.cold(&body, protocol, CONNECTIONS, self.matrix).await);
                 }
@@ -140,7 +144,7 @@ impl Plan {
     }
 }
 
-/// Builds the webhook of tests/bench/controller-runtime, where there is Go.
+/// Builds the webhook of tests/bench/controller-runtime, if Go is installed.
 fn controller_runtime() -> Result<PathBuf, String> {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench/controller-runtime");
     let built = Command::new("go")

@@ -1,4 +1,4 @@
-//! The results as Markdown: on the terminal, in tests/bench/RESULTS.md, and a sentence of them in README.md.
+//! Formats the results as Markdown: on the terminal, in tests/bench/RESULTS.md, and as a sentence in README.md.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,17 +12,19 @@ use crate::figures::{AT_ONCE, CONTENDERS, CONTROLLER_RUNTIME, Cell, Figures, Goa
 use crate::measure::{Latency, Sample};
 use crate::support::bodies::Body;
 
-/// Around the sentence in README.md.
+/// The marks around the sentence in README.md.
 pub const MARKS: [&str; 2] = ["<!-- cargo bench writes this -->\n\n", "\n<!-- until here -->"];
 
-const EXPLAINED: &str = "What each does: *floor* is axum and rustls, set up as ours, answering a constant once it has the
-body. *kube-rs* is the same with `AdmissionReview<DynamicObject>` and a check of the total. *controller-runtime* decodes
-both objects to unstructured and checks the total, the phase and a few types. Ours asks all rules and compares with the
-old object: **the last two do less work**. Load and servers share the machine, so that reviews a second are of both.
-Latencies are at half of what was reached, from when a review was due, whether or not those before were answered.
-For the peak ours runs with `bodiesBytes: 256Mi`: 64 bodies of 1.1 MB at once are a little more than the default takes.";
+const EXPLAINED: &str = "\
+What each does: *floor* is axum and rustls with our settings, and answers a constant when it has received the body.
+*kube-rs* is the same server; it decodes the body to `AdmissionReview<DynamicObject>` and checks the total.
+*controller-runtime* decodes both objects to unstructured and checks the total, the phase and a few types. Ours evaluates
+all rules and compares with the old object: **the last two do less work**. The load generator and the servers share the
+machine, so the reviews per second measure both. Latencies are measured at half of that rate, from the time at which a
+review is due, whether or not the reviews before it are answered. For the peak, ours runs with `bodiesBytes: 256Mi`,
+since 64 bodies of 1.1 MB are a little more than the default allows.";
 
-/// Prints the results, and where they are kept writes them.
+/// Prints the results, and writes them to files if they are kept.
 pub fn show(figures: &Figures, is_kept: bool) {
     let text = results(figures);
     println!("{text}");
@@ -42,7 +44,7 @@ pub fn readme_path() -> PathBuf {
     root().join("README.md")
 }
 
-/// README.md up to the sentence with its mark, the sentence, and the rest from its mark on.
+/// Returns README.md up to and including the first mark, the sentence, and the rest from the second mark.
 pub fn around(readme: &str) -> Option<(&str, &str, &str)> {
     let begin = readme.find(MARKS[0])? + MARKS[0].len();
     let end = begin + readme[begin..].find(MARKS[1])?;
@@ -56,37 +58,39 @@ fn root() -> &'static Path {
 fn results(figures: &Figures) -> String {
     let counts = fs::read_to_string(root().join("tests/bench/counts.json")).expect("counts.json");
     let counts: Value = serde_json::from_str(&counts).expect("counts.json is JSON");
-    let mut out = String::from("# What a review costs\n\nWritten by `cargo bench`; not by hand.\n\n");
+    let mut out = String::from("# What a review costs\n\nWritten by `cargo bench`; do not edit.\n\n");
     let _ = writeln!(out, "{}", headline(figures));
     out += &table(figures);
     if let Some(why) = &figures.missing {
         let _ = writeln!(out, "\n{CONTROLLER_RUNTIME} is missing: {why}.");
     }
     let _ = writeln!(out, "\n{EXPLAINED}\n\n{}\n", versions());
-    let _ =
-        writeln!(out, "## Goals\n\nRatios are of one round, in brackets the lowest and the highest of all rounds.\n");
+    let _ = writeln!(
+        out,
+        "## Goals\n\nEach ratio compares values of the same round. The median of all rounds is followed by the lowest and the highest.\n"
+    );
     out += "| goal | limit | measured | |\n|---|---|---|---|\n";
     for Goal { what, limit, measured, is_reached } in figures.goals(&counts) {
-        let verdict = match is_reached {
+        let result = match is_reached {
             Some(true) => "reached",
             Some(false) => "**not reached**",
             None => "not measured",
         };
-        let _ = writeln!(out, "| {what} | {limit} | {measured} | {verdict} |");
+        let _ = writeln!(out, "| {what} | {limit} | {measured} | {result} |");
     }
-    out += "\n## Side by side\n\nHTTP/1.1, 8 connections; the median of all rounds, in brackets the lowest and the highest.\n\n";
+    out += "\n## Side by side\n\nHTTP/1.1, 8 connections. The median of all rounds is followed by the lowest and the highest.\n\n";
     side_by_side(figures, &mut out);
     out += "\n## In process\n\n";
     in_process(figures, &counts, &mut out);
-    out += "\n## Ours in full\n\n";
+    out += "\n## All cases of ours\n\n";
     matrix(figures, &mut out);
     out
 }
 
-/// The sentence that README.md has, on a line.
+/// Returns the sentence of README.md, on one line.
 fn headline(figures: &Figures) -> String {
-    let [ours, kube, controller_runtime] = [OURS, KUBE, CONTROLLER_RUNTIME].map(|who| {
-        let spread = figures.spread(who, Cell::Allowed6Kb, |sample| sample.cpu_micros);
+    let [ours, kube, controller_runtime] = [OURS, KUBE, CONTROLLER_RUNTIME].map(|contender| {
+        let spread = figures.spread(contender, Cell::Allowed6Kb, |sample| sample.cpu_micros);
         spread.map_or("–".to_owned(), |spread| format!("{:.0} µs", spread.median))
     });
     format!(
@@ -95,29 +99,32 @@ fn headline(figures: &Figures) -> String {
     )
 }
 
-/// The results that most people look for.
+/// Returns a table of the main results.
 fn table(figures: &Figures) -> String {
     let mut out = format!("| status update, HTTP/1.1 | {} |\n|---|{}\n", CONTENDERS.join(" | "), "---|".repeat(4));
     let mut row = |what: &str, of: &dyn Fn(&'static str) -> Option<String>| {
-        let cells = CONTENDERS.map(|who| of(who).unwrap_or("–".to_owned()));
+        let cells = CONTENDERS.map(|contender| of(contender).unwrap_or("–".to_owned()));
         let _ = writeln!(out, "| {what} | {} |", cells.join(" | "));
     };
     for (cell, size) in [(Cell::Allowed6Kb, "6 KB"), (Cell::Allowed110Kb, "110 KB"), (Cell::Allowed1Mb, "1.1 MB")] {
-        let cpu = |who| Some(format!("{:.0} µs", figures.spread(who, cell, |sample| sample.cpu_micros)?.median));
-        row(&format!("{size}: CPU a review"), &cpu);
+        let cpu =
+            |contender| Some(format!("{:.0} µs", figures.spread(contender, cell, |sample| sample.cpu_micros)?.median));
+        row(&format!("{size}: CPU per review"), &cpu);
     }
-    let p99 = |who| Some(format!("{:.0} µs", figures.spread(who, Cell::Allowed6Kb, p99)?.median));
+    let p99 = |contender| Some(format!("{:.0} µs", figures.spread(contender, Cell::Allowed6Kb, p99)?.median));
     row("6 KB: p99 at half of capacity", &p99);
-    let start = |who| {
-        let starts = figures.processes.get(who)?.starts.iter().map(|start| start.as_secs_f64() * 1e3);
+    let start = |contender| {
+        let starts = figures.processes.get(contender)?.starts.iter().map(|start| start.as_secs_f64() * 1e3);
         Some(format!("{:.0} ms", Spread::of(starts)?.median))
     };
-    row("from exec to the first answer", &start);
+    row("start to first answer", &start);
     let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / MIB);
-    let resident = |who| Some(mib(figures.processes.get(who)?.resident_bytes));
+    let resident = |contender| Some(mib(figures.processes.get(contender)?.resident_bytes));
     row(&format!("resident after {} reviews of 6 KB", figures.reviews), &resident);
-    row(&format!("peak with {AT_ONCE} × 1.1 MB at once"), &|who| Some(mib(figures.processes.get(who)?.peak_bytes)));
-    row("binary", &|who| figures.processes.get(who)?.binary_bytes.map(mib));
+    row(&format!("peak with {AT_ONCE} concurrent bodies of 1.1 MB"), &|contender| {
+        Some(mib(figures.processes.get(contender)?.peak_bytes))
+    });
+    row("binary", &|contender| figures.processes.get(contender)?.binary_bytes.map(mib));
     let _ = writeln!(out, "\n`cargo bench` on {}.", machine());
     out
 }
@@ -130,14 +137,16 @@ fn side_by_side(figures: &Figures, out: &mut String) {
     *out +=
         "| review | | CPU µs | × floor | reviews/s | p50 µs | p99 µs | p99.9 µs |\n|---|---|--:|--:|--:|--:|--:|--:|\n";
     for cell in Cell::ALL.into_iter().chain(Cell::OURS) {
-        let cold = if cell == Cell::Cold { ", a connection each" } else { "" };
+        let cold = if cell == Cell::Cold { ", new connections" } else { "" };
         let name = cell.body().name();
-        for who in CONTENDERS {
+        for contender in CONTENDERS {
             let shown = |of: fn(&Sample) -> f64| {
-                let Some(Spread { median, low, high }) = figures.spread(who, cell, of) else { return "–".to_owned() };
+                let Some(Spread { median, low, high }) = figures.spread(contender, cell, of) else {
+                    return "–".to_owned();
+                };
                 if median.is_nan() { "–".to_owned() } else { format!("{median:.0} ({low:.0}–{high:.0})") }
             };
-            let Some(cpu) = figures.spread(who, cell, |sample| sample.cpu_micros) else { continue };
+            let Some(cpu) = figures.spread(contender, cell, |sample| sample.cpu_micros) else { continue };
             let floor = figures.spread(CONTENDERS[0], cell, |sample| sample.cpu_micros);
             let times = floor.map_or("–".to_owned(), |floor| format!("{:.2}", cpu.median / floor.median));
             let per_second = shown(|sample| sample.per_second);
@@ -147,15 +156,18 @@ fn side_by_side(figures: &Figures, out: &mut String) {
                 shown(|sample| sample.latency.map_or(f64::NAN, |latency| latency.p999_micros)),
             ];
             let cpu = format!("{:.1} ({:.1}–{:.1})", cpu.median, cpu.low, cpu.high);
-            let _ =
-                writeln!(out, "| {name}{cold} | {who} | {cpu} | {times} | {per_second} | {} |", latency.join(" | "));
+            let _ = writeln!(
+                out,
+                "| {name}{cold} | {contender} | {cpu} | {times} | {per_second} | {} |",
+                latency.join(" | ")
+            );
         }
     }
 }
 
 fn in_process(figures: &Figures, counts: &Value, out: &mut String) {
-    *out += "One thread; medians, with half of their 95 % confidence intervals. `answer` is the whole; the allocations are\n\
-             those of tests/bench/counts.json, which `cargo test` compares.\n\n\
+    *out += "Medians on one thread, with half of their 95 % confidence intervals. `answer` is the whole\n\
+             function. The allocations are those of tests/bench/counts.json, which `cargo test` compares.\n\n\
              | review | decode µs | validate or mutate µs | encode µs | answer µs | ± | reviews/s | MB/s | allocations |\n\
              |---|--:|--:|--:|--:|--:|--:|--:|--:|\n";
     for body in Body::all() {
@@ -183,7 +195,7 @@ fn in_process(figures: &Figures, counts: &Value, out: &mut String) {
 fn matrix(figures: &Figures, out: &mut String) {
     *out += "| review | protocol | connections | CPU µs | reviews/s | p50 µs | p99 µs | p99.9 µs |\n|---|---|--:|--:|--:|--:|--:|--:|\n";
     for row in &figures.matrix {
-        let connections = row.connections.map_or("one each".to_owned(), |count| count.to_string());
+        let connections = row.connections.map_or("new".to_owned(), |count| count.to_string());
         let Sample { cpu_micros, per_second, latency } = row.sample;
         let latency =
             latency.map_or("– | – | –".to_owned(), |Latency { p50_micros, p99_micros, p999_micros }| {
@@ -195,20 +207,20 @@ fn matrix(figures: &Figures, out: &mut String) {
     }
 }
 
-/// What it is, and not where.
+/// Describes the machine without its name.
 fn machine() -> String {
-    let cpus = CpuInfo::current().expect("Linux tells");
+    let cpus = CpuInfo::current().expect("Linux reports it");
     let model = cpus.model_name(0).unwrap_or("an unknown processor").trim().to_owned();
-    let memory = Meminfo::current().expect("Linux tells").mem_total;
+    let memory = Meminfo::current().expect("Linux reports it").mem_total;
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let kernel: String = kernel.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
     let cores = cpus.num_cores();
     format!("{model}, {cores} cores, {:.0} GiB, Linux {kernel}", memory as f64 / (1 << 30) as f64)
 }
 
-/// Of what is measured and what it stands on.
+/// Returns the versions of our program and of the libraries that the servers use.
 fn versions() -> String {
-    let said = |program: &str, argument: &str| {
+    let output_of = |program: &str, argument: &str| {
         let output = Command::new(program).arg(argument).output().ok();
         output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
@@ -220,7 +232,9 @@ fn versions() -> String {
     let crates = ["scan-admission", "axum", "hyper", "tokio", "rustls", "serde_json", "kube"].map(of).join(", ");
     let modules = include_str!("controller-runtime/go.mod");
     let line = modules.lines().find(|line| line.contains("sigs.k8s.io/controller-runtime ")).expect("go.mod has it");
-    let rust = said("rustc", "--version").unwrap_or_default();
-    let go = said("go", "version").map(|said| said.replace("go version ", "")).unwrap_or_else(|| "no Go".to_owned());
+    let rust = output_of("rustc", "--version").unwrap_or_default();
+    let go = output_of("go", "version")
+        .map(|version| version.replace("go version ", ""))
+        .unwrap_or_else(|| "no Go".to_owned());
     format!("Versions: {crates}; {rust}; {}; {go}.", line.trim())
 }

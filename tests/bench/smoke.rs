@@ -1,4 +1,5 @@
-//! What `cargo test` runs: every contender answers as it should, a wrong answer is seen, and README.md has the results.
+//! The part that `cargo test` runs: every contender answers correctly, a wrong answer is detected, and README.md has
+//! the results.
 
 use std::fs;
 use std::process::ExitCode;
@@ -8,9 +9,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::figures::Cell;
 use crate::load::Answers;
-use crate::measure::{Place, Times, Who, first_answer};
+use crate::measure::{Contender, Times, Workspace, first_answer};
 use crate::report::{around, readme_path, results_path};
-use crate::support::bodies::{Body, Fate};
+use crate::support::bodies::{Body, Outcome};
 
 const TIMES: Times = Times { warm: Duration::ZERO, closed: Duration::from_millis(20), open: Duration::from_millis(20) };
 
@@ -23,8 +24,8 @@ pub fn run() -> ExitCode {
     };
     let trials = vec![
         trial("ours_answers_every_review", ours_answers_every_review),
-        trial("the_others_answer", the_others_answer),
-        trial("a_wrong_answer_is_seen", a_wrong_answer_is_seen),
+        trial("other_contenders_answer", other_contenders_answer),
+        trial("a_wrong_answer_is_detected", a_wrong_answer_is_detected),
         trial("memory_and_starts_are_measured", memory_and_starts_are_measured),
         trial("the_readme_has_the_results", the_readme_has_the_results),
     ];
@@ -36,8 +37,8 @@ fn run_async<T>(test: impl Future<Output = T>) -> T {
 }
 
 fn ours_answers_every_review() {
-    let place = Place::new();
-    let server = place.start(&Who::Ours);
+    let workspace = Workspace::new();
+    let server = workspace.start(&Contender::Ours);
     run_async(async {
         for body in Body::all() {
             for protocol in ["http/1.1", "h2"] {
@@ -48,11 +49,11 @@ fn ours_answers_every_review() {
     });
 }
 
-fn the_others_answer() {
-    let place = Place::new();
+fn other_contenders_answer() {
+    let workspace = Workspace::new();
     run_async(async {
-        for who in [Who::Floor, Who::Kube] {
-            let server = place.start(&who);
+        for contender in [Contender::Floor, Contender::Kube] {
+            let server = workspace.start(&contender);
             for cell in Cell::ALL {
                 server.keep_alive(&cell.body(), "http/1.1", 2, TIMES).await;
             }
@@ -61,18 +62,18 @@ fn the_others_answer() {
     });
 }
 
-fn a_wrong_answer_is_seen() {
-    let place = Place::new();
+fn a_wrong_answer_is_detected() {
+    let workspace = Workspace::new();
     run_async(async {
-        let (floor, ours) = (place.start(&Who::Floor), place.start(&Who::Ours));
+        let (floor, ours) = (workspace.start(&Contender::Floor), workspace.start(&Contender::Ours));
         let denied = Cell::Denied.body();
-        // An answer that never has the uid; ours, that denies what was to be allowed or mutated.
-        let of_another = Body { fate: Fate::Allowed, ..denied.clone() };
-        let not_mutated = Body { fate: Fate::Mutated, ..denied };
+        // An answer that never has the uid, and ours, which denies a review that is expected to be allowed or mutated.
+        let of_another = Body { outcome: Outcome::Allowed, ..denied.clone() };
+        let not_mutated = Body { outcome: Outcome::Mutated, ..denied };
         for (server, body) in [
-            (floor.expecting(Answers::Verdict), Cell::Allowed6Kb.body()),
-            (ours.expecting(Answers::Verdict), of_another),
-            (ours.expecting(Answers::Verdict), not_mutated),
+            (floor.expecting(Answers::Decision), Cell::Allowed6Kb.body()),
+            (ours.expecting(Answers::Decision), of_another),
+            (ours.expecting(Answers::Decision), not_mutated),
             (ours.expecting(Answers::Constant), Cell::Allowed6Kb.body()),
         ] {
             let name = body.name();
@@ -83,17 +84,17 @@ fn a_wrong_answer_is_seen() {
 }
 
 fn memory_and_starts_are_measured() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     run_async(async {
         let small = Cell::Allowed6Kb.body();
-        assert!(place.start(&Who::Ours).resident_bytes_after(&small, 100).await > 0);
-        let peak_bytes = place.start(&Who::OursWithRoom).peak_bytes_with(&small, 64).await;
+        assert!(workspace.start(&Contender::Ours).resident_bytes_after(&small, 100).await > 0);
+        let peak_bytes = workspace.start(&Contender::OursWithRoom).peak_bytes_with(&small, 64).await;
         assert!(peak_bytes > 64 * small.text.len() as u64);
-        assert!(first_answer(&place, &Who::Ours, &small).await > Duration::ZERO);
+        assert!(first_answer(&workspace, &Contender::Ours, &small).await > Duration::ZERO);
     });
 }
 
-/// Both are written by `cargo bench`.
+/// `cargo bench` writes both files.
 fn the_readme_has_the_results() {
     let readme = fs::read_to_string(readme_path()).expect("README.md");
     let results = fs::read_to_string(results_path()).expect("RESULTS.md");

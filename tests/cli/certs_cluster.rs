@@ -1,4 +1,4 @@
-//! `--certs cluster` and the cluster: which one is asked, and what a start without one says.
+//! Tests which cluster the commands use, and the errors of `--certs cluster` without a usable cluster.
 
 use std::fs;
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use crate::support::failed_start::fails;
 use crate::support::folder::Folder;
 use crate::support::program::{clean, command};
 
-/// Where a cluster may be named.
+/// A way to name a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Named {
     Flag,
@@ -20,7 +20,7 @@ enum Named {
 
 const ALL: [Named; 4] = [Named::Flag, Named::InCluster, Named::Variable, Named::Home];
 
-/// Stands in for an API server that is connected to, and answers nothing.
+/// Stands in for an API server: accepts connections and sends nothing.
 fn listen() -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -31,7 +31,7 @@ fn port(listener: &TcpListener) -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Which of the clusters that are named is connected to first by the program with these arguments.
+/// Returns the cluster to which the program with these arguments connects first.
 fn asked(arguments: &[&str], named: &[Named]) -> Named {
     let folder = Folder::new();
     let listeners = ALL.map(|one| (one, listen()));
@@ -47,7 +47,7 @@ fn asked(arguments: &[&str], named: &[Named]) -> Named {
         path
     };
     let mut program = Command::new("sh");
-    // A service account is mounted at a fixed path: in a namespace of its own it is written there.
+    // A service account is mounted at a fixed path, so the program runs in a mount namespace with one at this path.
     let (wrap, prepare) = if named.contains(&Named::InCluster) {
         let ca = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
         for (name, text) in [("ca.crt", ca.cert.pem()), ("token", "a".to_owned()), ("namespace", "a".to_owned())] {
@@ -93,15 +93,15 @@ fn asked(arguments: &[&str], named: &[Named]) -> Named {
     found.unwrap_or_else(|| panic!("{named:?}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
-/// `serve` is in a pod mostly; the others are run by hand, as kubectl is.
+/// `serve` usually runs in a pod; the other commands are run by hand, like kubectl.
 #[test]
-fn a_cluster_is_found_in_the_order_of_the_command() {
+fn a_cluster_is_chosen_in_the_order_of_the_command() {
     use Named::{Flag, Home, InCluster, Variable};
     let serve = ["serve", "--certs=cluster"];
     let may_unshare = ["--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/run"];
     let may_unshare = Command::new("unshare").args(may_unshare).output().is_ok_and(|output| output.status.success());
     if !may_unshare {
-        eprintln!("skipped in part: no mount namespaces on this machine, so no pod");
+        eprintln!("skipped in part: no mount namespaces on this machine, so no pod can be imitated");
     }
     for (arguments, order) in [
         (&serve[..], [Flag, InCluster, Variable, Home]),
@@ -118,7 +118,7 @@ fn a_cluster_is_found_in_the_order_of_the_command() {
     }
 }
 
-/// The variables of a pod alone make none: without a token a kubeconfig is what is meant.
+/// The environment variables of a pod are not enough: without a token, the kubeconfig is used.
 #[test]
 fn in_a_pod_without_a_token_a_kubeconfig_is_used() {
     let folder = Folder::new();
@@ -129,7 +129,7 @@ fn in_a_pod_without_a_token_a_kubeconfig_is_used() {
     assert!(words.contains("\nno usable kubeconfig: ") && words.contains("none"), "{words}");
 }
 
-/// The error of a start with these arguments.
+/// Returns the error of a start with these arguments.
 fn start_error(folder: &Folder, arguments: &[&str]) -> String {
     let mut command = command(folder.path(), &["--certs", "cluster"]);
     command.args(arguments);
@@ -139,7 +139,7 @@ fn start_error(folder: &Folder, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn without_a_cluster() {
+fn cluster_certificates_without_a_cluster_are_an_error() {
     let folder = Folder::new();
     let words = start_error(&folder, &[]);
     assert!(words.contains("--certs cluster: not running in a pod of a cluster: "), "{words}");
@@ -148,7 +148,7 @@ fn without_a_cluster() {
 }
 
 #[test]
-fn with_a_kubeconfig_that_is_none() {
+fn an_unusable_kubeconfig_is_an_error() {
     let folder = Folder::new();
     let cases = [
         ("missing", None, "No such file or directory"),
@@ -165,7 +165,7 @@ fn with_a_kubeconfig_that_is_none() {
 }
 
 #[test]
-fn with_settings_that_do_not_go_together() {
+fn contradictory_flags_are_an_error() {
     let folder = Folder::new();
     let cases: [(&[&str], &str); 9] = [
         (
@@ -197,7 +197,7 @@ fn with_settings_that_do_not_go_together() {
         ),
     ];
     for (arguments, words) in cases {
-        let said = start_error(&folder, arguments);
-        assert!(said.contains(words), "{arguments:?}: {said}");
+        let error = start_error(&folder, arguments);
+        assert!(error.contains(words), "{arguments:?}: {error}");
     }
 }

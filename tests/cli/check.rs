@@ -1,4 +1,5 @@
-//! `check` on manifests of every form: what it prints, where, and how it exits. The lines and columns are written by hand.
+//! Tests `check` on manifests of every form: its output, its positions, and its exit code. Lines and columns are
+//! written by hand.
 
 mod engine_agreement;
 mod input;
@@ -10,10 +11,10 @@ use serde_json::{Value, json};
 
 use runner::{command, report, run};
 
-/// A scan without status, in one line, to be damaged.
+/// The members of a scan without a status, on one line, to which tests add an invalid status.
 const SPEC: &str = r#""apiVersion":"scanning.apps.tanzu.vmware.com/v1beta1","kind":"SourceScan","spec":{"blob":{"url":"https://example.com/a"},"scanTemplate":"t"}"#;
 
-/// Line, column, field and rule of each finding.
+/// Returns the line, column, field and rule of each finding.
 fn positions(report: &Value) -> Vec<(u64, u64, &str, &str)> {
     report["findings"]
         .as_array()
@@ -21,7 +22,7 @@ fn positions(report: &Value) -> Vec<(u64, u64, &str, &str)> {
         .iter()
         .map(|finding| {
             let number = |key: &str| finding[key].as_u64().unwrap();
-            // What is wrong with the document has no rule.
+            // A finding about the document itself has no rule.
             let text = |key: &str| finding[key].as_str().unwrap_or_default();
             (number("line"), number("column"), text("path"), text("rule"))
         })
@@ -29,7 +30,7 @@ fn positions(report: &Value) -> Vec<(u64, u64, &str, &str)> {
 }
 
 #[test]
-fn text_is_what_compilers_print() {
+fn text_output_has_the_format_of_compilers() {
     let done = run(&["scans.yaml"], b"");
     let lines = [
         "scans.yaml:13:3: error: default/block status.phase: Unsupported value: \"Complete\": supported values: \"Pending\", \"Scanning\", \"Completed\", \"Failed\", \"Error\"; did you mean \"Completed\"? [phase-unknown]",
@@ -44,7 +45,7 @@ fn text_is_what_compilers_print() {
 }
 
 #[test]
-fn json_is_one_document() {
+fn json_output_is_one_document() {
     let (code, report) = report(&["dump.json"], b"");
     let finding = |line: u32,
                    column: u32,
@@ -76,31 +77,31 @@ fn json_is_one_document() {
 }
 
 #[test]
-fn a_dump_is_read_as_the_list_it_is() {
+fn a_dump_of_kubectl_is_read_as_a_list() {
     let (_, of_yaml) = report(&["dump.yaml"], b"");
     let (_, of_json) = report(&["dump.json"], b"");
     let expected = [(62, 7), (64, 5), (94, 3), (151, 7)];
     let found = positions(&of_yaml);
     assert_eq!(found.iter().map(|found| (found.0, found.1)).collect::<Vec<_>>(), expected);
-    let said =
+    let messages =
         |found: Vec<(u64, u64, &str, &str)>| found.iter().map(|f| format!("{} {}", f.2, f.3)).collect::<Vec<_>>();
-    assert_eq!(said(found), said(positions(&of_json)));
+    assert_eq!(messages(found), messages(positions(&of_json)));
     assert_eq!(of_yaml["counts"], of_json["counts"]);
 }
 
 #[test]
-fn anchors_point_to_what_is_to_be_corrected() {
+fn a_finding_below_an_alias_has_the_position_to_correct() {
     let (code, report) = report(&["anchors.yaml"], b"");
     let expected = [(25, 7, "status.cveCount.total", "cve-total"), (35, 13, "status.cveCount.total", "cve-total")];
     assert_eq!((code, positions(&report)), (1, expected.to_vec()));
 }
 
 #[test]
-fn a_stream_of_json_goes_on_behind_what_is_broken() {
+fn a_stream_of_json_is_read_past_an_error() {
     let (code, report) = report(&["stream.json"], b"");
     assert_eq!(code, 2);
     let phase = ("status.phase", "phase-unknown");
-    // An escaped name, in a typed list whose entries do not say what they are; and of two equal names the last.
+    // An escaped key, in a typed list whose items have no kind, and the last of two equal keys.
     assert_eq!(positions(&report), [(1, 200, phase.0, phase.1), (6, 30, phase.0, ""), (6, 30, phase.0, phase.1)]);
     assert_eq!(
         report["findings"][1]["message"],
@@ -115,13 +116,13 @@ fn a_stream_of_json_goes_on_behind_what_is_broken() {
 }
 
 #[test]
-fn bad_input_loses_nothing() {
+fn invalid_documents_do_not_hide_other_findings() {
     let done = run(&["broken.yaml", "missing.yaml", "scans.yaml"], b"");
     assert_eq!(done.code, 2);
     assert!(done.stdout.starts_with("broken.yaml:11:10: error: whole status.phase: "), "{}", done.stdout);
     assert_eq!(done.stdout.matches("\nscans.yaml:").count(), 5, "{}", done.stdout);
     let errors: Vec<_> = done.stderr.lines().collect();
-    for (line, begins, says) in [
+    for (line, prefix, message) in [
         (0, "error: broken.yaml:5:2: invalid YAML: ", "the mistake is here"),
         (1, "error: broken.yaml:13:1: expected a Kubernetes object with ", "found a list"),
         (2, "error: broken.yaml:17:9: expected a Kubernetes object with ", "found a number"),
@@ -131,7 +132,7 @@ fn bad_input_loses_nothing() {
         (6, "error: missing.yaml: ", "No such file"),
         (7, "4 scans checked in 2 files: 3 denied, 0 with warnings, 1 clean; ", "7 errors"),
     ] {
-        assert!(errors[line].starts_with(begins) && errors[line].contains(says), "{}", errors[line]);
+        assert!(errors[line].starts_with(prefix) && errors[line].contains(message), "{}", errors[line]);
     }
     assert_eq!(errors.len(), 8);
 }
@@ -145,8 +146,8 @@ fn folders_and_standard_input_are_read() {
     for args in [&["-"][..], &[]] {
         let done = run(args, bad.as_bytes());
         let column = "{".len() + SPEC.len() + ",\"status\":{".len() + 1;
-        let begins = format!("standard input:1:{column}: error: (no name) status.phase: ");
-        assert!(done.stdout.starts_with(&begins), "{}", done.stdout);
+        let prefix = format!("standard input:1:{column}: error: (no name) status.phase: ");
+        assert!(done.stdout.starts_with(&prefix), "{}", done.stdout);
         assert_eq!(done.code, 1);
     }
 }
@@ -175,7 +176,7 @@ fn only_a_denial_is_a_failure() {
     assert_eq!(done.code, 0);
     assert!(done.stdout.contains(": warning: "), "{}", done.stdout);
     assert!(done.stderr.contains("0 denied, 1 with warnings"), "{}", done.stderr);
-    // What is being deleted is not denied.
+    // An object that is being deleted is not denied.
     let bad = format!(
         "{{{SPEC},\"metadata\":{{\"deletionTimestamp\":\"2026-11-20T08:03:00Z\"}},\"status\":{{\"phase\":\"Complete\"}}}}"
     );
@@ -185,7 +186,7 @@ fn only_a_denial_is_a_failure() {
 }
 
 #[test]
-fn usage_is_an_error() {
+fn wrong_usage_is_an_error() {
     for args in [&["--now", "today"][..], &["-o", "xml"], &["--what"]] {
         let done = run(args, b"");
         assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{args:?}");
@@ -193,7 +194,7 @@ fn usage_is_an_error() {
 }
 
 #[test]
-fn an_absent_field_is_where_it_would_be() {
+fn an_absent_field_has_the_position_of_its_parent() {
     let yaml = "\
 apiVersion: scanning.apps.tanzu.vmware.com/v1beta1
 kind: SourceScan
@@ -223,7 +224,7 @@ status:
 }
 
 #[test]
-fn a_time_is_judged_by_the_clock_that_is_given() {
+fn times_are_compared_with_the_given_time() {
     let manifest = "\
 apiVersion: scanning.apps.tanzu.vmware.com/v1beta1
 kind: SourceScan
@@ -235,14 +236,14 @@ status: {phase: Pending, scannedAt: '2026-11-24T13:00:00Z'}
 }
 
 #[test]
-fn names_of_the_users_reach_no_terminal_unharmed() {
+fn control_characters_in_names_are_replaced() {
     let done = run(&["stream.json"], b"");
     assert!(done.stdout.contains("error: ?[31mred/three status.phase"), "{}", done.stdout);
     assert!(!done.stdout.contains('\u{1B}') && !done.stderr.contains('\u{1B}'));
 }
 
 #[test]
-fn what_is_too_deep_is_an_error() {
+fn too_deeply_nested_documents_are_an_error() {
     let levels = 1_000_000;
     for deep in ["[".repeat(levels), "{\"a\":".repeat(levels), "- ".repeat(levels), "{a: ".repeat(levels)] {
         for stdin in [format!("{{{SPEC},\"x\":{deep}"), deep.clone()] {
@@ -257,7 +258,7 @@ fn what_is_too_deep_is_an_error() {
 }
 
 #[test]
-fn what_is_no_utf8_is_an_error_with_its_place() {
+fn invalid_utf8_is_an_error_with_its_position() {
     let done = run(&[], b"a: 1\nb: \xFF\n---\nkind: Pod\napiVersion: v1\n");
     assert!(done.stderr.starts_with("error: standard input:2:4: invalid UTF-8"), "{}", done.stderr);
     assert!(done.stderr.contains("1 other object skipped"), "{}", done.stderr);

@@ -1,5 +1,5 @@
-//! The configuration's file: what it says, what is wrong with it word for word, and its schema.
-//! `UPDATE=1 cargo test` writes the page and the schema anew.
+//! Tests the configuration file: its contents, its exact error messages, and its schema.
+//! Run `UPDATE=1 cargo test` to write the page and the schema again.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -27,7 +27,7 @@ fn strings(texts: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn the_example_says_what_it_seems_to() {
+fn the_example_has_the_settings_that_it_describes() {
     let config = Config::read(EXAMPLE_CONFIG.as_bytes()).unwrap();
     let modes = |modes: &[(&'static str, Mode)]| modes.iter().map(|&(rule, mode)| RuleMode { rule, mode }).collect();
     let expected = ReviewSettings {
@@ -51,9 +51,9 @@ fn the_example_says_what_it_seems_to() {
         digest: config.settings.digest.clone(),
     };
     assert_eq!(config.settings, expected);
-    // "These are the defaults."
+    // The example says "These are the defaults".
     assert_eq!(config.limits, Limits::default());
-    // Nothing that there is goes unmentioned.
+    // The example mentions every member.
     let schema: Value = serde_json::from_str(&schema()).unwrap();
     for name in schema["properties"].as_object().unwrap().keys() {
         assert!(EXAMPLE_CONFIG.contains(&format!("\n{name}:")), "{name}");
@@ -61,7 +61,7 @@ fn the_example_says_what_it_seems_to() {
 }
 
 #[test]
-fn what_is_left_out_is_at_its_default() {
+fn absent_members_have_their_defaults() {
     for text in ["", "# nothing\n", "---\n", "{}", "rules: {}\noverrides: []\nstatusWriters:\nlimits: {}\nhelp:\n"] {
         let mut config = Config::read(text.as_bytes()).unwrap_or_else(|fault| panic!("{text:?}: {fault}"));
         assert_eq!(config.settings.digest.len(), 12);
@@ -72,14 +72,14 @@ fn what_is_left_out_is_at_its_default() {
     let limits = Config::read(limits.as_bytes()).unwrap().limits;
     let (head, idle) = (Duration::from_millis(1500), Duration::from_secs(95));
     assert_eq!(limits, Limits { connections: 7, bodies_bytes: 1 << 30, head, idle, ..Limits::default() });
-    // Of JSON too, and modes in quotes as the writers of YAML of old put them.
+    // JSON is accepted, too, and so are modes in quotes, which older YAML writers add.
     let json = br#"{"rules": {"phase-jump": "off"}, "faults": "failure-policy"}"#;
     let config = Config::read(json).unwrap();
     assert_eq!(config.settings.modes, [RuleMode { rule: "phase-jump", mode: Mode::Off }]);
     assert_eq!(config.settings.faults, FaultPolicy::FailurePolicy);
 }
 
-/// Files that cannot be used, and what is said of each: line, column, and what is expected instead.
+/// Invalid files, each with its error: line, column, message.
 const WRONG: &[(&str, &str)] = &[
     ("rulez: {}", r#"1:1: unknown field "rulez"; did you mean "rules"?"#),
     ("statuswriters: [a]", r#"1:1: unknown field "statuswriters"; did you mean "statusWriters"?"#),
@@ -170,7 +170,7 @@ const WRONG: &[(&str, &str)] = &[
     ("limits: {idle: 5}", r#"1:16: Invalid value: 5: must be a duration from 100ms to 1h, such as 5s"#),
     ("limits: {idle: 2h}", r#"1:16: Invalid value: "2h": must be a duration from 100ms to 1h, such as 5s"#),
     ("limits: {idle: ''}", r#"1:16: Invalid value: "": must be a duration from 100ms to 1h, such as 5s"#),
-    // What is not known is reported whatever is below it.
+    // An unknown field is reported even without a value.
     ("rulez:\n", r#"1:1: unknown field "rulez"; did you mean "rules"?"#),
     (
         "overrides:\n- namespaces:\n  # - dev\n  rules: {phase-jump: off}",
@@ -192,7 +192,7 @@ fn errors_have_a_position_and_the_expected_value() {
     assert_eq!((fault.line, fault.column, fault.message.as_str()), (2, 21, words));
 }
 
-/// Every member of the schema, at every level, in both styles.
+/// Tests every member of the schema, at every level, in both styles of YAML.
 #[test]
 fn a_section_whose_entries_are_commented_out_is_absent() {
     let schema: Value = serde_json::from_str(&schema()).unwrap();
@@ -229,7 +229,7 @@ fn a_section_whose_entries_are_commented_out_is_absent() {
     assert_eq!((&only.namespaces, only.users.len(), only.groups.len()), (&strings(&["dev"]), 0, 0));
 }
 
-/// As Windows writes it.
+/// Windows programs write these encodings.
 #[test]
 fn utf_16_and_a_byte_order_mark_are_read() {
     let text = "\u{FEFF}# é\r\nrules:\r\n  phase-jump: of\r\n";
@@ -252,7 +252,7 @@ fn an_empty_variable_is_unset() {
     let run = |command: &str, arguments: &[&str]| {
         let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
         program::clean(&mut program);
-        // Every variable that the program knows.
+        // Sets every variable in the help texts.
         for help in ["serve", "check", "review", "audit", "doctor"] {
             let help = self::program(&[help, "--help"]);
             for word in String::from_utf8(help.stdout).unwrap().split(|c: char| !c.is_ascii_uppercase() && c != '_') {
@@ -266,7 +266,7 @@ fn an_empty_variable_is_unset() {
     };
     let checked = run("check", &[path.to_str().unwrap()]);
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");
-    // Asked for a port that it may not have, it has read all of its flags.
+    // `serve` fails when it opens the port, after it has read all flags.
     let served = run("serve", &["--listen", "192.0.2.1:1"]);
     let errors = String::from_utf8(served.stderr).unwrap();
     assert!(errors.contains("--listen: ") && errors.contains("192.0.2.1:1"), "{errors}");
@@ -275,39 +275,39 @@ fn an_empty_variable_is_unset() {
     assert!(errors.contains("/nowhere"), "{errors}");
 }
 
-/// A file that would take for ever, or all memory, ends soon.
+/// A file that would take unlimited time or memory fails quickly.
 #[test]
-fn a_bomb_is_rejected() {
-    let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+fn an_alias_bomb_is_rejected() {
+    let mut alias_bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..10 {
         let (name, before) = ((b'a' + level) as char, (b'a' + level - 1) as char);
-        bomb += &format!("{name}: &{name} [{}]\n", vec![format!("*{before}"); 10].join(", "));
+        alias_bomb += &format!("{name}: &{name} [{}]\n", vec![format!("*{before}"); 10].join(", "));
     }
-    assert!(Config::read(bomb.as_bytes()).is_err());
-    let writers = bomb.replacen("a: &a", "statusWriters: &a", 1);
+    assert!(Config::read(alias_bomb.as_bytes()).is_err());
+    let writers = alias_bomb.replacen("a: &a", "statusWriters: &a", 1);
     assert!(Config::read(writers.as_bytes()).is_err());
     assert!(Config::read(format!("rules: {}", "[".repeat(100_000)).as_bytes()).is_err());
     assert!(Config::read("{a: ".repeat(100_000).as_bytes()).is_err());
 }
 
 #[test]
-fn config_check_says_what_serve_would() {
+fn config_check_reports_the_errors_of_serve() {
     let folder = Folder::new();
     let path = folder.join("config.yaml");
     let name = path.to_str().unwrap();
     fs::write(&path, EXAMPLE_CONFIG).unwrap();
-    let said = program(&["config", "check", name]);
+    let output = program(&["config", "check", name]);
     let digest = Config::read(EXAMPLE_CONFIG.as_bytes()).unwrap().settings.digest;
-    assert_eq!(said.status.code(), Some(0));
-    assert_eq!(String::from_utf8(said.stdout).unwrap(), format!("{name}: can be used, digest {digest}\n"));
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{name}: can be used, digest {digest}\n"));
 
     fs::write(&path, "rules:\n  phase-jump: of\n").unwrap();
     let fault = r#"Unsupported value: "of": supported values: "deny", "warn", "audit", "off"; did you mean "off"?"#;
     let wrong = |arguments: &[&str], words: String| {
-        let said = program(arguments);
-        let errors = String::from_utf8(said.stderr).unwrap();
-        assert_eq!((said.status.code(), errors), (Some(2), format!("error: {words}\n")), "{arguments:?}");
-        assert_eq!(said.stdout, b"");
+        let output = program(arguments);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), errors), (Some(2), format!("error: {words}\n")), "{arguments:?}");
+        assert_eq!(output.stdout, b"");
     };
     wrong(&["config", "check", name], format!("{name}:2:15: {fault}"));
     for verb in ["serve", "review", "check"] {
@@ -321,9 +321,9 @@ fn config_check_says_what_serve_would() {
     );
 }
 
-/// `review` and `check` judge as the server does with this configuration.
+/// `review` and `check` must judge as the server does with this configuration.
 #[test]
-fn review_and_check_take_a_configuration() {
+fn review_and_check_apply_a_configuration() {
     let folder = Folder::new();
     let write = |name: &str, text: &str| {
         fs::write(folder.join(name), text).unwrap();
@@ -372,7 +372,7 @@ fn the_schema_is_printed() {
     assert_eq!(program(&["config", "schema"]).stdout, schema().into_bytes());
 }
 
-/// Whether `value` is what `schema` says, as far as ours say anything; patterns aside.
+/// Returns whether `value` matches `schema`. Supports only the keywords that our schema uses, without patterns.
 fn is_valid(value: &Value, schema: &Value, root: &Value) -> bool {
     let of = |name: &str| schema.get(name).and_then(Value::as_array);
     if let Some(reference) = schema.get("$ref") {
@@ -416,9 +416,9 @@ fn is_valid(value: &Value, schema: &Value, root: &Value) -> bool {
         })
 }
 
-/// What an editor says of a file is what the program says.
+/// An editor must report the same errors as the program.
 #[test]
-fn the_schema_takes_what_the_program_takes() {
+fn the_schema_accepts_the_files_that_the_program_accepts() {
     let schema: Value = serde_json::from_str(&schema()).unwrap();
     let as_json = |text: &str| serde_saphyr::from_str::<Value>(text).unwrap_or_default();
     assert!(is_valid(&as_json(EXAMPLE_CONFIG), &schema, &schema));
@@ -426,7 +426,7 @@ fn the_schema_takes_what_the_program_takes() {
     let modes: Map<_, _> = RULES.iter().map(|rule| (rule.id.to_owned(), json!("audit"))).collect();
     assert!(is_valid(&json!({"rules": modes}), &schema, &schema));
 
-    // What goes together, what a text looks like and what is there twice only the program knows.
+    // A schema cannot express which members belong together, the format of a text, or duplicate members.
     let known = |words: &&(&str, &str)| {
         [
             "duplicate",
@@ -440,7 +440,7 @@ fn the_schema_takes_what_the_program_takes() {
             "second document",
         ]
         .iter()
-        .all(|said| !words.1.contains(said))
+        .all(|part| !words.1.contains(part))
     };
     let wrong: Vec<_> = WRONG.iter().filter(known).collect();
     assert!(wrong.len() > 15, "{}", wrong.len());

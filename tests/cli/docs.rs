@@ -1,23 +1,23 @@
-//! The pages: every command that they show is run, in tests/cluster where it needs an API server; every link leads
-//! somewhere; and commands hide nowhere else. tests/support/page.rs says how commands are marked.
+//! Tests the pages: every command that they show is run (in tests/cluster if it needs an API server), every link has a
+//! target, and commands appear only in blocks that are run. tests/support/page.rs says how commands are marked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
-use crate::support::page::{Page, Place, Shown, fits, pages, root};
-use crate::support::session::{Surroundings, run};
+use crate::support::page::{Environment, Page, ShownCommand, fits, pages, root};
+use crate::support::session::{SessionSettings, run};
 
-/// What a line of a command begins with.
+/// The first words of a line that is a command.
 const PROGRAMS: &[&str] =
     &["bash", "cargo", "curl", "docker", "git", "go", "helm", "jq", "kubectl", "openssl", "podman", "scan-admission"];
 
 #[test]
-fn the_commands_that_need_no_cluster_do_what_is_shown() {
-    let surroundings = Surroundings { variables: Vec::new(), settle: &|| (), kubectl: None };
+fn commands_that_need_no_cluster_print_what_the_pages_show() {
+    let settings = SessionSettings { variables: Vec::new(), settle: &|| (), kubectl: None };
     let mut wrong = Vec::new();
     for page in pages().iter().filter(|page| page.consoles().next().is_some()) {
-        match run(page, &surroundings) {
+        match run(page, &settings) {
             Ok(skipped) => skipped.iter().for_each(|why| eprintln!("skipped: {why}")),
             Err(error) => wrong.push(error),
         }
@@ -26,7 +26,7 @@ fn the_commands_that_need_no_cluster_do_what_is_shown() {
 }
 
 #[test]
-fn commands_are_in_blocks_that_are_run() {
+fn commands_appear_only_in_blocks_that_are_run() {
     let mut wrong = Vec::new();
     for page in pages() {
         for block in page.blocks.iter().filter(|block| !block.is_console()) {
@@ -35,16 +35,16 @@ fn commands_are_in_blocks_that_are_run() {
                 line.split_once(' ').is_some_and(|(first, _)| PROGRAMS.contains(&first))
             };
             if let Some(line) = block.text.lines().find(is_command) {
-                wrong.push(format!("{}:{}: not in a block of the kind console: {line}", page.path, block.line));
+                wrong.push(format!("{}:{}: a command outside of a console block: {line}", page.path, block.line));
             }
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// What is said in passing is not run; that the program has the verb and the flags is looked up.
+/// Commands in running text are not run, but their verbs and flags must exist.
 #[test]
-fn verbs_and_flags_in_passing_are_the_programs_own() {
+fn verbs_and_flags_in_running_text_exist() {
     let mut helps: BTreeMap<Vec<String>, Option<String>> = BTreeMap::new();
     let mut wrong = Vec::new();
     let mut count = 0;
@@ -54,7 +54,7 @@ fn verbs_and_flags_in_passing_are_the_programs_own() {
             let mut words = code.split_whitespace().skip(1);
             let is_verb = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase());
             let mut verbs: Vec<String> = words.clone().take(1).map(str::to_owned).collect();
-            // Only `config` has verbs of its own.
+            // Only `config` has subcommands.
             verbs.extend(words.clone().nth(1).filter(|word| verbs[0] == "config" && is_verb(word)).map(str::to_owned));
             let help = helps.entry(verbs.clone()).or_insert_with(|| help(&verbs));
             let is_flag = |word: &str, help: &str| {
@@ -65,22 +65,22 @@ fn verbs_and_flags_in_passing_are_the_programs_own() {
                 words.all(|word| !word.trim_start_matches('[').starts_with('-') || is_flag(word, help))
             });
             if !is_known {
-                wrong.push(format!("{}:{line}: the program has no `{code}`", page.path));
+                wrong.push(format!("{}:{line}: unknown verb or flag in `{code}`", page.path));
             }
         }
     }
     assert!(count > 10 && wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// None where there is no such verb.
+/// Returns the help of a verb, or `None` if there is no such verb.
 fn help(verbs: &[String]) -> Option<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_scan-admission")).args(verbs).arg("--help").output().unwrap();
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
 }
 
-/// Addresses of the web are only looked at for their form: there is no network where this runs.
+/// Only the form of web addresses is checked, since the tests have no network.
 #[test]
-fn no_link_is_dead() {
+fn every_link_has_a_target() {
     let pages = pages();
     let mut wrong = Vec::new();
     for page in &pages {
@@ -96,19 +96,19 @@ fn no_link_is_dead() {
 fn fault(page: &Page, link: &str, pages: &[Page]) -> Option<String> {
     if let Some(rest) = link.strip_prefix("https://") {
         let host = rest.split('/').next().unwrap_or_default();
-        return (!host.contains('.') || link.contains([' ', '<'])).then(|| "is no address".to_owned());
+        return (!host.contains('.') || link.contains([' ', '<'])).then(|| "is not a web address".to_owned());
     }
     let (path, anchor) = target(page, link);
     if !root().join(&path).exists() {
-        return Some(format!("there is no {path}"));
+        return Some(format!("{path} does not exist"));
     }
     let anchor = anchor?;
     let target = pages.iter().find(|page| page.path == path);
     let is_there = target.is_some_and(|target| target.anchors.iter().any(|found| found == anchor));
-    (!is_there).then(|| format!("no heading of {path} is #{anchor}"))
+    (!is_there).then(|| format!("{path} has no heading #{anchor}"))
 }
 
-/// The file that a link of this page leads to, and the heading there.
+/// Returns the file and the heading that a link of this page points to.
 fn target<'a>(page: &Page, link: &'a str) -> (String, Option<&'a str>) {
     let (file, anchor) = link.split_once('#').map_or((link, None), |(file, anchor)| (file, Some(anchor)));
     let mut path: Vec<&str> = page.path.split('/').collect();
@@ -126,7 +126,7 @@ fn target<'a>(page: &Page, link: &'a str) -> (String, Option<&'a str>) {
 }
 
 #[test]
-fn the_map_leads_to_every_page_and_every_page_to_the_map() {
+fn the_map_links_to_every_page_and_every_page_to_the_map() {
     const MAP: &str = "docs/README.md";
     let pages = pages();
     let links = |page: &Page| page.links.iter().map(|(_, link)| target(page, link).0).collect::<Vec<_>>();
@@ -142,9 +142,9 @@ fn the_map_leads_to_every_page_and_every_page_to_the_map() {
     }
 }
 
-/// In docs/errors.md, where … stands for a part that differs.
+/// In docs/errors.md, … stands for a part that varies.
 #[test]
-fn the_page_of_errors_has_the_lines_of_the_log() {
+fn the_log_lines_of_the_page_of_errors_exist() {
     let page = fs::read_to_string(root().join("docs/errors.md")).unwrap();
     let (_, log) = page.split_once("## The log of a replica").unwrap();
     let lines: Vec<&str> = log.lines().filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
@@ -152,7 +152,7 @@ fn the_page_of_errors_has_the_lines_of_the_log() {
     let sources = walkdir::WalkDir::new(root().join("src")).into_iter().map(Result::unwrap);
     let sources = sources.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "rs"));
     let texts = sources.map(|entry| fs::read_to_string(entry.path()).unwrap());
-    // A string goes on in the next line after a backslash.
+    // A string continues on the next line after a backslash.
     let parts = |text: String| text.split("\\\n").map(|part| part.trim_start().to_owned()).collect::<String>();
     let source: String = texts.map(parts).collect();
     let is_there = |line: &&str| line.split('…').all(|part| source.contains(part));
@@ -161,7 +161,7 @@ fn the_page_of_errors_has_the_lines_of_the_log() {
 }
 
 #[test]
-fn blocks_of_commands_are_read_as_they_are_written() {
+fn blocks_of_commands_are_parsed() {
     let text = "# One `two`: three!\n# One two three\n\n```console cluster\n$ a \\\n  b\nsays …\n$ cat <<'EOF' > c\nd\nEOF\n\
                 $ e\n```\n\n    indented\n\n```console elsewhere: no such thing\n$ f\n```\n";
     let page = Page::parse("a.md", text);
@@ -170,10 +170,10 @@ fn blocks_of_commands_are_read_as_they_are_written() {
     assert_eq!(kinds, [(4, "console cluster"), (14, ""), (16, "console elsewhere: no such thing")]);
     let shown = |command: &str, output: &[&str]| {
         let output = output.iter().map(|&line| line.to_owned()).collect();
-        Shown { command: command.to_owned(), output }
+        ShownCommand { command: command.to_owned(), output }
     };
-    assert_eq!(page.blocks[0].place(), Place::Cluster);
-    assert_eq!(page.blocks[2].place(), Place::Elsewhere("no such thing"));
+    assert_eq!(page.blocks[0].environment(), Environment::Cluster);
+    assert_eq!(page.blocks[2].environment(), Environment::Elsewhere("no such thing"));
     assert_eq!(
         page.blocks[0].commands(),
         [shown("a \\\n  b", &["says …"]), shown("cat <<'EOF' > c\nd\nEOF", &[]), shown("e", &[])]
@@ -181,7 +181,7 @@ fn blocks_of_commands_are_read_as_they_are_written() {
 }
 
 #[test]
-fn an_ellipsis_stands_for_anything() {
+fn an_ellipsis_matches_any_text() {
     for (shown, found, is_fit) in [
         ("a", "a", true),
         ("a", "a \n\n", true),

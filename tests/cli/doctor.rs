@@ -1,4 +1,4 @@
-//! The table of checks. tests/cluster sabotages an installation for each of them.
+//! Tests the table of checks. tests/cluster/doctor.rs sabotages an installation for each of them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,11 +10,11 @@ use scan_admission::engine::Mode;
 use scan_admission::rules::RULES;
 
 #[test]
-fn every_check_says_something_under_a_name_of_its_own() {
+fn every_check_has_a_unique_id_and_complete_texts() {
     let mut ids = BTreeSet::new();
     for check in CHECKS.iter().copied().flatten() {
-        assert!(ids.insert(check.id), "{} comes twice", check.id);
-        assert!(check.id.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{} is no anchor", check.id);
+        assert!(ids.insert(check.id), "{} is not unique", check.id);
+        assert!(check.id.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{} is not a valid anchor", check.id);
         for text in [check.title, check.causes, check.remedy] {
             assert!(text.ends_with(['.', '`']) && !text.contains("  "), "{}: {text}", check.id);
         }
@@ -22,10 +22,10 @@ fn every_check_says_something_under_a_name_of_its_own() {
     assert!(ids.len() >= 20);
 }
 
-/// What docs/install.md has for the beginning: a configuration with every rule at warn, but for
-/// the one that is off without a list of writers.
+/// docs/install.md starts with a configuration that sets every rule to warn, except for the one that is off without a
+/// list of status writers.
 #[test]
-fn the_configuration_for_the_beginning_sets_every_rule_to_warn() {
+fn the_first_configuration_of_the_docs_sets_every_rule_to_warn() {
     let page = fs::read_to_string("docs/install.md").unwrap();
     let line = page.lines().find(|line| line.starts_with("$ scan-admission rules -o json | jq")).unwrap();
     let command = line["$ ".len()..]

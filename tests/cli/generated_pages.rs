@@ -1,4 +1,5 @@
-//! Pages that are made from the code: generated = committed. `UPDATE=1 cargo test --test cli generated_pages` writes them.
+//! Compares the committed pages with those generated from the code. Run `UPDATE=1 cargo test --test cli
+//! generated_pages` to write them again.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +23,7 @@ fn the_committed_pages_are_the_generated_ones() {
         let committed = fs::read_to_string(&path).unwrap_or_default();
         assert!(
             committed == page.text,
-            "{} is not the generated one: run UPDATE=1 cargo test --test cli generated_pages",
+            "{} differs from the generated page: run UPDATE=1 cargo test --test cli generated_pages",
             path.display()
         );
     }
@@ -49,7 +50,7 @@ fn every_example_is_json_and_every_text_is_a_sentence() {
     }
 }
 
-/// CONTRIBUTING.md shows what a rule costs by one that is there.
+/// CONTRIBUTING.md shows an existing rule as its example.
 #[test]
 fn the_rule_in_contributing_is_the_one_in_the_source() {
     let guide = fs::read_to_string("CONTRIBUTING.md").unwrap();

@@ -1,4 +1,5 @@
-//! The commands of the program, and the files that are made or described by them: pages, manifests, the configuration.
+//! Tests the commands of the program and the files that are generated or described by them: pages, manifests, the
+//! configuration.
 
 mod certs_cluster;
 mod check;

@@ -1,5 +1,5 @@
-//! The manifests are what `generate manifests` makes, and what they say of the program is true of it.
-//! `UPDATE=1 cargo test` writes them anew. tests/cluster applies them to a real API server.
+//! Compares the manifests with those of `generate manifests`, and tests that they agree with the program.
+//! Run `UPDATE=1 cargo test` to write them again. tests/cluster applies them to a real API server.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -17,10 +17,10 @@ use crate::support::failed_start;
 use crate::support::folder::Folder;
 use crate::support::process::Process;
 
-/// What is generated; the rest of manifests is written by hand.
+/// The generated folders; the other files of manifests are written by hand.
 const FOLDERS: [&str; 6] = ["base", "break-glass", "status-writers", "files", "cert-manager", "monitoring"];
 
-/// Below `folder`, by path.
+/// Returns the files below `folder` by their paths.
 fn files(folder: &Path) -> BTreeMap<String, String> {
     walkdir::WalkDir::new(folder)
         .into_iter()
@@ -54,18 +54,18 @@ fn the_committed_manifests_are_the_generated_ones() {
     for (path, text) in &generated {
         assert!(
             *text == committed[path],
-            "{path} is not what is generated: run UPDATE=1 cargo test --test cli manifests"
+            "{path} differs from the generated file: run UPDATE=1 cargo test --test cli manifests"
         );
-        // Templates of Prometheus and Grafana have a space there.
+        // Templates of Prometheus and Grafana have a space after the braces.
         assert!(!text.replace("{{ ", "").contains("{{"), "{path}: a value is missing");
     }
 }
 
-/// A folder that cannot be written, not even by root.
+/// A folder that is not writable, even for root.
 const READ_ONLY: &str = if cfg!(target_os = "linux") { "/proc" } else { "/" };
 
-/// As in a container: these arguments, no environment, a folder that cannot be written. BINARY names another build of
-/// the program: .ci/run tests that of the image so.
+/// Runs the program as in a container: with these arguments, without an environment, in a folder that is not writable.
+/// BINARY names another build of the program; .ci/run tests that of the image in this way.
 #[tokio::test]
 async fn the_arguments_of_the_deployment_start_the_program() {
     let folder = Folder::new();
@@ -83,7 +83,7 @@ async fn the_arguments_of_the_deployment_start_the_program() {
         .filter(|line| !line.starts_with('#'))
         .map_while(|line| line.strip_prefix("- "))
         .collect();
-    // What is mounted there.
+    // The ConfigMap that is mounted.
     let mounted = fs::read_to_string("manifests/base/configmap.yaml").unwrap();
     let config = mounted.split_once("  config.yaml: |\n").unwrap().1.replace("\n    ", "\n");
     fs::write(folder.join("config.yaml"), config).unwrap();
@@ -102,15 +102,15 @@ async fn the_arguments_of_the_deployment_start_the_program() {
     ];
     let more = ["--config=/etc/scan-admission/config/config.yaml", "--stop-delay=5s"];
     assert_eq!(arguments, [&arguments_of_base[..], &more].concat());
-    // Nowhere near a cluster they are understood at least.
+    // Without a cluster, the arguments must at least be parsed.
     let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
-    // The kubelet puts in the variable.
+    // The kubelet replaces the variable.
     let arguments_of_base = arguments_of_base.map(|argument| argument.replace("$(NAMESPACE)", "scan-admission"));
     program.args(arguments_of_base).arg(&config).env_clear().env("HOME", READ_ONLY).current_dir(READ_ONLY);
     let (code, errors) = failed_start::fails(program);
     assert_eq!((code, errors.contains("not running in a pod of a cluster")), (Some(2), true), "{errors}");
 
-    // With files of one's own.
+    // With the overlay for certificate files.
     let overlay = fs::read_to_string("manifests/files/kustomization.yaml").unwrap();
     let files = overlay.lines().filter_map(|line| line.split_once("value: --tls-")).map(|(_, flag)| {
         let mounted = format!("--tls-{}", flag.trim_end_matches('}'));
@@ -140,9 +140,9 @@ async fn the_arguments_of_the_deployment_start_the_program() {
     assert!(server.wait().await.0.success());
 }
 
-/// What the process takes at most is added up from what it limits; tests/load tries it.
+/// The limit must cover the sum of the server's own limits. tests/load tests it under load.
 #[test]
-fn the_limit_of_memory_is_above_what_the_limits_of_the_server_add_up_to() {
+fn the_memory_limit_covers_the_sum_of_the_servers_limits() {
     let Limits { connections, bodies_bytes, .. } = Limits::default();
     let most_bytes = most_bytes(connections, bodies_bytes);
     let deployment = fs::read_to_string("manifests/base/deployment.yaml").unwrap();
@@ -150,19 +150,19 @@ fn the_limit_of_memory_is_above_what_the_limits_of_the_server_add_up_to() {
     let mib = limits.lines().find_map(|line| line.trim().strip_prefix("memory: ")?.strip_suffix("Mi")).unwrap();
     let limit_bytes = mib.parse::<usize>().unwrap() << 20;
     assert!(most_bytes <= limit_bytes, "{most_bytes} of {limit_bytes}");
-    // Eight of the biggest bodies fit, and what is beside each.
+    // Eight bodies of the maximum size fit, with the memory that each request needs besides.
     assert!(8 * (BODY_MAX_BYTES + REQUEST_BYTES) <= long_bodies_bytes(bodies_bytes));
     let config = fs::read_to_string("docs/config.md").unwrap();
     for words in [format!("takes {} MiB at most", most_bytes.div_ceil(1 << 20)), format!("limit is {mib}Mi")] {
         assert!(config.contains(&words), "{words}");
     }
-    // A kubelet gives up after a second by itself.
+    // Without a timeout, a kubelet gives up after one second.
     assert_eq!(deployment.matches("timeoutSeconds: ").count(), 2);
 }
 
-/// What the recipe of the image says in words of its own.
+/// The recipe of the image repeats versions and ports of the code.
 #[test]
-fn the_recipe_of_the_image_names_the_versions_and_ports_of_the_code() {
+fn the_image_recipe_has_the_versions_and_ports_of_the_code() {
     let recipe = fs::read_to_string("manifests/Containerfile").unwrap();
     let cargo = fs::read_to_string("Cargo.toml").unwrap();
     let rust = cargo.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap().trim_matches('"');

@@ -1,4 +1,5 @@
-//! What monitors, alerts and the dashboard name exists; each alert fires when it should and has a section in docs/alerts.md.
+//! Tests that the metrics in monitors, alerts and the dashboard exist, and that each alert fires when it should and has
+//! a section in docs/alerts.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::support::page;
 use crate::support::process::Process;
 use crate::support::program::command;
 
-/// What Prometheus adds to every sample, and what a quantile needs.
+/// Labels that Prometheus adds to every sample.
 const TARGET: [&str; 4] = ["namespace", "job", "instance", "pod"];
 
 fn rules() -> Vec<Value> {
@@ -34,7 +35,7 @@ fn expressions() -> Vec<String> {
     all.map(|expr| expr.as_str().unwrap().to_owned()).collect()
 }
 
-/// The labels of each metric that an exposition has.
+/// Returns the labels of each metric in an exposition.
 fn exposed(text: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
@@ -47,7 +48,7 @@ fn exposed(text: &str) -> BTreeMap<String, BTreeSet<String>> {
     all
 }
 
-/// Metrics with our prefix or the API server's, with the labels that the expression matches.
+/// Returns the metrics with our prefix or the API server's, each with the labels that the expression matches.
 fn named(expr: &str) -> Vec<(String, Vec<String>)> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut found = Vec::new();
@@ -70,9 +71,9 @@ fn grouped(expr: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_metric_and_label_exists() {
+async fn every_metric_and_label_in_manifests_and_pages_exists() {
     let folder = Folder::new();
-    // So that there is a digest to tell.
+    // With a configuration file, /metrics has a digest.
     fs::write(folder.join("config.yaml"), "").unwrap();
     let server = Process::start(command(folder.path(), &["--config=config.yaml"]), folder.join("errors"));
     let review = fixture("sourcescan-failed-5-completed.validate.json");
@@ -81,17 +82,20 @@ async fn every_metric_and_label_exists() {
     for expr in expressions() {
         let named = named(&expr);
         for (name, labels) in named.iter().filter(|(name, _)| name.starts_with("scan_admission_")) {
-            let there = all.get(name).unwrap_or_else(|| panic!("no {name} in /metrics: {expr}"));
+            let there = all.get(name).unwrap_or_else(|| panic!("{name} is not in /metrics: {expr}"));
             for label in labels.iter().chain(&grouped(&expr)) {
-                assert!(there.contains(label) || TARGET.contains(&label.as_str()), "{name} has no {label}: {expr}");
+                assert!(
+                    there.contains(label) || TARGET.contains(&label.as_str()),
+                    "{name} has no label {label}: {expr}"
+                );
             }
         }
     }
-    // The changelog lists the old names, too.
+    // The changelog also has the old names.
     for page in page::pages().into_iter().filter(|page| page.path != "CHANGELOG.md") {
         let text = fs::read_to_string(&page.path).unwrap();
         for (name, _) in named(&text).iter().filter(|(name, _)| name.starts_with("scan_admission_")) {
-            // Of a histogram the pages name the whole.
+            // The pages name a histogram without the suffixes of its samples.
             let is_there = all.contains_key(name) || all.contains_key(&format!("{name}_count"));
             assert!(is_there || name.ends_with('_'), "{} names {name}, which is not in /metrics", page.path);
         }
@@ -115,9 +119,9 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 const OPEN_METRICS_0_0_1: &str = "application/openmetrics-text; version=0.0.1; charset=utf-8";
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What scrapers send, and the content type that they are answered with.
+/// Accept headers of scrapers, each with the content type of the answer.
 const ACCEPTED: &[(&str, &str)] = &[
-    // Prometheus 2.5, 2.40, 2.54, 3.5, the same with protobuf, and with only the text format asked for.
+    // Prometheus 2.5, 2.40, 2.54 and 3.5, the same with protobuf, and with only the text format.
     ("application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", OPEN_METRICS_0_0_1),
     (
         "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
@@ -136,9 +140,9 @@ const ACCEPTED: &[(&str, &str)] = &[
         OPEN_METRICS,
     ),
     ("text/plain;version=0.0.4;q=0.6,*/*;q=0.5", TEXT),
-    // A version to come.
+    // A future version.
     ("application/openmetrics-text;version=2.0.0;escaping=allow-utf-8;q=0.6,*/*;q=0.5", TEXT),
-    // Older than OpenMetrics, VictoriaMetrics' agent, curl, browsers, Go's and Python's clients.
+    // Versions before OpenMetrics, VictoriaMetrics' agent, curl, browsers, and the clients of Go and Python.
     (
         "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,text/plain;version=0.0.4;q=0.3,*/*;q=0.1",
         TEXT,
@@ -148,7 +152,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", TEXT),
     ("application/json, */*", TEXT),
     ("", TEXT),
-    // Qualities, whatever the order; the most specific range counts.
+    // Qualities in any order; the most specific range counts.
     ("text/plain;version=0.0.4;q=0.9, application/openmetrics-text;version=1.0.0;q=0.8", TEXT),
     ("text/plain;version=0.0.4;q=0.8, application/openmetrics-text;version=1.0.0;q=0.9", OPEN_METRICS),
     ("text/plain, application/openmetrics-text", OPEN_METRICS),
@@ -163,7 +167,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("application/openmetrics-text;q=0.5, */*", TEXT),
     ("application/openmetrics-text;q=0.5, text/*;q=0.4, */*", OPEN_METRICS),
     ("*/*;q=1, text/plain;q=0.5, application/openmetrics-text;q=0.7", OPEN_METRICS),
-    // Spelled otherwise, or not at all.
+    // Other spellings, or no header.
     ("APPLICATION/OpenMetrics-Text ; VERSION=\"1.0.0\" ; Q=0.5 , text/plain;q=0.4", OPEN_METRICS),
     ("application/openmetrics-text;version=1.0.0;q=high, text/plain;q=0.1", TEXT),
     ("application/openmetrics-text-2", TEXT),
@@ -171,7 +175,7 @@ const ACCEPTED: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn a_scraper_gets_the_format_that_it_asks_for() {
+async fn a_scraper_gets_the_format_that_it_requests() {
     let folder = Folder::new();
     let server = Process::start(command(folder.path(), &[]), folder.join("errors"));
     let answered = async |headers: &[(&'static str, &str)]| {
@@ -185,12 +189,13 @@ async fn a_scraper_gets_the_format_that_it_asks_for() {
     for (accept, expected) in ACCEPTED {
         assert_eq!(answered(&[("accept", accept)]).await, *expected, "{accept}");
     }
-    // In two lines of the head it is one list.
+    // Two header lines form one list.
     let lines = [("accept", "text/plain;q=0.5"), ("accept", "application/openmetrics-text;version=1.0.0")];
     assert_eq!(answered(&lines).await, OPEN_METRICS);
 }
 
-/// The families of an exposition in the text format, each with its type, and its samples, as the format demands it.
+/// Returns the families of an exposition in the text format, each with its type and samples. Asserts that the
+/// exposition follows the format.
 fn families(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
     let mut families: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
     let (mut helped, mut name) = ("", String::new());
@@ -200,11 +205,11 @@ fn families(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
             helped = rest.split_once(' ').unwrap().0;
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (typed, kind) = rest.split_once(' ').unwrap();
-            assert_eq!(typed, helped, "each has its help, and a type after it");
+            assert_eq!(typed, helped, "each family must have a help line, followed by a type line");
             assert!(["counter", "gauge", "histogram", "summary", "untyped"].contains(&kind), "{line}");
             name = typed.to_owned();
             let before = families.insert(name.clone(), (kind.to_owned(), BTreeSet::new()));
-            assert_eq!(before, None, "{line}: it comes twice");
+            assert_eq!(before, None, "{line}: the family is not unique");
         } else {
             assert!(!line.starts_with('#'), "{line}");
             let (series, value) = line.rsplit_once(' ').unwrap();
@@ -212,15 +217,15 @@ fn families(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
             let (kind, samples) = families.get_mut(&name).unwrap();
             let suffix = series.split('{').next().unwrap().strip_prefix(&name);
             let suffixes: &[&str] = if kind == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
-            assert!(suffix.is_some_and(|suffix| suffixes.contains(&suffix)), "{line} is not of {name}");
-            assert!(samples.insert(series.to_owned()), "{line}: it comes twice");
+            assert!(suffix.is_some_and(|suffix| suffixes.contains(&suffix)), "{line} does not belong to {name}");
+            assert!(samples.insert(series.to_owned()), "{line}: the sample is not unique");
         }
     }
     families
 }
 
 #[tokio::test]
-async fn the_text_format_has_all_that_open_metrics_has() {
+async fn the_text_format_has_the_metrics_of_open_metrics() {
     let folder = Folder::new();
     let server = Process::start(command(folder.path(), &[]), folder.join("errors"));
     let review = fixture("sourcescan-failed-5-completed.validate.json");
@@ -246,7 +251,7 @@ async fn the_text_format_has_all_that_open_metrics_has() {
     ] {
         assert_eq!(families[name].0, kind, "{name}");
     }
-    // As the libraries of Prometheus read it.
+    // The libraries of Prometheus must read it, too.
     let Some(program) = prometheus() else { return };
     let file = folder.join("metrics");
     fs::write(&file, text).unwrap();
@@ -258,13 +263,13 @@ async fn the_text_format_has_all_that_open_metrics_has() {
     assert_eq!(found.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }
 
-/// tests/monitoring as a program, if there is Go to build it.
+/// Returns the program of tests/monitoring, or `None` without Go to build it.
 fn prometheus() -> Option<PathBuf> {
     static BUILD: Mutex<()> = Mutex::new(());
     let go = env::var_os("GO").unwrap_or_else(|| "go".into());
     if Command::new(&go).arg("version").output().is_err() {
-        assert!(env::var_os("CI").is_none(), "no Go to evaluate the alerts with: install Go 1.26 or newer");
-        eprintln!("not tested: no Go to evaluate the alerts with");
+        assert!(env::var_os("CI").is_none(), "Go is missing, which evaluates the alerts: install Go 1.26 or newer");
+        eprintln!("skipped: Go is missing, which evaluates the alerts");
         return None;
     }
     let _one_at_a_time = BUILD.lock().unwrap();
@@ -280,12 +285,12 @@ fn prometheus() -> Option<PathBuf> {
 }
 
 #[test]
-fn each_alert_fires_on_what_it_should_and_on_nothing_else() {
+fn each_alert_fires_exactly_in_its_cases() {
     let Some(program) = prometheus() else { return };
-    let said = Command::new(program)
+    let output = Command::new(program)
         .args(["manifests/monitoring/prometheusrule.yaml", "tests/monitoring/cases.yaml"])
         .arg("manifests/monitoring/dashboard.json")
         .output()
         .unwrap();
-    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }

@@ -1,4 +1,4 @@
-//! `review`: what it prints is what the server sends, byte for byte; its exit codes; its inputs.
+//! Tests `review`: its output equals the server's answer byte for byte, its exit codes, and its inputs.
 
 use std::fs;
 use std::io::Write as _;
@@ -20,10 +20,10 @@ fn review(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
-    // Both pipes have to move at once.
+    // Input and output are moved concurrently, so that neither pipe blocks.
     let writer = std::thread::spawn(move || stdin.write_all(&input));
     let output = child.wait_with_output().unwrap();
-    // Who reads no standard input closes it.
+    // A program that does not read standard input closes it, so an error is ignored.
     let _ = writer.join().unwrap();
     output
 }
@@ -36,7 +36,7 @@ fn completed() -> String {
     fs::read_to_string(format!("{FIXTURES}/sourcescan-failed-5-completed.validate.json")).unwrap()
 }
 
-/// Bodies of every sort that an answer knows.
+/// Returns bodies for every kind of answer.
 fn bodies() -> Vec<Vec<u8>> {
     let mut files: Vec<_> = fs::read_dir(FIXTURES).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
@@ -69,7 +69,7 @@ fn bodies() -> Vec<Vec<u8>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_prints_what_the_server_sends_byte_for_byte() {
+async fn the_output_equals_the_servers_answer_byte_for_byte() {
     let folder = Folder::new();
     let process = Process::start(program::command(folder.path(), &[]), folder.join("errors"));
     let ca = folder.join("certs/ca.crt");
@@ -91,8 +91,8 @@ async fn it_prints_what_the_server_sends_byte_for_byte() {
 }
 
 #[test]
-fn a_stream_is_answered_a_line_a_review() {
-    // All but the bodies that have no end of their own.
+fn each_review_of_a_stream_is_answered_on_one_line() {
+    // Bodies without an end of their own are left out.
     let whole: Vec<Vec<u8>> =
         bodies().into_iter().filter(|body| body.ends_with(b"}\n") || body.ends_with(b"}")).collect();
     let alone: Vec<String> =
@@ -101,11 +101,11 @@ fn a_stream_is_answered_a_line_a_review() {
     let stream = whole.concat();
     let output = review(&["--now", NOW, "-o", "json", "-"], &stream);
     assert_eq!(lines(&output), alone);
-    assert_eq!(output.status.code(), Some(2), "one of them is no review");
+    assert_eq!(output.status.code(), Some(2), "one of the bodies is no review");
 }
 
 #[test]
-fn exit_codes_say_what_came_of_it() {
+fn exit_codes_follow_the_decisions() {
     let denied = completed().replacen("\"total\": 192", "\"total\": 191", 1);
     assert_ne!(denied, completed());
     assert_eq!(review(&[], completed().as_bytes()).status.code(), Some(0));
@@ -123,7 +123,7 @@ fn exit_codes_say_what_came_of_it() {
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(errors.contains(words), "{arguments:?}: {errors}");
     }
-    // The files beside a missing one are answered all the same.
+    // A missing file does not prevent answers to the others.
     let output = review(&["no-such-file", "-"], completed().as_bytes());
     assert_eq!((lines(&output).len(), output.status.code()), (1, Some(2)));
 }
@@ -141,7 +141,7 @@ fn a_folder_is_read_in_the_order_of_its_names() {
 }
 
 #[test]
-fn text_says_where_and_what() {
+fn text_output_has_the_position_and_the_message() {
     let denied = completed().replacen("\"total\": 192", "\"total\": 191", 1);
     let output = review(&["--now", NOW, "-o", "text"], denied.as_bytes());
     assert_eq!(
@@ -157,7 +157,7 @@ fn text_says_where_and_what() {
     );
 }
 
-/// As Windows writes them, and one behind the other.
+/// Encodings of Windows programs, and several reviews in one file.
 #[test]
 fn utf_16_and_byte_order_marks_are_read() {
     let alone = lines(&review(&["--now", NOW, "-o", "json"], completed().as_bytes()));
@@ -172,27 +172,27 @@ fn utf_16_and_byte_order_marks_are_read() {
 }
 
 #[test]
-fn what_is_no_text_is_an_error_with_its_place() {
+fn undecodable_text_is_an_error_with_its_position() {
     let text = format!("{}\n  {{\"kind\": \"AdmissionReview\", \"x\": \"", completed().trim_end());
     let (line, column) =
         (completed().trim_end().lines().count() + 1, "  {\"kind\": \"AdmissionReview\", \"x\": \"".len() + 1);
     let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let half = [utf16(&format!("\u{FEFF}{text}")), 0xD800_u16.to_le_bytes().into(), utf16("\"}")].concat();
-    for (body, place, says) in [
+    for (body, position, message) in [
         ([text.as_bytes(), b"\xE9\"}"].concat(), format!("{line}:{column}"), "invalid UTF-8 (byte 0xE9)"),
         (half, format!("{line}:{column}"), "invalid UTF-16"),
         (utf16(&completed()), "1:1".to_owned(), "UTF-16 without a byte order mark"),
     ] {
         let output = review(&["--now", NOW, "-o", "text"], &body);
         let errors = String::from_utf8(output.stderr).unwrap();
-        let begins = format!("error: standard input:{place}: ");
-        assert!(errors.starts_with(&begins) && errors.contains(says), "{begins}{says}: {errors}");
+        let prefix = format!("error: standard input:{position}: ");
+        assert!(errors.starts_with(&prefix) && errors.contains(message), "{prefix}{message}: {errors}");
         assert_eq!(output.status.code(), Some(2));
     }
 }
 
 #[test]
-fn nothing_from_outside_controls_a_terminal() {
+fn input_cannot_control_the_terminal() {
     let folder = Folder::new();
     let name = |rest: &str| folder.join(&format!("a\u{1b}[31m\n{rest}.json")).display().to_string();
     let denied = completed().replacen("94f92d23", "\\u001b[2J\\u202e", 1).replacen(
@@ -220,19 +220,19 @@ fn nothing_from_outside_controls_a_terminal() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_loses_no_other() {
+fn an_unreadable_file_does_not_hide_others() {
     let folder = Folder::new();
-    let sound = folder.join("sound.json");
-    fs::write(&sound, completed()).unwrap();
-    // A folder in place of standard input.
+    let valid_scan = folder.join("valid.json");
+    fs::write(&valid_scan, completed()).unwrap();
+    // A folder instead of standard input.
     let mut command = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
     program::clean(&mut command);
     let stdin = fs::File::open(folder.path()).unwrap();
-    let output = command.args(["review", "-o", "json", "-"]).arg(&sound).stdin(stdin).output().unwrap();
+    let output = command.args(["review", "-o", "json", "-"]).arg(&valid_scan).stdin(stdin).output().unwrap();
     assert_eq!((lines(&output).len(), output.status.code()), (1, Some(2)), "{output:?}");
 }
 
-/// A reader that has enough is no error.
+/// A reader that closes the pipe early causes no error.
 #[test]
 fn a_closed_pipe_is_no_error() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_scan-admission"))

@@ -1,4 +1,4 @@
-//! What an API server says reaches a terminal as text, and nothing else of it does.
+//! Tests that texts from an API server reach a terminal without control characters.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::support::folder::Folder;
 use crate::support::program;
 
-/// An API server that answers every request with an error, or with what `audit` asks for and a list of `items`.
+/// Starts an API server that answers every request with an error, or the requests of `audit` with a list of `items`.
 fn api_server(items: Option<&'static str>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -67,7 +67,7 @@ fn answer(head: &str, items: Option<&str>) -> (&'static str, String) {
     ("200 OK", body)
 }
 
-/// Runs a command on the cluster, and returns what it prints on both.
+/// Runs a command against this API server. Returns its exit code and its output on both streams.
 fn run(arguments: &[&str], address: &str) -> (Option<i32>, String) {
     let folder = Folder::new();
     let kubeconfig = folder.join("kubeconfig");
@@ -88,7 +88,7 @@ fn assert_plain(printed: &str) {
 }
 
 #[test]
-fn errors_of_an_api_server_are_text() {
+fn errors_of_an_api_server_have_no_control_characters() {
     let address = api_server(None);
     for command in ["audit", "doctor"] {
         let (code, printed) = run(&[command], &address);
@@ -98,7 +98,7 @@ fn errors_of_an_api_server_are_text() {
 }
 
 #[test]
-fn names_and_contents_of_stored_scans_are_text() {
+fn names_and_contents_of_stored_scans_have_no_control_characters() {
     let address = api_server(Some(
         r#"[{"metadata":{"namespace":"\u001b[2J","name":"a\nb\u202e"},"spec":{"blob":{"url":"\u001b[31m"},"scanTemplate":"t"},"status":{"phase":"\u001b[1m","cveCount":{"\u009b":1}}},{"metadata":{"name":"\u001b[2J","namespace":7}}]"#,
     ));

@@ -1,4 +1,4 @@
-//! `audit` on a cluster that has scans and no webhook yet.
+//! Tests `audit` on a cluster that has scans and no webhook yet.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,17 +20,17 @@ use crate::replicas::client;
 use crate::requests_and_answers::with;
 use crate::support::folder::Folder;
 
-pub const TESTS: &[(&str, Test)] = &[("audit-finds-what-was-planted", audit_finds_what_was_planted)];
+pub const TESTS: &[(&str, Test)] = &[("audit-finds-the-planted-errors", audit_finds_the_planted_errors)];
 
-/// Of both kinds together. AUDIT_SCANS names another number.
+/// The number of scans, of both kinds together. The variable AUDIT_SCANS sets another number.
 const SCANS: usize = 10_000;
 const NAMESPACES: usize = 7;
-/// So many at a time; the API server queues what is more.
+/// The number of concurrent writes. The API server queues further ones.
 const WRITERS: usize = 32;
-/// One page and the program, unoptimised. The peak was 24 MB over 2,000 scans as over 10,000.
+/// Covers one page of the list and the unoptimised program. The measured peak was 24 MB for 2,000 scans and for 10,000.
 const MEMORY_MAX_KB: u64 = 64 << 10;
 
-/// A fault of every n-th scan, where it is found, and how a status gets it.
+/// An error that every n-th scan has: n, the rule, the field, and the change of the status.
 type Planted = (usize, &'static str, &'static str, fn(&mut Value));
 
 const PLANTED: &[Planted] = &[
@@ -39,7 +39,7 @@ const PLANTED: &[Planted] = &[
     (389, "metadata-url", "status.metadataUrl", |status| status["metadataUrl"] = json!("here")),
 ];
 
-fn sound() -> Value {
+fn valid_status() -> Value {
     let condition = |kind: &str, status: &str, message: &str| {
         json!({"type": kind, "status": status, "reason": "JobFinished", "message": message,
             "lastTransitionTime": "2026-11-20T08:03:00Z"})
@@ -54,9 +54,9 @@ fn sound() -> Value {
     })
 }
 
-/// Scan number n, and the rules that it breaks.
+/// Returns scan number n and the rules that it breaks.
 fn planted(number: usize) -> (Value, Vec<(&'static str, &'static str)>) {
-    let mut status = sound();
+    let mut status = valid_status();
     let faults = PLANTED.iter().filter(|(every, ..)| number.is_multiple_of(*every));
     let broken = faults.map(|(_, rule, field, plant)| {
         plant(&mut status);
@@ -106,8 +106,8 @@ fn run(mut command: Command) -> (Option<i32>, String, String) {
     (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-/// Runs it, and says the most memory that it was seen to have.
-fn measured(mut command: Command) -> (Value, u64) {
+/// Runs the command and returns its report and its highest resident memory.
+fn run_and_measure(mut command: Command) -> (Value, u64) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let stdout = child.stdout.take().unwrap();
     let reader = std::thread::spawn(move || std::io::read_to_string(stdout).unwrap());
@@ -122,14 +122,14 @@ fn measured(mut command: Command) -> (Value, u64) {
     (serde_json::from_str(&reader.join().unwrap()).unwrap(), peak)
 }
 
-fn audit_finds_what_was_planted(_: &Namespace<'_>) {
-    let cluster = ControlPlane::start().unwrap_or_else(|absent| panic!("{absent:?}"));
+fn audit_finds_the_planted_errors(_: &Namespace<'_>) {
+    let cluster = ControlPlane::start().unwrap_or_else(|error| panic!("{error:?}"));
     let folder = Folder::new();
     let (code, stdout, stderr) = run(audit(&cluster, User::Admin, &[]));
     assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
     assert!(stderr.contains("this cluster knows no SourceScan and no ImageScan"), "{stderr}");
 
-    // Without a status subresource a scan is created with its status.
+    // Without a status subresource, a scan is created together with its status.
     generate(folder.path());
     for kind in ["sourcescans", "imagescans"] {
         let path = folder.join(&format!("base/crds/{kind}.yaml"));
@@ -148,17 +148,17 @@ fn audit_finds_what_was_planted(_: &Namespace<'_>) {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(write(client(&runtime, &cluster, User::Admin), count));
 
-    let (report, peak) = measured(audit(&cluster, User::Admin, &["-o", "json"]));
+    let (report, peak) = run_and_measure(audit(&cluster, User::Admin, &["-o", "json"]));
     eprintln!("{count} scans, at most {peak} kB");
     assert!(peak > 0 && peak < MEMORY_MAX_KB, "{peak} kB");
-    exactly_the_planted(&report, count);
-    as_check_finds(&cluster, &report);
-    modes_count(&cluster, &folder);
-    for_people(&cluster, &report);
-    what_cannot_be_read(&cluster);
+    assert_only_planted_errors(&report, count);
+    assert_same_findings_as_check(&cluster, &report);
+    assert_modes_apply(&cluster, &folder);
+    assert_text_output(&cluster, &report);
+    assert_unreadable_clusters_are_errors(&cluster);
 }
 
-fn exactly_the_planted(report: &Value, count: usize) {
+fn assert_only_planted_errors(report: &Value, count: usize) {
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
     let denied = report["findings"].as_array().unwrap().iter().filter(|finding| finding["action"] == "deny");
     let mut found: Vec<_> =
@@ -185,8 +185,8 @@ fn exactly_the_planted(report: &Value, count: usize) {
     assert_eq!(rows, due);
 }
 
-/// The same verdict in the same words, but for where it is in a file.
-fn as_check_finds(cluster: &ControlPlane, report: &Value) {
+/// `check` must report the same findings with the same messages; only the positions in the file differ.
+fn assert_same_findings_as_check(cluster: &ControlPlane, report: &Value) {
     let dump = cluster.kubectl(User::Admin).args(["get", "sourcescans,imagescans", "-A", "-o", "json"]).run();
     let mut check = program(&["check", "--now", "2026-11-24T12:00:00Z", "-o", "json"]);
     let folder = Folder::new();
@@ -205,12 +205,12 @@ fn as_check_finds(cluster: &ControlPlane, report: &Value) {
     assert_eq!(sorted(&checked), sorted(report));
 }
 
-/// Who sets the rules to warn has nothing denied, in the namespaces that it is said of.
-fn modes_count(cluster: &ControlPlane, folder: &Folder) {
+/// With rules set to warn, nothing is denied in the namespaces that the setting applies to.
+fn assert_modes_apply(cluster: &ControlPlane, folder: &Folder) {
     let modes = r#"{"phase-unknown": warn, "cve-total": "off", "metadata-url": audit}"#;
     let path = folder.join("config.yaml");
     let config = path.to_str().unwrap();
-    // As README.md says for the beginning.
+    // As README.md recommends for the start.
     let every: Vec<_> =
         RULES.iter().filter(|rule| rule.id != "status-writer").map(|rule| format!("{}: warn", rule.id)).collect();
     fs::write(&path, format!("rules: {{{}}}", every.join(", "))).unwrap();
@@ -232,7 +232,7 @@ fn modes_count(cluster: &ControlPlane, folder: &Folder) {
     }
 }
 
-fn for_people(cluster: &ControlPlane, report: &Value) {
+fn assert_text_output(cluster: &ControlPlane, report: &Value) {
     let (code, stdout, stderr) = run(audit(cluster, User::Admin, &[]));
     assert_eq!(code, Some(1), "{stderr}");
     let (lines, table) = stdout.split_once("\n\n").unwrap();
@@ -242,9 +242,9 @@ fn for_people(cluster: &ControlPlane, report: &Value) {
     assert!(lines.lines().any(|found| found == line), "{lines}");
     assert!(table.starts_with("NAMESPACE  RULE "), "{table}");
     assert_eq!(table.lines().count(), report["rules"].as_array().unwrap().len() + 1);
-    assert!(!stderr.contains('\r'), "no progress where nobody sees it: {stderr}");
+    assert!(!stderr.contains('\r'), "no progress unless stderr is a terminal: {stderr}");
     assert!(stderr.ends_with(" clean\n"), "{stderr}");
-    // Who has seen enough closes the pipe: no error.
+    // A reader that closes the pipe early causes no error.
     let mut command = audit(cluster, User::Admin, &[]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
@@ -252,7 +252,7 @@ fn for_people(cluster: &ControlPlane, report: &Value) {
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
 }
 
-fn what_cannot_be_read(cluster: &ControlPlane) {
+fn assert_unreadable_clusters_are_errors(cluster: &ControlPlane) {
     let (code, stdout, stderr) = run(audit(cluster, User::Webhook, &["-o", "json"]));
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("cannot list resource \"sourcescans\""), "{stderr}");
@@ -260,7 +260,7 @@ fn what_cannot_be_read(cluster: &ControlPlane) {
     let report: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(report["errors"].as_array().map(Vec::len), Some(2), "{report}");
 
-    // A port that was free a moment ago: nobody listens.
+    // A port that was free a moment ago, so no process listens on it.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let text = fs::read_to_string(cluster.kubeconfig(User::Admin)).unwrap();
     let folder = Folder::new();

@@ -1,4 +1,5 @@
-//! The cluster itself, before anything of ours is in it: users and their rights, policies, a webhook that is down.
+//! Tests the cluster itself before anything of ours is installed: users and rights, policies, and a webhook that is
+//! down.
 
 use std::process::Command;
 use std::{env, fs};
@@ -11,19 +12,19 @@ use crate::{only, scan};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("the-cluster-is-the-pinned-release", the_cluster_is_the_pinned_release),
-    ("a-scan-through-kubectl", a_scan_through_kubectl),
-    ("who-may-do-what", who_may_do_what),
-    ("a-policy-denies-and-a-policy-mutates", a_policy_denies_and_a_policy_mutates),
-    ("a-webhook-that-is-down", a_webhook_that_is_down),
-    ("rights-too-few-and-too-many", rights_too_few_and_too_many),
-    ("a-deleted-namespace-goes", a_deleted_namespace_goes),
-    ("no-process-is-left", no_process_is_left),
+    ("kubectl-writes-and-reads-scans", kubectl_writes_and_reads_scans),
+    ("the-rights-of-the-users-are-enforced", the_rights_of_the_users_are_enforced),
+    ("admission-policies-deny-and-mutate", admission_policies_deny_and_mutate),
+    ("the-failure-policy-decides-while-a-webhook-is-down", the_failure_policy_decides_while_a_webhook_is_down),
+    ("unused-and-denied-rights-are-reported", unused_and_denied_rights_are_reported),
+    ("a-deleted-namespace-is-removed", a_deleted_namespace_is_removed),
+    ("a-stopped-control-plane-leaves-nothing-behind", a_stopped_control_plane_leaves_nothing_behind),
 ];
 
 fn the_cluster_is_the_pinned_release(namespace: &Namespace<'_>) {
-    let said = namespace.kubectl(User::Developer).args(["version", "-o", "json"]).run();
-    let versions: Value = serde_json::from_str(said.ok()).unwrap();
-    // With KUBEBUILDER_ASSETS it is whatever release they are.
+    let output = namespace.kubectl(User::Developer).args(["version", "-o", "json"]).run();
+    let versions: Value = serde_json::from_str(output.ok()).unwrap();
+    // With KUBEBUILDER_ASSETS, the release is that of the given binaries.
     if env::var_os("KUBEBUILDER_ASSETS").is_none() {
         assert_eq!(versions["serverVersion"]["minor"], "36", "{versions}");
         assert_eq!(versions["serverVersion"]["gitVersion"], namespace.cluster.ready.version, "{versions}");
@@ -31,7 +32,7 @@ fn the_cluster_is_the_pinned_release(namespace: &Namespace<'_>) {
     assert_eq!(namespace.kubectl(User::Admin).args(["get", "--raw", "/readyz"]).run().ok(), "ok");
 }
 
-fn a_scan_through_kubectl(namespace: &Namespace<'_>) {
+fn kubectl_writes_and_reads_scans(namespace: &Namespace<'_>) {
     let developer = || namespace.kubectl(User::Developer);
     let controller = || namespace.kubectl(User::ScanController);
 
@@ -43,7 +44,7 @@ fn a_scan_through_kubectl(namespace: &Namespace<'_>) {
 
     let status = r#"{"status": {"phase": "Completed", "CVECount": {"CVETOTAL": 3}}}"#;
     let patch = ["patch", "sourcescan", "one", "--type=merge", "--patch", status];
-    developer().args(patch).run().ok(); // accepted, and the status dropped
+    developer().args(patch).run().ok(); // accepted, but the status is dropped
     controller().args(patch).args(["--subresource=status"]).run().ok();
     let table = developer().args(["get", "sourcescans"]).run();
     let rows: Vec<Vec<&str>> = table.ok().lines().map(|line| line.split_whitespace().collect()).collect();
@@ -59,7 +60,7 @@ fn a_scan_through_kubectl(namespace: &Namespace<'_>) {
     developer().args(["delete", "sourcescans", "--all"]).run().ok();
 }
 
-fn who_may_do_what(namespace: &Namespace<'_>) {
+fn the_rights_of_the_users_are_enforced(namespace: &Namespace<'_>) {
     namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("one").to_string()).run().ok();
     let patch = ["patch", "sourcescan", "one", "--subresource=status", "--type=merge", "--patch", "{}"];
     let denied = namespace.kubectl(User::Developer).args(patch).run();
@@ -68,7 +69,7 @@ fn who_may_do_what(namespace: &Namespace<'_>) {
     assert!(denied.failed().contains(r#"cannot get resource "sourcescans""#), "{denied:?}");
 }
 
-fn a_policy_denies_and_a_policy_mutates(namespace: &Namespace<'_>) {
+fn admission_policies_deny_and_mutate(namespace: &Namespace<'_>) {
     let group = "admissionregistration.k8s.io/v1";
     let scans = json!([{"apiGroups": ["scanning.apps.tanzu.vmware.com"], "apiVersions": ["*"],
         "operations": ["CREATE", "UPDATE"], "resources": ["sourcescans"]}]);
@@ -91,14 +92,14 @@ fn a_policy_denies_and_a_policy_mutates(namespace: &Namespace<'_>) {
         let developer = namespace.kubectl(User::Developer);
         developer.args(["create", "--dry-run=server", "-o", "json", "-f", "-"]).input(scan(name).to_string()).run()
     };
-    let denied = eventually("the policy denies", || Some(create("bad")).filter(|said| said.code == Some(1)));
+    let denied = eventually("the policy denies", || Some(create("bad")).filter(|output| output.code == Some(1)));
     let words = "ValidatingAdmissionPolicy 'smoke' with binding 'smoke' denied request: no bad scans";
     assert!(denied.stderr.contains(words), "{denied:?}");
     eventually("the policy mutates", || create("good").ok().contains(r#""mutated": "yes""#).then_some(()));
 }
 
-fn a_webhook_that_is_down(namespace: &Namespace<'_>) {
-    // A port that was free a moment ago: nobody listens.
+fn the_failure_policy_decides_while_a_webhook_is_down(namespace: &Namespace<'_>) {
+    // A port that was free a moment ago, so no process listens on it.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "hook"},
         "spec": {"type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}]}});
@@ -124,33 +125,33 @@ fn a_webhook_that_is_down(namespace: &Namespace<'_>) {
         developer.args(["create", "--dry-run=server", "-f", "-"]).input(scan("one").to_string()).run()
     };
     register("Fail");
-    let denied = eventually("Fail denies", || Some(create()).filter(|said| said.code == Some(1)));
+    let denied = eventually("Fail denies", || Some(create()).filter(|output| output.code == Some(1)));
     let words = r#"failed calling webhook "smoke.scan-admission.dev": failed to call webhook: Post "https://hook."#;
     assert!(denied.stderr.contains(words), "{denied:?}");
     assert!(denied.stderr.contains("connection refused"), "{denied:?}");
     register("Ignore");
-    eventually("Ignore lets through", || Some(create()).filter(|said| said.code == Some(0)));
-    eventually("the audit log says so", || {
+    eventually("Ignore allows", || Some(create()).filter(|output| output.code == Some(0)));
+    eventually("the audit log records the ignored failure", || {
         let failed_open = "failed-open.validating.webhook.admission.k8s.io/round_0_index_0";
         namespace.cluster.audit().iter().find_map(|event| event["annotations"][failed_open].as_str().map(drop))
     });
 }
 
-fn rights_too_few_and_too_many(namespace: &Namespace<'_>) {
+fn unused_and_denied_rights_are_reported(namespace: &Namespace<'_>) {
     let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "smoke"}, "rules": [
         {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["needed"], "verbs": ["get", "delete"]}]});
     namespace.kubectl(User::Admin).args(["create", "-f", "-"]).input(role.to_string()).run().ok();
     let bind = ["create", "rolebinding", "smoke", "--role=smoke", "--serviceaccount=scan-admission:scan-admission"];
     namespace.kubectl(User::Admin).args(bind).run().ok();
     let get = |name: &str| namespace.kubectl(User::Webhook).args(["get", "secret", name]).run();
-    eventually("the role counts", || get("needed").stderr.contains("not found").then_some(()));
+    eventually("the role takes effect", || get("needed").stderr.contains("not found").then_some(()));
     assert!(get("other").failed().contains("Forbidden"));
 
     let own = |texts: Vec<String>| -> Vec<String> {
         texts.into_iter().filter(|text| text.ends_with(&format!(" in {}", namespace.name))).collect()
     };
     let name = &namespace.name;
-    eventually("the report", || {
+    eventually("the rights are reported", || {
         let rights = namespace.cluster.rights(User::Webhook);
         let (used, unused, denied) = (own(rights.used), own(rights.unused), own(rights.denied));
         (used == [format!("Role smoke: get secrets needed in {name}")]
@@ -160,14 +161,14 @@ fn rights_too_few_and_too_many(namespace: &Namespace<'_>) {
     });
 }
 
-fn a_deleted_namespace_goes(namespace: &Namespace<'_>) {
+fn a_deleted_namespace_is_removed(namespace: &Namespace<'_>) {
     namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("one").to_string()).run().ok();
     namespace.cluster.kubectl(User::Admin).args(["delete", "namespace", &namespace.name, "--timeout=30s"]).run().ok();
 }
 
-fn no_process_is_left(_: &Namespace<'_>) {
+fn a_stopped_control_plane_leaves_nothing_behind(_: &Namespace<'_>) {
     for signal in [false, true] {
-        let mut cluster = ControlPlane::start().unwrap_or_else(|absent| panic!("{absent:?}"));
+        let mut cluster = ControlPlane::start().unwrap_or_else(|error| panic!("{error:?}"));
         assert!(cluster.ready.folder.exists());
         if signal {
             assert!(Command::new("kill").arg(cluster.pid().to_string()).status().unwrap().success());

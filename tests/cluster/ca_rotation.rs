@@ -1,5 +1,6 @@
-//! The CA is changed under load, while replicas are killed: which one and when is decided by a seed, which is printed.
-//! `ROTATION_SEED=N cargo test --test cluster ten-cas` runs the kills of that seed.
+//! Changes the CA under load while replicas are killed. A seed, which is printed, decides which replica is killed and
+//! when.
+//! Run `ROTATION_SEED=N cargo test --test cluster ten-ca-changes` to repeat the kills of seed N.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,20 +19,20 @@ use crate::replicas::{Fleet, client, endpoint};
 use crate::support::process::Process;
 use crate::{Test, scan};
 
-pub const TESTS: &[(&str, Test)] = &[("ten-cas-and-no-call-is-lost", ten_cas_and_no_call_is_lost)];
+pub const TESTS: &[(&str, Test)] = &[("ten-ca-changes-lose-no-call", ten_ca_changes_lose_no_call)];
 
 const CHANGES: usize = 10;
-/// The shortest that the flags allow with certificates that a busy machine renews in time.
-const LIVES: [&str; 2] = ["--ca-life=11s", "--cert-life=2s"];
+/// The shortest lifetimes that the flags allow and at which a busy machine still renews certificates in time.
+const LIFETIMES: [&str; 2] = ["--ca-life=11s", "--cert-life=2s"];
 const SETTLE: &str = "1s";
-/// From one change to the next: two thirds of a CA's life, and until the next one has settled.
+/// The time between two changes: two thirds of a CA's lifetime, plus the time for the next CA to settle.
 const PERIOD: Duration = Duration::from_millis(7000);
 
-/// Writes statuses, one after the other, each by connections of its own.
+/// Writes statuses one after another, each over new connections.
 ///
-/// Who is killed during a call takes the call along, whatever it is: the API server does not ask twice. A pod that is
-/// stopped is given time to finish; SIGKILL is not. So the lock keeps kills out of calls, and no more than that: each
-/// call finds the Secret, the bundles and the other replicas as the dead one has left them.
+/// A call fails when its replica is killed, since the API server does not retry. A pod that is stopped has time to
+/// finish; after SIGKILL it has none. The lock therefore keeps kills out of calls, and does nothing else: each call
+/// finds the Secret, the caBundles and the other replicas in the state that the killed replica left.
 struct Writer {
     scans: Api<DynamicObject>,
     forwarder: Forwarder,
@@ -40,12 +41,12 @@ struct Writer {
 }
 
 impl Writer {
-    /// The validating webhook has to answer, or the write fails; the total shows that the mutating one did.
+    /// The write fails unless the validating webhook answers; the total shows that the mutating webhook answered, too.
     async fn write(&self, number: usize) -> Result<(), String> {
         let status = json!({"status": {"phase": "Pending", "cveCount": {"critical": number, "total": 0}}});
         let patch = self.scans.patch_status("one", &PatchParams::default(), &Patch::Merge(status)).await;
         let total = patch.map_err(|error| error.to_string())?.data["status"]["cveCount"]["total"].clone();
-        if total == number { Ok(()) } else { Err(format!("the total is {total}: nobody has mutated it")) }
+        if total == number { Ok(()) } else { Err(format!("the total is {total}: no webhook has mutated it")) }
     }
 
     async fn run(self) -> String {
@@ -68,7 +69,7 @@ pub fn scans(client: Client) -> Api<DynamicObject> {
 
 const STEPS: [&str; 4] = ["announced", "carried", "signs", "dropped"];
 
-/// Where in a change the Secret stands.
+/// Returns the step of the CA change that the Secret is in.
 fn stage(fleet: &Fleet) -> &'static str {
     let secret = fleet.secret();
     match ["next.crt", "announced-at", "old.crt"].map(|name| secret.contains_key(name)) {
@@ -79,18 +80,18 @@ fn stage(fleet: &Fleet) -> &'static str {
     }
 }
 
-fn ten_cas_and_no_call_is_lost(_: &Namespace<'_>) {
+fn ten_ca_changes_lose_no_call(_: &Namespace<'_>) {
     let seed = env::var("ROTATION_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     eprintln!("ROTATION_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let fleet = Fleet::new();
     let start = || {
-        let replica = fleet.start(SETTLE, &LIVES);
+        let replica = fleet.start(SETTLE, &LIFETIMES);
         fleet.forwarder.add(endpoint(&replica));
         replica
     };
     let mut replicas: Vec<Process> = (0..3).map(|_| start()).collect();
-    eventually("all are ready", || replicas.iter().all(|replica| fleet.is_ready(replica)).then_some(()));
+    eventually("all replicas are ready", || replicas.iter().all(|replica| fleet.is_ready(replica)).then_some(()));
 
     let namespace = fleet.cluster.namespace("scans", &json!({}));
     namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("one").to_string()).run().ok();
@@ -102,17 +103,17 @@ fn ten_cas_and_no_call_is_lost(_: &Namespace<'_>) {
         call: call.clone(),
         written: written.clone(),
     };
-    // A new configuration counts some milliseconds after it is written.
+    // A new configuration takes effect some milliseconds after it is written.
     let first = writer();
     eventually("both webhooks answer", || fleet.runtime.block_on(first.write(1)).ok());
     fleet.runtime.block_on(fleet.forwarder.cut());
     let writing = fleet.runtime.spawn(writer().run());
 
-    let until = |what: &str, is_so: &dyn Fn() -> bool| {
+    let until = |what: &str, is_reached: &dyn Fn() -> bool| {
         let late = Instant::now() + 3 * PERIOD;
-        // A write that fails ends the writer: no need to wait then.
-        while !is_so() && !writing.is_finished() {
-            assert!(Instant::now() < late, "never: {what}");
+        // A writer whose write fails ends, so there is no need to wait for it.
+        while !is_reached() && !writing.is_finished() {
+            assert!(Instant::now() < late, "timed out: {what}");
             thread::sleep(Duration::from_millis(10));
         }
     };
@@ -120,7 +121,7 @@ fn ten_cas_and_no_call_is_lost(_: &Namespace<'_>) {
     let mut stages = Vec::new();
     for change in 0..CHANGES {
         let signs = fleet.secret()["ca.crt"].clone();
-        // At each step in turn, or somewhat after it.
+        // Kills at each step in turn, immediately or a little later.
         let step = STEPS[change % STEPS.len()];
         until(step, &|| stage(&fleet) == step);
         thread::sleep(Duration::from_millis(random.u64(0..150)));
@@ -135,19 +136,19 @@ fn ten_cas_and_no_call_is_lost(_: &Namespace<'_>) {
         replicas.push(start());
         until("another CA signs", &|| fleet.secret()["ca.crt"] != signs);
     }
-    assert!(!writing.is_finished(), "{:?}", fleet.runtime.block_on(writing));
+    assert!(!writing.is_finished(), "the writer ended: {:?}", fleet.runtime.block_on(writing));
     writing.abort();
     let written = written.load(Ordering::Relaxed);
     eprintln!("{CHANGES} changes in {:.0?}, {written} writes, killed when {stages:?}", begin.elapsed());
     assert!(written > 20 * CHANGES, "only {written} writes");
-    in_the_end(&fleet, &replicas);
+    assert_ca_change_is_complete(&fleet, &replicas);
 }
 
-/// Between two changes.
-fn in_the_end(fleet: &Fleet, replicas: &[Process]) {
-    eventually("one CA, and all carry it", || fleet.is_in_step(1).then_some(()));
+/// The state between two changes.
+fn assert_ca_change_is_complete(fleet: &Fleet, replicas: &[Process]) {
+    eventually("one CA is left, and every caBundle holds it", || fleet.is_in_step(1).then_some(()));
     for replica in replicas {
-        eventually("the metrics tell the CA that signs", || {
+        eventually("the metrics show the CA that signs", || {
             let ends = CertificateInfo::of(&fleet.cas()[0]).unwrap().not_after.unix_timestamp() as f64;
             let is_in_step = fleet.metric(replica, "ca_bundle_synced") == Some(1.0);
             (is_in_step && fleet.metric(replica, "ca_not_after_timestamp_seconds") == Some(ends)).then_some(())

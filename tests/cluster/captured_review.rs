@@ -1,13 +1,14 @@
-//! A review in the order of the wire, with stand-ins for what differs from run to run.
+//! A captured review with its fields in the order of the wire. Values that differ from run to run are replaced by fixed
+//! ones.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Serializer, Value, json};
 
-/// When everything was written, which is just before the first of the times in tests/fixtures/lives.
+/// The time of every write: just before the first of the times in tests/fixtures/lifecycles.
 const TIME: &str = "2026-11-20T08:00:00Z";
-/// The digest of nobody's client certificate.
+/// Replaces the digest of the client certificate.
 const CREDENTIAL: &str = "X509SHA256=0000000000000000000000000000000000000000000000000000000000000000";
 
 #[derive(Deserialize, Serialize)]
@@ -77,7 +78,7 @@ impl Review {
         review
     }
 
-    /// Puts in stand-ins; `versions` are the resourceVersions of this scan so far.
+    /// Replaces values that differ from run to run. `versions` lists the resourceVersions of this scan so far.
     pub fn normalise(&mut self, name: &str, versions: &mut Vec<Value>) {
         let request = &mut self.request;
         request.uid = uid(name);
@@ -100,7 +101,7 @@ impl Review {
         }
     }
 
-    /// As it is committed.
+    /// Returns the text of the committed file.
     pub fn text(&self) -> String {
         let mut text = Vec::new();
         let format = serde_json::ser::PrettyFormatter::with_indent(b" ");
@@ -109,7 +110,7 @@ impl Review {
     }
 }
 
-/// The first of a scan is 1, and so on.
+/// Numbers the resourceVersions of a scan from 1.
 fn version(value: &Value, versions: &mut Vec<Value>) -> Value {
     let known = versions.iter().position(|known| known == value).unwrap_or_else(|| {
         versions.push(value.clone());
@@ -118,7 +119,8 @@ fn version(value: &Value, versions: &mut Vec<Value>) -> Value {
     json!((known + 1).to_string())
 }
 
-/// The API server sorts them by their times first, in whole seconds. As the times are the same now, the rest decides.
+/// Sorts the managed fields. The API server sorts them by their times in whole seconds first; here all times are equal,
+/// so the other members decide.
 fn managers(fields: &mut Value) {
     let fields = fields.as_array_mut().unwrap();
     for field in fields.iter_mut() {
@@ -129,7 +131,7 @@ fn managers(fields: &mut Value) {
     fields.sort_by_key(key);
 }
 
-/// One for each name: FNV-1a in the form of a random UUID.
+/// Returns the same UID for the same name: its FNV-1a hash in the form of a random UUID.
 fn uid(name: &str) -> String {
     let mix = |hash: u128, byte: u8| (hash ^ u128::from(byte)).wrapping_mul(0x0100_0000_0000_0000_0000_013b);
     let hash = name.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, mix);

@@ -1,4 +1,4 @@
-//! Certificates that webpki does not take from a server, and Go does.
+//! Tests server certificates that Go, and so the API server, accepts although webpki rejects them.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ use crate::{Test, scan};
 pub const TESTS: &[(&str, Test)] =
     &[("the-api-server-accepts-each-certificate-that-is-served", each_certificate_is_accepted)];
 
-/// Its host is the address that the test's server is called by.
+/// The host is 127.0.0.1, the address at which the API server calls the test's server.
 fn params(change: fn(&mut CertificateParams)) -> CertificateParams {
     let mut params = leaf();
     params.subject_alt_names = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().subject_alt_names;
@@ -31,7 +31,8 @@ fn flag(params: &mut CertificateParams) {
 
 type Change = fn(&mut CertificateParams);
 
-/// A change of the certificate, and whether a CA signs it: else it signs itself, and is in the caBundle.
+/// A change of the certificate, and whether a CA signs it. Otherwise the certificate is self-signed and is in the
+/// caBundle.
 const CERTIFICATES: [(Change, bool); 7] = [
     (flag, false),
     (|_| {}, false),
@@ -89,10 +90,10 @@ fn each_certificate_is_accepted(namespace: &Namespace<'_>) {
                 "--patch",
                 patch,
             ];
-            let said = namespace.kubectl(User::ScanController).args(patch).run();
-            // Until the configuration is known, the write passes.
-            assert!(!said.stderr.contains("x509:"), "{params:?}: {}", said.stderr);
-            said.stderr.contains("[phase-unknown]").then_some(())
+            let output = namespace.kubectl(User::ScanController).args(patch).run();
+            // The write is allowed until the configuration takes effect.
+            assert!(!output.stderr.contains("x509:"), "{params:?}: {}", output.stderr);
+            output.stderr.contains("[phase-unknown]").then_some(())
         });
         for kind in ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"] {
             namespace.cluster.kubectl(User::Admin).args(["delete", kind, &namespace.name]).run().ok();

@@ -1,4 +1,4 @@
-//! Only the API server may call: what certs/README.md says of its side, on the API server.
+//! Tests `--client-ca` with the API server as the client, configured as certs/README.md says.
 
 use std::fs;
 use std::path::Path;
@@ -12,11 +12,11 @@ use crate::support::waits::metric;
 use crate::{Test, scan};
 
 pub const TESTS: &[(&str, Test)] = &[
-    ("the-api-server-shows-its-certificate", the_api_server_shows_its_certificate),
-    ("the-docs-show-what-the-api-server-reads", the_docs_show_what_the_api_server_reads),
+    ("the-api-server-presents-its-client-certificate", the_api_server_presents_its_client_certificate),
+    ("the-docs-show-the-files-that-the-api-server-reads", the_docs_show_the_files_that_the_api_server_reads),
 ];
 
-fn the_api_server_shows_its_certificate(namespace: &Namespace<'_>) {
+fn the_api_server_presents_its_client_certificate(namespace: &Namespace<'_>) {
     let client = &namespace.cluster.ready.webhook_client;
     let folder = Folder::new();
     let start = |listen: &str, name: &str| {
@@ -35,7 +35,7 @@ fn the_api_server_shows_its_certificate(namespace: &Namespace<'_>) {
         namespace.kubectl(User::ScanController).args(patch).run()
     };
     let judged = |words: &'static str| {
-        eventually(words, || Some(status()).filter(|said| said.code == Some(1) && said.stderr.contains(words)))
+        eventually(words, || Some(status()).filter(|output| output.code == Some(1) && output.stderr.contains(words)))
     };
     judged("[phase-unknown]");
     let of = |server: &Process, name: &str| {
@@ -52,15 +52,22 @@ fn the_api_server_shows_its_certificate(namespace: &Namespace<'_>) {
     assert!(server.errors().contains(&words), "{}", server.errors());
 }
 
-/// The first block of this kind below a heading of certs/README.md.
+/// Returns the first block of this file below a heading of certs/README.md.
 fn block(heading: &str, file: &str) -> String {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("certs/README.md")).unwrap();
-    let section = page.split_once(heading).expect("the heading").1;
+    let section = page.split_once(heading).expect("the page has the heading").1;
     let begin = format!("```yaml\n# {file}\n");
-    section.split_once(&begin).expect("the file").1.split_once("```").expect("its end").0.to_owned()
+    section
+        .split_once(&begin)
+        .expect("the section has the file")
+        .1
+        .split_once("```")
+        .expect("the block ends")
+        .0
+        .to_owned()
 }
 
-fn the_docs_show_what_the_api_server_reads(namespace: &Namespace<'_>) {
+fn the_docs_show_the_files_that_the_api_server_reads(namespace: &Namespace<'_>) {
     let folder = &namespace.cluster.ready.folder;
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
     let value = |yaml: &str| serde_saphyr::from_str::<serde_json::Value>(yaml).unwrap();

@@ -1,5 +1,5 @@
-//! The cluster of the tests: builds `tests/controlplane` once, starts one for the test process,
-//! and ends it with the process, however that ends (it reads the end of our pipe).
+//! Builds `tests/controlplane` once and runs it for the test process. The control plane ends when its stdin closes, so
+//! it never outlives the test process.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,10 +14,11 @@ use std::{env, fs, thread};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// The release that the module pins, as `kubectl version` prints it.
+/// The release that the Go module pins, as `kubectl version` prints it.
 const VERSION: &str = "v1.36.3";
 
-/// Who works on the cluster. The rights of all but `Admin` are RBAC: tests/fixtures/cluster/users.yaml and ours.
+/// A user of the cluster. All but `Admin` have their rights by RBAC: tests/fixtures/cluster/users.yaml and the
+/// manifests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum User {
     Admin,
@@ -27,8 +28,8 @@ pub enum User {
 }
 
 impl User {
-    /// The admin is always there.
-    const GUESTS: [User; 3] = [User::ScanController, User::Developer, User::Webhook];
+    /// The users besides the admin, whom the control plane always has.
+    const CONFIGURED: [User; 3] = [User::ScanController, User::Developer, User::Webhook];
 
     fn name(self) -> &'static str {
         match self {
@@ -39,7 +40,8 @@ impl User {
         }
     }
 
-    /// User name and groups of the certificate; a ServiceAccount's are those that its token would give.
+    /// The user name and the groups of the certificate. Those of a ServiceAccount are the ones that its token would
+    /// have.
     fn identity(self) -> &'static str {
         match self {
             User::Admin => "kubernetes-admin,system:masters",
@@ -60,16 +62,16 @@ impl User {
     }
 }
 
-/// Why there is no cluster.
+/// The reason that there is no cluster.
 #[derive(Clone, Debug)]
-pub enum Absent {
-    /// Nothing here to build it with: no fault of the project's.
-    Tools(String),
-    /// It should have been there.
+pub enum ClusterError {
+    /// The tools to build it are missing from this machine. This is no failure of the project.
+    MissingTools(String),
+    /// The cluster cannot be built or started although the tools are there.
     Broken(String),
 }
 
-/// The ready line.
+/// The line that the control plane prints when it is ready.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ready {
@@ -81,14 +83,14 @@ pub struct Ready {
     pub webhook_client: WebhookClient,
 }
 
-/// Who the API server says it is to a webhook that asks for a client certificate.
+/// The identity of the API server towards a webhook that asks for a client certificate.
 #[derive(Debug, Deserialize)]
 pub struct WebhookClient {
     pub ca: PathBuf,
     pub name: String,
 }
 
-/// What a user was granted, held against what it has asked for so far.
+/// The rights of a user compared with the user's requests so far.
 #[derive(Debug, Deserialize)]
 pub struct Rights {
     pub used: Vec<String>,
@@ -104,25 +106,25 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    pub fn start() -> Result<ControlPlane, Absent> {
+    pub fn start() -> Result<ControlPlane, ClusterError> {
         Self::start_with(&[])
     }
 
-    /// With these flags of kube-apiserver.
-    pub fn start_with(flags: &[&str]) -> Result<ControlPlane, Absent> {
-        static PROGRAMS: OnceLock<Result<Programs, Absent>> = OnceLock::new();
-        let programs = PROGRAMS.get_or_init(build).as_ref().map_err(Absent::clone)?;
+    /// Starts the control plane with additional flags of kube-apiserver.
+    pub fn start_with(flags: &[&str]) -> Result<ControlPlane, ClusterError> {
+        static PROGRAMS: OnceLock<Result<Programs, ClusterError>> = OnceLock::new();
+        let programs = PROGRAMS.get_or_init(build).as_ref().map_err(ClusterError::clone)?;
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let log = programs.folder.join(format!("{}-{number}.log", env!("CARGO_CRATE_NAME")));
         let broken = |what: String| {
-            let said = fs::read_to_string(&log).unwrap_or_default();
-            let tail: Vec<&str> = said.lines().rev().take(20).collect();
-            Absent::Broken(format!("{what}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n")))
+            let log_text = fs::read_to_string(&log).unwrap_or_default();
+            let tail: Vec<&str> = log_text.lines().rev().take(20).collect();
+            ClusterError::Broken(format!("{what}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n")))
         };
         let stderr = File::create(&log).map_err(|error| broken(format!("{}: {error}", log.display())))?;
         let mut child = Command::new(&programs.controlplane)
-            .args(User::GUESTS.map(|user| format!("-user={}={}", user.name(), user.identity())))
+            .args(User::CONFIGURED.map(|user| format!("-user={}={}", user.name(), user.identity())))
             .arg("--")
             .args(flags)
             .stdin(Stdio::piped())
@@ -133,7 +135,7 @@ impl ControlPlane {
         let stdin = child.stdin.take();
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
-        // No clock here: the program gives up by itself, and its stdout closes.
+        // No timeout is needed: the program ends by itself if it does not become ready, and its stdout closes.
         let ready = stdout.read_line(&mut line).map_err(|error| error.to_string());
         match ready.and_then(|_| serde_json::from_str(&line).map_err(|error| error.to_string())) {
             Ok(ready) => {
@@ -142,7 +144,7 @@ impl ControlPlane {
             Err(error) => {
                 drop(stdin);
                 let status = child.wait();
-                Err(broken(format!("the control plane did not get ready ({error}; {status:?}):")))
+                Err(broken(format!("the control plane did not become ready ({error}; {status:?}):")))
             }
         }
     }
@@ -155,12 +157,12 @@ impl ControlPlane {
         &self.ready.kubeconfigs[user.name()]
     }
 
-    /// The program.
+    /// The path of kubectl.
     pub fn kubectl_path(&self) -> &Path {
         &self.kubectl
     }
 
-    /// A kubectl of this user, ready for more arguments; every request of it is bounded.
+    /// Returns a kubectl that acts as this user. Each of its requests has a timeout.
     pub fn kubectl(&self, user: User) -> Kubectl {
         let mut command = Command::new(&self.kubectl);
         command
@@ -171,7 +173,7 @@ impl ControlPlane {
         Kubectl { command, stdin: Vec::new() }
     }
 
-    /// A namespace for one test.
+    /// Creates a namespace for one test.
     pub fn namespace(&self, name: &str, labels: &Value) -> Namespace<'_> {
         let namespace =
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}).to_string();
@@ -188,13 +190,13 @@ impl ControlPlane {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
-    /// The audit log so far, an event a value.
+    /// Returns the events of the audit log so far.
     pub fn audit(&self) -> Vec<Value> {
         let log = fs::read_to_string(&self.ready.audit_log).expect("the audit log is there");
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Stops it and says how it ended; it bounds its own end.
+    /// Stops the control plane and returns how it ended. The control plane bounds the time that this takes.
     pub fn stop(&mut self) -> Result<(), String> {
         self.pipes.lock().unwrap_or_else(PoisonError::into_inner).0.take();
         self.wait()
@@ -214,7 +216,7 @@ impl Drop for ControlPlane {
     }
 }
 
-/// A namespace of one test; it goes with the cluster.
+/// A namespace of one test. It is removed with the cluster.
 pub struct Namespace<'a> {
     pub cluster: &'a ControlPlane,
     pub name: String,
@@ -243,7 +245,7 @@ impl Kubectl {
         self
     }
 
-    /// What `-f -` reads.
+    /// Sets the input that `-f -` reads.
     pub fn input(mut self, text: impl Into<Vec<u8>>) -> Self {
         self.stdin = text.into();
         self
@@ -259,7 +261,7 @@ impl Kubectl {
             .spawn()
             .expect("kubectl was built");
         let (mut stdin, input) = (child.stdin.take().expect("piped"), self.stdin);
-        // A kubectl that fails early does not read; its words say why.
+        // A kubectl that fails early does not read its input, but its output says why it failed.
         let writer = thread::spawn(move || drop(stdin.write_all(&input)));
         let output = child.wait_with_output().expect("kubectl ends");
         writer.join().expect("the writer does not panic");
@@ -272,7 +274,7 @@ impl Kubectl {
     }
 }
 
-/// What kubectl printed, and its exit code.
+/// The output of kubectl and its exit code.
 #[derive(Debug)]
 pub struct KubectlOutput {
     called: String,
@@ -282,14 +284,14 @@ pub struct KubectlOutput {
 }
 
 impl KubectlOutput {
-    /// It worked; its stdout.
+    /// Asserts that kubectl succeeded, and returns its stdout.
     #[track_caller]
     pub fn ok(&self) -> &str {
         assert_eq!(self.code, Some(0), "kubectl {}\n{}{}", self.called, self.stdout, self.stderr);
         &self.stdout
     }
 
-    /// It failed; its stderr.
+    /// Asserts that kubectl failed, and returns its stderr.
     #[track_caller]
     pub fn failed(&self) -> &str {
         assert_eq!(self.code, Some(1), "kubectl {}\n{}{}", self.called, self.stdout, self.stderr);
@@ -297,7 +299,8 @@ impl KubectlOutput {
     }
 }
 
-/// Tries until `done`, for what the API server takes in by a watch: a new hook counts after 3 to 50 ms.
+/// Retries until `done` returns a value. The API server learns of changes by a watch: a new webhook takes effect after
+/// 3 to 50 ms.
 #[track_caller]
 pub fn eventually<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -305,7 +308,7 @@ pub fn eventually<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
         if let Some(value) = done() {
             return value;
         }
-        assert!(start.elapsed() < Duration::from_secs(10), "not within 10 s: {what}");
+        assert!(start.elapsed() < Duration::from_secs(10), "timed out after 10 s: {what}");
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -316,20 +319,22 @@ struct Programs {
     kubectl: PathBuf,
 }
 
-/// Builds what is missing or old; `go build` knows, and takes about 2 s to find that nothing is.
-fn build() -> Result<Programs, Absent> {
+/// Builds missing or outdated programs. `go build` detects these; it takes about 2 s if there are none.
+fn build() -> Result<Programs, ClusterError> {
     let go = env::var_os("GO").unwrap_or_else(|| "go".into());
     let found = Command::new(&go).arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !found.is_ok_and(|status| status.success()) {
-        return Err(Absent::Tools("no Go to build the control plane with: install Go 1.26 or newer".to_owned()));
+        return Err(ClusterError::MissingTools(
+            "Go is missing, which builds the control plane: install Go 1.26 or newer".to_owned(),
+        ));
     }
     let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
     let kubectl = assets.as_ref().map(|folder| folder.join("kubectl")).filter(|kubectl| kubectl.exists());
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("controlplane");
     let out = folder.join(if assets.is_some() { "assets" } else { "libraries" });
-    let broken = |error: std::io::Error| Absent::Broken(format!("{}: {error}", out.display()));
+    let broken = |error: std::io::Error| ClusterError::Broken(format!("{}: {error}", out.display()));
     fs::create_dir_all(&out).map_err(broken)?;
-    // Other test processes wait here; the lock goes with the process that holds it.
+    // Other test processes wait here. The lock is released when the process that holds it ends.
     let lock = File::create(folder.join("lock")).map_err(broken)?;
     lock.lock().map_err(broken)?;
 
@@ -338,26 +343,27 @@ fn build() -> Result<Programs, Absent> {
         (false, None) => "about 4 minutes on two free cores, this first time",
         (false, Some(_)) => "about 2 minutes on two free cores, this first time",
     };
-    eprintln!("building the cluster of the tests (tests/controlplane, Go): {time} …");
+    eprintln!("building the control plane of the tests (tests/controlplane, Go): {time} …");
     let start = Instant::now();
     let mut command = Command::new(&go);
     command
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/controlplane"))
-        .env("GOGC", "400") // memory for time: the compiler collects less
-        // No inlining and no debug information: a third less to compile, and nothing here is hot.
+        .env("GOGC", "400") // trades memory for time: the compiler collects garbage less often
+        // Without inlining and debug information, a third less is compiled. The speed of the program does not matter
+        // here.
         .args(["build", "-trimpath", "-buildvcs=false", "-gcflags=all=-l -dwarf=false"])
         .arg(format!("-ldflags=-s -w -X k8s.io/component-base/version.gitVersion={VERSION}"))
         .args(assets.is_some().then_some("-tags=assets"))
         .arg("-o")
-        .arg(out.join("")) // with the slash: a folder for both
+        .arg(out.join("")) // the trailing slash names a folder for both programs
         .arg(".")
         .args(kubectl.is_none().then_some("./kubectl"));
     let output = command.output().map_err(broken)?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(Absent::Broken(format!("`go build` in tests/controlplane failed:\n{said}")));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        return Err(ClusterError::Broken(format!("`go build` in tests/controlplane failed:\n{errors}")));
     }
-    eprintln!("building the cluster of the tests: done in {:.0?}", start.elapsed());
+    eprintln!("building the control plane of the tests: done in {:.0?}", start.elapsed());
     let kubectl = kubectl.unwrap_or_else(|| out.join("kubectl"));
     Ok(Programs { controlplane: out.join("controlplane"), kubectl, folder })
 }

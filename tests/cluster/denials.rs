@@ -1,4 +1,4 @@
-//! What the API server and kubectl make of every denial and every warning, word for word.
+//! Compares what kubectl prints for every denial and warning with tests/fixtures/cluster/denials.txt, byte for byte.
 
 use std::fmt::Write as _;
 use std::{env, fs};
@@ -10,22 +10,23 @@ use serde_json::{Value, json};
 use crate::controlplane::{Kubectl, KubectlOutput, Namespace, User};
 use crate::{Test, break_glass, scan};
 
-pub const TESTS: &[(&str, Test)] = &[("every-denial-in-the-words-of-kubectl", every_denial_in_the_words_of_kubectl)];
+pub const TESTS: &[(&str, Test)] =
+    &[("kubectl-prints-every-denial-as-recorded", kubectl_prints_every_denial_as_recorded)];
 
-const WORDS: &str = "tests/fixtures/cluster/denials.txt";
+const RECORD: &str = "tests/fixtures/cluster/denials.txt";
 
-/// Rules that deny, but not here.
+/// Rules that can deny, but do not in this test, and why.
 const NOT_HERE: &[(&str, &str)] = &[("status-writer", "off unless status writers are configured, and none are")];
 
 /// One write of a scan.
 struct Case {
-    /// The rule, or the kind of case.
+    /// The rule, or the name of a case that belongs to no single rule.
     head: &'static str,
-    says: String,
+    description: String,
     part: Part,
     old: Option<Value>,
     new: Value,
-    /// Where the rule denies, if it does.
+    /// The field at which the rule denies, if it does.
     denied: Option<&'static str>,
 }
 
@@ -36,26 +37,26 @@ impl Case {
         let denied = if let Expectation::Denies(path) = example.expect { Some(path) } else { None };
         let object = |members: &str| {
             let mut object = scan(&name);
-            // On whatever day this runs, the times of the examples have passed.
+            // The times of the examples must have passed on whatever day the test runs.
             json_patch::merge(&mut object, &serde_json::from_str(&members.replace("\"2026-", "\"2020-")).unwrap());
             object
         };
         let (old, new) = (example.old.map(object), object(example.new));
         assert!(
             old.is_none() || matches!(part, Part::Status | Part::Writer),
-            "{name}: only a status has something before it here"
+            "{name}: only a status may have an old object in this test"
         );
-        Case { head: rule, says: example.title.to_owned(), part, old, new, denied }
+        Case { head: rule, description: example.title.to_owned(), part, old, new, denied }
     }
 
-    /// A status that no example of a rule has.
-    fn of_status(says: &str, status: Value) -> Self {
-        let mut new = scan(&says.replace(' ', "-"));
+    /// A case with a status that is no example of a rule.
+    fn of_status(description: &str, status: Value) -> Self {
+        let mut new = scan(&description.replace(' ', "-"));
         new["status"] = status;
-        Case { head: "words", says: says.to_owned(), part: Part::Status, old: None, new, denied: None }
+        Case { head: "words", description: description.to_owned(), part: Part::Status, old: None, new, denied: None }
     }
 
-    /// The scan as it is before the case, without a status; of its first generation.
+    /// The scan before the case: without a status, and of generation 1.
     fn first(&self) -> Value {
         let mut first = self.new.clone();
         let members = first.as_object_mut().unwrap();
@@ -66,7 +67,7 @@ impl Case {
         first
     }
 
-    /// Whether the scan is of its second generation: one edit makes it so.
+    /// Whether the scan is of generation 2, which takes one edit.
     fn is_second(&self) -> bool {
         self.new["metadata"]["generation"] == 2
     }
@@ -75,14 +76,14 @@ impl Case {
         let controller = namespace.kubectl(User::ScanController);
         let arguments = match self.part {
             Part::Status | Part::Writer => &["replace", "--subresource=status", "-f", "-"][..],
-            // Some examples have what belongs to the other kind.
+            // Some examples have fields that belong to the other kind.
             Part::Spec | Part::Create => &["create", "--validate=ignore", "-f", "-"],
         };
         controller.args(arguments).input(self.new.to_string()).run()
     }
 
-    /// What was asked and what kubectl said to it.
-    fn text(&self, said: &KubectlOutput) -> String {
+    /// The entry in the record: the write, and what kubectl printed.
+    fn text(&self, printed: &KubectlOutput) -> String {
         let members = |object: &Value| match self.part {
             Part::Status | Part::Writer => json!({"status": object["status"]}).to_string(),
             Part::Spec | Part::Create => json!({"spec": object["spec"], "status": object["status"]}).to_string(),
@@ -92,22 +93,22 @@ impl Case {
         } else {
             "kubectl create"
         };
-        let mut text = format!("## {}: {}\n", self.head, self.says);
+        let mut text = format!("## {}: {}\n", self.head, self.description);
         if let Some(old) = &self.old {
             writeln!(text, "there: {}", members(old)).unwrap();
         }
         writeln!(text, "{call}: {}", members(&self.new)).unwrap();
-        for (name, lines) in [("stdout", &said.stdout), ("stderr", &said.stderr)] {
+        for (name, lines) in [("stdout", &printed.stdout), ("stderr", &printed.stderr)] {
             for line in lines.lines() {
                 writeln!(text, "{name}| {line}").unwrap();
             }
         }
-        writeln!(text, "exit {}", said.code.unwrap()).unwrap();
+        writeln!(text, "exit {}", printed.code.unwrap()).unwrap();
         text
     }
 }
 
-/// All examples that a rule denies or warns about, and what no single rule has.
+/// Returns all examples that a rule denies or warns about, and the cases that belong to no single rule.
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for rule in RULES.iter().filter(|rule| NOT_HERE.iter().all(|(id, _)| *id != rule.id)) {
@@ -121,7 +122,7 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// What no single rule has an example of.
+/// Returns the cases that no example of a single rule covers.
 fn other_cases() -> Vec<Case> {
     let conditions = |count: usize, length: usize| -> Vec<Value> {
         let name = |index| format!("T{index}-{}", "t".repeat(length));
@@ -181,7 +182,7 @@ fn other_cases() -> Vec<Case> {
     ]
 }
 
-/// Writes everything that has to be there before the cases run.
+/// Creates all objects that the cases need.
 fn prepare(cases: &[Case], namespace: &Namespace<'_>) {
     let write = |kubectl: Kubectl, items: Vec<Value>| {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
@@ -198,28 +199,28 @@ fn prepare(cases: &[Case], namespace: &Namespace<'_>) {
     write(replace, cases().filter_map(|case| case.old.clone()).collect());
 }
 
-fn every_denial_in_the_words_of_kubectl(namespace: &Namespace<'_>) {
+fn kubectl_prints_every_denial_as_recorded(namespace: &Namespace<'_>) {
     let cases = cases();
     prepare(&cases, namespace);
-    let mut words = "# What kubectl prints, on a real API server with the webhooks installed.\n\
+    let mut record = "# What kubectl prints, on a real API server with the webhooks installed.\n\
                      # Written by `UPDATE=1 cargo test --test cluster`.\n"
         .to_owned();
     let mut denying = Vec::new();
     let mut wrong = Vec::new();
     for case in &cases {
-        let said = case.run(namespace);
-        words += &format!("\n{}", case.text(&said));
+        let printed = case.run(namespace);
+        record += &format!("\n{}", case.text(&printed));
         let Some(path) = case.denied else { continue };
         let of_rule = format!(" [{}]", case.head);
         let is_explained =
             |line: &str, what: &str| line.contains(&format!("{path}: {what}")) && line.ends_with(&of_rule);
-        let is_mutated = said.stderr.lines().any(|line| line.starts_with("Warning: ") && is_explained(line, "was "));
-        let is_denied = said.stderr.lines().any(|line| !line.starts_with("Warning: ") && is_explained(line, ""));
-        match said.code {
+        let is_mutated = printed.stderr.lines().any(|line| line.starts_with("Warning: ") && is_explained(line, "was "));
+        let is_denied = printed.stderr.lines().any(|line| !line.starts_with("Warning: ") && is_explained(line, ""));
+        match printed.code {
             Some(1) if is_denied => denying.push(case.head),
-            // The mutating webhook was before.
+            // The mutating webhook has already corrected the status.
             Some(0) if is_mutated => {}
-            _ => wrong.push(format!("{}: {}: {said:?}", case.head, case.says)),
+            _ => wrong.push(format!("{}: {}: {printed:?}", case.head, case.description)),
         }
     }
     assert!(wrong.is_empty(), "neither denied nor mutated:\n{}", wrong.join("\n"));
@@ -231,12 +232,12 @@ fn every_denial_in_the_words_of_kubectl(namespace: &Namespace<'_>) {
     assert!(NOT_HERE.iter().all(|(id, why)| !why.is_empty() && RULES.iter().any(|rule| rule.id == *id)));
 
     if env::var_os("UPDATE").is_some() {
-        fs::write(WORDS, &words).unwrap();
+        fs::write(RECORD, &record).unwrap();
     }
-    let committed = fs::read_to_string(WORDS).unwrap_or_default();
-    let differ = words.lines().zip(committed.lines()).find(|(said, committed)| said != committed);
+    let committed = fs::read_to_string(RECORD).unwrap_or_default();
+    let differ = record.lines().zip(committed.lines()).find(|(printed, committed)| printed != committed);
     assert!(
-        words == committed,
-        "kubectl prints other words than {WORDS} ({differ:?}): run UPDATE=1 cargo test --test cluster and read the difference"
+        record == committed,
+        "kubectl's output differs from {RECORD} ({differ:?}): run UPDATE=1 cargo test --test cluster and review the difference"
     );
 }

@@ -1,4 +1,4 @@
-//! `doctor` on an installation that is well, and on one that was sabotaged, once for each of its checks and more.
+//! Tests `doctor` on a healthy installation and on sabotaged ones: at least one sabotage for each check.
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -23,13 +23,13 @@ use crate::support::pki::{Ca, Pair, leaf};
 use crate::support::process::Process;
 use crate::support::program;
 
-pub const TESTS: &[(&str, Test)] = &[("doctor-diagnoses", doctor_diagnoses)];
+pub const TESTS: &[(&str, Test)] = &[("doctor-finds-every-sabotage", doctor_finds_every_sabotage)];
 
 const HOST: &str = "scan-admission.scan-admission.svc";
-/// Never called: each is said to be somewhere on this machine.
+/// Endpoints that are never called: `--connect-to` replaces each by an address of this machine.
 const ENDPOINTS: [&str; 2] = ["10.0.0.1:8443", "10.0.0.2:8443"];
 
-/// An object that is sabotaged: kind, name, and whether it is in the namespace.
+/// An object of the installation: version, kind, name, and whether it is namespaced.
 type Object = (&'static str, &'static str, &'static str, bool);
 
 const VALIDATING: Object = ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", NAME, false);
@@ -49,17 +49,17 @@ enum How {
     Delete(Object),
     Change(Object, fn(&mut Value)),
     Status(Object, fn(&mut Value)),
-    /// A further object.
+    /// Adds an object.
     Add(Object, fn() -> Value),
-    /// The second endpoint is somebody else.
-    Endpoint(Other),
+    /// Replaces the second endpoint by another server.
+    Endpoint(StandInServer),
 }
 
-/// Who answers instead of a replica.
+/// A server that answers in place of a replica.
 #[derive(Clone, Copy)]
-enum Other {
-    Nobody,
-    /// Where no packet can be sent to.
+enum StandInServer {
+    ClosedPort,
+    /// An address to which no packet can be sent.
     Unreachable,
     PlainHttp,
     Served(Leaf, Answer),
@@ -81,7 +81,7 @@ enum Leaf {
 
 use How::{Add, Change, Delete, Endpoint, Status};
 
-/// What is done, the exit code, and each check that has a finding then.
+/// The name of the sabotage, what it does, the exit code of `doctor`, and the checks that then have a finding.
 const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
     ("no mutating configuration", Delete(MUTATING), 1, &["configuration-missing"]),
     ("no validating configuration", Delete(VALIDATING), 1, &["configuration-missing"]),
@@ -127,7 +127,7 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         &["rules-too-wide"],
     ),
     (
-        "everything is asked about",
+        "the rules match everything",
         Change(VALIDATING, |it| {
             webhooks(it)[1]["rules"] =
                 json!([{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"]}]);
@@ -154,13 +154,13 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         &["path"],
     ),
     (
-        "a path of nobody's",
+        "a path that the server does not serve",
         Change(VALIDATING, |it| webhooks(it)[0]["clientConfig"]["service"]["path"] = json!("/")),
         1,
         &["path", "review-unanswered"],
     ),
     (
-        "never asked again",
+        "no reinvocation",
         Change(MUTATING, |it| webhooks(it)[0]["reinvocationPolicy"] = json!("Never")),
         1,
         &["reinvocation"],
@@ -172,7 +172,7 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         &["side-effects"],
     ),
     (
-        "somebody else mutates",
+        "another webhook mutates",
         Add(("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "z-other", false), || {
             json!({"webhooks": [{"name": "other.example.com", "sideEffects": "None", "admissionReviewVersions": ["v1"],
                 "failurePolicy": "Ignore", "clientConfig": {"url": "https://127.0.0.1:1/"}, "rules": [
@@ -182,7 +182,7 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         &["other-webhooks"],
     ),
     (
-        "a condition that is never so",
+        "a condition that is never true",
         Change(VALIDATING, |it| {
             let conditions = webhooks(it)[0]["matchConditions"].as_array_mut().unwrap();
             conditions.push(json!({"name": "never", "expression": "false"}));
@@ -191,26 +191,26 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         &["match-conditions"],
     ),
     (
-        "an outage holds up deletions",
+        "an outage blocks deletions",
         Change(VALIDATING, |it| drop(webhooks(it)[0]["matchConditions"].as_array_mut().unwrap().remove(1))),
         1,
         &["match-conditions"],
     ),
     (
-        "who may write is not asked to the end",
+        "status writers are not checked during deletion",
         Change(CONFIG, |it| it["data"]["config.yaml"] = json!("statusWriters: [somebody]\n")),
         1,
         &["match-conditions"],
     ),
     (
-        "a configuration that cannot be used",
+        "an invalid configuration",
         Change(CONFIG, |it| it["data"]["config.yaml"] = json!("statusWriter: somebody\n")),
         2,
         &["match-conditions"],
     ),
     ("no ConfigMap", Delete(CONFIG), 2, &["match-conditions"]),
     (
-        "a selector that leaves out nobody, as of AKS",
+        "a selector that excludes nothing, as AKS sets it",
         Change(VALIDATING, |it| {
             let out = json!({"key": "control-plane", "operator": "DoesNotExist"});
             webhooks(it).iter_mut().for_each(|one| one["namespaceSelector"] = json!({"matchExpressions": [out]}));
@@ -218,9 +218,14 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         0,
         &[],
     ),
-    ("no way past", Change(MUTATING, |it| webhooks(it)[0]["matchConditions"] = json!([])), 1, &["match-conditions"]),
     (
-        "other versions pass",
+        "no break-glass condition",
+        Change(MUTATING, |it| webhooks(it)[0]["matchConditions"] = json!([])),
+        1,
+        &["match-conditions"],
+    ),
+    (
+        "other versions are not reviewed",
         Change(VALIDATING, |it| webhooks(it)[0]["matchPolicy"] = json!("Exact")),
         1,
         &["match-policy"],
@@ -232,7 +237,7 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         &["selects-nothing"],
     ),
     (
-        "a selector that is meant so",
+        "an intended selector",
         Change(VALIDATING, |it| {
             let out = json!({"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system"]});
             webhooks(it)[0]["namespaceSelector"] = json!({"matchExpressions": [out]});
@@ -241,7 +246,7 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         &["namespace-selector"],
     ),
     (
-        "who writes chooses",
+        "the writer can opt out",
         Change(VALIDATING, |it| webhooks(it)[0]["objectSelector"] = json!({"matchLabels": {"judge": "me"}})),
         1,
         &["object-selector"],
@@ -261,7 +266,7 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         &["service-port"],
     ),
     (
-        "nobody is ready",
+        "no endpoint is ready",
         Change(SLICE, |it| {
             it["endpoints"]
                 .as_array_mut()
@@ -273,12 +278,17 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         &["no-endpoints"],
     ),
     ("no endpoints at all", Delete(SLICE), 1, &["no-endpoints"]),
-    ("nobody listens", Endpoint(Other::Nobody), 1, &["endpoint-closed"]),
-    ("out of reach from here", Endpoint(Other::Unreachable), 2, &["endpoint-closed"]),
-    ("plain HTTP", Endpoint(Other::PlainHttp), 1, &["endpoint-handshake"]),
-    ("another program", Endpoint(Other::Served(Leaf::Good, Answer::NotFound)), 1, &["review-unanswered"]),
-    ("an answer to nothing", Endpoint(Other::Served(Leaf::Good, Answer::OtherUid)), 1, &["review-unanswered"]),
-    ("a client certificate is demanded", Endpoint(Other::DemandsCertificate), 2, &["review-unanswered"]),
+    ("no process listens", Endpoint(StandInServer::ClosedPort), 1, &["endpoint-closed"]),
+    ("unreachable from here", Endpoint(StandInServer::Unreachable), 2, &["endpoint-closed"]),
+    ("plain HTTP", Endpoint(StandInServer::PlainHttp), 1, &["endpoint-handshake"]),
+    ("another program", Endpoint(StandInServer::Served(Leaf::Good, Answer::NotFound)), 1, &["review-unanswered"]),
+    (
+        "an answer with another uid",
+        Endpoint(StandInServer::Served(Leaf::Good, Answer::OtherUid)),
+        1,
+        &["review-unanswered"],
+    ),
+    ("a client certificate is demanded", Endpoint(StandInServer::DemandsCertificate), 2, &["review-unanswered"]),
     (
         "no caBundle",
         Change(VALIDATING, |it| webhooks(it)[0]["clientConfig"]["caBundle"] = json!(null)),
@@ -297,7 +307,7 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         &["ca-bundle-unread"],
     ),
     (
-        "a byte order mark, and two more",
+        "a byte order mark, and two more certificates",
         Change(VALIDATING, |it| {
             let bundle = webhooks(it)[0]["clientConfig"]["caBundle"].as_str().unwrap().to_owned();
             let text = unbase64(&bundle);
@@ -308,36 +318,46 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
         &["ca-bundle-unread"],
     ),
     (
-        "an authority of the past",
-        Change(MUTATING, |it| webhooks(it)[0]["clientConfig"]["caBundle"] = json!(base64(&ended_ca()))),
+        "an expired CA",
+        Change(MUTATING, |it| webhooks(it)[0]["clientConfig"]["caBundle"] = json!(base64(&expired_ca()))),
         1,
         &["ca-bundle-expired"],
     ),
     (
-        "the CA of somebody else",
+        "the caBundle of another CA",
         Change(VALIDATING, |it| webhooks(it)[0]["clientConfig"]["caBundle"] = json!(base64(&Ca::new().pem))),
         1,
         &["ca-bundle-wrong"],
     ),
-    ("signed by somebody else", Endpoint(Other::Served(Leaf::OtherCa, Answer::Good)), 1, &["ca-bundle-wrong"]),
-    ("for another name", Endpoint(Other::Served(Leaf::OtherName, Answer::Good)), 1, &["certificate-name"]),
-    ("for clients", Endpoint(Other::Served(Leaf::ForClients, Answer::Good)), 1, &["certificate-usage"]),
-    ("a CA's flag", Endpoint(Other::Served(Leaf::CaFlag, Answer::Good)), 0, &["certificate-ca"]),
-    ("for anything", Endpoint(Other::Served(Leaf::ForAnything, Answer::Good)), 0, &[]),
-    ("an expired leaf", Endpoint(Other::Served(Leaf::Expired, Answer::Good)), 1, &["certificate-expired"]),
-    ("a leaf of tomorrow", Endpoint(Other::Served(Leaf::NotYet, Answer::Good)), 1, &["certificate-expired"]),
-    ("a leaf near its end", Endpoint(Other::Served(Leaf::Due, Answer::Good)), 1, &["certificate-due"]),
-    ("a clock that is slow", Endpoint(Other::Served(Leaf::Good, Answer::Late)), 1, &["clock-skew"]),
-    ("no Deployment", Delete(DEPLOYMENT), 1, &["deployment-missing"]),
-    ("one is not ready", Status(DEPLOYMENT, |it| it["status"]["readyReplicas"] = json!(1)), 1, &["replicas-not-ready"]),
+    ("signed by another CA", Endpoint(StandInServer::Served(Leaf::OtherCa, Answer::Good)), 1, &["ca-bundle-wrong"]),
+    ("for another name", Endpoint(StandInServer::Served(Leaf::OtherName, Answer::Good)), 1, &["certificate-name"]),
+    ("for clients", Endpoint(StandInServer::Served(Leaf::ForClients, Answer::Good)), 1, &["certificate-usage"]),
+    ("the CA flag", Endpoint(StandInServer::Served(Leaf::CaFlag, Answer::Good)), 0, &["certificate-ca"]),
+    ("for anything", Endpoint(StandInServer::Served(Leaf::ForAnything, Answer::Good)), 0, &[]),
+    ("an expired leaf", Endpoint(StandInServer::Served(Leaf::Expired, Answer::Good)), 1, &["certificate-expired"]),
     (
-        "one replica is old",
+        "a leaf that is not valid yet",
+        Endpoint(StandInServer::Served(Leaf::NotYet, Answer::Good)),
+        1,
+        &["certificate-expired"],
+    ),
+    ("a leaf that expires soon", Endpoint(StandInServer::Served(Leaf::Due, Answer::Good)), 1, &["certificate-due"]),
+    ("a clock that is slow", Endpoint(StandInServer::Served(Leaf::Good, Answer::SlowClock)), 1, &["clock-skew"]),
+    ("no Deployment", Delete(DEPLOYMENT), 1, &["deployment-missing"]),
+    (
+        "one replica is not ready",
+        Status(DEPLOYMENT, |it| it["status"]["readyReplicas"] = json!(1)),
+        1,
+        &["replicas-not-ready"],
+    ),
+    (
+        "one replica runs an old image",
         Change(POD, |it| it["spec"]["containers"][0]["image"] = json!("scan-admission:0.0.1")),
         1,
         &["replicas-differ"],
     ),
-    ("rights are gone", Delete(BINDING), 1, &["rights-missing"]),
-    ("a kind is not there", Delete(IMAGES), 1, &["kind-missing"]),
+    ("the rights are missing", Delete(BINDING), 1, &["rights-missing"]),
+    ("a kind is missing", Delete(IMAGES), 1, &["kind-missing"]),
     (
         "a version is not served",
         Change(SOURCES, |it| it["spec"]["versions"][0]["served"] = json!(false)),
@@ -352,7 +372,7 @@ const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
     ),
 ];
 
-/// By --probe, which needs an API server that reaches the replica: it has a test of its own.
+/// The check of --probe. It needs an API server that reaches the replica, so it has a test of its own.
 const PROBED: &str = "write-not-denied";
 
 fn webhooks(configuration: &mut Value) -> &mut Vec<Value> {
@@ -369,14 +389,14 @@ fn unbase64(text: &str) -> String {
     String::from_utf8(base64::engine::general_purpose::STANDARD.decode(text).unwrap()).unwrap()
 }
 
-fn ended_ca() -> String {
+fn expired_ca() -> String {
     let mut params = CertificateParams::new([]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.not_after = OffsetDateTime::now_utc() - Duration::DAY;
     params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
 }
 
-fn pair(ca: &Ca, which: Leaf) -> Pair {
+fn certificate_pair(ca: &Ca, which: Leaf) -> Pair {
     let now = OffsetDateTime::now_utc();
     let (name, begin, end) = match which {
         Leaf::Good | Leaf::OtherCa | Leaf::ForClients | Leaf::ForAnything | Leaf::CaFlag => (HOST, -1, 30),
@@ -399,8 +419,8 @@ fn pair(ca: &Ca, which: Leaf) -> Pair {
     ca.sign(&params, &KeyPair::generate().unwrap())
 }
 
-/// An installation with two endpoints, both of which are one replica.
-struct Scene {
+/// An installation with two endpoints, both of which are the same replica.
+struct Setup {
     cluster: ControlPlane,
     runtime: Runtime,
     client: Client,
@@ -409,18 +429,18 @@ struct Scene {
     replica: Process,
 }
 
-impl Scene {
+impl Setup {
     fn new() -> Self {
-        let cluster = ControlPlane::start().unwrap_or_else(|absent| panic!("{absent:?}"));
+        let cluster = ControlPlane::start().unwrap_or_else(|error| panic!("{error:?}"));
         let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let client = client(&runtime, &cluster, User::Admin);
         let (folder, ca) = (Folder::new(), Ca::new());
-        pair(&ca, Leaf::Good).write(&folder.join("tls.crt"), &folder.join("tls.key"));
+        certificate_pair(&ca, Leaf::Good).write(&folder.join("tls.crt"), &folder.join("tls.key"));
         let command = program::command(folder.path(), &["--tls-cert=tls.crt", "--tls-key=tls.key"]);
         let replica = Process::start(command, folder.join("errors"));
-        let scene = Self { cluster, runtime, client, folder, ca, replica };
-        scene.install();
-        scene
+        let setup = Self { cluster, runtime, client, folder, ca, replica };
+        setup.install();
+        setup
     }
 
     fn install(&self) {
@@ -433,7 +453,7 @@ impl Scene {
                 webhooks(it).iter_mut().for_each(|one| one["clientConfig"]["caBundle"] = json!(base64(&self.ca.pem)));
             });
         }
-        // What controllers and kubelets would write.
+        // Objects and statuses that controllers and kubelets would write.
         let deployment = self.get(DEPLOYMENT);
         let template = &deployment["spec"]["template"];
         for name in ["one", "two"] {
@@ -474,7 +494,7 @@ impl Scene {
         let of_server = ["resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"];
         of_server.iter().for_each(|key| drop(whole["metadata"].as_object_mut().unwrap().remove(*key)));
         let whole = serde_json::from_value(whole).unwrap();
-        // What is being deleted still has the name.
+        // An object that is being deleted still has the name.
         eventually("it can be created", || {
             self.runtime.block_on(self.api(object).create(&PostParams::default(), &whole)).ok()
         });
@@ -487,7 +507,7 @@ impl Scene {
         });
     }
 
-    /// Others write as well: the newest is changed.
+    /// Retries on a conflict, since others write as well.
     fn change(&self, object: Object, is_status: bool, change: impl Fn(&mut Value)) {
         let api = self.api(object);
         eventually("it can be changed", || {
@@ -507,7 +527,7 @@ impl Scene {
         });
     }
 
-    /// Runs it, with the endpoints at these addresses; its exit code, stdout and stderr.
+    /// Runs `doctor` with the endpoints at these addresses. Returns its exit code, stdout and stderr.
     fn doctor(&self, at: [&str; 2], arguments: &[&str]) -> (Option<i32>, String, String) {
         let mut command = program(&["doctor", "--kubeconfig"]);
         command.arg(self.cluster.kubeconfig(User::Admin)).args(arguments);
@@ -527,21 +547,21 @@ impl Scene {
         self.replica.address.to_string()
     }
 
-    /// Where it listens, for as long as what is returned beside that lives.
-    fn other(&self, other: Other) -> (String, Box<dyn Any>) {
-        match other {
-            // A port that was free a moment ago.
-            Other::Nobody => {
+    /// Returns the address of such a server, which listens as long as the second value lives.
+    fn stand_in(&self, server: StandInServer) -> (String, Box<dyn Any>) {
+        match server {
+            // A port that was free a moment ago, so no process listens on it.
+            StandInServer::ClosedPort => {
                 let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
                 (listener.local_addr().unwrap().to_string(), Box::new(()))
             }
-            Other::Unreachable => ("255.255.255.255:8443".to_owned(), Box::new(())),
-            Other::PlainHttp => (self.replica.admin.to_string(), Box::new(())),
-            Other::Served(leaf, answer) => {
-                let stand_in = StandIn::start(self.runtime.handle(), &pair(&self.ca, leaf), answer);
+            StandInServer::Unreachable => ("255.255.255.255:8443".to_owned(), Box::new(())),
+            StandInServer::PlainHttp => (self.replica.admin.to_string(), Box::new(())),
+            StandInServer::Served(leaf, answer) => {
+                let stand_in = StandIn::start(self.runtime.handle(), &certificate_pair(&self.ca, leaf), answer);
                 (stand_in.address.to_string(), Box::new(stand_in))
             }
-            Other::DemandsCertificate => {
+            StandInServer::DemandsCertificate => {
                 fs::write(self.folder.join("ca.crt"), &self.ca.pem).unwrap();
                 let arguments = ["--tls-cert=tls.crt", "--tls-key=tls.key", "--client-ca=ca.crt"];
                 let command = program::command(self.folder.path(), &arguments);
@@ -551,7 +571,7 @@ impl Scene {
         }
     }
 
-    /// Sabotages it, has it looked at, and puts it right.
+    /// Sabotages the installation, runs `doctor`, and undoes the sabotage.
     fn sabotaged(&self, how: &How) -> (Option<i32>, Value) {
         let at = self.at();
         let look = || self.report([&at, &at], &[]);
@@ -588,7 +608,7 @@ impl Scene {
                 report
             }
             Endpoint(other) => {
-                let (other, _running) = self.other(other);
+                let (other, _running) = self.stand_in(other);
                 self.report([&at, &other], &[])
             }
         }
@@ -599,47 +619,47 @@ fn named(report: &Value) -> BTreeSet<&str> {
     report["diagnostics"].as_array().unwrap().iter().map(|finding| finding["check"].as_str().unwrap()).collect()
 }
 
-fn doctor_diagnoses(_: &Namespace<'_>) {
+fn doctor_finds_every_sabotage(_: &Namespace<'_>) {
     let sabotaged: BTreeSet<&str> =
         SABOTAGES.iter().flat_map(|(.., due)| due.iter().copied()).chain([PROBED]).collect();
     let checks: BTreeSet<&str> = CHECKS.iter().copied().flatten().map(|check| check.id).collect();
-    assert_eq!(sabotaged, checks, "each check has a sabotage, and each sabotage is of a check");
+    assert_eq!(sabotaged, checks, "the checks of the sabotages must be all checks");
 
-    let scene = Scene::new();
-    let at = scene.at();
+    let setup = Setup::new();
+    let at = setup.at();
     let healthy = || {
-        let (code, report) = scene.report([&at, &at], &[]);
-        assert_eq!((code, &report["diagnostics"]), (Some(0), &json!([])), "it is well");
+        let (code, report) = setup.report([&at, &at], &[]);
+        assert_eq!((code, &report["diagnostics"]), (Some(0), &json!([])), "the installation is healthy");
     };
     healthy();
-    let (code, stdout, stderr) = scene.doctor([&at, &at], &[]);
+    let (code, stdout, stderr) = setup.doctor([&at, &at], &[]);
     assert_eq!((code, stdout.as_str()), (Some(0), ""), "{stderr}");
     assert_eq!(stderr, format!("{} checks: 0 problems, 0 notes\n", checks.len()));
 
     let mut wrong = Vec::new();
-    for (what, how, due_code, due) in SABOTAGES {
-        let (code, report) = scene.sabotaged(how);
-        if (code, named(&report)) != (Some(*due_code), due.iter().copied().collect()) {
-            wrong.push(format!("{what}: exit {code:?}, {report:#}"));
+    for (name, how, expected_code, expected) in SABOTAGES {
+        let (code, report) = setup.sabotaged(how);
+        if (code, named(&report)) != (Some(*expected_code), expected.iter().copied().collect()) {
+            wrong.push(format!("{name}: exit {code:?}, {report:#}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     healthy();
-    text_for_people(&scene);
-    without_a_status_subresource(&scene);
-    with_a_client_certificate(&scene);
-    with_status_writers(&scene);
-    with_a_certificate_that_signs_itself(&scene);
-    by_the_rights_of_the_docs(&scene);
-    a_write_is_denied(&scene);
-    nothing_to_look_at(&scene);
+    assert_text_output(&setup);
+    without_a_status_subresource(&setup);
+    with_a_client_certificate(&setup);
+    with_status_writers(&setup);
+    with_a_self_signed_certificate(&setup);
+    with_the_documented_cluster_role(&setup);
+    with_probe(&setup);
+    without_a_reachable_api_server(&setup);
 }
 
-/// For people: what is wrong, what it causes, what to do, and where more is said.
-fn text_for_people(scene: &Scene) {
-    let at = scene.at();
-    scene.change(VALIDATING, false, |it| webhooks(it)[0]["failurePolicy"] = json!("Ignore"));
-    let (code, stdout, stderr) = scene.doctor([&at, &at], &[]);
+/// The text output: the problem, its effect, the remedy, and a link to the page.
+fn assert_text_output(setup: &Setup) {
+    let at = setup.at();
+    setup.change(VALIDATING, false, |it| webhooks(it)[0]["failurePolicy"] = json!("Ignore"));
+    let (code, stdout, stderr) = setup.doctor([&at, &at], &[]);
     assert_eq!(code, Some(1), "{stderr}");
     let lines: Vec<&str> = stdout.lines().collect();
     assert_eq!(
@@ -650,71 +670,72 @@ fn text_for_people(scene: &Scene) {
     assert!(lines[1].starts_with("  causes: With Ignore on the status webhook, "), "{stdout}");
     assert!(lines[2].starts_with("  do: Apply the manifests again."), "{stdout}");
     assert_eq!(lines[3..], ["  see docs/doctor.md#failure-policy"]);
-    scene.change(VALIDATING, false, |it| webhooks(it)[0]["failurePolicy"] = json!("Fail"));
+    setup.change(VALIDATING, false, |it| webhooks(it)[0]["failurePolicy"] = json!("Fail"));
 }
 
-/// As manifests/README.md says for such a kind: no fault.
-fn without_a_status_subresource(scene: &Scene) {
-    let at = scene.at();
-    scene.change(SOURCES, false, |it| it["spec"]["versions"][0]["subresources"] = json!(null));
-    scene.change(VALIDATING, false, |it| webhooks(it)[1]["failurePolicy"] = json!("Fail"));
-    let (code, report) = scene.report([&at, &at], &[]);
+/// manifests/README.md supports such a kind, so it is only a note.
+fn without_a_status_subresource(setup: &Setup) {
+    let at = setup.at();
+    setup.change(SOURCES, false, |it| it["spec"]["versions"][0]["subresources"] = json!(null));
+    setup.change(VALIDATING, false, |it| webhooks(it)[1]["failurePolicy"] = json!("Fail"));
+    let (code, report) = setup.report([&at, &at], &[]);
     assert_eq!((code, named(&report)), (Some(0), ["no-status-subresource"].into_iter().collect()), "{report:#}");
-    scene.change(VALIDATING, false, |it| webhooks(it)[1]["failurePolicy"] = json!("Ignore"));
-    scene.change(SOURCES, false, |it| it["spec"]["versions"][0]["subresources"] = json!({"status": {}}));
+    setup.change(VALIDATING, false, |it| webhooks(it)[1]["failurePolicy"] = json!("Ignore"));
+    setup.change(SOURCES, false, |it| it["spec"]["versions"][0]["subresources"] = json!({"status": {}}));
 }
 
-/// The pair as the component `status-writers` makes it, wherever the configuration is mounted from.
-fn with_status_writers(scene: &Scene) {
-    let at = scene.at();
+/// Tests the match condition and the configuration as the component `status-writers` sets them, however the
+/// configuration is mounted.
+fn with_status_writers(setup: &Setup) {
+    let at = setup.at();
     let drop_condition = |it: &mut Value| drop(webhooks(it)[0]["matchConditions"].as_array_mut().unwrap().remove(1));
-    let (before, deployment) = (scene.get(VALIDATING), scene.get(DEPLOYMENT));
-    scene.change(VALIDATING, false, drop_condition);
-    scene.change(CONFIG, false, |it| it["data"]["config.yaml"] = json!("statusWriters: [somebody]\n"));
+    let (before, deployment) = (setup.get(VALIDATING), setup.get(DEPLOYMENT));
+    setup.change(VALIDATING, false, drop_condition);
+    setup.change(CONFIG, false, |it| it["data"]["config.yaml"] = json!("statusWriters: [somebody]\n"));
     let is_healthy = |what: &str| {
-        let (code, report) = scene.report([&at, &at], &[]);
+        let (code, report) = setup.report([&at, &at], &[]);
         assert_eq!((code, &report["diagnostics"]), (Some(0), &json!([])), "{what}");
     };
-    is_healthy("as it is installed");
-    // Another key, by another path: in two arguments, and as one file.
-    scene.change(CONFIG, false, |it| {
+    is_healthy("as installed");
+    // Another key at another path: given in two arguments, and mounted as a single file.
+    setup.change(CONFIG, false, |it| {
         it["data"] = json!({"config.yaml": "", "other": "statusWriters: [somebody]\n"});
     });
-    scene.change(DEPLOYMENT, false, |it| {
+    setup.change(DEPLOYMENT, false, |it| {
         let pod = &mut it["spec"]["template"]["spec"];
         pod["volumes"][0]["configMap"]["items"] = json!([{"key": "other", "path": "config.yaml"}]);
     });
     is_healthy("by items");
-    scene.change(DEPLOYMENT, false, |it| {
+    setup.change(DEPLOYMENT, false, |it| {
         let pod = &mut it["spec"]["template"]["spec"];
         pod["volumes"][0]["configMap"].as_object_mut().unwrap().remove("items");
         pod["containers"][0]["volumeMounts"] = json!([{"name": "config", "mountPath": "/c.yaml", "subPath": "other"}]);
         pod["containers"][0]["args"] = json!(["serve", "--certs=cluster", "--config", "/c.yaml"]);
     });
     is_healthy("by subPath");
-    scene.change(DEPLOYMENT, false, |it| it["spec"] = deployment["spec"].clone());
-    scene.change(CONFIG, false, |it| it["data"] = json!({"config.yaml": ""}));
-    scene.change(VALIDATING, false, |it| it["webhooks"] = before["webhooks"].clone());
+    setup.change(DEPLOYMENT, false, |it| it["spec"] = deployment["spec"].clone());
+    setup.change(CONFIG, false, |it| it["data"] = json!({"config.yaml": ""}));
+    setup.change(VALIDATING, false, |it| it["webhooks"] = before["webhooks"].clone());
     is_healthy("as before");
 }
 
-fn with_a_client_certificate(scene: &Scene) {
-    let at = scene.at();
-    let (other, _running) = scene.other(Other::DemandsCertificate);
-    let (cert, key) = (scene.folder.join("client.crt"), scene.folder.join("client.key"));
+fn with_a_client_certificate(setup: &Setup) {
+    let at = setup.at();
+    let (other, _running) = setup.stand_in(StandInServer::DemandsCertificate);
+    let (cert, key) = (setup.folder.join("client.crt"), setup.folder.join("client.key"));
     let flags = [format!("--client-cert={}", cert.display()), format!("--client-key={}", key.display())];
     let mut client = leaf();
     client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    for (ca, code, named_checks) in [(&Ca::new(), 2, vec!["review-unanswered"]), (&scene.ca, 0, vec![])] {
+    for (ca, code, named_checks) in [(&Ca::new(), 2, vec!["review-unanswered"]), (&setup.ca, 0, vec![])] {
         ca.sign(&client, &KeyPair::generate().unwrap()).write(&cert, &key);
-        let (found, report) = scene.report([&at, &other], &flags.each_ref().map(String::as_str));
+        let (found, report) = setup.report([&at, &other], &flags.each_ref().map(String::as_str));
         assert_eq!((found, named(&report)), (Some(code), named_checks.into_iter().collect()), "{report:#}");
     }
 }
 
-/// As `openssl req -x509` makes it, in the caBundle itself, with the CA flag or without, or with a critical extension that
-/// webpki does not know: the API server accepts it.
-fn with_a_certificate_that_signs_itself(scene: &Scene) {
+/// A certificate as `openssl req -x509` makes it, which is itself in the caBundle: with the CA flag, without it, or
+/// with a critical extension that webpki does not support. The API server accepts all of them.
+fn with_a_self_signed_certificate(setup: &Setup) {
     for (is_ca, has_policies, named_checks) in
         [(true, false, vec!["certificate-ca"]), (false, false, vec![]), (false, true, vec![])]
     {
@@ -730,33 +751,33 @@ fn with_a_certificate_that_signs_itself(scene: &Scene) {
         }
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
-        let (crt, file) = (scene.folder.join("self.crt"), scene.folder.join("self.key"));
+        let (crt, file) = (setup.folder.join("self.crt"), setup.folder.join("self.key"));
         Pair { certificate: certificate.pem(), key: key.serialize_pem(), der: certificate.der().clone() }
             .write(&crt, &file);
-        let command = program::command(scene.folder.path(), &["--tls-cert=self.crt", "--tls-key=self.key"]);
-        let replica = Process::start(command, scene.folder.join("errors-of-self"));
+        let command = program::command(setup.folder.path(), &["--tls-cert=self.crt", "--tls-key=self.key"]);
+        let replica = Process::start(command, setup.folder.join("errors-of-self"));
         let set = |pem: &str| {
             for configuration in [VALIDATING, MUTATING] {
-                scene.change(configuration, false, |it| {
+                setup.change(configuration, false, |it| {
                     webhooks(it).iter_mut().for_each(|one| one["clientConfig"]["caBundle"] = json!(base64(pem)));
                 });
             }
         };
         set(&certificate.pem());
         let at = replica.address.to_string();
-        let (code, report) = scene.report([&at, &at], &[]);
+        let (code, report) = setup.report([&at, &at], &[]);
         assert_eq!((code, named(&report)), (Some(0), named_checks.into_iter().collect()), "{report:#}");
-        set(&scene.ca.pem);
+        set(&setup.ca.pem);
     }
 }
 
-/// Somebody with the ClusterRole of docs/doctor.md, and nothing else.
-fn by_the_rights_of_the_docs(scene: &Scene) {
-    let at = scene.at();
-    let text = fs::read_to_string(scene.cluster.kubeconfig(User::Admin)).unwrap();
+/// Runs the commands as a user who has only the ClusterRole of docs/doctor.md.
+fn with_the_documented_cluster_role(setup: &Setup) {
+    let at = setup.at();
+    let text = fs::read_to_string(setup.cluster.kubeconfig(User::Admin)).unwrap();
     let mut config: Value = serde_saphyr::from_str(&text).unwrap();
     config["users"][0]["user"]["as"] = json!("looker");
-    let path = scene.folder.join("looker.kubeconfig");
+    let path = setup.folder.join("looker.kubeconfig");
     fs::write(&path, config.to_string()).unwrap();
     let looker = ["--kubeconfig", path.to_str().unwrap()];
     let run = |verb: &[&str]| {
@@ -775,62 +796,63 @@ fn by_the_rights_of_the_docs(scene: &Scene) {
 
     let docs = include_str!("../../docs/doctor.md");
     let role = docs.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
-    scene.cluster.kubectl(User::Admin).args(["apply", "-f", "-"]).input(role).run().ok();
+    setup.cluster.kubectl(User::Admin).args(["apply", "-f", "-"]).input(role).run().ok();
     let bind = ["create", "clusterrolebinding", "looker", "--clusterrole=scan-admission-look", "--user=looker"];
-    scene.cluster.kubectl(User::Admin).args(bind).run().ok();
-    eventually("the rights count", || Some(run(&doctor)).filter(|(code, _)| *code == Some(0)));
+    setup.cluster.kubectl(User::Admin).args(bind).run().ok();
+    eventually("the rights take effect", || Some(run(&doctor)).filter(|(code, _)| *code == Some(0)));
     let (code, report) = run(&["audit"]);
     assert_eq!(code, Some(0), "{report:#}");
 }
 
-/// Through the API server, once it reaches the replica.
-fn a_write_is_denied(scene: &Scene) {
-    let port = scene.replica.address.port();
-    scene.change(SERVICE, false, |it| {
+/// Tests --probe, which writes through the API server, once the API server reaches the replica.
+fn with_probe(setup: &Setup) {
+    let port = setup.replica.address.port();
+    setup.change(SERVICE, false, |it| {
         it["spec"] = json!({"type": "ExternalName", "externalName": "localhost", "ports": [{"name": "https", "port": port}]});
     });
     for configuration in [VALIDATING, MUTATING] {
-        scene.change(configuration, false, |it| {
+        setup.change(configuration, false, |it| {
             webhooks(it).iter_mut().for_each(|one| one["clientConfig"]["service"]["port"] = json!(port));
         });
     }
-    let at = scene.at();
-    let probe = || scene.report([&at, &at], &["--probe"]);
-    // A new configuration counts some milliseconds after it is written.
+    let at = setup.at();
+    let probe = || setup.report([&at, &at], &["--probe"]);
+    // A new configuration takes effect some milliseconds after it is written.
     eventually("a scan without a target is denied", || Some(probe()).filter(|(code, _)| *code == Some(0)));
     let scan = crate::scan("one").to_string();
-    let kubectl = || scene.cluster.kubectl(User::Admin).args(["--namespace", "default"]);
+    let kubectl = || setup.cluster.kubectl(User::Admin).args(["--namespace", "default"]);
     kubectl().args(["create", "-f", "-"]).input(scan).run().ok();
     let (code, report) = probe();
-    assert_eq!((code, &report["diagnostics"]), (Some(0), &json!([])), "a status is denied");
+    assert_eq!((code, &report["diagnostics"]), (Some(0), &json!([])), "an invalid status is denied");
     let stored = kubectl().args(["get", "sourcescan", "one", "-o", "jsonpath={.status}"]).run();
-    assert_eq!(stored.ok(), "", "it was a dry run");
+    assert_eq!(stored.ok(), "", "the probe is a dry run");
 
-    scene.change(VALIDATING, false, |it| {
+    setup.change(VALIDATING, false, |it| {
         webhooks(it)[0]["namespaceSelector"] = json!({"matchLabels": {"nobody": "here"}})
     });
-    let (_, report) =
-        eventually("it is not denied", || Some(probe()).filter(|(_, report)| named(report).contains(PROBED)));
+    let (_, report) = eventually("the invalid status is not denied", || {
+        Some(probe()).filter(|(_, report)| named(report).contains(PROBED))
+    });
     assert_eq!(named(&report), [PROBED, "selects-nothing"].into_iter().collect(), "{report:#}");
     assert!(report.to_string().contains(
         "an update of the status of SourceScan default/one is allowed, but the rule phase-unknown must deny it"
     ));
-    scene.change(VALIDATING, false, |it| webhooks(it)[0]["namespaceSelector"] = json!({}));
+    setup.change(VALIDATING, false, |it| webhooks(it)[0]["namespaceSelector"] = json!({}));
 
-    // The API server says why its call fails.
-    scene.change(VALIDATING, false, |it| webhooks(it)[0]["clientConfig"]["caBundle"] = json!(base64(&Ca::new().pem)));
+    // The report contains the reason that the API server gives for the failed call.
+    setup.change(VALIDATING, false, |it| webhooks(it)[0]["clientConfig"]["caBundle"] = json!(base64(&Ca::new().pem)));
     let is_reported = |report: &Value| report.to_string().contains("certificate signed by unknown authority");
     let (code, report) = eventually("the call fails", || Some(probe()).filter(|(_, report)| is_reported(report)));
     assert_eq!((code, named(&report)), (Some(1), [PROBED, "ca-bundle-wrong"].into_iter().collect()), "{report:#}");
 }
 
-fn nothing_to_look_at(scene: &Scene) {
-    let (address, _) = scene.other(Other::Nobody);
-    let text = fs::read_to_string(scene.cluster.kubeconfig(User::Admin)).unwrap();
-    let path = scene.folder.join("nobody.kubeconfig");
-    fs::write(&path, text.replace(&scene.cluster.ready.address, &format!("https://{address}"))).unwrap();
+fn without_a_reachable_api_server(setup: &Setup) {
+    let (address, _) = setup.stand_in(StandInServer::ClosedPort);
+    let text = fs::read_to_string(setup.cluster.kubeconfig(User::Admin)).unwrap();
+    let path = setup.folder.join("closed-port.kubeconfig");
+    fs::write(&path, text.replace(&setup.cluster.ready.address, &format!("https://{address}"))).unwrap();
     for (kubeconfig, words) in
-        [(path, "the API server cannot be reached: "), (scene.folder.join("none"), "--kubeconfig ")]
+        [(path, "the API server cannot be reached: "), (setup.folder.join("none"), "--kubeconfig ")]
     {
         let output = program(&["doctor", "--kubeconfig"]).arg(kubeconfig).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();

@@ -1,4 +1,4 @@
-//! Webhooks that go wrong on purpose, one scan each: what kubectl prints then.
+//! Webhooks that fail on purpose. Each call writes a scan of its own and returns what kubectl prints.
 
 use std::cell::{Cell, RefCell};
 use std::io::Read;
@@ -36,12 +36,12 @@ use crate::{only, scan};
 pub const VALIDATING: &str = "ValidatingWebhookConfiguration";
 pub const MUTATING: &str = "MutatingWebhookConfiguration";
 
-/// Of the configurations, to delete them by.
-const LABEL: &str = "tests.scan-admission.dev/trouble";
+/// The label of the configurations, by which they are deleted.
+const LABEL: &str = "tests.scan-admission.dev/failing";
 
-pub struct Scene<'a> {
+pub struct Setup<'a> {
     pub namespace: &'a Namespace<'a>,
-    /// Of an API server that looks up endpoints itself, and shows webhooks no certificate.
+    /// A namespace of an API server that resolves endpoints itself and presents no certificate to webhooks.
     other: Namespace<'a>,
     pub ca: Ca,
     folder: Folder,
@@ -51,12 +51,12 @@ pub struct Scene<'a> {
     runtime: Runtime,
 }
 
-/// One write of a status, and the webhook that is asked.
+/// One write of a status, and the webhook that reviews it.
 pub struct Write {
     pub kind: &'static str,
-    /// What differs from the webhook that is installed.
+    /// The differences from the installed webhook.
     pub webhook: Value,
-    /// The status that is there already.
+    /// The status before the write.
     pub before: Value,
     pub status: Value,
 }
@@ -67,7 +67,7 @@ impl Default for Write {
     }
 }
 
-/// A control plane as clusters have it whose API server is in another network than the pods: not by ours' defaults.
+/// Starts a control plane with flags that clusters use whose API server is in another network than the pods.
 pub fn other_control_plane() -> ControlPlane {
     let folder = Folder::new();
     let admission = folder.join("admission.yaml");
@@ -75,13 +75,13 @@ pub fn other_control_plane() -> ControlPlane {
         .unwrap();
     let admission = format!("--admission-control-config-file={}", admission.display());
     let cluster = ControlPlane::start_with(&["--enable-aggregator-routing=true", &admission])
-        .unwrap_or_else(|absent| panic!("{absent:?}"));
+        .unwrap_or_else(|error| panic!("{error:?}"));
     generate(folder.path());
     install_kinds(&cluster, folder.path());
     cluster
 }
 
-impl<'a> Scene<'a> {
+impl<'a> Setup<'a> {
     pub fn new(namespace: &'a Namespace<'a>, other: &'a ControlPlane) -> Self {
         Self {
             namespace,
@@ -95,12 +95,12 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// What kubectl says as soon as this webhook is asked.
+    /// Returns what kubectl prints once this webhook is called.
     pub fn asked(&self, webhook: Value) -> String {
         self.writes(Write { webhook, ..Write::default() })
     }
 
-    /// Likewise by the other API server.
+    /// Like `asked`, but by the other API server.
     pub fn asked_elsewhere(&self, webhook: Value) -> String {
         self.writes_in(&self.other, Write { webhook, ..Write::default() })
     }
@@ -114,7 +114,7 @@ impl<'a> Scene<'a> {
         let admin = || namespace.kubectl(User::Admin);
         admin().args(["create", "-f", "-"]).input(scan(&name).to_string()).run().ok();
         let status = |status: &Value| {
-            // A file: some are longer than an argument may be.
+            // The patch is passed as a file, since some are longer than an argument may be.
             let patch =
                 ["patch", "sourcescan", &name, "--subresource=status", "--type=merge", "--patch-file=/dev/stdin"];
             admin().args(patch).input(json!({"status": status}).to_string()).run()
@@ -126,7 +126,7 @@ impl<'a> Scene<'a> {
         message_once_asked(namespace, &configuration, || status(&write.status))
     }
 
-    /// What kubectl says when an object of another kind is created, as soon as this webhook is asked.
+    /// Returns what kubectl prints when an object of another kind is created, once this webhook is called.
     pub fn creates(&self, webhook: Value, mut object: Value) -> String {
         let name = self.name();
         object["metadata"] = json!({"name": name});
@@ -137,7 +137,7 @@ impl<'a> Scene<'a> {
         })
     }
 
-    /// What kubectl says when it applies a caBundle, and a replica has written one.
+    /// Returns what kubectl prints when it applies a caBundle that a replica has written, too.
     pub fn applied_over_a_replica(&self) -> String {
         let name = self.name();
         let apply = |manager: &str, configuration: Value| {
@@ -180,7 +180,7 @@ impl<'a> Scene<'a> {
             "metadata": {"name": name, "labels": {LABEL: ""}}, "webhooks": [webhook]})
     }
 
-    /// What the API server says to a registration with these changes.
+    /// Returns the API server's response to a registration with these changes.
     pub fn registered(&self, webhook: Value) -> KubectlOutput {
         let write = Write { webhook, ..Write::default() };
         let configuration = self.configuration(self.namespace, &self.name(), &write).to_string();
@@ -195,12 +195,12 @@ impl<'a> Scene<'a> {
         json!({"clientConfig": {"url": format!("https://{}/validate", address.to_string())}})
     }
 
-    /// A Service of this namespace, called at this port.
+    /// Returns the client configuration of a Service of this namespace at this port.
     pub fn service(&self, name: &str, port: u16) -> Value {
         json!({"clientConfig": {"service": {"namespace": self.namespace.name, "name": name, "path": "/validate", "port": port}}})
     }
 
-    /// Makes such a Service, in both clusters.
+    /// Creates a Service of this name in both clusters.
     pub fn make_service(&self, name: &str) {
         for namespace in [self.namespace, &self.other] {
             let create = ["create", "service", "clusterip", name, "--tcp=443"];
@@ -208,7 +208,7 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// As `url` of a server with this certificate, called by this name.
+    /// Returns the client configuration for a server with this certificate at this host.
     fn stand_in(&self, host: &str, pair: &Pair, answer: Answer) -> Value {
         let server = StandIn::start(self.runtime.handle(), pair, answer);
         let url = self.url(format!("{host}:{}", server.address.port()));
@@ -220,31 +220,31 @@ impl<'a> Scene<'a> {
         self.stand_in("localhost", &self.ca.pair(1), answer)
     }
 
-    /// A server whose certificate these changes make wrong; its CA is trusted.
+    /// Returns a server whose certificate has these changes. Its CA is trusted.
     pub fn certified(&self, host: &str, change: fn(&mut CertificateParams)) -> Value {
         let mut params = leaf();
         change(&mut params);
         self.stand_in(host, &self.ca.sign(&params, &KeyPair::generate().unwrap()), Answer::Good)
     }
 
-    /// A server whose CA has this certificate.
+    /// Returns a server whose certificate this CA signs. The CA is not trusted.
     pub fn certified_by(&self, ca: &Ca) -> Value {
         self.stand_in("localhost", &ca.pair(1), Answer::Good)
     }
 
-    /// A port that stays taken, at which nobody listens.
-    pub fn nobody(&self) -> (TcpSocket, SocketAddr) {
+    /// Returns a port that stays reserved and that no process listens on.
+    pub fn closed_port(&self) -> (TcpSocket, SocketAddr) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = socket.local_addr().unwrap();
         (socket, address)
     }
 
-    /// Somebody who hangs up: after the first words were read, or while they are unread.
+    /// Returns a server that closes the connection after it has read the first bytes, or while they are unread.
     pub fn hangs_up(&self, reads: bool) -> Value {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        // It ends with the process: nothing says when the API server comes for the last time.
+        // The thread ends with the process, since nothing tells when the API server has called for the last time.
         thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
                 let mut words = [0; 64 << 10];
@@ -254,7 +254,7 @@ impl<'a> Scene<'a> {
         self.url(address)
     }
 
-    /// Our program, with these arguments, and how it is called.
+    /// Starts our program with these arguments, and returns it with its client configuration.
     pub fn program(&self, arguments: &[&str]) -> (Process, Value) {
         let server = Process::start(program::command(self.folder.path(), arguments), self.folder.join("errors"));
         let mut webhook = self.url(server.address);
@@ -263,26 +263,26 @@ impl<'a> Scene<'a> {
         (server, webhook)
     }
 
-    /// A file of this scene.
+    /// Writes a file into the folder of this setup.
     pub fn file(&self, name: &str, contents: &str) -> String {
         let path = self.folder.join(name);
         fs::write(&path, contents).unwrap();
         path.display().to_string()
     }
 
-    /// Our server with this configuration.
+    /// Returns our server with this configuration.
     pub fn ours(&self, config: &str) -> Value {
         self.ruled_by(RULES, config)
     }
 
-    /// Our server with this rule only.
+    /// Returns our server with only these rules.
     pub fn ruled_by(&self, rules: &'static [Rule], config: &str) -> Value {
         let (server, webhook) = self.serve(rules, config);
         self.servers.borrow_mut().push(server);
         webhook
     }
 
-    /// Likewise, at the webhook that mutates.
+    /// Like `ours`, at the mutating webhook.
     pub fn mutating(&self, config: &str) -> Value {
         at("/mutate", self.ours(config))
     }
@@ -295,37 +295,37 @@ impl<'a> Scene<'a> {
         (server, webhook)
     }
 
-    /// Our server while a rule does not come to an end.
-    pub fn late(&self) -> String {
-        let _held = HELD.lock().unwrap();
+    /// Calls our server while a rule does not return.
+    pub fn call_past_the_deadline(&self) -> String {
+        let _held = LOCK.lock().unwrap();
         let mut webhook = self.ruled_by(&SLOW, "");
         webhook["timeoutSeconds"] = json!(3);
-        self.writes(Write { webhook, status: much(), ..Write::default() })
+        self.writes(Write { webhook, status: long_to_judge(), ..Write::default() })
     }
 
-    /// Our server while all places for reviews are taken.
-    pub fn busy(&self, kind: &'static str) -> String {
-        let _held = HELD.lock().unwrap();
+    /// Calls our server while all permits for reviews are taken.
+    pub fn call_at_the_limit(&self, kind: &'static str) -> String {
+        let _held = LOCK.lock().unwrap();
         let (server, webhook) = self.serve(&SLOW, "limits: {reviews: 1, body: 1h}");
         let mut review: Value =
             serde_json::from_slice(&fixture("sourcescan-failed-5-completed.validate.json")).unwrap();
-        json_patch::merge(&mut review["request"]["object"]["status"], &much());
+        json_patch::merge(&mut review["request"]["object"]["status"], &long_to_judge());
         let mut client = self.runtime.block_on(Client::new(&server.ca, server.address, "http/1.1"));
         self.runtime.spawn(async move { client.post("/validate", review.to_string()).await });
         self.runtime.block_on(until_metric(server.admin, "scan_admission_reviews_in_flight", 1.0));
         let webhook = if kind == MUTATING { at("/mutate", webhook) } else { webhook };
-        // What is short is judged where it is read, and needs no permit.
-        self.writes(Write { kind, webhook, status: much(), ..Write::default() })
+        // A short review is judged on the thread that reads it and needs no permit, so this one is long.
+        self.writes(Write { kind, webhook, status: long_to_judge(), ..Write::default() })
     }
 }
 
-/// What kubectl says once this configuration counts, some milliseconds after it is written.
+/// Returns what kubectl prints once this configuration takes effect, some milliseconds after it is written.
 fn message_once_asked(namespace: &Namespace<'_>, configuration: &Value, call: impl Fn() -> KubectlOutput) -> String {
     namespace.kubectl(User::Admin).args(["create", "-f", "-"]).input(configuration.to_string()).run().ok();
-    eventually("the webhook is asked", || Some(call()).filter(|said| !said.stderr.is_empty())).stderr
+    eventually("the webhook is called", || Some(call()).filter(|output| !output.stderr.is_empty())).stderr
 }
 
-impl Drop for Scene<'_> {
+impl Drop for Setup<'_> {
     fn drop(&mut self) {
         let kinds = format!("{VALIDATING},{MUTATING}");
         self.namespace.kubectl(User::Admin).args(["delete", &kinds, "--selector", LABEL]).run().ok();
@@ -335,20 +335,20 @@ impl Drop for Scene<'_> {
     }
 }
 
-/// The webhook at another path of its server.
+/// Returns the webhook at another path of its server.
 pub fn at(path: &str, mut webhook: Value) -> Value {
     let url = webhook["clientConfig"]["url"].as_str().unwrap().replace("/validate", path);
     webhook["clientConfig"]["url"] = url.into();
     webhook
 }
 
-/// A status that is long as JSON, and longer as Go writes it.
+/// Returns a status of this length. It is longer in the encoding of Go.
 pub fn long(length: usize) -> Value {
     json!({"phase": "Pending", "long": "<".repeat(length)})
 }
 
-/// A status that is judged on another thread, so that a rule which waits holds up no connection.
-fn much() -> Value {
+/// Returns a status that is judged on a thread of its own, so that a waiting rule blocks no connection.
+fn long_to_judge() -> Value {
     let condition = |index| {
         json!({"type": format!("Stage{index}"), "status": "True", "reason": "StageFinished", "message": "",
             "lastTransitionTime": "2026-11-20T08:00:00Z"})
@@ -356,11 +356,11 @@ fn much() -> Value {
     json!({"phase": "Pending", "conditions": (0..=SHORT_CONDITIONS).map(condition).collect::<Vec<_>>()})
 }
 
-static HELD: Mutex<()> = Mutex::new(());
+static LOCK: Mutex<()> = Mutex::new(());
 
-/// Ends when nobody holds it.
+/// Waits until the lock is free.
 fn wait(_: &Change<'_>, _: &mut Findings<'_>) {
-    drop(HELD.lock());
+    drop(LOCK.lock());
 }
 
 static SLOW: [Rule; 1] = [Rule { check: |change, findings| wait(change, findings), mutate: None, ..PANICS }];

@@ -1,4 +1,4 @@
-//! A Service in front of replicas, in place of kube-proxy: each new connection goes to one that is ready.
+//! A stand-in for a Service and kube-proxy: forwards each new connection to a replica that is ready.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,21 +12,22 @@ use tokio::sync::{RwLock, watch};
 use tokio::time::timeout;
 
 use crate::support::http::get;
-use crate::support::waits::FAR;
+use crate::support::waits::WAIT_MAX;
 
-/// Where it takes reviews, and where it says that it is ready.
+/// The addresses of a replica: of its reviews and of its readiness.
 pub type Endpoint = (SocketAddr, SocketAddr);
 
 #[derive(Clone)]
 pub struct Forwarder {
     pub port: u16,
-    /// How long an endpoint that is no longer ready is still sent connections: until every node has heard of it.
+    /// How long an endpoint still gets connections after it is no longer ready, as on nodes that have not been notified
+    /// yet.
     lag: Duration,
-    /// When each was last seen to be ready.
+    /// When each endpoint was last ready.
     ready: Arc<Mutex<BTreeMap<Endpoint, Instant>>>,
     endpoints: Arc<Mutex<Vec<Endpoint>>>,
     cut: watch::Sender<()>,
-    /// Each open connection holds it for reading.
+    /// Each open connection holds a read lock.
     open: Arc<RwLock<()>>,
 }
 
@@ -48,11 +49,11 @@ impl Forwarder {
         self.endpoints.lock().unwrap().retain(|other| *other != endpoint);
     }
 
-    /// Ends all connections, which have to be idle, and returns when the API server knows: its next call begins with a
-    /// handshake, and is not lost on a connection that is just closing.
+    /// Closes all connections, which must be idle, and returns when the API server has noticed. Its next call then
+    /// begins with a handshake, and is not lost on a connection that is being closed.
     pub async fn cut(&self) {
         self.cut.send_replace(());
-        drop(timeout(FAR, self.open.write()).await.expect("connections end"));
+        drop(timeout(WAIT_MAX, self.open.write()).await.expect("the connections end"));
     }
 
     async fn accept(self, listener: TcpListener) {
@@ -75,7 +76,7 @@ impl Forwarder {
         }
     }
 
-    /// To the next in turn that is ready.
+    /// Connects to the next ready endpoint, in turn.
     async fn connect(&self) -> Option<TcpStream> {
         let turn = {
             let mut endpoints = self.endpoints.lock().unwrap();

@@ -1,5 +1,5 @@
-//! The cluster with our webhooks in it, installed by the real files: for all namespaces but
-//! those of tests that register their own.
+//! The cluster with our webhooks, installed from the real manifests. They apply to all namespaces except those of tests
+//! that register webhooks of their own.
 
 use std::fs;
 use std::path::Path;
@@ -7,34 +7,37 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::controlplane::{Absent, ControlPlane, Namespace, User, eventually};
+use crate::controlplane::{ClusterError, ControlPlane, Namespace, User, eventually};
 use crate::support::folder::Folder;
 use crate::support::process::Process;
 use crate::support::program;
 use crate::{Hooks, Test, scan};
 
-pub const TESTS: &[(&str, Test)] = &[("the-words-of-the-readme", the_words_of_the_readme)];
+pub const TESTS: &[(&str, Test)] =
+    &[("the-readme-shows-the-messages-of-kubectl", the_readme_shows_the_messages_of_kubectl)];
 
-/// Label of the namespaces that our webhooks pass over.
+/// The label of the namespaces that our webhooks do not apply to.
 const OWN: &str = "tests.scan-admission.dev/own-webhooks";
 
 pub struct Installed {
     cluster: ControlPlane,
-    /// Ends with this value.
+    /// Stops when this value is dropped.
     _server: Process,
     _folder: Folder,
 }
 
 impl Installed {
     /// Starts the cluster and installs the kinds, the users of the tests, and our webhooks.
-    pub fn new() -> Result<Installed, Absent> {
+    pub fn new() -> Result<Installed, ClusterError> {
         let cluster = ControlPlane::start()?;
         let folder = Folder::new();
-        // As the Deployment says, by the webhook's own identity. It finds nothing yet, and waits.
+        // Starts the program as the Deployment does, with the webhook's identity. It finds no objects yet, and waits
+        // for them.
         let server = Process::start(replica(&cluster, &folder, "60s"), folder.join("errors"));
         install(&cluster, &folder, server.address.port())?;
         // "There can be a delay between when CustomResourceDefinitions are created and when they are available", a new
-        // configuration counts some milliseconds after it is written, and the webhook has to make its certificate.
+        // configuration takes effect some milliseconds after it is written, and the webhook has to make its
+        // certificate.
         let bad = json!({"apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1", "kind": "SourceScan",
             "metadata": {"name": "bad"}, "status": {"phase": "Completed"}});
         eventually("both webhooks answer", || {
@@ -48,15 +51,16 @@ impl Installed {
         Ok(Installed { cluster, _server: server, _folder: folder })
     }
 
-    /// A namespace for one test.
+    /// Creates a namespace for one test.
     pub fn namespace(&self, name: &str, hooks: Hooks) -> Namespace<'_> {
         let labels = if hooks == Hooks::Own { json!({OWN: ""}) } else { json!({}) };
         self.cluster.namespace(name, &labels)
     }
 }
 
-/// What a user applies: the users of the tests, the kinds, and the webhooks, which are called at this port.
-pub fn install(cluster: &ControlPlane, folder: &Folder, port: u16) -> Result<(), Absent> {
+/// Applies what a user of the manifests applies: the users of the tests, the kinds, and the webhooks, which are called
+/// at this port.
+pub fn install(cluster: &ControlPlane, folder: &Folder, port: u16) -> Result<(), ClusterError> {
     let users = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cluster/users.yaml");
     let overlay = overlay(folder.path(), port);
     let admin = || cluster.kubectl(User::Admin);
@@ -66,22 +70,22 @@ pub fn install(cluster: &ControlPlane, folder: &Folder, port: u16) -> Result<(),
         admin().args(["wait", "--for=condition=Established", "--timeout=30s", "--all", "crd"]),
         admin().args(["apply", "-k"]).args([overlay]),
     ] {
-        let said = call.run();
-        if said.code != Some(0) {
-            return Err(Absent::Broken(format!("the cluster could not be set up: {said:?}")));
+        let printed = call.run();
+        if printed.code != Some(0) {
+            return Err(ClusterError::Broken(format!("the cluster could not be set up: {printed:?}")));
         }
     }
     Ok(())
 }
 
-/// One of the pods of the Deployment.
+/// Returns the command of a pod of the Deployment.
 pub fn replica(cluster: &ControlPlane, folder: &Folder, settle: &str) -> Command {
     let mut command = program::command(folder.path(), &["--certs=cluster", "--ca-settle", settle, "--kubeconfig"]);
     command.arg(cluster.kubeconfig(User::Webhook));
     command
 }
 
-/// The program with these arguments, and nothing of it in the environment.
+/// Returns the program with these arguments, in an environment without our variables.
 pub fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
     program::clean(&mut command);
@@ -96,15 +100,16 @@ pub fn install_kinds(cluster: &ControlPlane, manifests: &Path) {
     admin().args(["wait", "--for=condition=Established", "--timeout=30s", "--all", "crd"]).run().ok();
 }
 
-/// Writes the manifests as a user gets them.
+/// Writes the manifests as a user generates them.
 pub fn generate(folder: &Path) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
     let generate = program.args(["generate", "manifests", "--to"]).arg(folder).output().unwrap();
     assert!(generate.status.success(), "{generate:?}");
 }
 
-/// Writes the manifests and an overlay with what differs here: no kube-proxy, so that the
-/// Service is a name for this machine; a port of the system's choice; and namespaces that are passed over.
+/// Writes the manifests and an overlay with the differences of the test cluster: a Service that is a name for this
+/// machine, since there is no kube-proxy, a port that the system chooses, and namespaces that the webhooks do not apply
+/// to.
 fn overlay(folder: &Path, port: u16) -> std::path::PathBuf {
     generate(&folder.join("manifests"));
     let selector = json!({"matchExpressions": [{"key": OWN, "operator": "DoesNotExist"}]});
@@ -129,8 +134,8 @@ fn overlay(folder: &Path, port: u16) -> std::path::PathBuf {
     overlay
 }
 
-/// The words that README.md shows are those that kubectl prints.
-fn the_words_of_the_readme(namespace: &Namespace<'_>) {
+/// README.md must show the messages that kubectl prints.
+fn the_readme_shows_the_messages_of_kubectl(namespace: &Namespace<'_>) {
     namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("failed").to_string()).run().ok();
 
     let patch = |status: Value| {
@@ -138,9 +143,10 @@ fn the_words_of_the_readme(namespace: &Namespace<'_>) {
         let arguments = ["patch", "sourcescan", "failed", "--subresource=status", "--type=merge", "--patch", &patch];
         namespace.kubectl(User::ScanController).args(arguments).run()
     };
-    // A new configuration counts some milliseconds after it is written.
+    // A new configuration takes effect some milliseconds after it is written.
     let denied = eventually("the webhook denies", || {
-        Some(patch(json!({"phase": "Complete", "cveCount": {"critical": "1"}}))).filter(|said| said.code == Some(1))
+        Some(patch(json!({"phase": "Complete", "cveCount": {"critical": "1"}})))
+            .filter(|printed| printed.code == Some(1))
     });
     assert_eq!(
         denied.stderr,
@@ -150,7 +156,7 @@ fn the_words_of_the_readme(namespace: &Namespace<'_>) {
     );
 
     let readme = include_str!("../../README.md");
-    assert!(readme.contains(&denied.stderr.replace(" \n", "\n")), "README.md shows other words");
+    assert!(readme.contains(&denied.stderr.replace(" \n", "\n")), "README.md shows another message");
 
     let mutated = patch(json!({"phase": "Pending", "cveCount": {"critical": 1, "high": 22, "total": 22}}));
     mutated.ok();
@@ -164,7 +170,7 @@ fn the_words_of_the_readme(namespace: &Namespace<'_>) {
     let stored: Value = serde_json::from_str(stored.ok()).unwrap();
     let whole = json!({"critical": 1, "high": 22, "medium": 0, "low": 0, "unknown": 0, "total": 23});
     assert_eq!(stored["status"]["cveCount"], whole);
-    eventually("the audit log says so", || {
+    eventually("the audit log has the annotations", || {
         namespace.cluster.audit().iter().find_map(|event| {
             let annotations = &event["annotations"];
             let is_ours = annotations["status.mutate.scan-admission.dev/mutations"] == "cve-total,cve-count-values";

@@ -1,4 +1,4 @@
-//! Whole lives of scans, as tests/fixtures/lives tells them: what is written, and what is stored then.
+//! Reads the lifecycles of scans in tests/fixtures/lifecycles: what is written in each step, and what is then stored.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,32 +11,33 @@ use crate::ways_of_writing::Way;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Life {
+pub struct Lifecycle {
     pub kind: String,
     pub name: String,
-    /// What this life is about.
-    pub says: String,
-    /// The way of writing that tests/fixtures/reviews shows.
+    /// What this lifecycle tests.
+    pub description: String,
+    /// The way of writing by which tests/fixtures/reviews was recorded.
     pub recorded: Way,
     pub spec: Value,
-    /// A status that is sent with the creation; it is never stored.
+    /// A status that is sent with the creation. It is never stored.
     created: Option<Value>,
     pub steps: Vec<Step>,
-    /// What `kubectl get` prints in the end; nothing of a scan that is deleted.
+    /// What `kubectl get` prints at the end; none if the scan is deleted.
     pub columns: Option<BTreeMap<String, String>>,
 }
 
-/// What it changes is there; the rest stays as it was.
+/// One write. It names the members that it changes; the others stay as they were.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     pub name: String,
-    /// As it is stored.
+    /// The status that is stored.
     pub status: Option<Value>,
-    /// How what is written differs from it, for the webhook to mutate; null is left out.
+    /// The members, by path, whose written value differs from the stored one, so that the webhook mutates it. Null is
+    /// omitted.
     #[serde(default)]
     written: BTreeMap<String, Value>,
-    /// The rules that deny it, so that nothing is stored.
+    /// The rules that deny the write, so that nothing is stored.
     #[serde(default)]
     pub denied: Vec<String>,
     spec: Option<Value>,
@@ -45,26 +46,26 @@ pub struct Step {
     pub delete: bool,
 }
 
-/// All of them, in the order of their files.
-pub fn lives() -> Vec<Life> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/lives");
+/// Returns all lifecycles in the order of their files.
+pub fn lifecycles() -> Vec<Lifecycle> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/lifecycles");
     let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    let read = |path: &Path| -> Life {
-        let life: Life =
+    let read = |path: &Path| -> Lifecycle {
+        let lifecycle: Lifecycle =
             serde_json::from_slice(&fs::read(path).unwrap()).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-        assert_eq!(path.file_stem().unwrap().to_str().unwrap(), life.id());
-        life
+        assert_eq!(path.file_stem().unwrap().to_str().unwrap(), lifecycle.id());
+        lifecycle
     };
     paths.iter().map(|path| read(path)).collect()
 }
 
-impl Life {
+impl Lifecycle {
     pub fn id(&self) -> String {
         format!("{}-{}", self.kind.to_lowercase(), self.name)
     }
 
-    /// The scan as it is created.
+    /// Returns the scan as it is created.
     pub fn scan(&self) -> Value {
         let mut scan = json!({
             "apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1", "kind": self.kind,
@@ -78,7 +79,7 @@ impl Life {
 }
 
 impl Step {
-    /// What this step makes of a scan.
+    /// Applies this step to a scan, as the scan is stored.
     pub fn stored(&self, scan: &Value) -> Value {
         let mut scan = scan.clone();
         if let Some(status) = &self.status {
@@ -93,7 +94,7 @@ impl Step {
         scan
     }
 
-    /// The same, as it is written when the webhook is there to mutate it.
+    /// Applies this step to a scan, as the scan is written before the webhook mutates it.
     pub fn written(&self, scan: &Value) -> Value {
         let mut scan = self.stored(scan);
         for (path, value) in &self.written {

@@ -1,21 +1,21 @@
-//! Whole lives of both kinds and in both spellings, in every way of writing: what is stored is what the rules say.
+//! Runs the lifecycles of tests/fixtures/lifecycles in every way of writing, and compares what is stored.
 
 use serde_json::{Value, json};
 
 use crate::Test;
 use crate::controlplane::{Namespace, User, eventually};
-use crate::lifecycle_fixtures::{Life, lives};
+use crate::lifecycle_fixtures::{Lifecycle, lifecycles};
 use crate::scan;
 use crate::ways_of_writing::{Way, Writer};
 
 pub const TESTS: &[(&str, Test)] = &[
-    ("lives-by-merge-patch", |namespace| live(namespace, Way::PatchMerge)),
-    ("lives-by-json-patch", |namespace| live(namespace, Way::PatchJson)),
-    ("lives-by-server-side-apply", |namespace| live(namespace, Way::Apply)),
-    ("lives-by-edit", |namespace| live(namespace, Way::Edit)),
-    ("lives-by-a-controller-that-replaces", |namespace| live(namespace, Way::ControllerReplace)),
-    ("lives-by-a-controller-that-patches", |namespace| live(namespace, Way::ControllerPatch)),
-    ("lives-by-a-controller-that-applies", |namespace| live(namespace, Way::ControllerApply)),
+    ("lifecycles-by-merge-patch", |namespace| run_lifecycles(namespace, Way::PatchMerge)),
+    ("lifecycles-by-json-patch", |namespace| run_lifecycles(namespace, Way::PatchJson)),
+    ("lifecycles-by-server-side-apply", |namespace| run_lifecycles(namespace, Way::Apply)),
+    ("lifecycles-by-edit", |namespace| run_lifecycles(namespace, Way::Edit)),
+    ("lifecycles-by-a-controller-that-replaces", |namespace| run_lifecycles(namespace, Way::ControllerReplace)),
+    ("lifecycles-by-a-controller-that-patches", |namespace| run_lifecycles(namespace, Way::ControllerPatch)),
+    ("lifecycles-by-a-controller-that-applies", |namespace| run_lifecycles(namespace, Way::ControllerApply)),
 ];
 
 const COLUMNS: &[(&str, &[&str])] = &[
@@ -41,25 +41,25 @@ const COLUMNS: &[(&str, &[&str])] = &[
     ),
 ];
 
-fn live(namespace: &Namespace<'_>, way: Way) {
+fn run_lifecycles(namespace: &Namespace<'_>, way: Way) {
     await_webhooks(namespace);
-    let lives = lives();
+    let lifecycles = lifecycles();
     let writer = Writer::new(namespace, way);
-    writer.create(&lives.iter().map(Life::scan).collect::<Vec<_>>());
-    for life in &lives {
-        live_one(&writer, life);
+    writer.create(&lifecycles.iter().map(Lifecycle::scan).collect::<Vec<_>>());
+    for lifecycle in &lifecycles {
+        run_lifecycle(&writer, lifecycle);
     }
     for (kind, columns) in COLUMNS {
-        let said = namespace.kubectl(User::Developer).args(["get", kind]).run();
-        let table = Table::read(said.ok());
+        let printed = namespace.kubectl(User::Developer).args(["get", kind]).run();
+        let table = Table::read(printed.ok());
         assert_eq!(table.head, *columns);
-        for life in lives.iter().filter(|life| life.kind == *kind) {
-            table.shows(life);
+        for lifecycle in lifecycles.iter().filter(|lifecycle| lifecycle.kind == *kind) {
+            table.shows(lifecycle);
         }
     }
 }
 
-/// A new configuration counts some milliseconds after it is written.
+/// A new configuration takes effect some milliseconds after it is written.
 fn await_webhooks(namespace: &Namespace<'_>) {
     namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("first").to_string()).run().ok();
     let patch = |status: Value| {
@@ -73,36 +73,36 @@ fn await_webhooks(namespace: &Namespace<'_>) {
     namespace.kubectl(User::Developer).args(["delete", "sourcescan", "first"]).run().ok();
 }
 
-fn live_one(writer: &Writer<'_>, life: &Life) {
-    let read = || writer.read(&life.kind, &life.name);
-    let mut stored = read().expect("it was created");
-    assert_eq!(stored["status"], Value::Null, "{}: a status comes later", life.id());
-    for step in &life.steps {
-        let says = format!("{} ({}), {}", life.id(), life.says, step.name);
+fn run_lifecycle(writer: &Writer<'_>, lifecycle: &Lifecycle) {
+    let read = || writer.read(&lifecycle.kind, &lifecycle.name);
+    let mut stored = read().expect("the scan was created");
+    assert_eq!(stored["status"], Value::Null, "{}: the status of a new scan must be empty", lifecycle.id());
+    for step in &lifecycle.steps {
+        let description = format!("{} ({}), {}", lifecycle.id(), lifecycle.description, step.name);
         if step.delete {
-            writer.delete(&life.kind, &life.name);
-            assert_eq!(read(), None, "{says}");
+            writer.delete(&lifecycle.kind, &lifecycle.name);
+            assert_eq!(read(), None, "{description}");
             return;
         }
         let outcome = writer.write(&stored, &step.written(&stored));
-        let now = read().expect("it is there");
+        let now = read().expect("the scan exists");
         if step.denied.is_empty() {
-            outcome.unwrap_or_else(|error| panic!("{says}: {error}"));
+            outcome.unwrap_or_else(|error| panic!("{description}: {error}"));
             let expected = step.stored(&stored);
             for part in ["/spec", "/status", "/metadata/labels"] {
-                assert_eq!(now.pointer(part), expected.pointer(part), "{says}");
+                assert_eq!(now.pointer(part), expected.pointer(part), "{description}");
             }
         } else {
-            let error = outcome.expect_err(&says);
+            let error = outcome.expect_err(&description);
             let is_named = |rule: &String| error.contains(&format!("[{rule}]"));
-            assert!(step.denied.iter().all(is_named), "{says}: {error}");
-            assert_eq!(now, stored, "{says}");
+            assert!(step.denied.iter().all(is_named), "{description}: {error}");
+            assert_eq!(now, stored, "{description}");
         }
         stored = now;
     }
 }
 
-/// What `kubectl get` prints; a cell may be empty, so it is found by where its column begins.
+/// The output of `kubectl get`. Cells are found by the column's position, since a cell may be empty.
 struct Table<'a> {
     head: Vec<&'a str>,
     rows: Vec<Vec<&'a str>>,
@@ -110,7 +110,7 @@ struct Table<'a> {
 
 impl<'a> Table<'a> {
     fn read(text: &'a str) -> Self {
-        let head = text.lines().next().expect("a head");
+        let head = text.lines().next().expect("a header");
         let is_start = |at: &usize| !head[*at..].starts_with(' ') && (*at == 0 || head[..*at].ends_with(' '));
         let starts: Vec<usize> = (0..head.len()).filter(is_start).collect();
         let ends = starts[1..].iter().copied().chain([usize::MAX]);
@@ -121,17 +121,17 @@ impl<'a> Table<'a> {
         Self { head: cells(head), rows: text.lines().skip(1).map(cells).collect() }
     }
 
-    fn shows(&self, life: &Life) {
-        let row = self.rows.iter().find(|row| row[0] == life.name);
-        let Some(columns) = &life.columns else {
-            assert_eq!(row, None, "{} was deleted", life.id());
+    fn shows(&self, lifecycle: &Lifecycle) {
+        let row = self.rows.iter().find(|row| row[0] == lifecycle.name);
+        let Some(columns) = &lifecycle.columns else {
+            assert_eq!(row, None, "{} was deleted", lifecycle.id());
             return;
         };
-        let row = row.unwrap_or_else(|| panic!("{} is not shown", life.id()));
+        let row = row.unwrap_or_else(|| panic!("{} is not shown", lifecycle.id()));
         for (column, cell) in self.head.iter().zip(row).skip(1) {
             match *column {
-                "AGE" => assert!(cell.ends_with('s') || cell.ends_with('m'), "{}: age {cell}", life.id()),
-                _ => assert_eq!(columns.get(*column).map_or("", String::as_str), *cell, "{}: {column}", life.id()),
+                "AGE" => assert!(cell.ends_with('s') || cell.ends_with('m'), "{}: age {cell}", lifecycle.id()),
+                _ => assert_eq!(columns.get(*column).map_or("", String::as_str), *cell, "{}: {column}", lifecycle.id()),
             }
         }
     }

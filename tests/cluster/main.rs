@@ -1,5 +1,5 @@
-//! On a real API server, with the real kubectl. One cluster for all tests, a namespace for each.
-//! Without Go the tests are ignored and say so; with CI set that is a failure.
+//! Tests with a real API server and the real kubectl. All tests share one cluster, and each has its own namespace.
+//! Without Go, the tests are reported as ignored with the reason. With CI set, they fail.
 
 mod audit;
 mod bare_cluster;
@@ -51,7 +51,7 @@ use std::env;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
-use controlplane::{Absent, Kubectl, Namespace, User};
+use controlplane::{ClusterError, Kubectl, Namespace, User};
 use installed::Installed;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use serde_json::{Value, json};
@@ -61,9 +61,9 @@ type Test = fn(&Namespace<'_>);
 /// Which webhooks judge the scans in a test's namespace.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Hooks {
-    /// Ours, as they were installed for the whole cluster.
+    /// Our webhooks, as installed for the whole cluster.
     Installed,
-    /// Those that the test registers itself.
+    /// Webhooks that the test registers itself.
     Own,
 }
 
@@ -100,35 +100,35 @@ fn main() -> ExitCode {
                 test(&installed.namespace(name, hooks));
                 Ok(Completion::Completed)
             }
-            Err(absent) => without(absent),
+            Err(error) => result_without_cluster(error),
         })
     });
     let pages = page_commands::pages().map(|page| {
         let name = format!("the-commands-of-{}", page.path);
         Trial::ignorable_test(name, move || match page_commands::run(&page) {
             Ok(()) => Ok(Completion::Completed),
-            Err(absent) => without(&absent),
+            Err(error) => result_without_cluster(&error),
         })
     });
     let conclusion = libtest_mimic::run(&Arguments::from_args(), pages.chain(tests).collect());
-    // The last owner: the cluster stops here, before the process says that it is done.
+    // This is the last reference: the cluster stops here, before the process reports its result.
     drop(shared);
     conclusion.exit_code()
 }
 
-/// What a test without a cluster is.
-fn without(absent: &Absent) -> Result<Completion, Failed> {
-    match absent {
-        Absent::Tools(why) if env::var_os("CI").is_none() => Ok(Completion::ignored_with(why)),
-        Absent::Tools(why) | Absent::Broken(why) => Err(Failed::from(why)),
+/// Returns the result of a test that has no cluster.
+fn result_without_cluster(error: &ClusterError) -> Result<Completion, Failed> {
+    match error {
+        ClusterError::MissingTools(why) if env::var_os("CI").is_none() => Ok(Completion::ignored_with(why)),
+        ClusterError::MissingTools(why) | ClusterError::Broken(why) => Err(Failed::from(why)),
     }
 }
 
-/// A set-up that panics does so once.
-fn installed() -> Result<Installed, Absent> {
+/// Turns a panic of the set-up into an error, so that it is reported once.
+fn installed() -> Result<Installed, ClusterError> {
     std::panic::catch_unwind(Installed::new).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().cloned().unwrap_or_default();
-        Err(Absent::Broken(format!("the cluster could not be set up: {words}")))
+        Err(ClusterError::Broken(format!("the cluster could not be set up: {words}")))
     })
 }
 
@@ -141,12 +141,12 @@ fn scan(name: &str) -> Value {
     })
 }
 
-/// `namespaceSelector` of a hook or policy that one test has for itself.
+/// The `namespaceSelector` of a webhook or policy that is for one test.
 fn only(namespace: &Namespace<'_>) -> Value {
     json!({"matchLabels": {"kubernetes.io/metadata.name": namespace.name}})
 }
 
-/// A kubectl of somebody whom our webhooks let pass: it writes what they would deny.
+/// Returns a kubectl with the break-glass group, whose writes our webhooks do not review.
 fn break_glass(namespace: &Namespace<'_>) -> Kubectl {
     let groups = ["--as-group=system:masters", "--as-group=scan-admission:break-glass"];
     namespace.kubectl(User::Admin).args(["--as=somebody"]).args(groups)

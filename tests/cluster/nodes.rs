@@ -1,6 +1,6 @@
-//! What controllers, kubelets and kube-proxy make of our objects, so that an installation by the manifests works here as on
-//! a cluster with nodes: while there is a Deployment a replica runs, with the file of the ConfigMap, and the Service leads to
-//! it; pods and the Deployment's status say so.
+//! Stands in for controllers, kubelets and kube-proxy, so that an installation by the manifests works as on a cluster
+//! with nodes. While there is a Deployment, a replica runs with the configuration of the ConfigMap, the Service leads
+//! to the replica, and the pods and the Deployment's status exist.
 
 use std::fs;
 use std::path::PathBuf;
@@ -22,10 +22,10 @@ use crate::support::folder::Folder;
 use crate::support::http::get;
 use crate::support::process::Process;
 
-/// All of them are one process.
+/// All pods are the same process.
 const PODS: [&str; 2] = ["scan-admission-1", "scan-admission-2"];
 
-/// Kind, version, and whether it is in our namespace.
+/// Kind, version, and whether the object is in our namespace.
 type Kind = (&'static str, &'static str, bool);
 
 const DEPLOYMENT: Kind = ("Deployment", "apps/v1", true);
@@ -41,7 +41,7 @@ pub struct Nodes {
     errors: PathBuf,
     stopped: Arc<AtomicBool>,
     quiet_rounds: Arc<AtomicUsize>,
-    at_work: Option<JoinHandle<()>>,
+    worker: Option<JoinHandle<()>>,
     pub cluster: Arc<ControlPlane>,
     _runtime: Runtime,
 }
@@ -66,18 +66,18 @@ impl Nodes {
         };
         let (until, quiet_rounds) = (stopped.clone(), Arc::new(AtomicUsize::new(0)));
         let rounds = quiet_rounds.clone();
-        let at_work = Some(thread::spawn(move || work.go_on(&until, &rounds)));
-        Self { errors, stopped, quiet_rounds, at_work, cluster, _runtime: runtime }
+        let worker = Some(thread::spawn(move || work.run_rounds(&until, &rounds)));
+        Self { errors, stopped, quiet_rounds, worker, cluster, _runtime: runtime }
     }
 
-    /// Returns when everything written before this call has been acted on: after a whole round that changes nothing.
+    /// Returns when everything written before this call has been processed: after a whole round that changed nothing.
     pub fn settle(&self) {
-        // The round that ends next may have begun before.
+        // The current round may have begun before this call.
         let until = self.quiet_rounds.load(Ordering::Relaxed) + 2;
         eventually("the nodes have settled", || (self.quiet_rounds.load(Ordering::Relaxed) >= until).then_some(()));
     }
 
-    /// What the replica has logged.
+    /// Returns the log of the replica.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.errors).unwrap_or_default()
     }
@@ -86,8 +86,8 @@ impl Nodes {
 impl Drop for Nodes {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Relaxed);
-        if let Some(at_work) = self.at_work.take() {
-            let _ = at_work.join();
+        if let Some(worker) = self.worker.take() {
+            let _ = worker.join();
         }
     }
 }
@@ -99,24 +99,24 @@ struct Work {
     forwarder: Forwarder,
     folder: Folder,
     replica: Option<Process>,
-    /// By both webhooks: a new configuration counts some milliseconds after it is written.
+    /// Whether both webhooks are called; a new configuration takes effect some milliseconds after it is written.
     is_called: bool,
     /// Whether this round has changed nothing so far.
     is_quiet: bool,
 }
 
 impl Work {
-    fn go_on(mut self, until: &AtomicBool, quiet_rounds: &AtomicUsize) {
+    fn run_rounds(mut self, until: &AtomicBool, quiet_rounds: &AtomicUsize) {
         while !until.load(Ordering::Relaxed) {
             self.is_quiet = true;
             match (self.get(DEPLOYMENT, NAME), self.get(CONFIG_MAP, NAME)) {
                 (Some(deployment), Some(config)) => {
                     self.mount(&config);
                     self.serve();
-                    self.lead_to_it();
-                    self.tell(&deployment);
+                    self.route_service();
+                    self.report_status(&deployment);
                 }
-                (None, _) => self.take_away(),
+                (None, _) => self.remove_replica(),
                 (Some(_), None) => {}
             }
             if self.is_quiet && self.is_called == self.replica.is_some() {
@@ -126,7 +126,7 @@ impl Work {
         }
     }
 
-    /// The file of the ConfigMap, renamed into its place as by a kubelet.
+    /// Writes the file of the ConfigMap and renames it into place, as a kubelet does.
     fn mount(&self, config: &Value) {
         let (path, new) = (self.folder.join("config.yaml"), self.folder.join("new.yaml"));
         let text = config["data"]["config.yaml"].as_str().unwrap_or_default();
@@ -147,9 +147,9 @@ impl Work {
         self.replica = Some(replica);
     }
 
-    /// There is no kube-proxy: the Service is a name for this machine, which is called at the port of the replica. Its own
-    /// ports stay, so that it can be applied again.
-    fn lead_to_it(&mut self) {
+    /// Makes the Service a name for this machine, since there is no kube-proxy, and the webhooks call the port of the
+    /// forwarder. The ports of the Service stay, so that it can be applied again.
+    fn route_service(&mut self) {
         let port = self.forwarder.port;
         self.change(SERVICE, false, |service| {
             let spec = service["spec"].as_object_mut().unwrap();
@@ -173,15 +173,15 @@ impl Work {
         self.replica.as_ref().is_some_and(|replica| self.runtime.block_on(get(replica.admin, "/readyz")).code == 200)
     }
 
-    /// Once the API server calls it: pods, status.
-    fn tell(&mut self, deployment: &Value) {
+    /// Writes the pods and the Deployment's status once the API server calls the webhooks.
+    fn report_status(&mut self, deployment: &Value) {
         if !self.is_called {
             let bad = json!({"apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1", "kind": "SourceScan",
                 "metadata": {"name": "bad", "namespace": "default"}, "status": {"phase": "Completed"}});
             let create = self.cluster.kubectl(User::Admin).args(["create", "--dry-run=server", "-f", "-"]);
-            let said = create.input(bad.to_string()).run().stderr;
-            self.is_called = said.contains("[scan-target]") && said.contains("[status-on-create]");
-            // Without a registration it is the replica that says whether it is ready.
+            let output = create.input(bad.to_string()).run().stderr;
+            self.is_called = output.contains("[scan-target]") && output.contains("[status-on-create]");
+            // Without a registration, the readiness of the replica decides.
             if HOOKS.iter().any(|hooks| self.get(*hooks, NAME).is_some()) || !self.is_ready() {
                 return;
             }
@@ -207,7 +207,7 @@ impl Work {
         self.change(DEPLOYMENT, true, |deployment| deployment["status"] = status.clone());
     }
 
-    fn take_away(&mut self) {
+    fn remove_replica(&mut self) {
         if let Some(replica) = self.replica.take() {
             self.forwarder.remove(endpoint(&replica));
             self.is_called = false;
@@ -230,7 +230,8 @@ impl Work {
         found.map(|found| serde_json::to_value(found).unwrap())
     }
 
-    /// Others write as well, and delete: what fails is tried again in the next round. Returns whether there was a change.
+    /// Ignores a failed write, since others also write and delete; the next round retries it. Returns whether there was
+    /// a change.
     fn change(&mut self, kind: Kind, is_status: bool, change: impl Fn(&mut Value)) -> bool {
         let Some(before) = self.get(kind, NAME) else { return false };
         let mut after = before.clone();
@@ -249,7 +250,7 @@ impl Work {
         true
     }
 
-    /// Where it is not there yet.
+    /// Creates an object unless it exists.
     fn create(&self, (kind, version, is_ours): Kind, name: &str, value: Value) {
         if self.get((kind, version, is_ours), name).is_some() {
             return;

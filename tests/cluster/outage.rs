@@ -1,4 +1,4 @@
-//! The webhook goes away and comes back.
+//! Tests the failure policies while the webhook is down.
 
 use std::fs;
 
@@ -14,12 +14,15 @@ use crate::support::program;
 use crate::{Test, break_glass, only, scan};
 
 pub const TESTS: &[(&str, Test)] = &[
-    ("stopped-and-started-again", stopped_and_started_again),
-    ("a-controller-lets-go-while-the-webhook-is-down", a_controller_lets_go_while_the_webhook_is_down),
-    ("with-status-writers-the-status-is-judged-to-the-end", with_status_writers_the_status_is_judged_to_the_end),
+    ("the-failure-policies-hold-during-an-outage", the_failure_policies_hold_during_an_outage),
+    ("a-deletion-completes-while-the-webhook-is-down", a_deletion_completes_while_the_webhook_is_down),
+    (
+        "with-status-writers-the-status-is-judged-during-deletion",
+        with_status_writers_the_status_is_judged_during_deletion,
+    ),
 ];
 
-/// The installed configurations under a name of their own: by the URL of `server`, for one namespace.
+/// Registers the installed configurations under another name, by the URL of `server`, for one namespace.
 pub fn register(namespace: &Namespace<'_>, server: &Process, ca: &[u8]) {
     let ca_bundle = base64::engine::general_purpose::STANDARD.encode(ca);
     for kind in ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"] {
@@ -37,7 +40,7 @@ pub fn register(namespace: &Namespace<'_>, server: &Process, ca: &[u8]) {
     }
 }
 
-fn stopped_and_started_again(namespace: &Namespace<'_>) {
+fn the_failure_policies_hold_during_an_outage(namespace: &Namespace<'_>) {
     let folder = Folder::new();
     let start = |listen: &str| {
         let mut command = program::command(folder.path(), &[]);
@@ -62,14 +65,14 @@ fn stopped_and_started_again(namespace: &Namespace<'_>) {
         namespace.kubectl(User::Developer).args(create).input(scan.to_string()).run()
     };
     let denied = |words: &'static str, call: &dyn Fn() -> KubectlOutput| {
-        eventually(words, || Some(call()).filter(|said| said.code == Some(1) && said.stderr.contains(words)))
+        eventually(words, || Some(call()).filter(|output| output.code == Some(1) && output.stderr.contains(words)))
     };
     denied("[phase-unknown]", &wrong);
     denied("[scan-target]", &|| spec("no-target"));
     right().ok();
 
     drop(server);
-    // With Fail: which webhook, at which address, and why.
+    // With Fail, the message names the webhook, its address, and the cause.
     let down = denied("failed calling webhook", &right);
     assert_eq!(
         down.stderr,
@@ -79,10 +82,10 @@ fn stopped_and_started_again(namespace: &Namespace<'_>) {
              dial tcp {address}: connect: connection refused\n"
         )
     );
-    // With Ignore: the spec, and what only fills in. The audit log tells.
+    // With Ignore, the other webhooks let writes through, which the audit log records.
     assert_eq!(spec("no-target").code, Some(0));
     namespace.kubectl(User::Developer).args(["delete", "sourcescan", "one", "--timeout=30s"]).run().ok();
-    eventually("the audit log names what failed open", || {
+    eventually("the audit log names the webhook that failed open", || {
         let annotation = "failed-open.validating.webhook.admission.k8s.io/round_0_index_0";
         let audit = namespace.cluster.audit();
         audit.iter().find(|event| {
@@ -98,8 +101,8 @@ fn stopped_and_started_again(namespace: &Namespace<'_>) {
     right().ok();
 }
 
-/// What a controller with a finalizer does: it says how it ended, and then lets go.
-fn a_controller_lets_go_while_the_webhook_is_down(namespace: &Namespace<'_>) {
+/// A controller with a finalizer writes a last status and then removes the finalizer.
+fn a_deletion_completes_while_the_webhook_is_down(namespace: &Namespace<'_>) {
     let folder = Folder::new();
     let server = Process::start(program::command(folder.path(), &[]), folder.join("errors"));
     register(namespace, &server, &fs::read(folder.join("certs/ca.crt")).unwrap());
@@ -115,7 +118,7 @@ fn a_controller_lets_go_while_the_webhook_is_down(namespace: &Namespace<'_>) {
     drop(server);
     let down = patch(namespace, "two", &[STATUS], last.clone());
     assert!(down.failed().contains("failed calling webhook"), "{down:?}");
-    // In the middle of an outage it is nobody's business.
+    // The object is being deleted, so no webhook is called and the outage does not matter.
     patch(namespace, "one", &[STATUS], last.clone()).ok();
     assert_eq!(stored(namespace, "one")["status"], last["status"]);
     patch(namespace, "one", &[], json!({"metadata": {"finalizers": null}})).ok();
@@ -123,8 +126,8 @@ fn a_controller_lets_go_while_the_webhook_is_down(namespace: &Namespace<'_>) {
     assert!(gone.failed().contains("not found"), "{gone:?}");
 }
 
-/// By the component, which changes that condition and nothing else.
-fn with_status_writers_the_status_is_judged_to_the_end(namespace: &Namespace<'_>) {
+/// The component removes that condition and changes nothing else.
+fn with_status_writers_the_status_is_judged_during_deletion(namespace: &Namespace<'_>) {
     let folder = Folder::new();
     generate(&folder.join("manifests"));
     let overlay = folder.join("manifests/mine");
@@ -142,7 +145,7 @@ fn with_status_writers_the_status_is_judged_to_the_end(namespace: &Namespace<'_>
     let condition = "  - expression: '!has(object.metadata.deletionTimestamp)'\n    name: not-being-deleted\n";
     assert_eq!((base.matches(condition).count(), mine.matches(condition).count()), (2, 1), "{mine}");
     assert_eq!(base.replacen(condition, "", 1).len(), mine.len(), "nothing else differs");
-    // The status of which of the two is judged in the end, the API server shows.
+    // The API server shows which of the two still reviews the status of an object that is being deleted.
     fs::write(folder.join("config.yaml"), "statusWriters: [nobody]\n").unwrap();
     let command = program::command(folder.path(), &["--config=config.yaml"]);
     let server = Process::start(command, folder.join("errors"));
@@ -153,9 +156,9 @@ fn with_status_writers_the_status_is_judged_to_the_end(namespace: &Namespace<'_>
     namespace.cluster.kubectl(User::Admin).args(admin).args([drop_condition.to_string()]).run().ok();
     seed(namespace, &with("one", json!({"metadata": {"finalizers": ["example.com/wait"]}})));
     namespace.kubectl(User::Developer).args(["delete", "sourcescan", "one", "--wait=false"]).run().ok();
-    eventually("who may write is asked while it is being deleted", || {
-        let said = patch(namespace, "one", &[STATUS, "--dry-run=server"], json!({"status": {"phase": "Scanning"}}));
-        said.stderr.contains("[status-writer]").then_some(())
+    eventually("status writers are checked while the scan is being deleted", || {
+        let output = patch(namespace, "one", &[STATUS, "--dry-run=server"], json!({"status": {"phase": "Scanning"}}));
+        output.stderr.contains("[status-writer]").then_some(())
     });
     namespace
         .cluster

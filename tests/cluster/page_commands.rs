@@ -1,42 +1,43 @@
-//! The commands of each page that needs a cluster, on one of its own.
+//! Runs the commands of each page that needs a cluster, each page on a cluster of its own.
 
 use std::env;
 use std::ffi::OsString;
 use std::process::Command;
 
-use crate::controlplane::{Absent, ControlPlane, Namespace, User, eventually};
+use crate::controlplane::{ClusterError, ControlPlane, Namespace, User, eventually};
 use crate::installed::{generate, install_kinds};
 use crate::nodes::Nodes;
 use crate::support::folder::Folder;
-use crate::support::page::{self, Block, Page, Place};
+use crate::support::page::{self, Block, Environment, Page};
 use crate::support::program::clean;
-use crate::support::session::{self, Surroundings};
+use crate::support::session::{self, SessionSettings};
 use crate::{Test, scan};
 
 pub const TESTS: &[(&str, Test)] =
-    &[("an-installation-without-an-image-locks-nothing", an_installation_without_an_image_locks_nothing)];
+    &[("an-installation-without-an-image-blocks-no-writes", an_installation_without_an_image_blocks_no_writes)];
 
 pub fn pages() -> impl Iterator<Item = Page> {
-    page::pages().into_iter().filter(|page| needs(page, &Place::Cluster) || needs(page, &Place::NewCluster))
+    page::pages().into_iter().filter(|page| needs(page, &Environment::Cluster) || needs(page, &Environment::NewCluster))
 }
 
 /// Whether some of its commands need such a cluster.
-fn needs(page: &Page, place: &Place<'_>) -> bool {
-    page.consoles().any(|block| block.place() == *place)
+fn needs(page: &Page, environment: &Environment<'_>) -> bool {
+    page.consoles().any(|block| block.environment() == *environment)
 }
 
-pub fn run(page: &Page) -> Result<(), Absent> {
+pub fn run(page: &Page) -> Result<(), ClusterError> {
     let nodes = Nodes::start(ControlPlane::start()?);
-    prepare(&nodes, needs(page, &Place::NewCluster));
+    prepare(&nodes, needs(page, &Environment::NewCluster));
     let settle = || nodes.settle();
-    match session::run(page, &surroundings(&nodes, &settle)) {
+    match session::run(page, &settings(&nodes, &settle)) {
         Ok(skipped) => skipped.iter().for_each(|why| eprintln!("skipped: {why}")),
         Err(error) => panic!("{error}\n{}", nodes.log()),
     }
     Ok(())
 }
 
-/// The kinds, a scan without a status and one with an old fault, and the webhook unless the page itself installs it.
+/// Creates the kinds, a scan without a status, a scan with an invalid status, and the webhook unless the page installs
+/// it.
 fn prepare(nodes: &Nodes, is_new: bool) {
     let folder = Folder::new();
     generate(folder.path());
@@ -45,7 +46,8 @@ fn prepare(nodes: &Nodes, is_new: bool) {
     for name in ["failed", "old"] {
         let scan = scan(name).to_string();
         eventually("the kinds are served", || {
-            Some(admin().args(["create", "-f", "-"]).input(scan.as_str()).run()).filter(|said| said.code == Some(0))
+            Some(admin().args(["create", "-f", "-"]).input(scan.as_str()).run())
+                .filter(|printed| printed.code == Some(0))
         });
     }
     let fault = r#"{"status": {"phase": "Complete"}}"#;
@@ -57,23 +59,23 @@ fn prepare(nodes: &Nodes, is_new: bool) {
     }
 }
 
-fn surroundings<'a>(nodes: &Nodes, settle: &'a dyn Fn()) -> Surroundings<'a> {
+fn settings<'a>(nodes: &Nodes, settle: &'a dyn Fn()) -> SessionSettings<'a> {
     let variables = vec![
         ("KUBECONFIG", nodes.cluster.kubeconfig(User::Admin).into()),
         ("KUBECACHEDIR", nodes.cluster.ready.folder.join("kubectl-cache").into()),
         ("KUBECTL_KUBERC", OsString::from("false")),
     ];
-    Surroundings { variables, settle, kubectl: Some(nodes.cluster.kubectl_path().to_owned()) }
+    SessionSettings { variables, settle, kubectl: Some(nodes.cluster.kubectl_path().to_owned()) }
 }
 
-/// As the pages print it, where the image cannot be pulled: here no pod ever runs.
-fn an_installation_without_an_image_locks_nothing(_: &Namespace<'_>) {
+/// Installs by the commands of the pages where the image cannot be pulled. In this cluster no pod ever runs.
+fn an_installation_without_an_image_blocks_no_writes(_: &Namespace<'_>) {
     for page in ["README.md", "docs/install.md"] {
         let page = Page::read(page);
         let commands: Vec<_> = page.consoles().flat_map(Block::commands).map(|shown| shown.command).collect();
         let overlay = commands.iter().find(|command| command.contains("> manifests/mine/kustomization.yaml")).unwrap();
         let install = commands.iter().find(|command| command.contains("rollout status")).unwrap();
-        let cluster = ControlPlane::start().unwrap_or_else(|absent| panic!("{absent:?}"));
+        let cluster = ControlPlane::start().unwrap_or_else(|error| panic!("{error:?}"));
         let folder = Folder::new();
         generate(&folder.join("manifests"));
         install_kinds(&cluster, &folder.join("manifests"));
@@ -88,7 +90,7 @@ fn an_installation_without_an_image_locks_nothing(_: &Namespace<'_>) {
         path.push(env::var_os("PATH").unwrap_or_default());
         let mut shell = Command::new("bash");
         clean(&mut shell);
-        // Pasted as a block: a command that fails does not keep the shell from the next.
+        // The commands are pasted as a block, so the shell continues after one that fails.
         let script = format!("mkdir -p manifests/mine; touch manifests/mine/config.yaml\n{overlay}\n{install}\n");
         let script = script.replace("--timeout=2m", "--timeout=2s");
         shell.args(["--noprofile", "--norc", "-c", &script]).current_dir(folder.path());

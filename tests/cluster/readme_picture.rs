@@ -1,4 +1,4 @@
-//! The picture of README.md: a terminal in which a write by kubectl has just been denied, with what it really printed.
+//! Draws the picture of README.md: a terminal with a denied write and what kubectl really printed.
 
 use std::{env, fs};
 
@@ -10,7 +10,8 @@ use crate::controlplane::{Namespace, User};
 use crate::scan;
 use crate::support::folder::Folder;
 
-pub const TESTS: &[(&str, Test)] = &[("the-picture-of-a-denial", the_picture_of_a_denial)];
+pub const TESTS: &[(&str, Test)] =
+    &[("the-readme-picture-shows-the-output-of-kubectl", the_readme_picture_shows_the_output_of_kubectl)];
 
 const PICTURE: &str = "docs/denied.svg";
 
@@ -24,23 +25,23 @@ status:
   cveCount: {critical: \"1\", high: 22, total: 22}
 ";
 
-fn the_picture_of_a_denial(namespace: &Namespace<'_>) {
+fn the_readme_picture_shows_the_output_of_kubectl(namespace: &Namespace<'_>) {
     namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("payments").to_string()).run().ok();
     let folder = Folder::new();
     let file = folder.join("status.yaml");
     fs::write(&file, STATUS).unwrap();
     let apply = ["apply", "--server-side", "--subresource=status", "-f"];
-    let said = namespace.kubectl(User::ScanController).args(apply).args([&file]).run();
+    let output = namespace.kubectl(User::ScanController).args(apply).args([&file]).run();
 
     let picture =
-        picture(&[("cat status.yaml", STATUS), (&format!("kubectl {} status.yaml", apply.join(" ")), said.failed())]);
+        picture(&[("cat status.yaml", STATUS), (&format!("kubectl {} status.yaml", apply.join(" ")), output.failed())]);
     if env::var_os("UPDATE").is_some() {
         fs::write(PICTURE, &picture).unwrap();
     }
     let committed = fs::read_to_string(PICTURE).unwrap_or_default();
     assert!(
         picture == committed,
-        "{PICTURE} is another one: run UPDATE=1 cargo test --test cluster picture, and look at it"
+        "{PICTURE} differs: run UPDATE=1 cargo test --test cluster picture, and review the picture"
     );
 }
 
@@ -57,15 +58,16 @@ fn wrapped(printed: &str) -> String {
     rows.map(|row| row + "\n").collect()
 }
 
-/// Commands and what each printed.
+/// Draws commands and what each printed.
 fn picture(calls: &[(&str, &str)]) -> String {
     let prompt = AnsiColor::BrightGreen.on_default().bold();
     let command = Style::new().bold();
     let prompted = |words: &str| format!("{prompt}${prompt:#} {command}{words}{command:#}\n");
-    let mut text: String = calls.iter().map(|(call, said)| format!("{}{}\n", prompted(call), wrapped(said))).collect();
+    let mut text: String =
+        calls.iter().map(|(call, output)| format!("{}{}\n", prompted(call), wrapped(output))).collect();
     text += prompted("").trim_end();
     let term = Term::new().fg_color(RgbColor(0xe6, 0xed, 0xf3).into()).bg_color(RgbColor(0x0d, 0x11, 0x17).into());
-    // Without a view box a page that is narrower would cut it off, not make it smaller.
+    // Without a view box, a narrower page would crop the picture instead of scaling it.
     let picture = term.render_svg(&text);
     let size: Vec<&str> = picture.split('"').filter_map(|value| value.strip_suffix("px")).take(2).collect();
     picture.replacen("<svg ", &format!("<svg viewBox=\"0 0 {}\" ", size.join(" ")), 1)

@@ -1,4 +1,4 @@
-//! What somebody does to the Secret and to the webhook configurations heals, and what is not so is said.
+//! Tests that a destroyed Secret and overwritten caBundles are restored, and that problems are logged.
 
 use std::fs;
 
@@ -13,9 +13,10 @@ use crate::controlplane::{Kubectl, KubectlOutput, Namespace, User, eventually};
 use crate::replicas::{Fleet, NAME, SECRET};
 use crate::support::process::Process;
 
-pub const TESTS: &[(&str, Test)] = &[("what-somebody-destroys-heals", what_somebody_destroys_heals)];
+pub const TESTS: &[(&str, Test)] =
+    &[("destroyed-secrets-and-ca-bundles-are-restored", destroyed_secrets_and_ca_bundles_are_restored)];
 
-const LIVES: [&str; 2] = ["--ca-life=1h", "--cert-life=10m"];
+const LIFETIMES: [&str; 2] = ["--ca-life=1h", "--cert-life=10m"];
 const CONFIGURATIONS: [&str; 2] = ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"];
 
 impl Fleet {
@@ -27,7 +28,7 @@ impl Fleet {
         self.cluster.kubectl(User::Admin).args(["--namespace", NAME])
     }
 
-    /// The kustomization of the tests, once more.
+    /// Applies the kustomization of the tests again.
     fn apply(&self, how: &[&str]) {
         self.kubectl().args(["apply", "-k"]).args([self.folder.join("manifests/mine")]).args(how).run().ok();
     }
@@ -36,7 +37,7 @@ impl Fleet {
         self.admin(["delete", "secret", SECRET]).ok();
     }
 
-    /// Writes this to the caBundle of one webhook.
+    /// Overwrites the caBundle of one webhook.
     fn overwrite(&self, kind: &str, bundle: &str) {
         let patch = json!([{"op": "add", "path": "/webhooks/1/clientConfig/caBundle", "value": bundle}]).to_string();
         self.admin(["patch", kind, NAME, "--type=json", "--patch", &patch]).ok();
@@ -47,26 +48,26 @@ fn until_logged(replica: &Process, words: &str) {
     eventually(words, || replica.errors().contains(words).then_some(()));
 }
 
-fn what_somebody_destroys_heals(_: &Namespace<'_>) {
+fn destroyed_secrets_and_ca_bundles_are_restored(_: &Namespace<'_>) {
     let fleet = Fleet::new();
-    many_start_at_once(&fleet);
-    let replicas = [fleet.start("1s", &LIVES), fleet.start("1s", &LIVES)];
-    eventually("both are ready", || replicas.iter().all(|replica| fleet.is_ready(replica)).then_some(()));
-    bundles_are_put_back(&fleet, &replicas);
-    manifests_are_applied_again(&fleet);
-    the_secret_is_destroyed(&fleet, &replicas);
-    a_configuration_is_deleted(&fleet, &replicas[0]);
+    concurrent_starts_create_one_ca(&fleet);
+    let replicas = [fleet.start("1s", &LIFETIMES), fleet.start("1s", &LIFETIMES)];
+    eventually("both replicas are ready", || replicas.iter().all(|replica| fleet.is_ready(replica)).then_some(()));
+    ca_bundles_are_restored(&fleet, &replicas);
+    applying_the_manifests_again_changes_nothing(&fleet);
+    a_destroyed_secret_is_replaced(&fleet, &replicas);
+    a_deleted_configuration_is_not_recreated(&fleet, &replicas[0]);
     drop(replicas);
-    a_secret_of_somebody_elses(&fleet);
-    rights_are_missing(&fleet);
-    a_bundle_cannot_be_written(&fleet);
+    a_foreign_secret_is_not_overwritten(&fleet);
+    missing_rights_are_logged(&fleet);
+    readiness_requires_a_verified_certificate(&fleet);
 }
 
-/// On a cluster that has no CA yet.
-fn many_start_at_once(fleet: &Fleet) {
+/// Several replicas start on a cluster that has no CA yet.
+fn concurrent_starts_create_one_ca(fleet: &Fleet) {
     for count in [2, 5] {
-        let replicas: Vec<Process> = (0..count).map(|_| fleet.start("1s", &LIVES)).collect();
-        eventually("all are ready", || replicas.iter().all(|replica| fleet.is_ready(replica)).then_some(()));
+        let replicas: Vec<Process> = (0..count).map(|_| fleet.start("1s", &LIFETIMES)).collect();
+        eventually("all replicas are ready", || replicas.iter().all(|replica| fleet.is_ready(replica)).then_some(()));
         assert!(fleet.is_in_step(1));
         let logs: String = replicas.iter().map(Process::errors).collect();
         assert_eq!(logs.matches("created a CA, which signs at once").count(), 1, "{logs}");
@@ -81,27 +82,27 @@ fn many_start_at_once(fleet: &Fleet) {
     }
 }
 
-/// Emptied, or overwritten with another CA.
-fn bundles_are_put_back(fleet: &Fleet, replicas: &[Process]) {
+/// The caBundle is emptied, or overwritten with another CA.
+fn ca_bundles_are_restored(fleet: &Fleet, replicas: &[Process]) {
     let strange = rcgen::generate_simple_self_signed(["strange".to_owned()]).unwrap().cert.pem();
     let strange = STANDARD.encode(strange);
     let cas = fleet.cas();
     for kind in CONFIGURATIONS {
         for bundle in ["", strange.as_str()] {
             fleet.overwrite(kind, bundle);
-            eventually("the caBundle is put back", || fleet.is_in_step(1).then_some(()));
+            eventually("the caBundle is restored", || fleet.is_in_step(1).then_some(()));
         }
     }
     assert_eq!(fleet.cas(), cas);
     assert!(replicas.iter().all(|replica| fleet.is_ready(replica)));
 }
 
-/// The field is not in the manifests: whoever applies them, in whichever way, leaves it alone.
-fn manifests_are_applied_again(fleet: &Fleet) {
+/// The manifests do not contain the field, so applying them in any way leaves it unchanged.
+fn applying_the_manifests_again_changes_nothing(fleet: &Fleet) {
     let versions = || {
         CONFIGURATIONS.map(|kind| {
-            let said = fleet.admin(["get", kind, NAME, "-o", "json"]);
-            let configuration: Value = serde_json::from_str(said.ok()).unwrap();
+            let output = fleet.admin(["get", kind, NAME, "-o", "json"]);
+            let configuration: Value = serde_json::from_str(output.ok()).unwrap();
             configuration["webhooks"]
                 .as_array()
                 .unwrap()
@@ -114,7 +115,7 @@ fn manifests_are_applied_again(fleet: &Fleet) {
     for how in [&[] as &[&str], &["--server-side", "--force-conflicts"]] {
         let path = fleet.folder.join("manifests/mine/kustomization.yaml");
         let text = fs::read_to_string(&path).unwrap();
-        // Not what is there already: that would write nothing.
+        // The text must change, since applying an unchanged object writes nothing.
         fs::write(&path, format!("commonAnnotations: {{applied: \"{}\"}}\n{text}", how.len())).unwrap();
         fleet.apply(how);
         assert_eq!(versions(), before, "{how:?}");
@@ -122,7 +123,7 @@ fn manifests_are_applied_again(fleet: &Fleet) {
     }
 }
 
-fn the_secret_is_destroyed(fleet: &Fleet, replicas: &[Process]) {
+fn a_destroyed_secret_is_replaced(fleet: &Fleet, replicas: &[Process]) {
     let empty = r#"[{"op": "remove", "path": "/data"}]"#;
     let no_key = r#"[{"op": "remove", "path": "/data/ca.key"}]"#;
     let nonsense = r#"[{"op": "replace", "path": "/data/ca.crt", "value": "bm9uc2Vuc2U="}]"#;
@@ -134,15 +135,15 @@ fn the_secret_is_destroyed(fleet: &Fleet, replicas: &[Process]) {
                 fleet.admin(["patch", "secret", SECRET, "--type=json", "--patch", patch]).ok();
             }
         }
-        // What was served is verified until another CA has been announced, and after that.
-        eventually("another CA is announced beside the old", || {
+        // Served certificates stay verified until another CA has been announced, and afterwards.
+        eventually("another CA is announced beside the old one", || {
             let bundles = fleet.bundles();
             bundles.iter().all(|bundle| bundle.len() == 2 && bundle.contains(&before[0])).then_some(())
         });
         eventually("another CA signs", || {
             (fleet.secret().contains_key("ca.crt") && fleet.cas()[0] != before[0] && fleet.is_in_step(2)).then_some(())
         });
-        // It is kept for ten minutes, and here is no time for that.
+        // The old CA is kept for ten minutes; the test does not wait that long.
         fleet
             .admin([
                 "patch",
@@ -153,7 +154,7 @@ fn the_secret_is_destroyed(fleet: &Fleet, replicas: &[Process]) {
                 r#"[{"op": "remove", "path": "/data/old.crt"}]"#,
             ])
             .ok();
-        eventually("one CA", || fleet.is_in_step(1).then_some(()));
+        eventually("one CA is left", || fleet.is_in_step(1).then_some(()));
     }
     let logs: String = replicas.iter().map(Process::errors).collect();
     for words in ["ca.crt: ca.key is missing; discarding it", "ca.crt: the entry contains no certificate"] {
@@ -161,31 +162,31 @@ fn the_secret_is_destroyed(fleet: &Fleet, replicas: &[Process]) {
     }
 }
 
-/// It is not for us to make it again: who deletes it wants to be rid of the webhook.
-fn a_configuration_is_deleted(fleet: &Fleet, replica: &Process) {
+/// A deleted configuration is not recreated: the user who deletes it wants to remove the webhook.
+fn a_deleted_configuration_is_not_recreated(fleet: &Fleet, replica: &Process) {
     let missing = "ValidatingWebhookConfiguration scan-admission not found; apply the manifests";
     let [kind, _] = kinds();
     let read = fleet.runtime.block_on(WebhookConfiguration::read(&fleet.client, kind, NAME)).unwrap().unwrap();
     fleet.admin(["delete", CONFIGURATIONS[0], NAME]).ok();
-    // Nor by a look that had read it before.
+    // A round that read the configuration before the deletion does not recreate it either.
     let written = fleet.runtime.block_on(read.apply(&fleet.client, &Bundle::new()));
     assert!(matches!(written, Ok(ApplyOutcome::Conflict)), "{:?}", written.err());
     until_logged(replica, missing);
-    eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_synced") == Some(0.0)).then_some(()));
+    eventually("the gauge shows it", || (fleet.metric(replica, "ca_bundle_synced") == Some(0.0)).then_some(()));
     assert!(fleet.metric(replica, "ca_failures_total") > Some(0.0));
-    assert!(fleet.is_ready(replica), "the other one is served");
+    assert!(fleet.is_ready(replica), "the other configuration still works");
     fleet.admin(["get", CONFIGURATIONS[0], NAME]).failed();
 
     fleet.apply(&[]);
-    eventually("the caBundle is back", || fleet.is_in_step(1).then_some(()));
-    eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_synced") == Some(1.0)).then_some(()));
-    assert_eq!(replica.errors().matches(missing).count(), 1, "said once: {}", replica.errors());
+    eventually("the caBundle is restored", || fleet.is_in_step(1).then_some(()));
+    eventually("the gauge shows it", || (fleet.metric(replica, "ca_bundle_synced") == Some(1.0)).then_some(()));
+    assert_eq!(replica.errors().matches(missing).count(), 1, "reported once: {}", replica.errors());
 }
 
-fn a_secret_of_somebody_elses(fleet: &Fleet) {
+fn a_foreign_secret_is_not_overwritten(fleet: &Fleet) {
     fleet.delete_secret();
     fleet.admin(["create", "secret", "generic", SECRET, "--from-literal=ca.crt=mine"]).ok();
-    let replica = fleet.start("1s", &LIVES);
+    let replica = fleet.start("1s", &LIFETIMES);
     until_logged(
         &replica,
         "the Secret scan-admission/scan-admission-ca does not belong to scan-admission and is left unchanged: it has no label \
@@ -193,51 +194,51 @@ fn a_secret_of_somebody_elses(fleet: &Fleet) {
     );
     assert_eq!(fleet.secret()["ca.crt"], b"mine");
     assert!(!fleet.is_ready(&replica));
-    let said = fleet.runtime.block_on(crate::support::http::get(replica.admin, "/readyz")).body;
-    assert_eq!(String::from_utf8(said).unwrap(), "there is no certificate yet\n");
+    let output = fleet.runtime.block_on(crate::support::http::get(replica.admin, "/readyz")).body;
+    assert_eq!(String::from_utf8(output).unwrap(), "there is no certificate yet\n");
     fleet.delete_secret();
-    eventually("it goes on", || fleet.is_ready(&replica).then_some(()));
+    eventually("the replica becomes ready", || fleet.is_ready(&replica).then_some(()));
 }
 
-/// A person who reads that at night knows what to do.
-fn rights_are_missing(fleet: &Fleet) {
+/// The log says which right is missing and how to grant it.
+fn missing_rights_are_logged(fleet: &Fleet) {
     let rights = fleet.cluster.rights(User::Webhook);
     assert!(rights.denied.is_empty() && rights.unused.is_empty(), "{rights:?}");
     fleet.admin(["delete", "clusterrolebinding", NAME]).ok();
-    let replica = fleet.start("1s", &LIVES);
+    let replica = fleet.start("1s", &LIFETIMES);
     let rejected = "ValidatingWebhookConfiguration scan-admission cannot be read: \
         validatingwebhookconfigurations.admissionregistration.k8s.io \"scan-admission\" is forbidden: \
         User \"system:serviceaccount:scan-admission:scan-admission\" cannot get resource";
     until_logged(&replica, rejected);
     until_logged(&replica, "apply manifests/base/rbac.yaml, which grants this right");
     until_logged(&replica, "; noticing changes only by polling: ");
-    eventually("it looks again", || (fleet.metric(&replica, "ca_failures_total") >= Some(3.0)).then_some(()));
+    eventually("the replica retries", || (fleet.metric(&replica, "ca_failures_total") >= Some(3.0)).then_some(()));
     let log = replica.errors();
-    assert_eq!(log.matches(rejected).count(), 1, "said once: {log}");
-    assert!(!log.contains("kube_runtime"), "told by others too: {log}");
+    assert_eq!(log.matches(rejected).count(), 1, "reported once: {log}");
+    assert!(!log.contains("kube_runtime"), "also logged by a library: {log}");
     fleet.apply(&[]);
-    eventually("it goes on", || (fleet.is_ready(&replica) && fleet.is_in_step(2)).then_some(()));
+    eventually("the replica recovers", || (fleet.is_ready(&replica) && fleet.is_in_step(2)).then_some(()));
 }
 
-/// Nobody is ready for the first time before its certificate is verified, and whoever was ready stays so.
-fn a_bundle_cannot_be_written(fleet: &Fleet) {
-    let before = fleet.start("1s", &LIVES);
-    eventually("it is ready", || fleet.is_ready(&before).then_some(()));
+/// A replica becomes ready only once its certificate is verified. A replica that was ready before stays ready.
+fn readiness_requires_a_verified_certificate(fleet: &Fleet) {
+    let before = fleet.start("1s", &LIFETIMES);
+    eventually("the first replica is ready", || fleet.is_ready(&before).then_some(()));
     let read = r#"[{"op": "replace", "path": "/rules/0/verbs", "value": ["get", "list", "watch"]}]"#;
     fleet.admin(["patch", "clusterrole", NAME, "--type=json", "--patch", read]).ok();
     fleet.overwrite(CONFIGURATIONS[1], "");
-    let after = fleet.start("1s", &LIVES);
+    let after = fleet.start("1s", &LIFETIMES);
     let rejected = "the caBundle of MutatingWebhookConfiguration scan-admission cannot be written: ";
     for replica in [&before, &after] {
         until_logged(replica, rejected);
         until_logged(replica, "cannot patch resource \"mutatingwebhookconfigurations\"");
-        eventually("the gauge says so", || (fleet.metric(replica, "ca_bundle_synced") == Some(0.0)).then_some(()));
+        eventually("the gauge shows it", || (fleet.metric(replica, "ca_bundle_synced") == Some(0.0)).then_some(()));
     }
     assert!(fleet.is_ready(&before));
-    let said = fleet.runtime.block_on(crate::support::http::get(after.admin, "/readyz"));
-    let words = String::from_utf8(said.body).unwrap();
-    assert_eq!((said.code, words.as_str()), (503, "the webhooks' caBundle does not verify the certificate yet\n"));
+    let output = fleet.runtime.block_on(crate::support::http::get(after.admin, "/readyz"));
+    let words = String::from_utf8(output.body).unwrap();
+    assert_eq!((output.code, words.as_str()), (503, "the webhooks' caBundle does not verify the certificate yet\n"));
     fleet.apply(&[]);
-    eventually("it goes on", || fleet.is_ready(&after).then_some(()));
-    assert_eq!(after.errors().matches(rejected).count(), 1, "said once: {}", after.errors());
+    eventually("the second replica becomes ready", || fleet.is_ready(&after).then_some(()));
+    assert_eq!(after.errors().matches(rejected).count(), 1, "reported once: {}", after.errors());
 }

@@ -1,5 +1,5 @@
-//! The reviews in tests/fixtures/reviews are what the API server sends while the lives are lived.
-//! `UPDATE=1 cargo test --test cluster -- recording` records them anew.
+//! Compares the reviews in tests/fixtures/reviews with those that the API server sends during the lifecycles.
+//! Run `UPDATE=1 cargo test --test cluster -- recorded` to record them again.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,26 +12,31 @@ use serde_json::json;
 use crate::Test;
 use crate::captured_review::Review;
 use crate::controlplane::{Namespace, User, eventually};
-use crate::lifecycle_fixtures::{Life, lives};
+use crate::lifecycle_fixtures::{Lifecycle, lifecycles};
 use crate::recording_webhook::{Call, Recorder};
 use crate::scan;
 use crate::ways_of_writing::Writer;
 
-pub const TESTS: &[(&str, Test)] = &[("recording", recording), ("as-a-service-and-by-url", as_a_service_and_by_url)];
+pub const TESTS: &[(&str, Test)] = &[
+    ("recorded-reviews-are-what-the-api-server-sends", recorded_reviews_are_what_the_api_server_sends),
+    ("requests-by-service-and-by-url", requests_by_service_and_by_url),
+];
 
 const WEBHOOKS: [&str; 2] = ["mutate", "validate"];
 
-fn recording(namespace: &Namespace<'_>) {
+fn recorded_reviews_are_what_the_api_server_sends(namespace: &Namespace<'_>) {
     let recorder = Recorder::start(namespace);
     recorder.register(namespace, &recorder.url());
-    eventually("both webhooks are asked", || {
+    eventually("both webhooks are called", || {
         let create = ["create", "--dry-run=server", "-f", "-"];
         namespace.kubectl(User::Developer).args(create).input(scan("first").to_string()).run().ok();
         (recorder.take().len() == 2).then_some(())
     });
 
-    let recorded: BTreeMap<String, String> =
-        lives().iter().flat_map(|life| record(&recorder, &Writer::new(namespace, life.recorded), life)).collect();
+    let recorded: BTreeMap<String, String> = lifecycles()
+        .iter()
+        .flat_map(|lifecycle| record(&recorder, &Writer::new(namespace, lifecycle.recorded), lifecycle))
+        .collect();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reviews");
     let is_update = env::var_os("UPDATE").is_some();
     for (name, text) in &recorded {
@@ -40,9 +45,12 @@ fn recording(namespace: &Namespace<'_>) {
             fs::write(&path, text).unwrap();
         }
         let committed = fs::read_to_string(&path).unwrap_or_default();
-        // The first line that differs says more than two texts.
+        // The first line that differs is a better message than two whole texts.
         let differ = text.lines().zip(committed.lines()).enumerate().find(|(_, (sent, committed))| sent != committed);
-        assert!(*text == committed, "{name} is not what is sent, {differ:?}: run UPDATE=1 cargo test --test cluster");
+        assert!(
+            *text == committed,
+            "{name} differs from the review that was sent ({differ:?}): run UPDATE=1 cargo test --test cluster"
+        );
     }
     for entry in fs::read_dir(&folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -50,17 +58,17 @@ fn recording(namespace: &Namespace<'_>) {
             fs::remove_file(folder.join(&name)).unwrap();
             continue;
         }
-        assert!(recorded.contains_key(&name), "{name} is in no life");
+        assert!(recorded.contains_key(&name), "{name} belongs to no lifecycle");
     }
 }
 
-/// Lives a life, and gives what the webhooks were asked by the names of its files.
-fn record(recorder: &Recorder, writer: &Writer<'_>, life: &Life) -> Vec<(String, String)> {
+/// Runs a lifecycle, and returns the reviews by the names of their files.
+fn record(recorder: &Recorder, writer: &Writer<'_>, lifecycle: &Lifecycle) -> Vec<(String, String)> {
     let mut versions = Vec::new();
     let mut files = Vec::new();
-    let mut keep = |step: &str| {
-        // A life without steps is its creation.
-        let step = if life.steps.is_empty() { life.id() } else { format!("{}-{step}", life.id()) };
+    let mut record = |step: &str| {
+        // A lifecycle without steps consists of its creation.
+        let step = if lifecycle.steps.is_empty() { lifecycle.id() } else { format!("{}-{step}", lifecycle.id()) };
         let reviews = recorder.take();
         let webhooks: Vec<_> = reviews.iter().map(|call| call.webhook.as_str()).collect();
         assert_eq!(webhooks, WEBHOOKS, "{step}");
@@ -71,23 +79,23 @@ fn record(recorder: &Recorder, writer: &Writer<'_>, life: &Life) -> Vec<(String,
             files.push((format!("{name}.json"), review.text()));
         }
     };
-    writer.create(&[life.scan()]);
-    keep("create");
-    // What is denied, a webhook that allows everything would store.
-    for step in life.steps.iter().filter(|step| step.denied.is_empty()) {
+    writer.create(&[lifecycle.scan()]);
+    record("create");
+    // Denied steps are left out: the recording webhook allows everything and would store them.
+    for step in lifecycle.steps.iter().filter(|step| step.denied.is_empty()) {
         if step.delete {
-            writer.delete(&life.kind, &life.name);
+            writer.delete(&lifecycle.kind, &lifecycle.name);
         } else {
-            let stored = writer.read(&life.kind, &life.name).expect("it is there");
+            let stored = writer.read(&lifecycle.kind, &lifecycle.name).expect("the scan exists");
             writer.write(&stored, &step.stored(&stored)).unwrap();
         }
-        keep(&step.name);
+        record(&step.name);
     }
     files
 }
 
-/// What KUBERNETES.md says of requests is what tests/server/requests.rs plays.
-fn as_a_service_and_by_url(namespace: &Namespace<'_>) {
+/// The API server must send requests as KUBERNETES.md says and tests/server/requests.rs imitates.
+fn requests_by_service_and_by_url(namespace: &Namespace<'_>) {
     let recorder = Recorder::start(namespace);
     let port = recorder.address.port();
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "hook"},
@@ -99,7 +107,7 @@ fn as_a_service_and_by_url(namespace: &Namespace<'_>) {
     let by_url = (recorder.url(), Version::HTTP_2, None, recorder.address.to_string());
     for (client, version, server_name, host) in [by_service, by_url] {
         recorder.register(namespace, &client);
-        let call = eventually("it is called so", || {
+        let call = eventually("the webhook is called in this way", || {
             let create = ["create", "--dry-run=server", "-f", "-"];
             namespace.kubectl(User::Developer).args(create).input(scan("one").to_string()).run().ok();
             recorder.take().into_iter().find(|Call { head, server_name: asked, webhook, .. }| {

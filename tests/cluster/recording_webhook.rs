@@ -1,4 +1,4 @@
-//! A webhook that allows everything and keeps what it was sent.
+//! A webhook that allows everything and records the reviews that it gets.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -22,15 +22,15 @@ use tokio_rustls::TlsAcceptor;
 use crate::controlplane::{Namespace, User};
 use crate::only;
 
-/// In the order in which they came.
+/// The reviews in the order of their arrival.
 type Calls = Arc<Mutex<Vec<Call>>>;
 
-/// One review, and how it was sent.
+/// One review and the request that carried it.
 pub struct Call {
     pub webhook: String,
     pub body: String,
     pub head: Parts,
-    /// The name in the client's hello.
+    /// The server name in the client's hello.
     pub server_name: Option<String>,
 }
 
@@ -38,12 +38,12 @@ pub struct Recorder {
     calls: Calls,
     pub address: SocketAddr,
     ca: String,
-    /// Ends what runs on it with this value.
+    /// The server's tasks end when this value is dropped.
     _runtime: Runtime,
 }
 
 impl Recorder {
-    /// Serves as 127.0.0.1 and as `hook` in this namespace.
+    /// Serves as 127.0.0.1 and as the Service `hook` in this namespace.
     pub fn start(namespace: &Namespace<'_>) -> Self {
         let names = ["127.0.0.1".to_owned(), format!("hook.{}.svc", namespace.name)];
         let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names).unwrap();
@@ -63,12 +63,12 @@ impl Recorder {
         Self { calls, address, ca, _runtime: runtime }
     }
 
-    /// By its URL.
+    /// The client configuration by URL.
     pub fn url(&self) -> Value {
         json!({"url": format!("https://{}", self.address)})
     }
 
-    /// Sends it everything that happens to the scans of this namespace, at both webhooks, by a URL or a Service.
+    /// Registers both webhooks for all operations on the scans of this namespace, by a URL or a Service.
     pub fn register(&self, namespace: &Namespace<'_>, client: &Value) {
         let configuration = |kind: &str, path: &str| {
             let mut client = client.clone();
@@ -95,7 +95,7 @@ impl Recorder {
         namespace.kubectl(User::Admin).args(["apply", "-f", "-"]).input(list.to_string()).run().ok();
     }
 
-    /// What came since the last time.
+    /// Returns the calls since the last one.
     pub fn take(&self) -> Vec<Call> {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
@@ -109,9 +109,9 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, calls: Calls) {
             let stream = tls.accept(stream).await.unwrap();
             let server_name = stream.get_ref().1.server_name().map(ToOwned::to_owned);
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            let service = service_fn(move |request| keep(request, server_name.clone(), calls.clone()));
+            let service = service_fn(move |request| record_call(request, server_name.clone(), calls.clone()));
             let stream = TokioIo::new(stream);
-            // The API server closes connections as it likes.
+            // The API server may close connections at any time.
             let _ = match is_http2 {
                 true => http2::Builder::new(TokioExecutor::new()).serve_connection(stream, service).await,
                 false => http1::Builder::new().serve_connection(stream, service).await,
@@ -120,7 +120,7 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, calls: Calls) {
     }
 }
 
-async fn keep(
+async fn record_call(
     request: Request<Incoming>,
     server_name: Option<String>,
     calls: Calls,

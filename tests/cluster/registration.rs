@@ -1,4 +1,4 @@
-//! What was installed: kinds, pods and webhooks as the API server takes them.
+//! Tests the installed objects on the API server: kinds, pods and webhooks.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,21 +15,21 @@ use crate::support::folder::Folder;
 use crate::{Test, scan};
 
 pub const TESTS: &[(&str, Test)] = &[
-    ("the-kinds-describe-what-is-judged", the_kinds_describe_what_is_judged),
+    ("the-crds-describe-every-judged-field", the_crds_describe_every_judged_field),
     ("the-schema-leaves-the-status-to-the-webhook", the_schema_leaves_the_status_to_the_webhook),
     ("pods-are-admitted-under-the-restricted-standard", pods_are_admitted_under_the_restricted_standard),
-    ("another-port-is-one-place", another_port_is_one_place),
-    ("another-configuration-is-one-place", another_configuration_is_one_place),
+    ("the-port-is-changed-by-the-documented-patch", the_port_is_changed_by_the_documented_patch),
+    ("the-configuration-is-changed-by-the-documented-patch", the_configuration_is_changed_by_the_documented_patch),
     ("overlays-for-other-certificates", overlays_for_other_certificates),
-    ("the-glass-can-be-broken", the_glass_can_be_broken),
+    ("break-glass-bypasses-the-webhooks", break_glass_bypasses_the_webhooks),
 ];
 
 fn get(namespace: &Namespace<'_>, arguments: &[&str]) -> Value {
-    let said = namespace.kubectl(User::Admin).args(["get"]).args(arguments).args(["-o", "json"]).run();
-    serde_json::from_str(said.ok()).unwrap()
+    let output = namespace.kubectl(User::Admin).args(["get"]).args(arguments).args(["-o", "json"]).run();
+    serde_json::from_str(output.ok()).unwrap()
 }
 
-/// The paths of a schema's properties, each without a type.
+/// Collects the paths of a schema's properties, none of which may have a type.
 fn untyped(schema: &Value, path: &str, paths: &mut BTreeSet<String>) {
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}{name}");
@@ -41,7 +41,7 @@ fn untyped(schema: &Value, path: &str, paths: &mut BTreeSet<String>) {
     }
 }
 
-/// Every field that a rule judges, and the three that none does.
+/// Returns every field that a rule judges, and the three that none does.
 fn judged() -> BTreeSet<String> {
     let mut paths: BTreeSet<String> = ["phase", "conditions", "scannedBy", "scannedBy.scanner", "scannedAt"]
         .into_iter()
@@ -65,7 +65,7 @@ fn judged() -> BTreeSet<String> {
     paths
 }
 
-fn the_kinds_describe_what_is_judged(namespace: &Namespace<'_>) {
+fn the_crds_describe_every_judged_field(namespace: &Namespace<'_>) {
     let headings = [
         (Kind::SourceScan, "srcscan", "PHASE SCANNEDREVISION SCANNEDREPOSITORY AGE"),
         (Kind::ImageScan, "imgscan", "PHASE SCANNEDIMAGE AGE"),
@@ -83,7 +83,7 @@ fn the_kinds_describe_what_is_judged(namespace: &Namespace<'_>) {
             let explained = namespace.kubectl(User::Developer).args(["explain", &path]).run();
             assert!(explained.ok().contains("DESCRIPTION"), "{explained:?}");
         }
-        // The short name is one; a table without rows has no head.
+        // The short name works, too. A table without rows has no header, so a scan is created.
         let scan = json!({"apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1", "kind": kind.name(),
             "metadata": {"name": "one"}, "spec": {"registry": {"image": "example.com/a:1"},
             "blob": {"url": "https://example.com/a.tgz"}, "scanTemplate": "template"}});
@@ -95,7 +95,8 @@ fn the_kinds_describe_what_is_judged(namespace: &Namespace<'_>) {
     }
 }
 
-/// The webhook reports wrong types, not the schema, and a list is one value: two writers' conditions are not merged.
+/// The webhook reports wrong types, not the schema. A list is one value, so the conditions of two writers are not
+/// merged.
 fn the_schema_leaves_the_status_to_the_webhook(namespace: &Namespace<'_>) {
     namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("one").to_string()).run().ok();
     let wrong = [
@@ -127,7 +128,7 @@ fn the_schema_leaves_the_status_to_the_webhook(namespace: &Namespace<'_>) {
     assert_eq!(conditions, Some(&json!({})));
 }
 
-/// The namespace enforces it, so the API server itself is asked.
+/// The namespace enforces the standard, so the test asks the API server.
 fn pods_are_admitted_under_the_restricted_standard(namespace: &Namespace<'_>) {
     let own = ["--namespace", "scan-admission"];
     let labels = &get(namespace, &["namespace", "scan-admission"])["metadata"]["labels"];
@@ -144,7 +145,7 @@ fn pods_are_admitted_under_the_restricted_standard(namespace: &Namespace<'_>) {
     assert!(denied.failed().contains("violates PodSecurity \"restricted:latest\""), "{denied:?}");
 }
 
-/// The base, and the base with the patch of this section of manifests/README.md.
+/// Returns the base, and the base with the patch of this section of manifests/README.md.
 fn before_and_after(namespace: &Namespace<'_>, section: &str) -> (String, String) {
     let readme = include_str!("../../manifests/README.md");
     let section = readme.split(section).nth(1).unwrap();
@@ -161,7 +162,7 @@ fn before_and_after(namespace: &Namespace<'_>, section: &str) -> (String, String
     (build(&folder.join("base")), build(&overlay))
 }
 
-fn another_configuration_is_one_place(namespace: &Namespace<'_>) {
+fn the_configuration_is_changed_by_the_documented_patch(namespace: &Namespace<'_>) {
     let (before, after) = before_and_after(namespace, "## Configure it");
     let config = |objects: &str| {
         let objects = serde_json::Deserializer::from_str(objects).into_iter::<Value>();
@@ -176,7 +177,7 @@ fn another_configuration_is_one_place(namespace: &Namespace<'_>) {
     assert_eq!(after, before.replace(&json(&before_text), &json(&text)));
 }
 
-fn another_port_is_one_place(namespace: &Namespace<'_>) {
+fn the_port_is_changed_by_the_documented_patch(namespace: &Namespace<'_>) {
     let (before, after) = before_and_after(namespace, "## Another port");
     assert_eq!(before.matches("8443").count(), 2, "an argument and the port of the container");
     assert_eq!(after, before.replace("8443", "10250"));
@@ -191,7 +192,7 @@ fn overlays_for_other_certificates(namespace: &Namespace<'_>) {
     };
     let files = build("files");
     let apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"];
-    // The Service is another one here, as there is no kube-proxy.
+    // The Service differs here, as there is no kube-proxy.
     let objects: Vec<&str> = files.split("---\n").filter(|object| !object.contains("\nkind: Service\n")).collect();
     namespace.cluster.kubectl(User::Admin).args(apply).input(objects.join("---\n")).run().ok();
     for absent in ["kind: Role", "kind: ClusterRole", "--certs", "fieldRef"] {
@@ -211,16 +212,16 @@ fn overlays_for_other_certificates(namespace: &Namespace<'_>) {
         assert!(files.contains(mounted), "{mounted} in {files}");
     }
 
-    // Its kinds are not served here: what they have to agree with is.
+    // The kinds of cert-manager are not served here, so only the names that must agree are compared.
     let cert_manager = build("cert-manager");
     assert_eq!(cert_manager.matches("cert-manager.io/inject-ca-from: scan-admission/scan-admission\n").count(), 2);
-    assert!(cert_manager.contains("  secretName: scan-admission-tls\n"), "of the Certificate");
-    assert!(cert_manager.contains("          secretName: scan-admission-tls\n"), "of the volume");
+    assert!(cert_manager.contains("  secretName: scan-admission-tls\n"), "the Certificate");
+    assert!(cert_manager.contains("          secretName: scan-admission-tls\n"), "the volume");
     assert!(cert_manager.contains("  - scan-admission.scan-admission.svc\n"));
 }
 
-/// By the component: one command, by whom it was given to, and nothing but scans.
-fn the_glass_can_be_broken(namespace: &Namespace<'_>) {
+/// The component lets the users that it is bound to write scans without review, and grants nothing else.
+fn break_glass_bypasses_the_webhooks(namespace: &Namespace<'_>) {
     let folder = Folder::new();
     generate(folder.path());
     let admin = || namespace.cluster.kubectl(User::Admin);
@@ -236,10 +237,11 @@ fn the_glass_can_be_broken(namespace: &Namespace<'_>) {
     let denied = patch(User::Developer, &broken);
     assert!(denied.failed().contains("Forbidden") && denied.stderr.contains("impersonate"), "{denied:?}");
     admin().args(bind).args(["--user=developer"]).run().ok();
-    let done =
-        eventually("the binding counts", || Some(patch(User::Developer, &broken)).filter(|said| said.code == Some(0)));
+    let done = eventually("the binding takes effect", || {
+        Some(patch(User::Developer, &broken)).filter(|output| output.code == Some(0))
+    });
     assert_eq!(done.stderr, "");
-    // As it was written, without a total.
+    // Stored as written, without a total.
     let stored = get(namespace, &["sourcescan", "one"]);
     assert_eq!(stored["status"], json!({"phase": "Complete", "cveCount": {"critical": 1}}));
     let secrets = namespace.kubectl(User::Developer).args(broken).args(["get", "secrets"]).run();
@@ -247,7 +249,8 @@ fn the_glass_can_be_broken(namespace: &Namespace<'_>) {
     let more = ["--as=scan-repair", "--as-group=system:masters"];
     let denied = patch(User::Developer, &more);
     assert!(denied.failed().contains("Forbidden") && denied.stderr.contains("impersonate"), "{denied:?}");
-    // Without the group all is as ever: another scan, as the old fault of this one is excused.
+    // Without the group everything is reviewed. The test uses another scan, since the existing error of this one is
+    // downgraded.
     namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("two").to_string()).run().ok();
     let patch = ["patch", "sourcescan", "two", "--subresource=status", "--type=merge", "--patch", written];
     let denied = namespace.kubectl(User::ScanController).args(patch).run();

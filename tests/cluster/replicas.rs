@@ -1,4 +1,4 @@
-//! Replicas of the webhook on a cluster of their own, under their real names and with the rights of the manifests.
+//! Replicas of the webhook on a cluster of their own, with their real names and the rights of the manifests.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -27,38 +27,38 @@ pub struct Fleet {
     pub cluster: ControlPlane,
     pub folder: Folder,
     pub forwarder: Forwarder,
-    /// Of the admin.
+    /// A client of the admin.
     pub client: Client,
     pub runtime: Runtime,
     started: Cell<usize>,
 }
 
 impl Fleet {
-    /// All that is applied, and no replica yet.
+    /// Applies everything, and starts no replica yet.
     pub fn new() -> Self {
         Self::with_lag(Duration::ZERO)
     }
 
-    /// Behind a Service that hears so late of a replica that is no longer ready.
+    /// Like `new`, behind a Service that forwards to a replica for this long after it stops being ready.
     pub fn with_lag(lag: Duration) -> Self {
         let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let cluster = ControlPlane::start().unwrap_or_else(|absent| panic!("{absent:?}"));
+        let cluster = ControlPlane::start().unwrap_or_else(|error| panic!("{error:?}"));
         let folder = Folder::new();
         let forwarder = Forwarder::start(runtime.handle(), lag);
-        install(&cluster, &folder, forwarder.port).unwrap_or_else(|absent| panic!("{absent:?}"));
+        install(&cluster, &folder, forwarder.port).unwrap_or_else(|error| panic!("{error:?}"));
         let client = client(&runtime, &cluster, User::Admin);
         Self { cluster, folder, forwarder, client, runtime, started: Cell::new(0) }
     }
 
-    /// A replica with these settings; its log is a file of its own.
-    pub fn start(&self, settle: &str, lives: &[&str]) -> Process {
+    /// Starts a replica with these settings and a log file of its own.
+    pub fn start(&self, settle: &str, lifetimes: &[&str]) -> Process {
         let number = self.started.replace(self.started.get() + 1);
         let mut command = replica(&self.cluster, &self.folder, settle);
-        command.args(lives);
+        command.args(lifetimes);
         Process::start(command, self.folder.join(&format!("errors-{number}")))
     }
 
-    /// Of the Secret; empty where there is none.
+    /// Returns the data of the Secret, which is empty if there is none.
     pub fn secret(&self) -> BTreeMap<String, Vec<u8>> {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), NAME);
         let secret = self.runtime.block_on(secrets.get_opt(SECRET)).unwrap();
@@ -66,7 +66,7 @@ impl Fleet {
         data.into_iter().map(|(name, value)| (name, value.0)).collect()
     }
 
-    /// The CAs that the Secret names.
+    /// Returns the CAs in the Secret.
     pub fn cas(&self) -> Bundle {
         let secret = self.secret();
         ["ca.crt", "next.crt", "old.crt"]
@@ -76,7 +76,7 @@ impl Fleet {
             .collect()
     }
 
-    /// Of each webhook that is registered.
+    /// Returns the caBundle of each registered webhook.
     pub fn bundles(&self) -> Vec<Bundle> {
         let read = |kind| self.runtime.block_on(WebhookConfiguration::read(&self.client, kind, NAME)).unwrap();
         kinds()
@@ -86,7 +86,7 @@ impl Fleet {
             .collect()
     }
 
-    /// All four webhooks carry what the Secret names, and it is this many CAs.
+    /// Whether all four webhooks hold the CAs of the Secret, and there are this many.
     pub fn is_in_step(&self, cas: usize) -> bool {
         let (wanted, bundles) = (self.cas(), self.bundles());
         let is_same = |bundle: Bundle| bundle.len() == cas && wanted.iter().all(|ca| bundle.contains(ca));

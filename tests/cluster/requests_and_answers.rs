@@ -1,4 +1,4 @@
-//! What the API server shows our webhooks of each request, and what it makes of their answers (RULES §6).
+//! Tests what the API server sends to our webhooks for each request, and how it treats their answers (RULES §6).
 
 use serde_json::{Value, json};
 
@@ -10,15 +10,15 @@ pub const TESTS: &[(&str, Test)] = &[
     ("a-main-update-is-not-judged-by-its-old-status", a_main_update_is_not_judged_by_its_old_status),
     ("a-forged-spec-on-the-status-changes-nothing", a_forged_spec_on_the_status_changes_nothing),
     ("finalizers-and-deletion-always-work", finalizers_and_deletion_always_work),
-    ("a-dry-run-says-the-same-and-stores-nothing", a_dry_run_says_the_same_and_stores_nothing),
-    ("an-old-bad-scan-can-be-worked-on", an_old_bad_scan_can_be_worked_on),
+    ("a-dry-run-gets-the-same-answer-and-stores-nothing", a_dry_run_gets_the_same_answer_and_stores_nothing),
+    ("unchanged-errors-of-a-scan-do-not-block-changes", unchanged_errors_of_a_scan_do_not_block_changes),
     ("a-denial-is-the-same-in-every-way-of-writing", a_denial_is_the_same_in_every_way_of_writing),
-    ("a-policy-changes-the-status-after-us", a_policy_changes_the_status_after_us),
+    ("a-policy-that-changes-the-status-causes-a-reinvocation", a_policy_that_changes_the_status_causes_a_reinvocation),
 ];
 
 pub const GROUP: &str = "scanning.apps.tanzu.vmware.com";
 
-/// A scan of this name with these members besides.
+/// Returns a scan of this name with these additional members.
 pub fn with(name: &str, members: Value) -> Value {
     let mut scan = scan(name);
     json_patch::merge(&mut scan, &members);
@@ -26,17 +26,17 @@ pub fn with(name: &str, members: Value) -> Value {
 }
 
 pub fn stored(namespace: &Namespace<'_>, name: &str) -> Value {
-    let said = namespace.kubectl(User::Developer).args(["get", "sourcescan", name, "-o", "json"]).run();
-    serde_json::from_str(said.ok()).unwrap()
+    let output = namespace.kubectl(User::Developer).args(["get", "sourcescan", name, "-o", "json"]).run();
+    serde_json::from_str(output.ok()).unwrap()
 }
 
-/// Writes a scan and its status past our webhooks.
+/// Writes a scan and its status without review by our webhooks.
 pub fn seed(namespace: &Namespace<'_>, scan: &Value) {
     break_glass(namespace).args(["create", "-f", "-"]).input(scan.to_string()).run().ok();
     break_glass(namespace).args(["replace", "--subresource=status", "-f", "-"]).input(scan.to_string()).run().ok();
 }
 
-/// The controller's update of a scan as it is stored, with these changes to it.
+/// Updates the stored scan with these changes, as the controller.
 pub fn replace(namespace: &Namespace<'_>, name: &str, arguments: &[&str], changes: Value) -> KubectlOutput {
     let mut object = stored(namespace, name);
     json_patch::merge(&mut object, &changes);
@@ -51,7 +51,7 @@ pub fn patch(namespace: &Namespace<'_>, name: &str, arguments: &[&str], changes:
 
 pub const STATUS: &str = "--subresource=status";
 
-/// What our webhooks and the API server noted in the audit log on the last write of this scan.
+/// Returns the annotations of our webhooks and of the API server on the last write of this scan.
 pub fn annotations(namespace: &Namespace<'_>, name: &str) -> Value {
     eventually("the write is in the audit log", || {
         let events = namespace.cluster.audit();
@@ -70,23 +70,23 @@ fn a_create_with_a_status_warns(namespace: &Namespace<'_>) {
     for (number, way) in ways.into_iter().enumerate() {
         let create = |name: &str, status: Value| {
             let scan = with(name, json!({"status": status})).to_string();
-            let said = namespace.kubectl(User::Developer).args(way).args(["-f", "-"]).input(scan).run();
-            said.ok();
-            (said.stderr, annotations(namespace, name))
+            let output = namespace.kubectl(User::Developer).args(way).args(["-f", "-"]).input(scan).run();
+            output.ok();
+            (output.stderr, annotations(namespace, name))
         };
-        // Dropped before the validating webhook, which would have denied it.
+        // The API server drops the status before it calls the validating webhook, which would deny it.
         let name = format!("with-{number}");
-        let (said, noted) = create(&name, json!({"phase": "Done"}));
-        assert_eq!(said, warning, "{way:?}");
+        let (output, noted) = create(&name, json!({"phase": "Done"}));
+        assert_eq!(output, warning, "{way:?}");
         assert_eq!(noted["create.mutate.scan-admission.dev/rules"], "status-on-create", "{way:?}: {noted}");
         assert_eq!(noted["spec.validate.scan-admission.dev/decision"], "allow", "{way:?}: {noted}");
         if !way.contains(&"--dry-run=server") {
             assert_eq!(stored(namespace, &name)["status"], json!(null), "{way:?}");
         }
         for (name, status) in [(format!("empty-{number}"), json!({})), (format!("without-{number}"), json!(null))] {
-            let (said, noted) = create(&name, status.clone());
-            assert_eq!(said, "", "{way:?}");
-            // Asked only where there is something to say.
+            let (output, noted) = create(&name, status.clone());
+            assert_eq!(output, "", "{way:?}");
+            // This webhook is called only if the object has a status.
             assert_eq!(
                 noted["create.mutate.scan-admission.dev/decision"].is_null(),
                 status.is_null(),
@@ -100,7 +100,8 @@ fn a_main_update_is_not_judged_by_its_old_status(namespace: &Namespace<'_>) {
     let bad = json!({"phase": "Done", "cveCount": {"low": "1"}});
     seed(namespace, &with("bad", json!({"status": bad})));
     seed(namespace, &with("good", json!({"status": {"phase": "Pending"}})));
-    // A status in a main update is nobody's: the API server puts the old one in its place, here a bad one and a good one.
+    // In a main update the status does not count: the API server restores the old one, which is invalid in one case and
+    // valid in the other.
     for changes in [
         json!({"metadata": {"labels": {"a": "b"}}}),
         json!({"spec": {"scanTemplate": "another"}}),
@@ -110,9 +111,10 @@ fn a_main_update_is_not_judged_by_its_old_status(namespace: &Namespace<'_>) {
     ] {
         for name in ["bad", "good"] {
             let before = stored(namespace, name)["status"].clone();
-            for said in [replace(namespace, name, &[], changes.clone()), patch(namespace, name, &[], changes.clone())] {
-                said.ok();
-                assert_eq!(said.stderr, "", "{changes}");
+            for output in [replace(namespace, name, &[], changes.clone()), patch(namespace, name, &[], changes.clone())]
+            {
+                output.ok();
+                assert_eq!(output.stderr, "", "{changes}");
             }
             assert_eq!(stored(namespace, name)["status"], before, "{changes}");
         }
@@ -129,33 +131,34 @@ fn a_forged_spec_on_the_status_changes_nothing(namespace: &Namespace<'_>) {
     let passed = condition("PolicySucceeded", "EvaluationPassed", "No CVEs were found that violated the policy");
     seed(namespace, &with("one", json!({"spec": {"scanPolicy": "scan-policy"}})));
     seed(namespace, &scan("two"));
-    // The mutating webhook is shown the forged spec: by it, this would be Completed.
+    // The mutating webhook sees the forged spec, by which the phase would be Completed.
     let status = json!({"observedGeneration": 1, "conditions": [succeeded]});
     let forged = json!({"spec": {"scanPolicy": null}, "metadata": {"labels": {"forged": "yes"}}, "status": status});
-    let said = replace(namespace, "one", &[STATUS], forged);
-    said.ok();
-    assert!(said.stderr.contains("Warning: status.phase: Required value: "), "{}", said.stderr);
+    let output = replace(namespace, "one", &[STATUS], forged);
+    output.ok();
+    assert!(output.stderr.contains("Warning: status.phase: Required value: "), "{}", output.stderr);
     let one = stored(namespace, "one");
     assert_eq!(one["status"], status);
     assert_eq!((&one["spec"]["scanPolicy"], &one["metadata"]["labels"]), (&json!("scan-policy"), &json!(null)));
     assert_eq!(one["metadata"]["generation"], 1);
 
-    // A verdict of no policy, a deletion that was not asked for, a generation that is not there.
+    // A policy's result without a policy, a deletion that was not requested, and a generation that does not exist.
     let status = json!({"observedGeneration": 1, "phase": "Completed", "conditions": [succeeded, passed]});
-    let said = replace(namespace, "two", &[STATUS], json!({"spec": {"scanPolicy": "forged"}, "status": status}));
-    assert!(said.failed().contains("[policy-without-scanpolicy]"), "{said:?}");
+    let output = replace(namespace, "two", &[STATUS], json!({"spec": {"scanPolicy": "forged"}, "status": status}));
+    assert!(output.failed().contains("[policy-without-scanpolicy]"), "{output:?}");
     let metadata =
         json!({"generation": 7, "deletionTimestamp": "2020-11-20T08:03:00Z", "finalizers": ["example.com/forged"]});
-    let said = replace(namespace, "two", &[STATUS], json!({"metadata": metadata, "status": {"phase": "Done"}}));
-    assert!(said.failed().contains("[phase-unknown]"), "{said:?}");
-    let said = replace(namespace, "two", &[STATUS], json!({"metadata": metadata, "status": {"observedGeneration": 7}}));
-    said.ok();
-    assert!(said.stderr.contains("metadata.generation is 1"), "{said:?}");
+    let output = replace(namespace, "two", &[STATUS], json!({"metadata": metadata, "status": {"phase": "Done"}}));
+    assert!(output.failed().contains("[phase-unknown]"), "{output:?}");
+    let output =
+        replace(namespace, "two", &[STATUS], json!({"metadata": metadata, "status": {"observedGeneration": 7}}));
+    output.ok();
+    assert!(output.stderr.contains("metadata.generation is 1"), "{output:?}");
     assert_eq!(stored(namespace, "two")["status"], json!({"observedGeneration": 7}));
 }
 
 fn finalizers_and_deletion_always_work(namespace: &Namespace<'_>) {
-    // Nothing about it is right: no target, and a status that is denied.
+    // The scan is invalid throughout: it has no target, and its status would be denied.
     let bad = |name: &str| {
         let members =
             json!({"spec": null, "metadata": {"finalizers": ["example.com/wait"]}, "status": {"phase": "Done"}});
@@ -168,32 +171,32 @@ fn finalizers_and_deletion_always_work(namespace: &Namespace<'_>) {
     let standing = "Warning: spec.blob.url: Required value: spec.blob.url or spec.git.url must be set (not denied: the old \
                     object has the same error) [scan-target]\n";
     for list in [json!(["example.com/wait", "example.com/more"]), json!(["example.com/wait"])] {
-        let said = finalizers("one", list);
-        said.ok();
-        assert!(said.stderr.starts_with(standing), "{}", said.stderr);
+        let output = finalizers("one", list);
+        output.ok();
+        assert!(output.stderr.starts_with(standing), "{}", output.stderr);
     }
 
     let delete =
         |name: &str| namespace.kubectl(User::Developer).args(["delete", "sourcescan", name, "--wait=false"]).run();
     assert_eq!(delete("one").stderr, "");
-    // Nobody is asked: it would only be warned of.
-    let said = patch(namespace, "one", &[STATUS], json!({"status": {"phase": "Gone"}}));
-    said.ok();
-    assert_eq!(said.stderr, "");
-    let said = finalizers("one", json!(null));
-    said.ok();
-    assert_eq!(said.stderr, "");
+    // No webhook is called: it could only warn.
+    let output = patch(namespace, "one", &[STATUS], json!({"status": {"phase": "Gone"}}));
+    output.ok();
+    assert_eq!(output.stderr, "");
+    let output = finalizers("one", json!(null));
+    output.ok();
+    assert_eq!(output.stderr, "");
     assert!(annotations(namespace, "one").as_object().unwrap().keys().all(|key| !key.contains("scan-admission.dev")));
     let gone = namespace.kubectl(User::Developer).args(["get", "sourcescan", "one"]).run();
     assert!(gone.failed().contains("not found"), "{gone:?}");
-    // Without finalizers at once.
+    // Without finalizers, the scan is deleted at once.
     finalizers("two", json!(null)).ok();
     assert_eq!(delete("two").stderr, "");
     let none = namespace.kubectl(User::Developer).args(["get", "sourcescans", "-o", "name"]).run();
     assert_eq!(none.ok(), "");
 }
 
-fn a_dry_run_says_the_same_and_stores_nothing(namespace: &Namespace<'_>) {
+fn a_dry_run_gets_the_same_answer_and_stores_nothing(namespace: &Namespace<'_>) {
     seed(namespace, &scan("one"));
     for (status, code) in [
         (json!({"phase": "Pending", "cveCount": {"low": 2, "total": 1}}), 0),
@@ -217,47 +220,47 @@ fn a_dry_run_says_the_same_and_stores_nothing(namespace: &Namespace<'_>) {
     assert_eq!(create(&["--dry-run=server"]).failed(), create(&[]).failed());
 }
 
-/// No status any more.
+/// Removes the status.
 fn seed_status(namespace: &Namespace<'_>, name: &str) {
     let patch = ["patch", "sourcescan", name, STATUS, "--type=merge", "--patch", r#"{"status": null}"#];
     break_glass(namespace).args(patch).run().ok();
 }
 
-fn an_old_bad_scan_can_be_worked_on(namespace: &Namespace<'_>) {
+fn unchanged_errors_of_a_scan_do_not_block_changes(namespace: &Namespace<'_>) {
     let status = json!({"phase": "Done", "cveCount": {"low": "1", "high": 1}, "conditions": [
         {"type": "Scanning", "status": "Maybe", "reason": "JobStarted", "lastTransitionTime": "2020-11-20T08:03:00Z"}]});
     seed(namespace, &with("one", json!({"status": status})));
     let standing = "(not denied: the old object has the same error)";
-    // Another count, another condition, in every way of writing.
+    // Changes another count and another condition, in every way of writing.
     let succeeded = json!({"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished",
         "lastTransitionTime": "2020-11-20T08:03:00Z"});
     let conditions = json!([status["conditions"][0], succeeded]);
-    for said in [
+    for output in [
         patch(namespace, "one", &[STATUS], json!({"status": {"cveCount": {"high": 2}}})),
         replace(namespace, "one", &[STATUS], json!({"status": {"conditions": conditions}})),
     ] {
-        said.ok();
+        output.ok();
         for path in ["status.phase", "status.cveCount.low", "status.conditions[Scanning].status"] {
             let is_reported = |line: &str| line.starts_with(&format!("Warning: {path}: ")) && line.contains(standing);
-            assert!(said.stderr.lines().any(is_reported), "{path}: {}", said.stderr);
+            assert!(output.stderr.lines().any(is_reported), "{path}: {}", output.stderr);
         }
     }
     assert_eq!(stored(namespace, "one")["status"]["cveCount"], json!({"low": "1", "high": 2}));
-    // What is touched has to be right.
+    // A changed field must be valid.
     for (changes, rule) in
         [(json!({"phase": "Gone"}), "phase-unknown"), (json!({"cveCount": {"low": "2"}}), "cve-count-values")]
     {
-        let said = patch(namespace, "one", &[STATUS], json!({"status": changes}));
+        let output = patch(namespace, "one", &[STATUS], json!({"status": changes}));
         let is_cause = |line: &str| !line.starts_with("Warning: ") && line.contains(&format!("[{rule}]"));
-        assert!(said.failed().lines().any(is_cause), "{said:?}");
+        assert!(output.failed().lines().any(is_cause), "{output:?}");
     }
-    // And once it is right it stays so.
+    // Once the field is valid, it must stay valid.
     let right = json!({"phase": "Pending", "cveCount": null, "conditions": null});
-    let said = patch(namespace, "one", &[STATUS], json!({"status": right}));
-    said.ok();
-    assert_eq!(said.stderr, "");
-    let said = patch(namespace, "one", &[STATUS], json!({"status": {"phase": "Done"}}));
-    assert!(said.failed().contains("[phase-unknown]"), "{said:?}");
+    let output = patch(namespace, "one", &[STATUS], json!({"status": right}));
+    output.ok();
+    assert_eq!(output.stderr, "");
+    let output = patch(namespace, "one", &[STATUS], json!({"status": {"phase": "Done"}}));
+    assert!(output.failed().contains("[phase-unknown]"), "{output:?}");
 }
 
 fn a_denial_is_the_same_in_every_way_of_writing(namespace: &Namespace<'_>) {
@@ -273,12 +276,12 @@ fn a_denial_is_the_same_in_every_way_of_writing(namespace: &Namespace<'_>) {
         (&["apply", "--server-side", "-f", "-"], &object),
     ];
     for (way, input) in ways {
-        let said = namespace.kubectl(User::ScanController).args(way).args([STATUS]).input(input).run();
+        let output = namespace.kubectl(User::ScanController).args(way).args([STATUS]).input(input).run();
         let words = "Warning: status.cveCount.total: was 1, set to 2 [cve-total]\n\
              The SourceScan \"one\" is invalid: \n\
              * status.phase: Unsupported value: \"Done\": supported values: \"Pending\", \"Scanning\", \"Completed\", \"Failed\", \"Error\" [phase-unknown]\n\
              * status.scannedAt: Invalid value: \"yesterday\": must be an RFC 3339 time such as \"2026-11-20T08:01:00Z\" [scanned-at]\n";
-        assert_eq!((said.code, said.stdout.as_str(), said.stderr.as_str()), (Some(1), "", words), "{way:?}");
+        assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (Some(1), "", words), "{way:?}");
         assert_eq!(
             annotations(namespace, "one")["status.validate.scan-admission.dev/rules"],
             "phase-unknown,scanned-at"
@@ -287,8 +290,8 @@ fn a_denial_is_the_same_in_every_way_of_writing(namespace: &Namespace<'_>) {
     assert_eq!(stored(namespace, "one")["status"], json!({"observedGeneration": 1}));
 }
 
-/// A policy that adds a count once it sees our total: the API server asks us again, and the total is right in the end.
-fn a_policy_changes_the_status_after_us(namespace: &Namespace<'_>) {
+/// A policy adds a count after it sees our total. The API server calls us again, and the final total is right.
+fn a_policy_that_changes_the_status_causes_a_reinvocation(namespace: &Namespace<'_>) {
     let name = format!("{}-late", namespace.name);
     let group = "admissionregistration.k8s.io/v1";
     let policies = json!({"apiVersion": "v1", "kind": "List", "items": [
@@ -304,21 +307,22 @@ fn a_policy_changes_the_status_after_us(namespace: &Namespace<'_>) {
     seed(namespace, &scan("one"));
     namespace.kubectl(User::Admin).args(["create", "-f", "-"]).input(policies.to_string()).run().ok();
     let counts = json!({"low": 1, "high": null, "total": null});
-    let said = eventually("the policy counts", || {
-        let said = patch(namespace, "one", &[STATUS], json!({"status": {"phase": "Scanning", "cveCount": counts}}));
-        said.ok();
-        (stored(namespace, "one")["status"]["cveCount"]["high"] == 7).then_some(said)
+    let output = eventually("the policy takes effect", || {
+        let output = patch(namespace, "one", &[STATUS], json!({"status": {"phase": "Scanning", "cveCount": counts}}));
+        output.ok();
+        (stored(namespace, "one")["status"]["cveCount"]["high"] == 7).then_some(output)
     });
-    assert_eq!(said.stderr.lines().next(), Some("Warning: status.cveCount.total: was 1, set to 8 [cve-total]"));
+    assert_eq!(output.stderr.lines().next(), Some("Warning: status.cveCount.total: was 1, set to 8 [cve-total]"));
     let whole = json!({"critical": 0, "high": 7, "medium": 0, "low": 1, "unknown": 0, "total": 8});
     assert_eq!(stored(namespace, "one")["status"]["cveCount"], whole);
     let noted = annotations(namespace, "one");
     for round in 0..2 {
-        // Which number the webhook has depends on those that other tests register meanwhile.
+        // The index of the webhook depends on the webhooks that other tests register at the same time.
         let round = format!("mutation.webhook.admission.k8s.io/round_{round}_index_");
         let is_ours = |(key, value): (&String, &Value)| {
-            let said = value.as_str().filter(|_| key.starts_with(&round));
-            said.is_some_and(|said| said.contains(r#""webhook":"status.mutate.scan-admission.dev","mutated":true"#))
+            let output = value.as_str().filter(|_| key.starts_with(&round));
+            output
+                .is_some_and(|output| output.contains(r#""webhook":"status.mutate.scan-admission.dev","mutated":true"#))
         };
         assert!(noted.as_object().unwrap().iter().any(is_ours), "{round}: {noted:#}");
     }

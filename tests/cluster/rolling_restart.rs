@@ -1,4 +1,4 @@
-//! Replicas are replaced under load, as a rollout does it.
+//! Replaces replicas under load, as a rollout does, and tests that no call is lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -16,7 +16,7 @@ pub const TESTS: &[(&str, Test)] = &[("a-rolling-restart-loses-no-call", a_rolli
 
 const ROUNDS: usize = 50;
 const WRITERS: usize = 4;
-/// Until the Service has heard of it; the delay is longer, as the manifests have it.
+/// The time until the Service notices that a replica is not ready. The stop delay is longer, as in the manifests.
 const LAG: Duration = Duration::from_millis(200);
 const STOP_DELAY: &str = "--stop-delay=1s";
 
@@ -24,7 +24,7 @@ fn a_rolling_restart_loses_no_call(_: &Namespace<'_>) {
     let fleet = Fleet::with_lag(LAG);
     let start = || {
         let replica = fleet.start("60s", &[STOP_DELAY]);
-        eventually("it is ready", || fleet.is_ready(&replica).then_some(()));
+        eventually("the new replica is ready", || fleet.is_ready(&replica).then_some(()));
         fleet.forwarder.add(endpoint(&replica));
         replica
     };
@@ -44,7 +44,7 @@ fn a_rolling_restart_loses_no_call(_: &Namespace<'_>) {
                     let patch = scans.patch_status(&name, &PatchParams::default(), &Patch::Merge(status)).await;
                     let total = patch.map_err(|error| error.to_string())?.data["status"]["cveCount"]["total"].clone();
                     if total != number {
-                        return Err(format!("nobody has mutated the total {total}"));
+                        return Err(format!("no webhook has mutated the total {total}"));
                     }
                 }
                 Ok(())
@@ -66,6 +66,6 @@ fn a_rolling_restart_loses_no_call(_: &Namespace<'_>) {
         assert_eq!(fleet.runtime.block_on(writer).unwrap(), Ok(()));
     }
     let written = written.load(Relaxed);
-    assert!(written > ROUNDS * WRITERS, "{written} writes are no load");
+    assert!(written > ROUNDS * WRITERS, "only {written} writes");
     eprintln!("{ROUNDS} restarts, {written} writes, none lost");
 }

@@ -1,4 +1,4 @@
-//! Somebody who answers in place of a replica: with any certificate, and not as it should be.
+//! A server that answers in place of a replica, with any certificate and with wrong answers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,12 +27,12 @@ use crate::support::pki::Pair;
 #[derive(Clone, Copy)]
 pub enum Answer {
     Good,
-    /// By a clock that is ten minutes late.
-    Late,
+    /// Right, but with a clock that is ten minutes slow.
+    SlowClock,
     NotFound,
     OtherUid,
-    /// With this code and body, in which UID stands for the request's.
-    Says(u16, &'static str),
+    /// This code and body, in which UID is replaced by the uid of the request.
+    Replies(u16, &'static str),
     Never,
 }
 
@@ -42,7 +42,7 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Serves this pair.
+    /// Serves this certificate.
     pub fn start(runtime: &Handle, pair: &Pair, answer: Answer) -> Self {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -51,7 +51,7 @@ impl StandIn {
             while let Ok((stream, _)) = listener.accept().await {
                 let Ok(stream) = acceptor.accept(stream).await else { continue };
                 let service = service_fn(move |request| reply(request, answer));
-                // The API server keeps a connection, and may come with another.
+                // The API server keeps a connection open, and may open another one.
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
@@ -82,14 +82,14 @@ async fn reply(request: Request<hyper::body::Incoming>, answer: Answer) -> Resul
     };
     match answer {
         Answer::Never => std::future::pending().await,
-        Answer::Says(code, body) => {
+        Answer::Replies(code, body) => {
             let body = body.replace("UID", uid.as_str().unwrap_or_default());
             return Ok(Response::builder().status(code).body(Full::from(body)).unwrap());
         }
         _ => {}
     }
-    let late = if matches!(answer, Answer::Late) { Duration::minutes(10) } else { Duration::ZERO };
-    let date = (OffsetDateTime::now_utc() - late).format(&Rfc2822).unwrap().replace("+0000", "GMT");
+    let behind = if matches!(answer, Answer::SlowClock) { Duration::minutes(10) } else { Duration::ZERO };
+    let date = (OffsetDateTime::now_utc() - behind).format(&Rfc2822).unwrap().replace("+0000", "GMT");
     let code = if matches!(answer, Answer::NotFound) { 404 } else { 200 };
     let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
         "response": {"uid": uid, "allowed": true}});

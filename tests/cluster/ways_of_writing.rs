@@ -1,4 +1,4 @@
-//! The ways in which scans are written: by the verbs of kubectl, and through kube-rs as a controller writes.
+//! The ways to write a scan: with the verbs of kubectl, and with kube-rs as a controller does.
 
 use std::fs;
 
@@ -34,7 +34,7 @@ pub enum Way {
 /// The field manager of the controller.
 const MANAGER: &str = "scan-controller";
 
-/// Writes scans of one namespace in one way: statuses as the scan controller, all else as the developer.
+/// Writes the scans of one namespace in one way: statuses as the scan controller, everything else as the developer.
 pub struct Writer<'a> {
     namespace: &'a Namespace<'a>,
     way: Way,
@@ -64,7 +64,7 @@ impl<'a> Writer<'a> {
         Api::namespaced_with(client.clone(), &self.namespace.name, &ApiResource::from_gvk(&kind))
     }
 
-    /// What is stored.
+    /// Returns the stored scan.
     pub fn read(&self, kind: &str, name: &str) -> Option<Value> {
         let scan = self.runtime.block_on(self.api(User::ScanController, kind).get_opt(name)).unwrap();
         scan.map(|scan| serde_json::to_value(scan).unwrap())
@@ -107,16 +107,16 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes `new` over `old`, which is what is stored, and says what the API server has against it.
+    /// Writes `new` over the stored `old`. Fails with the API server's message.
     pub fn write(&self, old: &Value, new: &Value) -> Result<(), String> {
         match self.way {
             Way::PatchMerge | Way::PatchJson | Way::Apply | Way::Edit => {
-                let said = self.kubectl(old, new).run();
-                match (said.code, self.way) {
+                let output = self.kubectl(old, new).run();
+                match (output.code, self.way) {
                     (Some(0), _) => Ok(()),
-                    // It says why in a comment, in the editor that it opens again.
+                    // `kubectl edit` shows the error in a comment when it opens the editor again.
                     (_, Way::Edit) => Err(fs::read_to_string(self.folder.join("shown")).unwrap()),
-                    _ => Err(said.stderr),
+                    _ => Err(output.stderr),
                 }
             }
             Way::ControllerReplace | Way::ControllerPatch | Way::ControllerApply => {
@@ -139,12 +139,12 @@ impl<'a> Writer<'a> {
             Way::Apply => kubectl.args(["apply", "--server-side", "-f", "-"]).input(applied(old, new).to_string()),
             _ => {
                 let mut edited = new.clone();
-                edited["metadata"].as_object_mut().unwrap().remove("managedFields"); // they are not shown
+                edited["metadata"].as_object_mut().unwrap().remove("managedFields"); // the editor does not show them
                 fs::write(self.folder.join("edited"), edited.to_string()).unwrap(); // JSON is YAML
                 let script = "cd \"${0%/*}\" && cp \"$1\" shown && cp edited \"$1\"\n";
                 fs::write(self.folder.join("editor.sh"), script).unwrap();
                 let kubectl = kubectl.env("KUBE_EDITOR", format!("sh {}", self.folder.join("editor.sh").display()));
-                // It leaves a copy of what is denied.
+                // kubectl leaves a copy of a denied edit in this folder.
                 kubectl.env("TMPDIR", self.folder.path()).args(["edit", kind, name])
             }
         }
@@ -167,7 +167,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Only one of the two changes in a write.
+/// Whether a write changes the status. A write changes either the status or the other fields.
 fn is_status(old: &Value, new: &Value) -> bool {
     old["status"] != new["status"]
 }
@@ -188,7 +188,7 @@ fn names(scan: &Value) -> (&str, &str) {
     (scan["kind"].as_str().unwrap(), scan["metadata"]["name"].as_str().unwrap())
 }
 
-/// What who applies `new` has an opinion on: the status, or all else.
+/// Returns the fields that the apply of `new` owns: the status, or everything else.
 fn applied(old: &Value, new: &Value) -> Value {
     let mut applied =
         json!({"apiVersion": new["apiVersion"], "kind": new["kind"], "metadata": {"name": new["metadata"]["name"]}});
@@ -203,7 +203,7 @@ fn applied(old: &Value, new: &Value) -> Value {
     applied
 }
 
-/// RFC 7386, from two objects.
+/// Returns the merge patch between two objects (RFC 7386).
 fn merge_patch(old: &Value, new: &Value) -> Value {
     let (Value::Object(old), Value::Object(new)) = (old, new) else { return new.clone() };
     let gone = old.keys().filter(|key| !new.contains_key(*key)).map(|key| (key.clone(), Value::Null));

@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// The released binaries of the folder KUBEBUILDER_ASSETS, in the place of the libraries of inprocess.go.
+// This file runs the released binaries of the folder KUBEBUILDER_ASSETS instead of the libraries of inprocess.go.
 
 func startEtcd(ctx context.Context, dir string) (*process, error) {
 	socket := filepath.Join(dir, "etcd.sock")
 	etcd, err := start(ctx, "etcd",
 		"--data-dir="+filepath.Join(dir, "etcd"),
 		"--listen-client-urls=unix://"+socket,
-		// No other member will ever ask: any free port for the peers, and nowhere for clients.
+		// There are no other members: peers get any free port, and the advertised client URL is never used.
 		"--listen-peer-urls=http://127.0.0.1:0",
 		"--advertise-client-urls=http://127.0.0.1:0",
 		"--log-level=warn",
@@ -31,7 +31,7 @@ func startEtcd(ctx context.Context, dir string) (*process, error) {
 		return nil, err
 	}
 	etcd.endpoint = "unix://" + socket
-	return etcd, nil // the API server waits for it
+	return etcd, nil // the API server waits until etcd is ready
 }
 
 func startAPIServer(ctx context.Context, dir, etcd string, pki *authority, more []string) (*process, error) {
@@ -39,7 +39,7 @@ func startAPIServer(ctx context.Context, dir, etcd string, pki *authority, more 
 	if err != nil {
 		return nil, err
 	}
-	// kube-apiserver cannot take a port of the system's choice, so another program may be faster in between.
+	// kube-apiserver cannot listen on a port that the system chooses, so another program may take this port first.
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -57,13 +57,14 @@ func startAPIServer(ctx context.Context, dir, etcd string, pki *authority, more 
 	return server, nil
 }
 
-// start runs a binary of the assets; it is told to stop with ctx or stop, and killed if it does not.
+// start runs a binary of the assets. The process stops when ctx ends or stop is called, and is killed if it does not
+// stop.
 func start(ctx context.Context, name string, arguments ...string) (*process, error) {
 	folder := os.Getenv("KUBEBUILDER_ASSETS")
 	if folder == "" {
 		return nil, fmt.Errorf("built with the tag assets: set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver, or build without the tag")
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // stopped in order by run, etcd last
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // run stops the processes in order, etcd last
 	command := exec.CommandContext(ctx, filepath.Join(folder, name), arguments...)
 	command.Stderr = os.Stderr
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
@@ -71,7 +72,8 @@ func start(ctx context.Context, name string, arguments ...string) (*process, err
 	endWithParent(command)
 	started, ended := make(chan error, 1), make(chan error, 1)
 	go func() {
-		// One thread for the whole life: Linux takes the end of the starting thread for the parent's.
+		// The thread is locked for the life of the command: Linux treats the end of the starting thread as that of the
+		// parent.
 		runtime.LockOSThread()
 		err := command.Start()
 		started <- err

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// endWithParent has the system end the command when this process is killed.
+// endWithParent makes the kernel kill the command when this process is killed.
 func endWithParent(command *exec.Cmd) {
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

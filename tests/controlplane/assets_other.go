@@ -4,5 +4,5 @@ package main
 
 import "os/exec"
 
-// endWithParent can do nothing here: a SIGKILL of this process leaves the command running.
+// endWithParent does nothing here: a SIGKILL of this process leaves the command running.
 func endWithParent(*exec.Cmd) {}

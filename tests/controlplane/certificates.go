@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// authority signs every certificate of one control plane; it lives as long as the process.
+// authority signs all certificates of one control plane. It exists as long as the process.
 type authority struct {
 	dir           string
 	caFile        string
@@ -23,7 +23,7 @@ type authority struct {
 	webhookClient webhookClient
 }
 
-// webhookClient is who the API server says it is to webhooks that ask.
+// webhookClient is the identity of the API server towards webhooks that ask for a client certificate.
 type webhookClient struct {
 	CA   string `json:"ca"`
 	Name string `json:"name"`
@@ -55,7 +55,7 @@ func newAuthority(dir string) (*authority, error) {
 	return a, os.WriteFile(a.caFile, pemOf("CERTIFICATE", der), 0o600)
 }
 
-// sign makes a certificate for a client (no addresses) or a server on loopback.
+// sign makes a certificate for a client or for a server on loopback. A client certificate has no addresses.
 func (a *authority) sign(file string, name pkix.Name, server bool) (pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -92,7 +92,7 @@ func (a *authority) sign(file string, name pkix.Name, server bool) (pair, error)
 func template(name pkix.Name) *x509.Certificate {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
-		panic(err) // Go documents that its random source never fails
+		panic(err) // cannot happen: Go documents that its random source never fails
 	}
 	return &x509.Certificate{
 		Subject:      name,

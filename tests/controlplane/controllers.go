@@ -11,8 +11,8 @@ import (
 	"k8s.io/kubernetes/pkg/controller/namespace"
 )
 
-// startControllers runs the one controller that tests cannot do without: a deleted
-// namespace must empty itself, through our webhook, and go.
+// startControllers runs the only controller that the tests need: the one that deletes the contents of a
+// deleted namespace, through our webhook, and then the namespace.
 func startControllers(ctx context.Context, config *rest.Config, client kubernetes.Interface) error {
 	objects, err := metadata.NewForConfig(config)
 	if err != nil {

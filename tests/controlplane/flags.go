@@ -12,7 +12,7 @@ import (
 
 const auditLogName = "audit.log"
 
-// The loopback client of the API server would fill the log with its own start.
+// auditPolicy leaves out the API server's own loopback client, whose start would fill the log.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
@@ -36,7 +36,7 @@ plugins:
   configuration: *webhooks
 `
 
-// apiServerFlags are the flags of kube-apiserver, the same for ours and for a released one.
+// apiServerFlags returns the flags of kube-apiserver, which are the same for the library and for a released binary.
 func apiServerFlags(dir, etcd string, pki *authority) ([]string, error) {
 	server, err := pki.sign("apiserver", pkix.Name{CommonName: "kube-apiserver"}, true)
 	if err != nil {
@@ -58,7 +58,7 @@ func apiServerFlags(dir, etcd string, pki *authority) ([]string, error) {
 		"--etcd-servers=" + etcd,
 		"--bind-address=127.0.0.1",
 		"--advertise-address=127.0.0.1",
-		"--endpoint-reconciler-type=none", // would publish the loopback address, which is no valid endpoint
+		"--endpoint-reconciler-type=none", // a reconciler would publish the loopback address, which is not a valid endpoint
 		"--tls-cert-file=" + server.certificateFile,
 		"--tls-private-key-file=" + server.keyFile,
 		"--client-ca-file=" + pki.caFile,
@@ -70,12 +70,13 @@ func apiServerFlags(dir, etcd string, pki *authority) ([]string, error) {
 		"--admission-control-config-file=" + admission,
 		"--audit-policy-file=" + policy,
 		"--audit-log-path=" + filepath.Join(dir, auditLogName),
-		"--audit-log-mode=blocking", // a test reads what its own request has just written
+		"--audit-log-mode=blocking", // a test reads the entry of its own request immediately
 		"--profiling=false",
 	}, nil
 }
 
-// admissionConfig gives the API server a client certificate for every webhook that asks for one.
+// admissionConfig writes a configuration with which the API server presents a client certificate to every webhook that
+// asks for one.
 func admissionConfig(dir string, pki *authority) (string, error) {
 	client, err := pki.sign("webhook-client", pkix.Name{CommonName: pki.webhookClient.Name}, false)
 	if err != nil {

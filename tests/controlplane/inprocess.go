@@ -21,11 +21,11 @@ func startEtcd(ctx context.Context, dir string) (*process, error) {
 	config := embed.NewConfig()
 	config.Dir = filepath.Join(dir, "etcd")
 	config.LogLevel = "error"
-	config.WarningUnaryRequestDuration = time.Second // the library's default, 0, warns of every request
-	config.UnsafeNoFsync = true                      // the data is thrown away
+	config.WarningUnaryRequestDuration = time.Second // the library's default, 0, warns about every request
+	config.UnsafeNoFsync = true                      // the data is not kept
 	client := url.URL{Scheme: "unix", Path: filepath.Join(dir, "etcd.sock")}
 	config.ListenClientUrls = []url.URL{client}
-	// No other member will ever ask: any free port for the peers, and nowhere for clients.
+	// There are no other members: peers get any free port, and the advertised client URL is never used.
 	nowhere := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
 	config.ListenPeerUrls = []url.URL{nowhere}
 	config.AdvertisePeerUrls = []url.URL{nowhere}

@@ -1,5 +1,5 @@
 // controlplane is the cluster of the tests: etcd, kube-apiserver and the
-// namespace controller in one process, on loopback, gone when the tests are.
+// namespace controller in one process on loopback. It ends when the tests end.
 package main
 
 import (
@@ -23,10 +23,11 @@ import (
 
 const (
 	startLimit = 60 * time.Second // ready in 3 s on an idle machine; a busy CI is not 20 times slower
-	stopLimit  = 10 * time.Second // stops in under 1 s; open watches must not hold it
+	stopLimit  = 10 * time.Second // stops in under 1 s; open watches must not delay it
 )
 
-// ready is the one line that tells the tests where everything is.
+// ready is the line that is printed when the control plane is ready. It has the addresses and files that the tests
+// need.
 type ready struct {
 	Address       string            `json:"address"`
 	Version       string            `json:"version"`
@@ -46,10 +47,10 @@ func main() {
 
 func run() (err error) {
 	var users users
-	flag.Var(&users, "user", "`NAME=USERNAME[,GROUP...]`: writes a kubeconfig with a client certificate; may be repeated (admin is always there)")
-	folder := flag.String("folder", "", "where certificates, kubeconfigs, audit log and data go: a new or empty folder, removed at the end (default: one in the temporary folder)")
+	flag.Var(&users, "user", "`NAME=USERNAME[,GROUP...]`: writes a kubeconfig with a client certificate; may be repeated (the user admin always exists)")
+	folder := flag.String("folder", "", "folder for certificates, kubeconfigs, audit log and data; must be new or empty, and is removed at the end (default: a new one in the temporary folder)")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "controlplane [flags] [-- flags of kube-apiserver]\n\nStops on SIGTERM, SIGINT and at the end of stdin. A line `rights USERNAME` on stdin is answered by one line of JSON.")
+		fmt.Fprintln(flag.CommandLine.Output(), "controlplane [flags] [-- flags of kube-apiserver]\n\nStops on SIGTERM, SIGINT and at the end of stdin. Answers each line `rights USERNAME` on stdin with one line of JSON.")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -68,13 +69,13 @@ func run() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	// A hook of the API server that is interrupted in its start ends the process this way.
+	// A start-up hook of the API server that is interrupted calls this function to end the process.
 	klog.OsExit = func(code int) {
 		_ = os.RemoveAll(dir)
 		os.Exit(code)
 	}
 
-	// The parent holds the other end of stdin: it closes when the parent ends, however it ends.
+	// The parent holds the other end of stdin, which closes when the parent ends for any reason.
 	lines := make(chan string)
 	go func() {
 		for scanner := bufio.NewScanner(os.Stdin); scanner.Scan(); {
@@ -135,14 +136,14 @@ func run() (err error) {
 				return err
 			}
 		case err := <-server.ended:
-			return fmt.Errorf("kube-apiserver ended by itself: %w", err)
+			return fmt.Errorf("kube-apiserver ended unexpectedly: %w", err)
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-// answer carries out one line of stdin; mistakes are told in the answer, since the reader waits for one.
+// answer executes one line of stdin. Errors are returned as an answer too, since the reader waits for one.
 func answer(ctx context.Context, client kubernetes.Interface, auditLog, line string) any {
 	type failure struct {
 		Error string `json:"error"`
@@ -158,7 +159,7 @@ func answer(ctx context.Context, client kubernetes.Interface, auditLog, line str
 	return rights
 }
 
-// emptyFolder rejects a folder with something in it, because the folder is removed at the end.
+// emptyFolder returns an error if the folder is not empty, because the folder is removed at the end.
 func emptyFolder(path string) (string, error) {
 	if path == "" {
 		return os.MkdirTemp("", "controlplane-")
@@ -172,7 +173,7 @@ func emptyFolder(path string) (string, error) {
 	}
 	entries, err := os.ReadDir(path)
 	if err == nil && len(entries) > 0 {
-		err = fmt.Errorf("-folder %s is not empty: name a new one, for it is removed at the end", path)
+		err = fmt.Errorf("-folder %s is not empty: name a new one, since the folder is removed at the end", path)
 	}
 	return path, err
 }

@@ -8,15 +8,15 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// process is etcd or the API server, in this process or beside it.
+// process is etcd or the API server, in this process or in its own.
 type process struct {
-	endpoint string       // etcd
-	address  string       // API server
-	ended    <-chan error // receives once, when it has ended
-	stop     func()       // returns when it has ended, or at stopLimit
+	endpoint string       // of etcd
+	address  string       // of the API server
+	ended    <-chan error // receives once, when the process has ended
+	stop     func()       // returns when the process has ended, or after stopLimit
 }
 
-// waitUntilReady polls /readyz: the API server is ready when its post-start hooks (bootstrap RBAC among them) are.
+// waitUntilReady polls /readyz. The API server is ready when its post-start hooks have run, bootstrap RBAC among them.
 func waitUntilReady(ctx context.Context, client kubernetes.Interface, ended <-chan error) (version string, err error) {
 	limit, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -33,7 +33,7 @@ func waitUntilReady(ctx context.Context, client kubernetes.Interface, ended <-ch
 		}
 		select {
 		case <-ctx.Done():
-			return "", fmt.Errorf("told to stop before the API server was ready: %w", context.Cause(ctx))
+			return "", fmt.Errorf("stopped before the API server was ready: %w", context.Cause(ctx))
 		case <-limit.Done():
 			return "", fmt.Errorf("not ready within %s, last answer: %w", startLimit, err)
 		case cause := <-ended:

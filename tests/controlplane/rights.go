@@ -17,15 +17,15 @@ import (
 	"k8s.io/component-helpers/auth/rbac/validation"
 )
 
-// rights is what a user was granted, held against what it did: the API server's
-// own authorizer decided, the audit log remembers, the roles are those in the cluster now.
+// rights compares the rights that a user was granted with the requests that it made. The decisions are those of the
+// API server's own authorizer, as recorded in the audit log; the roles are the current ones of the cluster.
 type rights struct {
 	Used   []string `json:"used"`
-	Unused []string `json:"unused"` // granted and never needed: too much
-	Denied []string `json:"denied"` // asked for and denied: too little
+	Unused []string `json:"unused"` // granted but never used
+	Denied []string `json:"denied"` // requested but denied
 }
 
-// permission is one verb on one resource (and name) from one role, in one namespace or in all.
+// permission is one verb on one resource (and name), granted by one role, in one namespace or in all.
 type permission struct {
 	rule      rbacv1.PolicyRule
 	namespace string
@@ -61,7 +61,7 @@ func rightsOf(ctx context.Context, client kubernetes.Interface, auditLog, userna
 
 	used, unused, denied := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 1<<20) // an event of level Metadata has a few KB
+	lines.Buffer(nil, 1<<20) // the limit of a line; an event of level Metadata has a few KB
 	for lines.Scan() {
 		var event auditv1.Event
 		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
@@ -95,7 +95,8 @@ func rightsOf(ctx context.Context, client kubernetes.Interface, auditLog, userna
 	return rights{sorted(used), sorted(unused), sorted(denied)}, lines.Err()
 }
 
-// permissionsOf finds what bindings give the user by name; what every user has through groups is not counted.
+// permissionsOf returns the permissions that bindings grant to the user by name, without those that every user has
+// through groups.
 func permissionsOf(ctx context.Context, client kubernetes.Interface, username string) ([]permission, error) {
 	var granted []permission
 	grant := func(namespace, role string, rules []rbacv1.PolicyRule) {
@@ -155,7 +156,7 @@ func isSubject(subjects []rbacv1.Subject, username string) bool {
 	})
 }
 
-// requestOf is an audited request as the smallest rule that allows it.
+// requestOf returns the narrowest rule that allows an audited request.
 func requestOf(event *auditv1.Event) (rule rbacv1.PolicyRule, namespace string) {
 	rule.Verbs = []string{event.Verb}
 	object := event.ObjectRef

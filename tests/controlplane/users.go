@@ -12,14 +12,14 @@ import (
 	"k8s.io/client-go/tools/clientcmd/api"
 )
 
-// user is a person or a ServiceAccount of the tests, known by a client certificate.
+// user is a person or a ServiceAccount of the tests, identified by a client certificate.
 type user struct {
-	name     string // of the kubeconfig
+	name     string // names the kubeconfig
 	username string
 	groups   []string
 }
 
-// users is the flag -user.
+// users is the value of the flag -user.
 type users []user
 
 func (u *users) String() string { return "" }
@@ -34,7 +34,7 @@ func (u *users) Set(text string) error {
 	return nil
 }
 
-// kubeconfigs writes one kubeconfig a user, whole in itself, and says where.
+// kubeconfigs writes a self-contained kubeconfig for each user and returns their paths.
 func (a *authority) kubeconfigs(address string, users []user) (map[string]string, error) {
 	ca, err := os.ReadFile(a.caFile)
 	if err != nil {
@@ -59,7 +59,7 @@ func (a *authority) kubeconfigs(address string, users []user) (map[string]string
 	return paths, nil
 }
 
-// restConfig is a kubeconfig as a client of Go, without the brake that is meant for shared clusters.
+// restConfig reads a kubeconfig, and turns off the rate limit that is meant for shared clusters.
 func restConfig(kubeconfig string) (*rest.Config, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {

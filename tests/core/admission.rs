@@ -1,4 +1,4 @@
-//! Reviews that cannot be judged, rules that panic, and the exact words of every kind of answer.
+//! Tests of reviews that cannot be judged, of rules that panic, and of the exact text of every kind of answer.
 
 use scan_admission::admission::{self, Answer, BODY_MAX_BYTES, Context, Fault, FaultPolicy, ReviewSettings, Webhook};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::support::reviews::{review, scan};
 const POLICIES: [FaultPolicy; 3] = [FaultPolicy::Deny, FaultPolicy::Allow, FaultPolicy::FailurePolicy];
 const UID: &str = "1f661b25-f893-42af-8e36-d8c81ef6d774";
 
-/// A review with `json` at `pointer`. The uid comes first, as the API server sends it.
+/// Returns the text of a review with `json` at `pointer`. The uid is the first member, as the API server sends it.
 fn with(pointer: &str, json: &str) -> String {
     let status = r#"{"status": {"conditions": [{"type": "Scanning", "reason": ""}], "cveCount": {"low": 1}}}"#;
     let mut review = review(&scan(status), None);
@@ -28,7 +28,7 @@ fn json(answer: &Answer) -> Value {
     serde_json::from_slice(&answer.body).unwrap()
 }
 
-/// At both webhooks: an answer with the uid, and none denied at the mutating webhook.
+/// Returns the answers of both webhooks. Each must have the uid, and the mutating webhook must allow the request.
 fn answered(body: &[u8]) -> [Value; 2] {
     Webhook::BOTH.map(|webhook| {
         let answer = admission::answer(body, &context(webhook));
@@ -40,7 +40,7 @@ fn answered(body: &[u8]) -> [Value; 2] {
 }
 
 #[test]
-fn a_million_levels_are_answered() {
+fn a_million_levels_of_nesting_are_answered() {
     const LEVELS: usize = 1_000_000;
     for pointer in [
         "/apiVersion",
@@ -63,7 +63,7 @@ fn a_million_levels_are_answered() {
         for json in [lists, objects] {
             for answer in answered(with(pointer, &json).as_bytes()) {
                 let is_fault = answer["response"]["auditAnnotations"]["decision"] == "fault";
-                // Contents are judged, however deep they are.
+                // The contents of an object are judged at any depth.
                 assert!(!is_fault || !pointer.starts_with("/request/object/"), "{pointer}: {answer}");
             }
         }
@@ -74,7 +74,7 @@ fn a_million_levels_are_answered() {
 }
 
 #[test]
-fn one_byte_beyond_the_limit_is_a_fault_and_the_limit_is_none() {
+fn only_a_body_beyond_the_size_limit_is_a_fault() {
     let body = with("/request/object/status/more", "\"\"");
     let filler = "x".repeat(BODY_MAX_BYTES - body.len());
     let fits = with("/request/object/status/more", &format!("\"{filler}\""));
@@ -84,14 +84,14 @@ fn one_byte_beyond_the_limit_is_a_fault_and_the_limit_is_none() {
     let [validated, mutated] = answered(format!("{fits} ").as_bytes());
     assert_eq!(validated["response"]["status"]["code"], 413);
     assert!(mutated["response"]["warnings"][0].as_str().unwrap().contains("8 MiB"));
-    // A character that the limit cuts in two.
+    // The limit falls within a character.
     let cut = format!("{}\"é", &fits[..BODY_MAX_BYTES - 2]);
     assert!(cut.len() > BODY_MAX_BYTES && !cut.is_char_boundary(BODY_MAX_BYTES));
     answered(cut.as_bytes());
 }
 
 #[test]
-fn of_a_key_that_comes_twice_the_last_wins() {
+fn the_last_of_two_equal_keys_wins() {
     let doubled =
         with("/request/object/status/cveCount", r#"{"low": 7, "low": 1, "total": 7, "total": 2, "CRITICAL": 1}"#);
     let doubled = doubled.replacen("\"uid\":", "\"uid\":\"another\",\"uid\":", 1);
@@ -104,7 +104,7 @@ fn of_a_key_that_comes_twice_the_last_wins() {
 }
 
 #[test]
-fn what_is_no_utf_8_is_denied_with_the_uid() {
+fn a_body_that_is_not_utf_8_is_denied_with_its_uid() {
     let mut body = with("/request/object/status/phase", "\"Pending\"").into_bytes();
     let at = body.len() - 100;
     body[at] = 0xff;
@@ -114,7 +114,7 @@ fn what_is_no_utf_8_is_denied_with_the_uid() {
 }
 
 #[test]
-fn a_rule_that_panics_is_answered() {
+fn a_panic_of_a_rule_is_answered() {
     let body = with("/request/object/status/more", "1");
     for faults in POLICIES {
         for webhook in Webhook::BOTH {
@@ -150,7 +150,7 @@ fn every_fault_follows_its_policy() {
     }
 }
 
-/// What becomes of a fault with a uid.
+/// Checks the answer to a fault of a review that has a uid.
 fn check_fault(answer: &Answer, webhook: Webhook, faults: FaultPolicy, code: u16) {
     let json = json(answer);
     let response = &json["response"];
@@ -172,7 +172,7 @@ fn check_fault(answer: &Answer, webhook: Webhook, faults: FaultPolicy, code: u16
     }
 }
 
-/// The message of the validating webhook's answer to a review that it cannot judge.
+/// Returns the message of the validating webhook's answer to a review that it cannot judge.
 fn message(body: &str) -> String {
     let answer = admission::answer(body.as_bytes(), &context(Webhook::Validating));
     assert!(!answer.is_allowed, "{body}");
@@ -183,9 +183,9 @@ fn message(body: &str) -> String {
 }
 
 #[test]
-fn a_member_of_the_review_that_is_missing_or_of_a_wrong_type_is_named() {
-    // Without a uid, which is in it.
-    for (request, says) in [
+fn a_missing_or_mistyped_member_of_the_review_is_named() {
+    // The uid is a member of the request, so it is missing here.
+    for (request, expected) in [
         ("null", "request is missing"),
         ("7", "request must be an object, and not a number"),
         ("[]", "request must be an object, and not a list"),
@@ -194,9 +194,9 @@ fn a_member_of_the_review_that_is_missing_or_of_a_wrong_type_is_named() {
     ] {
         let body =
             format!(r#"{{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {request}}}"#);
-        assert_eq!(message(&body), says, "{body}");
+        assert_eq!(message(&body), expected, "{body}");
     }
-    for (member, wrong, says) in [
+    for (member, wrong, expected) in [
         ("kind", "null", "request.kind is missing"),
         ("kind", "7", "request.kind must be an object, and not a number"),
         ("kind/kind", "null", "request.kind.kind is missing"),
@@ -215,11 +215,11 @@ fn a_member_of_the_review_that_is_missing_or_of_a_wrong_type_is_named() {
         ("object", "\"x\"", "request.object must be an object, and not a string"),
         ("oldObject", "7", "request.oldObject must be an object, and not a number"),
     ] {
-        assert_eq!(message(&with(&format!("/request/{member}"), wrong)), says);
+        assert_eq!(message(&with(&format!("/request/{member}"), wrong)), expected);
     }
     let uid = with("/request/name", "\"a\"").replacen(&format!("\"{UID}\""), "7", 1);
     assert_eq!(message(&uid), "request.uid must be a string, and not a number");
-    // What a request may leave out.
+    // The optional members of a request.
     for member in ["subResource", "name", "namespace", "userInfo", "oldObject", "dryRun", "options"] {
         let [validated, mutated] = answered(with(&format!("/request/{member}"), "null").as_bytes());
         assert_ne!(validated["response"]["status"]["code"], 400, "{validated}");
@@ -227,26 +227,26 @@ fn a_member_of_the_review_that_is_missing_or_of_a_wrong_type_is_named() {
     }
 }
 
-/// The words that users and clients see, byte for byte.
+/// Compares the answers that users and clients see with the committed ones, byte for byte.
 #[test]
-fn golden_messages() {
-    let say = |body: &str, webhook: Webhook| {
+fn answers_are_the_committed_ones() {
+    let answer = |body: &str, webhook: Webhook| {
         String::from_utf8(admission::answer(body.as_bytes(), &context(webhook)).body).unwrap()
     };
     let update = |status: &str| review(&scan(&format!(r#"{{"status": {status}}}"#)), None).to_string();
     let fault = |fault: Fault, webhook| {
         String::from_utf8(admission::fault(update("{}").as_bytes(), fault, &context(webhook)).body).unwrap()
     };
-    let v1beta1 = |webhook| say(&update("{}").replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1"), webhook);
-    let said = [
+    let v1beta1 = |webhook| answer(&update("{}").replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1"), webhook);
+    let answers = [
         (
             "denial",
-            say(&update(r#"{"phase": "Complete", "cveCount": {"critical": 1, "total": 2}}"#), Webhook::Validating),
+            answer(&update(r#"{"phase": "Complete", "cveCount": {"critical": 1, "total": 2}}"#), Webhook::Validating),
         ),
-        ("warnings", say(&update(r#"{"cveCount": {"critical": 1}}"#), Webhook::Validating)),
+        ("warnings", answer(&update(r#"{"cveCount": {"critical": 1}}"#), Webhook::Validating)),
         (
             "mutation",
-            say(
+            answer(
                 &update(
                     r#"{"cveCount": {"critical": 1, "high": 2, "medium": 0, "low": 0, "unknown": 0, "total": 22}}"#,
                 ),
@@ -261,17 +261,17 @@ fn golden_messages() {
         ("internal", fault(Fault::Internal, Webhook::Validating)),
         ("v1beta1, denied", v1beta1(Webhook::Validating)),
         ("v1beta1, allowed", v1beta1(Webhook::Mutating)),
-        ("no uid", say("{}", Webhook::Validating)),
-        ("too wide", say(&update("{}").replace("SourceScan", "Pod"), Webhook::Validating)),
+        ("no uid", answer("{}", Webhook::Validating)),
+        ("too wide", answer(&update("{}").replace("SourceScan", "Pod"), Webhook::Validating)),
     ];
-    let said: String = said.iter().map(|(name, line)| format!("# {name}\n{line}\n")).collect();
+    let answers: String = answers.iter().map(|(name, line)| format!("# {name}\n{line}\n")).collect();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/answers.txt");
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(path, &said).unwrap();
+        std::fs::write(path, &answers).unwrap();
     }
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
-        said == committed,
-        "not the committed answers; UPDATE=1 cargo test --test core admission writes these:\n{said}"
+        answers == committed,
+        "the answers differ from {path}; UPDATE=1 cargo test --test core admission writes these:\n{answers}"
     );
 }

@@ -1,4 +1,4 @@
-//! Answers to reviews, and objects after the patch of one.
+//! The answer to a review, and the object after the patch of an answer.
 
 use scan_admission::admission::{self, Answer, Webhook};
 use serde_json::Value;
@@ -12,7 +12,7 @@ pub fn answer(review: &Value, webhook: Webhook) -> (Answer, Value) {
     (answer, body)
 }
 
-/// `object` after the patch of a reply.
+/// Returns `object` after the patch of a reply.
 pub fn patched(object: &Value, body: &Value) -> Value {
     let mut object = object.clone();
     let patch: json_patch::Patch = serde_json::from_value(patch(body)).unwrap();

@@ -1,4 +1,4 @@
-//! RULES §3 `artifact-source`: what was scanned, what ships, and what the spec names.
+//! Tests of RULES §3 `artifact-source`: artifact against compliantArtifact, and artifact against spec.
 
 use serde_json::{Value, json};
 
@@ -11,27 +11,27 @@ const PHASES: [&str; 6] = ["", "Pending", "Scanning", "Completed", "Failed", "Er
 const ONE: &str = "@sha256:1111111111111111111111111111111111111111111111111111111111111111";
 const TWO: &str = "@sha256:2222222222222222222222222222222222222222222222222222222222222222";
 
-/// What two sources are to each other.
+/// How two sources compare.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Pair {
-    Fine,
+enum Comparison {
+    Same,
     /// "another tag, a part that only one of them has, …"
     Differs,
     /// "blob.url, git.url or image repository is not artifact's, or both images have a digest and the digests differ"
     Contradicts,
 }
-use Pair::{Contradicts, Differs, Fine};
+use Comparison::{Contradicts, Differs, Same};
 
-/// Images of which both can be read; `@1` and `@2` are digests.
-const IMAGES: &[(&str, &str, Pair)] = &[
-    ("ghcr.io/team/app:v1", "ghcr.io/team/app:v1", Fine),
-    ("ghcr.io/team/app@1", "ghcr.io/team/app@1", Fine),
-    ("ghcr.io/team/app", "ghcr.io/team/app", Fine),
+/// Pairs of readable images; `@1` and `@2` stand for the digests [`ONE`] and [`TWO`].
+const IMAGES: &[(&str, &str, Comparison)] = &[
+    ("ghcr.io/team/app:v1", "ghcr.io/team/app:v1", Same),
+    ("ghcr.io/team/app@1", "ghcr.io/team/app@1", Same),
+    ("ghcr.io/team/app", "ghcr.io/team/app", Same),
     // "tag vs digest is fine, here and between the two artifacts"
-    ("ghcr.io/team/app@1", "ghcr.io/team/app:v1", Fine),
-    ("ghcr.io/team/app@1", "ghcr.io/team/app", Fine),
-    ("ghcr.io/team/app:v1@1", "ghcr.io/team/app:v1", Fine),
-    ("ghcr.io/team/app:v1@1", "ghcr.io/team/app:v1@1", Fine),
+    ("ghcr.io/team/app@1", "ghcr.io/team/app:v1", Same),
+    ("ghcr.io/team/app@1", "ghcr.io/team/app", Same),
+    ("ghcr.io/team/app:v1@1", "ghcr.io/team/app:v1", Same),
+    ("ghcr.io/team/app:v1@1", "ghcr.io/team/app:v1@1", Same),
     ("ghcr.io/team/app:v1", "ghcr.io/team/app:v2", Differs),
     ("team/app:v1", "docker.io/team/app:v2", Differs),
     ("ghcr.io/team/app@1", "ghcr.io/team/app@2", Contradicts),
@@ -42,32 +42,32 @@ const IMAGES: &[(&str, &str, Pair)] = &[
     ("ghcr.io/team/app@1", "ghcr.io/other/app@1", Contradicts),
     ("ghcr.io/team/app:v1", "ghcr.io/team/app/part:v1", Contradicts),
     ("ghcr.io/team/app:v1", "ghcr.io/app:v1", Contradicts),
-    // "hosts are compared without case": a capital letter makes a host of the first part.
-    ("MYHOST/app@1", "MYHOST/app:v1", Fine),
-    ("MYHOST/app:v1", "MyHost/app:v1", Fine),
+    // "hosts are compared without case": a first part with a capital letter is a host.
+    ("MYHOST/app@1", "MYHOST/app:v1", Same),
+    ("MYHOST/app:v1", "MyHost/app:v1", Same),
     ("MYHOST/app:v1", "YOURHOST/app:v1", Contradicts),
-    ("GHCR.IO/team/app:v1", "ghcr.io/team/app:v1", Fine),
-    ("Ghcr.io/team/app@1", "gHCR.io/team/app:v1", Fine),
+    ("GHCR.IO/team/app:v1", "ghcr.io/team/app:v1", Same),
+    ("Ghcr.io/team/app@1", "gHCR.io/team/app:v1", Same),
     ("GHCR.IO/team/app:v1", "ghcr.io/team/app:v2", Differs),
     ("GHCR.IO/team/app@1", "ghcr.io/team/app@2", Contradicts),
-    ("LOCALHOST:5000/app:v1", "localhost:5000/app:v1", Fine),
+    ("LOCALHOST:5000/app:v1", "localhost:5000/app:v1", Same),
     // "a dot, a port … or is localhost"
-    ("localhost/app@1", "localhost/app:v1", Fine),
+    ("localhost/app@1", "localhost/app:v1", Same),
     ("localhost/app:v1", "app:v1", Contradicts),
-    ("localhost:5000/app@1", "localhost:5000/app:v1", Fine),
+    ("localhost:5000/app@1", "localhost:5000/app:v1", Same),
     ("localhost:5000/app:v1", "localhost:5001/app:v1", Contradicts),
-    ("registry:5000/app@1", "registry:5000/app:v1", Fine),
+    ("registry:5000/app@1", "registry:5000/app:v1", Same),
     ("registry:5000/app:v1", "registry/app:v1", Contradicts),
-    ("registry.example.com:5000/a/b/c@1", "registry.example.com:5000/a/b/c:v1", Fine),
+    ("registry.example.com:5000/a/b/c@1", "registry.example.com:5000/a/b/c:v1", Same),
     ("registry.example.com/app:v1", "registry.example.org/app:v1", Contradicts),
-    // Docker Hub.
-    ("team/app:v1", "docker.io/team/app:v1", Fine),
-    ("team/app:v1", "index.docker.io/team/app:v1", Fine),
-    ("team/app:v1", "registry-1.docker.io/team/app:v1", Fine),
-    ("team/app:v1", "registry.hub.docker.com/team/app:v1", Fine),
-    ("team/app@1", "Docker.IO/team/app:v1", Fine),
-    ("index.docker.io/team/app@1", "registry-1.docker.io/team/app:v1", Fine),
-    ("registry.hub.docker.com/team/app@1", "docker.io/team/app@1", Fine),
+    // The names of Docker Hub.
+    ("team/app:v1", "docker.io/team/app:v1", Same),
+    ("team/app:v1", "index.docker.io/team/app:v1", Same),
+    ("team/app:v1", "registry-1.docker.io/team/app:v1", Same),
+    ("team/app:v1", "registry.hub.docker.com/team/app:v1", Same),
+    ("team/app@1", "Docker.IO/team/app:v1", Same),
+    ("index.docker.io/team/app@1", "registry-1.docker.io/team/app:v1", Same),
+    ("registry.hub.docker.com/team/app@1", "docker.io/team/app@1", Same),
     ("team/app:v1", "hub.docker.com/team/app:v1", Contradicts),
     ("team/app:v1", "docker.io.example.com/team/app:v1", Contradicts),
     ("team/app:v1", "ghcr.io/team/app:v1", Contradicts),
@@ -93,7 +93,7 @@ const UNREADABLE: [&str; 11] = [
     "two words",
 ];
 
-/// A scan with these sources; null where there is none.
+/// Returns a scan with these sources; null is an absent source.
 fn object(kind: &str, phase: &str, artifact: &Value, compliant: &Value) -> Value {
     let mut object = scan("{}");
     object["kind"] = json!(kind);
@@ -104,38 +104,38 @@ fn object(kind: &str, phase: &str, artifact: &Value, compliant: &Value) -> Value
     object
 }
 
-/// The paths that are denied and warned of.
+/// Returns the paths that the rule denies and the paths that it warns about.
 fn paths(object: &Value) -> [Vec<String>; 2] {
     found(&review(object, None)).of(RULE).map(|paths| paths.into_iter().map(str::to_owned).collect())
 }
 
-fn expected(pair: Pair, phase: &str, path: &str) -> [Vec<String>; 2] {
+fn expected(comparison: Comparison, phase: &str, path: &str) -> [Vec<String>; 2] {
     let path = vec![path.to_owned()];
-    match pair {
-        Fine => [vec![], vec![]],
+    match comparison {
+        Same => [vec![], vec![]],
         Contradicts if phase == "Completed" => [path, vec![]],
         Differs | Contradicts => [vec![], path],
     }
 }
 
 #[test]
-fn images_that_ship_are_those_that_were_scanned() {
+fn a_compliant_image_is_compared_with_the_scanned_image() {
     let of = |image: &str| json!({"registry": {"image": image}});
     let path = "status.compliantArtifact.registry.image";
     for phase in PHASES {
-        for (one, other, pair) in IMAGES {
+        for (one, other, comparison) in IMAGES {
             let (one, other) = (image(one), image(other));
             for (artifact, compliant) in [(&one, &other), (&other, &one)] {
                 let object = object("ImageScan", phase, &of(artifact), &of(compliant));
-                assert_eq!(paths(&object), expected(*pair, phase, path), "{phase:?}: {artifact}, {compliant}");
+                assert_eq!(paths(&object), expected(*comparison, phase, path), "{phase:?}: {artifact}, {compliant}");
             }
         }
     }
 }
 
-/// "an image that cannot be read as a reference": compared with nothing.
+/// "an image that cannot be read as a reference" is warned about and not compared.
 #[test]
-fn an_image_that_cannot_be_read_is_warned_of() {
+fn an_unreadable_image_is_warned_about() {
     let of = |image: &str| json!({"registry": {"image": image}});
     let [artifact, compliant] = ["artifact", "compliantArtifact"].map(|name| format!("status.{name}.registry.image"));
     for (phase, wrong) in PHASES.into_iter().flat_map(|phase| UNREADABLE.map(|wrong| (phase, wrong))) {
@@ -153,42 +153,42 @@ fn an_image_that_cannot_be_read_is_warned_of() {
 }
 
 #[test]
-fn sources_that_ship_are_those_that_were_scanned() {
+fn a_compliant_source_is_compared_with_the_scanned_source() {
     let (blob, git) = ("https://example.com/code.tar.gz", "https://example.com/code.git");
     let source = |blob: &str, revision: &str| json!({"blob": {"url": blob, "revision": revision}});
     let repository = |git: &str, revision: &str| json!({"git": {"url": git, "revision": revision}});
     let both = json!({"blob": {"url": blob}, "git": {"url": git}});
     for phase in PHASES {
-        for (artifact, compliant, pair, path) in [
-            (source(blob, "1"), source(blob, "1"), Fine, ""),
+        for (artifact, compliant, comparison, path) in [
+            (source(blob, "1"), source(blob, "1"), Same, ""),
             (source(blob, "1"), source(blob, "2"), Differs, "blob.revision"),
             (source(blob, "1"), source("https://example.com/other.tar.gz", "1"), Contradicts, "blob.url"),
-            (repository(git, "1"), repository(git, "1"), Fine, ""),
+            (repository(git, "1"), repository(git, "1"), Same, ""),
             (repository(git, "1"), repository(git, "2"), Differs, "git.revision"),
             (repository(git, "1"), repository("https://example.com/other.git", "1"), Contradicts, "git.url"),
-            (both.clone(), both.clone(), Fine, ""),
-            // Nothing is what is absent, empty or null.
-            (source(blob, "1"), json!(null), Fine, ""),
-            (source(blob, "1"), json!({}), Fine, ""),
-            (source(blob, "1"), json!({"blob": null, "git": {}}), Fine, ""),
+            (both.clone(), both.clone(), Same, ""),
+            // A source that is absent, empty or null is not compared.
+            (source(blob, "1"), json!(null), Same, ""),
+            (source(blob, "1"), json!({}), Same, ""),
+            (source(blob, "1"), json!({"blob": null, "git": {}}), Same, ""),
             (
                 json!({"blob": {"url": blob}}),
                 json!({"blob": {"url": blob, "revision": ""}, "git": {"url": null}}),
-                Fine,
+                Same,
                 "",
             ),
-            (json!({"blob": {"url": blob}, "x": 1}), json!({"blob": {"url": blob, "y": 2}}), Fine, ""),
+            (json!({"blob": {"url": blob}, "x": 1}), json!({"blob": {"url": blob, "y": 2}}), Same, ""),
         ] {
             let object = object("SourceScan", phase, &artifact, &compliant);
             let path = format!("status.compliantArtifact.{path}");
-            assert_eq!(paths(&object), expected(pair, phase, &path), "{phase:?}: {artifact}, {compliant}");
+            assert_eq!(paths(&object), expected(comparison, phase, &path), "{phase:?}: {artifact}, {compliant}");
         }
     }
 }
 
-/// "a part that only one of them has": at which of its fields, the rules leave open.
+/// "a part that only one of them has". The rules do not say at which field of the part the warning is.
 #[test]
-fn a_part_that_only_one_has_is_warned_of() {
+fn a_part_of_only_one_artifact_is_warned_about() {
     let (blob, git) =
         (json!({"url": "https://example.com/code.tar.gz"}), json!({"url": "https://example.com/code.git"}));
     let both = json!({"blob": blob, "git": git});
@@ -199,16 +199,16 @@ fn a_part_that_only_one_has_is_warned_of() {
         let [denied, warned] = paths(&object("SourceScan", phase, artifact, compliant));
         assert!(denied.is_empty() && !warned.is_empty(), "{phase:?}: {artifact}, {compliant}: {denied:?} {warned:?}");
     }
-    // Of what was scanned nothing is known.
+    // Without an artifact, it is unknown what was scanned.
     for phase in PHASES {
         let [denied, warned] = paths(&object("SourceScan", phase, &json!(null), &blob));
         assert!(denied.is_empty() && !warned.is_empty(), "{phase:?}: {denied:?} {warned:?}");
     }
 }
 
-/// "on Completed and Failed with observedGeneration = generation: …": a warning, of another tag not even that.
+/// "on Completed and Failed with observedGeneration = generation: …" is a warning; another tag is not even a warning.
 #[test]
-fn what_was_scanned_is_what_the_spec_names() {
+fn the_scanned_artifact_is_compared_with_the_spec() {
     let generations = [json!(null), json!(1), json!(2), json!(3)];
     let mut warned = 0;
     for (phase, observed) in PHASES.iter().flat_map(|phase| generations.iter().map(move |observed| (phase, observed))) {
@@ -221,14 +221,19 @@ fn what_was_scanned_is_what_the_spec_names() {
             warned += expected.len();
             assert_eq!(paths(&object), [vec![], expected], "{object}");
         };
-        for (one, other, pair) in IMAGES {
+        for (one, other, comparison) in IMAGES {
             for (artifact, spec) in [(one, other), (other, one)] {
                 let [artifact, spec] = [artifact, spec].map(|it| json!({"registry": {"image": image(it)}}));
-                is(object("ImageScan", phase, &artifact, &json!(null)), spec, *pair == Contradicts, "registry.image");
+                is(
+                    object("ImageScan", phase, &artifact, &json!(null)),
+                    spec,
+                    *comparison == Contradicts,
+                    "registry.image",
+                );
             }
         }
         let blob = |url: &str, revision: &str| json!({"blob": {"url": url, "revision": revision}});
-        // The scan has a blob.
+        // The sample scan has a blob, which the merge patch removes.
         let git = |url: &str, revision: &str| json!({"git": {"url": url, "revision": revision}, "blob": null});
         let (one, other) = ("https://example.com/1", "https://example.com/2");
         for (artifact, spec, is_another, path) in [

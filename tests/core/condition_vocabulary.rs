@@ -1,4 +1,5 @@
-//! RULES §2 "What each condition may say": every condition with every reason, message and error, against its row.
+//! Tests of RULES §2 "What each condition may say": every condition with every reason, message and error, against its
+//! row.
 
 use serde_json::json;
 
@@ -14,7 +15,7 @@ const RUNNING: &str = "The scan job is running";
 const TERMINATED: &str = "The scan job terminated";
 const PASSED: &str = "No CVEs were found that violated the policy";
 
-/// What counts for the messages of PolicySucceeded=False.
+/// The valid messages of PolicySucceeded=False.
 const VIOLATED: [&str; 5] = [
     "Policy violated because of 1 CVE",
     "Policy violated because of 1 CVEs",
@@ -24,8 +25,8 @@ const VIOLATED: [&str; 5] = [
 ];
 
 /// "a warning: `No non-compliant vulnerabilities found`, `No noncompliant vulnerabilities found`, …"
-const ONCE_PASSED: [&str; 2] = ["No non-compliant vulnerabilities found", "No noncompliant vulnerabilities found"];
-const ONCE_VIOLATED: [&str; 2] =
+const OLD_PASSED: [&str; 2] = ["No non-compliant vulnerabilities found", "No noncompliant vulnerabilities found"];
+const OLD_VIOLATED: [&str; 2] =
     ["Vulnerabilities that failed OPA policy: CVE-2026-1", "Vulnerabilities that failed OPA policy: a: b, c"];
 
 const OTHERS: [&str; 24] = [
@@ -59,72 +60,72 @@ const OCCURRED: [&str; 3] =
     ["An error has occurred", "An error has occurred: rego_parse_error", "An error has occurred while evaluating"];
 
 fn messages() -> Vec<&'static str> {
-    let all = [&[""][..], &[RUNNING, TERMINATED, PASSED], &VIOLATED, &ONCE_PASSED, &ONCE_VIOLATED, &OTHERS, &OCCURRED];
+    let all = [&[""][..], &[RUNNING, TERMINATED, PASSED], &VIOLATED, &OLD_PASSED, &OLD_VIOLATED, &OTHERS, &OCCURRED];
     all.concat()
 }
 
-/// What a row says of a message.
+/// How a message fits its row.
 #[derive(Clone, Copy, PartialEq)]
-enum Said {
-    Right,
+enum Fit {
+    Valid,
     /// "three old policy messages, which are a warning"
     Old,
     Contradicts,
 }
 
 struct Row {
-    /// Absent for any.
+    /// The only valid reason; None where any reason is valid.
     reason: Option<&'static str>,
-    message: fn(&str) -> Said,
-    /// Whether a text in `error` contradicts.
+    message: fn(&str) -> Fit,
+    /// Whether `error` must be empty.
     is_error_empty: bool,
-    /// Whether nothing is said where the row asks for something.
-    is_nothing_said: fn(message: &str, error: &str) -> bool,
+    /// Whether message and error lack a text that the row asks for.
+    is_text_missing: fn(message: &str, error: &str) -> bool,
 }
 
 impl Row {
     fn new(
         reason: Option<&'static str>,
-        message: fn(&str) -> Said,
+        message: fn(&str) -> Fit,
         is_error_empty: bool,
-        is_nothing_said: fn(&str, &str) -> bool,
+        is_text_missing: fn(&str, &str) -> bool,
     ) -> Row {
-        Row { reason, message, is_error_empty, is_nothing_said }
+        Row { reason, message, is_error_empty, is_text_missing }
     }
 }
 
-fn open(_: &str) -> Said {
-    Said::Right
+fn any(_: &str) -> Fit {
+    Fit::Valid
 }
 
-fn right(is: bool) -> Said {
-    if is { Said::Right } else { Said::Contradicts }
+fn valid_if(is_valid: bool) -> Fit {
+    if is_valid { Fit::Valid } else { Fit::Contradicts }
 }
 
-fn passed(message: &str) -> Said {
-    if ONCE_PASSED.contains(&message) { Said::Old } else { right(message == PASSED) }
+fn passed(message: &str) -> Fit {
+    if OLD_PASSED.contains(&message) { Fit::Old } else { valid_if(message == PASSED) }
 }
 
-fn violated(message: &str) -> Said {
-    if ONCE_VIOLATED.contains(&message) { Said::Old } else { right(VIOLATED.contains(&message)) }
+fn violated(message: &str) -> Fit {
+    if OLD_VIOLATED.contains(&message) { Fit::Old } else { valid_if(VIOLATED.contains(&message)) }
 }
 
-/// The rows of §2, in their order. None where there is no row.
+/// Returns the row of §2 for a condition with this status. The rows are in the order of §2; some statuses have no row.
 fn row(name: &str, status: &str) -> Option<Row> {
     let no_message = |message: &str, _: &str| message.is_empty();
     let not_both = |message: &str, error: &str| message.is_empty() || error.is_empty();
     let neither = |message: &str, error: &str| message.is_empty() && error.is_empty();
     let row = match (name, status) {
-        ("Scanning", "True") => Row::new(Some("JobStarted"), |it| right(it == RUNNING), true, no_message),
-        ("Scanning", "False") => Row::new(Some("JobFinished"), |it| right(it == TERMINATED), true, no_message),
-        ("Succeeded", "True") => Row::new(Some("JobFinished"), open, true, |_, _| false),
-        ("Succeeded", "False") => Row::new(Some("Error"), open, false, neither),
-        ("SendingResults", "True") => Row::new(None, open, true, |_, _| false),
-        ("SendingResults", _) => Row::new(None, open, false, neither),
+        ("Scanning", "True") => Row::new(Some("JobStarted"), |it| valid_if(it == RUNNING), true, no_message),
+        ("Scanning", "False") => Row::new(Some("JobFinished"), |it| valid_if(it == TERMINATED), true, no_message),
+        ("Succeeded", "True") => Row::new(Some("JobFinished"), any, true, |_, _| false),
+        ("Succeeded", "False") => Row::new(Some("Error"), any, false, neither),
+        ("SendingResults", "True") => Row::new(None, any, true, |_, _| false),
+        ("SendingResults", _) => Row::new(None, any, false, neither),
         ("PolicySucceeded", "True") => Row::new(Some("EvaluationPassed"), passed, true, no_message),
         ("PolicySucceeded", "False") => Row::new(Some("EvaluationFailed"), violated, false, no_message),
         ("PolicySucceeded", "Unknown") => {
-            Row::new(Some("Error"), |it| right(it.starts_with("An error has occurred")), false, not_both)
+            Row::new(Some("Error"), |it| valid_if(it.starts_with("An error has occurred")), false, not_both)
         }
         _ => return None,
     };
@@ -132,7 +133,7 @@ fn row(name: &str, status: &str) -> Option<Row> {
 }
 
 #[test]
-fn every_condition_says_what_its_row_allows() {
+fn every_condition_is_judged_by_its_row() {
     let (mut legal, mut differ) = (0, Vec::new());
     for (name, rule) in [
         ("Scanning", "scanning-vocabulary"),
@@ -144,7 +145,7 @@ fn every_condition_says_what_its_row_allows() {
             for (message, error) in messages().into_iter().flat_map(|message| ERRORS.map(|error| (message, error))) {
                 let entry = json!({"type": name, "status": status, "reason": reason, "message": message, "error": error,
                     "lastTransitionTime": "2026-11-20T08:01:00Z"});
-                // A phase of which nothing here is an error.
+                // With the phase Scanning, none of these conditions is an error of another rule.
                 let object = scan(&json!({"status": {"phase": "Scanning", "conditions": [entry]}}).to_string());
                 let found = found(&review(&object, None));
                 let [denied, warned] = found.of(rule);
@@ -155,18 +156,19 @@ fn every_condition_says_what_its_row_allows() {
                     }
                     continue;
                 };
-                let said = if message.is_empty() { Said::Right } else { (row.message)(message) };
+                let fit = if message.is_empty() { Fit::Valid } else { (row.message)(message) };
                 let expected: Vec<String> = [
                     ("error", row.is_error_empty && !error.is_empty()),
-                    ("message", said == Said::Contradicts),
+                    ("message", fit == Fit::Contradicts),
                     ("reason", row.reason.is_some_and(|is| is != reason)),
                 ]
                 .into_iter()
                 .filter(|member| member.1)
                 .map(|member| path(member.0))
                 .collect();
-                // "nothing said where the row says should", an old message: at the condition or at a member of it.
-                let is_warned = said == Said::Old || (row.is_nothing_said)(message, error);
+                // "nothing said where the row says should", or an old message: a warning at the condition or at a
+                // member of it.
+                let is_warned = fit == Fit::Old || (row.is_text_missing)(message, error);
                 if denied != expected || warned.is_empty() == is_warned {
                     differ.push(format!("{entry}: {denied:?} {warned:?}, not {expected:?} {is_warned}"));
                 }

@@ -1,4 +1,4 @@
-//! Captured reviews with one thing damaged: denied by the right rule at the right path, or mutated and then whole.
+//! Tests of captured reviews with one damaged field: each is denied by its rule at its path, or repaired by a mutation.
 
 use scan_admission::admission::Webhook;
 use serde_json::{Value, json};
@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use crate::answers::{answer, patched};
 
 struct Damage {
-    says: &'static str,
-    /// Damages the status and returns whether there was something to damage.
-    make: fn(&mut Value) -> bool,
-    /// The rule and path that the validating webhook denies; none where it only warns.
+    title: &'static str,
+    /// Damages the status and returns whether the status had the field to damage.
+    apply: fn(&mut Value) -> bool,
+    /// The rule and path of the validating webhook's denial; None where it only warns.
     denied: Option<(&'static str, &'static str)>,
-    /// Whether the mutating webhook makes it whole.
+    /// Whether the validating webhook allows the object after the mutating webhook's patch.
     is_mutated: bool,
 }
 
@@ -33,8 +33,8 @@ fn remove(status: &mut Value, key: &str) -> bool {
 
 const DAMAGES: &[Damage] = &[
     Damage {
-        says: "a total off by one",
-        make: |status| {
+        title: "a total off by one",
+        apply: |status| {
             let Some(total) = status.pointer("/cveCount/total").and_then(Value::as_i64) else { return false };
             set(status, "/cveCount/total", json!(total + 1))
         },
@@ -42,70 +42,70 @@ const DAMAGES: &[Damage] = &[
         is_mutated: true,
     },
     Damage {
-        says: "a total in quotes",
-        make: |status| set(status, "/cveCount/total", json!("192")),
+        title: "a total in quotes",
+        apply: |status| set(status, "/cveCount/total", json!("192")),
         denied: Some(("cve-count-values", "status.cveCount.total")),
         is_mutated: true,
     },
     Damage {
-        says: "no total",
-        make: |status| status["cveCount"].as_object_mut().is_some_and(|counts| counts.remove("total").is_some()),
+        title: "no total",
+        apply: |status| status["cveCount"].as_object_mut().is_some_and(|counts| counts.remove("total").is_some()),
         denied: None,
         is_mutated: true,
     },
     Damage {
-        says: "a count in quotes",
-        make: |status| set(status, "/cveCount/high", json!("88")),
+        title: "a count in quotes",
+        apply: |status| set(status, "/cveCount/high", json!("88")),
         denied: Some(("cve-count-values", "status.cveCount.high")),
         is_mutated: false,
     },
     Damage {
-        says: "a misspelt phase",
-        make: |status| set(status, "/phase", json!("completed")),
+        title: "a misspelt phase",
+        apply: |status| set(status, "/phase", json!("completed")),
         denied: Some(("phase-unknown", "status.phase")),
         is_mutated: false,
     },
     Damage {
-        says: "another phase",
-        make: |status| status["phase"] == "Completed" && set(status, "/phase", json!("Failed")),
+        title: "another phase",
+        apply: |status| status["phase"] == "Completed" && set(status, "/phase", json!("Failed")),
         denied: Some(("phase-disagrees", "status.phase")),
         is_mutated: false,
     },
     Damage {
-        says: "no phase",
-        make: |status| {
+        title: "no phase",
+        apply: |status| {
             matches!(status["phase"].as_str(), Some("Completed" | "Failed" | "Error")) && remove(status, "phase")
         },
         denied: None,
         is_mutated: true,
     },
     Damage {
-        says: "a swapped message",
-        make: |status| set_condition(status, "Scanning", "message", json!("All is well")),
+        title: "a swapped message",
+        apply: |status| set_condition(status, "Scanning", "message", json!("All is well")),
         denied: Some(("scanning-vocabulary", "status.conditions[Scanning].message")),
         is_mutated: false,
     },
     Damage {
-        says: "a verdict with the message of another",
-        make: |status| set_condition(status, "PolicySucceeded", "message", json!("The scan job finished")),
+        title: "a verdict with the message of another",
+        apply: |status| set_condition(status, "PolicySucceeded", "message", json!("The scan job finished")),
         denied: Some(("policy-vocabulary", "status.conditions[PolicySucceeded].message")),
         is_mutated: false,
     },
     Damage {
-        says: "a reason that is missing",
-        make: |status| set_condition(status, "Scanning", "reason", Value::Null),
+        title: "a reason that is missing",
+        apply: |status| set_condition(status, "Scanning", "reason", Value::Null),
         denied: Some(("condition-fields", "status.conditions[Scanning].reason")),
         is_mutated: true,
     },
     Damage {
-        says: "a time that is missing",
-        make: |status| set_condition(status, "Succeeded", "lastTransitionTime", json!("")),
+        title: "a time that is missing",
+        apply: |status| set_condition(status, "Succeeded", "lastTransitionTime", json!("")),
         denied: Some(("condition-fields", "status.conditions[Succeeded].lastTransitionTime")),
         is_mutated: true,
     },
     Damage {
-        says: "a second spelling that differs",
-        make: |status| {
+        title: "a second spelling that differs",
+        apply: |status| {
             let has_counts = status["cveCount"].is_object();
             if has_counts {
                 status["CVECount"] =
@@ -117,50 +117,50 @@ const DAMAGES: &[Damage] = &[
         is_mutated: false,
     },
     Damage {
-        says: "conditions that are no list",
-        make: |status| set(status, "/conditions", json!({"Succeeded": "True"})),
+        title: "conditions that are no list",
+        apply: |status| set(status, "/conditions", json!({"Succeeded": "True"})),
         denied: Some(("status-shape", "status.conditions")),
         is_mutated: false,
     },
 ];
 
 #[test]
-fn damage_is_denied_where_it_is_or_mutated() {
+fn damage_is_denied_at_its_path_or_mutated() {
     for damage in DAMAGES {
         let mut count = 0;
         for file in std::fs::read_dir("tests/fixtures/reviews").unwrap() {
             let path = file.unwrap().path();
             let mut review: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
             let is_update = review["request"]["operation"] == "UPDATE" && review["request"]["subResource"] == "status";
-            // Of a status that did not change the ratchet would see nothing.
+            // In a status that did not change, the ratchet would downgrade the damage.
             if !is_update || review["request"]["object"]["status"] == review["request"]["oldObject"]["status"] {
                 continue;
             }
-            if (damage.make)(&mut review["request"]["object"]["status"]) {
+            if (damage.apply)(&mut review["request"]["object"]["status"]) {
                 count += 1;
-                check(damage, &review, &format!("{}: {}", path.display(), damage.says));
+                check(damage, &review, &format!("{}: {}", path.display(), damage.title));
             }
         }
-        assert!(count > 0, "{}: no fixture has it", damage.says);
+        assert!(count > 0, "{}: no captured review has the field", damage.title);
     }
 }
 
-fn check(damage: &Damage, review: &Value, says: &str) {
+fn check(damage: &Damage, review: &Value, case: &str) {
     let (_, body) = answer(review, Webhook::Validating);
     let response = &body["response"];
-    assert_eq!(response["allowed"], damage.denied.is_none(), "{says}: {body}");
+    assert_eq!(response["allowed"], damage.denied.is_none(), "{case}: {body}");
     if let Some((rule, field)) = damage.denied {
         let causes = response["status"]["details"]["causes"].as_array().unwrap();
         let is_named = |cause: &Value| {
             cause["field"] == field && cause["message"].as_str().unwrap().ends_with(&format!(" [{rule}]"))
         };
-        assert!(causes.iter().any(is_named), "{says}: {body}");
-        assert_eq!(response["status"]["code"], 422, "{says}");
+        assert!(causes.iter().any(is_named), "{case}: {body}");
+        assert_eq!(response["status"]["code"], 422, "{case}");
     }
     let (_, body) = answer(review, Webhook::Mutating);
-    assert_eq!(body["response"]["allowed"], true, "{says}");
+    assert_eq!(body["response"]["allowed"], true, "{case}");
     let mut mutated = review.clone();
     mutated["request"]["object"] = patched(&review["request"]["object"], &body);
     let (_, after) = answer(&mutated, Webhook::Validating);
-    assert_eq!(after["response"]["allowed"], damage.is_mutated, "{says}: {after}");
+    assert_eq!(after["response"]["allowed"], damage.is_mutated, "{case}: {after}");
 }

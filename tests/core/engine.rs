@@ -1,4 +1,4 @@
-//! The engine against a table that was written from the rules alone: every state, every pair of states, every life.
+//! Tests of the engine against a table that was written from RULES alone: every state and every lifecycle.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::states::{self, Case, Expected, Kind, Spelling, lifecycles};
 use crate::support::review_context::context;
 use crate::support::reviews::{patch, review};
 
-/// The rules with a finding at the validating webhook.
+/// Returns the rules with a finding at the validating webhook.
 fn found(new: &Value, old: &Value) -> Expected {
     let answer = admission::answer(review(new, Some(old)).to_string().as_bytes(), &context(Webhook::Validating));
     let of = |action| -> BTreeSet<&'static str> {
@@ -26,7 +26,7 @@ fn without_status(object: &Value) -> Value {
     object
 }
 
-/// Judges every object against what the table says of it, and shows some that differ.
+/// Compares the findings for every object with the table, and prints up to ten of the objects that differ.
 fn compare(cases: impl Iterator<Item = (Value, states::Facts)>) {
     let (mut differ, mut shown) = (0, Vec::new());
     for (object, facts) in cases {
@@ -51,25 +51,25 @@ fn every_state_is_judged_as_the_table_says() {
 }
 
 #[test]
-fn every_state_is_judged_whatever_was_observed_and_ships() {
+fn every_state_is_judged_with_every_compliant_artifact() {
     compare(Case::of_artifacts().map(|(kind, case)| (case.object(kind, Spelling::Wire), case.facts())));
 }
 
 #[test]
-fn every_state_is_judged_whatever_generation_its_conditions_are_of() {
+fn every_state_is_judged_with_conditions_of_every_generation() {
     compare(Case::of_generations().map(|case| (case.object(Kind::SourceScan, Spelling::Wire), case.facts())));
 }
 
 #[test]
-fn every_state_is_judged_when_something_else_was_scanned() {
+fn every_state_is_judged_with_an_artifact_of_another_source() {
     compare(KINDS.into_iter().flat_map(|kind| {
         Case::of_other_artifacts().map(move |case| (case.object(kind, Spelling::Wire), case.facts()))
     }));
 }
 
-/// Of a status that the rules find whole nothing is mutated, and every mutation leads to a status that is not worse.
+/// A status without findings is not mutated, and no mutation makes a valid status invalid.
 #[test]
-fn every_state_is_mutated_without_harm() {
+fn no_mutation_makes_a_state_worse() {
     for state in states::all() {
         let object = state.object(Kind::SourceScan, Spelling::Wire);
         let old = without_status(&object);
@@ -85,26 +85,27 @@ fn every_state_is_mutated_without_harm() {
     }
 }
 
-/// A life that the rules allow is lived without a word, and without a patch.
+/// Every step of a legal lifecycle passes without a finding and without a patch.
 #[test]
-fn every_life_passes_without_a_word() {
-    for life in lifecycles::lifecycles() {
-        for (number, step) in life.steps.windows(2).enumerate() {
-            let says = format!("{}, step {}", life.name, number + 1);
-            assert_eq!(found(&step[1], &step[0]), Expected::default(), "{says}: {:#}", step[1]["status"]);
+fn every_lifecycle_passes_without_a_finding() {
+    for lifecycle in lifecycles::lifecycles() {
+        for (number, step) in lifecycle.steps.windows(2).enumerate() {
+            let case = format!("{}, step {}", lifecycle.name, number + 1);
+            assert_eq!(found(&step[1], &step[0]), Expected::default(), "{case}: {:#}", step[1]["status"]);
             let (_, body) = answer(&review(&step[1], Some(&step[0])), Webhook::Mutating);
-            assert_eq!(patch(&body), json!([]), "{says}");
+            assert_eq!(patch(&body), json!([]), "{case}");
         }
     }
 }
 
-/// A life that is legal is lived without a denial, whatever is warned of.
+/// A legal lifecycle may have warnings and has no denial.
 #[test]
-fn no_step_of_a_legal_life_is_denied() {
-    for life in lifecycles::warned_lifecycles() {
-        for (number, step) in life.steps.windows(2).enumerate() {
+fn no_step_of_a_legal_lifecycle_is_denied() {
+    for lifecycle in lifecycles::warned_lifecycles() {
+        for (number, step) in lifecycle.steps.windows(2).enumerate() {
             let found = found(&step[1], &step[0]);
-            assert_eq!(found.denied, BTreeSet::new(), "{}, step {}: {:#}", life.name, number + 1, step[1]["status"]);
+            let case = format!("{}, step {}", lifecycle.name, number + 1);
+            assert_eq!(found.denied, BTreeSet::new(), "{case}: {:#}", step[1]["status"]);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The findings in a reply of the validating webhook, read from its body as a client reads it.
+//! The findings in a reply of the validating webhook, read from its body as a client reads them.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use crate::answers;
 
-/// Rule and path of each finding.
+/// The rule and path of each finding.
 #[derive(Debug, Default, PartialEq)]
 pub struct Found {
     pub denied: BTreeSet<(String, String)>,
     pub warned: BTreeSet<(String, String)>,
-    /// The warnings, whole.
+    /// The full text of the warnings.
     pub warnings: Vec<String>,
 }
 
@@ -26,14 +26,14 @@ impl Found {
         self.warned.contains(&(rule.to_owned(), path.to_owned()))
     }
 
-    /// The paths that `rule` denies and warns of.
+    /// Returns the paths that `rule` denies and the paths that it warns about.
     pub fn of(&self, rule: &str) -> [Vec<&str>; 2] {
         [&self.denied, &self.warned]
             .map(|all| all.iter().filter(|finding| finding.0 == rule).map(|finding| finding.1.as_str()).collect())
     }
 }
 
-/// Asks the validating webhook; the body and the summary of the answer have to agree.
+/// Returns the findings of the validating webhook. The body and the summary of the answer must agree.
 pub fn found(review: &Value) -> Found {
     let (answer, body) = answers::answer(review, Webhook::Validating);
     assert_eq!(answer.http, 200, "{body}");
@@ -70,7 +70,7 @@ fn warning(text: &str) -> (String, String) {
     (rule(message), path.to_owned())
 }
 
-/// The id in brackets that ends each message.
+/// Returns the rule id in brackets at the end of a message.
 fn rule(message: &str) -> String {
     let (_, id) = message.strip_suffix(']').and_then(|text| text.rsplit_once('[')).unwrap();
     id.to_owned()

@@ -1,7 +1,6 @@
-//! The invariants of the source tree: which room imports which, that files import in no circle, how long things are, and
-//! which words are gone.
+//! Tests of the source tree: imports of rooms, import cycles, lengths of files and functions, and forbidden words.
 //!
-//! The sources are formatted by rustfmt, so that lines and indentation can be relied on.
+//! The sources are formatted by rustfmt, so the tests rely on lines and indentation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +9,7 @@ use std::process::Command;
 
 use scan_admission::rules::RULES;
 
-/// The rooms. Each imports only those below it.
+/// The rooms. Each imports only the rooms below it.
 const ROOMS: &[&str] = &[
     "cli",
     "docs",
@@ -29,9 +28,9 @@ const ROOMS: &[&str] = &[
     "scan",
 ];
 
-/// The core cannot fail and cannot wait.
+/// The rooms of the core: pure functions without async, clock, environment, files and network.
 const CORE: &[&str] = &["scan", "engine", "rules", "admission"];
-/// Crates and modules that the core never names.
+/// Crates and modules that the core does not use.
 const NOT_IN_CORE: &[&str] = &[
     "axum",
     "clap",
@@ -51,10 +50,10 @@ const NOT_IN_CORE: &[&str] = &[
     "std::thread",
     "std::time",
 ];
-/// Names of clocks, wherever they come from.
+/// Names of clocks, in any module.
 const CLOCKS: &[&str] = &["now_utc", "now_local", "SystemTime", "Instant"];
 
-/// The crates that the core stands on.
+/// The crates that the core depends on.
 const CORE_CRATES: &[&str] = &[
     "base64",
     "deranged",
@@ -82,12 +81,12 @@ const FUNCTION_MAX_LINES: usize = 60;
 const MAIN_MAX_LINES: usize = 15;
 
 struct Source {
-    /// From the root of the repository, with `/`.
+    /// The path from the root of the repository, with `/`.
     path: String,
     /// `["rules", "cve_total"]`; empty for `lib.rs` and `main.rs`.
     module: Vec<String>,
     lines: usize,
-    /// Without comments, the contents of strings, and unit tests.
+    /// The code without comments, contents of strings, and unit tests.
     code: String,
 }
 
@@ -102,18 +101,18 @@ fn root() -> &'static Path {
 }
 
 fn rust_files(folder: &str) -> Vec<PathBuf> {
-    fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
+    fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                walk(&path, into);
+                collect(&path, into);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 into.push(path);
             }
         }
     }
     let mut paths = Vec::new();
-    walk(&root().join(folder), &mut paths);
+    collect(&root().join(folder), &mut paths);
     paths.sort();
     paths
 }
@@ -139,7 +138,7 @@ fn source(path: &Path) -> Source {
     }
 }
 
-/// The text with blanks for comments and for what is in strings and characters; lines stay lines.
+/// Returns the text with comments, strings and characters replaced by blanks. Line breaks are kept.
 fn code(text: &str) -> String {
     let blank = |text: &str| text.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect::<String>();
     let mut code = String::new();
@@ -153,7 +152,7 @@ fn code(text: &str) -> String {
         } else if first == '"' {
             string(rest)
         } else if first == '\'' && (rest[1..].starts_with('\\') || rest.chars().nth(2) == Some('\'')) {
-            // A character; all else that begins so is a lifetime.
+            // A character literal. Any other `'` begins a lifetime.
             let end = 1 + rest[1..]
                 .chars()
                 .take(1 + usize::from(rest[1..].starts_with('\\')))
@@ -171,7 +170,7 @@ fn code(text: &str) -> String {
     code
 }
 
-/// The length of a string with its quotes.
+/// Returns the length of a string with its quotes.
 fn string(text: &str) -> usize {
     let mut is_escaped = false;
     for (at, c) in text.char_indices().skip(1) {
@@ -180,10 +179,10 @@ fn string(text: &str) -> usize {
             _ => is_escaped = c == '\\' && !is_escaped,
         }
     }
-    panic!("a string without an end");
+    panic!("a string is not closed");
 }
 
-/// Every path that is named, groups taken apart: `a::{b, c::d}` is `a::b` and `a::c::d`.
+/// Returns every path in the code. Groups are split: `a::{b, c::d}` is `a::b` and `a::c::d`.
 fn paths(code: &str) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     let mut rest = code;
@@ -194,7 +193,7 @@ fn paths(code: &str) -> BTreeSet<String> {
     all
 }
 
-/// Takes the path at the start of `text` and returns where it ends.
+/// Adds the path at the start of `text` to `all` and returns where the path ends.
 fn path(text: &str, before: &str, all: &mut BTreeSet<String>) -> usize {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     let word = text.find(|c| !is_part(c)).unwrap_or(text.len());
@@ -222,7 +221,7 @@ fn path(text: &str, before: &str, all: &mut BTreeSet<String>) -> usize {
     }
 }
 
-/// The rooms that a source names, by `crate::`, by `super::` up to the root, or as the library's user.
+/// Returns the rooms that a source names: by `crate::`, by `super::` up to the root, or by `scan_admission::`.
 fn imports(source: &Source, rooms: &BTreeSet<String>) -> BTreeSet<String> {
     let to_root = "super::".repeat(source.module.len());
     let name = |path: &String| {
@@ -236,11 +235,11 @@ fn imports(source: &Source, rooms: &BTreeSet<String>) -> BTreeSet<String> {
 }
 
 fn rank(room: &str) -> usize {
-    ROOMS.iter().position(|known| *known == room).unwrap_or_else(|| panic!("{room} is no room of the table"))
+    ROOMS.iter().position(|known| *known == room).unwrap_or_else(|| panic!("{room} is not in ROOMS"))
 }
 
 #[test]
-fn rooms_import_only_what_stands_below_them() {
+fn rooms_import_only_rooms_below_them() {
     let sources = sources();
     let rooms: BTreeSet<String> = sources.iter().filter_map(|source| source.room().map(str::to_owned)).collect();
     for source in &sources {
@@ -249,12 +248,12 @@ fn rooms_import_only_what_stands_below_them() {
             assert!(rank(room) <= rank(&import), "{} may not import {import}", source.path);
         }
     }
-    assert_eq!(rooms, ROOMS.iter().map(|room| (*room).to_owned()).collect(), "the table and src/");
+    assert_eq!(rooms, ROOMS.iter().map(|room| (*room).to_owned()).collect(), "src/ and ROOMS differ");
 }
 
-/// The front page of `cargo doc` has the same rooms in the same order, and so has the page of the architecture.
+/// The front page of `cargo doc` and docs/architecture.md list the same rooms in the same order.
 #[test]
-fn the_front_page_and_the_architecture_list_the_rooms() {
+fn the_crate_docs_and_the_architecture_page_list_the_rooms() {
     let page = fs::read_to_string(root().join("src/lib.rs")).unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("//! | [`").or(line.strip_prefix("//! | `")));
     let rooms: Vec<&str> = rows.filter_map(|row| row.split('`').next()).filter(|room| ROOMS.contains(room)).collect();
@@ -265,9 +264,9 @@ fn the_front_page_and_the_architecture_list_the_rooms() {
     assert_eq!(rooms, ROOMS);
 }
 
-/// The file that each path of a module leads to.
+/// The modules of the library and their re-exports, to resolve paths.
 struct Modules {
-    /// Of each file the names that its `pub use` brings in, with the paths that they stand for.
+    /// For each module the names that it re-exports by `pub use`, with their paths.
     names: BTreeMap<Vec<String>, BTreeMap<String, Vec<String>>>,
 }
 
@@ -288,7 +287,7 @@ impl Modules {
         Self { names }
     }
 
-    /// The module of the file in which the last known part of `path` is defined, as seen from `from`.
+    /// Returns the module that defines the last known part of `path`, as seen from the module `from`.
     fn resolve(&self, from: &[String], path: &[String]) -> Option<Vec<String>> {
         let mut at = from.to_vec();
         let mut rest = path;
@@ -325,7 +324,7 @@ impl Modules {
         Some(at)
     }
 
-    /// The other files that a source names. A module and those below it are one family.
+    /// Returns the other modules that a source names. A module and the modules below it count as one.
     fn imports(&self, source: &Source) -> BTreeSet<Vec<String>> {
         let parts = |path: &String| path.split("::").map(str::to_owned).collect::<Vec<_>>();
         let named = paths(&source.code);
@@ -335,8 +334,8 @@ impl Modules {
     }
 }
 
-/// A circle in a graph of files, if there is one.
-fn circle(graph: &BTreeMap<Vec<String>, BTreeSet<Vec<String>>>) -> Option<Vec<String>> {
+/// Returns a cycle in a graph of modules, if the graph has any.
+fn cycle(graph: &BTreeMap<Vec<String>, BTreeSet<Vec<String>>>) -> Option<Vec<String>> {
     fn visit(
         at: &Vec<String>,
         graph: &BTreeMap<Vec<String>, BTreeSet<Vec<String>>>,
@@ -360,18 +359,18 @@ fn circle(graph: &BTreeMap<Vec<String>, BTreeSet<Vec<String>>>) -> Option<Vec<St
 }
 
 #[test]
-fn files_import_each_other_in_no_circle() {
+fn files_have_no_import_cycle() {
     let sources = sources();
     let modules = Modules::of(&sources);
     let graph: BTreeMap<_, _> = sources.iter().map(|source| (source.module.clone(), modules.imports(source))).collect();
     let edges: usize = graph.values().map(BTreeSet::len).sum();
-    assert!(edges > 300, "{edges} imports are too few to be all");
-    assert_eq!(circle(&graph), None);
+    assert!(edges > 300, "only {edges} imports were found");
+    assert_eq!(cycle(&graph), None);
 }
 
-/// One meaning a name: no two types have the same one.
+/// A name has one meaning: no two types have the same name.
 #[test]
-fn each_type_has_a_name_of_its_own() {
+fn every_type_has_a_unique_name() {
     let mut types: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for source in sources() {
         for line in source.code.lines() {
@@ -390,7 +389,7 @@ fn each_type_has_a_name_of_its_own() {
     assert!(types.is_empty(), "{types:#?}");
 }
 
-/// Words that the code, the messages and the pages do not use, and what they say instead.
+/// Words that the code, the messages and the pages do not use, each with its replacement.
 const GONE: &[(&str, &str)] = &[
     ("law", "rules"),
     ("laws", "rules"),
@@ -425,10 +424,10 @@ const GONE: &[(&str, &str)] = &[
     ("that which", "the noun that is meant"),
 ];
 
-/// What other programs print.
+/// Texts of other programs, in which the words are allowed.
 const QUOTED: &[&str] = &["connection refused", "ConnectionRefused", "was refused - did you specify"];
 
-/// Words in lower case, identifiers taken apart.
+/// Returns the words of a line in lower case. Identifiers are split into their words.
 fn split_words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';
@@ -445,6 +444,7 @@ fn split_words(line: &str) -> Vec<String> {
     words
 }
 
+/// Returns the first of [`GONE`] that is in the line.
 fn gone(line: &str) -> Option<&'static (&'static str, &'static str)> {
     let line = QUOTED.iter().fold(line.to_owned(), |line, quoted| line.replace(quoted, ""));
     let words = split_words(&line);
@@ -456,13 +456,13 @@ fn gone(line: &str) -> Option<&'static (&'static str, &'static str)> {
 }
 
 #[test]
-fn words_that_are_gone_stay_gone() {
+fn forbidden_words_are_not_used() {
     let list = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output().unwrap();
     assert!(list.status.success(), "{}", String::from_utf8_lossy(&list.stderr));
     let mut wrong = Vec::new();
     let mut lines = 0;
     for path in String::from_utf8(list.stdout).unwrap().split_terminator('\0') {
-        // This list itself, the old names in the changelog, texts of others, and what was captured.
+        // This file with the list, the old names in the changelog, texts by other authors, and captured files.
         let is_left_out = ["tests/core/house.rs", "CHANGELOG.md", "LICENSE", "Cargo.lock"].contains(&path)
             || path.starts_with("tests/fixtures/")
             || path.ends_with("go.sum")
@@ -478,14 +478,14 @@ fn words_that_are_gone_stay_gone() {
             }
         }
     }
-    assert!(lines > 30_000, "{lines} lines are too few to be all");
+    assert!(lines > 30_000, "only {lines} lines were read");
     assert!(wrong.is_empty(), "{} lines:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Names that are no name of anything: what is said, told or kept is a report, a message or a permit. As words of a sentence
-/// they are English.
+/// Names that do not say what they name: use report, message, permit and the like. In sentences these words are
+/// allowed.
 #[test]
-fn no_function_and_no_type_is_named_by_a_word_that_is_gone() {
+fn no_function_or_type_has_a_forbidden_name() {
     const GONE_NAMES: [&str; 14] = [
         "said", "told", "words", "kept", "outlet", "gate", "place", "shortage", "flood", "world", "seen", "twin",
         "verdict", "leftover",
@@ -507,11 +507,11 @@ fn no_function_and_no_type_is_named_by_a_word_that_is_gone() {
             }
         }
     }
-    assert!(names > 1_000, "{names} names are too few to be all");
+    assert!(names > 1_000, "only {names} names were found");
 }
 
 #[test]
-fn gone_words_are_found_wherever_they_stand() {
+fn forbidden_words_are_found_in_text_and_identifiers() {
     for line in ["the law says", "Law", "fn mend_all()", "struct MendLabels", "DOOR", "Left-over", "x.refuse(y)"] {
         assert!(gone(line).is_some(), "{line}");
     }
@@ -521,7 +521,7 @@ fn gone_words_are_found_wherever_they_stand() {
 }
 
 #[test]
-fn the_core_cannot_wait() {
+fn the_core_is_synchronous_and_reads_no_clock() {
     for source in sources().iter().filter(|source| source.room().is_some_and(|room| CORE.contains(&room))) {
         for path in paths(&source.code) {
             let is_below = |name: &&&str| path == **name || path.starts_with(&format!("{name}::"));
@@ -534,7 +534,7 @@ fn the_core_cannot_wait() {
 }
 
 #[test]
-fn the_core_stands_on_few_crates() {
+fn the_core_depends_only_on_the_listed_crates() {
     let tree = ["tree", "--locked", "--offline", "--no-default-features", "--edges", "normal", "--prefix", "none"];
     let tree = Command::new(env!("CARGO")).args(tree).current_dir(root()).output().unwrap();
     assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
@@ -544,7 +544,7 @@ fn the_core_stands_on_few_crates() {
 }
 
 #[test]
-fn nothing_is_too_long() {
+fn files_and_functions_stay_within_their_line_limits() {
     let mut wrong = Vec::new();
     for source in sources() {
         let limit = match source.path.as_str() {
@@ -570,7 +570,7 @@ fn long_functions(source: &Source) -> Vec<String> {
     let mut long = Vec::new();
     for (start, line) in lines.iter().enumerate().filter(|(_, line)| is_function(line)) {
         let indent = &line[..line.len() - line.trim_start().len()];
-        // It ends on its own line, or where the next line at its indentation closes it.
+        // A function ends on its first line, or at the next line with the same indentation that closes it.
         let is_end = |line: &str| {
             let at_indent = line.strip_prefix(indent).is_some_and(|rest| !rest.is_empty() && !rest.starts_with(' '));
             at_indent && line.trim_end().ends_with(['}', ';'])
@@ -589,13 +589,13 @@ fn long_functions(source: &Source) -> Vec<String> {
 }
 
 #[test]
-fn the_folder_is_the_table_of_rules() {
+fn every_rule_has_a_file_of_its_own() {
     let names = fs::read_dir(root().join("src/rules")).unwrap();
     let names = names.map(|file| file.unwrap().file_name().into_string().unwrap());
     let files: BTreeSet<String> = names.filter(|name| !["tables", "tables.rs"].contains(&name.as_str())).collect();
     let rules: BTreeSet<String> = RULES.iter().map(|rule| format!("{}.rs", rule.id.replace('-', "_"))).collect();
     assert_eq!(files, rules);
-    assert_eq!(RULES.len(), rules.len(), "an id comes twice");
+    assert_eq!(RULES.len(), rules.len(), "two rules have the same id");
     for rule in RULES {
         let path = root().join(format!("src/rules/{}.rs", rule.id.replace('-', "_")));
         let head = format!("//! `{}`: ", rule.id);
@@ -604,17 +604,17 @@ fn the_folder_is_the_table_of_rules() {
 }
 
 #[test]
-fn nothing_panics_on_purpose() {
+fn only_tests_panic_on_purpose() {
     for source in sources() {
         for word in [".unwrap()", ".expect(", "panic!", "todo!", "unimplemented!", "unreachable!", "unsafe ", "dbg!"] {
             let line = source.code.lines().position(|line| line.contains(word));
-            assert_eq!(line, None, "{}: {word} outside of tests (line less one)", source.path);
+            assert_eq!(line, None, "{}: {word} outside tests (line number counted from 0)", source.path);
         }
     }
 }
 
-/// A crate of tests links all of the library, so there are few; what several of them use is in `tests/support`, in modules
-/// that each includes only to use them wholly.
+/// Each test crate links the whole library, so there are few. Their shared helpers are modules of `tests/support`; a
+/// crate includes only modules that it uses completely.
 #[test]
 fn test_crates_are_few_and_share_tests_support() {
     let mut crates = BTreeSet::new();
@@ -625,18 +625,18 @@ fn test_crates_are_few_and_share_tests_support() {
             crates.insert(name.to_owned());
         }
         let text = fs::read_to_string(&path).unwrap();
-        assert!(!code(&text).contains("dead_code"), "{}: leave out what is not used", path.display());
+        assert!(!code(&text).contains("dead_code"), "{}: remove unused code instead of allowing it", path.display());
         let attributes = text.lines().filter(|line| line.trim_start().starts_with("#[path"));
         let is_shared = attributes.into_iter().all(|line| line == "#[path = \"../support\"]");
-        assert!(is_shared, "{}: a file has its place by its name", path.display());
+        assert!(is_shared, "{}: only tests/support may be included by a path attribute", path.display());
     }
     let due = ["allocations", "bench", "cli", "cluster", "core", "load", "panics", "server"];
     assert_eq!(crates, due.map(str::to_owned).into());
 }
 
-/// The reading of sources reads what it should.
+/// Checks the functions of this file that read sources.
 #[test]
-fn the_reader_reads() {
+fn sources_are_parsed_as_intended() {
     let read = code("a // b\n\"c\\\"d\" 'e' '\\'' '\"' &'f r#\"g\"h\"# i\n");
     assert_eq!(read.split_whitespace().collect::<Vec<_>>(), ["a", "&'f", "i"], "{read}");
     assert_eq!(read.lines().count(), 2);

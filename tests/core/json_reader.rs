@@ -1,4 +1,4 @@
-//! The reader of JSON beside `serde_json`: what is JSON, where a value ends, and what an object holds.
+//! Tests of the JSON reader against `serde_json`: which texts are JSON, where a value ends, and which values it reads.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 const CASES: u32 = 20_000;
 
-/// Steps over a value.
+/// Skips a value.
 struct Skipped;
 
 impl<'a> Read<'a> for Skipped {
@@ -19,38 +19,38 @@ impl<'a> Read<'a> for Skipped {
     }
 }
 
-/// Goes into each object and list, and writes down what it finds.
-struct Walked(Value);
+/// A value that is read member by member and entry by entry.
+struct Rebuilt(Value);
 
-impl<'a> Read<'a> for Walked {
+impl<'a> Read<'a> for Rebuilt {
     fn read(reader: &mut Reader<'a>) -> Result<Self, ReadError> {
         let mut value = match reader.peek() {
             b'{' => json!({}),
             b'[' => json!([]),
-            _ => return Ok(Walked(serde_json::from_str(reader.raw()?).expect("what it lends is JSON"))),
+            _ => return Ok(Rebuilt(serde_json::from_str(reader.raw()?).expect("raw returns JSON"))),
         };
         match &mut value {
             Value::Object(object) => reader.object(|key, member| {
-                object.insert(key.as_ref().to_owned(), member.read::<Walked>()?.0);
+                object.insert(key.as_ref().to_owned(), member.read::<Rebuilt>()?.0);
                 Ok(())
             })?,
             Value::Array(list) => reader.list(|entry| {
-                list.push(entry.read::<Walked>()?.0);
+                list.push(entry.read::<Rebuilt>()?.0);
                 Ok(())
             })?,
             _ => {}
         }
-        Ok(Walked(value))
+        Ok(Rebuilt(value))
     }
 }
 
-/// Whether both say the same of a text.
+/// Checks that the reader and `serde_json` agree on a text, and returns whether it is JSON.
 fn agree(text: &str) -> bool {
     let theirs = serde_json::from_str::<IgnoredAny>(text).is_ok();
     let ours = read::<Skipped>(text);
     let message = ours.as_ref().err().map(|error| error.message(text));
     assert_eq!(ours.is_ok(), theirs, "{text:?} {message:?}");
-    // In the middle of another text a value ends in the same place.
+    // The raw text of the value has no surrounding white space.
     if theirs {
         let mut reader = Reader::new(text);
         assert_eq!(reader.raw().ok(), Some(text.trim_matches([' ', '\n', '\t', '\r'])), "{text:?}");
@@ -59,8 +59,8 @@ fn agree(text: &str) -> bool {
 }
 
 #[test]
-fn every_short_text_is_json_here_where_it_is_there() {
-    // Every text of up to five of these: what JSON is made of, and what it is not.
+fn every_short_text_is_json_where_serde_json_accepts_it() {
+    // Every text of up to four pieces, some of which are JSON tokens and some are not.
     let pieces = [
         "{", "}", "[", "]", ",", ":", "\"", "\\", "0", "1", "-", ".", "e", "+", "t", "true", "null", "\"a\"", " ",
         "\n", "u", "00e9", "\u{1}", "é", "/",
@@ -81,8 +81,9 @@ fn every_short_text_is_json_here_where_it_is_there() {
 }
 
 #[test]
-fn every_byte_of_a_string_is_looked_at_wherever_it_stands() {
-    // Any byte of ASCII, at each place of the sixteen that are looked at together, behind and before others.
+fn every_byte_of_a_string_is_checked_at_every_position() {
+    // Every byte of ASCII at every position within the sixteen bytes that are checked together, with other bytes around
+    // it.
     for byte in 0..=127_u8 {
         for before in 0..33 {
             for after in [0, 1, 15, 16, 17] {
@@ -96,14 +97,14 @@ fn every_byte_of_a_string_is_looked_at_wherever_it_stands() {
 }
 
 #[test]
-fn any_depth_is_stepped_over_and_each_end_has_to_fit() {
+fn values_of_any_depth_are_skipped_and_brackets_must_match() {
     for depth in [1, 2, 63, 64, 65, 127, 128, 129, 1000] {
         for pattern in 0..8_usize {
             let is_object = |level: usize| pattern >> (level % 3) & 1 == 1;
             let open: String = (0..depth).map(|level| if is_object(level) { "{\"a\":" } else { "[" }).collect();
             let close: String = (0..depth).rev().map(|level| if is_object(level) { '}' } else { ']' }).collect();
             assert!(agree(&format!("{open}1{close}")));
-            // The other end at one level.
+            // The wrong closing bracket at one level.
             for level in [0, depth / 2, depth - 1] {
                 let mut wrong = close.clone();
                 let other = if wrong.as_bytes()[level] == b'}' { "]" } else { "}" };
@@ -116,7 +117,7 @@ fn any_depth_is_stepped_over_and_each_end_has_to_fit() {
     assert!(read::<Skipped>(&deep).is_ok() && read::<Skipped>(&deep[1..]).is_err());
 }
 
-/// Each value of a list skipped as one that may repeat the first: where all ends, or the error.
+/// Skips each value of a list on the fast path for values that may repeat the first.
 struct Repeated;
 
 impl<'a> Read<'a> for Repeated {
@@ -125,7 +126,7 @@ impl<'a> Read<'a> for Repeated {
     }
 }
 
-/// Whether a list is JSON; where its values are compared the result is the same, down to the message.
+/// Checks that the fast path gives the same result or the same error message, and returns whether the list is JSON.
 fn agree_as_repeated(text: &str) -> bool {
     let message = |error: ReadError| error.message(text);
     let repeated = read::<Repeated>(text).map(|_| ()).map_err(message);
@@ -134,7 +135,7 @@ fn agree_as_repeated(text: &str) -> bool {
 }
 
 #[test]
-fn a_repeated_list_is_read_as_if_it_came_once() {
+fn the_fast_path_for_a_repeated_list_changes_no_result() {
     let entries = ["1", "{\"a\": [1]}", "\"],[\"", "", "[", "]", ",", "x"];
     let few: Vec<String> = std::iter::once(String::new())
         .chain(entries.map(str::to_owned))
@@ -171,9 +172,9 @@ fn a_repeated_list_is_read_as_if_it_came_once() {
 }
 
 #[test]
-fn an_error_names_its_position_and_what_is_expected() {
+fn an_error_names_its_position_and_the_expected_token() {
     let message = |text: &str| read::<Skipped>(text).err().map(|error| error.message(text));
-    for (text, said) in [
+    for (text, expected) in [
         ("", "line 1, column 1: expected a value, found the end of the text"),
         ("{\n  \"a\": 1,\n  b: 2}", "line 3, column 3: expected a key in quotes"),
         ("{\"a\" 1}", "line 1, column 6: expected `:`"),
@@ -184,7 +185,7 @@ fn an_error_names_its_position_and_what_is_expected() {
         ("\"\\x\"", "line 1, column 2: expected a valid escape"),
         ("\"a", "line 1, column 3: expected the end of the string or an escape, found the end of the text"),
     ] {
-        assert_eq!(message(text).as_deref(), Some(said), "{text}");
+        assert_eq!(message(text).as_deref(), Some(expected), "{text}");
     }
 }
 
@@ -197,7 +198,7 @@ fn captured() -> impl Strategy<Value = String> {
     proptest::sample::select(texts)
 }
 
-/// What is put in place of some bytes.
+/// The texts that replace some bytes of a review.
 fn damage() -> impl Strategy<Value = String> {
     prop_oneof![
         Just(String::new()),
@@ -212,7 +213,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, rng_seed: proptest::test_runner::RngSeed::Fixed(7), ..ProptestConfig::default() })]
 
     #[test]
-    fn a_damaged_review_is_json_here_where_it_is_there(
+    fn a_damaged_review_is_json_where_serde_json_accepts_it(
         mut text in captured(), hits in prop::collection::vec((any::<Index>(), 0..4_usize, damage()), 0..3),
     ) {
         for (at, length, new) in hits {
@@ -225,18 +226,18 @@ proptest! {
 }
 
 #[test]
-fn what_is_read_is_what_is_there() {
+fn values_are_read_as_serde_json_reads_them() {
     let texts = [
         r#"{"a": 1, "b": [true, null, {}, [], ""], "a": {"\u00e9\n": "\"\\", "é": -1.5e3}}"#,
         "[ { } , [ ] ]",
         "  12  ",
     ];
     for text in texts {
-        assert_eq!(read::<Walked>(text).ok().map(|walked| walked.0), serde_json::from_str(text).ok(), "{text}");
+        assert_eq!(read::<Rebuilt>(text).ok().map(|rebuilt| rebuilt.0), serde_json::from_str(text).ok(), "{text}");
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reviews");
     for entry in std::fs::read_dir(folder).unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        assert_eq!(read::<Walked>(&text).ok().map(|walked| walked.0), serde_json::from_str(&text).ok());
+        assert_eq!(read::<Rebuilt>(&text).ok().map(|rebuilt| rebuilt.0), serde_json::from_str(&text).ok());
     }
 }

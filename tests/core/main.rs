@@ -1,4 +1,4 @@
-//! The rules, the engine and the review of an AdmissionReview: they run without any feature of the crate.
+//! Tests of the rules, the engine and the answers to AdmissionReviews. They need no feature of the crate.
 
 mod admission;
 mod answers;

@@ -1,4 +1,4 @@
-//! Messages of findings: Kubernetes' field errors, word for word, with the reason of the cause.
+//! Tests of the messages of findings: they are worded as Kubernetes' field errors and have the matching cause reason.
 
 use scan_admission::admission::Webhook;
 use scan_admission::engine::Expectation;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::answers::answer;
 use crate::support::reviews::{review, scan};
 
-/// The reasons of causes, and how their messages begin.
+/// The reasons of causes, and the prefixes of their messages.
 const REASONS: [(&str, &str); 8] = [
     ("FieldValueRequired", "Required value: "),
     ("FieldValueInvalid", "Invalid value: "),
@@ -20,7 +20,7 @@ const REASONS: [(&str, &str); 8] = [
     ("FieldValueTooMany", "Too many: "),
 ];
 
-/// The causes of a denial: field, reason, message.
+/// Returns the field, reason and message of each cause of a denial.
 fn causes(status: &Value, spec: &Value) -> Vec<[String; 3]> {
     let object = scan(&json!({"status": status, "spec": spec}).to_string());
     let (_, body) = answer(&review(&object, None), Webhook::Validating);
@@ -31,9 +31,9 @@ fn causes(status: &Value, spec: &Value) -> Vec<[String; 3]> {
         .collect()
 }
 
-/// Statuses with one error each, or the first of several.
+/// Each status has the expected error; some have further errors.
 #[test]
-fn denials_are_the_field_errors_of_kubernetes() {
+fn denials_are_worded_as_kubernetes_field_errors() {
     let condition = |members: Value| {
         let mut condition = json!({"type": "Succeeded", "status": "True", "reason": "JobFinished",
             "lastTransitionTime": "2026-11-20T08:01:00Z"});
@@ -164,7 +164,7 @@ fn denials_are_the_field_errors_of_kubernetes() {
 }
 
 #[test]
-fn every_message_of_the_examples_begins_as_its_reason_says_and_names_what_is_right() {
+fn the_messages_of_all_examples_fit_their_reasons_and_name_the_valid_value() {
     let mut reasons = std::collections::BTreeSet::new();
     for rule in RULES {
         for example in rule.examples.iter().filter(|example| matches!(example.expect, Expectation::Denies(_))) {
@@ -173,10 +173,10 @@ fn every_message_of_the_examples_begins_as_its_reason_says_and_names_what_is_rig
                 let [reason, message] = ["reason", "message"].map(|key| cause[key].as_str().unwrap());
                 let start = REASONS.iter().find(|(known, _)| *known == reason).unwrap_or_else(|| panic!("{cause}")).1;
                 assert!(message.starts_with(start), "{cause}");
-                let is_right_named = [" must ", " no ", "supported values: ", "may not be more than "]
+                let is_valid_value_named = [" must ", " no ", "supported values: ", "may not be more than "]
                     .iter()
                     .any(|words| message.contains(words));
-                assert!(is_right_named, "{cause}");
+                assert!(is_valid_value_named, "{cause}");
                 reasons.insert(reason.to_owned());
             }
         }
@@ -185,7 +185,7 @@ fn every_message_of_the_examples_begins_as_its_reason_says_and_names_what_is_rig
 }
 
 #[test]
-fn a_value_that_is_shown_is_short_and_without_control_characters() {
+fn a_quoted_value_is_short_and_without_control_characters() {
     let causes = causes(&json!({"phase": format!("\u{1b}[31m{}\n\u{202e}", "x".repeat(2000))}), &Value::Null);
     let [[_, _, message]] = &causes[..] else { panic!("{causes:?}") };
     assert!(message.chars().count() < 256 && !message.contains(['\u{1b}', '\n', '\u{202e}']), "{message}");

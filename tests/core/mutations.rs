@@ -1,4 +1,4 @@
-//! RULES §5: every line of the table of mutations, in both spellings, and all of them in one patch.
+//! Tests of RULES §5: every line of the table of mutations, in both spellings, and all of them in one patch.
 
 mod combined;
 mod conditions;
@@ -11,26 +11,27 @@ use crate::findings::found;
 use crate::support::review_context;
 use crate::support::reviews::{self, patch, review, scan};
 
-/// What the mutating webhook made of a status.
+/// The object after the mutating webhook's patch, with the patch and its warnings.
 struct Mutated {
     object: Value,
     patch: Value,
     warnings: Vec<String>,
 }
 
-/// Asks the mutating webhook, and checks what holds for every mutation: it is allowed, is idempotent, writes where
-/// nothing was there or a total, and leaves its rule nothing to say there and no rule an error that was not there before.
+/// Returns the answer of the mutating webhook, and checks the properties of every mutation: the request is allowed; the
+/// mutation is idempotent; it writes only absent fields and totals; its own rule has no finding at the written field;
+/// and no rule has an error that it did not have before.
 #[track_caller]
 fn mutate_object(new: &Value, old: &Value) -> Mutated {
     let (answer, body) = answer(&review(new, Some(old)), Webhook::Mutating);
     assert!(answer.is_allowed, "{body:#}");
     let (patch, object) = (patch(&body), patched(new, &body));
     let (_, again) = answers::answer(&review(&object, Some(old)), Webhook::Mutating);
-    assert_eq!(reviews::patch(&again), json!([]), "a mutation of {patch}");
+    assert_eq!(reviews::patch(&again), json!([]), "mutated again after {patch}");
     let [before, after] = [new, &object].map(|object| found(&review(object, Some(old))));
-    // What was left out of other rules is judged once it is whole.
+    // Other rules ignore an entry with an error of condition-fields, and judge it once it is repaired.
     let is_whole = before.denied.iter().all(|finding| finding.0 != "condition-fields");
-    assert!(!is_whole || after.denied.is_subset(&before.denied), "a mutation of {patch}: {:?}", after.denied);
+    assert!(!is_whole || after.denied.is_subset(&before.denied), "after {patch}: {:?}", after.denied);
     for operation in patch.as_array().unwrap() {
         let pointer = operation["path"].as_str().unwrap();
         let there = new.pointer(pointer).filter(|value| !value.is_null());
@@ -43,7 +44,7 @@ fn mutate_object(new: &Value, old: &Value) -> Mutated {
     Mutated { object, patch, warnings: warnings.map(|warning| warning.as_str().unwrap().to_owned()).collect() }
 }
 
-/// The rule whose mutation writes here, and the path that its findings name.
+/// Returns the rule whose mutation writes at `pointer`, and the path of the rule's findings there.
 fn rule_and_path(pointer: &str, object: &Value) -> (&'static str, String) {
     let path = pointer.trim_start_matches('/').replace('/', ".");
     let Some(rest) = pointer.strip_prefix("/status/conditions/") else {
@@ -76,9 +77,9 @@ fn mutate(new: Value, old: Value) -> Mutated {
     mutate_object(&with_status(new), &with_status(old))
 }
 
-/// Exactly these writes, in any order: path and value.
+/// Checks that the patch has exactly these paths and values, in any order.
 #[track_caller]
-fn writes(mutated: &Mutated, mut expected: Vec<(String, Value)>) {
+fn check_writes(mutated: &Mutated, mut expected: Vec<(String, Value)>) {
     let operation = |operation: &Value| (operation["path"].as_str().unwrap().to_owned(), operation["value"].clone());
     let mut written: Vec<_> = mutated.patch.as_array().unwrap().iter().map(operation).collect();
     written.sort_by(|one, other| one.0.cmp(&other.0));
@@ -93,7 +94,7 @@ const TOTALS: [&str; 2] = ["total", "CVETOTAL"];
 /// In the order of [`SEVERITIES`]; their sum is 23.
 const COUNTS: [i64; 5] = [1, 14, 0, 8, 0];
 
-/// All five severities; in the wire's spelling, the page's, or each in the other than the one before.
+/// Returns all five severities: 0 in the wire's spelling, 1 in the documented spelling, 2 alternately in both.
 fn severities(spelling: usize) -> Map<String, Value> {
     let key = |index: usize| SEVERITIES[index][if spelling == 2 { index % 2 } else { spelling }];
     (0..5).map(|index| (key(index).to_owned(), json!(COUNTS[index]))).collect()
@@ -101,28 +102,28 @@ fn severities(spelling: usize) -> Map<String, Value> {
 
 /// "total := sum of the five …; overwrites a wrong or malformed total, and says so in a warning: `was 22, set to 23`".
 #[test]
-fn a_total_is_set_to_the_sum_in_the_spelling_that_is_there() {
+fn a_total_is_set_to_the_sum_in_the_present_spelling() {
     let totals = [json!(22), json!(0), json!(-1), json!("23"), json!(""), json!(23.0), json!(true), json!([23])];
     for (container, spelling) in CONTAINERS.into_iter().flat_map(|container| [0, 1, 2].map(|it| (container, it))) {
         let counts = severities(spelling);
         let pointer = |key: &str| format!("/status/{container}/{key}");
         let own = if container == "cveCount" { "total" } else { "CVETOTAL" };
-        // Absent in both spellings, or null in one.
+        // The total is absent in both spellings, or null in one of them.
         for null in [None, Some("total"), Some("CVETOTAL")] {
             let mut counts = counts.clone();
             counts.extend(null.map(|key| (key.to_owned(), json!(null))));
             let mutated = mutate(json!({container: counts}), json!(null));
-            writes(&mutated, vec![(pointer(own), json!(23))]);
+            check_writes(&mutated, vec![(pointer(own), json!(23))]);
             assert_eq!(mutated.warnings, [""; 0]);
         }
         for key in TOTALS {
             let mut counts = counts.clone();
             counts.insert(key.to_owned(), json!(23));
-            writes(&mutate(json!({container: counts}), json!(null)), vec![]);
+            check_writes(&mutate(json!({container: counts}), json!(null)), vec![]);
             for total in &totals {
                 counts.insert(key.to_owned(), total.clone());
                 let mutated = mutate(json!({container: counts}), json!(null));
-                writes(&mutated, vec![(pointer(key), json!(23))]);
+                check_writes(&mutated, vec![(pointer(key), json!(23))]);
                 let warning = format!("status.{container}.{key}: was {total}, set to 23 [cve-total]");
                 assert_eq!(mutated.warnings, [warning]);
             }
@@ -132,7 +133,7 @@ fn a_total_is_set_to_the_sum_in_the_spelling_that_is_there() {
 
 /// "absent severities := 0, under the same condition", "when a field must be added, the spelling of its container".
 #[test]
-fn each_absent_severity_is_zero_beside_others() {
+fn an_absent_severity_is_set_to_zero_beside_others() {
     for (of, container) in CONTAINERS.into_iter().enumerate() {
         for (spelling, there) in (0..2).flat_map(|spelling| (0..32_usize).map(move |there| (spelling, there))) {
             let is_there = |index: usize| there & 1 << index != 0;
@@ -152,7 +153,7 @@ fn each_absent_severity_is_zero_beside_others() {
                 .collect();
             for absent in [None, Some(json!(null))] {
                 let mutated = mutate(json!({container: counts(absent)}), json!(null));
-                writes(&mutated, expected.clone());
+                check_writes(&mutated, expected.clone());
                 assert_eq!(mutated.object["status"][container]["note"], "kept");
                 assert_eq!(mutated.warnings, [""; 0]);
             }
@@ -161,9 +162,9 @@ fn each_absent_severity_is_zero_beside_others() {
 }
 
 /// "when at least one of the five is there, all that are there are valid, the sum fits int64 and there is no other
-/// numeric member": else neither the total nor a severity is touched.
+/// numeric member": otherwise neither the total nor a severity is changed.
 #[test]
-fn counts_that_do_not_add_up_to_a_total_are_left_alone() {
+fn counts_that_cannot_be_added_up_are_left_alone() {
     let left_alone = [
         json!({}),
         json!({"total": 5}),
@@ -176,7 +177,7 @@ fn counts_that_do_not_add_up_to_a_total_are_left_alone() {
         json!({"low": i64::MAX, "high": 1, "total": 5}),
         json!({"low": 1, "negligible": 4, "total": 5}),
         json!({"low": 1, "negligible": 0.5}),
-        // Which of the two is to be added up?
+        // It is ambiguous which of the two counts belongs to the sum.
         json!({"low": 1, "LOW": 2, "total": 7}),
         json!([1, 2]),
         json!("none"),
@@ -186,12 +187,12 @@ fn counts_that_do_not_add_up_to_a_total_are_left_alone() {
         let mutated = mutate(json!({container: counts}), json!(null));
         assert_eq!((mutated.patch, mutated.warnings), (json!([]), vec![]), "{container} {counts}");
     }
-    // Neither a text nor a null seems to be counted, and one count in both spellings is one.
+    // A text or a null is not another numeric member, and one count in both spellings counts once.
     for other in [json!({"negligible": "4"}), json!({"negligible": null}), json!({"low": 8, "LOW": 8})] {
         let mut counts = json!(severities(0));
         json_patch::merge(&mut counts, &json!({"low": 8}));
         counts.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
-        writes(
+        check_writes(
             &mutate(json!({"cveCount": counts}), json!(null)),
             vec![("/status/cveCount/total".to_owned(), json!(23))],
         );
@@ -200,18 +201,18 @@ fn counts_that_do_not_add_up_to_a_total_are_left_alone() {
     assert_eq!(all.object["status"]["cveCount"]["total"], i64::MAX);
 }
 
-/// "Each container is judged and mutated by itself", and so is each of two totals.
+/// "Each container is judged and mutated by itself", and so is each total.
 #[test]
-fn two_containers_and_two_totals_are_mutated_each_by_itself() {
+fn two_containers_and_two_totals_are_mutated_independently() {
     let (wire, mut page) = (severities(0), severities(1));
     page.insert("LOW".to_owned(), json!(9));
     let mutated = mutate(json!({"cveCount": wire, "CVECount": page}), json!(null));
     let totals = [("/status/cveCount/total", 23), ("/status/CVECount/CVETOTAL", 24)];
-    writes(&mutated, totals.map(|(path, total)| (path.to_owned(), json!(total))).into());
+    check_writes(&mutated, totals.map(|(path, total)| (path.to_owned(), json!(total))).into());
     let mut both = severities(0);
     both.extend([("total".to_owned(), json!(1)), ("CVETOTAL".to_owned(), json!("2"))]);
     let mutated = mutate(json!({"cveCount": both}), json!(null));
-    writes(&mutated, TOTALS.map(|key| (format!("/status/cveCount/{key}"), json!(23))).into());
+    check_writes(&mutated, TOTALS.map(|key| (format!("/status/cveCount/{key}"), json!(23))).into());
     assert_eq!(mutated.warnings.len(), 2);
 }
 
@@ -220,7 +221,7 @@ const TIMES: [&str; 3] = ["2026-11-20T08:01:00Z", "2026-11-20T08:02:00Z", "2026-
 /// "absent on Completed/Failed with u=True := the later of the times of Succeeded and of Scanning=False, unless that is
 /// earlier than the old scannedAt or in the future".
 #[test]
-fn a_missing_time_of_the_scan_is_that_of_its_end() {
+fn a_missing_scanned_at_is_the_end_of_the_scan() {
     let mut filled = 0;
     let phases = ["Pending", "Scanning", "Completed", "Failed", "Error"];
     let scannings = [None, Some(("True", 2)), Some(("False", 0)), Some(("False", 2))];
@@ -243,11 +244,14 @@ fn a_missing_time_of_the_scan_is_that_of_its_end() {
                 let mut status = json!({"phase": phase, "conditions": entries});
                 status.as_object_mut().unwrap().extend(absent.map(|it| ("scannedAt".to_owned(), it)));
                 let mutated = mutate(status, json!({"scannedAt": old}));
-                writes(&mutated, is_due.then(|| ("/status/scannedAt".to_owned(), json!(due))).into_iter().collect());
+                check_writes(
+                    &mutated,
+                    is_due.then(|| ("/status/scannedAt".to_owned(), json!(due))).into_iter().collect(),
+                );
             }
             for there in [json!(TIMES[0]), json!("yesterday"), json!(7), json!({})] {
                 let status = json!({"phase": phase, "conditions": entries, "scannedAt": there});
-                writes(&mutate(status, json!({"scannedAt": old})), vec![]);
+                check_writes(&mutate(status, json!({"scannedAt": old})), vec![]);
             }
         }
     }
@@ -255,7 +259,7 @@ fn a_missing_time_of_the_scan_is_that_of_its_end() {
 }
 
 #[test]
-fn a_time_in_the_future_is_no_time_of_the_scan() {
+fn a_scanned_at_in_the_future_is_not_filled_in() {
     let entry = |name: &str, status: &str, at: &str| {
         let mut entry = conditions::entry(name, status);
         entry["lastTransitionTime"] = json!(at);
@@ -275,13 +279,13 @@ fn a_time_in_the_future_is_no_time_of_the_scan() {
         let entries: Vec<_> = entries.chain([entry("Succeeded", "True", succeeded)]).collect();
         let mutated = mutate(json!({"phase": "Completed", "conditions": entries}), json!(null));
         let expected = due.map(|due| ("/status/scannedAt".to_owned(), json!(due)));
-        writes(&mutated, expected.into_iter().collect());
+        check_writes(&mutated, expected.into_iter().collect());
     }
 }
 
-/// An absent count is 0, so what is filled in while Scanning=True has not changed.
+/// An absent count is 0, so a count that is filled in while Scanning=True has not changed.
 #[test]
-fn counts_that_are_filled_in_while_scanning_have_not_changed() {
+fn counts_filled_in_while_scanning_do_not_count_as_changed() {
     for (container, spelling) in CONTAINERS.into_iter().zip([0, 1]) {
         let critical = SEVERITIES[0][spelling];
         let status = |counts: Value| json!({"phase": "Scanning", container: counts, "conditions": [conditions::entry("Scanning", "True")]});

@@ -1,4 +1,4 @@
-//! What holds for every review, however it is damaged: each property is tried on 10,000 of them.
+//! Properties of the answers to all reviews, damaged ones too. Each property is tested with 10,000 random reviews.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,8 +20,8 @@ use crate::support::reviews;
 
 const CASES: u32 = 10_000;
 
-/// What holds for every answer to every body. Returns the answer's JSON.
-fn sound(body: &[u8], webhook: Webhook) -> (u16, Value) {
+/// Answers a body and checks the properties of every answer. Returns the HTTP status and the JSON of the answer.
+fn check_answer(body: &[u8], webhook: Webhook) -> (u16, Value) {
     let answer = admission::answer(body, &context(webhook));
     assert!(answer.body.iter().all(|byte| *byte >= b' '), "more than one line");
     let json: Value = serde_json::from_slice(&answer.body).unwrap();
@@ -44,8 +44,8 @@ fn sound(body: &[u8], webhook: Webhook) -> (u16, Value) {
     assert!(warnings.len() <= 17 && runes.iter().all(|count| *count <= 256), "{warnings:?}");
     assert!(runes.iter().sum::<usize>() <= 4096, "{warnings:?}");
     let causes = response["status"]["details"]["causes"].as_array().into_iter().flatten();
-    let said = causes.flat_map(|cause| [&cause["field"], &cause["message"]]).chain([&response["status"]["message"]]);
-    for text in said.filter_map(Value::as_str).chain(warnings) {
+    let texts = causes.flat_map(|cause| [&cause["field"], &cause["message"]]).chain([&response["status"]["message"]]);
+    for text in texts.filter_map(Value::as_str).chain(warnings) {
         assert!(!text.is_empty() && !text.chars().any(char::is_control), "{text:?}");
     }
     for (key, value) in response["auditAnnotations"].as_object().unwrap() {
@@ -54,12 +54,13 @@ fn sound(body: &[u8], webhook: Webhook) -> (u16, Value) {
     (answer.http, json)
 }
 
-fn sound_with_uid(body: &[u8], uid: Option<&str>) {
+/// Checks the answers of both webhooks: they have this uid, or the code 400 without a uid.
+fn check_answers_with_uid(body: &[u8], uid: Option<&str>) {
     let mut warnings = String::new();
     for webhook in [Webhook::Validating, Webhook::Mutating] {
-        let (http, json) = sound(body, webhook);
-        let said = json["response"]["warnings"].as_array().into_iter().flatten();
-        warnings.extend(said.filter_map(Value::as_str));
+        let (http, json) = check_answer(body, webhook);
+        let texts = json["response"]["warnings"].as_array().into_iter().flatten();
+        warnings.extend(texts.filter_map(Value::as_str));
         match uid {
             Some(uid) => {
                 assert_eq!((http, &json["response"]["uid"]), (200, &json!(uid)), "{}", String::from_utf8_lossy(body));
@@ -67,7 +68,7 @@ fn sound_with_uid(body: &[u8], uid: Option<&str>) {
             None => assert_eq!(http, 400),
         }
     }
-    // The API server counts those of both.
+    // The API server's limit is for the warnings of both webhooks together.
     assert!(warnings.chars().count() <= 4096, "{warnings}");
 }
 
@@ -83,7 +84,7 @@ fn denied(found: &Found) -> BTreeSet<(&'static str, &str)> {
     found.iter().filter(|found| found.1 == Action::Deny).map(|(rule, _, field)| (*rule, field.as_str())).collect()
 }
 
-/// Reads a status update as `answer` does, and hands over the change in it.
+/// Decodes a status update as `answer` does, and calls `then` with its change and its old scan.
 fn in_change<T>(text: &str, then: impl FnOnce(&Change<'_>, &Scan<'_>) -> T) -> Option<T> {
     let (review, end) = review::decode(text);
     end.unwrap_or_else(|error| panic!("{error}: {text}"));
@@ -95,11 +96,11 @@ fn in_change<T>(text: &str, then: impl FnOnce(&Change<'_>, &Scan<'_>) -> T) -> O
     }
 }
 
-/// A status update with edits in the new and in the old status, now and then of an object that is being deleted.
+/// A status update with edits in the new and in the old status. One in eight objects is being deleted.
 fn update() -> impl Strategy<Value = Edited> {
     let deletion = || Some(r#""2026-11-24T00:00:00Z""#.to_owned());
     let all = (select(updates()), status_edits(6), status_edits(2), 0..8_u8);
-    all.prop_filter_map("half a surrogate pair is no text", move |(review, new, old, deleting)| {
+    all.prop_filter_map("serde_json rejects a lone surrogate", move |(review, new, old, deleting)| {
         let mut edits = below("object", new);
         edits.extend(below("oldObject", old));
         if deleting == 0 {
@@ -130,26 +131,26 @@ fn below(object: &str, edits: Vec<Edit>) -> Vec<Edit> {
 proptest! {
     #![proptest_config(config(CASES))]
 
-    /// Whatever is written into whatever field: an answer, with the uid, within the limits.
+    /// Any value in any field gets an answer with the uid and within the limits.
     #[test]
-    fn anything_in_any_field_is_answered(review in select(captured().iter().collect::<Vec<_>>()), edits in review_edits::edits()) {
+    fn any_value_in_any_field_is_answered(review in select(captured().iter().collect::<Vec<_>>()), edits in review_edits::edits()) {
         let text = edited(&review.lean, &edits);
         let uid = edits.iter().rev().find(|(field, _)| field == "/request/uid");
         let is_whole = !edits.iter().any(|(field, _)| field == "/request");
         match uid {
-            None if is_whole => sound_with_uid(text.as_bytes(), review.lean["request"]["uid"].as_str()),
-            // Half a surrogate pair is no text, and what is written over the request may hold anything.
+            None if is_whole => check_answers_with_uid(text.as_bytes(), review.lean["request"]["uid"].as_str()),
+            // A lone surrogate is not a valid string, and a value in place of the request may have any members.
             _ => match serde_json::from_str::<Value>(&text) {
                 Ok(sent) => {
                     let uid = sent["request"]["uid"].as_str().filter(|uid| !uid.is_empty());
-                    sound_with_uid(text.as_bytes(), uid);
+                    check_answers_with_uid(text.as_bytes(), uid);
                 }
-                Err(_) => [Webhook::Validating, Webhook::Mutating].into_iter().for_each(|webhook| drop(sound(text.as_bytes(), webhook))),
+                Err(_) => [Webhook::Validating, Webhook::Mutating].into_iter().for_each(|webhook| drop(check_answer(text.as_bytes(), webhook))),
             },
         }
     }
 
-    /// However the bytes are damaged: an answer, with the uid where the damage is behind it.
+    /// Damaged bytes get an answer, with the uid where the damage is behind the uid.
     #[test]
     fn damaged_bytes_are_answered(review in select(captured().iter().collect::<Vec<_>>()), damage in damage()) {
         let text = &review.text;
@@ -158,21 +159,22 @@ proptest! {
         let uid_end = text.find("\"uid\": \"").unwrap() + "\"uid\": \"".len() + 36 + "\"".len();
         if first >= uid_end {
             let uid = &text[uid_end - 37..uid_end - 1];
-            sound_with_uid(&body, Some(uid));
+            check_answers_with_uid(&body, Some(uid));
         } else {
-            [Webhook::Validating, Webhook::Mutating].into_iter().for_each(|webhook| drop(sound(&body, webhook)));
+            [Webhook::Validating, Webhook::Mutating].into_iter().for_each(|webhook| drop(check_answer(&body, webhook)));
         }
     }
 
-    /// A body that is no review at all.
+    /// A body of random pieces, which need not be JSON, gets an answer.
     #[test]
-    fn any_bytes_are_answered(body in soup()) {
-        [Webhook::Validating, Webhook::Mutating].into_iter().for_each(|webhook| drop(sound(&body, webhook)));
+    fn any_bytes_are_answered(body in random_pieces()) {
+        [Webhook::Validating, Webhook::Mutating].into_iter().for_each(|webhook| drop(check_answer(&body, webhook)));
     }
 
-    /// A patch applies, writes derived fields only, and leaves nothing to mutate and nothing to find fault with there.
+    /// A patch applies and writes derived fields only. Afterwards no mutation is left, and its rule has no finding
+    /// there.
     #[test]
-    fn patches_apply_and_mutate(update in update()) {
+    fn patches_apply_and_write_only_derived_fields(update in update()) {
         in_change(&update.text, |change, _| {
             let Mutated { scan, operations } = engine::mutate(RULES, change);
             let operations_json: Value = serde_json::from_str(&patch::to_json(&operations)).unwrap();
@@ -197,80 +199,80 @@ proptest! {
                     let is_there = |found: &(&str, Action, String)| found.0 == operation.rule && (found.2 == path || found.2 == by_type);
                     assert!(!after.iter().any(is_there), "{operation:?} leaves {after:?}");
                 }
-                // What was left out of other rules is judged once it is whole.
+                // Other rules ignore an entry with an error of condition-fields, and judge it once it is repaired.
                 let is_whole = denied(&before).iter().all(|(rule, _)| *rule != "condition-fields");
                 let is_no_worse = !is_whole || denied(&after).is_subset(&denied(&before));
-                assert!(is_no_worse, "{operations_json} makes {after:?} of {before:?}");
+                assert!(is_no_worse, "{operations_json} changes the findings from {before:?} to {after:?}");
             }).unwrap();
         });
     }
 
-    /// The patch of the reply is the one that the rules made, and the API server's copy of the client's spec is not read.
+    /// The reply has the patch of the rules, and does not depend on the spec of the new object, which the client sent.
     #[test]
-    fn the_reply_carries_the_patch(update in update(), spec in select(&["null", "{}", r#"{"scanPolicy": "policy"}"#, r#"{"scanPolicy": ""}"#, "[1]"][..])) {
+    fn the_reply_carries_the_patch_of_the_rules(update in update(), spec in select(&["null", "{}", r#"{"scanPolicy": "policy"}"#, r#"{"scanPolicy": ""}"#, "[1]"][..])) {
         let mut sent = update.sent;
         let text = &update.text;
-        let (_, reply) = sound(text.as_bytes(), Webhook::Mutating);
+        let (_, reply) = check_answer(text.as_bytes(), Webhook::Mutating);
         let operations = in_change(text, |change, _| engine::mutate(RULES, change).operations).unwrap_or_default();
-        if is_same_outside(&sent) {
+        if is_same_outside_status(&sent) {
             prop_assert_eq!(reviews::patch(&reply), serde_json::from_str::<Value>(&patch::to_json(&operations)).unwrap());
         }
         sent["request"]["object"]["spec"] = serde_json::from_str(spec).unwrap();
-        let (_, other) = sound(sent.to_string().as_bytes(), Webhook::Mutating);
+        let (_, other) = check_answer(sent.to_string().as_bytes(), Webhook::Mutating);
         prop_assert_eq!(reviews::patch(&other), reviews::patch(&reply));
     }
 
-    /// Both spellings get the same verdict and the same mutations.
+    /// Both spellings get the same findings and the same mutations.
     #[test]
     fn both_spellings_are_judged_alike(review in select(wire_updates()), new in wire_edits(), old in wire_edits()) {
         let edits = [below("object", new), below("oldObject", old)].concat();
         let Ok(wire) = serde_json::from_str::<Value>(&edited(&review.lean, &edits)) else { return Ok(()) };
-        let mut page = wire.clone();
+        let mut documented = wire.clone();
         for object in ["object", "oldObject"] {
-            respell(&mut page["request"][object]);
+            respell(&mut documented["request"][object]);
         }
         let judged = |review: &Value| in_change(&review.to_string(), |change, _| {
-            let found: Found = found(change).into_iter().map(|(rule, severity, field)| (rule, severity, unspelt(&field))).collect();
+            let found: Found = found(change).into_iter().map(|(rule, action, field)| (rule, action, normalized(&field))).collect();
             let operations: BTreeSet<_> = engine::mutate(RULES, change).operations.into_iter()
-                .map(|operation| (unspelt(&operation.field.to_string()), operation.value.to_json().into_owned())).collect();
+                .map(|operation| (normalized(&operation.field.to_string()), operation.value.to_json().into_owned())).collect();
             (found, operations)
         });
-        prop_assert_eq!(judged(&wire), judged(&page));
+        prop_assert_eq!(judged(&wire), judged(&documented));
     }
 
-    /// The order of keys says nothing.
+    /// The order of keys does not change the findings or the mutations.
     #[test]
-    fn the_order_of_keys_is_not_judged(update in update(), seed in any::<u64>()) {
+    fn the_order_of_keys_does_not_matter(update in update(), seed in any::<u64>()) {
         let mut mixed = String::new();
         shuffled(&update.sent, seed, &mut mixed);
         let judged = |text: &str| in_change(text, |change, _| {
             let operations = engine::mutate(RULES, change).operations.into_iter();
-            // What was there is told as it was written.
+            // Old values are quoted as they are written, with their own order of keys.
             (found(change), operations.map(|operation| PatchOperation { old_value: None, ..operation }).collect::<Vec<_>>())
         });
         prop_assert_eq!(judged(&update.text), judged(&mixed));
     }
 
-    /// An error is a property of the new object alone: the old one can only excuse it.
+    /// An error is a property of the new object alone: the old object can only downgrade it.
     #[test]
-    fn the_ratchet_only_excuses(update in update()) {
+    fn the_old_object_only_downgrades_errors(update in update()) {
         in_change(&update.text, |change, old| {
             let (with, without) = (found(change), found(&Change::new(change.kind, change.new, None, change.now)));
             assert!(denied(&with).is_subset(&denied(&without)), "{with:?} {without:?}");
-            // An old object, however bad, never stops a write that leaves it as it is, filled in or not.
+            // An old object with any errors may be written unchanged, and may be written after its mutation.
             let unchanged = Change::new(change.kind, old, Some(old), change.now);
-            let standing = found(&unchanged);
-            assert!(denied(&standing).is_empty(), "{standing:?}");
-            if let Some(filled_in) = engine::mutate(RULES, &unchanged).scan {
-                let standing = found(&Change::new(change.kind, &filled_in, Some(old), change.now));
-                assert!(denied(&standing).is_empty(), "{standing:?}");
+            let found_unchanged = found(&unchanged);
+                        assert!(denied(&found_unchanged).is_empty(), "{found_unchanged:?}");
+            if let Some(mutated) = engine::mutate(RULES, &unchanged).scan {
+                            let found_mutated = found(&Change::new(change.kind, &mutated, Some(old), change.now));
+                            assert!(denied(&found_mutated).is_empty(), "{found_mutated:?}");
             }
         });
     }
 }
 
-/// An operation adds what is absent or replaces what is there, below a parent that is there, at a derived field. Such a
-/// patch cannot touch, drop or reorder anything else.
+/// Checks that an operation adds an absent value or replaces a present value of a derived field whose parent is
+/// present. Such a patch cannot change, remove or reorder anything else.
 fn check_operation(operation: &Value, object: &Value) {
     let path = operation["path"].as_str().unwrap();
     let there = object.pointer(path).unwrap_or(&Value::Null);
@@ -292,7 +294,7 @@ fn check_operation(operation: &Value, object: &Value) {
     assert_ne!(operation["value"], *there);
 }
 
-/// The path of a condition's member with the type in place of the index, which is the first entry of a type.
+/// Returns the path with the condition's type in place of its index, if the entry is the first of its type.
 fn by_type(path: &str, object: &Value) -> String {
     let Some((index, member)) = path.strip_prefix("status.conditions[").and_then(|rest| rest.split_once(']')) else {
         return path.to_owned();
@@ -305,19 +307,19 @@ fn by_type(path: &str, object: &Value) -> String {
     format!("status.conditions[{}]{member}", kind.as_str().unwrap_or_default())
 }
 
-/// Whether metadata and spec are the old ones, as a status update's are in the end.
-fn is_same_outside(review: &Value) -> bool {
+/// Whether metadata and spec are unchanged, as the API server stores them in a status update.
+fn is_same_outside_status(review: &Value) -> bool {
     let [new, old] = ["object", "oldObject"].map(|object| &review["request"][object]);
     ["metadata", "spec"].into_iter().all(|part| new[part] == old[part])
 }
 
-/// The status updates in the spelling of the wire only.
+/// Returns the captured status updates that use only the wire's spelling.
 fn wire_updates() -> Vec<&'static Captured> {
     let is_wire = |captured: &&Captured| !captured.text.contains("CVECount") && !captured.text.contains("metadataURL");
     updates().into_iter().filter(is_wire).collect()
 }
 
-/// Edits of a status in the spelling of the wire only.
+/// Edits of a status that use only the wire's spelling.
 fn wire_edits() -> impl Strategy<Value = Vec<Edit>> {
     status_edits(4).prop_map(|mut edits| {
         edits.retain(|(field, _)| {
@@ -328,13 +330,13 @@ fn wire_edits() -> impl Strategy<Value = Vec<Edit>> {
     })
 }
 
-/// Puts a status into the spelling of the vendor's page.
+/// Changes a status from the wire's spelling to that of the vendor's documentation.
 fn respell(object: &mut Value) {
     let Some(status) = object["status"].as_object_mut() else { return };
     if let Some(mut counts) = status.remove("cveCount") {
         if let Some(members) = counts.as_object_mut() {
-            for (wire, page) in review_edits::WIRE_COUNTS.iter().zip(review_edits::DOCUMENTED_COUNTS) {
-                members.remove(*wire).map(|count| members.insert((*page).to_owned(), count));
+            for (wire, documented) in review_edits::WIRE_COUNTS.iter().zip(review_edits::DOCUMENTED_COUNTS) {
+                members.remove(*wire).map(|count| members.insert((*documented).to_owned(), count));
             }
         }
         status.insert("CVECount".to_owned(), counts);
@@ -342,11 +344,12 @@ fn respell(object: &mut Value) {
     status.remove("metadataUrl").map(|url| status.insert("metadataURL".to_owned(), url));
 }
 
-fn unspelt(field: &str) -> String {
+/// Returns the path in a form that is the same for both spellings.
+fn normalized(field: &str) -> String {
     field.replace("CVETOTAL", "total").to_lowercase()
 }
 
-/// Writes JSON with the keys of each object in an order that the seed says.
+/// Writes JSON with the keys of each object in an order that depends on the seed.
 fn shuffled(value: &Value, seed: u64, into: &mut String) {
     let mut list = |opened: char, closed: char, items: Vec<(Option<&String>, &Value)>| {
         into.push(opened);
@@ -374,7 +377,7 @@ fn shuffled(value: &Value, seed: u64, into: &mut String) {
     }
 }
 
-/// What happens to bytes on the way.
+/// One kind of damage to the bytes of a body.
 #[derive(Debug, Clone)]
 enum Damage {
     Cut(Index),
@@ -417,7 +420,7 @@ fn damage() -> impl Strategy<Value = Damage> {
 }
 
 impl Damage {
-    /// Damages the bytes and returns where it begins.
+    /// Damages the bytes and returns the position of the first change.
     fn apply(&self, body: &mut Vec<u8>) -> usize {
         match self {
             Damage::Cut(at) => {
@@ -449,7 +452,7 @@ impl Damage {
 }
 
 /// Pieces of reviews in any order, and any bytes.
-fn soup() -> impl Strategy<Value = Vec<u8>> {
+fn random_pieces() -> impl Strategy<Value = Vec<u8>> {
     const WORDS: &[&str] = &[
         r#"{"request":{"uid":"1","#,
         r#""object":{"#,

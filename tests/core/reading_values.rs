@@ -1,4 +1,5 @@
-//! RULES §2 "Reading values", sentence by sentence: what counts as absent, what is of a wrong type, and where rules are silent.
+//! Tests of RULES §2 "Reading values", sentence by sentence: absent values, wrong types, and parts that rules do not
+//! judge.
 
 use std::collections::BTreeSet;
 
@@ -9,25 +10,25 @@ use crate::answers;
 use crate::findings::found;
 use crate::support::reviews::{review, scan};
 
-/// A status update of this status.
+/// Returns a review of an update to this status.
 fn status(status: &str) -> Value {
     review(&scan(&format!(r#"{{"status": {status}}}"#)), None)
 }
 
-/// Rules and paths below `status` that are denied, and those that are warned of, of these rules alone.
+/// Returns the rules and paths of all denials, and of all warnings.
 fn all(review: &Value) -> [BTreeSet<(String, String)>; 2] {
     let found = found(review);
     [found.denied, found.warned]
 }
 
-/// Two statuses that say the same are judged the same.
+/// Checks that two statuses have the same findings.
 #[track_caller]
 fn is_same(one: &str, other: &str) {
     assert_eq!(all(&status(one)), all(&status(other)), "{one} {other}");
 }
 
 #[test]
-fn null_and_an_empty_string_are_absent() {
+fn null_and_an_empty_string_count_as_absent() {
     let members = [
         "phase",
         "conditions",
@@ -63,7 +64,7 @@ fn null_and_an_empty_string_are_absent() {
     ] {
         is_same(with, without);
     }
-    // Members of a condition, and entries of the list.
+    // Members of a condition, and entries of the list of conditions.
     let entry = |more: &str| {
         format!(
             r#"{{"type": "SendingResults", "status": "True", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"{more}}}"#
@@ -82,12 +83,12 @@ fn null_and_an_empty_string_are_absent() {
 /// "Empty objects … count as absent", "a container whose members are all null counts as absent", "an object without any
 /// member that a rule names counts as empty".
 #[test]
-fn what_is_empty_is_absent() {
+fn empty_objects_count_as_absent() {
     for phase in ["Pending", "Completed", "Failed", "Error"] {
         let without = format!(r#"{{"phase": "{phase}"}}"#);
         for member in ["cveCount", "CVECount", "scannedBy", "artifact", "compliantArtifact"] {
             for empty in ["{}", r#"{"x": 1}"#, r#"{"x": null}"#] {
-                // Another member of cveCount is a warning of its own.
+                // An unknown numeric member of cveCount is a warning of its own.
                 if !(member.ends_with("Count") && empty.contains('1')) {
                     is_same(&format!(r#"{{"phase": "{phase}", "{member}": {empty}}}"#), &without);
                 }
@@ -103,7 +104,7 @@ fn what_is_empty_is_absent() {
         }
         is_same(&format!(r#"{{"phase": "{phase}", "scannedBy": {{"scanner": {{}}}}}}"#), &without);
     }
-    // `{}` is an entry all the same, named by its index.
+    // `{}` in the list of conditions is an entry, named by its index.
     let found = found(&status(r#"{"conditions": [{}]}"#));
     assert!(found.has_denied("condition-fields", "status.conditions[0].type"), "{found:?}");
 }
@@ -154,12 +155,12 @@ fn a_wrong_type_is_named_by_the_fields_own_rule() {
 
 /// "Lengths are in characters."
 #[test]
-fn lengths_are_in_characters() {
+fn lengths_are_counted_in_characters() {
     for (member, limit) in [("type", 316), ("reason", 1024), ("message", 32768), ("error", 32768)] {
         let character = if matches!(member, "type" | "reason") { "a" } else { "漢" };
         for (length, is_legal) in [(limit, true), (limit + 1, false)] {
             let text = match member {
-                // A qualified name: a DNS subdomain of at most 253, and a name of at most 63.
+                // A qualified name: a DNS subdomain of at most 253 characters, and a name of at most 63.
                 "type" => {
                     let label = "a".repeat(62);
                     format!("{label}.{label}.{label}.{}/{}", "a".repeat(253 - 3 * 63), "b".repeat(length - 254))
@@ -169,7 +170,7 @@ fn lengths_are_in_characters() {
             let mut entry =
                 json!({"type": "Other", "status": "True", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"});
             entry[member] = json!(text);
-            // A long path is cut in a warning.
+            // The path is not compared, because a warning truncates a long path.
             let (answer, body) =
                 answers::answer(&status(&json!({"conditions": [entry]}).to_string()), Webhook::Validating);
             assert_eq!(answer.is_allowed, is_legal, "{member} of {length}: {body:#}");
@@ -177,7 +178,7 @@ fn lengths_are_in_characters() {
     }
 }
 
-/// A condition by its row of §2.
+/// Returns a condition that is valid by its row of §2.
 fn entry(name: &str, is: &str) -> Value {
     let (reason, message) = match (name, is) {
         ("Scanning", "True") => ("JobStarted", "The scan job is running"),
@@ -190,13 +191,13 @@ fn entry(name: &str, is: &str) -> Value {
     json!({"type": name, "status": is, "reason": reason, "message": message, "lastTransitionTime": "2026-11-20T08:01:00Z"})
 }
 
-/// "A condition entry in which condition-fields finds an error is left out of all other rules": it "is neither there nor
-/// absent: the rule says nothing of it".
+/// "A condition entry in which condition-fields finds an error is left out of all other rules": it "is neither there
+/// nor absent: the rule says nothing of it".
 #[test]
-fn a_malformed_condition_is_neither_there_nor_absent() {
+fn a_malformed_condition_is_neither_present_nor_absent() {
     let between = ["phase-disagrees", "running-with-result", "policy-without-success", "policy-without-scanpolicy"];
-    // Each of these would be an error or a warning with the condition, and most of them without it.
-    for (phase, entries, spoilt) in [
+    // With the condition, each of these statuses has an error or a warning; without it, most of them have one too.
+    for (phase, entries, broken) in [
         ("Completed", vec![("Succeeded", "False"), ("PolicySucceeded", "True")], "Succeeded"),
         ("Completed", vec![("Succeeded", "True"), ("PolicySucceeded", "False")], "PolicySucceeded"),
         ("Completed", vec![("Scanning", "True"), ("Succeeded", "True"), ("PolicySucceeded", "True")], "Scanning"),
@@ -212,16 +213,16 @@ fn a_malformed_condition_is_neither_there_nor_absent() {
     ] {
         for (member, wrong) in [("lastTransitionTime", json!("soon")), ("reason", json!(7)), ("message", json!([]))] {
             let mut conditions: Vec<Value> = entries.iter().map(|(name, is)| entry(name, is)).collect();
-            conditions.iter_mut().find(|entry| entry["type"] == spoilt).unwrap()[member] = wrong;
+            conditions.iter_mut().find(|entry| entry["type"] == broken).unwrap()[member] = wrong;
             let status = json!({"phase": phase, "observedGeneration": 1, "conditions": conditions});
             let object = scan(&json!({"status": status, "spec": {"scanPolicy": "p"}}).to_string());
             let found = found(&review(&object, None));
             assert!(
-                found.has_denied("condition-fields", &format!("status.conditions[{spoilt}].{member}")),
+                found.has_denied("condition-fields", &format!("status.conditions[{broken}].{member}")),
                 "{found:?}"
             );
             for rule in between {
-                assert_eq!(found.of(rule), [[""; 0], [""; 0]], "{phase:?} {entries:?}, {spoilt}: {found:?}");
+                assert_eq!(found.of(rule), [[""; 0], [""; 0]], "{phase:?} {entries:?}, {broken}: {found:?}");
             }
         }
     }
@@ -229,17 +230,17 @@ fn a_malformed_condition_is_neither_there_nor_absent() {
 
 /// "Of two entries of one type the first counts."
 #[test]
-fn of_two_entries_the_first_counts() {
+fn the_first_of_two_entries_counts() {
     let (running, done) = (entry("Scanning", "True"), entry("Scanning", "False"));
     let of = |entries: Value| found(&status(&json!({"phase": "Pending", "conditions": entries}).to_string()));
     assert!(of(json!([running, done])).has_denied("phase-disagrees", "status.phase"));
     assert!(!of(json!([done, running])).has_denied("phase-disagrees", "status.phase"));
 }
 
-/// "Where status-shape has an error in a part, or a sum overflows, or two spellings of one value differ within one container,
-/// the other rules say nothing of that part."
+/// "Where status-shape has an error in a part, or a sum overflows, or two spellings of one value differ within one
+/// container, the other rules say nothing of that part."
 #[test]
-fn rules_are_silent_of_what_cannot_be_read() {
+fn rules_do_not_judge_unreadable_parts() {
     for (status, rule, silent) in [
         (
             r#"{"cveCount": {"low": 9223372036854775807, "high": 1, "total": 5}}"#,
@@ -268,9 +269,9 @@ fn rules_are_silent_of_what_cannot_be_read() {
     }
 }
 
-/// "A url or image of a wrong type in the spec is one that does not parse."
+/// "A url or image of a wrong type in the spec is one that does not parse": a warning.
 #[test]
-fn a_wrong_type_in_the_spec_does_not_parse() {
+fn a_source_of_a_wrong_type_in_the_spec_does_not_parse() {
     let of = |kind: &str, spec: Value| {
         let mut object = scan("{}");
         object["kind"] = json!(kind);

@@ -1,4 +1,4 @@
-//! The rules by their own examples, and the captured reviews, which pass both webhooks.
+//! Tests of the examples of every rule, and of the captured reviews, which pass both webhooks.
 
 use scan_admission::admission::Webhook;
 use scan_admission::engine::rule::EXAMPLE_WRITER;
@@ -11,8 +11,8 @@ use crate::answers::{answer, patched};
 use crate::support::review_context;
 use crate::support::reviews::{patch, review, scan};
 
-/// Hands a change to `ask` as the engine would see it.
-fn with_change<T>(new: &Value, old: Option<&Value>, ask: impl FnOnce(&Change<'_>) -> T) -> T {
+/// Calls `then` with the change between two objects.
+fn with_change<T>(new: &Value, old: Option<&Value>, then: impl FnOnce(&Change<'_>) -> T) -> T {
     let (text, old) = (new.to_string(), old.map(Value::to_string));
     let scan: Container<'_, Scan<'_>> = reader::read(&text).unwrap();
     let old: Option<Container<'_, Scan<'_>>> = old.as_ref().map(|old| reader::read(old).unwrap());
@@ -25,10 +25,10 @@ fn with_change<T>(new: &Value, old: Option<&Value>, ask: impl FnOnce(&Change<'_>
         old.as_ref().map(|old| old.present().unwrap()),
         review_context::now(),
     );
-    ask(&change.with_user(user, &writers))
+    then(&change.with_user(user, &writers))
 }
 
-/// What one rule finds at one object.
+/// Returns the findings of one rule for one change.
 fn findings(rule: &Rule, new: &Value, old: Option<&Value>) -> Vec<(Action, String)> {
     with_change(new, old, |change| {
         let mut findings = Findings::default();
@@ -71,7 +71,7 @@ fn every_rule_has_an_example_with_and_without_a_finding_and_one_of_its_mutation(
         assert!(has(|expect| *expect == Expectation::Passes), "{} has no example that passes", rule.id);
         assert!(
             has(|expect| matches!(expect, Expectation::Denies(_) | Expectation::Warns(_))),
-            "{} has no example that is broken",
+            "{} has no example with a finding",
             rule.id
         );
         assert_eq!(has(|expect| matches!(expect, Expectation::Mutates(_))), rule.mutate.is_some(), "{}", rule.id);
@@ -79,12 +79,12 @@ fn every_rule_has_an_example_with_and_without_a_finding_and_one_of_its_mutation(
 }
 
 #[test]
-fn every_example_passes_both_webhooks_as_a_review() {
+fn every_example_is_answered_by_both_webhooks() {
     for rule in RULES {
         for example in rule.examples {
             let (new, old) = (scan(example.new), example.old.map(scan));
             let (_, body) = answer(&review(&new, old.as_ref()), Webhook::Validating);
-            // The status writers are configured for examples only, and a spec is not judged on the status subresource.
+            // Status writers are configured only in the examples, and a spec is not judged in a status update.
             let is_judged = rule.id != "status-writer" && rule.part == Part::Status;
             if is_judged && matches!(example.expect, Expectation::Denies(_)) {
                 assert_eq!(body["response"]["allowed"], false, "{}: {}", rule.id, example.title);
@@ -100,7 +100,7 @@ fn every_example_passes_both_webhooks_as_a_review() {
 }
 
 #[test]
-fn captured_reviews_are_allowed_without_a_word_or_a_patch() {
+fn captured_reviews_are_allowed_without_a_patch() {
     let mut count = 0;
     for file in std::fs::read_dir("tests/fixtures/reviews").unwrap() {
         let path = file.unwrap().path();

@@ -1,4 +1,4 @@
-//! The product of states of RULES §7 with what the rules say of each, written from the rules alone.
+//! The product of states of RULES §7 with the expected findings of each state, written from RULES alone.
 
 mod changes;
 pub mod lifecycles;
@@ -7,7 +7,7 @@ pub mod rules;
 mod self_checks;
 
 pub use object::{Compliant, Kind, Scan, Spelling};
-pub use rules::{Entry, Expected, Facts, Line, Shipped};
+pub use rules::{Comparison, Entry, Expected, Facts, Line};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
@@ -26,7 +26,7 @@ pub enum Status {
     Unknown,
 }
 
-/// One of the 2,592: None is an absent phase or condition.
+/// One of the 2,592 states. None is an absent phase or condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     pub phase: Option<Phase>,
@@ -35,7 +35,7 @@ pub struct State {
     pub sending: Option<bool>,
     pub policy: Option<Status>,
     pub scan_policy: bool,
-    /// The results' times are later than Scanning's, or earlier.
+    /// Whether the times of the results are later than that of Scanning; otherwise they are earlier.
     pub results_later: bool,
 }
 
@@ -54,7 +54,7 @@ const EARLIER: &str = "2026-11-20T08:01:00Z";
 const SCANNING_SINCE: &str = "2026-11-20T08:02:00Z";
 const LATER: &str = "2026-11-20T08:03:00Z";
 
-/// critical, high, medium, low, unknown; as many as the fixed message of a violated policy names are critical.
+/// critical, high, medium, low, unknown. The critical ones are as many as the message of a violated policy says.
 const COUNTS: [i64; 5] = [7, 88, 92, 5, 0];
 
 pub fn all() -> impl Iterator<Item = State> {
@@ -77,29 +77,30 @@ pub fn all() -> impl Iterator<Item = State> {
     })
 }
 
-/// What a state leaves open is chosen so that no rule has a finding, or, where one cannot be avoided, so that it is
-/// the plainer one: "absent" rather than "changed", as the old object has no status.
+/// The fields that are not part of a state are chosen so that no rule has a finding about them. Where a finding cannot
+/// be avoided, it is that the field is absent and not that it changed, because the old object has no status.
 impl State {
     fn done(&self) -> bool {
         matches!(self.phase, Some(Phase::Completed | Phase::Failed))
     }
 
-    /// cve-count-timing: not on Pending, and not new while Scanning=True (so Failed beside it cannot avoid the warning).
+    /// cve-count-timing: no counts on Pending, and no new counts while Scanning=True (so Failed beside it has a
+    /// warning).
     fn has_counts(&self) -> bool {
         self.phase != Some(Phase::Pending) && self.scanning != Some(true)
     }
 
-    /// metadata-url: set with SendingResults=True and only then.
+    /// metadata-url: set if and only if SendingResults=True.
     fn has_metadata_url(&self) -> bool {
         self.sending == Some(true)
     }
 
-    /// scanned-at: never new together with Succeeded=False (so done beside it cannot avoid the warning).
+    /// scanned-at: not new together with Succeeded=False (so Completed and Failed beside it have a warning).
     fn has_scanned_at(&self) -> bool {
         self.done() && self.succeeded != Some(false)
     }
 
-    /// compliant-artifact: on Completed with a scanPolicy that was passed (so Completed without a verdict cannot avoid the
+    /// compliant-artifact: set on Completed with a scanPolicy and PolicySucceeded=True (so Completed without it has a
     /// warning).
     fn has_compliant_artifact(&self) -> bool {
         self.phase == Some(Phase::Completed) && self.scan_policy && self.policy == Some(Status::True)
@@ -119,13 +120,13 @@ impl State {
         ]
     }
 
-    /// As the product of §7 has it.
+    /// Returns the state with the other inputs of the rules as in the product of §7.
     pub fn case(self) -> Case {
         let compliant = self.has_compliant_artifact().then_some(Compliant::Same);
         Case { state: self, observed: Observed::Current, older: [false; 4], is_artifact_of_another: false, compliant }
     }
 
-    /// A complete object in this state, undamaged otherwise.
+    /// Returns a complete object in this state.
     pub fn object(&self, kind: Kind, spelling: Spelling) -> serde_json::Value {
         self.case().object(kind, spelling)
     }
@@ -134,32 +135,33 @@ impl State {
         self.case().facts()
     }
 
-    /// The rules with a finding on the validating webhook, UPDATE of `*/status` of the same object without a status.
+    /// Returns the rules with a finding of the validating webhook for an UPDATE of `*/status`, where the old object is
+    /// the same without a status.
     pub fn expected(&self) -> Expected {
         self.facts().expected()
     }
 
-    /// The sentences of the rules behind `expected`.
-    pub fn because(&self) -> Vec<Line> {
+    /// Returns the sentences of the rules that [`State::expected`] is derived from.
+    pub fn findings(&self) -> Vec<Line> {
         self.facts().findings()
     }
 }
 
-/// status.observedGeneration beside metadata.generation.
+/// How status.observedGeneration compares with metadata.generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Observed {
     Absent,
     Lower,
     Current,
-    /// A restored object begins at 1 again.
+    /// The generation of a restored object begins at 1 again.
     Higher,
-    /// A manifest has no metadata.generation.
-    Nothing,
+    /// There is no metadata.generation, as in a manifest.
+    NoGeneration,
 }
 
 impl Observed {
     pub const ALL: [Observed; 5] =
-        [Observed::Absent, Observed::Lower, Observed::Current, Observed::Higher, Observed::Nothing];
+        [Observed::Absent, Observed::Lower, Observed::Current, Observed::Higher, Observed::NoGeneration];
 
     /// status.observedGeneration and metadata.generation.
     fn generations(self) -> (Option<i64>, Option<i64>) {
@@ -168,29 +170,31 @@ impl Observed {
             Observed::Lower => (Some(2), Some(3)),
             Observed::Current => (Some(2), Some(2)),
             Observed::Higher => (Some(2), Some(1)),
-            Observed::Nothing => (Some(2), None),
+            Observed::NoGeneration => (Some(2), None),
         }
     }
 }
 
-/// A state, and what the rules depend on beside it.
+/// A state and the other inputs of the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Case {
     pub state: State,
     pub observed: Observed,
-    /// Scanning, Succeeded, SendingResults and PolicySucceeded that are of a generation before status.observedGeneration.
+    /// Whether Scanning, Succeeded, SendingResults and PolicySucceeded are of a generation before
+    /// status.observedGeneration.
     pub older: [bool; 4],
     pub is_artifact_of_another: bool,
     pub compliant: Option<Compliant>,
 }
 
 impl Case {
-    /// The states that differ in what ships and was observed: whether results were sent has no part in it.
+    /// Returns the states without SendingResults, which compliantArtifact and observedGeneration do not depend on.
     fn unsent() -> impl Iterator<Item = State> {
         all().filter(|state| state.sending.is_none())
     }
 
-    /// Every observedGeneration and every compliantArtifact, or none, with the kind of scan that has such.
+    /// Returns every state with every observedGeneration and every compliantArtifact or none, with the matching kind of
+    /// scan.
     pub fn of_artifacts() -> impl Iterator<Item = (Kind, Case)> {
         let compliant = Compliant::ALL.into_iter().map(Some).chain([None]);
         Case::unsent().flat_map(move |state| {
@@ -202,7 +206,8 @@ impl Case {
         })
     }
 
-    /// Each condition of the observed generation or of the one before. Of SendingResults it matters that there is one.
+    /// Returns every state with each condition of the observed or of the previous generation. Only the presence of
+    /// SendingResults matters, so it is absent or True.
     pub fn of_generations() -> impl Iterator<Item = Case> {
         all().filter(|state| state.sending != Some(false)).flat_map(|state| {
             let there = state.conditions().map(|entry| entry.is_some());
@@ -213,7 +218,7 @@ impl Case {
         })
     }
 
-    /// An artifact that is not the spec's.
+    /// Returns every state with an artifact that is not the spec's source.
     pub fn of_other_artifacts() -> impl Iterator<Item = Case> {
         Case::unsent().flat_map(|state| {
             Observed::ALL.map(|observed| Case { observed, is_artifact_of_another: true, ..state.case() })
@@ -278,7 +283,7 @@ impl Case {
             scanned_by: state.done(),
             scanned_at: state.has_scanned_at(),
             is_artifact_of_another: self.is_artifact_of_another,
-            compliant_artifact: self.compliant.map(Compliant::beside_artifact),
+            compliant_artifact: self.compliant.map(Compliant::compared),
         }
     }
 }

@@ -1,12 +1,13 @@
-//! Edits of a status, and how many reviews a property is tried on.
+//! Random edits of a status, and the configuration of property tests.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngSeed};
 
-use crate::support::review_edits::{Captured, Edit, captured, readable, status_fields, value};
+use crate::support::review_edits::{Captured, Edit, captured, status_fields, value, without_unreadable_values};
 
-/// At least `cases` of them, and the same ones every time; PROPTEST_CASES and PROPTEST_RNG_SEED say otherwise.
+/// Returns a configuration with this many cases and a fixed seed, so that each run has the same cases. PROPTEST_CASES
+/// and PROPTEST_RNG_SEED override them.
 pub fn config(cases: u32) -> Config {
     let given = Config { failure_persistence: None, ..Config::default() };
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { given.cases } else { cases };
@@ -14,18 +15,19 @@ pub fn config(cases: u32) -> Config {
     Config { cases, rng_seed, ..given }
 }
 
-/// The captured reviews of status updates.
+/// Returns the captured reviews of status updates.
 pub fn updates() -> Vec<&'static Captured> {
     captured().iter().filter(|captured| captured.lean["request"]["subResource"] == "status").collect()
 }
 
-/// Edits of the status of one object.
+/// Returns up to `at_most` edits of the status of one object.
 pub fn status_edits(at_most: usize) -> impl Strategy<Value = Vec<Edit>> {
     let edit = prop_oneof![(select(status_fields()), value()), likely()];
-    proptest::collection::vec(edit, 0..=at_most).prop_map(readable)
+    proptest::collection::vec(edit, 0..=at_most).prop_map(without_unreadable_values)
 }
 
-/// Fields with what the rules let them say, so that edits lead from one legal status to another, or just beside.
+/// Fields with values that the rules allow there, so that edits often lead to a legal status or to one with a single
+/// error.
 const LIKELY: &[(&str, &[&str])] = &[
     ("phase", &[r#""Pending""#, r#""Scanning""#, r#""Completed""#, r#""Failed""#, r#""Error""#]),
     ("scannedAt", &TIMES),
@@ -55,7 +57,7 @@ const TIMES: [&str; 3] = [r#""2026-11-20T08:00:00Z""#, r#""2026-11-20T08:03:00Z"
 
 fn likely() -> impl Strategy<Value = Edit> {
     (select(LIKELY), any::<Index>()).prop_map(|((field, values), index)| {
-        // One more than there are: none.
+        // The index behind the last value removes the field.
         let value = values.get(index.index(values.len() + 1)).map(|json| (*json).to_owned());
         (format!("/status/{field}"), value)
     })

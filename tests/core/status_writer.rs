@@ -1,5 +1,5 @@
-//! RULES §3 `status-writer`: who is not on the list changes nothing at all in a status. It is about rights, so neither what
-//! was there before nor a deletion excuses it.
+//! Tests of RULES §3 `status-writer`: a user who is not on the list may not change a status. The rule is about
+//! permissions, so neither the ratchet nor a deletion downgrades it.
 
 use scan_admission::admission::{self, Context, ReviewSettings, Webhook};
 use scan_admission::engine::Action;
@@ -10,7 +10,7 @@ use crate::support::reviews::{review, scan};
 
 const WRITER: &str = "system:serviceaccount:scan-link-system:scan-link-controller";
 
-/// What is done about the finding of `status-writer`, where there is one.
+/// Returns the action of the finding of `status-writer`, if there is one.
 fn action(review: &Value, webhook: Webhook) -> Option<Action> {
     let settings = ReviewSettings { status_writers: vec![WRITER.to_owned()], ..ReviewSettings::default() };
     let context = Context { settings: &settings, ..context(webhook) };
@@ -21,7 +21,7 @@ fn action(review: &Value, webhook: Webhook) -> Option<Action> {
     action
 }
 
-/// A request of `user` that writes `new` over `old`; no status is null.
+/// Returns a request of `user` that changes the status `old` to `new`; null is an absent status.
 fn request(user: &str, sub_resource: &str, new: &Value, old: &Value) -> Value {
     let object = |status: &Value| {
         let mut object = scan("{}");
@@ -37,7 +37,7 @@ fn request(user: &str, sub_resource: &str, new: &Value, old: &Value) -> Value {
     review
 }
 
-/// A status that breaks rules, with members that no rule reads.
+/// Returns a status that breaks rules and has members that no rule reads.
 fn status() -> Value {
     json!({
         "phase": "Done",
@@ -52,7 +52,7 @@ fn status() -> Value {
     })
 }
 
-/// `status()` with one member written, or without it.
+/// Returns [`status`] with one member set or removed.
 fn with(pointer: &str, member: &str, value: Option<Value>) -> Value {
     let mut status = status();
     let members = status.pointer_mut(pointer).unwrap().as_object_mut().unwrap();
@@ -69,12 +69,12 @@ fn differences() -> Vec<(&'static str, Value)> {
     swapped["conditions"].as_array_mut().unwrap().reverse();
     vec![
         ("a phase", with("", "phase", Some(json!("Failed")))),
-        ("a phase that is put right", with("", "phase", Some(json!("Completed")))),
+        ("a phase that is corrected", with("", "phase", Some(json!("Completed")))),
         ("a generation that no rule reads", with("", "observedPolicyGeneration", Some(json!(5)))),
         ("another type", with("", "observedPolicyGeneration", Some(json!("4")))),
         ("an added key", with("", "y", Some(json!(1)))),
         ("an added null", with("", "y", Some(json!(null)))),
-        ("an added nothing", with("", "metadataUrl", Some(json!("")))),
+        ("an added empty string", with("", "metadataUrl", Some(json!("")))),
         ("an added empty object", with("", "artifact", Some(json!({})))),
         ("an added empty list", with("", "y", Some(json!([])))),
         ("a null for a value", with("", "x", Some(json!(null)))),
@@ -86,30 +86,30 @@ fn differences() -> Vec<(&'static str, Value)> {
         ("a condition of another type", with("/conditions/1", "status", Some(json!("True")))),
         ("the order of conditions", swapped),
         ("a count", with("/cveCount", "critical", Some(json!(0)))),
-        ("a total that is put right", with("/cveCount", "total", Some(json!(1)))),
+        ("a total that is corrected", with("/cveCount", "total", Some(json!(1)))),
         ("no status", json!(null)),
-        ("a status that is none", json!("Done")),
+        ("a status of the wrong type", json!("Done")),
     ]
 }
 
 #[test]
-fn whatever_differs_is_denied() {
-    for (says, other) in differences() {
+fn every_difference_is_denied() {
+    for (title, other) in differences() {
         for (new, old) in [(&other, &status()), (&status(), &other)] {
-            // On main there is a difference only where there is no status subresource.
+            // On the main resource the status can differ only where the kind has no status subresource.
             for sub_resource in ["status", ""] {
                 let of = |user: &str| action(&request(user, sub_resource, new, old), Webhook::Validating);
-                assert_eq!(of("jane"), Some(Action::Deny), "{says} {sub_resource:?}: {old} -> {new}");
-                assert_eq!(of(""), Some(Action::Deny), "{says}");
-                assert_eq!(of(&WRITER.to_uppercase()), Some(Action::Deny), "{says}");
-                assert_eq!(of(WRITER), None, "{says}");
+                assert_eq!(of("jane"), Some(Action::Deny), "{title} {sub_resource:?}: {old} -> {new}");
+                assert_eq!(of(""), Some(Action::Deny), "{title}");
+                assert_eq!(of(&WRITER.to_uppercase()), Some(Action::Deny), "{title}");
+                assert_eq!(of(WRITER), None, "{title}");
             }
         }
     }
 }
 
 #[test]
-fn what_does_not_differ_is_nobodys_right() {
+fn anyone_may_send_an_unchanged_status() {
     for same in [status(), json!(null), json!({}), json!("Done"), json!({"y": null})] {
         for sub_resource in ["status", ""] {
             assert_eq!(action(&request("jane", sub_resource, &same, &same), Webhook::Validating), None, "{same}");
@@ -118,7 +118,7 @@ fn what_does_not_differ_is_nobodys_right() {
 }
 
 #[test]
-fn the_same_json_written_otherwise_is_no_difference() {
+fn the_same_json_in_another_notation_is_not_a_difference() {
     let text = request("jane", "status", &status(), &status()).to_string();
     let object = r#""conditions":[{"note":[1,{"a":null}],"status":"False","type":"Scanning"}"#;
     assert_eq!(text.matches(object).count(), 2);
@@ -129,9 +129,9 @@ fn the_same_json_written_otherwise_is_no_difference() {
     assert!(answer.summary.findings.iter().all(|finding| finding.rule != "status-writer"));
 }
 
-/// "Empty objects (… `status: {}` …) count as absent", however they are written.
+/// "Empty objects (… `status: {}` …) count as absent", with any white space.
 #[test]
-fn an_empty_status_is_none() {
+fn an_empty_status_counts_as_absent() {
     let review = request("developer", "status", &json!({}), &json!(null)).to_string();
     let spaced = review.replacen(r#""status":{}"#, r#""status": { }"#, 1);
     assert_ne!(review, spaced);
@@ -144,7 +144,7 @@ fn an_empty_status_is_none() {
 }
 
 #[test]
-fn spec_and_metadata_are_for_others_to_write() {
+fn others_may_write_spec_and_metadata() {
     let mut edited = request("jane", "", &status(), &status());
     edited["request"]["object"]["spec"]["scanTemplate"] = json!("another");
     edited["request"]["object"]["metadata"]["labels"] = json!({"a": "b"});
@@ -172,27 +172,27 @@ fn a_create_with_a_status_is_denied() {
 
 /// "neither the ratchet nor a deletion downgrades it"
 #[test]
-fn a_deletion_is_no_excuse() {
-    for (says, other) in differences() {
+fn a_deletion_does_not_downgrade_the_error() {
+    for (title, other) in differences() {
         for sub_resource in ["status", ""] {
             let mut review = request("jane", sub_resource, &other, &status());
             for object in ["object", "oldObject"] {
                 review["request"][object]["metadata"]["deletionTimestamp"] = json!("2026-11-24T11:59:00Z");
             }
-            assert_eq!(action(&review, Webhook::Validating), Some(Action::Deny), "{says} {sub_resource:?}");
+            assert_eq!(action(&review, Webhook::Validating), Some(Action::Deny), "{title} {sub_resource:?}");
         }
     }
 }
 
-/// "The mutating webhook never denies", and a delete is nobody's write.
+/// "The mutating webhook never denies", and a DELETE or CONNECT writes no status.
 #[test]
-fn only_the_validating_webhook_asks() {
-    for (says, other) in differences() {
+fn only_the_validating_webhook_checks_the_writer() {
+    for (title, other) in differences() {
         let mut review = request("jane", "status", &other, &status());
-        assert_eq!(action(&review, Webhook::Mutating), None, "{says}");
+        assert_eq!(action(&review, Webhook::Mutating), None, "{title}");
         for operation in ["DELETE", "CONNECT"] {
             review["request"]["operation"] = json!(operation);
-            assert_eq!(action(&review, Webhook::Validating), None, "{says}");
+            assert_eq!(action(&review, Webhook::Validating), None, "{title}");
         }
     }
 }

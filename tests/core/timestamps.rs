@@ -1,7 +1,8 @@
-//! RULES §2: a time is RFC 3339 with a `T` and `Z` or an offset, upper case, and nothing that Go's `time.Parse` rejects.
+//! Tests of times by RULES §2: RFC 3339 with an upper-case `T` and `Z` or an offset, as far as Go's `time.Parse`
+//! accepts it.
 //!
-//! `tests/fixtures/times.txt` has what Go's clients make of some thousand forms: each as a JSON string, and the Unix time
-//! that was read, or `-`. With UPDATE=1 and Go it is written anew.
+//! `tests/fixtures/times.txt` has the results of Go for some thousand texts: each text as a JSON string, with the Unix
+//! time that Go reads, or `-`. UPDATE=1 rewrites the file and needs Go.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -17,17 +18,17 @@ use crate::support::reviews::{review, scan};
 const FIXTURE: &str = "tests/fixtures/times.txt";
 
 const PLAIN: &str = "2026-11-20T08:01:00Z";
-/// With a fraction, an offset and a leap day.
+/// A time with a fraction, an offset and a leap day.
 const FULL: &str = "2024-02-29T23:59:59.25+05:30";
 
-/// Every form, as JSON.
-fn forms() -> BTreeSet<String> {
-    let mut forms = [dates(), clocks(), fractions(), offsets(), damaged(PLAIN), damaged(FULL), others()].concat();
-    forms.iter_mut().for_each(|form| *form = json!(form).to_string());
-    forms.into_iter().collect()
+/// Returns every text, as JSON.
+fn texts() -> BTreeSet<String> {
+    let mut texts = [dates(), clocks(), fractions(), offsets(), damaged(PLAIN), damaged(FULL), others()].concat();
+    texts.iter_mut().for_each(|text| *text = json!(text).to_string());
+    texts.into_iter().collect()
 }
 
-/// Days of the month and leap years.
+/// Returns times with valid and invalid dates: years, months, days of the month and leap days.
 fn dates() -> Vec<String> {
     let years = ["0000", "0001", "1600", "1900", "1969", "1970", "2000", "2024", "2026", "2100", "9999"];
     let mut dates = Vec::new();
@@ -40,7 +41,7 @@ fn dates() -> Vec<String> {
     dates
 }
 
-/// Hours, minutes and seconds; a leap second too, in its place and elsewhere.
+/// Returns times with valid and invalid hours, minutes and seconds, and with leap seconds on valid and invalid dates.
 fn clocks() -> Vec<String> {
     let mut clocks = Vec::new();
     for hour in ["00", "09", "12", "23", "24", "25", "99", "8", "008", "-1", "+8", " 8", "0x"] {
@@ -166,7 +167,7 @@ fn offsets() -> Vec<String> {
     offsets.iter().flat_map(|offset| times.map(|time| format!("{time}{offset}"))).collect()
 }
 
-/// One character of a time replaced, left out or added; a beginning or an end of it.
+/// Returns the time with one character replaced, removed or added, and every prefix and suffix of it.
 fn damaged(time: &str) -> Vec<String> {
     let characters = [
         ' ', '\t', '\n', '\0', '0', '3', '6', '9', '-', '+', ':', '.', ',', '/', 'T', 't', 'Z', 'z', '_', 'a', 'é',
@@ -185,7 +186,7 @@ fn damaged(time: &str) -> Vec<String> {
     damaged
 }
 
-/// Times as others write them.
+/// Returns times in other formats.
 fn others() -> Vec<String> {
     [
         "now",
@@ -237,18 +238,19 @@ fn others() -> Vec<String> {
     .into()
 }
 
-/// The lines of the fixture: a form as JSON, and what Go reads in it.
+/// Returns the lines of the fixture: a text as JSON, and the time that Go reads.
 fn fixture() -> Vec<(String, String)> {
     let text = fs::read_to_string(FIXTURE).unwrap();
     let lines = text.lines().map(|line| line.split_once('\t').unwrap());
-    lines.map(|(form, read)| (form.to_owned(), read.to_owned())).collect()
+    lines.map(|(text, read)| (text.to_owned(), read.to_owned())).collect()
 }
 
-/// RFC 3339 §5.6 `date-time`, upper case. Which numbers date and time may have is asked of Go; of an offset Go takes more
-/// than the RFC's `time-hour` and `time-minute`.
-fn is_rfc_3339(form: &str) -> bool {
+/// Whether the text has the shape of RFC 3339 §5.6 `date-time`, in upper case. Go decides which numbers a date and a
+/// time may have. The numbers of an offset are checked here, since Go accepts more than the RFC's `time-hour` and
+/// `time-minute`.
+fn is_rfc_3339(text: &str) -> bool {
     let shape = |text: &str| text.replace(|character: char| character.is_ascii_digit(), "0");
-    let Some((date_time, rest)) = form.split_at_checked(PLAIN.len() - 1) else { return false };
+    let Some((date_time, rest)) = text.split_at_checked(PLAIN.len() - 1) else { return false };
     let zone = match rest.strip_prefix('.') {
         Some(rest) => rest.trim_start_matches(|character: char| character.is_ascii_digit()),
         None => rest,
@@ -262,9 +264,9 @@ fn is_rfc_3339(form: &str) -> bool {
     shape(date_time) == "0000-00-00T00:00:00" && is_fraction && is_zone
 }
 
-/// What we read, as the fixture writes it.
-fn read(form: &str) -> String {
-    match time::parse(form) {
+/// Returns the time that our parser reads, in the notation of the fixture.
+fn read(text: &str) -> String {
+    match time::parse(text) {
         None => "-".to_owned(),
         Some(time) if time.nanosecond() == 0 => time.unix_timestamp().to_string(),
         Some(time) => format!("{}.{:09}", time.unix_timestamp(), time.nanosecond()),
@@ -272,24 +274,24 @@ fn read(form: &str) -> String {
 }
 
 #[test]
-fn a_time_is_what_rfc_3339_has_and_go_reads() {
+fn a_time_is_accepted_where_rfc_3339_and_go_accept_it() {
     let (mut differ, mut both, mut go_alone) = (Vec::new(), 0, 0);
-    for (form, go) in fixture() {
-        let text: String = serde_json::from_str(&form).unwrap();
+    for (json, go) in fixture() {
+        let text: String = serde_json::from_str(&json).unwrap();
         let expected = if is_rfc_3339(&text) { go.as_str() } else { "-" };
         if read(&text) != expected {
-            differ.push(format!("{form}: {} instead of {expected}", read(&text)));
+            differ.push(format!("{json}: {} instead of {expected}", read(&text)));
         }
         both += usize::from(expected != "-");
         go_alone += usize::from(expected != go);
     }
     assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
-    assert!(both > 700 && go_alone > 50, "{both} are times, {go_alone} for Go alone");
+    assert!(both > 700 && go_alone > 50, "{both} are times for both, {go_alone} only for Go");
 }
 
 #[test]
-fn what_is_no_time_is_denied_wherever_a_time_is_due() {
-    for (form, is_time) in [
+fn a_malformed_time_is_denied_in_every_time_field() {
+    for (text, is_time) in [
         (PLAIN, true),
         (FULL, true),
         ("2016-12-31T23:59:60Z", false),
@@ -300,27 +302,27 @@ fn what_is_no_time_is_denied_wherever_a_time_is_due() {
         ("2026-11-20T08:01:00+23:60", false),
         ("2026-11-20t08:01:00z", false),
     ] {
-        let entry = json!({"type": "example.com/Signed", "status": "True", "reason": "R", "lastTransitionTime": form});
-        let object = scan(&json!({"status": {"scannedAt": form, "conditions": [entry]}}).to_string());
+        let entry = json!({"type": "example.com/Signed", "status": "True", "reason": "R", "lastTransitionTime": text});
+        let object = scan(&json!({"status": {"scannedAt": text, "conditions": [entry]}}).to_string());
         let found = found(&review(&object, None));
         for (rule, path) in [
             ("condition-fields", "status.conditions[example.com/Signed].lastTransitionTime"),
             ("scanned-at", "status.scannedAt"),
         ] {
-            assert_eq!(found.has_denied(rule, path), !is_time, "{form} at {path}");
+            assert_eq!(found.has_denied(rule, path), !is_time, "{text} at {path}");
         }
     }
 }
 
 #[test]
-fn the_fixture_is_what_go_reads() {
-    let forms = forms();
-    assert!(forms.len() > 3000, "{} forms", forms.len());
+fn the_fixture_matches_what_go_reads() {
+    let texts = texts();
+    assert!(texts.len() > 3000, "only {} texts", texts.len());
     let go = env::var_os("GO").unwrap_or_else(|| "go".into());
     if Command::new(&go).arg("version").output().is_err() {
-        assert!(env::var_os("CI").is_none(), "no Go to read times with: install Go 1.26 or newer");
-        eprintln!("not tested: no Go to read times with");
-        assert!(fixture().iter().map(|line| &line.0).eq(&forms));
+        assert!(env::var_os("CI").is_none(), "Go was not found: install Go 1.26 or newer");
+        eprintln!("skipped: Go was not found, so {FIXTURE} was not compared with it");
+        assert!(fixture().iter().map(|line| &line.0).eq(&texts));
         return;
     }
     let mut child = Command::new(&go)
@@ -331,7 +333,7 @@ fn the_fixture_is_what_go_reads() {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let lines: String = forms.iter().map(|form| format!("{form}\n")).collect();
+    let lines: String = texts.iter().map(|text| format!("{text}\n")).collect();
     let writer = thread::spawn(move || stdin.write_all(lines.as_bytes()));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap().unwrap();
@@ -342,6 +344,6 @@ fn the_fixture_is_what_go_reads() {
     }
     assert!(
         fs::read_to_string(FIXTURE).unwrap_or_default() == read,
-        "{FIXTURE} is not what Go reads: UPDATE=1 writes it"
+        "{FIXTURE} differs from the times that Go reads: UPDATE=1 rewrites it"
     );
 }

@@ -1,4 +1,4 @@
-//! Every pair of states as old and new, against what the sentences of RULES §3 say of the two.
+//! Tests of the rules that compare old and new: every pair of values of a field, against the sentences of RULES §3.
 
 use serde_json::{Value, json};
 
@@ -6,41 +6,41 @@ use crate::findings::{Found, found};
 use crate::support::reviews::{review, scan};
 
 const PHASES: [&str; 6] = ["", "Pending", "Scanning", "Completed", "Failed", "Error"];
-/// The four types, and one that is not ours.
+/// The four known types, and an unknown one.
 const TYPES: [&str; 5] = ["Scanning", "Succeeded", "SendingResults", "PolicySucceeded", "example.com/Signed"];
 const STATUSES: [&str; 4] = ["", "True", "False", "Unknown"];
 
-/// The clock of the tests says 2026-11-24T12:00:00Z.
+/// Days before now, which is [`NOW`] in the tests.
 const EARLY: &str = "2026-11-20T08:01:00Z";
 const LATE: &str = "2026-11-20T08:03:00Z";
-/// [`LATE`] elsewhere on earth.
-const LATE_THERE: &str = "2026-11-20T10:03:00+02:00";
-/// 3 seconds before now, 2 seconds before now, and now.
-const JUST_BEFORE: &str = "2026-11-24T11:59:57Z";
-const JUST_NOW: &str = "2026-11-24T11:59:58Z";
+/// [`LATE`] in another time zone.
+const LATE_WITH_OFFSET: &str = "2026-11-20T10:03:00+02:00";
+const THREE_SECONDS_AGO: &str = "2026-11-24T11:59:57Z";
+const TWO_SECONDS_AGO: &str = "2026-11-24T11:59:58Z";
 const NOW: &str = "2026-11-24T12:00:00Z";
-/// In the future, but not by more than 5 minutes.
+/// In the future by exactly the 5 minutes that are allowed.
 const AHEAD: &str = "2026-11-24T12:05:00Z";
-const FAR_AHEAD: &str = "2026-11-24T12:05:01Z";
+/// In the future by more than the 5 minutes that are allowed.
+const TOO_FAR_AHEAD: &str = "2026-11-24T12:05:01Z";
 
-/// Times that are told apart by their number of seconds.
+/// Returns the seconds between [`EARLY`] and one of the times above.
 fn seconds(time: &str) -> Option<i64> {
     let known = [
         (EARLY, 0),
         (LATE, 120),
-        (LATE_THERE, 120),
-        (JUST_BEFORE, NOW_SECONDS - 3),
-        (JUST_NOW, NOW_SECONDS - 2),
+        (LATE_WITH_OFFSET, 120),
+        (THREE_SECONDS_AGO, NOW_SECONDS - 3),
+        (TWO_SECONDS_AGO, NOW_SECONDS - 2),
         (NOW, NOW_SECONDS),
         (AHEAD, NOW_SECONDS + 300),
-        (FAR_AHEAD, NOW_SECONDS + 301),
+        (TOO_FAR_AHEAD, NOW_SECONDS + 301),
     ];
     known.into_iter().find(|known| known.0 == time).map(|known| known.1)
 }
 
 const NOW_SECONDS: i64 = 359_640;
 
-/// A scan with this status; empty strings are absent fields.
+/// Returns a scan with this status; a field with an empty string is left out.
 fn with_status(mut status: Value) -> Value {
     status.as_object_mut().unwrap().retain(|_, value| *value != json!(""));
     let mut object = scan(r#"{"metadata": {"generation": 2}}"#);
@@ -52,11 +52,11 @@ fn pair(old: Value, new: Value) -> Found {
     found(&review(&with_status(new), Some(&with_status(old))))
 }
 
-/// Exactly these actions at `path`, and nowhere else, are what `rule` finds.
+/// Checks that `rule` has exactly these findings, at `path` only.
 #[track_caller]
 fn is(found: &Found, rule: &str, path: &str, is_denied: bool, is_warned: bool, of: &Value) {
     let expected = [is_denied, is_warned].map(|is| if is { vec![path] } else { vec![] });
-    assert_eq!(found.of(rule), expected, "denied and warned about by {rule}: {of}");
+    assert_eq!(found.of(rule), expected, "paths that {rule} denies and warns about: {of}");
 }
 
 /// "Pending/Error → Completed/Failed, Completed ↔ Failed without a run between".
@@ -89,16 +89,16 @@ fn conditions(name: &str, status: &str, time: &str) -> Value {
 /// changed but the status did not; time went back; time changed to > 5 min in the future".
 #[test]
 fn every_pair_of_statuses_and_times_of_a_condition() {
-    let times = [EARLY, LATE, LATE_THERE, JUST_BEFORE, JUST_NOW, NOW, AHEAD, FAR_AHEAD];
+    let times = [EARLY, LATE, LATE_WITH_OFFSET, THREE_SECONDS_AGO, TWO_SECONDS_AGO, NOW, AHEAD, TOO_FAR_AHEAD];
     for name in TYPES {
         for (old, since) in STATUSES.iter().flat_map(|status| times.map(|time| (*status, time))) {
             for (new, at) in STATUSES.iter().flat_map(|status| times.map(|time| (*status, time))) {
                 let is_pair = !old.is_empty() && !new.is_empty();
                 let [was, is_now] = [since, at].map(|time| seconds(time).unwrap());
-                // A condition that is new has a time that changed.
+                // The time of a new condition counts as changed.
                 let is_time_changed = !new.is_empty() && (!is_pair || was != is_now);
                 let is_status_changed = is_pair && old != new;
-                // The rules do not say whether a time that is still to come is "at most 2 s before now".
+                // The rules do not say whether a time in the future is "at most 2 s before now".
                 if is_status_changed && !is_time_changed && is_now > NOW_SECONDS {
                     continue;
                 }
@@ -112,16 +112,16 @@ fn every_pair_of_statuses_and_times_of_a_condition() {
                     json!({"conditions": conditions(name, new, at)}),
                 );
                 let path = format!("status.conditions[{name}].lastTransitionTime");
-                // Two sentences may be broken at once: the paths are a set.
+                // Two sentences may apply at once. The paths are a set, so they are one finding here.
                 is(&found, "transition-time", &path, false, is_warned, &json!([old, since, new, at]));
             }
         }
     }
 }
 
-/// A condition's history is that of its type, wherever the entries stand, and another type has no part in it.
+/// A condition is compared with the old condition of its type, independently of their positions and of other types.
 #[test]
-fn a_condition_is_compared_with_the_old_one_of_its_type() {
+fn a_condition_is_compared_with_the_old_condition_of_its_type() {
     let entry = |name, status, time| conditions(name, status, time)[0].clone();
     let old = json!([entry("Scanning", "True", LATE), entry("Succeeded", "True", EARLY)]);
     let swapped = json!([entry("Succeeded", "True", EARLY), entry("Scanning", "True", LATE)]);
@@ -132,7 +132,8 @@ fn a_condition_is_compared_with_the_old_one_of_its_type() {
     is(&found, "transition-time", "status.conditions[Scanning].lastTransitionTime", false, true, &one);
 }
 
-/// "not an integer ≥ 0", a warning when "status' or a condition's > metadata.generation; status' lower than the old one".
+/// "not an integer ≥ 0", a warning when "status' or a condition's > metadata.generation; status' lower than the old
+/// one".
 #[test]
 fn every_pair_of_observed_generations() {
     let (rule, path) = ("observed-generation", "status.observedGeneration");
@@ -167,10 +168,10 @@ fn every_pair_of_observed_generations_of_a_condition() {
     for (name, phase) in TYPES.into_iter().flat_map(|name| PHASES.map(|phase| (name, phase))) {
         for old in &generations {
             for new in &generations {
-                // Both of these scans have no scanPolicy: a PolicySucceeded of an older generation is stale.
+                // Neither scan has a scanPolicy, so a PolicySucceeded of an older generation is stale.
                 let is_current = name != "PolicySucceeded";
                 let is_done = matches!(phase, "Completed" | "Failed");
-                // "On Completed and Failed a current condition's lower than the status'", wherever it was before.
+                // "On Completed and Failed a current condition's lower than the status'", whatever the old one was.
                 let is_warned = *new == 3 || *new == 1 && is_done && is_current;
                 let path = format!("status.conditions[{name}].observedGeneration");
                 let found = pair(status("Scanning", name, old), status(phase, name, new));
@@ -181,7 +182,7 @@ fn every_pair_of_observed_generations_of_a_condition() {
     }
 }
 
-/// Succeeded absent, True, False, and False of an older generation, which is stale but on Completed and Failed.
+/// Succeeded absent, True, False, and False of an older generation, which is stale except on Completed and Failed.
 const SUCCEEDED: [&str; 4] = ["", "True", "False", "False, stale"];
 
 fn beside_succeeded(phase: &str, succeeded: &str, scanned_at: &str) -> Value {
@@ -196,13 +197,14 @@ fn beside_succeeded(phase: &str, succeeded: &str, scanned_at: &str) -> Value {
     json!({"phase": phase, "observedGeneration": 2, "scannedAt": scanned_at, "conditions": conditions})
 }
 
-/// "not RFC 3339", a warning when "earlier than the old one, where the old one is not itself in the future; > 5 min in the
-/// future; absent on Completed/Failed; changed while Pending, while Scanning without a current Succeeded=True, or together
-/// with current Succeeded=False". A time that is taken away is no change: what is left says nothing that was not so.
+/// "not RFC 3339", a warning when "earlier than the old one, where the old one is not itself in the future; > 5 min in
+/// the future; absent on Completed/Failed; changed while Pending, while Scanning without a current Succeeded=True, or
+/// together with current Succeeded=False". A removed time does not count as changed, because the status then claims
+/// nothing new.
 #[test]
-fn every_pair_of_times_of_the_scan() {
+fn every_pair_of_scanned_at() {
     let (rule, path) = ("scanned-at", "status.scannedAt");
-    let times = ["", EARLY, LATE, AHEAD, FAR_AHEAD, "yesterday"];
+    let times = ["", EARLY, LATE, AHEAD, TOO_FAR_AHEAD, "yesterday"];
     for phase in PHASES {
         let is_done = phase == "Completed" || phase == "Failed";
         for succeeded in SUCCEEDED {
@@ -217,7 +219,7 @@ fn every_pair_of_times_of_the_scan() {
                     || new.is_empty() && is_done
                     || is_changed && (phase == "Pending" || phase == "Scanning" && succeeded != "True" || is_failure)
                     || is_earlier
-                    // It was so before.
+                    // The old time was malformed in the same way, so the error is downgraded.
                     || is_malformed && old == new;
                 let found = pair(beside_succeeded("Scanning", "", old), beside_succeeded(phase, succeeded, new));
                 let of = json!([phase, succeeded, old, new]);
@@ -227,8 +229,8 @@ fn every_pair_of_times_of_the_scan() {
     }
 }
 
-/// "counts that changed while Scanning=True (an absent one is 0)" beside the other two sentences, "counts on Pending" and
-/// "Failed with counts absent or total 0".
+/// "counts that changed while Scanning=True (an absent one is 0)" beside the other two sentences, "counts on Pending"
+/// and "Failed with counts absent or total 0".
 #[test]
 fn every_pair_of_counts() {
     let counts = [
@@ -246,7 +248,7 @@ fn every_pair_of_counts() {
             for (old, new) in counts.iter().flat_map(|old| counts.iter().map(move |new| (old, new))) {
                 let is_there = new.is_object();
                 let is_changed = values(old) != values(new);
-                // The rules do not say whether counts that are taken away have changed.
+                // The rules do not say whether removed counts have changed.
                 if scanning == "True" && is_changed && !is_there {
                     continue;
                 }
@@ -255,7 +257,7 @@ fn every_pair_of_counts() {
                     || phase == "Failed" && (!is_there || new["total"] == 0);
                 let status = |phase: &str, counts: &Value| json!({"phase": phase, name: counts, "conditions": conditions("Scanning", scanning, EARLY)});
                 let found = pair(status("Scanning", old), status(phase, new));
-                // What is absent is asked for in the wire's spelling.
+                // The path of absent counts has the wire's spelling.
                 let path = format!("status.{}", if is_there { name } else { "cveCount" });
                 is(&found, "cve-count-timing", &path, false, is_warned, &json!([phase, scanning, old, new]));
             }
@@ -263,9 +265,9 @@ fn every_pair_of_counts() {
     }
 }
 
-/// "What only the comparison of old and new shows is a warning": the worst of them all at once.
+/// "What only the comparison of old and new shows is a warning", also where many such comparisons fail at once.
 #[test]
-fn an_older_status_over_a_newer_one_is_not_denied() {
+fn an_older_status_written_over_a_newer_one_is_not_denied() {
     let status = |phase: &str, time: &str, generation: i64| {
         json!({"phase": phase, "observedGeneration": generation, "scannedAt": time,
             "cveCount": {"low": generation, "total": generation},

@@ -1,4 +1,4 @@
-//! RULES §6: which webhook judges what, row by row.
+//! Tests of RULES §6: the requests and parts that each webhook judges, row by row.
 
 use scan_admission::admission::{self, Webhook};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn request(operation: &str, sub_resource: &str, new: &Value, old: &Value) -> Val
     review
 }
 
-/// Both kinds of scan, with this status and its spec broken or not.
+/// Returns a scan of each kind with this status, and with a broken or a valid spec.
 fn scans(status: &Value, is_spec_broken: bool) -> [Value; 2] {
     ["SourceScan", "ImageScan"].map(|kind| {
         let mut object = scan("{}");
@@ -34,22 +34,22 @@ fn scans(status: &Value, is_spec_broken: bool) -> [Value; 2] {
     })
 }
 
-/// Denied by `phase-unknown`, and with a total that a mutation would fill in.
+/// Returns a status that `phase-unknown` denies, without the total, which a mutation would add.
 fn broken() -> Value {
     json!({"phase": "Done", "cveCount": {"critical": 1, "high": 0, "medium": 0, "low": 0, "unknown": 0}})
 }
 
-/// Also denied by `phase-unknown`, but another one.
+/// Returns another status that `phase-unknown` denies.
 fn otherwise_broken() -> Value {
     json!({"phase": "Gone"})
 }
 
-/// Denied by whom; nothing where the webhook lets it pass.
+/// Returns the rules that deny the review.
 fn denied(review: &Value) -> Vec<String> {
     found(review).denied.into_iter().map(|finding| finding.0).collect()
 }
 
-/// The warnings of a review that is let pass without a patch.
+/// Checks that the review is allowed without a patch, and returns the warnings.
 #[track_caller]
 fn is_untouched(review: &Value, webhook: Webhook) -> Vec<String> {
     let (answer, body) = answer(review, webhook);
@@ -60,28 +60,28 @@ fn is_untouched(review: &Value, webhook: Webhook) -> Vec<String> {
 }
 
 #[test]
-fn an_update_of_the_status_is_mutated_at_one_webhook_and_judged_at_the_other() {
+fn a_status_update_is_mutated_by_one_webhook_and_judged_by_the_other() {
     for (new, old) in scans(&broken(), true).into_iter().zip(scans(&json!(null), true)) {
         let review = request("UPDATE", "status", &new, &old);
         let (mutated, body) = answer(&review, Webhook::Mutating);
-        // The mutating webhook never denies, and leaves what it cannot mutate.
+        // The mutating webhook never denies, and leaves the phase, which it cannot mutate.
         assert!(mutated.is_allowed);
         assert_eq!(patch(&body), json!([{"op": "add", "path": "/status/cveCount/total", "value": 1}]));
         assert_eq!(denied(&review), ["phase-unknown"]);
-        // The spec is no part of this request, however broken it is.
+        // The broken spec is not judged in this request.
         assert!(found(&review).warned.iter().all(|finding| finding.1.starts_with("status.")));
     }
 }
 
 #[test]
-fn a_create_is_judged_by_its_spec_and_by_a_status_that_is_still_there() {
-    for nothing in [json!(null), json!({})] {
-        for (whole, spoilt) in scans(&nothing, false).into_iter().zip(scans(&nothing, true)) {
+fn a_create_is_judged_by_its_spec_and_its_status() {
+    for absent in [json!(null), json!({})] {
+        for (valid, invalid) in scans(&absent, false).into_iter().zip(scans(&absent, true)) {
             for webhook in Webhook::BOTH {
-                assert_eq!(is_untouched(&request("CREATE", "", &whole, &json!(null)), webhook), NONE);
+                assert_eq!(is_untouched(&request("CREATE", "", &valid, &json!(null)), webhook), NONE);
             }
-            assert_eq!(denied(&request("CREATE", "", &spoilt, &json!(null))), ["scan-target"]);
-            assert_eq!(is_untouched(&request("CREATE", "", &spoilt, &json!(null)), Webhook::Mutating), NONE);
+            assert_eq!(denied(&request("CREATE", "", &invalid, &json!(null))), ["scan-target"]);
+            assert_eq!(is_untouched(&request("CREATE", "", &invalid, &json!(null)), Webhook::Mutating), NONE);
         }
     }
     for object in scans(&broken(), true) {
@@ -94,27 +94,27 @@ fn a_create_is_judged_by_its_spec_and_by_a_status_that_is_still_there() {
 }
 
 #[test]
-fn an_update_is_judged_by_its_spec_and_by_a_status_that_it_changes() {
+fn an_update_is_judged_by_its_spec_and_its_changed_status() {
     for (new, old) in scans(&otherwise_broken(), false).into_iter().zip(scans(&broken(), false)) {
         let review = request("UPDATE", "", &new, &old);
         assert_eq!(denied(&review), ["phase-unknown"]);
         assert_eq!(is_untouched(&review, Webhook::Mutating), NONE);
-        // Without an old status too.
+        // The old object has no status.
         let mut without = old.clone();
         without["status"].take();
         assert_eq!(denied(&request("UPDATE", "", &new, &without)), ["phase-unknown"]);
     }
-    for (spoilt, whole) in scans(&broken(), true).into_iter().zip(scans(&broken(), false)) {
-        assert_eq!(denied(&request("UPDATE", "", &spoilt, &whole)), ["scan-target"]);
+    for (invalid, valid) in scans(&broken(), true).into_iter().zip(scans(&broken(), false)) {
+        assert_eq!(denied(&request("UPDATE", "", &invalid, &valid)), ["scan-target"]);
         for webhook in Webhook::BOTH {
-            assert_eq!(is_untouched(&request("UPDATE", "", &whole, &spoilt), webhook), NONE);
+            assert_eq!(is_untouched(&request("UPDATE", "", &valid, &invalid), webhook), NONE);
         }
     }
 }
 
-/// "The status is judged only if it differs at all from the old one, as JSON", also in what no rule reads.
+/// "The status is judged only if it differs at all from the old one, as JSON", also in members that no rule reads.
 #[test]
-fn an_update_is_judged_by_a_status_that_differs_in_anything() {
+fn an_update_is_judged_by_a_status_with_any_difference() {
     let with = |member: &str, value: Value| {
         let mut status = broken();
         status[member] = value;
@@ -126,7 +126,7 @@ fn an_update_is_judged_by_a_status_that_differs_in_anything() {
         for (new, old) in scans(&status, false).into_iter().zip(scans(&broken(), false)) {
             for (new, old) in [(&new, &old), (&old, &new)] {
                 let found = found(&request("UPDATE", "", new, old));
-                // It was so before.
+                // The old status has the same error, so it is downgraded.
                 assert_eq!(found.denied, [].into(), "{status}");
                 assert!(found.has_warned("phase-unknown", "status.phase"), "{status}: {found:?}");
             }
@@ -135,7 +135,7 @@ fn an_update_is_judged_by_a_status_that_differs_in_anything() {
 }
 
 #[test]
-fn an_update_is_not_judged_by_a_status_that_is_only_written_otherwise() {
+fn an_update_is_not_judged_by_a_status_in_another_notation() {
     for object in scans(&broken(), false) {
         let text = request("UPDATE", "", &object, &object).to_string();
         let (was, is) = (r#""phase":"Done""#, r#""ph\u0061se" : "D\u006fne" "#);
@@ -148,7 +148,7 @@ fn an_update_is_not_judged_by_a_status_that_is_only_written_otherwise() {
 
 /// "Otherwise it is the old one, and spec edits and finalizers must go through."
 #[test]
-fn an_old_broken_status_and_an_old_broken_spec_hold_up_nothing_else() {
+fn an_old_broken_status_or_spec_blocks_no_other_change() {
     for status in [broken(), json!("Completed"), json!({"conditions": [null, {"type": 7}]})] {
         for old in scans(&status, true) {
             let mut finalized = old.clone();
@@ -160,7 +160,7 @@ fn an_old_broken_status_and_an_old_broken_spec_hold_up_nothing_else() {
                 let review = request("UPDATE", "", new, &old);
                 let found = found(&review);
                 assert_eq!(found.denied, [].into());
-                // Of the status not a word, of the spec that it stood so.
+                // The status is not judged, and the error of the spec is downgraded.
                 let warned: Vec<_> = found.warned.iter().map(|finding| finding.0.as_str()).collect();
                 assert_eq!(warned, ["scan-target"]);
                 assert_eq!(is_untouched(&review, Webhook::Mutating), NONE);
@@ -171,7 +171,7 @@ fn an_old_broken_status_and_an_old_broken_spec_hold_up_nothing_else() {
 
 /// "An object with deletionTimestamp: errors become warnings", of its spec and of its status.
 #[test]
-fn an_object_that_is_being_deleted_is_only_warned_of() {
+fn an_object_that_is_being_deleted_is_only_warned_about() {
     for (mut new, mut old) in scans(&otherwise_broken(), true).into_iter().zip(scans(&broken(), false)) {
         for object in [&mut new, &mut old] {
             object["metadata"]["deletionTimestamp"] = json!("2026-11-24T11:59:00Z");
@@ -203,7 +203,7 @@ fn deletes_and_connects_pass() {
 }
 
 #[test]
-fn others_pass_with_a_warning_that_the_registration_is_too_wide() {
+fn other_resources_pass_with_a_warning_about_the_registration() {
     let object = &scans(&broken(), true)[0];
     let wide = [
         ("/kind/group", "apps"),
@@ -246,13 +246,14 @@ fn a_forged_spec_or_generation_does_not_reach_the_mutations() {
         mutated += usize::from(honest != json!([]));
         differ += usize::from(honest != patch_of(&new, &forge(&old)));
     }
-    // What the old object says does reach them.
+    // The mutations do depend on the old object.
     assert!(mutated > 100 && differ > 10, "{mutated} mutated, {differ} differ");
 }
 
-/// How long a review takes depends on how many conditions it has, in both objects. Decoded first, it is answered the same.
+/// The server decodes a review first to count the conditions of both objects, which decide where it is judged. The
+/// answer must be the same as without.
 #[test]
-fn a_decoded_review_knows_its_conditions_and_is_answered_the_same() {
+fn a_decoded_review_counts_its_conditions_and_gets_the_same_answer() {
     let scan = |count: usize| {
         let mut scan = scans(&broken(), false)[0].clone();
         scan["status"]["conditions"] = json!(vec![json!({"type": "Succeeded"}); count]);
@@ -274,7 +275,7 @@ fn a_decoded_review_knows_its_conditions_and_is_answered_the_same() {
 
 /// "dryRun: the same answer, no side effects."
 #[test]
-fn a_dry_run_is_answered_the_same() {
+fn a_dry_run_gets_the_same_answer() {
     let objects = [scans(&broken(), true), scans(&json!({"phase": "Pending"}), false)].concat();
     for (new, old) in objects.iter().flat_map(|new| objects.iter().map(move |old| (new, old))) {
         for operation in ["CREATE", "UPDATE", "DELETE"] {

@@ -1,5 +1,5 @@
-//! Hostile clients beside normal load. They are processes of their own: this test binary again, told by its environment what
-//! to do and to whom.
+//! Tests of normal clients beside hostile ones. The hostile clients are processes of this test binary, whose
+//! environment names the attack and the address.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ use crate::support::folder::Folder;
 use crate::support::http::get;
 use crate::support::process::Process;
 use crate::support::request_head::head;
-use crate::support::waits::{FAR, until_metric};
+use crate::support::waits::{WAIT_MAX, until_metric};
 use crate::{
     CONNECTIONS, HELD, IN_FLIGHT, LEGAL, LEGAL_UID, OPEN_FDS, RESIDENT, UNFINISHED, number, percentiles, sample, start,
 };
 
-/// What is done, and by how many processes: each has no more than 500 connections open, whatever the limit of files is. And
-/// what shows that it has begun: who holds connections or bodies has them first.
+/// The attacks, with the number of processes, and the metric and value that show that the attack is under way. A
+/// process has at most 500 open connections, so that the limit of open files suffices.
 const ATTACKS: &[(&str, usize, (&str, f64))] = &[
     ("slow-heads", 1, (CONNECTIONS, 0.0)),
     ("slow-bodies", 2, (UNFINISHED, 600.0)),
@@ -41,26 +41,26 @@ const ATTACKS: &[(&str, usize, (&str, f64))] = &[
     ("rapid-reset", 1, (CONNECTIONS, 0.0)),
     ("garbage", 1, (CONNECTIONS, 0.0)),
     ("smuggling", 1, (CONNECTIONS, 0.0)),
-    // All of the memory at once.
+    // Attacks on every share of the memory at once.
     ("great-bodies worst-bodies untaken", 2, (HELD, 60e6)),
 ];
-/// How long a kubelet waits.
-const PROBE: Duration = Duration::from_secs(5);
+/// The timeout of a kubelet's probe.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECTIONS_EACH: usize = 500;
-const NORMAL: usize = 2;
-/// Of the container, in the manifests.
+const NORMAL_CLIENTS: usize = 2;
+/// The memory limit of the container in the manifests.
 const LIMIT_BYTES: f64 = (256 << 20) as f64;
 
-/// Who asks as API servers do. A wrong answer, or none, fails the test.
-struct Normal(Vec<Client>);
+/// Clients that send reviews as API servers do. A wrong or missing answer fails the test.
+struct NormalClients(Vec<Client>);
 
-impl Normal {
+impl NormalClients {
     async fn reviews(&mut self, count: usize) -> Vec<Duration> {
         let mut latencies = Vec::new();
         for _ in 0..count {
             for client in &mut self.0 {
                 let begun = Instant::now();
-                let reply = timeout(FAR, client.post("/validate?timeout=10s", fixture(LEGAL))).await;
+                let reply = timeout(WAIT_MAX, client.post("/validate?timeout=10s", fixture(LEGAL))).await;
                 let review = reply.expect("an answer").json();
                 let response = &review["response"];
                 assert_eq!((&response["uid"], &response["allowed"]), (&LEGAL_UID.into(), &true.into()), "{review}");
@@ -84,7 +84,7 @@ impl Attack {
         Self(kind.split(' ').flat_map(|kind| (0..processes).map(move |_| kind)).map(attacker).collect())
     }
 
-    /// Whether none has failed.
+    /// Ends the processes and returns whether all have succeeded.
     fn end(self) -> bool {
         let ended: Vec<_> = self
             .0
@@ -99,13 +99,13 @@ impl Attack {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beside_hostile_clients_all_is_answered_and_nothing_leaks() {
+async fn reviews_are_answered_and_nothing_leaks_beside_hostile_clients() {
     let folder = Folder::new();
     let process = start(&folder, "");
     let ca = folder.join("certs/ca.crt");
     let before = (sample(&process, OPEN_FDS).await, sample(&process, RESIDENT).await);
-    let mut normal = Normal(Vec::new());
-    for index in 0..NORMAL {
+    let mut normal = NormalClients(Vec::new());
+    for index in 0..NORMAL_CLIENTS {
         normal.0.push(Client::new(&ca, process.address, if index % 2 == 0 { "http/1.1" } else { "h2" }).await);
     }
     let mut latencies = normal.reviews(200).await;
@@ -119,7 +119,7 @@ async fn beside_hostile_clients_all_is_answered_and_nothing_leaks() {
     until_metric(process.admin, IN_FLIGHT, 0.0).await;
     until_metric(process.admin, OPEN_FDS, before.0).await;
     until_metric(process.admin, HELD, 0.0).await;
-    // The allocator keeps some of what was the most at once.
+    // This is only printed, because the allocator does not return all of the peak to the system.
     println!("resident: +{:.1} MiB", (sample(&process, RESIDENT).await - before.1) / f64::from(1 << 20));
     assert_eq!(sample(&process, "scan_admission_panics_total").await, 0.0, "{}", process.errors());
 }
@@ -128,32 +128,32 @@ async fn attacked(
     (kind, processes, held): (&str, usize, (&str, f64)),
     process: &Process,
     ca: &Path,
-    normal: &mut Normal,
+    normal: &mut NormalClients,
 ) {
     let attack = Attack::start(kind, processes, process.address, ca);
-    let waited = timeout(FAR, async {
+    let waited = timeout(WAIT_MAX, async {
         while sample(process, held.0).await < held.1 {
             tokio::task::yield_now().await;
         }
     });
-    waited.await.expect("they are there");
+    waited.await.expect("the attack is under way");
     let end = Instant::now() + Duration::from_secs(number("HOSTILE_SECONDS", 0) as u64);
     let mut latencies = normal.reviews(200).await;
     let mut most_bytes = sample(process, RESIDENT).await;
     let mut probes = Vec::new();
     for path in ["/livez", "/readyz", "/metrics"].iter().cycle().take(60) {
         let begun = Instant::now();
-        assert_eq!(timeout(PROBE, get(process.admin, path)).await.expect("an answer in time").code, 200);
+        assert_eq!(timeout(PROBE_TIMEOUT, get(process.admin, path)).await.expect("an answer in time").code, 200);
         probes.push(begun.elapsed());
     }
     while Instant::now() < end {
         latencies.extend(normal.reviews(10).await);
         most_bytes = most_bytes.max(sample(process, RESIDENT).await);
     }
-    // A new connection finds its place too.
-    let mut newcomer = Normal(vec![Client::new(ca, process.address, "http/1.1").await]);
-    newcomer.reviews(1).await;
-    drop(newcomer);
+    // A new connection is served too.
+    let mut another = NormalClients(vec![Client::new(ca, process.address, "http/1.1").await]);
+    another.reviews(1).await;
+    drop(another);
     let open = sample(process, CONNECTIONS).await;
     println!(
         "{kind}: {} reviews, p50 p99 max {:.2?} ms, probes {:.2?} ms, {open} connections, {:.0} MiB",
@@ -162,14 +162,14 @@ async fn attacked(
         percentiles(&mut probes),
         most_bytes / f64::from(1 << 20),
     );
-    assert!(most_bytes < LIMIT_BYTES, "{kind}: {most_bytes} of the {LIMIT_BYTES} of the manifests");
+    assert!(most_bytes < LIMIT_BYTES, "{kind}: {most_bytes} bytes, the limit of the manifests is {LIMIT_BYTES}");
     assert!(open <= 1025.0);
-    assert!(attack.end(), "{kind}: the server did not do what it should");
+    assert!(attack.end(), "{kind}: a hostile client got an unexpected answer");
 }
 
-/// What one of the processes does, until its stdin is closed.
+/// Runs one attack until stdin is closed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-#[ignore = "is started by the test of hostile clients"]
+#[ignore = "started as a process by the test of hostile clients"]
 async fn attacker() {
     let Ok(kind) = std::env::var("ATTACK") else { return };
     let victim = Victim {
@@ -204,11 +204,11 @@ struct Victim {
     ca: PathBuf,
 }
 
-/// An attacker that ends by itself does so after so many rounds.
+/// The rounds of an attack that ends by itself.
 const ROUNDS: usize = 300;
 
 impl Victim {
-    /// None where the server closes it, as it may.
+    /// Opens a TLS connection. Returns None where the server closes it, which it may.
     async fn tls(&self) -> Option<TlsStream<TcpStream>> {
         let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
         let stream = TcpStream::connect(self.address).await.ok()?;
@@ -284,8 +284,8 @@ impl Victim {
                 };
             }
             let _ = stream.flush().await;
-            let said = read_all(&mut stream).await;
-            assert!(said.is_empty() || said.starts_with("HTTP/1.1 431"), "{said}");
+            let reply = read_all(&mut stream).await;
+            assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 431"), "{reply}");
         }
     }
 
@@ -299,7 +299,7 @@ impl Victim {
             let Client::Http2(mut send) = Client::over(stream).await else { continue };
             for _ in 0..1000 {
                 let answer = send.send_request(request(Method::POST, "/validate", None, fixture(LEGAL)));
-                // Given up as soon as it is sent, which resets the stream.
+                // Dropping the request as soon as it is sent resets the stream.
                 let sent = async {
                     for _ in 0..3 {
                         tokio::task::yield_now().await;
@@ -322,12 +322,13 @@ impl Victim {
             let Some(mut stream) = self.tls().await else { continue };
             send(&mut stream, &bytes).await;
             send(&mut stream, b"\r\n\r\n").await;
-            let said = read_all(&mut stream).await;
-            assert!(said.is_empty() || said.starts_with("HTTP/1.1 400"), "{said}");
+            let reply = read_all(&mut stream).await;
+            assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 400"), "{reply}");
         }
     }
 
-    /// Requests whose length can be read in two ways, so that what one reader takes for a body another takes for a request.
+    /// Sends requests with an ambiguous length, which one parser may read as a request with a body and another as two
+    /// requests.
     async fn smuggling(&self) {
         let smuggled = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
         let lengths = [
@@ -347,26 +348,26 @@ impl Victim {
                 let Some(mut stream) = self.tls().await else { continue };
                 let bytes = format!("POST /validate HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n{smuggled}");
                 send(&mut stream, bytes.as_bytes()).await;
-                let said = read_all(&mut stream).await;
+                let reply = read_all(&mut stream).await;
                 assert!(
-                    said.starts_with("HTTP/1.1 400") && said.matches("HTTP/1.1").count() == 1,
-                    "{length:?}: {said}"
+                    reply.starts_with("HTTP/1.1 400") && reply.matches("HTTP/1.1").count() == 1,
+                    "{length:?}: {reply}"
                 );
             }
         }
     }
 }
 
-/// Sends what can be sent: the server may have closed.
+/// Sends the bytes and ignores errors, because the server may have closed the connection.
 async fn send(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
     if stream.write_all(bytes).await.is_ok() {
         let _ = stream.flush().await;
     }
 }
 
-/// All that the server says until it closes.
+/// Returns everything that the server sends until it closes.
 async fn read_all(stream: &mut TlsStream<TcpStream>) -> String {
     let mut bytes = Vec::new();
-    let _ = timeout(FAR, stream.read_to_end(&mut bytes)).await.expect("the server closes");
+    let _ = timeout(WAIT_MAX, stream.read_to_end(&mut bytes)).await.expect("the server closes");
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -1,4 +1,4 @@
-//! A connection over TLS for frames of HTTP/2, and the kinds of frames that only attacks send.
+//! TLS connections for single HTTP/2 frames, and the types of frames that only attacks send.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,7 +18,7 @@ pub const CONTINUATION: u8 = 9;
 pub type Reader = ReadHalf<TlsStream<TcpStream>>;
 pub type Writer = WriteHalf<TlsStream<TcpStream>>;
 
-/// A connection that has sent its settings; none where the server closes it, as it may.
+/// Opens a connection and sends its settings. Returns None where the server closes it, which it may.
 pub async fn open(ca: &Path, address: SocketAddr, settings: &[(u16, u32)]) -> Option<(Reader, Writer)> {
     let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
     let stream = TcpStream::connect(address).await.ok()?;
@@ -28,7 +28,7 @@ pub async fn open(ca: &Path, address: SocketAddr, settings: &[(u16, u32)]) -> Op
     send(&mut writer, &begin(settings)).await.then_some((reader, writer))
 }
 
-/// Whether the server took it.
+/// Sends the bytes and returns whether the connection is still open.
 pub async fn send(writer: &mut Writer, bytes: &[u8]) -> bool {
     writer.write_all(bytes).await.is_ok() && writer.flush().await.is_ok()
 }

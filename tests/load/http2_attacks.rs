@@ -1,4 +1,4 @@
-//! What a client can do to HTTP/2, frame by frame: streams that send nothing, answers that are not taken, and floods.
+//! Attacks with single HTTP/2 frames: streams that send nothing, answers that are not read, and floods of frames.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,15 +14,15 @@ use crate::support::fixtures::fixture;
 use crate::support::folder::Folder;
 use crate::support::frames;
 use crate::support::request_head::head;
-use crate::support::waits::{FAR, until_metric};
+use crate::support::waits::{WAIT_MAX, until_metric};
 use crate::{CONNECTIONS as CONNECTIONS_OPEN, LEGAL, NORMAL_STREAMS, start};
 
-/// Connections of an attack, unless it says otherwise.
+/// The connections of an attack that needs no other number.
 const CONNECTIONS: usize = 66;
-/// Every server of the kind has closed long before.
+/// The frames after which the server must have closed the connection. It closes it much earlier.
 const FLOOD_FRAMES: usize = 2_000_000;
 
-/// Whether there is such an attack. It lasts until it is dropped, or ends by itself.
+/// Runs an attack until it is dropped or ends by itself. Returns false if there is no attack of this name.
 pub async fn run(kind: &str, address: SocketAddr, ca: &Path) -> bool {
     match kind {
         "silent-streams" => all(11, || reopened(address, ca.to_owned(), Vec::new(), |_| Vec::new())).await,
@@ -46,17 +46,17 @@ async fn all<F: Future<Output = ()> + Send + 'static>(count: usize, attack: impl
     attacks.join_all().await;
 }
 
-/// 14 KB of headers.
+/// Returns 14 KB of headers.
 fn fat() -> Vec<(String, String)> {
     (0..14).map(|number| (format!("x-{number}"), "y".repeat(1000))).collect()
 }
 
-/// A byte of a body.
+/// Returns a frame with one byte of a body.
 fn small_pieces(stream: u32) -> Vec<u8> {
     frames::frame(frames::DATA, 0, stream, b" ")
 }
 
-/// Holds as many streams as there may be, and opens another for each that is answered.
+/// Holds the maximum number of streams open, and opens another for each stream that is answered.
 async fn reopened(address: SocketAddr, ca: PathBuf, more: Vec<(String, String)>, trickle: fn(u32) -> Vec<u8>) {
     let more: Vec<_> = more.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     loop {
@@ -84,7 +84,7 @@ async fn reopened(address: SocketAddr, ca: PathBuf, more: Vec<(String, String)>,
     }
 }
 
-/// Sends reviews on as many streams as there may be, and leaves no room for their answers.
+/// Sends reviews on the maximum number of streams, with a flow-control window of zero for their answers.
 async fn untaken(address: SocketAddr, ca: PathBuf) {
     let body = fixture(LEGAL);
     loop {
@@ -108,7 +108,7 @@ async fn untaken(address: SocketAddr, ca: PathBuf) {
     }
 }
 
-/// Posts what is longest to judge: a million characters, each escaped.
+/// Posts a review that is expensive to judge: a condition type of a million escaped characters.
 async fn worst(address: SocketAddr, ca: PathBuf) {
     let mut review: serde_json::Value = serde_json::from_slice(&fixture(LEGAL)).unwrap();
     review["request"]["object"]["status"]["conditions"][0]["type"] = "\n".repeat(1_000_000).into();
@@ -118,7 +118,7 @@ async fn worst(address: SocketAddr, ca: PathBuf) {
     }
 }
 
-/// Sends half of a body that is longer than most, and waits.
+/// Sends half of a long body, and waits.
 async fn great(address: SocketAddr, ca: PathBuf) {
     const BODY_BYTES: usize = 300_000;
     loop {
@@ -126,7 +126,7 @@ async fn great(address: SocketAddr, ca: PathBuf) {
     }
 }
 
-/// Sends the beginning of a body, or all of it, and awaits an answer.
+/// Sends a head with `length_bytes` and all or a part of the body, and waits for an answer.
 async fn post(address: SocketAddr, ca: &Path, length_bytes: usize, body: &str) {
     let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
     let Ok(stream) = TcpStream::connect(address).await else { return };
@@ -162,7 +162,7 @@ const FLOODS: &[(&str, Flood)] = &[
 ];
 
 #[tokio::test]
-async fn a_flood_of_frames_closes_its_connection_and_no_other() {
+async fn a_flood_of_frames_closes_only_its_own_connection() {
     let folder = Folder::new();
     let process = start(&folder, "");
     let ca = folder.join("certs/ca.crt");
@@ -175,12 +175,12 @@ async fn a_flood_of_frames_closes_its_connection_and_no_other() {
     until_metric(process.admin, CONNECTIONS_OPEN, 1.0).await;
 }
 
-/// Sends frames that carry nothing until the server closes, which it has to.
+/// Sends a flood of frames until the server closes the connection, which it must do.
 async fn flooded(name: &str, flood: Flood, address: SocketAddr, ca: &Path) {
     let Some((reader, mut writer)) = http2::open(ca, address, &[]).await else { return };
     let closed = tokio::spawn(until_closed(reader));
     http2::send(&mut writer, &frames::post(1, "/validate?timeout=10s", &[])).await;
-    let sent = timeout(FAR, async {
+    let sent = timeout(WAIT_MAX, async {
         for first in (0..FLOOD_FRAMES as u32).step_by(100) {
             let bytes: Vec<u8> = (first..first + 100).flat_map(flood).collect();
             if closed.is_finished() || !http2::send(&mut writer, &bytes).await {
@@ -190,7 +190,7 @@ async fn flooded(name: &str, flood: Flood, address: SocketAddr, ca: &Path) {
         FLOOD_FRAMES
     });
     let sent = sent.await.unwrap_or(FLOOD_FRAMES);
-    assert!(sent < FLOOD_FRAMES, "{name}: {sent} frames were taken");
+    assert!(sent < FLOOD_FRAMES, "{name}: the server accepted {sent} frames without closing the connection");
     drop::<Writer>(writer);
 }
 

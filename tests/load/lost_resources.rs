@@ -1,4 +1,4 @@
-//! What surrounds the program fails: its output, its file descriptors.
+//! Tests of the program with a log that cannot be written, and with few file descriptors.
 
 use std::fs::File;
 use std::process::{Command, Stdio};
@@ -14,13 +14,13 @@ use crate::{CONNECTIONS, LEGAL, LEGAL_UID};
 
 const LOST: &str = "scan_admission_log_lines_lost_total";
 
-/// A review that is denied, which writes a line.
+/// Returns a review that is denied, which the program logs.
 fn denied() -> Vec<u8> {
     let review = String::from_utf8(fixture(LEGAL)).unwrap();
     review.replacen("\"Completed\"", "\"Done\"", 1).into_bytes()
 }
 
-/// Starts the program with a stderr of this making, and asks it for denials until lines have been lost.
+/// Starts the program with this stderr, and sends denied reviews until log lines have been lost.
 async fn loses_lines(stderr: impl Into<Stdio>, log: &str) {
     let folder = Folder::new();
     let process = Process::start_with(command(folder.path(), &["--log", log]), stderr, folder.join("errors"));
@@ -42,18 +42,18 @@ async fn loses_lines(stderr: impl Into<Stdio>, log: &str) {
 }
 
 #[tokio::test]
-async fn a_log_that_is_full_or_closed_or_stuck_costs_lines_and_nothing_else() {
+async fn a_full_closed_or_stuck_log_loses_only_log_lines() {
     loses_lines(File::options().write(true).open("/dev/full").unwrap(), "info").await;
     let (reader, closed) = std::io::pipe().unwrap();
     drop(reader);
     loses_lines(closed, "info").await;
-    // Nobody reads what goes into the pipe.
+    // The pipe is never read.
     let (_reader, stuck) = std::io::pipe().unwrap();
     loses_lines(stuck, "trace").await;
 }
 
 #[tokio::test]
-async fn with_few_file_descriptors_there_are_fewer_connections_and_health_stays() {
+async fn few_file_descriptors_limit_connections_and_not_health() {
     const FILES: usize = 112;
     let folder = Folder::new();
     let program = command(folder.path(), &[]);
@@ -68,10 +68,10 @@ async fn with_few_file_descriptors_there_are_fewer_connections_and_health_stays(
     }
     let process = Process::start(shell, folder.join("errors"));
     let room = FILES - 64 - 32;
-    let words = format!(
+    let message = format!(
         "the process may open {FILES} files, but 1024 connections need 1120 (64 for the admin address, 32 for the process itself); accepting {room} connections"
     );
-    assert!(process.errors().contains(&words), "{}", process.errors());
+    assert!(process.errors().contains(&message), "{}", process.errors());
     let ca = folder.join("certs/ca.crt");
     let mut held = Vec::new();
     for _ in 0..2 * FILES {

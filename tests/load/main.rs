@@ -1,7 +1,8 @@
-//! The program when there is too much of it, when clients are hostile, when its surroundings fail, and for long.
+//! Tests of the program under overload, beside hostile clients, with failing log and file descriptors, and in long
+//! runs.
 //!
-//! What is asserted depends on no clock; how long things took is printed (`--nocapture`). `OVERLOAD_SECONDS`, `HOSTILE_SECONDS`
-//! and `SOAK_REVIEWS` make the runs longer, and `--release` the figures those of the program as it is installed.
+//! No assertion depends on a clock; durations are printed (`--nocapture`). `OVERLOAD_SECONDS`, `HOSTILE_SECONDS` and
+//! `SOAK_REVIEWS` make the runs longer. With `--release` the figures are those of the installed program.
 
 mod hostile_clients;
 mod http2;
@@ -37,18 +38,18 @@ const UNFINISHED: &str = "scan_admission_bodies_unfinished";
 const HELD: &str = "scan_admission_memory_held_bytes";
 const IN_FLIGHT: &str = "scan_admission_reviews_in_flight";
 const CONNECTIONS: &str = "scan_admission_connections";
-/// Streams of a connection that attacks open: as many as the server takes, before it has said how many.
+/// The streams that an attack opens on a connection: as many as the server accepts before its settings have arrived.
 const NORMAL_STREAMS: u32 = 64;
 const RESIDENT: &str = "process_resident_memory_bytes";
 const OPEN_FDS: &str = "process_open_fds";
 
-/// The program with a configuration.
+/// Starts the program with a configuration.
 fn start(folder: &Folder, config: &str) -> Process {
     std::fs::write(folder.join("config.yaml"), config).unwrap();
     Process::start(command(folder.path(), &["--config", "config.yaml"]), folder.join("errors"))
 }
 
-/// A number from the environment, or what tests do without.
+/// Returns a number from the environment, or the default.
 fn number(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
@@ -57,7 +58,7 @@ async fn sample(process: &Process, name: &str) -> f64 {
     metric(process.admin, name).await.unwrap_or_else(|| panic!("no {name}"))
 }
 
-/// The middle one, the 99th of a hundred, and the longest, in milliseconds.
+/// Returns the median, the 99th percentile and the maximum, in milliseconds.
 fn percentiles(latencies: &mut [Duration]) -> [f64; 3] {
     latencies.sort_unstable();
     let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;

@@ -1,4 +1,4 @@
-//! More reviews than there are permits and memory for: each is answered, and then all is as before.
+//! Test of more reviews than the permits and the memory allow: each is answered, and the load leaves nothing behind.
 
 use std::time::{Duration, Instant};
 
@@ -9,14 +9,15 @@ use tokio::time::sleep;
 use crate::support::client::Client;
 use crate::support::fixtures::fixture;
 use crate::support::folder::Folder;
-use crate::support::waits::{FAR, metric};
+use crate::support::waits::{WAIT_MAX, metric};
 use crate::{LEGAL, LEGAL_UID, RESIDENT, number, percentiles, sample, start};
 
 const REVIEWS: usize = 2;
 const CLIENTS: usize = 80;
-/// The least there can be.
+/// The minimum that the configuration accepts.
 const BODIES_MIB: usize = 16;
-/// The heap between what is given back, stacks of threads, and the shared libraries that are first used under load.
+/// Memory beyond the server's limits: fragmentation of the heap, stacks of threads, and shared libraries that are first
+/// used under load.
 const SLACK_BYTES: usize = 24 << 20;
 
 #[derive(Default)]
@@ -27,8 +28,8 @@ struct Tally {
 }
 
 impl Tally {
-    /// Takes an answer, which has to be to this review.
-    fn take(&mut self, reply: &crate::support::client::Reply, took: Duration) {
+    /// Counts an answer, and checks that it is an answer to this review.
+    fn count(&mut self, reply: &crate::support::client::Reply, took: Duration) {
         let review = reply.json();
         let response = &review["response"];
         assert_eq!((reply.code, &response["uid"]), (200, &LEGAL_UID.into()), "{review}");
@@ -48,7 +49,7 @@ impl Tally {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn forty_times_as_many_clients_as_there_are_permits_are_all_answered() {
+async fn forty_times_as_many_clients_as_permits_are_all_answered() {
     let folder = Folder::new();
     let config = format!("limits: {{reviews: {REVIEWS}, connections: {}, bodiesBytes: {BODIES_MIB}Mi}}\n", CLIENTS + 8);
     let process = start(&folder, &config);
@@ -62,7 +63,7 @@ async fn forty_times_as_many_clients_as_there_are_permits_are_all_answered() {
     }
     let mut tally = Tally::default();
 
-    // Everybody at once, with common bodies and with long ones, which wait for a core and for memory.
+    // All clients send at once. The long bodies wait for a core and for memory.
     let seconds = number("OVERLOAD_SECONDS", 0);
     let end = Instant::now() + Duration::from_secs(seconds as u64);
     let load: Vec<_> = clients
@@ -83,8 +84,8 @@ async fn forty_times_as_many_clients_as_there_are_permits_are_all_answered() {
                         _ => {}
                     }
                     let begun = Instant::now();
-                    let reply = tokio::time::timeout(FAR, client.post("/validate?timeout=10s", body)).await;
-                    tally.take(&reply.expect("an answer"), begun.elapsed());
+                    let reply = tokio::time::timeout(WAIT_MAX, client.post("/validate?timeout=10s", body)).await;
+                    tally.count(&reply.expect("an answer"), begun.elapsed());
                 }
                 tally
             })
@@ -92,7 +93,7 @@ async fn forty_times_as_many_clients_as_there_are_permits_are_all_answered() {
         .collect();
     let mut resident_bytes = before_bytes;
     while !load.iter().all(tokio::task::JoinHandle::is_finished) {
-        // Health and metrics stay reachable.
+        // Metrics must stay reachable.
         resident_bytes = resident_bytes.max(metric(admin, RESIDENT).await.unwrap());
         sleep(Duration::from_millis(20)).await;
     }
@@ -104,14 +105,14 @@ async fn forty_times_as_many_clients_as_there_are_permits_are_all_answered() {
     }
     let over = Instant::now();
     let reply = Client::new(&ca, address, "http/1.1").await.post("/validate", body.clone()).await;
-    assert_eq!(reply.json()["response"]["allowed"], true, "normal again");
-    let again = over.elapsed();
+    assert_eq!(reply.json()["response"]["allowed"], true, "after the overload");
+    let recovery = over.elapsed();
     assert!(!tally.judged.is_empty() && !tally.shed.is_empty());
 
     let limit_bytes = most_bytes(CLIENTS + 8, BODIES_MIB << 20) + SLACK_BYTES;
     let grown_bytes = resident_bytes - before_bytes;
     println!(
-        "overload: {} judged, p50 p99 max {:.1?} ms; {} shed, {:.1?} ms; {} late; memory +{:.0} MiB of {} MiB; normal after {again:?}",
+        "overload: {} judged, p50 p99 max {:.1?} ms; {} shed, {:.1?} ms; {} late; memory +{:.0} MiB of {} MiB; first review after it {recovery:?}",
         tally.judged.len(),
         percentiles(&mut tally.judged),
         tally.shed.len(),
@@ -120,5 +121,5 @@ async fn forty_times_as_many_clients_as_there_are_permits_are_all_answered() {
         grown_bytes / f64::from(1 << 20),
         limit_bytes >> 20,
     );
-    assert!(grown_bytes < limit_bytes as f64, "{grown_bytes} of {limit_bytes}");
+    assert!(grown_bytes < limit_bytes as f64, "memory grew by {grown_bytes} bytes, the limit is {limit_bytes}");
 }

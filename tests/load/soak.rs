@@ -1,4 +1,4 @@
-//! Captured and damaged reviews, a great many, each with the verdict that was recorded for it.
+//! Test of many captured and damaged reviews, each with its recorded decision.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -20,19 +20,19 @@ use crate::support::review_edits::{captured, edited, edits};
 use crate::support::waits::until_metric;
 use crate::{CONNECTIONS, IN_FLIGHT, LEGAL, RESIDENT, number, sample, start};
 
-/// Of each captured review: as it was sent, and damaged in these many ways.
+/// The damaged variants of each captured review, beside the review itself.
 const DAMAGES: usize = 7;
 const CLIENTS: usize = 4;
 const SEED: [u8; 32] = [7; 32];
-/// A leak of 17 bytes a review would be more in a million of them.
-const FLAT_BYTES: f64 = (16 << 20) as f64;
+/// The allowed growth. In a run of a million reviews, a leak of 17 bytes each exceeds it.
+const GROWTH_MAX_BYTES: f64 = (16 << 20) as f64;
 
 struct Case {
     path: &'static str,
     body: String,
 }
 
-/// The same ones every time.
+/// Returns the cases of each captured review. The seed is fixed, so they are the same in every run.
 fn cases() -> Vec<(&'static str, Vec<Case>)> {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &SEED);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
@@ -48,19 +48,19 @@ fn cases() -> Vec<(&'static str, Vec<Case>)> {
         .collect()
 }
 
-/// What was decided, and by which rules: `deny cve-total,phase-unknown`.
-fn verdict(code: u16, body: &str) -> String {
+/// Returns the decision and its rules: `deny cve-total,phase-unknown`.
+fn decision(code: u16, body: &str) -> String {
     let part = |name: &str| {
         let begin = body.find(name)? + name.len();
         Some(&body[begin..begin + body[begin..].find('"')?])
     };
     let Some(decision) = part(r#""decision":""#) else { return code.to_string() };
     let rules = [part(r#""rules":""#), part(r#""mutations":""#)].into_iter().flatten();
-    rules.fold(decision.to_owned(), |said, rules| format!("{said} {rules}"))
+    rules.fold(decision.to_owned(), |text, rules| format!("{text} {rules}"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_review_of_a_long_run_has_its_recorded_verdict_and_memory_is_flat() {
+async fn a_long_run_repeats_the_recorded_decisions_in_constant_memory() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/soak.txt");
     let recorded = std::fs::read_to_string(&path).unwrap_or_default();
     let cases = cases();
@@ -72,30 +72,30 @@ async fn every_review_of_a_long_run_has_its_recorded_verdict_and_memory_is_flat(
         clients.push(Client::new(&ca, process.address, if index % 2 == 0 { "http/1.1" } else { "h2" }).await);
     }
 
-    // Once in order, which is what is recorded.
+    // The first run is in order, and is compared with the recorded decisions.
     let mut found = String::new();
-    let mut oracle = Vec::new();
+    let mut expected_decisions = Vec::new();
     for (name, cases) in cases {
-        let mut verdicts = Vec::new();
+        let mut decisions = Vec::new();
         for case in cases {
             let reply = clients[0].post(case.path, case.body.clone()).await;
-            let said = verdict(reply.code, std::str::from_utf8(&reply.body).unwrap());
-            verdicts.push(said.clone());
-            oracle.push((case, said));
+            let decided = decision(reply.code, std::str::from_utf8(&reply.body).unwrap());
+            decisions.push(decided.clone());
+            expected_decisions.push((case, decided));
         }
-        writeln!(found, "{name}: {}", verdicts.join(" | ")).unwrap();
+        writeln!(found, "{name}: {}", decisions.join(" | ")).unwrap();
     }
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, &found).unwrap();
     } else {
         for (found, recorded) in found.lines().zip(recorded.lines()) {
-            assert_eq!(found, recorded, "UPDATE=1 records them anew");
+            assert_eq!(found, recorded, "UPDATE=1 rewrites the record");
         }
-        assert_eq!(found.lines().count(), recorded.lines().count(), "UPDATE=1 records them anew");
+        assert_eq!(found.lines().count(), recorded.lines().count(), "UPDATE=1 rewrites the record");
     }
 
-    // And then over and over, in an order of each client's own.
-    let oracle = std::sync::Arc::new(oracle);
+    // The further runs repeat the cases, in a different order for each client.
+    let expected_decisions = std::sync::Arc::new(expected_decisions);
     let each = number("SOAK_REVIEWS", 4_000) / CLIENTS;
     let begun = Instant::now();
     let mut warm_bytes = 0.0;
@@ -104,23 +104,24 @@ async fn every_review_of_a_long_run_has_its_recorded_verdict_and_memory_is_flat(
             .drain(..)
             .enumerate()
             .map(|(index, mut client)| {
-                let oracle = oracle.clone();
+                let expected_decisions = expected_decisions.clone();
                 tokio::spawn(async move {
-                    // An odd step comes by all of them, or nearly: their number is eight times that of what was captured.
+                    // The step is odd and the number of cases is a multiple of eight, so each client visits nearly all
+                    // cases.
                     let mut at = index;
                     for _ in 0..reviews {
-                        at = (at + 2 * index + 389) % oracle.len();
-                        let (case, expected) = &oracle[at];
+                        at = (at + 2 * index + 389) % expected_decisions.len();
+                        let (case, expected) = &expected_decisions[at];
                         let reply = client.post(case.path, case.body.clone()).await;
-                        let said = verdict(reply.code, std::str::from_utf8(&reply.body).unwrap());
-                        assert_eq!(said, *expected, "{} {}", case.path, case.body);
+                        let decided = decision(reply.code, std::str::from_utf8(&reply.body).unwrap());
+                        assert_eq!(decided, *expected, "{} {}", case.path, case.body);
                     }
                     client
                 })
             })
             .collect();
         for client in load {
-            clients.push(client.await.expect("every verdict is the recorded one"));
+            clients.push(client.await.expect("every decision is the recorded one"));
         }
         let resident = sample(&process, RESIDENT).await;
         println!(
@@ -132,7 +133,7 @@ async fn every_review_of_a_long_run_has_its_recorded_verdict_and_memory_is_flat(
         if warm_bytes == 0.0 {
             warm_bytes = resident;
         }
-        assert!(resident - warm_bytes < FLAT_BYTES, "{warm_bytes} has become {resident}");
+        assert!(resident - warm_bytes < GROWTH_MAX_BYTES, "memory grew from {warm_bytes} to {resident} bytes");
     }
     drop(clients);
     until_metric(process.admin, CONNECTIONS, 0.0).await;
@@ -140,10 +141,10 @@ async fn every_review_of_a_long_run_has_its_recorded_verdict_and_memory_is_flat(
     assert_eq!(sample(&process, "scan_admission_panics_total").await, 0.0);
 }
 
-/// Of the review that is captured most often: what it costs to answer it, and to count it.
+/// Prints the cost of answering the review of a legal status and a denied one, and of recording each in the metrics.
 #[test]
-#[ignore = "prints figures: cargo test --release --test load -- --ignored --nocapture soak::what"]
-fn what_metrics_cost() {
+#[ignore = "prints figures: cargo test --release --test load -- --ignored --nocapture soak::print"]
+fn print_the_cost_of_metrics() {
     const RUNS: u32 = 20_000;
     let (now, settings) = (OffsetDateTime::now_utc(), ReviewSettings::default());
     let metrics = Metrics::new(RULES, &SharedMemory::new(1 << 20), Counter::default());

@@ -11,7 +11,8 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// Reads the text format as the libraries of Prometheus do, and prints its families: name, type, help, number of metrics.
+// exposition parses a file in the text format with the libraries of Prometheus, and prints its families: name, type,
+// help, number of metrics.
 func exposition(path string) {
 	parser := expfmt.NewTextParser(model.LegacyValidation)
 	families := must(parser.TextToMetricFamilies(bytes.NewReader(must(os.ReadFile(path)))))

@@ -1,6 +1,8 @@
-// Evaluates the alerts of a PrometheusRule on the series of cases, by the engine of Prometheus. The waiting (`for`) is our
-// own: the package that has it costs 400 more. Arguments: the rules, the cases, the dashboard. Prints what is wrong.
-// With `exposition` and a file it prints what is in an exposition of the text format.
+// monitoring evaluates the alerts of a PrometheusRule on the series of test cases, with the engine of Prometheus, and
+// prints the errors. Its arguments are the rules, the cases and the dashboard. The `for` of an alert is implemented
+// here, since the package of Prometheus that implements it has about 400 further packages as dependencies.
+//
+// With the arguments `exposition` and a file, it prints the contents of an exposition in the text format.
 package main
 
 import (
@@ -48,7 +50,7 @@ type cases struct {
 	}
 }
 
-// A sample of a series.
+// sample is a sample of a series.
 type sample struct {
 	t int64
 	f float64
@@ -62,7 +64,7 @@ func (s sample) FH() *histogram.FloatHistogram { return nil }
 func (s sample) Type() chunkenc.ValueType      { return chunkenc.ValFloat }
 func (s sample) Copy() chunks.Sample           { return s }
 
-// All series of a case.
+// store holds all series of a case.
 type store struct {
 	storage.MockQuerier
 	series []storage.Series
@@ -120,7 +122,7 @@ func read(path string, into any) {
 	must(0, yaml.Unmarshal(must(os.ReadFile(path)), into))
 }
 
-// Whether the alert fires at a time, looked at every step since the beginning.
+// fires reports whether the alert fires at a time. It evaluates the alert at every step from the beginning.
 func fires(of rule, in *store, at, step time.Duration) bool {
 	since := map[uint64]time.Duration{}
 	firing := false
@@ -152,7 +154,7 @@ func fires(of rule, in *store, at, step time.Duration) bool {
 	return firing
 }
 
-// Annotations are templates: each has to expand.
+// expand checks that all annotations of the alert, which are templates, expand.
 func expand(of rule, found promql.Sample, at time.Time) {
 	data := template.AlertTemplateData(found.Metric.Map(), nil, "", found)
 	for name, text := range of.Annotations {
@@ -195,7 +197,7 @@ func main() {
 		}
 		for _, check := range test.Checks {
 			if _, ok := byName[check.Alert]; !ok {
-				wrong("%s: there is no such alert", test.Name)
+				wrong("%s: unknown alert", test.Name)
 			} else if got := fires(byName[check.Alert], in, check.At, test.Interval); got != check.Fires {
 				wrong("%s: fires is %v", test.Name, got)
 			}
@@ -207,7 +209,7 @@ func main() {
 	}
 	for name := range byName {
 		if len(seen[name]) != 2 {
-			wrong("%s: there has to be a case that fires it and one that does not", name)
+			wrong("%s: must have a case in which it fires and a case in which it does not", name)
 		}
 	}
 	var dashboard struct {
@@ -216,7 +218,7 @@ func main() {
 	must(0, json.Unmarshal(must(os.ReadFile(os.Args[3])), &dashboard))
 	for _, panel := range dashboard.Panels {
 		for _, target := range panel.Targets {
-			// Grafana puts a duration there.
+			// Grafana replaces the variable by a duration.
 			expr := strings.ReplaceAll(target.Expr, "$__rate_interval", "5m")
 			if _, err := parse.ParseExpr(expr); err != nil {
 				wrong("%s: %v", target.Expr, err)

@@ -1,4 +1,5 @@
-//! `serve` with certificate files: what it serves, what it takes over when they change, and what not.
+//! Tests `serve` with certificate files: which certificates it serves, and which changes of the files it loads or
+//! rejects.
 
 use std::fs;
 use std::process::Command;
@@ -15,7 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::certificates::{Mount, key_file};
 use crate::sockets::until_metric_above;
-use crate::support::client::{Client, connector, shake};
+use crate::support::client::{Client, connector, handshake};
 use crate::support::failed_start::fails;
 use crate::support::fixtures::fixture;
 use crate::support::folder::Folder;
@@ -23,20 +24,20 @@ use crate::support::http;
 use crate::support::pki::{Ca, Pair, leaf};
 use crate::support::process::Process;
 use crate::support::program::command;
-use crate::support::waits::{FAR, metric, until_metric};
+use crate::support::waits::{WAIT_MAX, metric, until_metric};
 
 const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
-const LOOKS: &str = "scan_admission_certificate_polls_total";
+const POLLS: &str = "scan_admission_certificate_polls_total";
 const RELOADS: &str = "scan_admission_certificate_reloads_total";
 const FAILURES: &str = "scan_admission_certificate_reload_failures_total";
 
-/// A server of what is mounted, which it compares all the time.
+/// Starts a server with a mounted certificate, whose files it compares as often as the flags allow.
 fn start(folder: &Folder) -> Process {
     let arguments = ["--tls-cert", "mount/tls.crt", "--tls-key", "mount/tls.key", "--certs-poll", "10ms"];
     Process::start(command(folder.path(), &arguments), folder.join("errors"))
 }
 
-/// Writes the CA, and returns it with a client that trusts it and would resume its sessions.
+/// Writes the CA to a file. Returns the CA and a client that trusts it and would resume its sessions.
 fn ca(folder: &Folder) -> (Ca, TlsConnector) {
     let ca = Ca::new();
     fs::write(folder.join("ca.crt"), &ca.pem).unwrap();
@@ -44,17 +45,17 @@ fn ca(folder: &Folder) -> (Ca, TlsConnector) {
     (ca, connector)
 }
 
-/// The certificate that a new connection gets.
+/// Returns the certificate that a new connection gets.
 async fn served(connector: &TlsConnector, process: &Process) -> CertificateDer<'static> {
-    let stream = shake(connector, TcpStream::connect(process.address).await.unwrap()).await;
+    let stream = handshake(connector, TcpStream::connect(process.address).await.unwrap()).await;
     stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
 }
 
-/// Waits for the two looks that take over what is new by now: the first one to end may have begun before.
+/// Waits for the two polls that load a changed file. The first poll to end may have begun before the change.
 async fn polled(process: &Process) {
-    let before = metric(process.admin, LOOKS).await.unwrap();
-    let waited = tokio::time::timeout(FAR, async {
-        while metric(process.admin, LOOKS).await.unwrap() < before + 3.0 {
+    let before = metric(process.admin, POLLS).await.unwrap();
+    let waited = tokio::time::timeout(WAIT_MAX, async {
+        while metric(process.admin, POLLS).await.unwrap() < before + 3.0 {
             tokio::task::yield_now().await;
         }
     });
@@ -66,7 +67,7 @@ fn descriptors(process: &Process) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_swaps_of_a_mounted_secret_under_load() {
+async fn every_swap_of_a_mounted_secret_is_served_under_load() {
     const SWAPS: u64 = 200;
     let folder = Folder::new();
     let (ca, connector) = ca(&folder);
@@ -75,17 +76,17 @@ async fn two_hundred_swaps_of_a_mounted_secret_under_load() {
     served(&connector, &process).await;
     let descriptors_before = descriptors(&process);
 
-    // One client that stays, in each protocol, and one that comes anew for each review.
+    // Two clients keep their connections, one in each protocol, and one opens a connection for each review.
     let is_over = Arc::new(AtomicBool::new(false));
     let (path, address) = (folder.join("ca.crt"), process.address);
-    let load = ["http/1.1", "h2", "anew"].map(|kind| {
+    let load = ["http/1.1", "h2", "new"].map(|kind| {
         let (path, is_over) = (path.clone(), is_over.clone());
         tokio::spawn(async move {
-            let protocol = if kind == "anew" { "http/1.1" } else { kind };
+            let protocol = if kind == "new" { "http/1.1" } else { kind };
             let mut client = Client::new(&path, address, protocol).await;
             let mut reviews = 0;
             while !is_over.load(Ordering::Relaxed) {
-                if kind == "anew" {
+                if kind == "new" {
                     client = Client::new(&path, address, protocol).await;
                 }
                 assert_eq!(client.post("/validate", fixture(LEGAL)).await.code, 200);
@@ -98,11 +99,7 @@ async fn two_hundred_swaps_of_a_mounted_secret_under_load() {
         let pair = ca.pair(1000 + serial);
         mount.swap(&pair);
         polled(&process).await;
-        assert_eq!(
-            served(&connector, &process).await,
-            pair.der,
-            "swap {serial} is served after one poll, which is two looks"
-        );
+        assert_eq!(served(&connector, &process).await, pair.der, "swap {serial} must be served after two polls");
     }
     is_over.store(true, Ordering::Relaxed);
     for client in load {
@@ -113,7 +110,7 @@ async fn two_hundred_swaps_of_a_mounted_secret_under_load() {
     {
         assert_eq!(metric(process.admin, name).await, Some(value), "{name} {}", process.errors());
     }
-    let waited = tokio::time::timeout(FAR, async {
+    let waited = tokio::time::timeout(WAIT_MAX, async {
         while descriptors(&process) > descriptors_before {
             tokio::task::yield_now().await;
         }
@@ -122,7 +119,7 @@ async fn two_hundred_swaps_of_a_mounted_secret_under_load() {
 }
 
 #[tokio::test]
-async fn a_new_pair_is_for_new_connections_and_no_session_is_resumed() {
+async fn a_new_certificate_serves_new_connections_and_no_session_is_resumed() {
     let folder = Folder::new();
     let ca = ca(&folder).0;
     fs::create_dir(folder.join("mount")).unwrap();
@@ -130,17 +127,17 @@ async fn a_new_pair_is_for_new_connections_and_no_session_is_resumed() {
     ca.pair(1).write(&certificate, &key);
     let process = start(&folder);
     for version in rustls::ALL_VERSIONS {
-        // One client for all its connections, with the session cache that rustls gives it.
+        // The same client makes all connections, with the session cache that rustls gives it.
         let connector = connector(&folder.join("ca.crt"), "http/1.1", &[version]);
-        let open = shake(&connector, TcpStream::connect(process.address).await.unwrap()).await;
+        let open = handshake(&connector, TcpStream::connect(process.address).await.unwrap()).await;
         let mut open = Client::over(open).await;
         for serial in [2, 3] {
             let pair = ca.pair(serial);
             pair.write(&certificate, &key);
             polled(&process).await;
-            // What has a session ticket has read it with its answer.
-            assert_eq!(open.post("/validate", fixture(LEGAL)).await.code, 200, "an open connection goes on");
-            let stream = shake(&connector, TcpStream::connect(process.address).await.unwrap()).await;
+            // A client that gets a session ticket has read it together with the answer.
+            assert_eq!(open.post("/validate", fixture(LEGAL)).await.code, 200, "an open connection stays open");
+            let stream = handshake(&connector, TcpStream::connect(process.address).await.unwrap()).await;
             let tls = stream.get_ref().1;
             assert_eq!(tls.handshake_kind(), Some(HandshakeKind::Full), "{version:?}");
             assert_eq!(tls.peer_certificates().unwrap()[0], pair.der);
@@ -148,7 +145,7 @@ async fn a_new_pair_is_for_new_connections_and_no_session_is_resumed() {
     }
 }
 
-/// The pairs of every kind of key, with the files' two forms of the same key where there are two.
+/// Returns a pair for every kind of key. Where a key has two file formats, both are returned.
 fn kinds(ca: &Ca) -> Vec<(&'static str, Pair)> {
     let pem = |label: &str, der: &[u8]| {
         let text = base64::engine::general_purpose::STANDARD.encode(der);
@@ -161,7 +158,8 @@ fn kinds(ca: &Ca) -> Vec<(&'static str, Pair)> {
     let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
     let rsa = KeyPair::from_pem(&key_file("rsa-2048.pkcs8.key")).unwrap();
     let ec = [sign(&p256), sign(&p384)];
-    // SEC1 is what PKCS#8 wraps: after 29 bytes for a key of P-256, after 27 (shorter names) for one of P-384.
+    // SEC1 is the inner part of PKCS#8: it begins after 29 bytes for a key of P-256, and after 27 (shorter OIDs) for
+    // one of P-384.
     let sec1 = [&p256.serialize_der()[29..], &p384.serialize_der()[27..]].map(|der| pem("EC PRIVATE KEY", der));
     let [p256_sec1, p384_sec1] = sec1;
     vec![
@@ -176,10 +174,10 @@ fn kinds(ca: &Ca) -> Vec<(&'static str, Pair)> {
 }
 
 #[tokio::test]
-async fn every_kind_of_key_shakes_hands_with_its_chain() {
+async fn every_kind_of_key_completes_a_handshake_with_its_chain() {
     let folder = Folder::new();
     let (ca, _) = ca(&folder);
-    let kinds = kinds(&ca.middle());
+    let kinds = kinds(&ca.intermediate());
     let mut mount = Mount::new(folder.join("mount"), &kinds[0].1);
     let process = start(&folder);
     for (name, pair) in kinds {
@@ -187,21 +185,22 @@ async fn every_kind_of_key_shakes_hands_with_its_chain() {
         polled(&process).await;
         for version in rustls::ALL_VERSIONS {
             let connector = connector(&folder.join("ca.crt"), "http/1.1", &[version]);
-            let stream = shake(&connector, TcpStream::connect(process.address).await.unwrap()).await;
+            let stream = handshake(&connector, TcpStream::connect(process.address).await.unwrap()).await;
             let tls = stream.get_ref().1;
             assert_eq!(tls.peer_certificates().unwrap()[0], pair.der, "{name} {version:?}");
-            assert_eq!(tls.peer_certificates().unwrap().len(), 2, "the root is the client's");
+            assert_eq!(tls.peer_certificates().unwrap().len(), 2, "the server sends the chain without the root");
         }
     }
     assert_eq!(metric(process.admin, FAILURES).await, Some(0.0), "{}", process.errors());
 }
 
 #[tokio::test]
-async fn a_bad_pair_is_rejected_once_and_the_old_one_goes_on() {
+async fn a_bad_pair_is_reported_once_and_the_old_one_stays_in_use() {
     let folder = Folder::new();
     let (ca, connector) = ca(&folder);
     let (first, second) = (ca.pair(1), ca.pair(2));
-    // Swapped as a whole: of files that are written one by one, any number of looks may find the half.
+    // The pair is swapped as a whole: of files that are written one by one, any number of polls may find only the
+    // first.
     let mut mount = Mount::new(folder.join("mount"), &first);
     let process = start(&folder);
     let mut expired = leaf();
@@ -231,7 +230,7 @@ async fn a_bad_pair_is_rejected_once_and_the_old_one_goes_on() {
     for (index, &(pair, words)) in bad.iter().enumerate() {
         mount.swap(pair);
         until_metric(process.admin, FAILURES, (index + 1) as f64).await;
-        // Nothing more is said of it.
+        // The error is not reported again.
         polled(&process).await;
         assert_eq!(served(&connector, &process).await, first.der);
         assert_eq!(metric(process.admin, FAILURES).await, Some((index + 1) as f64));
@@ -252,7 +251,7 @@ async fn a_bad_pair_is_rejected_once_and_the_old_one_goes_on() {
     assert!((29.0..=30.0).contains(&(left / 86_400.0)), "{not_after}");
 }
 
-/// As a kubelet writes a pod certificate: the key, then the chain, in one file for both flags.
+/// A pod certificate as the kubelet writes it: the key and then the chain, in one file for both flags.
 #[tokio::test]
 async fn one_file_may_hold_the_key_and_the_chain_with_or_without_a_byte_order_mark() {
     let folder = Folder::new();
@@ -260,7 +259,7 @@ async fn one_file_may_hold_the_key_and_the_chain_with_or_without_a_byte_order_ma
     fs::create_dir(folder.join("mount")).unwrap();
     let bundles = ["", "\u{feff}"].map(|mark| {
         [1, 2].map(|order| {
-            let Pair { certificate, key, der } = ca.middle().pair(1);
+            let Pair { certificate, key, der } = ca.intermediate().pair(1);
             let text = if order == 1 {
                 format!("{mark}{key}{mark}{certificate}")
             } else {
@@ -280,15 +279,15 @@ async fn one_file_may_hold_the_key_and_the_chain_with_or_without_a_byte_order_ma
         fs::rename(file.with_extension("new"), &file).unwrap();
         until_metric(process.admin, RELOADS, (index + 1) as f64).await;
         assert_eq!(served(&connector, &process).await, *der);
-        let stream = shake(&connector, TcpStream::connect(process.address).await.unwrap()).await;
-        assert_eq!(stream.get_ref().1.peer_certificates().unwrap().len(), 2, "the chain is whole");
+        let stream = handshake(&connector, TcpStream::connect(process.address).await.unwrap()).await;
+        assert_eq!(stream.get_ref().1.peer_certificates().unwrap().len(), 2, "the chain is complete");
     }
     assert_eq!(metric(process.admin, FAILURES).await, Some(0.0), "{}", process.errors());
 }
 
-/// Whatever is there when it is opened: a pipe without a writer would be waited for.
+/// Opening a pipe without a writer would block, whatever file was there when the poll checked.
 #[tokio::test]
-async fn a_pipe_in_the_place_of_a_file_holds_up_no_poll() {
+async fn a_pipe_instead_of_a_file_blocks_no_poll() {
     let folder = Folder::new();
     let (ca, connector) = ca(&folder);
     fs::create_dir(folder.join("mount")).unwrap();
@@ -298,7 +297,7 @@ async fn a_pipe_in_the_place_of_a_file_holds_up_no_poll() {
     pair.write(&certificate, &key);
     let process = start(&folder);
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    // Between any two looks, and between the steps of one.
+    // The file is replaced between any two polls and between the steps of one.
     let is_over = Arc::new(AtomicBool::new(false));
     let swaps = std::thread::spawn({
         let (is_over, certificate) = (is_over.clone(), certificate.clone());
@@ -312,11 +311,11 @@ async fn a_pipe_in_the_place_of_a_file_holds_up_no_poll() {
             fs::rename(&pipe, &certificate).unwrap();
         }
     });
-    until_metric_above(process.admin, LOOKS, 200.0).await;
+    until_metric_above(process.admin, POLLS, 200.0).await;
     is_over.store(true, Ordering::Relaxed);
     swaps.join().unwrap();
     let words = "--tls-cert mount/tls.crt: the file is a pipe or a device: ";
-    let waited = tokio::time::timeout(FAR, async {
+    let waited = tokio::time::timeout(WAIT_MAX, async {
         while !process.errors().contains(words) {
             tokio::task::yield_now().await;
         }
@@ -331,7 +330,7 @@ async fn a_pipe_in_the_place_of_a_file_holds_up_no_poll() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_late_is_served_and_complained_of() {
+async fn a_certificate_that_expires_soon_is_served_with_a_warning() {
     let folder = Folder::new();
     let (ca, connector) = ca(&folder);
     let mut mount = Mount::new(folder.join("mount"), &ca.pair(1));
@@ -343,7 +342,7 @@ async fn a_certificate_that_is_late_is_served_and_complained_of() {
     mount.swap(&due);
     polled(&process).await;
     assert_eq!(served(&connector, &process).await, due.der);
-    let waited = tokio::time::timeout(FAR, async {
+    let waited = tokio::time::timeout(WAIT_MAX, async {
         while !process.errors().contains("the certificate expires soon; it should have been renewed by now") {
             tokio::task::yield_now().await;
         }
@@ -353,7 +352,7 @@ async fn a_certificate_that_is_late_is_served_and_complained_of() {
 }
 
 #[test]
-fn the_poll_is_a_duration_within_reason() {
+fn a_poll_interval_out_of_range_is_a_usage_error() {
     let folder = Folder::new();
     for value in ["", "1", "-1s", "9ms", "10m1s", "soon"] {
         let (code, errors) = fails(command(folder.path(), &[&format!("--certs-poll={value}")]));

@@ -1,4 +1,4 @@
-//! Certificates that change, on a clock that the tests move: nothing here waits.
+//! Tests reloading of certificates on a clock that the tests move, so no test waits.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -27,13 +27,13 @@ fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 
-/// Any number of files, that go together when they are equal.
-struct Equal {
+/// Files that belong together if they are equal.
+struct EqualFiles {
     folder: Folder,
     watched: WatchedFiles<String, TlsFileError>,
 }
 
-impl Equal {
+impl EqualFiles {
     fn new() -> Self {
         let folder = Folder::new();
         let files: Vec<_> = ["a", "b", "c"]
@@ -56,7 +56,7 @@ impl Equal {
         }
     }
 
-    /// What a poll finds: the value, or the name of the file that is wrong.
+    /// Returns the result of a poll: the value, or the name of the file that is wrong.
     fn poll(&mut self) -> Option<Result<String, String>> {
         let found = self.watched.poll(now())?;
         Some(found.map_err(|error| error.path.file_name().unwrap().display().to_string()))
@@ -64,36 +64,36 @@ impl Equal {
 }
 
 #[test]
-fn what_is_new_is_loaded_at_the_second_poll_and_an_error_is_reported_once() {
+fn changed_files_are_loaded_at_the_second_poll_and_an_error_is_reported_once() {
     let good = |value: &str| Some(Ok(value.to_owned()));
     let bad = |file: &str| Some(Err(file.to_owned()));
-    let mut files = Equal::new();
+    let mut files = EqualFiles::new();
     assert_eq!((files.poll(), files.poll()), (None, None));
     files.write(["2", "2", "1"]);
-    assert_eq!(files.poll(), None, "it is still being written");
+    assert_eq!(files.poll(), None, "the first poll only notices the change");
     files.write(["2", "2", "2"]);
     assert_eq!((files.poll(), files.poll(), files.poll()), (None, good("2"), None));
     for half in ["3", "3.", "3.1"] {
         files.write([half; 3]);
-        assert_eq!(files.poll(), None, "each of them would do, and is not what was meant");
+        assert_eq!(files.poll(), None, "each content is valid, but the files are still being written");
     }
     assert_eq!(files.poll(), good("3.1"));
 
     files.write(["3.1", "3.1", "4"]);
     assert_eq!((files.poll(), files.poll(), files.poll(), files.poll()), (None, bad("c"), None, None));
     files.write(["3.1", "4", "4"]);
-    assert_eq!((files.poll(), files.poll(), files.poll()), (None, bad("b"), None), "bad in another way");
+    assert_eq!((files.poll(), files.poll(), files.poll()), (None, bad("b"), None), "another error");
     fs::remove_file(files.folder.join("a")).unwrap();
     assert_eq!((files.poll(), files.poll(), files.poll()), (None, bad("a"), None));
     files.write(["3.1"; 3]);
-    assert_eq!((files.poll(), files.poll()), (None, None), "as it was");
+    assert_eq!((files.poll(), files.poll()), (None, None), "the loaded contents are restored");
     files.write(["3.1", "4", "4"]);
-    assert_eq!((files.poll(), files.poll()), (None, bad("b")), "bad anew");
+    assert_eq!((files.poll(), files.poll()), (None, bad("b")), "the error is reported again after a valid state");
     files.write(["4"; 3]);
     assert_eq!((files.poll(), files.poll()), (None, good("4")));
 }
 
-/// The files of `pair`, and what `serve` makes of them.
+/// Writes the files of `pair` and opens them as `serve` does.
 fn watched(
     folder: &Folder,
     pair: &Pair,
@@ -105,7 +105,7 @@ fn watched(
 }
 
 #[test]
-fn what_was_too_early_is_taken_when_its_time_has_come() {
+fn a_certificate_that_is_not_valid_yet_is_loaded_once_it_is() {
     let folder = Folder::new();
     let ca = Ca::new();
     let (mut watched, _) = watched(&folder, &ca.pair(1), now());
@@ -118,13 +118,13 @@ fn what_was_too_early_is_taken_when_its_time_has_come() {
         watched.poll(now()).unwrap().unwrap_err().problem,
         FileProblem::Contents(TlsFileError::NotYetValid { .. })
     ));
-    assert!(watched.poll(now()).is_none(), "reported once, though another second has come");
+    assert!(watched.poll(now()).is_none(), "reported only once");
     let taken = watched.poll(now() + 2 * time::Duration::DAY).unwrap().unwrap();
     assert_eq!(taken.cert[0], later.der);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_pair_is_sent_on_within_the_poll_interval() {
+async fn a_new_pair_is_published_within_the_poll_interval() {
     let poll = parse_duration(CERTS_POLL).unwrap();
     assert!(POLL_RANGE.contains(&poll));
     let folder = Folder::new();

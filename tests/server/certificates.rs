@@ -1,4 +1,4 @@
-//! Chains of CAs, keys from files, and a folder that is mounted as a kubelet does it.
+//! Makes chains of CAs, reads keys from files, and mounts a folder as a kubelet does.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,16 +9,17 @@ use rcgen::Issuer;
 use crate::support::pki::{Ca, Pair, authority};
 
 impl Ca {
-    /// A CA that is signed by this one.
-    pub fn middle(&self) -> Self {
-        let (params, key) = authority("tests, in the middle");
+    /// Returns an intermediate CA that this CA signs.
+    pub fn intermediate(&self) -> Self {
+        let (params, key) = authority("tests, intermediate");
         let pem = params.signed_by(&key, &Issuer::from_params(&self.params, &self.key)).unwrap().pem();
         let chain = pem.clone() + &self.chain;
         Self { params, key, pem, chain }
     }
 }
 
-/// A mounted Secret: `tls.crt` is a link to `..data/tls.crt`, and `..data` one to a folder that holds this generation.
+/// A mounted Secret: `tls.crt` is a link to `..data/tls.crt`, and `..data` is a link to the folder of the current
+/// generation.
 pub struct Mount {
     folder: PathBuf,
     generation: u32,
@@ -35,7 +36,7 @@ impl Mount {
         mount
     }
 
-    /// Step by step what the kubelet's AtomicWriter does.
+    /// Replaces the contents with the same steps as the kubelet's AtomicWriter.
     pub fn swap(&mut self, pair: &Pair) {
         let before = fs::read_link(self.folder.join("..data"));
         self.generation += 1;
@@ -51,7 +52,7 @@ impl Mount {
     }
 }
 
-/// A key of tests/fixtures/keys.
+/// Returns a key of tests/fixtures/keys.
 pub fn key_file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keys").join(name)).unwrap()
 }

@@ -1,4 +1,4 @@
-//! `serve --client-ca`: who may call, who may not, and what is left to everybody.
+//! Tests `serve --client-ca`: which clients may call, which are rejected, and which addresses stay open to all.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -12,7 +12,7 @@ use time::{Duration, OffsetDateTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::client::{Client, connector_as, shake};
+use crate::support::client::{Client, connector_as, handshake};
 use crate::support::failed_start::fails;
 use crate::support::fixtures::fixture;
 use crate::support::folder::Folder;
@@ -21,14 +21,14 @@ use crate::support::pki::{Ca, Pair, leaf};
 use crate::support::process::Process;
 use crate::support::program::command;
 use crate::support::request_head::head;
-use crate::support::waits::{FAR, metric, until_metric};
+use crate::support::waits::{WAIT_MAX, metric, until_metric};
 
 const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
 const REJECTED: &str = "scan_admission_clients_rejected_total";
 const FAILURES: &str = "scan_admission_client_ca_reload_failures_total";
 const RELOADS: &str = "scan_admission_client_ca_reloads_total";
 
-/// A client's certificate with these names, and nothing else wrong with it.
+/// Returns the parameters of a client certificate with these names that is otherwise valid.
 fn client(common_name: &str, names: &[SanType]) -> CertificateParams {
     let mut params = leaf();
     params.subject_alt_names = names.to_vec();
@@ -42,7 +42,7 @@ fn signed(ca: &Ca, params: &CertificateParams) -> Pair {
     ca.sign(params, &KeyPair::generate().unwrap())
 }
 
-/// The pair of the server's own, whose CA is nobody else's.
+/// Returns a server with its own certificate, whose CA signs no client.
 fn serve(folder: &Folder, arguments: &[&str]) -> Command {
     let ca = Ca::new();
     fs::write(folder.join("ca.crt"), &ca.pem).unwrap();
@@ -59,10 +59,11 @@ fn start(folder: &Folder, arguments: &[&str]) -> Process {
 async fn connect(process: &Process, folder: &Folder, pair: &Pair) -> Client {
     let pem = Some((pair.certificate.as_str(), pair.key.as_str()));
     let connector = connector_as(pem, &folder.join("ca.crt"), "http/1.1", rustls::ALL_VERSIONS);
-    Client::over(shake(&connector, TcpStream::connect(process.address).await.unwrap()).await).await
+    Client::over(handshake(&connector, TcpStream::connect(process.address).await.unwrap()).await).await
 }
 
-/// What a client that sends a review at once is answered: in TLS 1.3 it believes for a moment that it may.
+/// Returns the response to a client that sends a review at once. In TLS 1.3 a client can send before the server rejects
+/// its certificate.
 async fn answered(
     process: &Process,
     ca: &Path,
@@ -82,19 +83,19 @@ async fn answered(
         while stream.read_buf(&mut read).await? > 0 && !read.ends_with(b"}}}") {}
         std::io::Result::Ok(())
     };
-    let _ = tokio::time::timeout(FAR, whole).await.expect("the server answers or closes");
+    let _ = tokio::time::timeout(WAIT_MAX, whole).await.expect("the server answers or closes");
     read
 }
 
 #[tokio::test]
-async fn a_stranger_gets_no_byte_of_http_and_the_api_server_does() {
+async fn only_accepted_clients_get_an_http_response() {
     let folder = Folder::new();
     let (ours, other) = (Ca::new(), Ca::new());
     fs::write(folder.join("clients.crt"), &ours.pem).unwrap();
     let names = ["kube-apiserver", "api.example", "spiffe://cluster/api", "api@example.com", "10.1.2.3"];
     let names_of_four = names[..4].join(",");
     let arguments = ["--client-ca=clients.crt", "--client-name", &names_of_four, "--client-name", names[4]];
-    // By IPv4, on a socket of IPv6.
+    // An IPv4 connection to an IPv6 socket.
     let mut process = start(&folder, &[&arguments[..], &["--listen=[::]:0"]].concat());
     process.address.set_ip(Ipv4Addr::LOCALHOST.into());
 
@@ -138,7 +139,7 @@ async fn a_stranger_gets_no_byte_of_http_and_the_api_server_does() {
     let ip = SanType::IpAddress([10, 1, 2, 3].into());
     let mail = SanType::Rfc822Name(names[3].try_into().unwrap());
     let san = [dns(names[1]), uri(names[2]), mail, ip];
-    // Without a usage, and with every one, it may be used for this, too.
+    // A certificate without a key usage extension, and one with anyExtendedKeyUsage, are also for clients.
     let [mut of_no_usage, mut of_any_usage] = [client("kube-apiserver", &[]), client("kube-apiserver", &[])];
     of_no_usage.extended_key_usages.clear();
     of_any_usage.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any];
@@ -146,7 +147,7 @@ async fn a_stranger_gets_no_byte_of_http_and_the_api_server_does() {
         .into_iter()
         .chain(san.map(|name| client("somebody", &[name])));
     for params in callers {
-        for signer in [&ours, &ours.middle()] {
+        for signer in [&ours, &ours.intermediate()] {
             let pair = signed(signer, &params);
             for &version in rustls::ALL_VERSIONS {
                 let read = answered(&process, &folder.join("ca.crt"), Some(&pair), version).await;
@@ -155,7 +156,7 @@ async fn a_stranger_gets_no_byte_of_http_and_the_api_server_does() {
         }
     }
     assert!(process.errors().contains("peer=127.0.0.1:"), "{}", process.errors());
-    // Who asks for these has no certificate.
+    // Clients of these addresses need no certificate.
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(get(process.admin, path).await.code, 200, "{path}");
     }
@@ -163,12 +164,12 @@ async fn a_stranger_gets_no_byte_of_http_and_the_api_server_does() {
 }
 
 #[tokio::test]
-async fn without_names_whom_a_ca_has_signed_may_call_and_the_curl_line_is_not_shown() {
+async fn without_client_names_every_signed_client_may_call_and_no_curl_line_is_printed() {
     let folder = Folder::new();
     let cas = [Ca::new(), Ca::new(), Ca::new()];
     fs::write(folder.join("one.crt"), cas[0].pem.clone() + &cas[1].pem).unwrap();
     fs::write(folder.join("two.crt"), &cas[2].pem).unwrap();
-    // In its own folder, development certificates are for `localhost`.
+    // In a folder of its own, since development certificates are for `localhost`.
     fs::create_dir_all(folder.join("tests/fixtures/reviews")).unwrap();
     fs::write(folder.join("tests/fixtures/reviews").join(LEGAL), fixture(LEGAL)).unwrap();
     let mut command = command(folder.path(), &[]);
@@ -183,10 +184,10 @@ async fn without_names_whom_a_ca_has_signed_may_call_and_the_curl_line_is_not_sh
     }
     assert_eq!(metric(process.admin, REJECTED).await, Some(0.0));
     process.signal("TERM");
-    assert_eq!(process.wait().await.1, "", "a line that would be rejected is not offered");
+    assert_eq!(process.wait().await.1, "", "a curl line without a client certificate would not work");
 }
 
-/// As a whole: what is written in place may be seen half.
+/// Replaces the file as a whole, since a poll may read half of a file that is written in place.
 fn replace(file: &Path, contents: &str) {
     let new = file.with_extension("new");
     fs::write(&new, contents).unwrap();
@@ -194,7 +195,7 @@ fn replace(file: &Path, contents: &str) {
 }
 
 #[tokio::test]
-async fn newer_cas_are_for_new_connections_and_bad_ones_are_rejected_once() {
+async fn new_cas_apply_to_new_connections_and_bad_ones_are_reported_once() {
     let folder = Folder::new();
     let (first, second) = (Ca::new(), Ca::new());
     let file = folder.join("clients.crt");
@@ -212,7 +213,7 @@ async fn newer_cas_are_for_new_connections_and_bad_ones_are_rejected_once() {
         !both[0].is_empty()
     };
     assert!(is_taken(&old).await && !is_taken(&new).await);
-    // As editors of Windows leave them, and joined.
+    // With byte order marks, as editors on Windows save files, and concatenated.
     replace(&file, &format!("\u{feff}{}\u{feff}{}", first.pem, second.pem));
     until_metric(process.admin, RELOADS, 1.0).await;
     assert!(is_taken(&old).await && is_taken(&new).await);
@@ -240,17 +241,17 @@ async fn newer_cas_are_for_new_connections_and_bad_ones_are_rejected_once() {
         until_metric(process.admin, FAILURES, (index + 1) as f64).await;
         let words = format!("--client-ca clients.crt: {words}");
         assert_eq!(process.errors().matches(&words).count(), 1, "{words}: {}", process.errors());
-        assert!(is_taken(&old).await && is_taken(&new).await, "the last good ones go on");
+        assert!(is_taken(&old).await && is_taken(&new).await, "the last valid CAs stay in use");
     }
-    // One that is out of its dates is no fault beside one that is not.
+    // An expired CA is no error beside a valid one.
     replace(&file, &(late + &second.pem));
     until_metric(process.admin, RELOADS, 2.0).await;
     assert!(!is_taken(&old).await && is_taken(&new).await);
-    assert_eq!(open.post("/validate", fixture(LEGAL)).await.code, 200, "an open connection goes on");
+    assert_eq!(open.post("/validate", fixture(LEGAL)).await.code, 200, "an open connection stays open");
 }
 
 #[test]
-fn a_bad_start_says_which_file_and_which_flag() {
+fn a_start_with_a_bad_client_ca_names_the_flag_and_the_file() {
     let folder = Folder::new();
     fs::write(folder.join("good.crt"), &Ca::new().pem).unwrap();
     fs::write(folder.join("empty.crt"), "").unwrap();

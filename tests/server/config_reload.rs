@@ -1,4 +1,4 @@
-//! `serve --config`: what it takes over when the file changes, and what not.
+//! Tests `serve --config`: which changes of the file it applies, and which it rejects.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,15 +17,15 @@ use crate::support::folder::Folder;
 use crate::support::http::get;
 use crate::support::process::Process;
 use crate::support::program::command;
-use crate::support::waits::{FAR, metric, until_metric};
+use crate::support::waits::{WAIT_MAX, metric, until_metric};
 
-const LOOKS: &str = "scan_admission_config_polls_total";
+const POLLS: &str = "scan_admission_config_polls_total";
 const RELOADS: &str = "scan_admission_config_reloads_total";
 const FAILURES: &str = "scan_admission_config_reload_failures_total";
-const IN_STEP: &str = "scan_admission_config_last_reload_successful";
+const RELOADED: &str = "scan_admission_config_last_reload_successful";
 
-/// A mounted ConfigMap: `config.yaml` is a link to `..data/config.yaml`, and `..data` one to a folder that holds this
-/// generation.
+/// A mounted ConfigMap: `config.yaml` is a link to `..data/config.yaml`, and `..data` is a link to the folder of the
+/// current generation.
 struct Mount {
     folder: PathBuf,
     generation: u32,
@@ -40,7 +40,7 @@ impl Mount {
         mount
     }
 
-    /// Step by step what the kubelet's AtomicWriter does.
+    /// Replaces the contents with the same steps as the kubelet's AtomicWriter.
     fn swap(&mut self, text: &str) {
         let before = fs::read_link(self.folder.join("..data"));
         self.generation += 1;
@@ -56,24 +56,24 @@ impl Mount {
     }
 }
 
-/// A server that compares the file all the time.
+/// Starts a server that compares the file as often as the flags allow.
 fn start(folder: &Folder) -> Process {
     let arguments = ["--config", "mount/config.yaml", "--config-poll", "10ms"];
     Process::start(command(folder.path(), &arguments), folder.join("errors"))
 }
 
-/// Waits for the two looks that take over what is new by now: the first one to end may have begun before.
+/// Waits for the two polls that apply a changed file. The first poll to end may have begun before the change.
 async fn polled(process: &Process) {
-    let before = metric(process.admin, LOOKS).await.unwrap();
-    let waited = tokio::time::timeout(FAR, async {
-        while metric(process.admin, LOOKS).await.unwrap() < before + 3.0 {
+    let before = metric(process.admin, POLLS).await.unwrap();
+    let waited = tokio::time::timeout(WAIT_MAX, async {
+        while metric(process.admin, POLLS).await.unwrap() < before + 3.0 {
             tokio::task::yield_now().await;
         }
     });
     waited.await.expect("the file is polled");
 }
 
-/// A captured review whose phase is none.
+/// Returns a captured review with an unknown phase.
 fn broken() -> Vec<u8> {
     let mut review: Value = serde_json::from_slice(&fixture("sourcescan-failed-5-completed.validate.json")).unwrap();
     review["request"]["object"]["status"]["phase"] = json!("Done");
@@ -90,7 +90,7 @@ async fn ask(ca: &Path, process: &Process) -> Value {
     reply.json()["response"].clone()
 }
 
-/// The digests that /metrics names.
+/// Returns the digests in /metrics.
 async fn digests(process: &Process) -> Vec<String> {
     let text = String::from_utf8(get(process.admin, "/metrics").await.body).unwrap();
     let digest = |line: &str| {
@@ -101,7 +101,7 @@ async fn digests(process: &Process) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_swaps_of_a_mounted_config_map_under_load() {
+async fn every_swap_of_a_mounted_config_map_is_applied_under_load() {
     const SWAPS: u32 = 100;
     let text = |number: u32| match number % 3 {
         0 => format!("# {number}\n"),
@@ -121,7 +121,7 @@ async fn a_hundred_swaps_of_a_mounted_config_map_under_load() {
             let mut reviews = 0;
             while !is_over.load(Ordering::Relaxed) {
                 let reply = client.post("/validate", broken()).await;
-                // Each answer is of one configuration, whole.
+                // Each answer uses exactly one configuration.
                 let response = &reply.json()["response"];
                 let warnings = response["warnings"].as_array().map_or(0, Vec::len);
                 let is_known =
@@ -138,7 +138,7 @@ async fn a_hundred_swaps_of_a_mounted_config_map_under_load() {
         let response = ask(&ca, &process).await;
         assert_eq!(response["allowed"], number % 3 != 0, "{number}: {response:#}");
         assert_eq!(response["auditAnnotations"]["config"], digest(&text(number)));
-        assert_eq!(digests(&process).await, [digest(&text(number))], "one series, whatever was before");
+        assert_eq!(digests(&process).await, [digest(&text(number))], "only the current digest has a series");
     }
     is_over.store(true, Ordering::Relaxed);
     for client in load {
@@ -149,7 +149,7 @@ async fn a_hundred_swaps_of_a_mounted_config_map_under_load() {
     const WARNED: &str =
         "scan_admission_findings_total{rule=\"phase-unknown\",severity=\"error\",action=\"warn\",downgraded=\"mode\"}";
     assert!(metric(process.admin, WARNED).await > Some(0.0), "an error in mode warn has labels of its own");
-    for (name, value) in [(RELOADS, f64::from(SWAPS)), (FAILURES, 0.0), (IN_STEP, 1.0)] {
+    for (name, value) in [(RELOADS, f64::from(SWAPS)), (FAILURES, 0.0), (RELOADED, 1.0)] {
         assert_eq!(metric(process.admin, name).await, Some(value), "{name} {}", process.errors());
     }
     let errors = process.errors();
@@ -158,7 +158,7 @@ async fn a_hundred_swaps_of_a_mounted_config_map_under_load() {
 }
 
 #[tokio::test]
-async fn a_bad_file_is_told_once_and_the_last_good_one_goes_on() {
+async fn a_bad_file_is_reported_once_and_the_last_good_one_stays_in_use() {
     const GOOD: &str = "rules: {phase-unknown: warn}\n";
     let folder = Folder::new();
     let mut mount = Mount::new(folder.join("mount"), GOOD);
@@ -177,7 +177,7 @@ async fn a_bad_file_is_told_once_and_the_last_good_one_goes_on() {
     for (index, (text, words)) in bad.into_iter().enumerate() {
         mount.swap(text);
         until_metric(process.admin, FAILURES, (index + 1) as f64).await;
-        // Nothing more is said of it.
+        // The error is not reported again.
         polled(&process).await;
         let response = ask(&ca, &process).await;
         assert_eq!(
@@ -185,14 +185,14 @@ async fn a_bad_file_is_told_once_and_the_last_good_one_goes_on() {
             (&json!(true), &json!(digest(GOOD)))
         );
         assert_eq!(metric(process.admin, FAILURES).await, Some((index + 1) as f64));
-        assert_eq!(metric(process.admin, IN_STEP).await, Some(0.0));
+        assert_eq!(metric(process.admin, RELOADED).await, Some(0.0));
         let errors = process.errors();
         assert_eq!(errors.matches(words).count(), 1, "{errors}");
         assert!(errors.contains("reload failed; keeping the current version"), "{errors}");
     }
-    // Put back as it was, there is nothing to take over and nothing wrong.
+    // The file is restored: there is nothing to apply and no error.
     mount.swap(GOOD);
-    until_metric(process.admin, IN_STEP, 1.0).await;
+    until_metric(process.admin, RELOADED, 1.0).await;
     fs::remove_file(folder.join("mount/config.yaml")).unwrap();
     until_metric(process.admin, FAILURES, 3.0).await;
     assert!(process.errors().contains("--config mount/config.yaml: the file cannot be read: No such file"));
@@ -200,9 +200,9 @@ async fn a_bad_file_is_told_once_and_the_last_good_one_goes_on() {
     fs::write(folder.join("mount/config.yaml"), "# all at its default\n").unwrap();
     until_metric(process.admin, RELOADS, 1.0).await;
     assert_eq!(ask(&ca, &process).await["allowed"], false);
-    // The line of a denial says under which configuration.
+    // The log line of a denial has the digest of the configuration.
     let config = format!("config=\"{}\"", digest("# all at its default\n"));
-    let waited = tokio::time::timeout(FAR, async {
+    let waited = tokio::time::timeout(WAIT_MAX, async {
         while !process.errors().contains(&config) {
             tokio::task::yield_now().await;
         }
@@ -212,7 +212,7 @@ async fn a_bad_file_is_told_once_and_the_last_good_one_goes_on() {
 }
 
 #[tokio::test]
-async fn limits_of_connections_and_memory_wait_for_a_restart_and_others_do_not() {
+async fn only_the_limits_of_connections_and_memory_need_a_restart() {
     const WAITS: &str = "new values of limits.connections and limits.bodiesBytes apply after a restart";
     let folder = Folder::new();
     let mut mount = Mount::new(folder.join("mount"), "limits: {connections: 50}\n");
@@ -220,14 +220,14 @@ async fn limits_of_connections_and_memory_wait_for_a_restart_and_others_do_not()
     mount.swap("limits: {connections: 50, handshake: 100ms}\n");
     until_metric(process.admin, RELOADS, 1.0).await;
     assert!(!process.errors().contains(WAITS), "{}", process.errors());
-    // Who shakes no hands is cut off after the new limit, not after the 5 s of the old one.
+    // A client that does not finish the handshake is cut off after the new limit, not after the old one of 5 s.
     let before = tokio::time::Instant::now();
     let mut stream = tokio::net::TcpStream::connect(process.address).await.unwrap();
     sockets::rest(&mut stream).await;
     assert!(before.elapsed().as_secs() < 5, "{:?}", before.elapsed());
     mount.swap("limits: {connections: 51}\n");
     until_metric(process.admin, RELOADS, 2.0).await;
-    let waited = tokio::time::timeout(FAR, async {
+    let waited = tokio::time::timeout(WAIT_MAX, async {
         while !process.errors().contains(WAITS) {
             tokio::task::yield_now().await;
         }
@@ -242,7 +242,7 @@ async fn without_a_file_there_is_no_digest() {
     let response = ask(&folder.join("certs/ca.crt"), &process).await;
     assert!(response["auditAnnotations"].get("config").is_none(), "{response:#}");
     assert_eq!(digests(&process).await, Vec::<String>::new());
-    assert_eq!(metric(process.admin, IN_STEP).await, Some(1.0));
+    assert_eq!(metric(process.admin, RELOADED).await, Some(1.0));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a configuration makes of the answers (RULES §6, "Modes"), by the file that says it.
+//! Tests how a configuration changes the answers (RULES §6, "Modes").
 
 use scan_admission::admission::{self, Answer, Context, Decision, FaultPolicy, RuleFinding, Webhook};
 use scan_admission::config::Config;
@@ -23,7 +23,7 @@ fn answer(yaml: &str, review: &Value, webhook: Webhook) -> (Answer, Value) {
     (answer, body["response"].clone())
 }
 
-/// What a reply says of `rule`: denials, warnings, and what the audit annotation holds.
+/// Returns the messages of `rule` in a reply: denials, warnings, and audited findings.
 fn messages(response: &Value, rule: &str) -> [Vec<String>; 3] {
     let end = format!(" [{rule}]");
     let about = |texts: Vec<String>| texts.into_iter().filter(|text| text.ends_with(&end)).collect();
@@ -36,14 +36,14 @@ fn messages(response: &Value, rule: &str) -> [Vec<String>; 3] {
     [about(causes), about(warnings), about(audited)]
 }
 
-/// A scan that the validating webhook finds fault with, and where.
+/// A scan in which the validating webhook finds an error or a warning, and the field.
 struct Case {
     rule: &'static str,
     review: Value,
     is_denied: bool,
 }
 
-/// A denial and a warning at each webhook and part that there is.
+/// Returns a denial and a warning for each webhook and each part of the object.
 fn cases() -> Vec<(Webhook, Case)> {
     let update = |new: &str, old: Option<&str>| review(&scan(new), old.map(scan).as_ref());
     let create = |new: &str| {
@@ -70,7 +70,7 @@ fn cases() -> Vec<(Webhook, Case)> {
 }
 
 #[test]
-fn every_mode_makes_of_every_finding_what_it_should() {
+fn every_mode_applies_to_every_finding() {
     for (webhook, Case { rule, review, is_denied }) in cases() {
         let plain = messages(&answer("", &review, webhook).1, rule);
         let message = plain[usize::from(!is_denied)][0].clone();
@@ -88,7 +88,7 @@ fn every_mode_makes_of_every_finding_what_it_should() {
             let kept = [causes, warnings, audited].concat().concat();
             let says_why = kept.contains(&format!("(not denied: the rule is set to {mode})"));
             assert_eq!(says_why, is_denied && matches!(mode, "warn" | "audit"), "{kept}");
-            // Besides that, the words are the same.
+            // Apart from this suffix, the message is the same.
             let words = message.trim_end_matches(&format!(" [{rule}]"));
             assert!(mode == "off" || kept.contains(words), "{kept} {words}");
 
@@ -122,7 +122,7 @@ fn a_mutation_is_made_where_its_rule_denies_or_warns() {
 }
 
 #[test]
-fn what_is_off_is_not_asked() {
+fn a_rule_that_is_off_is_not_evaluated() {
     const RULE: Rule = Rule { id: "phase-jump", ..PANICS };
     let body = review(&scan(r#"{"status": {"phase": "Pending"}}"#), None).to_string();
     for webhook in [Webhook::Validating, Webhook::Mutating] {
@@ -134,7 +134,7 @@ fn what_is_off_is_not_asked() {
     }
 }
 
-/// Whether a write of an unknown phase is denied there and by them.
+/// Returns whether a write of an unknown phase is denied in this namespace and for this user.
 fn is_denied(yaml: &str, namespace: &str, user: &str, groups: &[&str]) -> bool {
     let mut review = review(&scan(r#"{"status": {"phase": "Done"}}"#), None);
     review["request"]["namespace"] = json!(namespace);
@@ -164,7 +164,7 @@ fn an_override_is_for_requests_that_match_all_its_lists() {
     ] {
         assert_eq!(!is_denied(&by(lists), namespace, user, groups), matches, "{lists} {namespace} {user} {groups:?}");
     }
-    // What the review does not say matches nothing.
+    // A member that the review does not have matches no list.
     let mut review = review(&scan(r#"{"status": {"phase": "Done"}}"#), None);
     for user in [json!(null), json!({"username": "jane", "groups": "team"}), json!({"groups": [7]}), json!({})] {
         review["request"]["userInfo"] = user;
@@ -187,13 +187,16 @@ overrides:
     {
         assert_eq!(is_denied(yaml, namespace, user, &[]), denied, "{namespace} {user}");
     }
-    assert!(!is_denied("rules: {phase-unknown: warn}", "prod", "john", &[]), "rules, where no override matches");
+    assert!(
+        !is_denied("rules: {phase-unknown: warn}", "prod", "john", &[]),
+        "the top-level rules apply if no override matches"
+    );
     let other = "{rules: {phase-unknown: warn}, overrides: [{namespaces: [prod], rules: {phase-jump: deny}}]}";
-    assert!(!is_denied(other, "prod", "john", &[]), "rules, where none that matches names the rule");
+    assert!(!is_denied(other, "prod", "john", &[]), "the top-level rules apply if no matching override names the rule");
 }
 
 #[test]
-fn only_status_writers_write_where_they_are_named() {
+fn only_configured_status_writers_may_write() {
     let status = scan(r#"{"status": {"phase": "Pending"}}"#);
     let by = |user: &str| {
         let mut review = review(&status, None);
@@ -217,7 +220,7 @@ fn only_status_writers_write_where_they_are_named() {
 }
 
 #[test]
-fn the_help_link_goes_with_denials_alone() {
+fn only_denials_have_the_help_link() {
     let yaml = "help: https://wiki.example.com/scans";
     let denied = review(&scan(r#"{"status": {"phase": "Done", "cveCount": {"low": 1}}}"#), None);
     let response = answer(yaml, &denied, Webhook::Validating).1;
@@ -240,7 +243,11 @@ fn the_digest_is_in_every_annotation() {
     let clean = review(&scan(r#"{"status": {"phase": "Pending"}}"#), None);
     for webhook in [Webhook::Validating, Webhook::Mutating] {
         assert_eq!(answer(yaml, &clean, webhook).1["auditAnnotations"], json!({"decision": "allow", "config": digest}));
-        assert_eq!(answer("", &clean, webhook).1["auditAnnotations"]["config"], "e3b0c44298fc", "an empty file is one");
+        assert_eq!(
+            answer("", &clean, webhook).1["auditAnnotations"]["config"],
+            "e3b0c44298fc",
+            "an empty file has a digest, too"
+        );
     }
     let config = config(yaml);
     let context = Context { settings: &config.settings, ..context(Webhook::Validating) };
@@ -250,9 +257,9 @@ fn the_digest_is_in_every_annotation() {
     assert_eq!(body["response"]["auditAnnotations"], json!({"decision": "error", "config": digest}));
 }
 
-/// An object that is being deleted and a standing fault are downgraded as ever, and say so.
+/// Findings that are downgraded because the object is being deleted or had the error before keep that reason.
 #[test]
-fn what_is_downgraded_already_says_why() {
+fn a_finding_downgraded_for_another_reason_keeps_that_reason() {
     let deleting = r#"{"metadata": {"deletionTimestamp": "2026-11-24T11:00:00Z"}, "status": {"phase": "Done"}}"#;
     for mode in ["deny", "warn"] {
         let yaml = format!("rules: {{phase-unknown: {mode}}}");
@@ -267,7 +274,7 @@ fn what_is_downgraded_already_says_why() {
 }
 
 #[test]
-fn many_audited_findings_are_bounded() {
+fn the_annotation_of_audited_findings_is_bounded() {
     let entry = json!({"type": 7});
     let mut object = scan(r#"{"status": {}}"#);
     object["status"]["conditions"] = json!(vec![entry; 500]);

@@ -1,4 +1,4 @@
-//! Every time limit of a connection, on a clock that the tests move: nothing here waits.
+//! Tests every time limit of a connection on a clock that the tests move, so no test waits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,13 +22,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::client::TlsStream;
 
 use crate::sockets::{rest, write};
-use crate::support::client::{self, connector, shake};
+use crate::support::client::{self, connector, handshake};
 use crate::support::folder::Folder;
 use crate::support::frames;
 use crate::support::request_head::head;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// The flag of a PING that answers one.
+/// The flag of a PING frame that answers another.
 const ACK: u8 = 1;
 const HEAD: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -40,11 +40,11 @@ struct Pipe {
     server: JoinHandle<()>,
 }
 
-/// A connection through memory, whose requests are answered after `takes`.
-fn pipe(takes: Duration, answer_bytes: usize) -> Pipe {
+/// Returns an in-memory connection whose requests are answered after `delay`.
+fn pipe(delay: Duration, answer_bytes: usize) -> Pipe {
     pipe_to(|_| {
         Router::new().fallback(move || async move {
-            sleep(takes).await;
+            sleep(delay).await;
             vec![b'.'; answer_bytes]
         })
     })
@@ -69,10 +69,10 @@ fn pipe_to(router: impl FnOnce(Arc<Shared>) -> Router) -> Pipe {
 }
 
 impl Pipe {
-    /// Shakes hands for a protocol.
+    /// Completes a handshake for this protocol.
     async fn open(self, protocol: &str) -> (TlsStream<DuplexStream>, JoinHandle<()>, watch::Sender<StopStage>) {
         let connector = connector(&self.folder.join("ca.crt"), protocol, rustls::ALL_VERSIONS);
-        (shake(&connector, self.io).await, self.server, self.stop)
+        (handshake(&connector, self.io).await, self.server, self.stop)
     }
 }
 
@@ -84,7 +84,8 @@ async fn answered(stream: &mut TlsStream<DuplexStream>) {
     }
 }
 
-/// The clock of the tests jumps from one timer to the next: this waits for no longer than the server does.
+/// Waits until the server's task ends. The clock jumps from one timer to the next, so this takes no longer than the
+/// server's own timers.
 async fn ended(server: JoinHandle<()>) {
     timeout(Duration::from_secs(100_000), server).await.expect("the connection ends").unwrap();
 }
@@ -92,12 +93,13 @@ async fn ended(server: JoinHandle<()>) {
 async fn seconds_until_closed(stream: &mut TlsStream<DuplexStream>) -> u64 {
     let before = Instant::now();
     let mut bytes = Vec::new();
-    let _ = timeout(Duration::from_secs(100_000), stream.read_to_end(&mut bytes)).await.expect("it is closed");
+    let _ =
+        timeout(Duration::from_secs(100_000), stream.read_to_end(&mut bytes)).await.expect("the connection is closed");
     before.elapsed().as_secs()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handshake_that_is_not_finished_is_cut() {
+async fn an_unfinished_handshake_is_cut_off() {
     let limits = Limits::default();
     let mut pipe = pipe(Duration::ZERO, 1);
     let before = Instant::now();
@@ -108,7 +110,7 @@ async fn a_handshake_that_is_not_finished_is_cut() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_connection_outlives_the_api_server_and_then_ends() {
+async fn an_idle_connection_is_closed_after_the_api_server_would_close_it() {
     for protocol in ["http/1.1", "h2"] {
         let (mut stream, server, _stop) = pipe(Duration::ZERO, 1).open(protocol).await;
         if protocol == "h2" {
@@ -136,7 +138,7 @@ async fn an_idle_connection_outlives_the_api_server_and_then_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_head_that_trickles_is_cut_at_first_and_later() {
+async fn a_slow_head_is_cut_off_at_the_first_and_at_later_requests() {
     for requests_before in [0, 2] {
         let (mut stream, server, _stop) = pipe(3 * SECOND, 1).open("http/1.1").await;
         for _ in 0..requests_before {
@@ -151,13 +153,13 @@ async fn a_head_that_trickles_is_cut_at_first_and_later() {
             }
             sleep(SECOND / 2).await;
         }
-        assert!(server.is_finished(), "cut while it trickled");
+        assert!(server.is_finished(), "the connection is closed while the head is incomplete");
         assert!((2.0..=3.0).contains(&before.elapsed().as_secs_f64()), "{:?}", before.elapsed());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_head_in_two_packets_and_an_answer_that_takes_its_time_are_fine() {
+async fn a_head_in_two_packets_and_a_slow_answer_are_accepted() {
     let (mut stream, server, _stop) = pipe(60 * SECOND, 1).open("http/1.1").await;
     for _ in 0..3 {
         write(&mut stream, &HEAD[..10]).await;
@@ -165,7 +167,7 @@ async fn a_head_in_two_packets_and_an_answer_that_takes_its_time_are_fine() {
         write(&mut stream, &HEAD[10..]).await;
         answered(&mut stream).await;
     }
-    // The body is not the head's business: its deadline is the handler's.
+    // The time limit of the head does not apply to the body, which has the deadline of the handler.
     write(&mut stream, head("/", 100)).await;
     write(&mut stream, "half").await;
     sleep(30 * SECOND).await;
@@ -175,7 +177,7 @@ async fn a_head_in_two_packets_and_an_answer_that_takes_its_time_are_fine() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_not_taken_is_given_up() {
+async fn an_answer_that_is_not_read_is_abandoned() {
     let (mut stream, server, _stop) = pipe(Duration::ZERO, 1 << 20).open("http/1.1").await;
     let before = Instant::now();
     write(&mut stream, HEAD).await;
@@ -183,9 +185,9 @@ async fn an_answer_that_is_not_taken_is_given_up() {
     assert_eq!(before.elapsed().as_secs(), Limits::default().write.as_secs());
 }
 
-/// HTTP/2 writes nothing of an answer where the client's window is closed.
+/// HTTP/2 sends no data while the client's window is closed.
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_has_no_window_is_given_up() {
+async fn an_http2_answer_without_a_window_is_abandoned() {
     for path in ["/validate", "/nowhere"] {
         let (stream, server, _stop) = pipe_to(handler::router).open("h2").await;
         let (mut reader, mut writer) = split(stream);
@@ -199,7 +201,7 @@ async fn an_answer_that_has_no_window_is_given_up() {
             }
         }
         let before = Instant::now();
-        // A client that is there answers pings.
+        // A live client answers pings.
         let client = tokio::spawn(async move {
             while let Some(frame) = frames::next(&mut reader).await {
                 if frame.kind == frames::PING && frame.flags & ACK == 0 {
@@ -216,7 +218,7 @@ async fn an_answer_that_has_no_window_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_http2_peer_that_never_begins_or_never_answers_a_ping_is_cut() {
+async fn an_http2_client_without_a_preface_or_answers_to_pings_is_cut_off() {
     let (_stream, server, _stop) = pipe(Duration::ZERO, 1).open("h2").await;
     let before = Instant::now();
     ended(server).await;
@@ -231,8 +233,8 @@ async fn an_http2_peer_that_never_begins_or_never_answers_a_ping_is_cut() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_ends_what_does_not_end_by_itself() {
-    // An HTTP/2 peer that never began, and a handshake.
+async fn a_stop_closes_connections_that_do_not_close_by_themselves() {
+    // An HTTP/2 client that never sends its preface, and an unfinished handshake.
     let (_stream, server, stop) = pipe(Duration::ZERO, 1).open("h2").await;
     sleep(SECOND).await;
     let before = Instant::now();
@@ -248,7 +250,7 @@ async fn a_stop_ends_what_does_not_end_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_waits_for_the_answer_and_says_that_it_closes() {
+async fn a_stop_waits_for_the_answer_and_announces_the_close() {
     let (mut stream, server, stop) = pipe(5 * SECOND, 1).open("http/1.1").await;
     write(&mut stream, HEAD).await;
     sleep(SECOND).await;
@@ -259,11 +261,11 @@ async fn a_stop_waits_for_the_answer_and_says_that_it_closes() {
 }
 
 #[test]
-fn the_limits_stand_in_the_order_that_they_have_to() {
+fn the_default_limits_are_in_the_required_order() {
     let limits = Limits::default();
-    assert!(limits.idle > 90 * SECOND, "the API server closes first");
+    assert!(limits.idle > 90 * SECOND, "the API server closes first, after 90 s");
     assert!(limits.drain > limits.body, "a stop waits for the longest body");
-    assert!(limits.drain < 30 * SECOND, "before Kubernetes kills");
-    // Two objects of 3 MiB with each byte escaped to six.
+    assert!(limits.drain < 30 * SECOND, "the server stops before Kubernetes kills it");
+    // Two objects of 3 MiB, with each byte escaped to six.
     const { assert!(BODY_READ_BYTES > 2 * 6 * (3 << 20)) };
 }

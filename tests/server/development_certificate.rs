@@ -1,4 +1,4 @@
-//! Development certificates: made, kept, renewed, and never at the cost of somebody's files.
+//! Tests development certificates: creation, reuse, renewal, and that no files of others are overwritten.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,45 +18,45 @@ fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 
-/// What is in the four files.
+/// Returns the contents of the four files.
 fn contents(folder: &Path) -> [String; 4] {
     FILES.map(|name| fs::read_to_string(folder.join(name)).unwrap())
 }
 
-/// All names but the four.
+/// Returns the names of all other files.
 fn others(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| !FILES.contains(&name.as_str())).collect()
 }
 
-/// Which of the four files a start `later` than the making of them changes.
+/// Returns which of the four files change at a start `later` than their creation.
 fn changed(later: Duration) -> [bool; 4] {
     let folder = Folder::new();
     certificate(folder.path(), now()).unwrap();
     let before = contents(folder.path());
     certificate(folder.path(), now() + later).unwrap();
     let after = contents(folder.path());
-    assert_eq!(others(folder.path()), [""; 0], "what is ours and has expired is not kept");
+    assert_eq!(others(folder.path()), [""; 0], "no expired development certificate is backed up");
     [0, 1, 2, 3].map(|file| before[file] != after[file])
 }
 
 #[test]
-fn certificates_are_kept_while_they_hold_and_renewed_before_they_end() {
+fn certificates_are_kept_while_valid_and_renewed_before_they_expire() {
     let (kept, leaf, both) = ([false; 4], [false, false, true, true], [true; 4]);
     assert_eq!(changed(Duration::ZERO), kept);
     assert_eq!(changed(59 * DAY), kept);
-    assert_eq!(changed(60 * DAY), leaf, "less than a third of its life is left");
+    assert_eq!(changed(60 * DAY), leaf, "less than a third of its lifetime is left");
     assert_eq!(changed(89 * DAY), leaf);
     assert_eq!(changed(91 * DAY), leaf);
     assert_eq!(changed(274 * DAY), leaf);
     assert_eq!(changed(276 * DAY), both, "a leaf would outlive its CA");
     assert_eq!(changed(400 * DAY), both);
     assert_eq!(changed(-DAY), both, "not yet valid");
-    assert_eq!(changed(-Duration::MINUTE * 30), kept, "a clock that is a little behind");
+    assert_eq!(changed(-Duration::MINUTE * 30), kept, "a clock that is slightly slow");
 }
 
 #[test]
-fn a_server_that_runs_for_months_gets_the_next_one() {
+fn a_certificate_is_renewed_while_the_server_runs() {
     let folder = Folder::new();
     let mut renew = poll(folder.path().to_owned(), certificate(folder.path(), now()).unwrap());
     let before = contents(folder.path());
@@ -66,7 +66,7 @@ fn a_server_that_runs_for_months_gets_the_next_one() {
     assert!(contents(folder.path())[2] != before[2]);
     assert_eq!(next.cert, certificate(folder.path(), now() + 60 * DAY).unwrap().cert);
     assert!(renew(now() + 61 * DAY).is_none());
-    // Somebody has put another one there meanwhile.
+    // Another program has written another certificate meanwhile.
     fs::write(folder.join("tls.crt"), rcgen::generate_simple_self_signed([]).unwrap().cert.pem()).unwrap();
     let error = renew(now() + 150 * DAY).unwrap().unwrap_err();
     let error = error.to_string();
@@ -74,7 +74,7 @@ fn a_server_that_runs_for_months_gets_the_next_one() {
 }
 
 #[test]
-fn keys_are_for_their_owner_only() {
+fn keys_are_readable_only_by_their_owner() {
     let folder = Folder::new();
     certificate(folder.path(), now()).unwrap();
     for name in ["ca.key", "tls.key"] {
@@ -83,7 +83,7 @@ fn keys_are_for_their_owner_only() {
 }
 
 #[test]
-fn a_damaged_file_is_replaced_and_what_is_not_known_as_ours_is_kept_aside() {
+fn a_damaged_file_is_replaced_and_an_unknown_one_is_backed_up() {
     let theirs = rcgen::KeyPair::generate().unwrap().serialize_pem();
     for text in ["", "garbage\n", "-----BEGIN CERTIFICATE-----\nMIIB", "\u{fffd}", theirs.as_str()] {
         for (name, is_ca) in [("ca.crt", true), ("ca.key", true), ("tls.crt", false), ("tls.key", false)] {
@@ -92,29 +92,25 @@ fn a_damaged_file_is_replaced_and_what_is_not_known_as_ours_is_kept_aside() {
             let before = contents(folder.path());
             fs::write(folder.join(name), text).unwrap();
             if name == "ca.key" {
-                // It is only needed for the next leaf.
+                // The CA is read only to sign the next leaf.
                 fs::write(folder.join("tls.crt"), "garbage").unwrap();
             }
             let made = certificate(folder.path(), now()).unwrap();
             made.keys_match().unwrap();
             let after = contents(folder.path());
-            assert_eq!(
-                before[0] != after[0],
-                is_ca,
-                "{name}: the CA is made anew only if it is the one that is broken"
-            );
+            assert_eq!(before[0] != after[0], is_ca, "{name}: the CA is recreated only if it is damaged");
             let aside = others(folder.path());
             let kept = aside.iter().any(|other| fs::read_to_string(folder.join(other)).unwrap() == text);
-            assert!(kept, "{name} was moved aside: {aside:?}");
+            assert!(kept, "{name} was not backed up: {aside:?}");
             assert!(aside.iter().all(|other| other.ends_with(".crt") || other.ends_with(".key")), "{aside:?}");
             certificate(folder.path(), now()).unwrap();
-            assert_eq!(contents(folder.path()), after, "and then it is kept");
+            assert_eq!(contents(folder.path()), after, "the new certificate is reused");
         }
     }
 }
 
 #[test]
-fn somebody_elses_certificate_is_left_alone() {
+fn a_foreign_certificate_is_not_overwritten() {
     let theirs = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     for stem in ["tls", "ca"] {
         let folder = Folder::new();
@@ -130,27 +126,27 @@ fn somebody_elses_certificate_is_left_alone() {
 }
 
 #[test]
-fn many_at_once_agree() {
+fn concurrent_starts_agree_on_one_certificate() {
     let folder = Folder::new();
     let all: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| certificate(folder.path(), now()).unwrap())).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    assert!(all.iter().all(|made| made.cert == all[0].cert), "one pair was made");
+    assert!(all.iter().all(|made| made.cert == all[0].cert), "one pair is created");
     assert_eq!(others(folder.path()), [""; 0]);
 }
 
 #[test]
-fn a_file_that_a_killed_process_left_is_no_obstacle() {
+fn a_temporary_file_of_a_killed_process_is_replaced() {
     let folder = Folder::new();
     fs::write(folder.join(".new-tls.key"), "half").unwrap();
     certificate(folder.path(), now()).unwrap();
     assert_eq!(others(folder.path()), [""; 0]);
 }
 
-/// A pipe is not waited for: as a certificate it is an error, as a key it is moved aside as every other.
+/// A pipe instead of a file never blocks: a certificate is an error, and a key is backed up like every other file.
 #[test]
-fn a_pipe_is_not_waited_for() {
+fn a_pipe_does_not_block_the_start() {
     for name in FILES {
         let folder = Folder::new();
         certificate(folder.path(), now()).unwrap();
@@ -158,9 +154,9 @@ fn a_pipe_is_not_waited_for() {
         assert!(Command::new("mkfifo").arg(folder.join(name)).status().unwrap().success());
         let path = folder.path().to_owned();
         let (send, made) = channel();
-        // When the leaf is due, so that all are read; on a thread that is left behind if it waits.
+        // The leaf is due, so that all files are read. The thread is left behind if it blocks.
         std::thread::spawn(move || send.send(certificate(&path, now() + 61 * DAY)));
-        let made = made.recv_timeout(std::time::Duration::from_secs(60)).expect("it does not wait");
+        let made = made.recv_timeout(std::time::Duration::from_secs(60)).expect("the start does not block");
         if name.ends_with(".crt") {
             let error = made.unwrap_err().to_string();
             assert!(error.contains(name) && error.contains("the file is a pipe or a device: "), "{error}");

@@ -1,4 +1,4 @@
-//! What the program writes to its log: one line for a denial, with whose it was and nothing of what it holds.
+//! Tests the program's log: one line for a denial, with the object and the user, and without contents of the object.
 
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
@@ -11,7 +11,7 @@ use crate::support::process::Process;
 use crate::support::program::command;
 use crate::support::request_head;
 
-/// Asks the program for a verdict on a review that is denied, and gives what it has logged by then.
+/// Sends a review that is denied, and returns the log.
 async fn log_of_a_denial(arguments: &[&str]) -> String {
     let folder = Folder::new();
     let mut program = command(folder.path(), arguments);
@@ -53,9 +53,9 @@ async fn a_denial_is_one_line_of_json_without_contents() {
     assert!(!log.contains("Secretive"), "the contents of an object: {log}");
 }
 
-/// It has no uid and no user: whoever sent it is known by the address.
+/// An invalid review has no uid and no user, so the address of the client is logged.
 #[tokio::test]
-async fn what_is_no_review_is_logged_with_the_address_of_its_client() {
+async fn an_invalid_review_is_logged_with_the_address_of_its_client() {
     let folder = Folder::new();
     let mut program = command(folder.path(), &[]);
     program.env_remove("SCAN_ADMISSION_LOG_FORMAT");
@@ -76,7 +76,7 @@ async fn what_is_no_review_is_logged_with_the_address_of_its_client() {
 }
 
 #[tokio::test]
-async fn text_and_less_of_it_where_asked_for() {
+async fn flags_set_the_format_and_the_level_of_the_log() {
     let log = log_of_a_denial(&["--log-format", "text"]).await;
     assert!(
         log.contains(" INFO scan_admission::server::handler: review webhook=\"validating\" decision=\"deny\""),

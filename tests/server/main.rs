@@ -1,4 +1,4 @@
-//! `serve` over real sockets, as a program or in the process of the test: requests, limits, certificates, reloading.
+//! Tests `serve` over real sockets, as a program or inside the test process: requests, limits, certificates, reloading.
 
 mod certificate_files;
 mod certificate_renewal;

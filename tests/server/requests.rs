@@ -1,4 +1,4 @@
-//! Walks over real TLS sockets: bytes in, bytes out, and everything that can be wrong with a request.
+//! Tests requests over real TLS sockets: the answers to reviews, and every way in which a request can be wrong.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -20,13 +20,13 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::sockets::{connect, rest, write};
-use crate::support::client::{self, connector, request, shake};
+use crate::support::client::{self, connector, handshake, request};
 use crate::support::fixtures::fixture;
 use crate::support::http::get;
 use crate::support::in_process::{Running, settings};
 use crate::support::panicking_rule::PANICS;
 use crate::support::request_head::head;
-use crate::support::waits::{FAR, metric, until_metric};
+use crate::support::waits::{WAIT_MAX, metric, until_metric};
 
 const WEBHOOKS: [(&str, Webhook); 2] = [("/validate", Webhook::Validating), ("/mutate", Webhook::Mutating)];
 const PROTOCOLS: [&str; 2] = ["http/1.1", "h2"];
@@ -34,10 +34,10 @@ const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
 const UNFINISHED: &str = "scan_admission_bodies_unfinished";
 const HELD: &str = "scan_admission_memory_held_bytes";
 const IN_FLIGHT: &str = "scan_admission_reviews_in_flight";
-/// A wait in the server that no test is to sit through.
+/// A time limit that is never reached in a test.
 const NEVER: Duration = Duration::from_secs(3600);
 
-/// All that were captured, with their names.
+/// Returns all captured reviews with their names.
 fn fixtures() -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reviews");
     let mut names: Vec<_> =
@@ -61,7 +61,7 @@ fn text(reply: client::Reply) -> (u16, String) {
     (reply.code, String::from_utf8(reply.body).unwrap())
 }
 
-/// A captured review with one count off: denied at one webhook, mutated at the other.
+/// Returns a captured review with a wrong total: denied at the validating webhook, mutated at the mutating one.
 fn damaged() -> Vec<u8> {
     let mut review: serde_json::Value = serde_json::from_slice(&fixture(LEGAL)).unwrap();
     let count = &mut review["request"]["object"]["status"];
@@ -91,7 +91,7 @@ async fn every_captured_review_is_answered_as_the_core_answers_it() {
 }
 
 #[tokio::test]
-async fn denials_mutations_and_bodies_that_are_no_review() {
+async fn denials_mutations_and_invalid_reviews_are_answered_as_the_core_answers_them() {
     let server = Running::new(settings()).await;
     let (denied, mutated) = (answer(&damaged(), Webhook::Validating).1, answer(&damaged(), Webhook::Mutating).1);
     assert!(denied.contains("[cve-total]") && mutated.contains(r#""patchType":"JSONPatch""#), "{denied} {mutated}");
@@ -117,11 +117,11 @@ async fn denials_mutations_and_bodies_that_are_no_review() {
 }
 
 #[tokio::test]
-async fn tls_1_2_and_1_3_are_spoken() {
+async fn tls_1_2_and_1_3_are_supported() {
     let server = Running::new(settings()).await;
     for version in rustls::ALL_VERSIONS {
         let connector = connector(&server.ca, "http/1.1", &[version]);
-        let stream = shake(&connector, TcpStream::connect(server.address).await.unwrap()).await;
+        let stream = handshake(&connector, TcpStream::connect(server.address).await.unwrap()).await;
         assert_eq!(stream.get_ref().1.protocol_version(), Some(version.version));
         let reply = client::Client::over(stream).await.post("/validate", fixture(LEGAL)).await;
         assert_eq!(text(reply), answer(&fixture(LEGAL), Webhook::Validating));
@@ -130,7 +130,7 @@ async fn tls_1_2_and_1_3_are_spoken() {
 }
 
 #[tokio::test]
-async fn what_is_no_review_for_a_webhook_is_said_so() {
+async fn requests_that_are_no_review_are_rejected_with_the_reason() {
     let server = Running::new(settings()).await;
     for protocol in PROTOCOLS {
         let mut client = server.client(protocol).await;
@@ -147,9 +147,9 @@ async fn what_is_no_review_for_a_webhook_is_said_so() {
         let status = reply.json();
         assert_eq!((reply.code, &status["reason"]), (415, &"UnsupportedMediaType".into()));
         assert!(status["message"].as_str().unwrap().contains("application/json"), "{status}");
-        assert_eq!(reply.body.iter().filter(|byte| **byte == b'\n').count(), 1, "one line");
+        assert_eq!(reply.body.iter().filter(|byte| **byte == b'\n').count(), 1, "the body is one line");
 
-        // A review is answered whatever it calls itself.
+        // A review is answered whatever its content type is.
         for content_type in [None, Some("text/plain"), Some("Application/JSON; charset=utf-8")] {
             for (path, webhook) in WEBHOOKS {
                 let reply = client.send(request(Method::POST, path, content_type, fixture(LEGAL))).await;
@@ -162,9 +162,9 @@ async fn what_is_no_review_for_a_webhook_is_said_so() {
     server.stop().await;
 }
 
-/// Otherwise its client would see a broken pipe, and no answer.
+/// A client that is answered before its body is read would get a broken pipe instead of the answer.
 #[tokio::test]
-async fn what_is_sent_to_a_wrong_path_or_encoded_is_read_before_it_is_answered() {
+async fn a_rejected_request_is_read_before_it_is_answered() {
     let server = Running::new(settings()).await;
     let body = vec![b'x'; 2 << 20];
     for protocol in PROTOCOLS {
@@ -192,7 +192,7 @@ async fn what_is_sent_to_a_wrong_path_or_encoded_is_read_before_it_is_answered()
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_or_comes_in_small_pieces_is_a_bad_request() {
+async fn a_truncated_body_or_malformed_chunks_are_a_bad_request() {
     let server = Running::new(settings()).await;
     let chunked = "POST /validate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
     let review = String::from_utf8(fixture(LEGAL)).unwrap();
@@ -216,8 +216,8 @@ async fn a_body_that_breaks_off_or_comes_in_small_pieces_is_a_bad_request() {
     }
     let name = "scan_admission_reviews_total{webhook=\"validating\",operation=\"other\",resource=\"other\",\
                 decision=\"error\",fault=\"bad-request\"}";
-    assert!(metric(server.admin, name).await > Some(0.0), "they are counted");
-    // A client that says so, and waits.
+    assert!(metric(server.admin, name).await > Some(0.0), "the faults are counted");
+    // A client that ends its stream in the middle of the body and waits for the answer.
     let mut stream = connect(&server.ca, server.address).await;
     write(&mut stream, head("/validate", 1000) + "half").await;
     stream.shutdown().await.unwrap();
@@ -227,7 +227,7 @@ async fn a_body_that_breaks_off_or_comes_in_small_pieces_is_a_bad_request() {
 }
 
 #[tokio::test]
-async fn a_body_of_the_limit_is_judged_and_one_byte_more_is_denied_with_the_uid() {
+async fn a_body_at_the_limit_is_judged_and_one_byte_more_is_denied_with_the_uid() {
     let server = Running::new(settings()).await;
     let mut body = fixture(LEGAL);
     body.resize(BODY_MAX_BYTES, b' ');
@@ -235,7 +235,7 @@ async fn a_body_of_the_limit_is_judged_and_one_byte_more_is_denied_with_the_uid(
         let mut client = server.client(protocol).await;
         for (path, webhook) in WEBHOOKS {
             assert_eq!(text(client.post(path, body.clone()).await), answer(&body, webhook));
-            // The rest is read before the answer, so the connection is good for the next review.
+            // The rest of the body is read before the answer, so the connection can carry the next review.
             for more_bytes in [1, 1 << 20] {
                 let mut body = body.clone();
                 body.resize(BODY_MAX_BYTES + more_bytes, b' ');
@@ -249,7 +249,7 @@ async fn a_body_of_the_limit_is_judged_and_one_byte_more_is_denied_with_the_uid(
 }
 
 #[tokio::test]
-async fn a_body_that_stops_is_answered_at_its_deadline() {
+async fn a_stalled_body_is_answered_at_its_deadline() {
     let limits = Limits { body: NEVER, idle: NEVER, drain: NEVER, ..Limits::default() };
     let server = Running::new(settings_with(limits)).await;
     let body = fixture(LEGAL);
@@ -259,7 +259,7 @@ async fn a_body_that_stops_is_answered_at_its_deadline() {
         write(&mut stream, &body[..body.len() - 1]).await;
         let expected = admission::fault(&body[..body.len() - 1], Fault::Timeout, &context(webhook));
         assert_eq!(expected.http, 200);
-        // The rest of the body can no longer be told from the next head: the connection ends.
+        // The rest of the body can no longer be told from the next head, so the connection is closed.
         let reply = rest(&mut stream).await;
         assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
         assert!(reply.ends_with(std::str::from_utf8(&expected.body).unwrap()), "{reply}");
@@ -273,7 +273,7 @@ fn settings_with(limits: Limits) -> ServerSettings {
 }
 
 #[tokio::test]
-#[expect(clippy::await_holding_lock, reason = "it is for another thread to wait for")]
+#[expect(clippy::await_holding_lock, reason = "the lock is for another thread")]
 async fn without_memory_a_long_review_is_shed_with_its_uid_and_a_short_one_is_judged() {
     let _alone = ALONE.lock().await;
     let limits = Limits { bodies_bytes: 16 << 20, body: NEVER, ..Limits::default() };
@@ -303,15 +303,15 @@ async fn without_memory_a_long_review_is_shed_with_its_uid_and_a_short_one_is_ju
         assert_eq!(judged.await.unwrap().json()["response"]["allowed"], true);
     }
     let reply = server.client("h2").await.post("/validate", body.clone()).await;
-    assert_eq!(reply.json()["response"]["allowed"], true, "there is memory again");
+    assert_eq!(reply.json()["response"]["allowed"], true, "memory is free again");
     until_metric(server.admin, HELD, 0.0).await;
     server.stop().await;
 }
 
 #[tokio::test]
-async fn the_oldest_body_that_is_not_whole_is_evicted() {
+async fn the_oldest_incomplete_body_is_evicted() {
     const PART_BYTES: usize = BODY_MAX_BYTES / 4 * 3;
-    // One connection may take more than half of so little, and two such bodies fit.
+    // With so little memory, one connection may take more than half of it, and two such bodies fit.
     let limits = Limits { bodies_bytes: 2 * BODY_MAX_BYTES, body: NEVER, ..Limits::default() };
     let server = Running::new(settings_with(limits)).await;
     let mut body = fixture(LEGAL);
@@ -326,19 +326,20 @@ async fn the_oldest_body_that_is_not_whole_is_evicted() {
         }
         slow.push(stream);
     }
-    let waited = tokio::time::timeout(FAR, async {
+    let waited = tokio::time::timeout(WAIT_MAX, async {
         while metric(server.admin, HELD).await < Some(2.0 * PART_BYTES as f64) {
             tokio::task::yield_now().await;
         }
     });
-    waited.await.expect("both have come");
-    // What has come takes all, although the head of the third announces as much; it needs the memory of the first.
+    waited.await.expect("both bodies are received");
+    // The two bodies take all memory, although the head of the third announces as much. The third takes the memory of
+    // the first.
     let mut stream = slow.pop().unwrap();
     write(&mut stream, &body[..PART_BYTES]).await;
     let expected = admission::fault(&fixture(LEGAL), Fault::TooManyRequests, &context(Webhook::Validating));
     let reply = rest(&mut slow[0]).await;
     assert!(reply.ends_with(std::str::from_utf8(&expected.body).unwrap()), "{reply}");
-    // Heads alone take nothing from anybody, and the others are judged when they are whole.
+    // A head alone takes no memory from other requests, and the other bodies are judged when they are complete.
     let mut silent = Vec::new();
     for _ in 0..50 {
         let mut stream = connect(&server.ca, server.address).await;
@@ -350,7 +351,7 @@ async fn the_oldest_body_that_is_not_whole_is_evicted() {
         write(stream, &body[PART_BYTES..]).await;
         until_metric(server.admin, IN_FLIGHT, 0.0).await;
         let mut reply = vec![0; 12];
-        tokio::time::timeout(FAR, stream.read_exact(&mut reply)).await.expect("an answer").unwrap();
+        tokio::time::timeout(WAIT_MAX, stream.read_exact(&mut reply)).await.expect("an answer").unwrap();
         assert_eq!(reply, b"HTTP/1.1 200");
     }
     drop((silent, slow, stream));
@@ -369,7 +370,7 @@ async fn a_client_that_goes_away_ends_only_its_own_connection() {
     until_metric(server.admin, UNFINISHED, 1.0).await;
     drop(gone);
     until_metric(server.admin, UNFINISHED, 0.0).await;
-    // Nonsense instead of a handshake, and instead of a request.
+    // Garbage instead of a handshake, and instead of a request.
     let mut plain = TcpStream::connect(server.address).await.unwrap();
     write(&mut plain, "GET / HTTP/1.1\r\n\r\n").await;
     rest(&mut plain).await;
@@ -392,7 +393,7 @@ async fn expect_100_continue_is_answered() {
         head("/validate", body.len()).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n");
     write(&mut stream, head).await;
     let mut go_on = [0; 25];
-    tokio::time::timeout(FAR, stream.read_exact(&mut go_on)).await.expect("an answer").unwrap();
+    tokio::time::timeout(WAIT_MAX, stream.read_exact(&mut go_on)).await.expect("an answer").unwrap();
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     write(&mut stream, &body).await;
     assert!(rest(&mut stream).await.ends_with(&answer(&body, Webhook::Validating).1));
@@ -400,8 +401,8 @@ async fn expect_100_continue_is_answered() {
 }
 
 #[tokio::test]
-#[expect(clippy::await_holding_lock, reason = "it is for another thread to wait for")]
-async fn beyond_the_reviews_there_are_the_next_is_shed_with_its_uid() {
+#[expect(clippy::await_holding_lock, reason = "the lock is for another thread")]
+async fn at_the_limit_of_reviews_the_next_is_shed_with_its_uid() {
     let _alone = ALONE.lock().await;
     let (sender, config) = watch::channel(Arc::default());
     let limits = Limits { body: NEVER, ..Limits::default() };
@@ -411,7 +412,7 @@ async fn beyond_the_reviews_there_are_the_next_is_shed_with_its_uid() {
     let mut body = fixture(LEGAL);
     body.resize(SHORT_BYTES + 1, b' ');
     let turn = SLOW.lock().unwrap();
-    #[expect(clippy::async_yields_async, reason = "the answer comes later")]
+    #[expect(clippy::async_yields_async, reason = "the answer is awaited later")]
     let post = async |count| {
         let (mut client, body) = (server.client("http/1.1").await, body.clone());
         let posted = tokio::spawn(async move { client.post("/validate", body).await });
@@ -419,7 +420,7 @@ async fn beyond_the_reviews_there_are_the_next_is_shed_with_its_uid() {
         posted
     };
     let first = post(1.0).await;
-    // A body that is not whole has no permit.
+    // A body that is not complete has no permit.
     let mut unfinished = connect(&server.ca, server.address).await;
     write(&mut unfinished, head("/validate", body.len())).await;
     until_metric(server.admin, UNFINISHED, 1.0).await;
@@ -432,7 +433,7 @@ async fn beyond_the_reviews_there_are_the_next_is_shed_with_its_uid() {
         }
     }
     assert_eq!(metric(server.admin, "scan_admission_reviews_shed_total").await, Some(4.0));
-    // Another limit is for the next review.
+    // A changed limit applies to the next review.
     sender.send_replace(reviews(2));
     let second = post(2.0).await;
     drop(turn);
@@ -449,7 +450,7 @@ async fn at_the_limit_the_least_useful_connection_is_closed() {
     const CLOSED: &str = "scan_admission_connections_closed_total";
     let server = Running::new(settings_with(Limits { connections: 3, ..Limits::default() })).await;
     let body = fixture(LEGAL);
-    // Older than all, and used.
+    // This connection is older than all others, and has been used.
     let mut used = server.client("http/1.1").await;
     assert_eq!(used.post("/validate", body.clone()).await.code, 200);
     let mut half_open = TcpStream::connect(server.address).await.unwrap();
@@ -463,11 +464,11 @@ async fn at_the_limit_the_least_useful_connection_is_closed() {
     rest(&mut unused).await;
     write(&mut newer, head("/validate", body.len())).await;
     until_metric(server.admin, UNFINISHED, 2.0).await;
-    assert_eq!(used.post("/validate", body.clone()).await.code, 200, "what was used goes last");
+    assert_eq!(used.post("/validate", body.clone()).await.code, 200, "a used connection is closed last");
     assert_eq!(metric(server.admin, CLOSED).await, Some(2.0));
 
     let mut newest = connect(&server.ca, server.address).await;
-    tokio::time::timeout(FAR, used.closed()).await.expect("there was nothing else left");
+    tokio::time::timeout(WAIT_MAX, used.closed()).await.expect("only the used connection is left");
     write(&mut newest, head("/validate", body.len())).await;
     until_metric(server.admin, UNFINISHED, 3.0).await;
     let mut beyond = connect(&server.ca, server.address).await;
@@ -482,7 +483,7 @@ async fn at_the_limit_the_least_useful_connection_is_closed() {
 }
 
 #[tokio::test]
-async fn at_the_limit_slow_bodies_are_closed_before_idle_connections_and_no_review_that_is_judged() {
+async fn at_the_limit_slow_bodies_are_closed_before_idle_connections_and_reviews_are_not() {
     const CLOSED: &str = "scan_admission_connections_closed_total";
     let _alone = ALONE.lock().await;
     let limits = Limits { connections: 3, head: Duration::from_millis(100), body: NEVER, ..Limits::default() };
@@ -515,14 +516,14 @@ async fn at_the_limit_slow_bodies_are_closed_before_idle_connections_and_no_revi
     server.stop().await;
 }
 
-/// The clock of a test, some days off.
+/// The test's clock, which is some days off.
 fn jumping() -> OffsetDateTime {
     OffsetDateTime::now_utc() + time::Duration::days(DAYS_OFF.load(Relaxed))
 }
 static DAYS_OFF: AtomicI64 = AtomicI64::new(0);
 
 #[tokio::test]
-async fn a_clock_that_jumps_by_a_day_and_back_is_counted_and_believed() {
+async fn a_jump_of_the_clock_is_counted_and_the_wall_time_is_used() {
     let server = Running::new(ServerSettings { clock: jumping, ..settings() }).await;
     let now = scan_admission::scan::time::format(OffsetDateTime::now_utc()).unwrap();
     let body = String::from_utf8(fixture(LEGAL)).unwrap().replace("2026-11-20T08:22:00Z", &now);
@@ -541,23 +542,23 @@ async fn a_clock_that_jumps_by_a_day_and_back_is_counted_and_believed() {
     server.stop().await;
 }
 
-/// A rule that takes as long as a test says.
+/// A rule that takes as long as the test decides.
 fn slow(_: &Change<'_>, _: &mut Findings<'_>) {
     let _turn = SLOW.lock();
 }
 static SLOW: Mutex<()> = Mutex::new(());
-/// For tests that hold it up.
+/// Held by tests that hold [`SLOW`].
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 static SLOW_RULES: [Rule; 1] = [Rule { check: slow, mutate: None, ..PANICS }];
 
 #[tokio::test]
-#[expect(clippy::await_holding_lock, reason = "it is for another thread to wait for")]
-async fn what_is_long_to_judge_holds_nobody_up_and_is_answered_at_its_deadline() {
+#[expect(clippy::await_holding_lock, reason = "the lock is for another thread")]
+async fn slow_reviews_block_no_others_and_are_answered_at_their_deadline() {
     let _alone = ALONE.lock().await;
     let limits = Limits { body: NEVER, ..Limits::default() };
     let server = Running::new(ServerSettings { rules: &SLOW_RULES, ..settings_with(limits) }).await;
     let (ca, address, admin) = (server.ca.clone(), server.address, server.admin);
-    // Longer than what is judged where it is read, and with more to judge.
+    // The body is longer than one that is judged on the thread that reads it, and has more to judge.
     let mut big = fixture(LEGAL);
     big.resize(SHORT_BYTES + 1, b' ');
     let mut many: serde_json::Value = serde_json::from_slice(&fixture(LEGAL)).unwrap();
@@ -565,7 +566,7 @@ async fn what_is_long_to_judge_holds_nobody_up_and_is_answered_at_its_deadline()
     conditions.resize(SHORT_CONDITIONS + 1, conditions[0].clone());
     let many = many.to_string().into_bytes();
     let turn = SLOW.lock().unwrap();
-    // More of them than there are cores, or threads that serve: this test has one.
+    // There are more long reviews than cores and than threads of the server, of which this test has one.
     let count = 2 + std::thread::available_parallelism().unwrap().get().min(LONG_REVIEWS);
     let post = |path, body: &Vec<u8>| {
         let (ca, body) = (ca.clone(), body.clone());
@@ -573,7 +574,7 @@ async fn what_is_long_to_judge_holds_nobody_up_and_is_answered_at_its_deadline()
     };
     let mut judged = vec![post("/validate?timeout=100ms", &many)];
     until_metric(admin, IN_FLIGHT, 1.0).await;
-    // Its permit is there again at its deadline, although it is still judged.
+    // The permit is free again at the deadline, although the review is still being judged.
     until_metric(admin, "scan_admission_deadlines_missed_total", 1.0).await;
     until_metric(admin, IN_FLIGHT, 0.0).await;
     judged.extend((1..count).map(|index| post("/validate", [&big, &many][index % 2])));
@@ -593,7 +594,7 @@ async fn what_is_long_to_judge_holds_nobody_up_and_is_answered_at_its_deadline()
     server.stop().await;
 }
 
-/// The server of this test has one thread for reviews, and one of them holds it.
+/// The server of this test has one thread for reviews, which a review blocks.
 #[tokio::test]
 async fn health_and_metrics_never_wait_for_reviews() {
     let _alone = ALONE.lock().await;
@@ -601,7 +602,7 @@ async fn health_and_metrics_never_wait_for_reviews() {
     let admin = server.admin;
     let ask = move |path: &str| {
         let mut stream = std::net::TcpStream::connect(admin).unwrap();
-        stream.set_read_timeout(Some(FAR)).unwrap();
+        stream.set_read_timeout(Some(WAIT_MAX)).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
         let mut reply = String::new();
         stream.read_to_string(&mut reply).unwrap();
@@ -628,12 +629,12 @@ async fn health_and_metrics_never_wait_for_reviews() {
 }
 
 #[tokio::test]
-async fn a_stop_lets_reviews_in_flight_finish_and_nothing_else_holds_it() {
+async fn a_stop_waits_only_for_reviews_in_flight() {
     let limits = Limits { idle: NEVER, drain: NEVER, handshake: NEVER, head: NEVER, body: NEVER, ..Limits::default() };
     let server = Running::new(settings_with(limits)).await;
     let (address, admin) = (server.address, server.admin);
     let body = fixture(LEGAL);
-    // Idle: once used in either protocol, and never used. And one that never shakes hands.
+    // Idle connections: one used in each protocol, one never used, and one that never finishes its handshake.
     let mut used = server.client("http/1.1").await;
     used.post("/validate", body.clone()).await;
     let mut used_http2 = server.client("h2").await;
@@ -648,12 +649,12 @@ async fn a_stop_lets_reviews_in_flight_finish_and_nothing_else_holds_it() {
     assert_eq!(get(admin, "/readyz").await.code, 200);
 
     let stopped = tokio::spawn(server.stop());
-    let waited = tokio::time::timeout(FAR, async {
+    let waited = tokio::time::timeout(WAIT_MAX, async {
         while get(admin, "/readyz").await.code != 503 {
             tokio::task::yield_now().await;
         }
     });
-    waited.await.expect("it is not ready once it stops");
+    waited.await.expect("the server is not ready once it stops");
     assert_eq!(get(admin, "/livez").await.code, 200);
     assert!(!stopped.is_finished(), "a review is in flight");
     write(&mut in_flight, &body[100..]).await;
@@ -664,7 +665,7 @@ async fn a_stop_lets_reviews_in_flight_finish_and_nothing_else_holds_it() {
 }
 
 #[tokio::test]
-async fn the_admin_address_says_how_it_is_and_what_was_done() {
+async fn the_admin_address_serves_health_and_metrics() {
     let server = Running::new(settings()).await;
     let admin = server.admin;
     assert_eq!((get(admin, "/livez").await.code, get(admin, "/readyz").await.code), (200, 200));
@@ -739,6 +740,6 @@ async fn the_admin_address_says_how_it_is_and_what_was_done() {
         }
     }
     let all = String::from_utf8(get(admin, "/metrics").await.body).unwrap();
-    assert!(!all.to_lowercase().contains("hack"), "no client makes labels");
+    assert!(!all.to_lowercase().contains("hack"), "clients cannot create label values");
     server.stop().await;
 }

@@ -1,4 +1,4 @@
-//! `serve` as a program: flags, files, the ready line, signals, exit codes.
+//! Tests `serve` as a program: flags, files, the ready line, signals, exit codes.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -27,7 +27,7 @@ use crate::support::pki::{Ca, leaf};
 use crate::support::process::Process;
 use crate::support::program::command;
 use crate::support::request_head::head;
-use crate::support::waits::{FAR, until_metric};
+use crate::support::waits::{WAIT_MAX, until_metric};
 
 const LEGAL: &str = "sourcescan-failed-5-completed.validate.json";
 
@@ -35,7 +35,7 @@ fn start(folder: &Folder, arguments: &[&str]) -> Process {
     Process::start(command(folder.path(), arguments), folder.join("errors"))
 }
 
-/// What the core answers to the legal review, the time being of no matter to it.
+/// Returns the core's answer to the legal review. The time does not matter to it.
 fn expected() -> String {
     let settings = ReviewSettings::default();
     let context =
@@ -64,12 +64,12 @@ async fn either_signal_stops_it_cleanly_with_a_review_in_flight() {
         write(&mut in_flight, &body[..100]).await;
         until_metric(process.admin, "scan_admission_bodies_unfinished", 1.0).await;
         process.signal(signal);
-        let waited = tokio::time::timeout(FAR, async {
+        let waited = tokio::time::timeout(WAIT_MAX, async {
             while get(process.admin, "/readyz").await.code != 503 {
                 tokio::task::yield_now().await;
             }
         });
-        waited.await.expect("it is not ready once it stops");
+        waited.await.expect("the program is not ready once it stops");
         write(&mut in_flight, &body[100..]).await;
         assert!(rest(&mut in_flight).await.ends_with(&expected()));
         let (status, printed) = process.wait().await;
@@ -78,16 +78,17 @@ async fn either_signal_stops_it_cleanly_with_a_review_in_flight() {
 }
 
 #[tokio::test]
-async fn nobody_reading_the_ready_line_is_no_error() {
+async fn a_closed_stdout_is_no_error() {
     let folder = Folder::new();
     for _ in 0..5 {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        // The port has to be known beforehand: that of a probe, unless another test was given it since.
+        // The port must be known in advance: that of a listener that was just closed. Another test may have been given
+        // it since.
         let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut command = command(folder.path(), &["--admin", &admin.to_string()]);
         let mut child = command.stdout(writer).stderr(Stdio::null()).spawn().unwrap();
-        let waited = tokio::time::timeout(FAR, async {
+        let waited = tokio::time::timeout(WAIT_MAX, async {
             loop {
                 if tokio::net::TcpStream::connect(admin).await.is_ok() {
                     return get(admin, "/readyz").await.code == 200;
@@ -97,21 +98,21 @@ async fn nobody_reading_the_ready_line_is_no_error() {
                 tokio::task::yield_now().await;
             }
         });
-        let is_serving = waited.await.expect("it serves or ends");
+        let is_serving = waited.await.expect("the program serves or ends");
         let _ = child.kill();
         child.wait().unwrap();
         if is_serving {
             return;
         }
     }
-    panic!("it does not serve");
+    panic!("the program does not serve");
 }
 
-/// A node that has not heard of it yet goes on sending reviews, on new connections too.
+/// A node that has not been notified yet still sends reviews, also over new connections.
 #[tokio::test]
-async fn it_goes_on_for_the_delay_and_says_that_it_is_not_ready() {
+async fn during_the_stop_delay_it_serves_and_is_not_ready() {
     let folder = Folder::new();
-    // Longer than any test: the second signal ends it.
+    // The delay is longer than the test: the second signal ends it.
     let process = start(&folder, &["--stop-delay", "10m"]);
     let ca = folder.join("certs/ca.crt");
     let mut old = Client::new(&ca, process.address, "http/1.1").await;
@@ -124,10 +125,10 @@ async fn it_goes_on_for_the_delay_and_says_that_it_is_not_ready() {
         tokio::task::yield_now().await;
     }
     assert_answers(&process, &ca).await;
-    // Who is connected goes elsewhere with the next request, and loses none.
+    // A connected client is told to reconnect with its next request, and loses no request.
     assert_eq!(old.post("/validate", fixture(LEGAL)).await.headers["connection"], "close");
     for client in [old, old_h2] {
-        tokio::time::timeout(FAR, client.closed()).await.expect("the connection ends");
+        tokio::time::timeout(WAIT_MAX, client.closed()).await.expect("the connection closes");
     }
     assert_eq!(get(process.admin, "/livez").await.code, 200);
     process.signal("TERM");
@@ -172,7 +173,7 @@ async fn certificates_are_kept_for_the_next_start_and_renewed_when_they_have_exp
     fs::write(certs.join("tls.key"), "garbage").unwrap();
     let process = start(&folder, &[]);
     assert_answers(&process, &certs.join("ca.crt")).await;
-    assert!(read("ca.crt") == ca && read("tls.crt") != leaf, "the leaf only");
+    assert!(read("ca.crt") == ca && read("tls.crt") != leaf, "only the leaf is renewed");
     assert!(process.errors().contains("tls.key") && process.errors().contains("file renamed"), "{}", process.errors());
 }
 
@@ -226,7 +227,7 @@ fn the_curl_line_works_as_it_is_printed() {
     }
 }
 
-/// Answers to a review and to a probe, by an address of this machine.
+/// Asserts answers to a review and to a probe at this address of the machine.
 async fn assert_answers_at(process: &Process, ca: &Path, ip: IpAddr) {
     let reviews = SocketAddr::new(ip, process.address.port());
     let reply = Client::new(ca, reviews, "http/1.1").await.post("/validate", fixture(LEGAL)).await;
@@ -236,9 +237,9 @@ async fn assert_answers_at(process: &Process, ca: &Path, ip: IpAddr) {
 
 const ANY: [&str; 4] = ["--listen", "[::]:0", "--admin", "[::]:0"];
 
-/// What the manifests say.
+/// The manifests use this address.
 #[tokio::test]
-async fn every_address_is_of_both_families() {
+async fn the_unspecified_address_accepts_ipv4_and_ipv6() {
     let folder = Folder::new();
     let process = start(&folder, &ANY);
     let ca = folder.join("certs/ca.crt");
@@ -251,10 +252,10 @@ async fn every_address_is_of_both_families() {
     assert_eq!([process.address.ip(), process.admin.ip()], [IpAddr::from(Ipv6Addr::UNSPECIFIED); 2]);
 }
 
-/// A filter of system calls, which the programs of this thread inherit, is a kernel without IPv6 to them.
+/// A seccomp filter, which child processes of this thread inherit, imitates a kernel without IPv6.
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[tokio::test]
-async fn without_ipv6_every_address_is_of_ipv4() {
+async fn without_ipv6_the_unspecified_address_accepts_ipv4() {
     use seccompiler::{
         BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     };
@@ -275,7 +276,7 @@ async fn without_ipv6_every_address_is_of_ipv4() {
             seccompiler::apply_filter(&filter).unwrap();
             let error = TcpListener::bind("[::1]:0").unwrap_err();
             assert_eq!(error.raw_os_error(), Some(libc::EAFNOSUPPORT));
-            // Only what means every address has another meaning.
+            // Only the unspecified address falls back to IPv4.
             let (code, errors) = fails(command(folder.path(), &["--listen", "[::1]:0"]));
             assert!(code == Some(2) && errors.contains("--listen") && errors.contains("[::1]:0"), "{errors}");
             start(&folder, &ANY)
@@ -286,17 +287,17 @@ async fn without_ipv6_every_address_is_of_ipv4() {
     assert_eq!([process.address.ip(), process.admin.ip()], [IpAddr::from(Ipv4Addr::UNSPECIFIED); 2]);
 }
 
-/// A certificate of one's own: `ca.crt`, `own.crt` and `own.key`.
-fn own(folder: &Folder) {
+/// Writes a certificate that is no development certificate: `ca.crt`, `own.crt` and `own.key`.
+fn write_own_certificate(folder: &Folder) {
     let ca = Ca::new();
     fs::write(folder.join("ca.crt"), &ca.pem).unwrap();
     ca.pair(1).write(&folder.join("own.crt"), &folder.join("own.key"));
 }
 
 #[tokio::test]
-async fn own_files_are_served_whoever_names_them() {
+async fn own_certificate_files_are_named_by_flags_or_by_the_environment() {
     let folder = Folder::new();
-    own(&folder);
+    write_own_certificate(&folder);
     let by_flags = command(folder.path(), &["--tls-cert", "own.crt", "--tls-key", "own.key"]);
     let mut by_environment = command(folder.path(), &["--certs", "files"]);
     by_environment.env("SCAN_ADMISSION_TLS_CERT", "own.crt").env("SCAN_ADMISSION_TLS_KEY", "own.key");
@@ -304,15 +305,15 @@ async fn own_files_are_served_whoever_names_them() {
         let process = Process::start(command, folder.join("errors"));
         assert_answers(&process, &folder.join("ca.crt")).await;
         process.signal("TERM");
-        assert_eq!(process.wait().await.1, "", "the curl line is for development certificates");
+        assert_eq!(process.wait().await.1, "", "the curl line is only for development certificates");
     }
-    assert!(!folder.join("certs").exists(), "nothing is written");
+    assert!(!folder.join("certs").exists(), "no certificate is created");
 }
 
 #[test]
-fn what_cannot_be_served_is_said_with_the_flag_and_exit_code_2() {
+fn a_failed_start_names_the_flag_and_exits_with_2() {
     let folder = Folder::new();
-    own(&folder);
+    write_own_certificate(&folder);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let (cert, key) = ("--tls-cert", "--tls-key");
@@ -339,7 +340,7 @@ fn what_cannot_be_served_is_said_with_the_flag_and_exit_code_2() {
     assert!(code == Some(2) && errors.contains("certs/tls.crt is not a development certificate"), "{errors}");
 }
 
-/// What `serve` says of a pair of files, without what is said of the time.
+/// Returns the error of `serve` for a pair of files, without the part about the time.
 fn rejection(folder: &Folder, certificate: &str, key: &str) -> String {
     let (code, errors) = fails(command(folder.path(), &["--tls-cert", certificate, "--tls-key", key]));
     assert_eq!(code, Some(2), "{errors}");
@@ -348,7 +349,7 @@ fn rejection(folder: &Folder, certificate: &str, key: &str) -> String {
 }
 
 #[test]
-fn wrong_files_are_rejected_in_words_that_help() {
+fn wrong_certificate_files_are_rejected_with_a_remedy() {
     let folder = Folder::new();
     let ca = Ca::new();
     fs::write(folder.join("ca.crt"), &ca.pem).unwrap();
@@ -459,9 +460,9 @@ fn wrong_files_are_rejected_in_words_that_help() {
     }
 }
 
-/// What Go takes from a server is served: `openssl req -x509` sets the CA flag.
+/// Certificates that Go accepts from a server are served: `openssl req -x509` sets the CA flag.
 #[tokio::test]
-async fn whatever_the_api_server_takes_is_served_and_the_ca_flag_is_warned_of_once() {
+async fn certificates_that_the_api_server_accepts_are_served_and_the_ca_flag_is_warned_about_once() {
     let folder = Folder::new();
     let ca = Ca::new();
     let key = KeyPair::generate().unwrap();
@@ -499,13 +500,13 @@ async fn whatever_the_api_server_takes_is_served_and_the_ca_flag_is_warned_of_on
 fn a_certificate_out_of_its_dates_is_rejected_at_the_start() {
     let folder = Folder::new();
     let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
-    let said = |time: OffsetDateTime| clock::format(time).unwrap();
+    let format = |time: OffsetDateTime| clock::format(time).unwrap();
     for (begin, end, words, what_to_do) in [
-        (-48, -24, format!("expired at {}", said(now - Duration::DAY)), "renew it, or correct the clock"),
+        (-48, -24, format!("expired at {}", format(now - Duration::DAY)), "renew it, or correct the clock"),
         (
             24,
             48,
-            format!("is not valid before {}", said(now + Duration::DAY)),
+            format!("is not valid before {}", format(now + Duration::DAY)),
             "correct the clock, or use a certificate that is valid",
         ),
     ] {
@@ -523,17 +524,17 @@ fn a_certificate_out_of_its_dates_is_rejected_at_the_start() {
 }
 
 #[test]
-fn a_file_that_may_not_be_read_is_rejected() {
+fn an_unreadable_file_is_rejected() {
     let folder = Folder::new();
     Ca::new().pair(1).write(&folder.join("tls.crt"), &folder.join("tls.key"));
     fs::set_permissions(folder.join("tls.key"), fs::Permissions::from_mode(0o000)).unwrap();
     let mut command = command(folder.path(), &["--tls-cert", "tls.crt", "--tls-key", "tls.key"]);
     if fs::metadata(folder.path()).unwrap().uid() == 0 {
-        // Nothing is forbidden to root. Anybody else has to be able to run the program where it is.
+        // Root may read any file, so the program runs as another user, who must be able to execute it.
         command.uid(65534).gid(65534);
         let program = Path::new(env!("CARGO_BIN_EXE_scan-admission"));
         if !program.ancestors().all(|path| fs::metadata(path).unwrap().mode() & 0o001 != 0) {
-            eprintln!("skipped: only root may go to {}", program.display());
+            eprintln!("skipped: only root can execute {}", program.display());
             return;
         }
     }

@@ -1,4 +1,4 @@
-//! The shared CA without a network: what is written to the Secret, step by step, and replicas that do so at once.
+//! Tests the shared CA without a network: what each step writes to the Secret, and replicas that act concurrently.
 
 mod simulation;
 
@@ -19,7 +19,7 @@ use time::{Duration, OffsetDateTime};
 const TIMES: CaTimes =
     CaTimes { ca: Duration::seconds(1200), leaf: Duration::seconds(300), settle: Duration::seconds(60) };
 
-/// What is wrong with the entries of a Secret, as the log has it.
+/// Returns the errors in the entries of a Secret, as the log has them.
 fn damages(data: &Data, now: OffsetDateTime) -> Vec<String> {
     SharedCa::parse(data, now).damages.iter().map(ToString::to_string).collect()
 }
@@ -30,7 +30,7 @@ fn start() -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap()
 }
 
-/// What the step writes, and the reason that it gives.
+/// Returns what the step writes, and the reason that it gives.
 fn saved(data: &Data, carried: &[Bundle], now: OffsetDateTime) -> Option<(Data, &'static str)> {
     match SharedCa::parse(data, now).ca.step(carried, None, now, TIMES).unwrap() {
         CaStep::Save(shared, why) => Some((shared.data(), why)),
@@ -38,7 +38,7 @@ fn saved(data: &Data, carried: &[Bundle], now: OffsetDateTime) -> Option<(Data, 
     }
 }
 
-/// Steps until there is nothing to do, with webhooks that carry what they should: the reasons.
+/// Steps until nothing is left to do, with caBundles as they should be. Returns the reasons.
 fn settle(data: &mut Data, now: OffsetDateTime) -> Vec<&'static str> {
     let mut reasons = Vec::new();
     loop {
@@ -64,14 +64,14 @@ fn a_ca_is_changed_with_overlap() {
 
     let due = begin + TIMES.ca * 2 / 3;
     assert!(settle(&mut data, due - second).is_empty());
-    // Announced, but one webhook does not carry it.
+    // A CA is announced, but one caBundle does not hold it.
     let (announced, why) = saved(&data, std::slice::from_ref(&first), due).unwrap();
     assert_eq!(why, "announced a new CA");
     let both = SharedCa::parse(&announced, due).ca.bundle();
     let second_ca = bundle::certificates(&announced["next.crt"]);
     assert_eq!(both, [first.clone(), second_ca.clone()].concat());
     assert!(saved(&announced, &[both.clone(), first.clone()], due + TIMES.ca / 4).is_none());
-    // It is carried, lost, and carried again: the wait begins anew.
+    // The CA is in all caBundles, removed, and added again: the wait starts again.
     data = announced;
     assert_eq!(settle(&mut data, due + second), ["every caBundle holds the new CA"]);
     let (lost, why) = saved(&data, &[both.clone(), first.clone()], due + TIMES.settle).unwrap();
@@ -94,7 +94,8 @@ fn a_ca_is_changed_with_overlap() {
     assert_eq!(SharedCa::parse(&data, signs).ca.bundle(), second_ca);
 }
 
-/// Out of a backup, say: its CA is announced like any other, and what signed before goes on being trusted.
+/// The Secret is restored from a backup, for example. Its CA is announced like any other, and the CA that signed before
+/// stays trusted.
 #[test]
 fn a_secret_that_names_another_ca_does_not_sign_at_once() {
     let mut used = Data::new();
@@ -111,7 +112,7 @@ fn a_secret_that_names_another_ca_does_not_sign_at_once() {
         }
     };
     let why = "announced the CA of the Secret: a different CA is in use";
-    // A replica that serves, and one that has just started.
+    // With a replica that serves a certificate, and with one that has just started.
     for served_by in [Some(&old), None] {
         let (saved, reason) = step(&restored, std::slice::from_ref(&old), served_by).unwrap();
         assert_eq!(reason, why);
@@ -119,23 +120,23 @@ fn a_secret_that_names_another_ca_does_not_sign_at_once() {
             (bundle::certificates(&saved["next.crt"]), bundle::certificates(&saved["old.crt"])),
             (other.clone(), old.clone())
         );
-        assert!(!saved.contains_key("ca.crt"), "nobody signs by it yet");
+        assert!(!saved.contains_key("ca.crt"), "the CA does not sign yet");
         let mut at = now;
         let mut data = saved;
         let mut reasons = settle(&mut data, at);
         at += TIMES.settle;
         reasons.extend(settle(&mut data, at));
         assert_eq!(reasons, ["every caBundle holds the new CA", "the new CA now signs"]);
-        assert_eq!(bundle::certificates(&data["old.crt"]), old, "until all it signed has ended");
+        assert_eq!(bundle::certificates(&data["old.crt"]), old, "until all its certificates have expired");
     }
-    // That somebody has overwritten a caBundle is no such case: it is put back at once.
+    // An overwritten caBundle is no such case: it is restored at once.
     assert!(step(&used, std::slice::from_ref(&other), Some(&old)).is_none());
 }
 
-/// A CA with a common name that is no UTF-8 signs all the same: where webhooks carry it and the Secret has gone, it is kept
-/// beside the new one until that has settled.
+/// A CA whose common name is not valid UTF-8 is still a CA. If caBundles hold it and the Secret is gone, it is kept
+/// beside the new CA until that has settled.
 #[test]
-fn a_ca_of_an_older_kind_is_kept_while_the_next_is_announced() {
+fn a_ca_with_an_invalid_common_name_is_kept_while_the_next_is_announced() {
     let mut params = rcgen::CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     let name = rcgen::DnValue::Ia5String("scan-admission CA".try_into().unwrap());
@@ -146,16 +147,16 @@ fn a_ca_of_an_older_kind_is_kept_while_the_next_is_announced() {
     let shared = SharedCa::parse(&Data::new(), start()).ca;
     let CaStep::Save(shared, _) = shared.step(&[carried.clone(), carried.clone()], None, start(), TIMES).unwrap()
     else {
-        panic!("nothing is saved")
+        panic!("the step saves nothing")
     };
     let data = shared.data();
     assert_eq!(bundle::certificates(&data["old.crt"]), carried);
-    assert!(shared.bundle().contains(&carried[0]), "the webhooks carry it on");
+    assert!(shared.bundle().contains(&carried[0]), "the caBundles keep it");
 }
 
-/// Go asks of a CA what webpki does not: that it is one, and its dates.
+/// Go checks a CA for the CA flag and its dates, which webpki does not.
 #[test]
-fn what_no_api_server_takes_for_a_ca_is_damage() {
+fn a_certificate_that_no_api_server_accepts_as_a_ca_is_damage() {
     let mut params = rcgen::CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(rcgen::DnType::CommonName, "scan-admission CA");
@@ -176,9 +177,9 @@ fn what_no_api_server_takes_for_a_ca_is_damage() {
     assert_eq!(found(&params), ["ca.crt is not valid yet"]);
 }
 
-/// What goes into caBundles is what an API server takes for a CA, and no other.
+/// A caBundle gets only certificates that an API server accepts as CAs.
 #[test]
-fn old_cas_are_checked_as_the_one_that_signs() {
+fn old_cas_are_checked_like_the_signing_ca() {
     let mut data = Data::new();
     settle(&mut data, start());
     let old = Ca::new(start(), TIMES.ca).unwrap().certificate;
@@ -209,25 +210,25 @@ fn old_cas_are_checked_as_the_one_that_signs() {
             let line = if text.starts_with(&good) && bad.starts_with("-----") { good.lines().count() + 1 } else { 1 };
             let words = words.replace("line 1", &format!("line {line}"));
             let is_seen = found.len() == 1 && found[0].starts_with(&words);
-            // What is no block at all is a comment beside one.
+            // Text that is no PEM block counts as a comment beside a block.
             assert!(is_seen || (keeps_old && bad.contains("--BEGIN") && found.is_empty()), "{text}: {found:?}");
             let bundle = SharedCa::parse(&damaged, start()).ca.bundle();
             let expected = [bundle::certificates(&data["ca.crt"]), Vec::from_iter(keeps_old.then(|| old.clone()))];
             assert_eq!(bundle, expected.concat(), "{text}");
             settle(&mut damaged, start());
-            assert_eq!(damages(&damaged, start()), [""; 0], "it is removed from the Secret");
+            assert_eq!(damages(&damaged, start()), [""; 0], "the damaged entry is removed from the Secret");
         }
     }
     let joined = good.trim_end().to_owned() + &good;
     data.insert("old.crt".to_owned(), joined.into_bytes());
     assert_eq!(damages(&data, start()).len(), 2);
-    // A CA in ca.crt that is somebody else's signs nothing, and is not trusted for it.
+    // A foreign CA in ca.crt does not sign, and is not trusted.
     let foreign = pem(&|_| ());
     data.insert("ca.crt".to_owned(), foreign.clone().into_bytes());
     assert!(!SharedCa::parse(&data, start()).ca.bundle().contains(&bundle::certificates(foreign.as_bytes())[0]));
 }
 
-/// Times are written in whole seconds: no wait is shorter for it.
+/// Times are written in whole seconds and rounded up, so that no wait is shortened.
 #[test]
 fn times_are_rounded_up() {
     let now = start() + Duration::milliseconds(1);
@@ -238,14 +239,14 @@ fn times_are_rounded_up() {
     assert_eq!(end, start() + 2 * Duration::SECOND);
 }
 
-/// Whoever was told a longer life says so before it signs, and the old CA waits for it.
+/// A replica with a longer lifetime records it in the Secret before it signs, and the old CA is kept for that time.
 #[test]
 fn the_longest_life_of_a_certificate_counts() {
     let mut data = Data::new();
     settle(&mut data, start());
     let long = CaTimes { ca: 2 * TIMES.ca, leaf: TIMES.leaf * 3 / 2, ..TIMES };
     let step = SharedCa::parse(&data, start()).ca.step(&[], None, start(), long).unwrap();
-    let CaStep::Save(shared, why) = step else { panic!("rests") };
+    let CaStep::Save(shared, why) = step else { panic!("the step saves nothing") };
     assert_eq!(why, "recorded a longer lifetime of certificates");
     data = shared.data();
     assert_eq!(data["leaf-life-seconds"], b"450");
@@ -256,7 +257,7 @@ fn the_longest_life_of_a_certificate_counts() {
     assert_eq!(settle(&mut data, due + TIMES.settle + long.leaf + TIMES.settle).len(), 1);
 }
 
-/// A Secret in the middle of a change: two CAs that sign or will, and one that did.
+/// Returns a Secret in the middle of a change: the CA that signs, the next one, and the old one.
 fn full() -> (Data, OffsetDateTime) {
     let mut data = Data::new();
     settle(&mut data, start());
@@ -271,7 +272,7 @@ fn full() -> (Data, OffsetDateTime) {
 }
 
 #[test]
-fn what_is_written_is_what_is_read() {
+fn a_written_secret_is_read_back_unchanged() {
     let (data, now) = full();
     let ParsedCa { ca: shared, damages } = SharedCa::parse(&data, now);
     assert!(damages.is_empty(), "{damages:?}");
@@ -312,7 +313,8 @@ fn each_damage_is_named_and_repaired_and_no_ca_that_webhooks_carry_is_lost() {
         damaged.extend(text.map(|text| (name.to_owned(), text)));
         let found = damages(&damaged, now);
         assert!(found.len() == 1 && found[0].contains(words), "{name}: {found:?}");
-        // Each look is as the last one left it; the webhooks carry what they carried before, then what they should.
+        // Each step starts from the result of the last one. The caBundles first hold what they held before, then what
+        // they should.
         let mut at = now;
         if let Some((repaired, _)) = saved(&damaged, std::slice::from_ref(&carried), at) {
             damaged = repaired;
@@ -331,9 +333,9 @@ fn each_damage_is_named_and_repaired_and_no_ca_that_webhooks_carry_is_lost() {
     }
 }
 
-/// What is in the Secret and has ended is as good as not there.
+/// An expired CA in the Secret is treated as missing.
 #[test]
-fn after_a_long_sleep_a_new_ca_signs_at_once() {
+fn after_the_ca_has_expired_a_new_one_signs_at_once() {
     let mut data = Data::new();
     settle(&mut data, start());
     let late = start() + 2 * TIMES.ca;
@@ -341,20 +343,21 @@ fn after_a_long_sleep_a_new_ca_signs_at_once() {
     assert_eq!(settle(&mut data, late), ["created a CA, which signs at once"]);
 }
 
-/// A CA of somebody else's that webhooks carry stays until nothing it signed can be left: the way from other certificates.
+/// A foreign CA in a caBundle stays until all certificates that it may have signed have expired. This allows a
+/// migration from other certificates.
 #[test]
-fn a_new_ca_does_not_push_out_one_that_is_carried() {
+fn a_new_ca_does_not_replace_one_in_a_ca_bundle() {
     let foreign = Ca::new(start(), TIMES.ca).unwrap().certificate;
     let expired = Ca::new(start() - 2 * TIMES.ca, TIMES.ca).unwrap().certificate;
     let carried = [vec![foreign.clone(), expired], vec![]];
-    // One of the two configurations is not there, or carries nothing.
+    // One of the two configurations is missing, or its caBundle is empty.
     let (data, why) = saved(&Data::new(), &carried, start()).unwrap();
     assert_eq!(why, "keeping the CAs of the caBundles until their certificates expire");
     assert_eq!(bundle::certificates(&data["old.crt"]), std::slice::from_ref(&foreign));
     let (data, why) = saved(&data, &carried, start()).unwrap();
     assert_eq!(why, "announced a new CA");
     assert!(!data.contains_key("ca.crt"));
-    // So does that of a certificate that this replica serves.
+    // The CA of a certificate that this replica serves is kept in the same way.
     let served = SharedCa::parse(&Data::new(), start()).ca.step(&[], Some(&foreign), start(), TIMES).unwrap();
     assert!(matches!(served, CaStep::Save(shared, _) if shared.bundle() == [foreign]));
 }
@@ -363,7 +366,7 @@ fn a_new_ca_does_not_push_out_one_that_is_carried() {
 fn a_leaf_is_verified_by_its_ca_for_each_name() {
     let now = OffsetDateTime::now_utc();
     let ca = Ca::new(now, TIMES.ca).unwrap();
-    // As after a restart: from the Secret.
+    // The CA is read from the Secret, as after a restart.
     let ca = Ca::parse(pem::encode([&ca.certificate]).as_bytes(), ca.key_pem().as_bytes()).unwrap();
     let names = ["a", "a.b", "a.b.svc"].map(ToOwned::to_owned);
     let leaf = ca.leaf(&names, now, 2 * TIMES.ca).unwrap();
@@ -388,28 +391,28 @@ fn a_leaf_is_verified_by_its_ca_for_each_name() {
     verify(&Ca::new(now, TIMES.ca).unwrap(), "a", now).unwrap_err();
 }
 
-/// For each seed another run of days: see `Simulation` for what is held at every moment.
-fn walk(seeds: std::ops::Range<u64>, acts: &'static [Act]) {
+/// Simulates a run of days for each seed. `Simulation` says what must hold at every moment.
+fn simulate(seeds: std::ops::Range<u64>, acts: &'static [Act]) {
     let mut changes = 0;
     for seed in seeds {
         let mut simulation = Simulation::new(seed, TIMES, acts);
         simulation.run(4 * TIMES.ca);
-        changes += simulation.calm_down();
+        changes += simulation.settle_down();
     }
     assert!(changes > 0);
 }
 
 #[test]
-fn replicas_that_sleep_and_die_change_cas_without_a_gap() {
-    walk(0..4, &[]);
+fn replicas_that_pause_and_crash_change_cas_without_a_gap() {
+    simulate(0..4, &[]);
 }
 
 #[test]
-fn a_secret_that_is_deleted_or_damaged_costs_no_certificate_that_is_served() {
-    walk(100..104, Act::ON_THE_SECRET);
+fn a_deleted_or_damaged_secret_invalidates_no_served_certificate() {
+    simulate(100..104, Act::ON_THE_SECRET);
 }
 
 #[test]
-fn whatever_somebody_does_heals() {
-    walk(200..204, Act::ALL);
+fn the_damage_of_every_act_is_repaired() {
+    simulate(200..204, Act::ALL);
 }

@@ -1,4 +1,4 @@
-//! Connections that are written to and read from by hand, and a server in the process of the test.
+//! Connections that tests write to and read from byte by byte, and a server inside the test process.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,16 +15,16 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::client::{Client, connector, shake};
+use crate::support::client::{Client, connector, handshake};
 use crate::support::http::tcp;
 use crate::support::in_process::Running;
 use crate::support::process::{Process, read_line};
-use crate::support::waits::{FAR, metric};
+use crate::support::waits::{WAIT_MAX, metric};
 
-/// A connection to write bytes to.
+/// Opens a TLS connection.
 pub async fn connect(ca: &Path, address: SocketAddr) -> TlsStream<TcpStream> {
     let stream = tcp(address).await;
-    shake(&connector(ca, "http/1.1", rustls::ALL_VERSIONS), stream).await
+    handshake(&connector(ca, "http/1.1", rustls::ALL_VERSIONS), stream).await
 }
 
 /// Sends all of `bytes`.
@@ -33,16 +33,17 @@ pub async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: impl AsRef<[u8
     stream.flush().await.unwrap();
 }
 
-/// What the server still sends until it closes, which it has to.
+/// Reads until the server closes the connection, which it must do.
 pub async fn rest(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
-    // That the peer closes without a TLS goodbye is all the same here.
-    let _ = tokio::time::timeout(FAR, stream.read_to_end(&mut bytes)).await.expect("the server closes the connection");
+    // The server may close without a TLS close_notify.
+    let _ =
+        tokio::time::timeout(WAIT_MAX, stream.read_to_end(&mut bytes)).await.expect("the server closes the connection");
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl Client {
-    /// Returns when the server has said that it takes no more.
+    /// Returns when the server has closed the connection or announced that it will.
     pub async fn closed(mut self) {
         loop {
             let is_closed = match &mut self {
@@ -59,21 +60,21 @@ impl Client {
 
 /// Waits until a sample is above a value.
 pub async fn until_metric_above(admin: SocketAddr, name: &str, value: f64) {
-    let waited = tokio::time::timeout(FAR, async {
+    let waited = tokio::time::timeout(WAIT_MAX, async {
         while metric(admin, name).await.is_none_or(|now| now <= value) {
             tokio::task::yield_now().await;
         }
     });
-    assert!(waited.await.is_ok(), "{name} never came above {value}");
+    assert!(waited.await.is_ok(), "{name} did not rise above {value}");
 }
 
-/// The certificate that a server shows, whatever it is worth.
+/// Returns the certificate that a server presents, without verifying it.
 pub async fn served(address: SocketAddr) -> CertificateDer<'static> {
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
     let config = config.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny(provider)));
     let connector = TlsConnector::from(Arc::new(config.with_no_client_auth()));
-    let stream = shake(&connector, tcp(address).await).await;
+    let stream = handshake(&connector, tcp(address).await).await;
     stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
 }
 
@@ -92,7 +93,7 @@ impl ServerCertVerifier for AcceptAny {
         Ok(ServerCertVerified::assertion())
     }
 
-    /// rustls reads the certificate for it, which fails where only Go knows an extension.
+    /// rustls would parse the certificate to verify this, which fails if it has an extension that only Go supports.
     fn verify_tls12_signature(
         &self,
         _: &[u8],

@@ -1,10 +1,11 @@
-//! The reviews that are measured: a captured status update as the API server sends it, and the same object grown.
+//! The benchmarked reviews: a captured status update as the API server sends it, and the same update with a larger
+//! object.
 
 use scan_admission::admission::Webhook;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// A scan that has just completed: what the controller writes most often with all there is to judge.
+/// The update of a scan that has just completed. It is the most frequent update with all judged fields.
 const CAPTURED: &str = include_str!("../fixtures/reviews/sourcescan-completed-2-status.validate.json");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,20 +15,20 @@ pub enum Size {
     Mb1,
 }
 
-/// What the object is grown by.
+/// The entries that make the object larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// As captured.
+    /// No additional entries.
     Plain,
-    /// managedFields, as many server-side appliers leave them: nothing of it is judged.
+    /// managedFields, as many server-side appliers write them: they are not judged.
     Fields,
-    /// Conditions of types that are none of ours: each is judged, and warned about.
+    /// Conditions of unknown types: each is judged, and warned about.
     Conditions,
 }
 
-/// What becomes of it.
+/// The expected decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum Outcome {
     Allowed,
     Denied,
     Mutated,
@@ -37,7 +38,7 @@ pub enum Fate {
 pub struct Body {
     pub size: Size,
     pub shape: Shape,
-    pub fate: Fate,
+    pub outcome: Outcome,
     pub webhook: Webhook,
     pub text: String,
 }
@@ -61,11 +62,11 @@ impl Size {
 }
 
 impl Body {
-    pub fn new(size: Size, shape: Shape, fate: Fate, webhook: Webhook) -> Self {
-        let mut review: Review = serde_json::from_str(CAPTURED).expect("the captured review is one");
-        fate.befall(&mut review.request.object["status"]);
+    pub fn new(size: Size, shape: Shape, outcome: Outcome, webhook: Webhook) -> Self {
+        let mut review: Review = serde_json::from_str(CAPTURED).expect("the captured file is a review");
+        outcome.prepare(&mut review.request.object["status"]);
         let captured_bytes = review.text().len();
-        // Half of it in each object. The length of an entry is not known before: the first tells.
+        // Half of the bytes are in each object. All entries are as long as the first.
         let entries = |bytes: usize| bytes / shape.entry(0).to_string().len();
         let count = entries(size.grown_bytes().saturating_sub(captured_bytes) / 2);
         for object in [&mut review.request.object, &mut review.request.old_object] {
@@ -73,10 +74,10 @@ impl Body {
                 list.extend((0..count).map(|number| shape.entry(number)));
             }
         }
-        Body { size, shape, fate, webhook, text: review.text() }
+        Body { size, shape, outcome, webhook, text: review.text() }
     }
 
-    /// All of them.
+    /// Returns all benchmarked reviews.
     pub fn all() -> Vec<Self> {
         let sizes = [
             (Size::Kb6, Shape::Plain),
@@ -85,45 +86,46 @@ impl Body {
             (Size::Mb1, Shape::Fields),
             (Size::Mb1, Shape::Conditions),
         ];
-        let fates = [
-            (Fate::Allowed, Webhook::Validating),
-            (Fate::Allowed, Webhook::Mutating),
-            (Fate::Denied, Webhook::Validating),
-            (Fate::Mutated, Webhook::Mutating),
+        let outcomes = [
+            (Outcome::Allowed, Webhook::Validating),
+            (Outcome::Allowed, Webhook::Mutating),
+            (Outcome::Denied, Webhook::Validating),
+            (Outcome::Mutated, Webhook::Mutating),
         ];
-        let each = |(size, shape)| fates.map(|(fate, webhook)| Self::new(size, shape, fate, webhook));
+        let each = |(size, shape)| outcomes.map(|(outcome, webhook)| Self::new(size, shape, outcome, webhook));
         sizes.into_iter().flat_map(each).collect()
     }
 
-    /// `6 KB, allowed, validating`.
+    /// Returns a name such as `6 KB, allowed, validating`.
     pub fn name(&self) -> String {
         let shape = match self.shape {
             Shape::Plain => "",
             Shape::Fields => " of managedFields",
             Shape::Conditions => " of conditions",
         };
-        let fate = match self.fate {
-            Fate::Allowed => "allowed",
-            Fate::Denied => "denied",
-            Fate::Mutated => "mutated",
+        let outcome = match self.outcome {
+            Outcome::Allowed => "allowed",
+            Outcome::Denied => "denied",
+            Outcome::Mutated => "mutated",
         };
         let webhook = match self.webhook {
             Webhook::Validating => "validating",
             Webhook::Mutating => "mutating",
         };
-        format!("{}{shape}, {fate}, {webhook}", self.size.name())
+        format!("{}{shape}, {outcome}, {webhook}", self.size.name())
     }
 }
 
-impl Fate {
-    fn befall(self, status: &mut Value) {
+impl Outcome {
+    /// Changes the captured status, which is legal, so that its review has this outcome.
+    fn prepare(self, status: &mut Value) {
         match self {
-            Fate::Allowed => {}
-            Fate::Denied => {
+            Outcome::Allowed => {}
+            Outcome::Denied => {
                 status["phase"] = json!("Complete");
                 status["cveCount"]["critical"] = json!("1");
             }
-            Fate::Mutated => {
+            Outcome::Mutated => {
                 status["cveCount"]["total"] = json!(23);
                 for (parent, member) in [("", "scannedAt"), ("/conditions/1", "lastTransitionTime")] {
                     let parent = status.pointer_mut(parent).and_then(Value::as_object_mut);
@@ -144,7 +146,7 @@ impl Shape {
         Some(object.pointer_mut(path).and_then(Value::as_array_mut).expect("the captured object has it"))
     }
 
-    /// One entry; all are of one length.
+    /// Returns one entry. All entries have the same length.
     fn entry(self, number: usize) -> Value {
         match self {
             Shape::Plain => Value::Null,
@@ -182,7 +184,7 @@ impl Shape {
     }
 }
 
-/// The members in the order in which the API server writes them; an object's are sorted.
+/// A review whose members are in the order of the API server. The members of the scans are sorted.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Review {

@@ -1,4 +1,4 @@
-//! A TLS client of HTTP/1.1 or HTTP/2.
+//! A TLS client for HTTP/1.1 and HTTP/2.
 
 use std::fmt;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// What a failed assertion shows: the body as text.
+/// Shows the body as text in failed assertions.
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:?} {}", self.code, self.headers, String::from_utf8_lossy(&self.body))
@@ -39,7 +39,7 @@ pub fn connector(ca: &Path, protocol: &str, versions: &[&'static SupportedProtoc
     connector_as(None, ca, protocol, versions)
 }
 
-/// With the PEM of a certificate and its key, for a server that asks who is calling.
+/// Returns a connector with a client certificate and its key in PEM, for a server that authenticates clients.
 pub fn connector_as(
     client: Option<(&str, &str)>,
     ca: &Path,
@@ -63,7 +63,8 @@ pub fn connector_as(
     TlsConnector::from(Arc::new(config))
 }
 
-pub async fn shake<I: AsyncRead + AsyncWrite + Unpin>(connector: &TlsConnector, io: I) -> TlsStream<I> {
+/// Completes a TLS handshake with localhost.
+pub async fn handshake<I: AsyncRead + AsyncWrite + Unpin>(connector: &TlsConnector, io: I) -> TlsStream<I> {
     connector.connect(ServerName::try_from("localhost").unwrap(), io).await.unwrap()
 }
 
@@ -94,7 +95,7 @@ impl Client {
         Reply::of(response.unwrap()).await
     }
 
-    /// As the API server does it.
+    /// Posts JSON, as the API server does.
     pub async fn post(&mut self, path: &str, body: impl Into<Bytes>) -> Reply {
         self.send(request(Method::POST, path, Some("application/json"), body)).await
     }

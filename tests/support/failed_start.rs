@@ -1,9 +1,9 @@
-//! Starts of the program that fail.
+//! Starts of the program that are expected to fail.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-/// Runs a start that is to fail, and says its exit code and words.
+/// Runs the program, which must not become ready, and returns its exit code and its stderr.
 pub fn fails(mut command: Command) -> (Option<i32>, String) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
@@ -12,6 +12,6 @@ pub fn fails(mut command: Command) -> (Option<i32>, String) {
         let _ = child.kill();
     }
     let output = child.wait_with_output().unwrap();
-    assert_eq!(line, "", "only results go there");
+    assert_eq!(line, "", "a failed start prints nothing on stdout");
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }

@@ -1,9 +1,9 @@
-//! The reviews that were captured.
+//! The captured reviews.
 
 use std::fs;
 use std::path::Path;
 
-/// A review of tests/fixtures/reviews.
+/// Returns a review of tests/fixtures/reviews.
 pub fn fixture(name: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reviews").join(name)).unwrap()
 }

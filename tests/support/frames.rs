@@ -1,4 +1,4 @@
-//! HTTP/2 frame by frame, for clients that do what no library would.
+//! HTTP/2 frames, for clients that send what no library sends.
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -23,7 +23,7 @@ pub struct Frame {
     pub payload: Vec<u8>,
 }
 
-/// What a client sends first.
+/// Returns the preface and the settings, which a client sends first.
 pub fn begin(settings: &[(u16, u32)]) -> Vec<u8> {
     let pairs: Vec<u8> =
         settings.iter().flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat()).collect();
@@ -38,12 +38,12 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A POST; the rest of its stream is to follow.
+/// Returns the HEADERS frame of a POST. The stream stays open for its body.
 pub fn post(stream: u32, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream, &block(path, more))
 }
 
-/// A header block, each header written out.
+/// Returns a header block without compression.
 pub fn block(path: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     let head = [
@@ -63,7 +63,7 @@ pub fn block(path: &str, more: &[(&str, &str)]) -> Vec<u8> {
     block
 }
 
-/// An integer of HPACK with a prefix of 7 bits.
+/// Appends an integer of HPACK with a prefix of 7 bits.
 fn push_length(block: &mut Vec<u8>, length: usize) {
     if length < 127 {
         return block.push(length as u8);
@@ -77,7 +77,7 @@ fn push_length(block: &mut Vec<u8>, length: usize) {
     block.push(rest as u8);
 }
 
-/// The next frame of the server; none when it has closed.
+/// Returns the next frame of the server, or None once the connection is closed.
 pub async fn next(reader: &mut (impl AsyncRead + Unpin)) -> Option<Frame> {
     let mut head = [0; HEAD_BYTES];
     reader.read_exact(&mut head).await.ok()?;

@@ -1,4 +1,4 @@
-//! A server in the test's own process, on ports of its own, with limits of the test's choice.
+//! A server in the process of the test, on free ports, with settings that the test chooses.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::folder::Folder;
-use super::waits::FAR;
+use super::waits::WAIT_MAX;
 
 pub struct Running {
     pub address: SocketAddr,
@@ -60,13 +60,13 @@ impl Running {
         }
     }
 
-    /// Tells the server to stop; what is returned ends when it has.
+    /// Tells the server to stop at once. The returned future completes when the server has stopped.
     pub fn stop(self) -> impl Future<Output = ()> {
         let Self { stop, server, _folder, .. } = self;
         stop.send(()).unwrap();
         async move {
             let _folder = _folder;
-            tokio::time::timeout(FAR, server).await.expect("the server stops").unwrap();
+            tokio::time::timeout(WAIT_MAX, server).await.expect("the server stops").unwrap();
         }
     }
 }

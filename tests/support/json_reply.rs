@@ -1,4 +1,4 @@
-//! A reply that is JSON.
+//! The JSON of a reply.
 
 use super::client::Reply;
 

@@ -1,14 +1,14 @@
-//! A page of Markdown: its headings, links and code, and which blocks are commands with what they print.
+//! A page of Markdown: its headings, links and code, and its blocks of commands with their output.
 //!
-//! A command is shown in a fenced block of the kind `console`: a line with `$ ` is a command (a `\` at its end, or a
-//! here-document, goes on), the lines after it are what it prints. `…` there stands for anything, alone on a line for any
-//! lines; where no line follows, nothing is compared. The kind may go on:
+//! Commands are in fenced blocks of the kind `console`. A line that begins with `$ ` is a command; a `\` at its end or
+//! a here-document continues the command. The lines after a command are its output. In the output, `…` matches any
+//! text, and on a line of its own any lines. A command without output lines may print anything. The kinds are:
 //!
-//!     console                    run in a folder like a checkout
-//!     console cluster            on a cluster with scans and the webhook, by manifests/base
-//!     console new cluster        on one that has scans, but no webhook yet; so the whole page
-//!     console runs               the last command goes on running to the end of the page
-//!     console elsewhere: why     cannot be run by a test
+//!     console                    runs in a copy of the repository
+//!     console cluster            runs on a cluster with scans and the webhook of manifests/base
+//!     console new cluster        runs on a cluster with scans and without the webhook; applies to the whole page
+//!     console runs               keeps the last command running until the end of the page
+//!     console elsewhere: why     cannot be run by a test, for the reason given
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,35 +16,36 @@ use std::path::{Path, PathBuf};
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 pub struct Page {
-    /// From the root of the repository, with `/`.
+    /// The path from the root of the repository, with `/`.
     pub path: String,
-    /// As GitHub names them.
+    /// The anchors of the headings, as GitHub names them.
     pub anchors: Vec<String>,
-    /// Each with its line.
+    /// The links, each with its line.
     pub links: Vec<(usize, String)>,
     pub blocks: Vec<Block>,
+    /// The inline code, each with its line.
     pub inline: Vec<(usize, String)>,
 }
 
 pub struct Block {
     pub line: usize,
-    /// What is behind the three backticks; empty where it is indented.
+    /// The text after the opening backticks; empty for an indented block.
     pub kind: String,
     pub text: String,
 }
 
 /// Where a block of commands can be run.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Place<'a> {
+pub enum Environment<'a> {
     Here,
     Cluster,
     NewCluster,
     Elsewhere(&'a str),
 }
 
-/// A command and what it prints.
+/// A command of a page with its output.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Shown {
+pub struct ShownCommand {
     pub command: String,
     pub output: Vec<String>,
 }
@@ -53,21 +54,21 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every page of the repository, but for parts of generated ones, which are in src.
+/// Returns every page of the repository, except the templates of generated pages in src.
 pub fn pages() -> Vec<Page> {
-    fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
+    fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
             if path.is_dir() && !name.starts_with('.') && !["target", "src"].contains(&name) {
-                walk(&path, into);
+                collect(&path, into);
             } else if name.ends_with(".md") {
                 into.push(path);
             }
         }
     }
     let mut paths = Vec::new();
-    walk(root(), &mut paths);
+    collect(root(), &mut paths);
     paths.sort();
     assert!(paths.len() > 30, "{paths:?}");
     paths.iter().map(|path| Page::read(path.strip_prefix(root()).unwrap().to_str().unwrap())).collect()
@@ -114,7 +115,8 @@ impl Page {
         page
     }
 
-    /// GitHub's rule: letters, digits, hyphens and underscores are kept, in lower case; one that comes again is numbered.
+    /// Adds the anchor of a heading by GitHub's rule: letters, digits, hyphens and underscores are kept, in lower case;
+    /// a repeated anchor is numbered.
     fn add_anchor(&mut self, heading: &str) {
         let kept = heading.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
         let name = kept.collect::<String>().to_lowercase().replace(' ', "-");
@@ -128,7 +130,7 @@ impl Page {
         self.anchors.push(anchor);
     }
 
-    /// The blocks of commands.
+    /// Returns the blocks of commands.
     pub fn consoles(&self) -> impl Iterator<Item = &Block> {
         self.blocks.iter().filter(|block| block.is_console())
     }
@@ -139,27 +141,30 @@ impl Block {
         self.kind.split(' ').next() == Some("console")
     }
 
-    pub fn place(&self) -> Place<'_> {
+    pub fn environment(&self) -> Environment<'_> {
         match self.kind.strip_prefix("console").unwrap_or_default().trim() {
-            "" | "runs" => Place::Here,
-            "cluster" => Place::Cluster,
-            "new cluster" => Place::NewCluster,
+            "" | "runs" => Environment::Here,
+            "cluster" => Environment::Cluster,
+            "new cluster" => Environment::NewCluster,
             rest => match rest.strip_prefix("elsewhere: ") {
-                Some(why) => Place::Elsewhere(why),
+                Some(why) => Environment::Elsewhere(why),
                 None => {
-                    panic!("line {}: \"{}\" is no kind of commands: see tests/support/page.rs", self.line, self.kind)
+                    panic!(
+                        "line {}: \"{}\" is not a kind of console block: see tests/support/page.rs",
+                        self.line, self.kind
+                    )
                 }
             },
         }
     }
 
-    /// Whether its last command goes on running.
+    /// Whether the last command keeps running.
     pub fn runs(&self) -> bool {
         self.kind == "console runs"
     }
 
-    pub fn commands(&self) -> Vec<Shown> {
-        let mut all: Vec<Shown> = Vec::new();
+    pub fn commands(&self) -> Vec<ShownCommand> {
+        let mut all: Vec<ShownCommand> = Vec::new();
         let mut lines = self.text.lines();
         while let Some(line) = lines.next() {
             if let Some(first) = line.strip_prefix("$ ") {
@@ -167,27 +172,28 @@ impl Block {
                 let end = here_document(first);
                 let mut last = first;
                 while last.ends_with('\\') || end.is_some_and(|end| last != end) {
-                    last = lines.next().unwrap_or_else(|| panic!("line {}: it goes on: {command}", self.line));
+                    last = lines.next().unwrap_or_else(|| panic!("line {}: no end of {command}", self.line));
                     command += &format!("\n{last}");
                 }
-                all.push(Shown { command, output: Vec::new() });
+                all.push(ShownCommand { command, output: Vec::new() });
             } else if let Some(shown) = all.last_mut() {
                 shown.output.push(line.to_owned());
             } else {
-                panic!("line {}: a block of commands begins with one: \"$ …\"", self.line);
+                panic!("line {}: a console block must begin with a command: \"$ …\"", self.line);
             }
         }
         all
     }
 }
 
-/// The line that ends the here-document of a command.
+/// Returns the line that ends the here-document of a command, if it has one.
 fn here_document(command: &str) -> Option<&str> {
     let (_, rest) = command.split_once("<<")?;
     Some(rest.trim_start_matches(['-', '\'', '"']).split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default())
 }
 
-/// Whether `found` is what is shown. Blanks at the end of a line, and empty lines at the end, do not count.
+/// Whether the output `found` matches the output of the page, ignoring blanks at the end of a line and empty lines at
+/// the end.
 pub fn fits(shown: &[&str], found: &[&str]) -> bool {
     match (shown.split_first(), found.split_first()) {
         (None, None) => true,
@@ -198,7 +204,7 @@ pub fn fits(shown: &[&str], found: &[&str]) -> bool {
     }
 }
 
-/// The same of one line.
+/// Whether a line of output matches the line of the page.
 pub fn line_fits(shown: &str, found: &str) -> bool {
     let Some((start, rest)) = shown.split_once('…') else { return shown == found };
     let Some(found) = found.strip_prefix(start) else { return false };

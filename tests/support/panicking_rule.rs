@@ -1,4 +1,4 @@
-//! A rule that panics, whichever way it is asked.
+//! A rule that panics in its check and in its mutation.
 
 use scan_admission::engine::{Change, Findings, Part, Patch, Rule};
 

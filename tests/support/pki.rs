@@ -1,4 +1,4 @@
-//! A CA of the tests, and the pairs of certificate and key that it signs.
+//! A CA for tests, and the pairs of certificate and key that it signs.
 
 use std::fs;
 use std::path::Path;
@@ -11,11 +11,11 @@ pub struct Ca {
     pub params: CertificateParams,
     pub key: KeyPair,
     pub pem: String,
-    /// Behind its leaves, up to the one that is trusted.
+    /// The certificates that follow a leaf in its file, up to the trusted one.
     pub chain: String,
 }
 
-/// Two files of a pair, and the certificate in them.
+/// A certificate and its key in PEM, and the certificate in DER.
 #[derive(Clone)]
 pub struct Pair {
     pub certificate: String,
@@ -42,7 +42,7 @@ impl Ca {
         Pair { certificate: signed.pem() + &self.chain, key: key.serialize_pem(), der: signed.der().clone() }
     }
 
-    /// A pair that can be served, of a key of its own.
+    /// Returns a pair that can be served, with a new key.
     pub fn pair(&self, serial: u64) -> Pair {
         let mut params = leaf();
         params.serial_number = Some(SerialNumber::from(serial));
@@ -50,7 +50,7 @@ impl Ca {
     }
 }
 
-/// What can be served: for a host, and within its dates.
+/// Returns the parameters of a certificate that can be served: for localhost, and currently valid.
 pub fn leaf() -> CertificateParams {
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
     params.not_before = OffsetDateTime::now_utc() - Duration::HOUR;
@@ -59,7 +59,7 @@ pub fn leaf() -> CertificateParams {
 }
 
 impl Pair {
-    /// Writes both files in place.
+    /// Writes both files in place, the key first.
     pub fn write(&self, certificate: &Path, key: &Path) {
         fs::write(key, &self.key).unwrap();
         fs::write(certificate, &self.certificate).unwrap();

@@ -1,4 +1,4 @@
-//! The real program, in a folder of its own.
+//! The program as a process of its own.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -17,12 +17,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it and reads the ready line.
+    /// Starts the program and waits for its ready line. Its stderr goes to the file `errors`.
     pub fn start(command: Command, errors: PathBuf) -> Self {
         Self::start_with(command, File::create(&errors).unwrap(), errors)
     }
 
-    /// Starts it with another stderr than the file of its errors.
+    /// Starts the program with this stderr; `errors` is the file of [`Process::errors`].
     pub fn start_with(mut command: Command, stderr: impl Into<Stdio>, errors: PathBuf) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the program starts");
         let line = read_line(&mut child);
@@ -33,13 +33,13 @@ impl Process {
         Self { child, errors, address, admin }
     }
 
-    /// What it has logged.
+    /// Returns the log of the program.
     pub fn errors(&self) -> String {
         fs::read_to_string(&self.errors).unwrap()
     }
 }
 
-/// The next line of its output; nothing after it is read.
+/// Reads the next line of stdout, and no byte after it.
 pub fn read_line(child: &mut Child) -> String {
     let stdout = child.stdout.as_mut().unwrap();
     let (mut line, mut byte) = (Vec::new(), [0]);
@@ -54,7 +54,7 @@ impl Drop for Process {
         if thread::panicking() && self.errors.exists() {
             eprintln!("the log of the program:\n{}", self.errors());
         }
-        // Both do nothing where it has ended.
+        // Neither has an effect if the program has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! The clock and the settings by which tests judge a review.
+//! The time and the settings with which tests answer a review.
 
 use std::sync::LazyLock;
 
@@ -7,14 +7,14 @@ use scan_admission::rules::RULES;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// The clock of the tests; the fixtures are from before it.
+/// The current time of the tests, later than all times in the fixtures.
 pub const NOW: &str = "2026-11-24T12:00:00Z";
 
 pub fn now() -> OffsetDateTime {
     OffsetDateTime::parse(NOW, &Rfc3339).unwrap()
 }
 
-/// As without a configuration.
+/// The settings without a configuration file.
 static SETTINGS: LazyLock<ReviewSettings> = LazyLock::new(ReviewSettings::default);
 
 pub fn context(webhook: Webhook) -> Context<'static> {

@@ -1,4 +1,4 @@
-//! Captured reviews with anything written into any judged field.
+//! The captured reviews, and random edits of their judged fields.
 
 use std::fmt;
 use std::path::Path;
@@ -11,9 +11,9 @@ use serde_json::Value;
 /// A captured review.
 pub struct Captured {
     pub name: String,
-    /// As it was sent.
+    /// The review as it was sent.
     pub text: String,
-    /// Without the managedFields that no rule reads.
+    /// The review without managedFields, which no rule reads.
     pub lean: Value,
 }
 
@@ -23,7 +23,7 @@ impl fmt::Debug for Captured {
     }
 }
 
-/// Every captured review, in the order of the names.
+/// Returns every captured review, in the order of the names.
 pub fn captured() -> &'static [Captured] {
     static ALL: OnceLock<Vec<Captured>> = OnceLock::new();
     ALL.get_or_init(|| {
@@ -45,7 +45,7 @@ fn read(path: &Path) -> Captured {
     Captured { name: path.file_stem().unwrap().to_string_lossy().into_owned(), text, lean }
 }
 
-/// The envelope's fields.
+/// The fields of the review outside its objects.
 pub const ENVELOPE: &[&str] = &[
     "/apiVersion",
     "/kind",
@@ -90,7 +90,7 @@ pub const OUTSIDE: &[&str] = &[
     "/status",
 ];
 
-/// Every field below `/status`.
+/// Returns `/status` and every field below it.
 pub fn status_fields() -> &'static [String] {
     static ALL: OnceLock<Vec<String>> = OnceLock::new();
     ALL.get_or_init(|| {
@@ -134,7 +134,7 @@ pub fn status_fields() -> &'static [String] {
 pub const WIRE_COUNTS: &[&str] = &["critical", "high", "medium", "low", "unknown", "total"];
 pub const DOCUMENTED_COUNTS: &[&str] = &["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN", "CVETOTAL"];
 
-/// JSON texts that some rule knows, so that edits come near to what is legal.
+/// JSON texts that some rule compares with, so that edits often lead to a legal value.
 const KNOWN: &[&str] = &[
     r#""Pending""#,
     r#""Scanning""#,
@@ -179,7 +179,7 @@ const KNOWN: &[&str] = &[
     "22",
 ];
 
-/// JSON texts that decoders trip over.
+/// JSON texts that are difficult for decoders.
 const ODD: &[&str] = &[
     "null",
     "true",
@@ -209,17 +209,17 @@ const ODD: &[&str] = &[
     r#""é漢字🦀""#,
 ];
 
-/// JSON texts that no decoder reads as a string or a number. Where an object or a list is due they are no JSON to us
-/// either, which is left as it is: the API server sends none.
+/// JSON texts that no decoder reads as a string or a number. In place of an object or a list they make the whole review
+/// invalid JSON to the program too; that is left so, because the API server never sends them.
 const UNREADABLE: &[&str] = &["1e999", r#""\ud800""#];
 
-/// A JSON text: known, odd or anything.
+/// A JSON text: a known one, an odd one or a random one.
 pub fn json() -> impl Strategy<Value = String> {
     prop_oneof![
         5 => select(KNOWN).prop_map(str::to_owned),
         4 => select(ODD).prop_map(str::to_owned),
         1 => any::<i64>().prop_map(|integer| integer.to_string()),
-        1 => any::<f64>().prop_filter_map("JSON has none", |float| Value::from(float).as_f64().map(|float| format!("{float:e}"))),
+        1 => any::<f64>().prop_filter_map("not a JSON number", |float| Value::from(float).as_f64().map(|float| format!("{float:e}"))),
         2 => ".{0,40}".prop_map(|text| Value::from(text).to_string()),
         1 => (1_usize..5000, select(&['x', '\u{7}', '漢', '"'][..])).prop_map(|(count, char)| Value::from(char.to_string().repeat(count)).to_string()),
         1 => (1_usize..200).prop_map(|depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth))),
@@ -232,7 +232,7 @@ pub fn json() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A field, and the JSON text to write there; none removes the field.
+/// A field, and the JSON text to write there; None removes the field.
 pub type Edit = (String, Option<String>);
 
 /// Edits of a whole review.
@@ -247,7 +247,7 @@ pub fn edits() -> impl Strategy<Value = Vec<Edit>> {
         6 => object("object"),
         3 => object("oldObject"),
     ];
-    proptest::collection::vec((field, value()), 1..6).prop_map(readable)
+    proptest::collection::vec((field, value()), 1..6).prop_map(without_unreadable_values)
 }
 
 pub fn value() -> impl Strategy<Value = Option<String>> {
@@ -258,8 +258,8 @@ pub fn value() -> impl Strategy<Value = Option<String>> {
     ]
 }
 
-/// Keeps what cannot be read to the leaves.
-pub fn readable(mut edits: Vec<Edit>) -> Vec<Edit> {
+/// Removes the edits that write an unreadable text to a field other than a string or a count.
+pub fn without_unreadable_values(mut edits: Vec<Edit>) -> Vec<Edit> {
     const LEAVES: &[&str] =
         &["uid", "name", "url", "image", "phase", "scannedAt", "reason", "message", "error", "type"];
     edits.retain(|(field, json)| {
@@ -270,7 +270,7 @@ pub fn readable(mut edits: Vec<Edit>) -> Vec<Edit> {
     edits
 }
 
-/// Writes the edits into `value` and returns the JSON text: what an edit writes is kept as it is written.
+/// Applies the edits to `value` and returns the JSON text. The text of an edit is not reformatted.
 pub fn edited(value: &Value, edits: &[Edit]) -> String {
     let mut value = value.clone();
     for (number, (field, json)) in edits.iter().enumerate() {
@@ -283,10 +283,10 @@ pub fn edited(value: &Value, edits: &[Edit]) -> String {
     text
 }
 
-/// Writes below objects and lists only; objects on the way are made.
+/// Writes a value at a pointer. Missing objects on the path are added; a path through another value is ignored.
 fn write(value: &mut Value, pointer: &str, new: Option<Value>) {
     let (first, rest) = pointer[1..].split_once('/').map_or((&pointer[1..], None), |(first, rest)| (first, Some(rest)));
-    let place = match value {
+    let target = match value {
         Value::Null => {
             *value = serde_json::json!({ first: null });
             &mut value[first]
@@ -308,7 +308,7 @@ fn write(value: &mut Value, pointer: &str, new: Option<Value>) {
         _ => return,
     };
     match rest {
-        Some(rest) => write(place, &format!("/{rest}"), new),
-        None => *place = new.unwrap_or(Value::Null),
+        Some(rest) => write(target, &format!("/{rest}"), new),
+        None => *target = new.unwrap_or(Value::Null),
     }
 }

@@ -1,8 +1,8 @@
-//! Objects and reviews for tests: an example's members in an otherwise undamaged scan.
+//! Scans with the members of an example, and reviews of them.
 
 use serde_json::{Value, json};
 
-/// A SourceScan with the members of `example` (RFC 7386) and nothing else said.
+/// Returns a minimal valid SourceScan, merged with `example` (RFC 7386).
 pub fn scan(example: &str) -> Value {
     let mut object = json!({
         "apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1",
@@ -14,7 +14,7 @@ pub fn scan(example: &str) -> Value {
     object
 }
 
-/// The review of a status update.
+/// Returns the review of a status update.
 pub fn review(new: &Value, old: Option<&Value>) -> Value {
     json!({
         "kind": "AdmissionReview",
@@ -33,7 +33,7 @@ pub fn review(new: &Value, old: Option<&Value>) -> Value {
     })
 }
 
-/// The patch of a reply, decoded; an empty list where there is none.
+/// Returns the decoded patch of a reply, or an empty list if it has none.
 pub fn patch(body: &Value) -> Value {
     use base64::Engine as _;
     let Some(patch) = body["response"]["patch"].as_str() else { return json!([]) };

@@ -1,4 +1,4 @@
-//! Signals to the program, and its end.
+//! Signals to the program, and the wait for its exit.
 
 use std::io::Read as _;
 use std::process::{Command, ExitStatus};
@@ -11,9 +11,9 @@ impl Process {
         assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
     }
 
-    /// Its exit, and what it printed after the lines that were read.
+    /// Returns the exit status, and the rest of stdout.
     pub async fn wait(mut self) -> (ExitStatus, String) {
-        // On another thread: the test's clients have to go on answering meanwhile.
+        // This blocks a thread of its own, so that the clients of the test keep running.
         let waited = tokio::task::spawn_blocking(move || {
             let mut rest = String::new();
             self.child.stdout.take().unwrap().read_to_string(&mut rest).unwrap();

@@ -1,4 +1,4 @@
-//! A review in process, as a whole and stage by stage.
+//! The stages of answering a review, to be measured one by one.
 
 use std::hint::black_box;
 
@@ -8,9 +8,10 @@ use scan_admission::admission::{self, Answer, Context, Webhook};
 use scan_admission::engine;
 use scan_admission::engine::{Change, Findings, Part};
 
-use crate::support::bodies::{Body, Fate};
+use crate::support::bodies::{Body, Outcome};
 
-/// Hands over each stage by its name, to be run as often as wanted. What a stage makes is dropped in it.
+/// Calls `stage` with each stage and its name, first the whole answer. A stage can be run any number of times, and
+/// includes the drop of its result.
 pub fn each(body: &Body, context: &Context<'_>, mut stage: impl FnMut(&'static str, &mut dyn FnMut())) {
     let text = body.text.as_str();
     check(body, &admission::answer(text.as_bytes(), context));
@@ -18,7 +19,7 @@ pub fn each(body: &Body, context: &Context<'_>, mut stage: impl FnMut(&'static s
     stage("decode", &mut || drop(black_box(review::decode(black_box(text)))));
 
     let (review, _) = review::decode(text);
-    let Ok(Target::Scan { kind, new, old, .. }) = review.target() else { panic!("{} is no scan", body.name()) };
+    let Ok(Target::Scan { kind, new, old, .. }) = review.target() else { panic!("{} is not of a scan", body.name()) };
     let change = || Change::new(kind, new, old, context.now);
     match body.webhook {
         Webhook::Validating => {
@@ -53,10 +54,10 @@ pub fn each(body: &Body, context: &Context<'_>, mut stage: impl FnMut(&'static s
 
 fn check(body: &Body, answer: &Answer) {
     use admission::Decision;
-    let expected = match body.fate {
-        Fate::Allowed => Decision::Allow,
-        Fate::Denied => Decision::Deny,
-        Fate::Mutated => Decision::Mutate,
+    let expected = match body.outcome {
+        Outcome::Allowed => Decision::Allow,
+        Outcome::Denied => Decision::Deny,
+        Outcome::Mutated => Decision::Mutate,
     };
     assert_eq!(answer.summary.decision, expected, "{}: {}", body.name(), String::from_utf8_lossy(&answer.body));
 }

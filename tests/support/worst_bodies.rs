@@ -1,14 +1,14 @@
-//! The bodies that cost most to judge, each as large as a body may be.
+//! The most expensive bodies to judge, each as large as a body may be.
 
 use scan_admission::admission::BODY_MAX_BYTES;
 
-/// A body and what it is made of.
+/// A body and the name of its contents.
 pub struct WorstBody {
     pub name: String,
     pub text: String,
 }
 
-/// All of them.
+/// Returns all of the worst bodies.
 pub fn all() -> Vec<WorstBody> {
     let mut bodies = Vec::new();
     strings(&mut bodies);
@@ -17,10 +17,10 @@ pub fn all() -> Vec<WorstBody> {
     bodies
 }
 
-/// What is left for contents beside the review around them.
-const ROOM_BYTES: usize = BODY_MAX_BYTES - 2048;
+/// The bytes of a body that are left for contents, without the review around them.
+const CONTENT_BYTES: usize = BODY_MAX_BYTES - 2048;
 
-/// A status update; what comes after the objects is more of the request.
+/// Returns the review of a status update; `more` is added to the request after the objects.
 fn review(object: &str, old: &str, more: &str) -> String {
     let object = format!(r#"{{"metadata":{{"generation":1}},"spec":{{"scanPolicy":"p"}},{object}}}"#);
     let old = format!(r#"{{"metadata":{{"generation":1}},"spec":{{"scanPolicy":"p"}},{old}}}"#);
@@ -31,20 +31,20 @@ fn review(object: &str, old: &str, more: &str) -> String {
     text
 }
 
-/// Both objects with one status.
+/// Returns the review of an update with the same status in both objects.
 fn both(status: &str) -> String {
     let status = format!(r#""status":{{{status}}}"#);
     review(&status, &status, "")
 }
 
-/// As many of `piece` as have room in `bytes`, with commas between.
+/// Returns as many pieces as fit in `bytes`, separated by commas.
 fn list(piece: impl Fn(usize) -> String, bytes: usize) -> String {
     let count = bytes / (piece(999_999).len() + 1);
     (0..count).map(piece).collect::<Vec<_>>().join(",")
 }
 
 fn strings(bodies: &mut Vec<WorstBody>) {
-    let half = ROOM_BYTES / 2;
+    let half = CONTENT_BYTES / 2;
     let mut push = |name: &str, text| bodies.push(WorstBody { name: name.to_owned(), text });
     for (name, piece) in [("plain", "n"), ("escaped", r"\n"), ("escaped as \\u", r"\u00e9")] {
         let string = |bytes: usize| piece.repeat(bytes / piece.len());
@@ -81,7 +81,8 @@ fn strings(bodies: &mut Vec<WorstBody>) {
     push("escaped keys", both(&keys));
 }
 
-/// Lists of conditions: each as long as a body allows, and as long as lists are read, where an entry has the fewest bytes.
+/// Adds lists of conditions in three lengths: the longest that a body allows, 20,000 entries, which is the longest list
+/// that is judged (`ENTRIES_MAX`), and 1,000 entries.
 fn conditions(bodies: &mut Vec<WorstBody>) {
     let sound = |number: usize, kind: &str| {
         format!(
@@ -111,7 +112,7 @@ fn conditions(bodies: &mut Vec<WorstBody>) {
     ];
     let counts = r#""cveCount":{"low":1,"total":7},"CVECount":{"LOW":1}"#;
     for (name, entry) in entries {
-        let many = list(entry, ROOM_BYTES / 2 - 200);
+        let many = list(entry, CONTENT_BYTES / 2 - 200);
         let few = |count| (0..count).map(entry).collect::<Vec<_>>().join(",");
         let status = |list: &str| format!(r#""phase":"Completed",{counts},"conditions":[{list}]"#);
         for (list, of) in [(many, "8 MiB"), (few(20_000), "20,000"), (few(1_000), "1,000")] {
@@ -126,7 +127,7 @@ fn conditions(bodies: &mut Vec<WorstBody>) {
 }
 
 fn others(bodies: &mut Vec<WorstBody>) {
-    let half = ROOM_BYTES / 2;
+    let half = CONTENT_BYTES / 2;
     let mut push = |name: &str, text| bodies.push(WorstBody { name: name.to_owned(), text });
     let counts = list(|number| format!(r#""{number}":1"#), half / 2 - 100);
     push("cveCounts with 800,000 members", both(&format!(r#""cveCount":{{{counts}}},"CVECount":{{{counts}}}"#)));
@@ -176,7 +177,7 @@ fn others(bodies: &mut Vec<WorstBody>) {
         review(&fields("a"), &fields("b"), "")
     });
     push("groups of a user", {
-        let groups = list(|_| r#""g""#.to_owned(), ROOM_BYTES - 100);
+        let groups = list(|_| r#""g""#.to_owned(), CONTENT_BYTES - 100);
         review(r#""status":{}"#, r#""status":{}"#, &format!(r#","userInfo":{{"username":"u","groups":[{groups}]}}"#))
     });
     push("no end", {

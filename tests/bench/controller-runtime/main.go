@@ -1,5 +1,5 @@
-// A webhook as one writes it with controller-runtime: both objects decoded to unstructured, and three of our checks.
-// It is measured beside ours by `cargo bench`.
+// controller-runtime is a typical webhook with controller-runtime: it decodes both objects to unstructured, and
+// performs three of our checks. `cargo bench` compares it with ours.
 package main
 
 import (
@@ -38,7 +38,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// As webhook.NewServer makes it, which cannot bind any free port.
+	// The listener has the settings of webhook.NewServer, which cannot listen on a free port that the system chooses.
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
 		NextProtos:   []string{"h2"},
 		MinVersion:   tls.VersionTLS12,

@@ -1,4 +1,5 @@
-//! Whatever a scan holds and however its manifest is written, `check` finds what the engine finds, and where it is.
+//! Tests that `check` reports the engine's findings at the right positions for any scan, however its manifest is
+//! written.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::runner;
 
-/// JSON that is written as it is meant: a leaf is the text of a number, a string, a boolean or null.
+/// A JSON value that keeps its text: a leaf is the text of a number, string, boolean or null.
 #[derive(Debug, Clone)]
 enum Tree {
     Leaf(String),
@@ -31,7 +32,7 @@ impl From<&Value> for Tree {
     }
 }
 
-/// Where something else is put.
+/// The places at which a test puts another value.
 const PATHS: &[&str] = &[
     "spec",
     "spec.blob",
@@ -86,7 +87,7 @@ impl Tree {
                 &mut entries[index]
             }
             (Tree::Map(members), _) => members.entry(name.to_owned()).or_insert(Tree::Map(BTreeMap::new())),
-            // Something else was put around it before.
+            // A value that was put here before has no such member.
             _ => return,
         };
         match rest {
@@ -95,7 +96,7 @@ impl Tree {
         }
     }
 
-    /// As JSON: compact, or with `indent` at every level.
+    /// Returns compact JSON, or JSON with `indent` at every level.
     fn json(&self, indent: Option<&str>, level: usize) -> String {
         let line = |level: usize| indent.map_or(String::new(), |indent| format!("\n{}", indent.repeat(level)));
         let space = if indent.is_some() { " " } else { "" };
@@ -122,7 +123,7 @@ impl Tree {
         }
     }
 
-    /// As YAML in block style, behind `key:` or `-`.
+    /// Returns YAML in block style, to follow `key:` or `-`.
     fn yaml(&self, level: usize) -> String {
         let line = format!("\n{}", "  ".repeat(level));
         match self {
@@ -138,7 +139,7 @@ impl Tree {
     }
 }
 
-fn sound() -> Tree {
+fn valid_scan() -> Tree {
     let time = "2026-11-20T08:03:00Z";
     Tree::from(&json!({
         "metadata": {"generation": 1},
@@ -156,7 +157,7 @@ fn sound() -> Tree {
     }))
 }
 
-/// Values that are the same in JSON and in YAML.
+/// Values with the same text in JSON and in YAML.
 fn leaf() -> BoxedStrategy<Tree> {
     const WORDS: &[&str] = &[
         "null",
@@ -189,7 +190,7 @@ fn leaf() -> BoxedStrategy<Tree> {
     prop_oneof![proptest::sample::select(WORDS).prop_map(str::to_owned), text].prop_map(Tree::Leaf).boxed()
 }
 
-/// Values that only JSON can write, and that must reach the engine as they are written.
+/// Values that only JSON can express. They must reach the engine unchanged.
 fn json_leaf() -> BoxedStrategy<Tree> {
     const WORDS: &[&str] = &[
         "1e400",
@@ -219,13 +220,13 @@ fn tree(leaf: BoxedStrategy<Tree>) -> impl Strategy<Value = Tree> {
     })
 }
 
-/// Scans with something else at some places.
+/// Returns scans in which some values are replaced.
 fn scans(leaf: fn() -> BoxedStrategy<Tree>) -> impl Strategy<Value = Vec<Tree>> {
     let damage = (proptest::sample::select(PATHS), prop_oneof![leaf(), tree(leaf()).boxed()]);
     let scan = (proptest::collection::vec(damage, 0..4), any::<bool>());
     proptest::collection::vec(scan, 1..12).prop_map(|scans| {
         let scans = scans.into_iter().enumerate().map(|(index, (damages, is_source))| {
-            let mut scan = sound();
+            let mut scan = valid_scan();
             for (path, value) in damages {
                 scan.set(path, value);
             }
@@ -239,7 +240,7 @@ fn scans(leaf: fn() -> BoxedStrategy<Tree>) -> impl Strategy<Value = Vec<Tree>> 
     })
 }
 
-/// What the engine finds: the name of the scan, and then the whole finding.
+/// Returns the findings of the engine: the name of the scan, and the members of the finding.
 fn engine(text: &str) -> Vec<[String; 5]> {
     let kind = if text.contains("\"ImageScan\"") { Kind::ImageScan } else { Kind::SourceScan };
     let value: Value = serde_json::from_str(&text.replace("1e400", "0")).unwrap();
@@ -252,14 +253,14 @@ fn engine(text: &str) -> Vec<[String; 5]> {
         validate(RULES, Part::Status, &change, &mut findings);
     }
     let name = value["metadata"]["name"].as_str().unwrap_or_default();
-    let said = findings.list().iter().map(|finding| {
+    let found = findings.list().iter().map(|finding| {
         let message = finding.explained().into_owned();
         [name.to_owned(), finding.field.to_string(), finding.rule.to_owned(), finding.action.name().to_owned(), message]
     });
-    said.collect()
+    found.collect()
 }
 
-/// Compares a manifest with what the engine finds in the texts of its scans.
+/// Compares the findings of `check` in a manifest with those of the engine in the texts of its scans.
 fn compare(manifest: &str, texts: &[String]) -> Result<(), TestCaseError> {
     let (code, report) = runner::report(&[], manifest.as_bytes());
     let due: Vec<_> = texts.iter().map(|text| engine(text)).collect();
@@ -268,13 +269,14 @@ fn compare(manifest: &str, texts: &[String]) -> Result<(), TestCaseError> {
     let mut due: Vec<_> = due.into_iter().flatten().collect();
     let mut found = Vec::new();
     let lines: Vec<&str> = manifest.split('\n').collect();
-    // What the engine says of a value goes before what it is in YAML; what is wrong with the document has no rule.
+    // The engine's message precedes the hint about YAML. A finding about the document itself has no rule.
     let without_hint = |message: String| message.split("; quote it, since YAML reads ").next().unwrap().to_owned();
     for finding in report["findings"].as_array().unwrap().iter().filter(|finding| !finding["rule"].is_null()) {
         let text = |key: &str| finding[key].as_str().unwrap().to_owned();
         let number = |key: &str| usize::try_from(finding[key].as_u64().unwrap()).unwrap();
         found.push([text("name"), text("path"), text("rule"), text("action"), without_hint(text("message"))]);
-        // Names are in quotes here, so what stands at the place is one of the path, or an entry or the scan as a whole.
+        // All names are quoted, so the text at the position is one of the last names of the path, or a list item or the
+        // whole scan.
         let here: String = lines[number("line") - 1].chars().skip(number("column") - 1).collect();
         let name: Option<String> = serde_json::Deserializer::from_str(&here).into_iter().next().and_then(Result::ok);
         let is_whole =
@@ -289,7 +291,7 @@ fn compare(manifest: &str, texts: &[String]) -> Result<(), TestCaseError> {
     due.sort();
     found.sort();
     prop_assert_eq!(&found, &due, "{}", manifest);
-    let is_denied = due.iter().any(|said| said[3] == "deny");
+    let is_denied = due.iter().any(|finding| finding[3] == "deny");
     prop_assert_eq!(code, i32::from(is_denied));
     Ok(())
 }
@@ -297,7 +299,7 @@ fn compare(manifest: &str, texts: &[String]) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, rng_seed: RngSeed::Fixed(4), failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// JSON reaches the engine as it is written, numbers and escapes too.
+    /// JSON reaches the engine unchanged, with its numbers and escapes.
     #[test]
     fn json_is_judged_as_it_is_written(scans in scans(json_leaf), indent in proptest::sample::select(&[None, Some("  "), Some("\t"), Some("")][..])) {
         let texts: Vec<_> = scans.iter().map(|scan| scan.json(indent, 0)).collect();
@@ -312,7 +314,7 @@ proptest! {
         compare(&list("List").json(indent, 0), &texts)?;
     }
 
-    /// YAML gets the findings of its JSON.
+    /// YAML has the same findings as the equivalent JSON.
     #[test]
     fn yaml_is_judged_as_its_json(scans in scans(leaf)) {
         let texts: Vec<_> = scans.iter().map(|scan| scan.json(None, 0)).collect();
@@ -320,7 +322,7 @@ proptest! {
         compare(&blocks.join("\n---"), &texts)?;
         let items: String = scans.iter().map(|scan| format!("\n-{}", scan.yaml(1))).collect();
         compare(&format!("apiVersion: v1\nkind: List\nitems:{items}\n"), &texts)?;
-        // JSON within YAML is read as YAML, which takes no tabs for indentation: neither does kubectl.
+        // JSON within YAML is parsed as YAML, which allows no tabs for indentation. Neither does kubectl.
         for indent in [None, Some("  ")] {
             let items: String = scans.iter().map(|scan| format!("\n- {}", scan.json(indent, 1))).collect();
             compare(&format!("apiVersion: v1\nkind: List\nitems:{items}\n"), &texts)?;

@@ -1,5 +1,5 @@
-//! `check` on files that are not what was meant: what is no scan, or only a part of one, other encodings, and values that YAML
-//! reads otherwise than they look. The lines and columns are written by hand.
+//! Tests `check` on unexpected files: objects that are no scan or only part of one, other encodings, and values that
+//! YAML reads in another way than they look. Lines and columns are written by hand.
 
 use std::fs;
 use std::process::Stdio;
@@ -9,7 +9,7 @@ use crate::support::folder::Folder;
 
 const API_VERSION: &str = "apiVersion: scanning.apps.tanzu.vmware.com/v1beta1\n";
 
-/// A sound scan, without metadata.
+/// Returns a valid scan without metadata, with these further lines.
 fn scan(rest: &str) -> String {
     format!("{API_VERSION}kind: SourceScan\nspec: {{blob: {{url: 'https://example.com/a'}}, scanTemplate: t}}\n{rest}")
 }
@@ -18,18 +18,18 @@ fn check(stdin: impl AsRef<[u8]>) -> Run {
     run(&[], stdin.as_ref())
 }
 
-/// That one error is printed, at this place, and that the run fails.
-fn expect_error(stdin: &str, place: &str, says: &str) {
+/// Asserts that `check` prints one error at this place and fails.
+fn expect_error(stdin: &str, position: &str, message: &str) {
     let Run { code, stdout, stderr } = check(stdin);
     let first = stderr.lines().next().unwrap_or_default();
-    assert!(first.starts_with(&format!("error: standard input:{place}: ")), "{stdin}\n{stderr}");
-    assert!(first.contains(says), "{stdin}\n{stderr}");
+    assert!(first.starts_with(&format!("error: standard input:{position}: ")), "{stdin}\n{stderr}");
+    assert!(first.contains(message), "{stdin}\n{stderr}");
     assert_eq!((code, stdout.as_str()), (2, ""), "{stdin}\n{stderr}");
 }
 
 #[test]
-fn what_is_no_object_is_an_error_where_it_is() {
-    for (stdin, place, says) in [
+fn a_document_that_is_no_object_is_an_error_with_its_position() {
+    for (stdin, position, message) in [
         ("a: 1\n", "1:1", "expected a Kubernetes object"),
         ("# values\n\nimage: x\n", "3:1", "expected a Kubernetes object"),
         ("{}", "1:1", "expected a Kubernetes object"),
@@ -42,17 +42,17 @@ fn what_is_no_object_is_an_error_where_it_is() {
         ("apiVersion: v1\nkind: list\nitems:\n- a: 1\n", "2:1", "unknown kind \"list\"; did you mean \"List\"?"),
         ("apiVersion: v1\nkind: List\nItems: []\n", "1:1", "missing field \"items\""),
         ("apiVersion: v1\nkind: List\nitems: {}\n", "1:1", "items must be a list"),
-        // A bare status is one with --kind.
+        // With --kind, a bare status is accepted.
         ("status: {phase: Completed}\n", "1:1", "--kind SourceScan"),
         ("phase: Completed\n", "1:1", "--kind SourceScan"),
         ("{\"type\": \"RENAMED\", \"object\": {}}", "1:1", "expected a Kubernetes object"),
     ] {
-        expect_error(stdin, place, says);
+        expect_error(stdin, position, message);
     }
 }
 
 #[test]
-fn what_is_nearly_a_scan_is_named() {
+fn an_object_that_is_almost_a_scan_is_an_error() {
     let group = "scanning.apps.tanzu.vmware.com/v1beta1";
     for kind in ["Sourcescan", "SourceScans", "sourcescan", "SourceSan"] {
         expect_error(&format!("{API_VERSION}metadata: {{}}\nkind: {kind}\n"), "3:1", "did you mean \"SourceScan\"?");
@@ -68,7 +68,7 @@ fn what_is_nearly_a_scan_is_named() {
         "2:1",
         "missing field \"kind\"; did you mean \"SourceScan\" or \"ImageScan\"?",
     );
-    // One beside sound ones loses nothing.
+    // An invalid document does not prevent checks of the others.
     let stream = format!("{}---\n{API_VERSION}kind: Sourcescan\n---\n{}", scan(""), scan("status: {phase: Done}\n"));
     let done = check(&stream);
     assert_eq!(done.code, 2);
@@ -77,7 +77,7 @@ fn what_is_nearly_a_scan_is_named() {
 }
 
 #[test]
-fn in_a_folder_what_is_no_object_is_skipped() {
+fn in_a_folder_files_without_an_object_are_skipped() {
     let folder = Folder::new();
     for (name, text) in [
         ("values.yaml", "image: x\n---\n- a\n".to_owned()),
@@ -95,19 +95,19 @@ fn in_a_folder_what_is_no_object_is_skipped() {
         let summary = "1 scan checked in 6 files: 0 denied, 0 with warnings, 1 clean; 6 other objects skipped\n";
         assert_eq!((done.code, done.stdout.as_str(), done.stderr.as_str()), (0, "", summary));
     }
-    // Named, each is an error.
+    // A file that is named explicitly is an error.
     for name in ["values.yaml", "package.json", "kustomization.yaml", "empty.yml", "status.yaml"] {
         let done = run(&[folder.join(name).to_str().unwrap()], b"");
         assert_eq!(done.code, 2, "{name}: {}", done.stderr);
     }
-    // What is nearly a scan is an error wherever it is.
+    // An object that is almost a scan is always an error.
     fs::write(folder.join("near.yaml"), format!("{API_VERSION}kind: SourceScans\n")).unwrap();
     let done = run(&[path], b"");
     assert!(done.code == 2 && done.stderr.contains("near.yaml:2:1: "), "{}", done.stderr);
 }
 
 #[test]
-fn nothing_at_all_is_an_error() {
+fn empty_input_is_an_error() {
     for stdin in ["", "\n\n", "# nothing\n---\n...\n---\n", "null\n", "\u{FEFF}"] {
         expect_error(stdin, "1:1", "expected a Kubernetes object with apiVersion and kind, found none");
     }
@@ -141,7 +141,7 @@ fn the_object_of_an_event_or_a_review_is_judged() {
             "{}",
             done.stderr
         );
-        // As YAML it is the same.
+        // The same as YAML.
         let yaml = check(format!("# event\n{prefix}{object}{suffix}\n"));
         assert!(
             yaml.stdout.starts_with(&format!("standard input:2:{column}: error: a status.phase: ")),
@@ -156,7 +156,7 @@ fn the_object_of_an_event_or_a_review_is_judged() {
 }
 
 #[test]
-fn a_status_alone_is_judged_as_that_of_the_kind_that_is_named() {
+fn a_bare_status_is_judged_with_the_given_kind() {
     let members = "phase: Completed\ncveCount:\n  high: 1\n  total: 2\nconditions: []\n";
     let indented = format!("status:\n  {}", members.trim_end().replace('\n', "\n  "));
     let json = r#"{"phase":"Completed","cveCount":{"high":1,"total":2}}"#;
@@ -180,7 +180,7 @@ fn a_status_alone_is_judged_as_that_of_the_kind_that_is_named() {
             assert_eq!(done.code, 1);
         }
     }
-    // Whether a policy is set is not known: only what is wrong in either case is found.
+    // Without a spec it is unknown whether a policy is set, so only findings that hold in both cases are reported.
     let passed = r#"
 phase: Completed
 conditions:
@@ -191,7 +191,7 @@ scannedAt: "2026-11-20T08:03:00Z"
 "#;
     let done = run(&["--kind", "SourceScan"], passed.as_bytes());
     assert_eq!((done.code, done.stdout.as_str()), (0, ""), "{}", done.stderr);
-    // With a spec it is a whole scan; what says what it is, is that.
+    // With a spec it is a whole scan. An object with apiVersion and kind keeps its kind.
     let spec = run(&["--kind", "SourceScan"], b"spec: {scanTemplate: t}\nstatus: {phase: Done}\n");
     assert!(spec.stdout.contains("[scan-target]") && spec.stdout.contains(":2:10: error: "), "{}", spec.stdout);
     let other = run(&["--kind", "SourceScan"], b"apiVersion: v1\nkind: Pod\nstatus: {phase: Running}\n");
@@ -203,7 +203,7 @@ scannedAt: "2026-11-20T08:03:00Z"
 }
 
 #[test]
-fn a_manifest_without_a_generation_is_not_caught_up() {
+fn a_manifest_without_a_generation_has_not_caught_up() {
     let verdict = "status:\n  observedGeneration: 1\n  phase: Completed\n  conditions:\n  - {type: Succeeded, status: 'True', reason: JobFinished, message: done, lastTransitionTime: '2026-11-20T08:03:00Z'}\n  - {type: PolicySucceeded, status: 'True', reason: EvaluationPassed, message: No CVEs were found that violated the policy, lastTransitionTime: '2026-11-20T08:03:00Z'}\n";
     for (metadata, code, level) in
         [("metadata: {name: a}\n", 0, "warning"), ("metadata: {name: a, generation: 1}\n", 1, "error")]
@@ -242,11 +242,11 @@ fn utf_16_and_byte_order_marks_are_read() {
 }
 
 #[test]
-fn what_is_no_text_is_an_error_that_says_what_to_do() {
+fn undecodable_text_is_an_error_with_a_remedy() {
     let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let utf32 = |text: &str| text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect::<Vec<u8>>();
     let half = [utf16(&format!("\u{FEFF}{API_VERSION}a: ")), 0xDC00_u16.to_le_bytes().into(), utf16("\n")].concat();
-    for (bytes, place, says) in [
+    for (bytes, position, message) in [
         (utf16(&scan("")), "1:1", "UTF-16 without a byte order mark"),
         (utf16("{\"kind\": \"SourceScan\"}"), "1:1", "UTF-16 without a byte order mark"),
         (half, "2:4", "invalid UTF-16"),
@@ -255,10 +255,10 @@ fn what_is_no_text_is_an_error_that_says_what_to_do() {
         ([API_VERSION.as_bytes(), b"a: caf\xE9\n"].concat(), "2:7", "invalid UTF-8 (byte 0xE9)"),
     ] {
         let done = check(&bytes);
-        let begins = format!("error: standard input:{place}: ");
-        assert!(done.stderr.starts_with(&begins) && done.stderr.contains(says), "{says}: {}", done.stderr);
+        let prefix = format!("error: standard input:{position}: ");
+        assert!(done.stderr.starts_with(&prefix) && done.stderr.contains(message), "{message}: {}", done.stderr);
         assert!(
-            done.code == 2 && done.stderr.lines().next().unwrap().contains(": save the file") || says == "NUL",
+            done.code == 2 && done.stderr.lines().next().unwrap().contains(": save the file") || message == "NUL",
             "{}",
             done.stderr
         );
@@ -266,7 +266,7 @@ fn what_is_no_text_is_an_error_that_says_what_to_do() {
 }
 
 #[test]
-fn names_that_are_there_twice_are_warned_of_with_both_places() {
+fn duplicate_keys_are_warnings_with_both_positions() {
     let yaml = scan(
         "metadata: {name: a, name: b}\nstatus:\n  phase: Scanning\n  cveCount: {high: 1}\n  phase: Pending\n  cveCount:\n    total: 0\n    # x\n    'total': 0\n",
     );
@@ -282,7 +282,7 @@ fn names_that_are_there_twice_are_warned_of_with_both_places() {
     );
     assert_eq!(done.code, 0, "{}", done.stdout);
     assert!(done.stderr.contains("0 denied, 1 with warnings"), "{}", done.stderr);
-    // The last one is judged; around the scans of a List it matters as much, in other objects it does not.
+    // The last key counts. A duplicate key also matters in the List around scans, but not in other objects.
     let list = format!(
         "apiVersion: v1\nkind: List\nitems: []\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  data: {{a: x, a: y}}\n- {}",
         scan("status: {phase: Pending, phase: Done}\n").trim_end().replace('\n', "\n  ")
@@ -305,7 +305,7 @@ fn names_that_are_there_twice_are_warned_of_with_both_places() {
         "{}",
         lines[2]
     );
-    // JSON as well. What is merged and then written is what merging is for.
+    // JSON has the same finding. A key that overrides one from a YAML merge is no duplicate.
     let json = format!(
         "{{{}, \"status\": {{\"phase\": \"Scanning\",\n\"ph\\u0061se\": \"Pending\"}}}}",
         r#""apiVersion":"scanning.apps.tanzu.vmware.com/v1beta1","kind":"SourceScan","spec":{"blob":{"url":"https://example.com/a"},"scanTemplate":"t"}"#
@@ -323,7 +323,7 @@ fn names_that_are_there_twice_are_warned_of_with_both_places() {
 }
 
 #[test]
-fn what_yaml_takes_for_something_else_than_text_is_shown_as_it_is_written() {
+fn values_that_yaml_reads_as_another_type_are_shown_as_written() {
     let yaml = format!(
         "{API_VERSION}kind: SourceScan\nmetadata: {{name: a}}\nspec:\n  git:\n    url: https://example.com/a\n    revision: 5805e10\n    username: off\n  blob: {{url: 'https://example.com/a', revision: 2026-11-20}}\n  scanTemplate: 0123\n  scanPolicy: Yes\nstatus:\n  artifact: {{git: {{revision: 1_000}}}}\n  scannedBy: {{scanner: {{name: Grype, version: 1.10}}}}\n"
     );
@@ -369,24 +369,24 @@ fn a_boolean_in_place_of_a_conditions_status_is_one_finding() {
 }
 
 #[test]
-fn an_integer_beyond_int64_is_told_the_range() {
+fn the_message_for_an_integer_beyond_int64_has_the_range() {
     for number in ["9223372036854775808", "18446744073709551616", "1e30", "-9223372036854775809"] {
         let yaml = scan(&format!(
             "status:\n  observedGeneration: {number}\n  cveCount: {{high: {number}, total: 0}}\n  conditions:\n  - {{type: Scanning, status: 'True', reason: JobStarted, message: The scan job is running, lastTransitionTime: '2026-11-20T08:03:00Z', observedGeneration: {number}}}\n"
         ));
         let done = check(&yaml);
-        let says = format!(": Invalid value: {number}: must be from 0 to 9223372036854775807 [");
+        let message = format!(": Invalid value: {number}: must be from 0 to 9223372036854775807 [");
         for path in
             ["status.observedGeneration", "status.cveCount.high", "status.conditions[Scanning].observedGeneration"]
         {
-            assert!(done.stdout.contains(&format!("{path}{says}")), "{path} {number}: {}", done.stdout);
+            assert!(done.stdout.contains(&format!("{path}{message}")), "{path} {number}: {}", done.stdout);
         }
     }
 }
 
-/// `kubectl get -o kyaml`, and what an editor of Windows makes of any manifest.
+/// The formats of kubectl, including `-o kyaml`, and each as editors on Windows save it.
 #[test]
-fn every_form_that_kubectl_prints_is_read() {
+fn every_format_that_kubectl_prints_is_read() {
     let kyaml = "---\n{\n  # the scan }\n  apiVersion: \"scanning.apps.tanzu.vmware.com/v1beta1\",\n  kind: \"SourceScan\",\n  metadata: {\n    name: \"a\",\n  },\n  spec: {\n    blob: { url: \"https://example.com/a\" },\n    scanTemplate: \"t\",\n  },\n  status: {\n    phase: \"Done\",\n  },\n}\n";
     let crlf = kyaml.replace('\n', "\r\n");
     for (stdin, count) in [(kyaml.to_owned(), 1), (crlf, 1), (format!("{kyaml}{kyaml}"), 2)] {
@@ -404,28 +404,28 @@ fn every_form_that_kubectl_prints_is_read() {
 }
 
 #[test]
-fn what_cannot_be_read_loses_nothing() {
+fn unreadable_files_do_not_hide_findings() {
     let folder = Folder::new();
-    let sound = folder.join("sound.yaml");
-    fs::write(&sound, scan("")).unwrap();
+    let valid_scan = folder.join("valid.yaml");
+    fs::write(&valid_scan, scan("")).unwrap();
     std::os::unix::fs::symlink("nowhere", folder.join("link.yaml")).unwrap();
     let path = folder.path().to_str().unwrap();
     let done = run(&[path], b"");
     assert!(done.code == 2 && done.stderr.contains("link.yaml: No such file"), "{}", done.stderr);
     assert!(done.stderr.contains("1 scan checked in 1 file"), "{}", done.stderr);
-    // A folder in place of standard input, and one without a manifest.
+    // A folder instead of standard input, and a folder without a manifest.
     let empty = Folder::new();
-    let mut command = command(&["-", empty.path().to_str().unwrap(), sound.to_str().unwrap()]);
+    let mut command = command(&["-", empty.path().to_str().unwrap(), valid_scan.to_str().unwrap()]);
     let output = command.stdin(Stdio::from(fs::File::open(folder.path()).unwrap())).output().unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{errors}");
-    for says in ["standard input: Is a directory", "no .yaml or .yml or .json file", "1 scan checked in 2 files"] {
-        assert!(errors.contains(says), "{errors}");
+    for message in ["standard input: Is a directory", "no .yaml or .yml or .json file", "1 scan checked in 2 files"] {
+        assert!(errors.contains(message), "{errors}");
     }
 }
 
 #[test]
-fn nothing_from_outside_controls_a_terminal() {
+fn input_cannot_control_the_terminal() {
     let folder = Folder::new();
     let name = |rest: &str| folder.join(&format!("a\u{1b}[31m\n{rest}.yaml")).display().to_string();
     let files = [

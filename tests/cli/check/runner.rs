@@ -5,10 +5,10 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// The clock of the tests; the fixtures are from before it.
+/// The time of the tests, which is later than all times in the fixtures.
 pub const NOW: &str = "2026-11-24T12:00:00Z";
 
-/// What a run printed, and its exit code.
+/// The output and the exit code of a run.
 pub struct Run {
     pub code: i32,
     pub stdout: String,
@@ -34,7 +34,7 @@ pub fn command(args: &[&str]) -> Command {
     command
 }
 
-/// The report of a run with `-o json`.
+/// Returns the exit code and the report of a run with `-o json`.
 pub fn report(args: &[&str], stdin: &[u8]) -> (i32, Value) {
     let run = run(&[&["-o", "json"], args].concat(), stdin);
     (

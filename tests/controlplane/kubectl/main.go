@@ -1,4 +1,4 @@
-// kubectl is the real one: the published library with the main of the release.
+// kubectl is the real kubectl: the published library with the main function of the release.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	logs.GlogSetter(cmd.GetLogVerbosity(os.Args)) //nolint:errcheck // as in the release
+	logs.GlogSetter(cmd.GetLogVerbosity(os.Args)) //nolint:errcheck // the release ignores it, too
 	if err := cli.RunNoErrOutput(cmd.NewDefaultKubectlCommand()); err != nil {
 		util.CheckErr(err)
 	}

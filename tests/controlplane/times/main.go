@@ -1,5 +1,5 @@
-// times says how Go's Kubernetes clients read a time: for each JSON string on a line of the input, that string and the
-// Unix time it stands for, or `-` where Go does not read it.
+// times prints how Go's Kubernetes clients parse times. For each JSON string on a line of the input, it prints the
+// string and its Unix time, or `-` if Go cannot parse it.
 package main
 
 import (
@@ -27,7 +27,7 @@ func main() {
 	}
 }
 
-// read asks time.Parse and metav1.Time, which have to agree.
+// read parses a time with time.Parse and metav1.Time, which must agree.
 func read(line []byte) string {
 	var text string
 	if err := json.Unmarshal(line, &text); err != nil {

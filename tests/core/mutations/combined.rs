@@ -1,4 +1,4 @@
-//! The mutation of the phase, and all mutations in one patch.
+//! Tests of the mutation of the phase, and of all mutations in one patch.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,7 +7,7 @@ use scan_admission::engine::{Mode, Rule, RuleMode};
 use scan_admission::rules::RULES;
 use serde_json::{Value, json};
 
-use super::{mutate_object, with_status, writes};
+use super::{check_writes, mutate_object, with_status};
 use crate::answers::{self, patched};
 use crate::findings::{Found, found};
 use crate::states::{self, Entry, Facts, Kind, Phase, Spelling, State, Status};
@@ -17,11 +17,12 @@ use crate::support::reviews::{patch, review};
 /// "absent phase := Scanning (s=True) · Error (u=False or p=Unknown) · Failed (u=True, p=False) · Completed (u=True,
 /// p=True; or p absent and no scanPolicy), from current conditions; otherwise left alone".
 fn due(facts: &Facts) -> Option<&'static str> {
-    let over = facts.stale();
-    let current = |entry: &Option<Entry>, is_over: bool| entry.as_ref().filter(|_| !is_over).map(|entry| entry.status);
-    let s = current(&facts.scanning, over.scanning);
-    let u = current(&facts.succeeded, over.succeeded);
-    let p = current(&facts.policy, over.policy);
+    let stale = facts.stale();
+    let current =
+        |entry: &Option<Entry>, is_stale: bool| entry.as_ref().filter(|_| !is_stale).map(|entry| entry.status);
+    let s = current(&facts.scanning, stale.scanning);
+    let u = current(&facts.succeeded, stale.succeeded);
+    let p = current(&facts.policy, stale.policy);
     let is_without_policy = facts.policy.is_none() && !facts.scan_policy;
     match (s, u, p) {
         (Some(Status::True), _, _) => Some("Scanning"),
@@ -39,9 +40,10 @@ fn without_status(object: &Value) -> Value {
     object
 }
 
-/// Every combination of the three, each of this generation or of the last one, its results later or earlier.
+/// Every combination of Scanning, Succeeded and PolicySucceeded, each of the current or of the previous generation,
+/// with results later or earlier than Scanning.
 #[test]
-fn a_missing_phase_is_what_the_current_conditions_say() {
+fn a_missing_phase_is_derived_from_the_current_conditions() {
     let (mut differ, mut filled, mut left_out) = (Vec::new(), 0, 0);
     let states = states::all().filter(|state| state.phase.is_none() && state.sending.is_none());
     for (state, generations) in states.flat_map(|state| (0..8_i64).map(move |generations| (state, generations))) {
@@ -62,13 +64,13 @@ fn a_missing_phase_is_what_the_current_conditions_say() {
         }
         let old = without_status(&object);
         let mut due = due(&facts);
-        // Nothing is stale on a phase that is done, so a phase may have a status denied that passes without one: "no rule
-        // has an error that was not there before", such a mutation is left out.
+        // On Completed and Failed no condition is stale, so a status that passes without a phase may be denied with
+        // one. By "no rule has an error that was not there before", such a mutation is skipped.
         let filled_in = Facts { phase: due.and_then(Phase::named), ..facts.clone() };
         if !filled_in.expected().denied.is_subset(&facts.expected().denied) {
             left_out += 1;
             due = None;
-            // Also where the status is denied for what another mutation puts right: then it passes.
+            // It is skipped too where the status is denied only for a field that another mutation repairs.
             let mut off = object.clone();
             off["status"]["cveCount"] =
                 json!({"critical": 1, "high": 0, "medium": 0, "low": 0, "unknown": 0, "total": 2});
@@ -86,11 +88,11 @@ fn a_missing_phase_is_what_the_current_conditions_say() {
         }
     }
     assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
-    // A run of an older generation beside later results of this one.
+    // The skipped ones are runs of an older generation beside later results of the current generation.
     assert_eq!((filled, left_out), (462, 8));
 }
 
-/// Takes away all that a mutation can bring back.
+/// Returns the object without the fields that a mutation can restore.
 fn stripped(object: &Value) -> Value {
     let mut object = object.clone();
     let status = object["status"].as_object_mut().unwrap();
@@ -120,7 +122,7 @@ fn stripped(object: &Value) -> Value {
 /// "A status with conditions but no times, reasons, messages, phase, total, scannedAt is completed in one go and then
 /// passes."
 #[test]
-fn a_status_that_lacks_all_that_is_derived_is_completed_in_one_patch() {
+fn a_status_without_derived_fields_is_completed_in_one_patch() {
     let finished = State {
         phase: Some(Phase::Completed),
         scanning: Some(false),
@@ -152,9 +154,9 @@ fn a_status_that_lacks_all_that_is_derived_is_completed_in_one_patch() {
     }
 }
 
-/// What a client leaves out that was there before comes back as it was, where the conditions say it.
+/// Fields that a client leaves out get their old values back where those can be derived from the conditions.
 #[test]
-fn a_legal_status_that_lost_what_is_derived_gets_it_back() {
+fn a_legal_status_without_its_derived_fields_gets_them_back() {
     let (mut whole, mut parts) = (0, 0);
     for state in states::all().filter(|state| state.expected() == states::Expected::default()) {
         let object = state.object(Kind::ImageScan, Spelling::Wire);
@@ -163,7 +165,8 @@ fn a_legal_status_that_lost_what_is_derived_gets_it_back() {
             whole += 1;
             continue;
         }
-        // No conditions say that a scan is Pending, that its policy is still to come, or when it was scanned if later.
+        // The conditions do not tell that a scan is Pending, that its policy is still to come, or that scannedAt is
+        // later.
         parts += 1;
         for (field, value) in mutated.object["status"].as_object().unwrap() {
             if field != "phase" && field != "scannedAt" {
@@ -174,39 +177,39 @@ fn a_legal_status_that_lost_what_is_derived_gets_it_back() {
     assert!(whole > 50 && parts > 0, "{whole} whole, {parts} parts");
 }
 
-/// "A mutation is minimal … keeps all else byte for byte": of a status that lacks nothing nothing is written, and keys
-/// that nobody knows stay where they are.
+/// "A mutation is minimal … keeps all else byte for byte": only the absent phase is written, and unknown keys stay
+/// where they are.
 #[test]
-fn what_is_there_stays() {
+fn present_members_are_kept() {
     let object = json!({"phase": "", "x": {"y": [1, {"z": null}]}, "conditions": [
         {"x": 1, "type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running",
          "lastTransitionTime": "2026-11-20T08:01:00Z"},
     ]});
     let new = with_status(object);
     let mutated = mutate_object(&new, &without_status(&new));
-    writes(&mutated, vec![("/status/phase".to_owned(), json!("Scanning"))]);
+    check_writes(&mutated, vec![("/status/phase".to_owned(), json!("Scanning"))]);
     let mut expected = new.clone();
     expected["status"]["phase"] = json!("Scanning");
     assert_eq!(mutated.object, expected);
 }
 
-/// "Idempotent", also where a mutation must wait for another: a verdict without a time and a reason that stood so before
-/// gets its time only once it is whole, since the phase is compared with it then.
+/// "Idempotent", also where a mutation depends on another: a PolicySucceeded that lacked its time and its reason before
+/// gets its time only together with its reason, because the phase is compared with it from then on.
 #[test]
-fn mutations_that_wait_for_each_other_are_made_in_one_patch() {
+fn mutations_that_depend_on_each_other_are_made_in_one_patch() {
     let bare = with_status(json!({"phase": "Failed", "conditions": [
         {"type": "PolicySucceeded", "status": "False", "message": "Policy violated because of 2 CVEs"},
     ]}));
     let mutated = mutate_object(&bare, &bare);
     let path = |member: &str| format!("/status/conditions/0/{member}");
-    writes(&mutated, vec![(path("lastTransitionTime"), json!(NOW)), (path("reason"), json!("EvaluationFailed"))]);
+    check_writes(&mutated, vec![(path("lastTransitionTime"), json!(NOW)), (path("reason"), json!("EvaluationFailed"))]);
 }
 
-/// Two containers that disagree only until the severities are filled in: the totals wait for those.
+/// Two containers that conflict only until the severities are filled in get their totals after the severities.
 #[test]
-fn a_write_that_was_left_out_is_made_once_it_keeps_its_promise() {
+fn a_skipped_write_is_made_once_it_adds_no_error() {
     let object = with_status(json!({"cveCount": {"low": 0, "medium": 0}, "CVECount": {"CRITICAL": 0}}));
-    // A condition that contradicts its row once it is whole, so that nothing is written at once.
+    // This condition contradicts its row once it is complete, so that the first attempt, to write everything, fails.
     let mut new = object.clone();
     new["status"]["conditions"] = json!([
         {"type": "Scanning", "status": "False", "reason": "Wrong", "message": "The scan job terminated"},
@@ -216,10 +219,10 @@ fn a_write_that_was_left_out_is_made_once_it_keeps_its_promise() {
     assert_eq!((&counts["cveCount"]["total"], &counts["CVECount"]["CVETOTAL"]), (&json!(0), &json!(0)), "{counts}");
 }
 
-/// "No rule has an error that was not there before": what a malformed entry keeps from the other rules stays so where its fault
-/// does not deny the write.
+/// "No rule has an error that was not there before": other rules ignore a malformed entry. Where its own error does not
+/// deny the write, the entry is not completed, because the other rules would then deny the write.
 #[test]
-fn what_passes_in_a_milder_mode_passes_after_its_mutation() {
+fn a_status_that_passes_in_a_milder_mode_passes_after_its_mutation() {
     let object = with_status(json!({"phase": "Completed", "conditions": [
         {"type": "Scanning", "status": "True", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"},
         {"type": "Succeeded", "status": "True", "reason": "JobFinished", "lastTransitionTime": "2026-11-20T08:02:00Z"},
@@ -238,22 +241,22 @@ fn what_passes_in_a_milder_mode_passes_after_its_mutation() {
     }
 }
 
-static ASKED: AtomicUsize = AtomicUsize::new(0);
+static CHECKS: AtomicUsize = AtomicUsize::new(0);
 
-/// Each write that cannot keep its promise costs a judgement, so what an attacker sends is bounded, and what is left out for
-/// that is left out as a whole: the mutated object needs no mutation.
+/// Each write that would add an error costs one more validation, so the number of attempts is bounded against
+/// attackers. Beyond the bound, all of the writes are skipped, so the mutated object needs no further mutation.
 #[test]
-fn writes_that_cannot_keep_their_promise_are_tried_a_bounded_number_of_times() {
+fn writes_that_would_add_an_error_are_tried_a_bounded_number_of_times() {
     let counting = Rule {
         id: "counting",
         check: |_, _| {
-            ASKED.fetch_add(1, Ordering::Relaxed);
+            CHECKS.fetch_add(1, Ordering::Relaxed);
         },
         mutate: None,
         ..RULES[0]
     };
     let rules: Vec<Rule> = RULES.iter().map(|rule| Rule { ..*rule }).chain([counting]).collect();
-    // Whole, each is a second entry of its type, which it was not before.
+    // Once complete, an entry is the second of its type, which is a new error.
     let entries = |count: usize, bytes: usize| {
         let of_type = [
             json!({"type": "Scanning", "status": "True", "message": "m", "lastTransitionTime": "2026-11-20T08:01:00Z"}),
@@ -273,13 +276,13 @@ fn writes_that_cannot_keep_their_promise_are_tried_a_bounded_number_of_times() {
             "CVECount": {"LOW": 2, "CVETOTAL": 3},
             "conditions": entries(count, bytes),
         }));
-        ASKED.store(0, Ordering::Relaxed);
+        CHECKS.store(0, Ordering::Relaxed);
         let body = review(&object, Some(&object)).to_string();
         let answer = admission::answer(body.as_bytes(), &Context { rules: &rules, ..context(Webhook::Mutating) });
         let mutated = patched(&object, &serde_json::from_slice(&answer.body).unwrap());
-        // Twice for all of them at once, and again once some were made.
-        let asked = ASKED.load(Ordering::Relaxed);
-        assert!((2..=2 + tries_max).contains(&asked), "{count} entries of {bytes} bytes: {asked}");
+        // Two validations are for all writes at once; the rest are attempts with some of them.
+        let checks = CHECKS.load(Ordering::Relaxed);
+        assert!((2..=2 + tries_max).contains(&checks), "{count} entries of {bytes} bytes: {checks}");
         let (_, again) = answers::answer(&review(&mutated, Some(&object)), Webhook::Mutating);
         assert_eq!(patch(&again), json!([]), "{count} entries of {bytes} bytes");
     }

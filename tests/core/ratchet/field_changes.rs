@@ -1,13 +1,13 @@
-//! Every change of one field of a scan, with the field's name: `phase`, `conditions[Succeeded].reason`.
+//! Every change of one field of a scan, with the name of the field: `phase`, `conditions[Succeeded].reason`.
 
 use serde_json::{Value, json};
 
 const TYPES: [&str; 5] = ["Scanning", "Succeeded", "SendingResults", "PolicySucceeded", "example.com/Signed"];
 
-/// Objects and lists that are given values of another type.
+/// Objects that are replaced as a whole by values of another type.
 const WHOLE: [&str; 6] = ["cveCount", "CVECount", "scannedBy", "artifact", "compliantArtifact", "artifact.blob"];
 
-/// The values that each field is given, one after another; null takes it away.
+/// Returns the values that the field is changed to; null removes it.
 fn values(field: &str) -> Vec<Value> {
     let last = field.rsplit('.').next().unwrap();
     let is_count = field.starts_with("cveCount.") || field.starts_with("CVECount.");
@@ -54,7 +54,8 @@ fn status_fields() -> Vec<String> {
     fields
 }
 
-/// The name of the entry: its type, or its index where it has none or comes twice.
+/// Returns the name and the index of each condition. The name has the type, or the index where the type is missing or
+/// repeated.
 fn entries(object: &Value) -> Vec<(String, usize)> {
     let conditions: Vec<&Value> = object["status"]["conditions"].as_array().into_iter().flatten().collect();
     let is_alone = |name: &str| conditions.iter().filter(|other| other["type"] == name).count() == 1;
@@ -65,17 +66,17 @@ fn entries(object: &Value) -> Vec<(String, usize)> {
     named.collect()
 }
 
-/// Each field that was changed and the object that has it changed. Another type changes two: one condition goes and
-/// another comes.
+/// Returns every changed object with the names of its changed fields. A change of a type has two names: one condition
+/// is removed and another is added.
 pub fn of(object: &Value) -> Vec<(Vec<String>, Value)> {
     let mut edits = Vec::new();
     let mut edit = |field: String, pointer: &str| {
         for value in values(&field) {
             let mut edited = object.clone();
-            let come = value.as_str().filter(|_| field.ends_with(".type")).map(|name| format!("conditions[{name}]"));
+            let added = value.as_str().filter(|_| field.ends_with(".type")).map(|name| format!("conditions[{name}]"));
             if set(&mut edited, pointer, value).is_some() && edited != *object {
-                let fields = match (come, field.strip_suffix(".type")) {
-                    (come, Some(gone)) => [Some(gone.to_owned()), come].into_iter().flatten().collect(),
+                let fields = match (added, field.strip_suffix(".type")) {
+                    (added, Some(removed)) => [Some(removed.to_owned()), added].into_iter().flatten().collect(),
                     _ => vec![field.clone()],
                 };
                 edits.push((fields, edited));
@@ -101,7 +102,7 @@ fn entries_added_and_removed(object: &Value) -> Vec<(Vec<String>, Value)> {
     let mut edits = Vec::new();
     let entries = entries(object);
     let has_index = entries.iter().any(|(name, index)| *name == format!("conditions[{index}]"));
-    // Where an entry is known by its index, others cannot be removed without moving it.
+    // A removed entry would change the index of the entries behind it, which matters where entries are named by index.
     for (name, index) in entries.iter().filter(|_| !has_index) {
         let mut edited = object.clone();
         edited["status"]["conditions"].as_array_mut().unwrap().remove(*index);
@@ -131,32 +132,32 @@ fn entries_added_and_removed(object: &Value) -> Vec<(Vec<String>, Value)> {
     edits
 }
 
-/// Sets or removes a member; none where there is no place for it.
+/// Sets or removes a member. Returns None where the parent is not an object, or where there is nothing to remove.
 fn set(object: &mut Value, path: &str, value: Value) -> Option<()> {
     let (parents, member) = path.rsplit_once('.')?;
-    let mut place = object;
+    let mut target = object;
     for parent in parents.split('.') {
-        place = match parent.parse::<usize>() {
-            Ok(index) => place.get_mut(index)?,
+        target = match parent.parse::<usize>() {
+            Ok(index) => target.get_mut(index)?,
             Err(_) => {
-                let place = place.as_object_mut()?;
-                if value.is_null() && !place.contains_key(parent) {
+                let members = target.as_object_mut()?;
+                if value.is_null() && !members.contains_key(parent) {
                     return None;
                 }
-                place.entry(parent).or_insert_with(|| json!({}))
+                members.entry(parent).or_insert_with(|| json!({}))
             }
         };
     }
-    let place = place.as_object_mut()?;
+    let members = target.as_object_mut()?;
     if value.is_null() {
-        place.remove(member)
+        members.remove(member)
     } else {
-        place.insert(member.to_owned(), value)
+        members.insert(member.to_owned(), value)
     };
     Some(())
 }
 
-/// Whether one of the two names a field that the other is or contains.
+/// Whether the two fields are the same, or one contains the other.
 pub fn is_within(read: &str, changed: &str) -> bool {
     let contains =
         |outer: &str, inner: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with(['.', '[']));

@@ -1,9 +1,9 @@
-//! What each rule denies at a path, row by row, and what it reads for each: written by hand from the sentences of RULES
-//! §2–§4 and §6.
+//! The table rows that each rule denies at a path, and the fields that it reads for each row: written by hand from
+//! RULES §2–§4 and §6.
 
 use serde_json::Value;
 
-use crate::states::{Entry, Facts, Phase, Shipped, Status, rules::Verdict};
+use crate::states::{Comparison, Entry, Facts, Phase, Status, rules::Action};
 
 const SEVERITIES: [&str; 10] =
     ["critical", "high", "medium", "low", "unknown", "CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"];
@@ -11,19 +11,20 @@ const SEVERITIES: [&str; 10] =
 /// One row of a table, or one sentence, that an object breaks.
 #[derive(Debug, PartialEq)]
 pub struct Row {
-    pub says: &'static str,
-    /// A change of these is a change of what was broken.
+    /// Empty where the rule has only one row at its path.
+    pub sentence: &'static str,
+    /// The fields that the row is about: a change of one makes the error a new one.
     pub reads: Vec<String>,
-    /// Whether a change of these is one, the rules leave open: they only tell whether a condition is current, whether the
-    /// status is caught up, or what it is that should not be there at all.
+    /// Fields for which the rules leave open whether a change makes the error a new one: they only determine whether a
+    /// condition is current or the status caught up, or they belong to a value that is forbidden as a whole.
     pub open: Vec<String>,
 }
 
-/// What `rule` denies at `path` of this object. None where this table cannot tell: a condition is malformed, the phase is
-/// unknown, or a part is of a wrong type, which makes rules silent of it.
+/// Returns the rows that `rule` denies at `path` of this object. None where this table cannot tell, since rules do not
+/// judge the part: a condition is malformed, the phase is unknown, or a part is of a wrong type.
 pub fn rows(rule: &str, path: &str, object: &Value) -> Option<Vec<Row>> {
     let own = path.strip_prefix("status.").unwrap_or(path).to_owned();
-    let row = |reads: Vec<String>| Row { says: "", reads: [vec![own.clone()], reads].concat(), open: vec![] };
+    let row = |reads: Vec<String>| Row { sentence: "", reads: [vec![own.clone()], reads].concat(), open: vec![] };
     if let Some(entry) = index_entry(&own) {
         return Some(vec![entry_by_index(rule, &own, entry, object)]);
     }
@@ -31,15 +32,15 @@ pub fn rows(rule: &str, path: &str, object: &Value) -> Option<Vec<Row>> {
         "status-shape" | "condition-fields" | "phase-unknown" | "metadata-url" | "scanned-by" | "scanned-at" => {
             row(vec![])
         }
-        // What is no integer is compared with nothing.
+        // A value that is not an integer is not compared.
         "observed-generation" => row(vec![]),
         "scanning-vocabulary" | "succeeded-vocabulary" | "sending-results-vocabulary" | "policy-vocabulary" => {
             row(vec![format!("{}.status", own.rsplit_once('.').unwrap().0)])
         }
         "cve-count-values" if own.contains('.') || !object["status"][own.as_str()].is_object() => row(vec![]),
-        // The sum.
-        "cve-count-values" => Row { says: "", reads: severities(&own), open: vec![] },
-        // A mismatch beside another number is a warning.
+        // The sum overflows.
+        "cve-count-values" => Row { sentence: "", reads: severities(&own), open: vec![] },
+        // Beside another numeric member, a mismatch is a warning.
         "cve-total" => Row {
             open: vec![format!("{}.other", own.split('.').next().unwrap())],
             ..row(severities(own.split('.').next().unwrap()))
@@ -48,7 +49,7 @@ pub fn rows(rule: &str, path: &str, object: &Value) -> Option<Vec<Row>> {
         "artifact-source" => {
             let part = own.rsplit_once('.').unwrap().0;
             let scanned = own.replace("compliantArtifact", "artifact");
-            // An image is one value: which of its parts differ is read of both.
+            // An image is one value, so a change of any of its parts is a change of the value.
             Row { open: vec![part.to_owned()], ..row(vec!["phase".to_owned(), scanned]) }
         }
         "scan-target" if object["kind"] == "SourceScan" => row(vec!["spec.git.url".to_owned()]),
@@ -69,32 +70,32 @@ fn entry_by_index(rule: &str, own: &str, index: usize, object: &Value) -> Row {
         (["type", "status", "error", "observedGeneration"], ["reason", "message", "lastTransitionTime"]);
     if rule != "condition-duplicate" {
         let reads = [vec![own.to_owned()], members(&written)].concat();
-        return Row { says: "", reads, open: members(&filled) };
+        return Row { sentence: "", reads, open: members(&filled) };
     }
-    // What else is in the two is no part of it, but of which entry it is.
+    // The other members of the two entries do not cause the error, but they identify the entries.
     let name = &object["status"]["conditions"][index]["type"];
     let entries = object["status"]["conditions"].as_array().unwrap();
     let same = entries.iter().enumerate().filter(|(_, entry)| entry["type"] == *name);
     let reads = same.map(|(index, _)| format!("conditions[{index}].type")).collect();
-    Row { says: "", reads, open: [members(&written[1..]), members(&filled)].concat() }
+    Row { sentence: "", reads, open: [members(&written[1..]), members(&filled)].concat() }
 }
 
-/// §3 and §4, the rules of one field against another. "Times and generations that only tell what is stale are not read."
+/// The rules of §3 and §4 that compare fields. "Times and generations that only tell what is stale are not read."
 fn between_fields(rule: &str, object: &Value) -> Option<Vec<Row>> {
     let lines = facts(object)?.findings();
-    let lines = lines.into_iter().filter(|line| line.rule == rule && line.verdict == Verdict::Deny);
+    let lines = lines.into_iter().filter(|line| line.rule == rule && line.action == Action::Deny);
     Some(
         lines
             .map(|line| {
-                let (reads, open) = reads(rule, line.says);
+                let (reads, open) = reads(rule, line.sentence);
                 let named = |fields: &[&str]| fields.iter().map(|field| field_of(field)).collect();
-                Row { says: line.says, reads: named(reads), open: named(open) }
+                Row { sentence: line.sentence, reads: named(reads), open: named(open) }
             })
             .collect(),
     )
 }
 
-/// Conditions by the letters of §4.
+/// Returns the field for one of the letters that §4 uses for conditions; other names stay as they are.
 fn field_of(field: &str) -> String {
     match field {
         "s" => "conditions[Scanning].status".to_owned(),
@@ -105,29 +106,30 @@ fn field_of(field: &str) -> String {
     }
 }
 
-fn reads(rule: &str, says: &str) -> (&'static [&'static str], &'static [&'static str]) {
+/// Returns the fields of [`Row::reads`] and [`Row::open`] for a sentence.
+fn reads(rule: &str, sentence: &str) -> (&'static [&'static str], &'static [&'static str]) {
     const CURRENT: &[&str] = &["s", "u", "spec.scanPolicy", "metadata.generation", "observedGeneration"];
     const OF_COMPLIANT: &[&str] =
         &["compliantArtifact", "spec.scanPolicy", "metadata.generation", "observedGeneration"];
     match rule {
-        // Which results there are, not what they say.
+        // The rule reads which results are present, not their values.
         "running-with-result" => (&["s"], &["u", "p", "phase", "spec.scanPolicy"]),
         "policy-without-success" => (&["p", "u"], &["s", "phase", "spec.scanPolicy"]),
         "policy-without-scanpolicy" => {
             (&[], &["p", "s", "u", "phase", "spec.scanPolicy", "metadata.generation", "observedGeneration"])
         }
-        "phase-disagrees" if says.contains("s=True") => (&["phase", "s"], CURRENT),
-        "phase-disagrees" if says.contains("u not True") => (&["phase", "u"], CURRENT),
-        "phase-disagrees" if says.contains("u=True") => (&["phase", "u", "p", "d"], CURRENT),
+        "phase-disagrees" if sentence.contains("s=True") => (&["phase", "s"], CURRENT),
+        "phase-disagrees" if sentence.contains("u not True") => (&["phase", "u"], CURRENT),
+        "phase-disagrees" if sentence.contains("u=True") => (&["phase", "u", "p", "d"], CURRENT),
         "phase-disagrees" => (&["phase", "p"], CURRENT),
-        "compliant-artifact" if says.contains("on Failed") => (&["phase"], OF_COMPLIANT),
-        "compliant-artifact" if says.contains("=False") => (&["p"], OF_COMPLIANT),
+        "compliant-artifact" if sentence.contains("on Failed") => (&["phase"], OF_COMPLIANT),
+        "compliant-artifact" if sentence.contains("=False") => (&["p"], OF_COMPLIANT),
         "compliant-artifact" => (&["phase", "p"], OF_COMPLIANT),
-        _ => panic!("what does {rule} read?"),
+        _ => panic!("add the fields that {rule} reads"),
     }
 }
 
-/// What the table of states looks at for an error.
+/// Returns the facts that the table of states needs for its errors.
 fn facts(object: &Value) -> Option<Facts> {
     let status = &object["status"];
     let phase = match &status["phase"] {
@@ -157,21 +159,21 @@ fn facts(object: &Value) -> Option<Facts> {
         scanned_by: false,
         scanned_at: false,
         is_artifact_of_another: false,
-        compliant_artifact: is_said(&status["compliantArtifact"])?.then_some(Shipped::Same),
+        compliant_artifact: has_value(&status["compliantArtifact"])?.then_some(Comparison::Same),
     })
 }
 
-/// Whether any member is there; none where one is of a wrong type.
-fn is_said(value: &Value) -> Option<bool> {
+/// Whether any member has a value; None where a member is of a wrong type.
+fn has_value(value: &Value) -> Option<bool> {
     match value {
         Value::Null => Some(false),
         Value::String(text) => Some(!text.is_empty()),
-        Value::Object(members) => members.values().map(is_said).try_fold(false, |is_any, is| Some(is_any | is?)),
+        Value::Object(members) => members.values().map(has_value).try_fold(false, |is_any, is| Some(is_any | is?)),
         _ => None,
     }
 }
 
-/// The condition of this type, where there is one; none at all where it is malformed.
+/// Returns the condition of this type: Some(None) where it is absent, None where it is malformed.
 fn entry(object: &Value, name: &str) -> Option<Option<Entry>> {
     let conditions = match &object["status"]["conditions"] {
         Value::Null => return Some(None),

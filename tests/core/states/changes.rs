@@ -1,12 +1,13 @@
-//! For the self checks: reads whole objects, and what §3 says of new against old and of sources.
+//! Reads the facts of an object, and checks pairs of objects against RULES §3, for the self checks.
+
 use serde_json::Value;
 
-use crate::states::{Entry, Facts, Phase, Shipped, Status};
+use crate::states::{Comparison, Entry, Facts, Phase, Status};
 
 const NOW: &str = "2026-11-24T12:00:00Z";
 
-fn either<'a>(status: &'a Value, wire: &str, page: &str) -> &'a Value {
-    if status[wire].is_null() { &status[page] } else { &status[wire] }
+fn either<'a>(status: &'a Value, wire: &str, documented: &str) -> &'a Value {
+    if status[wire].is_null() { &status[documented] } else { &status[wire] }
 }
 
 fn counts(object: &Value) -> &Value {
@@ -48,7 +49,7 @@ pub fn read(object: &Value) -> Facts {
     }
 }
 
-/// Whether a url or an image is there on both sides, and of another source.
+/// Whether both sources have a url or an image, and these differ.
 fn is_of_another(one: &Value, other: &Value) -> bool {
     let members = [["blob", "url"], ["git", "url"], ["registry", "image"]];
     members.iter().any(|[part, member]| match [one, other].map(|source| source[part][member].as_str()) {
@@ -61,22 +62,22 @@ fn is_of_another(one: &Value, other: &Value) -> bool {
     })
 }
 
-/// Repository and digest; none of the objects has both a tag and a digest.
+/// Returns the repository and the digest of an image. None of the objects has an image with both a tag and a digest.
 fn image(image: &str) -> [&str; 2] {
     image.split_once('@').map_or_else(|| [image.rsplit_once(':').unwrap().0, ""], |(name, digest)| [name, digest])
 }
 
-fn shipped(compliant: &Value, artifact: &Value) -> Option<Shipped> {
+fn shipped(compliant: &Value, artifact: &Value) -> Option<Comparison> {
     let is_tag = compliant["registry"]["image"].as_str().is_some_and(|image| !image.contains('@'));
     match compliant {
         Value::Null => None,
-        _ if is_of_another(compliant, artifact) => Some(Shipped::Contradicts),
-        _ if compliant == artifact || is_tag => Some(Shipped::Same),
-        _ => Some(Shipped::Differs),
+        _ if is_of_another(compliant, artifact) => Some(Comparison::Contradicts),
+        _ if compliant == artifact || is_tag => Some(Comparison::Same),
+        _ => Some(Comparison::Differs),
     }
 }
 
-/// The sentences of §3 that new breaks against old: all of them warnings.
+/// Returns the sentences of §3 that `new` violates only in comparison with `old`. All of them are warnings.
 pub fn broken_by_change(old: &Value, new: &Value) -> Vec<&'static str> {
     let (before, after) = (read(old), read(new));
     let (was, is) = (&old["status"], &new["status"]);
@@ -87,7 +88,7 @@ pub fn broken_by_change(old: &Value, new: &Value) -> Vec<&'static str> {
     let running = after.scanning.as_ref().is_some_and(|it| it.status == Status::True);
     let succeeded_now = after.succeeded.as_ref().filter(|_| !after.stale().succeeded).map(|it| it.status);
     let mut broken = Vec::new();
-    let mut check = |says, holds: bool| holds.then(|| broken.push(says));
+    let mut check = |sentence, holds: bool| holds.then(|| broken.push(sentence));
     check("phase-jump", jumps.contains(&phases) || swaps.contains(&phases));
     check("cve-count-timing: changed while Scanning=True", running && counts(old) != counts(new));
     check("scanned-at: earlier than the old one", rescanned && was["scannedAt"].as_str() > is["scannedAt"].as_str());
@@ -104,7 +105,7 @@ pub fn broken_by_change(old: &Value, new: &Value) -> Vec<&'static str> {
     check("observed-generation: lower than the old one", is_lower(after.observed, before.observed));
     for name in ["Scanning", "Succeeded", "SendingResults", "PolicySucceeded"] {
         let (Some(old), Some(new)) = (entry(old, name), entry(new, name)) else { continue };
-        // The objects' times are days before now.
+        // The exception for times of at most 2 s before now does not apply: these times are days old.
         check("transition-time: status changed but the time did not", old.status != new.status && old.time == new.time);
         check("transition-time: time changed but the status did not", old.status == new.status && old.time != new.time);
         check("transition-time: time went back", old.time > new.time);
@@ -116,12 +117,15 @@ fn is_lower(new: Option<i64>, old: Option<i64>) -> bool {
     new.zip(old).is_some_and(|(new, old)| new < old)
 }
 
-/// What no API server or controller would do: a life that does is no test.
+/// Returns the parts of a step that no API server or controller makes. A lifecycle with one is not a valid test.
 pub fn impossible(old: &Value, new: &Value) -> Vec<&'static str> {
     let mut found = Vec::new();
-    let mut check = |says, holds: bool| holds.then(|| found.push(says));
-    check("status beside spec", old["spec"] != new["spec"] && old["status"] != new["status"]);
-    check("generation", (old["spec"] != new["spec"]) != (old["metadata"] != new["metadata"]));
+    let mut check = |sentence, holds: bool| holds.then(|| found.push(sentence));
+    check("status and spec changed together", old["spec"] != new["spec"] && old["status"] != new["status"]);
+    check(
+        "generation changed without the spec, or the spec without it",
+        (old["spec"] != new["spec"]) != (old["metadata"] != new["metadata"]),
+    );
     for name in ["Scanning", "Succeeded", "SendingResults", "PolicySucceeded"] {
         let (Some(old), Some(new)) = (entry(old, name), entry(new, name)) else { continue };
         check("a time in the future", new.time.as_str() > NOW);

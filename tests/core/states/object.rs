@@ -1,7 +1,8 @@
-//! Whole scans as a controller writes them, one change at a time.
+//! Builds complete scans as a controller writes them, one change at a time.
+
 use serde_json::{Map, Value, json};
 
-use super::{Phase, Shipped, Status};
+use super::{Comparison, Phase, Status};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -9,23 +10,23 @@ pub enum Kind {
     ImageScan,
 }
 
-/// Of the counts and of the metadata URL: as on the wire, or as on the vendor's page.
+/// The spelling of the counts and of the metadata URL: the wire's or that of the vendor's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spelling {
     Wire,
     Documented,
 }
 
-/// A compliantArtifact beside the artifact.
+/// How compliantArtifact differs from artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Compliant {
     Same,
-    /// Of blobs.
+    /// The url of a blob.
     AnotherUrl,
     AnotherRevision,
-    /// The artifact has no git.
+    /// A git source, which the artifact does not have.
     AnotherPart,
-    /// Of images, each with a digest.
+    /// The repository of an image with a digest.
     AnotherRepository,
     AnotherDigest,
     Tag,
@@ -52,17 +53,17 @@ impl Compliant {
     }
 
     /// §3 `artifact-source`.
-    pub fn beside_artifact(self) -> Shipped {
+    pub fn compared(self) -> Comparison {
         match self {
             // "tag vs digest is fine, here and between the two artifacts"
-            Compliant::Same | Compliant::Tag => Shipped::Same,
-            Compliant::AnotherRevision | Compliant::AnotherPart => Shipped::Differs,
-            Compliant::AnotherUrl | Compliant::AnotherRepository | Compliant::AnotherDigest => Shipped::Contradicts,
+            Compliant::Same | Compliant::Tag => Comparison::Same,
+            Compliant::AnotherRevision | Compliant::AnotherPart => Comparison::Differs,
+            Compliant::AnotherUrl | Compliant::AnotherRepository | Compliant::AnotherDigest => Comparison::Contradicts,
         }
     }
 }
 
-/// X of the violated policy's message.
+/// The number X in the message `Policy violated because of X CVEs`.
 pub const VIOLATIONS: i64 = 7;
 
 const WIRE_COUNTS: [&str; 6] = ["critical", "high", "medium", "low", "unknown", "total"];
@@ -71,7 +72,7 @@ const DOCUMENTED_COUNTS: [&str; 6] = ["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKN
 pub const REVISION: &str = "5805c6502976c10f5529e7f7aeb0af0c370c0354";
 pub const NEXT_REVISION: &str = "9d1f0c1be2a4f7c35e88d06b1a3c5d7e9f02468a";
 
-/// reason, message and error of §2's rows; the open texts are ours.
+/// Returns the reason, message and error of a row of §2. Texts that §2 does not fix are invented.
 fn row(name: &str, status: Status) -> (&'static str, &'static str, &'static str) {
     match (name, status) {
         ("Scanning", Status::True) => ("JobStarted", "The scan job is running", ""),
@@ -96,13 +97,13 @@ pub struct Scan {
     kind: Kind,
     spelling: Spelling,
     object: Value,
-    /// The generations of the template and of the policy themselves.
+    /// The generations of the ScanTemplate and of the ScanPolicy objects.
     pub template: i64,
     pub policy: i64,
 }
 
 impl Scan {
-    /// As its author creates it: without a status.
+    /// Returns a scan as its author creates it: without a status.
     pub fn created(kind: Kind, spelling: Spelling, scan_policy: bool) -> Scan {
         let (name, template) = match kind {
             Kind::SourceScan => ("hound-source", "blob-source-scan-template"),
@@ -146,7 +147,7 @@ impl Scan {
         self.object["spec"][member] = source;
     }
 
-    /// An edit of the spec, which the API server counts.
+    /// Increments the generation, as the API server does for an edit of the spec.
     fn edited(&mut self) -> &mut Self {
         let generation = &mut self.object["metadata"]["generation"];
         *generation = json!(generation.as_i64().unwrap() + 1);
@@ -190,7 +191,7 @@ impl Scan {
         self
     }
 
-    /// The controller has seen the spec, the template and the policy as they are now.
+    /// Sets the observed generations to the current ones of the spec, the template and the policy.
     pub fn observe(&mut self) -> &mut Self {
         let generation = self.object["metadata"]["generation"].clone();
         let (template, policy) = (json!(self.template), json!(self.policy));
@@ -201,7 +202,7 @@ impl Scan {
         if has_policy { self.set("observedPolicyGeneration", policy) } else { self.remove("observedPolicyGeneration") }
     }
 
-    /// status.observedGeneration and metadata.generation, whatever the edits were.
+    /// Overwrites status.observedGeneration and metadata.generation, independently of earlier edits.
     pub fn generations(&mut self, observed: Option<i64>, generation: Option<i64>) -> &mut Self {
         match generation {
             Some(generation) => self.object["metadata"]["generation"] = json!(generation),
@@ -242,7 +243,8 @@ impl Scan {
         }
     }
 
-    /// Written by its row, for the generation that the controller has observed; since `at` unless it was so already.
+    /// Writes a condition by its row of §2, for the observed generation. Its time is `at`, or the old time if the
+    /// status is unchanged.
     pub fn condition(&mut self, name: &str, status: Status, at: &str) -> &mut Self {
         let (reason, message, error) = row(name, status);
         let mut entry = json!({
@@ -309,7 +311,7 @@ impl Scan {
         self.set("scannedAt", json!(at))
     }
 
-    /// What was scanned: the spec's source.
+    /// Sets the scanned artifact to the spec's source.
     pub fn artifact(&mut self) -> &mut Self {
         let member = match self.kind {
             Kind::SourceScan => "blob",
@@ -319,13 +321,13 @@ impl Scan {
         self.set("artifact", json!({ member: source }))
     }
 
-    /// What ships next: the artifact.
+    /// Sets compliantArtifact to the artifact.
     pub fn compliant_artifact(&mut self) -> &mut Self {
         let artifact = self.status()["artifact"].clone();
         self.set("compliantArtifact", artifact)
     }
 
-    /// What was scanned is not the spec's source.
+    /// Sets the scanned artifact to another source than the spec's.
     pub fn artifact_of_another(&mut self) -> &mut Self {
         let artifact = match self.kind {
             Kind::SourceScan => json!({"blob": {"url": "http://example.com/another.tar.gz", "revision": "main/1"}}),
@@ -352,7 +354,7 @@ impl Scan {
         self.set("compliantArtifact", artifact)
     }
 
-    /// Keys that no rule names in every object of the status but the counts, of which another member is a warning.
+    /// Adds keys that no rule names to every object of the status except the counts, where an unknown key is a warning.
     pub fn extra_keys(&mut self) -> &mut Self {
         fn add(value: &mut Value) {
             match value {

@@ -1,7 +1,9 @@
-//! RULES §2 "Stale", §3 and §4, as far as undamaged objects can meet them, in the order and words of the rules.
+//! RULES §2 "Stale", §3 and §4 as a table, in the order and wording of RULES, for objects whose fields are valid by
+//! themselves.
 //!
-//! What compares new with old is in `changes.rs` and in `tests/core/transitions.rs`, what judges one field by itself in the tests
-//! of its rule.
+//! Comparisons of new with old are in `changes.rs` and `tests/core/transitions.rs`. The checks of single fields are in
+//! the tests of their rules.
+
 use std::collections::BTreeSet;
 
 use super::Phase::{self, Completed, Error, Failed, Pending, Scanning};
@@ -10,15 +12,15 @@ use super::Status::{self, False, True, Unknown};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     pub status: Status,
-    /// RFC 3339 in whole seconds UTC, so that texts compare as times do.
+    /// RFC 3339 in whole seconds of UTC, so that the texts compare as times.
     pub time: String,
     pub generation: Option<i64>,
 }
 
-/// What compliantArtifact is beside artifact.
+/// How compliantArtifact compares with artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Shipped {
-    /// The same, or a tag of what has a digest there.
+pub enum Comparison {
+    /// The same, or the same image with a tag in place of the digest.
     Same,
     /// "another tag, a part that only one of them has, …"
     Differs,
@@ -26,7 +28,7 @@ pub enum Shipped {
     Contradicts,
 }
 
-/// What the rules look at in an object with legal conditions, counts and sources.
+/// The inputs of the rules, from an object with valid conditions, counts and sources.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
     pub phase: Option<Phase>,
@@ -43,9 +45,9 @@ pub struct Facts {
     pub metadata_url: bool,
     pub scanned_by: bool,
     pub scanned_at: bool,
-    /// An artifact of another source than the spec's.
+    /// Whether the artifact is of another source than the spec's.
     pub is_artifact_of_another: bool,
-    pub compliant_artifact: Option<Shipped>,
+    pub compliant_artifact: Option<Comparison>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,7 +57,7 @@ pub struct Expected {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Verdict {
+pub enum Action {
     Deny,
     Warn,
 }
@@ -64,17 +66,17 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Line {
     pub rule: &'static str,
-    pub verdict: Verdict,
-    pub says: &'static str,
+    pub action: Action,
+    pub sentence: &'static str,
     pub holds: bool,
 }
 
-fn deny(rule: &'static str, says: &'static str, holds: bool) -> Line {
-    Line { rule, verdict: Verdict::Deny, says, holds }
+fn deny(rule: &'static str, sentence: &'static str, holds: bool) -> Line {
+    Line { rule, action: Action::Deny, sentence, holds }
 }
 
-fn warn(rule: &'static str, says: &'static str, holds: bool) -> Line {
-    Line { rule, verdict: Verdict::Warn, says, holds }
+fn warn(rule: &'static str, sentence: &'static str, holds: bool) -> Line {
+    Line { rule, action: Action::Warn, sentence, holds }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,7 +87,7 @@ pub struct Stale {
     pub policy: bool,
 }
 
-/// The statuses of §4: s, u, d, p.
+/// The statuses of conditions in the letters of §4: s Scanning, u Succeeded, d SendingResults, p PolicySucceeded.
 struct Statuses {
     s: Option<Status>,
     u: Option<Status>,
@@ -101,15 +103,16 @@ impl Facts {
 
     /// §2 "Stale".
     pub fn stale(&self) -> Stale {
-        // (a) "a current Scanning=True is present, the condition is another one, and its lastTransitionTime is not later
-        // than Scanning's"
+        // (a) "a current Scanning=True is present, the condition is another one, and its lastTransitionTime is not
+        // later than Scanning's"
         let running = self.scanning.as_ref().filter(|it| it.status == True && !self.is_of_older_generation(it));
         let a = |it: &Entry| running.is_some_and(|running| it.time <= running.time);
         // (b) "its own observedGeneration is present and lower than status.observedGeneration (Scanning=False too)"
         let b = |it: &Entry| self.is_of_older_generation(it);
-        // (c) "it is PolicySucceeded and its lastTransitionTime is earlier than that of Scanning or Succeeded, stale or not"
+        // (c) "it is PolicySucceeded and its lastTransitionTime is earlier than that of Scanning or Succeeded, stale or
+        // not"
         let c = |it: &Entry| [&self.scanning, &self.succeeded].into_iter().flatten().any(|other| it.time < other.time);
-        let is = |it: &Option<Entry>, says: &dyn Fn(&Entry) -> bool| it.as_ref().is_some_and(says);
+        let is = |it: &Option<Entry>, stale: &dyn Fn(&Entry) -> bool| it.as_ref().is_some_and(stale);
         if matches!(self.phase, Some(Completed | Failed)) {
             // "nothing is stale …, except a PolicySucceeded of a scan that has no spec.scanPolicy any more: by (b), or
             // because its time is earlier than that of Scanning or Succeeded"
@@ -128,7 +131,7 @@ impl Facts {
         it.generation.zip(self.observed).is_some_and(|(own, observed)| own < observed)
     }
 
-    /// All that are there, stale or not: "where a rule needs a condition to be there, it counts as there".
+    /// The present conditions, stale or not: "where a rule needs a condition to be there, it counts as there".
     fn present(&self) -> Statuses {
         let status = |it: &Option<Entry>| it.as_ref().map(|it| it.status);
         Statuses {
@@ -163,15 +166,15 @@ impl Facts {
     pub fn expected(&self) -> Expected {
         let mut expected = Expected::default();
         for line in self.findings() {
-            match line.verdict {
-                Verdict::Deny => expected.denied.insert(line.rule),
-                Verdict::Warn => expected.warned.insert(line.rule),
+            match line.action {
+                Action::Deny => expected.denied.insert(line.rule),
+                Action::Warn => expected.warned.insert(line.rule),
             };
         }
         expected
     }
 
-    /// §3, the rules of one condition against another, against the spec and against no phase at all.
+    /// The rules of §3 that compare a condition with another, with the spec, or with an absent phase.
     fn between_conditions(&self) -> Vec<Line> {
         let Statuses { s, u, p, .. } = self.current();
         let all = self.present();
@@ -190,7 +193,7 @@ impl Facts {
                 "current PolicySucceeded True/False beside current Succeeded=False",
                 judged && u == Some(False),
             ),
-            // A stale Succeeded counts as there.
+            // A stale Succeeded counts as present.
             warn("policy-without-success", "… beside no Succeeded", judged && all.u.is_none()),
             deny(
                 "policy-without-scanpolicy",
@@ -206,14 +209,16 @@ impl Facts {
         ]
     }
 
-    /// §4. "x is not Y" asks for Y, and "absent" for none at all: both are requirements, which a stale condition satisfies.
+    /// The table of §4. A line with "x is not Y" requires the status Y, and a line with "absent" requires the
+    /// condition. A stale
+    /// condition satisfies both requirements.
     fn phase_against_conditions(&self) -> Vec<Line> {
         let Statuses { s, u, p, .. } = self.current();
         let all = self.present();
         let policy_due = self.scan_policy && self.is_caught_up(); // P
         let (not_unknown, not_sent) = (all.p != Some(Unknown), all.d == Some(False));
-        let deny = |says, holds| deny("phase-disagrees", says, holds);
-        let warn = |says, holds| warn("phase-disagrees", says, holds);
+        let deny = |sentence, holds| deny("phase-disagrees", sentence, holds);
+        let warn = |sentence, holds| warn("phase-disagrees", sentence, holds);
         match self.phase {
             None => vec![],
             Some(Pending) => vec![
@@ -259,7 +264,7 @@ impl Facts {
         }
     }
 
-    /// §3, the rules of the other fields beside phase and conditions.
+    /// The rules of §3 that compare other fields with the phase and the conditions.
     fn fields(&self) -> Vec<Line> {
         let Statuses { d, p, .. } = self.current();
         let on = |phase| self.phase == Some(phase);
@@ -271,7 +276,7 @@ impl Facts {
                 "Failed with counts absent or total 0",
                 on(Failed) && matches!(self.total, None | Some(0)),
             ),
-            // No total, nothing to compare with; and a stale verdict never accuses.
+            // Without a total there is nothing to compare with, and a stale condition violates nothing.
             warn(
                 "policy-violation-count",
                 "X > total",
@@ -290,9 +295,10 @@ impl Facts {
         let all = self.present();
         let on = |phase| self.phase == Some(phase);
         let present = self.compliant_artifact.is_some();
-        let contradicts = self.compliant_artifact == Some(Shipped::Contradicts);
-        let without_verdict = present && (on(Completed) || self.phase.is_none()) && self.scan_policy && all.p.is_none();
-        let is_known_to_lack_it = self.is_caught_up() || self.observed.is_none();
+        let contradicts = self.compliant_artifact == Some(Comparison::Contradicts);
+        let is_without_policy =
+            present && (on(Completed) || self.phase.is_none()) && self.scan_policy && all.p.is_none();
+        let is_error = self.is_caught_up() || self.observed.is_none();
         vec![
             deny("compliant-artifact", "present on Failed", present && on(Failed)),
             deny(
@@ -304,15 +310,15 @@ impl Facts {
                 "compliant-artifact",
                 "on Completed or without a phase, present with a scanPolicy and no PolicySucceeded at all, caught up or \
                  observedGeneration absent",
-                without_verdict && is_known_to_lack_it,
+                is_without_policy && is_error,
             ),
             warn("compliant-artifact", "present on Error", present && on(Error)),
-            // A stale one is not held against it.
+            // A stale Unknown violates nothing.
             warn("compliant-artifact", "present beside PolicySucceeded=Unknown", present && p == Some(Unknown)),
             warn(
                 "compliant-artifact",
                 "the last of the errors in every other case of observedGeneration",
-                without_verdict && !is_known_to_lack_it,
+                is_without_policy && !is_error,
             ),
             warn(
                 "compliant-artifact",
@@ -328,7 +334,7 @@ impl Facts {
             warn(
                 "artifact-source",
                 "compliantArtifact ≠ artifact otherwise",
-                contradicts && !on(Completed) || self.compliant_artifact == Some(Shipped::Differs),
+                contradicts && !on(Completed) || self.compliant_artifact == Some(Comparison::Differs),
             ),
             warn(
                 "artifact-source",

@@ -1,4 +1,4 @@
-//! Self checks of the product of states and of the lifecycles.
+//! Tests of the product of states and of the lifecycles themselves.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
@@ -34,18 +34,18 @@ fn set(rules: &[&'static str]) -> BTreeSet<&'static str> {
 #[track_caller]
 fn is(state: State, denied: &[&'static str], warned: &[&'static str]) {
     let expected = Expected { denied: set(denied), warned: set(warned) };
-    assert_eq!(state.expected(), expected, "{state:?} {:#?}", state.because());
+    assert_eq!(state.expected(), expected, "{state:?} {:#?}", state.findings());
 }
 
 #[test]
-fn the_product_is_whole() {
+fn the_product_has_every_state_once() {
     let states: Vec<State> = states::all().collect();
     assert_eq!(states.len(), 2592);
     assert_eq!(states.iter().collect::<HashSet<_>>().len(), 2592);
 }
 
 #[test]
-fn an_object_is_in_its_state() {
+fn an_object_reads_back_as_its_state() {
     for state in states::all() {
         for kind in KINDS {
             for spelling in SPELLINGS {
@@ -65,7 +65,7 @@ fn an_object_is_in_its_state() {
 }
 
 #[test]
-fn facts_that_must_stay_legal() {
+fn states_that_must_stay_legal() {
     is(BARE, &[], &[]);
     is(State { phase: Some(Phase::Pending), ..BARE }, &[], &[]);
     is(RUNNING, &[], &[]);
@@ -80,7 +80,7 @@ fn facts_that_must_stay_legal() {
     is(State { policy: None, scan_policy: false, ..COMPLETED }, &[], &[]);
     is(State { scanning: None, ..COMPLETED }, &[], &[]);
     is(State { phase: Some(Phase::Error), policy: Some(Status::Unknown), ..FINISHED }, &[], &[]);
-    // A verdict that the removed policy left.
+    // PolicySucceeded of a policy that was removed since.
     is(State { scan_policy: false, results_later: false, ..COMPLETED }, &[], &[]);
 }
 
@@ -95,7 +95,7 @@ fn a_rescan_may_begin_with_the_phase() {
 }
 
 #[test]
-fn stale_results_are_not_held_against_a_run() {
+fn stale_results_violate_nothing_during_a_run() {
     for policy in [None, Some(Status::True), Some(Status::False), Some(Status::Unknown)] {
         for succeeded in [None, Some(true), Some(false)] {
             is(State { succeeded, policy, results_later: false, ..RUNNING }, &[], &[]);
@@ -115,7 +115,7 @@ fn stale_results_are_not_held_against_a_run() {
 fn broken_states_are_denied_by_their_rule() {
     is(State { succeeded: Some(true), ..RUNNING }, &["running-with-result"], &[]);
     is(State { phase: Some(Phase::Pending), ..RUNNING }, &["phase-disagrees"], &[]);
-    // It ships nothing, and is missed by the supply chain.
+    // The phase disagrees, and compliantArtifact is absent on Completed.
     is(State { policy: None, ..COMPLETED }, &["phase-disagrees"], &["compliant-artifact"]);
     is(State { policy: Some(Status::True), ..FAILED }, &["phase-disagrees"], &[]);
     is(State { scan_policy: false, ..COMPLETED }, &["policy-without-scanpolicy"], &[]);
@@ -138,14 +138,14 @@ fn has(case: Case, rule: &str, denied: bool, warned: bool) {
 }
 
 #[test]
-fn what_ships_is_what_passed() {
+fn only_a_passed_artifact_may_be_compliant() {
     let rule = "compliant-artifact";
     let of = |state: State| Case { compliant: Some(states::Compliant::Same), ..state.case() };
     has(of(COMPLETED), rule, false, false);
     has(of(FAILED), rule, true, false);
     has(of(ERRORED), rule, false, true);
     let observed = |state: State| Observed::ALL.map(|observed| Case { observed, ..of(state) });
-    // Shipped without a verdict.
+    // A compliantArtifact without PolicySucceeded.
     for case in
         [observed(State { policy: None, ..COMPLETED }), observed(State { policy: None, phase: None, ..COMPLETED })]
             .into_iter()
@@ -154,22 +154,22 @@ fn what_ships_is_what_passed() {
         let is_denied = matches!(case.observed, Observed::Absent | Observed::Current);
         has(case, rule, is_denied, !is_denied);
     }
-    // Against a verdict, stale or not, whatever the generations are.
+    // A compliantArtifact beside PolicySucceeded=False, stale or not, with any generations.
     for state in [COMPLETED, RUNNING, FINISHED, ERRORED, BARE, State { results_later: false, ..RUNNING }] {
         for case in observed(State { policy: Some(Status::False), ..state }) {
             has(case, rule, true, state.phase == Some(Phase::Error));
         }
     }
-    // Nobody asked.
+    // Without a scanPolicy.
     has(of(State { policy: Some(Status::False), scan_policy: false, ..RUNNING }), rule, false, false);
-    // A rescan keeps what ships.
+    // A rescan keeps compliantArtifact.
     has(of(RUNNING), rule, false, false);
     has(of(State { policy: None, ..FINISHED }), rule, false, false);
 }
 
-/// A change of the rules' reading shows here.
+/// A change of the table changes these numbers.
 #[test]
-fn how_many_are_clean() {
+fn the_numbers_of_clean_warned_and_denied_states() {
     let (mut clean, mut warned, mut denied) = (0, 0, 0);
     for expected in states::all().map(|state| state.expected()) {
         match (expected.denied.is_empty(), expected.warned.is_empty()) {
@@ -187,21 +187,20 @@ fn lifecycles_are_legal() {
     for lifecycle in &lifecycles {
         assert!(lifecycle.steps.len() > 2);
         for (number, pair) in lifecycle.steps.windows(2).enumerate() {
-            let place =
-                format!("{} {:?} {:?}, step {}", lifecycle.name, lifecycle.kind, lifecycle.spelling, number + 1);
+            let case = format!("{} {:?} {:?}, step {}", lifecycle.name, lifecycle.kind, lifecycle.spelling, number + 1);
             let facts = changes::read(&pair[1]);
-            assert_eq!(facts.findings(), vec![], "{place}: {:#}", pair[1]);
-            assert_eq!(changes::broken_by_change(&pair[0], &pair[1]), Vec::<&str>::new(), "{place}: {:#}", pair[1]);
-            assert_eq!(changes::impossible(&pair[0], &pair[1]), Vec::<&str>::new(), "{place}: {:#}", pair[1]);
+            assert_eq!(facts.findings(), vec![], "{case}: {:#}", pair[1]);
+            assert_eq!(changes::broken_by_change(&pair[0], &pair[1]), Vec::<&str>::new(), "{case}: {:#}", pair[1]);
+            assert_eq!(changes::impossible(&pair[0], &pair[1]), Vec::<&str>::new(), "{case}: {:#}", pair[1]);
         }
     }
     let names: HashSet<_> = lifecycles.iter().map(|it| it.name).collect();
     assert_eq!(lifecycles.len(), names.len() * KINDS.len() * SPELLINGS.len());
 }
 
-/// What only new beside old shows is a warning: the table of one object denies nothing in them.
+/// Findings that only the comparison of old and new shows are warnings, and the table of single objects denies nothing.
 #[test]
-fn warned_lifecycles_are_legal() {
+fn warned_lifecycles_have_warnings_and_no_errors() {
     for lifecycle in warned_lifecycles() {
         let mut warned = 0;
         for pair in lifecycle.steps.windows(2) {
@@ -209,23 +208,23 @@ fn warned_lifecycles_are_legal() {
             assert_eq!(expected.denied, BTreeSet::new(), "{}: {:#}", lifecycle.name, pair[1]);
             warned += expected.warned.len() + changes::broken_by_change(&pair[0], &pair[1]).len();
         }
-        assert!(warned > 0, "{} belongs to the lives without a warning", lifecycle.name);
+        assert!(warned > 0, "{} has no warning: move it to LIFECYCLES", lifecycle.name);
     }
 }
 
-/// The comparisons do bite: no life can be lived backwards.
+/// The comparisons find errors: every lifecycle violates a rule when it is reversed.
 #[test]
-fn lifecycles_backwards_are_not() {
+fn reversed_lifecycles_break_a_rule() {
     for lifecycle in lifecycles() {
         let mut backwards = lifecycle.steps.windows(2).flat_map(|pair| changes::broken_by_change(&pair[1], &pair[0]));
-        // Nothing but its beginning is told of that one.
+        // The errored first scan has too few steps to violate a rule.
         assert!(backwards.next().is_some() || lifecycle.name == "first scan errors", "{}", lifecycle.name);
     }
 }
 
-/// The captured reviews are all legal, so the table must find them so.
+/// All captured reviews are legal, so the table must have no finding for them.
 #[test]
-fn captured_statuses_are_not_denied() {
+fn captured_statuses_have_no_findings() {
     let mut judged = 0;
     for file in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/reviews")).unwrap() {
         let path = file.unwrap().path();

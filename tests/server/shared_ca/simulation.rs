@@ -1,9 +1,10 @@
-//! Replicas, one Secret and two configurations on a clock of their own, in an order that a seed decides.
+//! Simulates replicas, one Secret and two webhook configurations on a clock of their own, in an order that a seed
+//! decides.
 //!
-//! Each replica goes through the rounds of `cluster::ca_controller` request by request. Between two requests all others
-//! may act; a request takes milliseconds or, at times, minutes. API servers know of a bundle late. After every request
-//! holds: what a live replica serves is verified by whatever any API server can know, unless somebody has just destroyed
-//! a bundle.
+//! Each replica runs the rounds of `cluster::ca_controller` request by request. Other replicas may act between two
+//! requests. A request takes milliseconds or, at times, minutes. API servers learn of a caBundle late. After every
+//! request this must hold: every caBundle that an API server may still use verifies the certificates that live replicas
+//! serve, unless an act has just destroyed a caBundle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,21 +12,21 @@ use rustls::pki_types::CertificateDer;
 use scan_admission::cluster::shared_ca::{Bundle, CaStep, CaTimes, SharedCa};
 use time::{Duration, OffsetDateTime};
 
-/// How late an API server knows; the rest of the settle time is for clocks that are apart.
+/// How late an API server learns of a caBundle. The rest of the settle time covers differences between clocks.
 const LAG: Duration = Duration::seconds(40);
 const CLOCKS_APART_MS: i64 = 8_000;
-const LOOK: Duration = Duration::seconds(10);
+const ROUND: Duration = Duration::seconds(10);
 const REPLICAS: usize = 3;
 
 type Data = BTreeMap<String, Vec<u8>>;
 type Der = CertificateDer<'static>;
 
-/// What somebody does.
+/// An act of a person or program other than the replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     DeleteSecret,
     EmptySecret,
-    /// One value, but for `old.crt`: what only it knows is destroyed.
+    /// Damages one value, but not `old.crt`: the CAs that only this entry holds would be lost.
     DamageSecret,
     DamageOld,
     EmptyBundle,
@@ -46,7 +47,7 @@ impl Act {
     ];
 }
 
-/// A value under a version; none is one that is not there.
+/// A value with its version. `None` is an object that does not exist.
 #[derive(Clone)]
 struct Stored<T> {
     value: Option<T>,
@@ -59,9 +60,9 @@ struct Leaf {
     renew_at: OffsetDateTime,
 }
 
-/// What a look has read so far.
+/// What a round has read so far.
 #[derive(Default)]
-struct Look {
+struct Round {
     configurations: Vec<Stored<Bundle>>,
     wanted: Option<Bundle>,
     written: usize,
@@ -70,13 +71,13 @@ struct Look {
 
 struct Replica {
     is_alive: bool,
-    clock_off: Duration,
+    clock_offset: Duration,
     times: CaTimes,
     leaf: Option<Leaf>,
-    look: Look,
-    look_began: OffsetDateTime,
-    /// Beginning of the last look that found all as it should be.
-    in_step: OffsetDateTime,
+    round: Round,
+    round_began: OffsetDateTime,
+    /// The start of the last round that found everything as it should be.
+    last_complete_round: OffsetDateTime,
     acts_at: OffsetDateTime,
 }
 
@@ -87,16 +88,16 @@ pub struct Simulation {
     now: OffsetDateTime,
     version: u64,
     secret: Stored<Data>,
-    /// What the Secret says that webhooks should carry.
+    /// The caBundle that the Secret prescribes.
     wanted: Bundle,
-    /// What each held, from when on.
+    /// The caBundles of each configuration, and since when each was stored.
     configurations: [Vec<(OffsetDateTime, Stored<Bundle>)>; 2],
     replicas: Vec<Replica>,
-    /// Since when all is as the Secret says, after a bundle was destroyed; none while it is not.
+    /// The time since which everything is as the Secret prescribes after a caBundle was destroyed. `None` if it is not.
     healed: Option<OffsetDateTime>,
     signed: BTreeSet<Vec<u8>>,
     saves: usize,
-    deeds: usize,
+    acts_done: usize,
     seed: u64,
 }
 
@@ -106,17 +107,17 @@ impl Simulation {
         let now = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
         let replicas = (0..REPLICAS).map(|index| Replica {
             is_alive: true,
-            clock_off: Duration::milliseconds(random.i64(-CLOCKS_APART_MS..=CLOCKS_APART_MS)),
-            // The last one was told other lives.
+            clock_offset: Duration::milliseconds(random.i64(-CLOCKS_APART_MS..=CLOCKS_APART_MS)),
+            // The last replica has flags with other lifetimes.
             times: if index + 1 == REPLICAS {
                 CaTimes { leaf: times.leaf * 4 / 3, ca: times.ca * 2, ..times }
             } else {
                 times
             },
             leaf: None,
-            look: Look::default(),
-            look_began: now,
-            in_step: now - Duration::SECOND,
+            round: Round::default(),
+            round_began: now,
+            last_complete_round: now - Duration::SECOND,
             acts_at: now + Duration::milliseconds(random.i64(0..5_000)),
         });
         let replicas = replicas.collect();
@@ -133,48 +134,50 @@ impl Simulation {
             healed: None,
             signed: BTreeSet::new(),
             saves: 0,
-            deeds: 0,
+            acts_done: 0,
             seed,
             random,
         }
     }
 
-    /// Lives for this long, held to all that has to hold.
+    /// Runs for this time and checks the invariants after every request.
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
             let next = (0..REPLICAS).min_by_key(|&index| self.replicas[index].acts_at).unwrap();
             self.now = self.replicas[next].acts_at;
-            self.fate(next);
+            self.crash_or_act(next);
             if self.replicas[next].is_alive {
                 self.request(next);
             }
-            self.hold();
+            self.check_invariants();
         }
     }
 
-    /// Nobody destroys anything any more: it becomes quiet, and CAs are changed. Says how many times.
-    pub fn calm_down(&mut self) -> usize {
+    /// Runs without further acts, and checks that CAs are changed with a bounded number of writes. Returns the number
+    /// of changes.
+    pub fn settle_down(&mut self) -> usize {
         self.acts = &[];
         self.run(self.times.ca * 2);
         let (signed, saves) = (self.signed.len(), self.saves);
         self.run(self.times.ca * 6);
         let (signed, saves) = (self.signed.len() - signed, self.saves - saves);
         assert!(signed >= 3, "seed {}: only {signed} CAs signed", self.seed);
-        // Announced, carried, signs, dropped; and sometimes a look that began too early announces it anew.
+        // The steps are: announced, carried, signs, dropped. A round that began too early sometimes announces a CA
+        // again.
         assert!(saves <= 6 * (signed + 1), "seed {}: {saves} writes for {signed} CAs", self.seed);
         signed
     }
 
-    /// What may befall the replica whose turn it is, or what somebody does.
-    fn fate(&mut self, index: usize) {
+    /// Crashes or restarts the replica whose turn it is, or performs an act.
+    fn crash_or_act(&mut self, index: usize) {
         let die = self.random.u32(0..1000);
         let replica = &mut self.replicas[index];
         if !replica.is_alive {
             replica.is_alive = true;
         } else if die < 8 {
             replica.is_alive = false;
-            (replica.leaf, replica.look) = (None, Look::default());
+            (replica.leaf, replica.round) = (None, Round::default());
             replica.acts_at = self.now + Duration::seconds(self.random.i64(1..200));
         } else if die < 16 && !self.acts.is_empty() {
             let act = self.acts[self.random.usize(0..self.acts.len())];
@@ -183,7 +186,7 @@ impl Simulation {
     }
 
     fn act(&mut self, act: Act) {
-        self.deeds += 1;
+        self.acts_done += 1;
         let which = self.random.usize(0..2);
         match act {
             Act::DeleteSecret => self.write_secret(None),
@@ -208,7 +211,7 @@ impl Simulation {
                 let strange = scan_admission::tls::ca::Ca::new(self.now, self.times.ca).unwrap().certificate;
                 self.write_configuration(which, Some(vec![strange]));
             }
-            // Or applied again.
+            // The configuration is deleted, or applied again.
             Act::DeleteConfiguration => {
                 let is_there = self.configuration(which).value.is_some();
                 self.write_configuration(which, (!is_there).then(Bundle::new));
@@ -236,39 +239,39 @@ impl Simulation {
         self.wake();
     }
 
-    /// A watch tells most of those who are not in a look.
+    /// A watch wakes most of the replicas that are not in a round.
     fn wake(&mut self) {
         for replica in &mut self.replicas {
-            if replica.look.configurations.is_empty() && self.random.u32(0..10) < 7 {
+            if replica.round.configurations.is_empty() && self.random.u32(0..10) < 7 {
                 replica.acts_at = replica.acts_at.min(self.now + Duration::milliseconds(self.random.i64(10..300)));
             }
         }
     }
 
-    /// The next request of a look.
+    /// Sends the next request of a round.
     fn request(&mut self, index: usize) {
-        let mut look = std::mem::take(&mut self.replicas[index].look);
-        let is_done = match look.configurations.len() {
+        let mut round = std::mem::take(&mut self.replicas[index].round);
+        let is_done = match round.configurations.len() {
             read @ 0..2 => {
                 if read == 0 {
-                    self.replicas[index].look_began = self.now;
+                    self.replicas[index].round_began = self.now;
                 }
-                look.configurations.push(self.configuration(read).clone());
+                round.configurations.push(self.configuration(read).clone());
                 false
             }
-            _ if look.wanted.is_none() => self.step(index, &mut look),
+            _ if round.wanted.is_none() => self.step(index, &mut round),
             _ => {
-                let (read, wanted) = (&look.configurations[look.written], look.wanted.clone().unwrap());
+                let (read, wanted) = (&round.configurations[round.written], round.wanted.clone().unwrap());
                 let is_same =
                     |found: &Bundle| found.len() == wanted.len() && wanted.iter().all(|ca| found.contains(ca));
                 if read.value.as_ref().is_some_and(|found| !is_same(found)) {
-                    look.has_changed = true;
-                    if self.configuration(look.written).version == read.version {
-                        self.write_configuration(look.written, Some(wanted));
+                    round.has_changed = true;
+                    if self.configuration(round.written).version == read.version {
+                        self.write_configuration(round.written, Some(wanted));
                     }
                 }
-                look.written += 1;
-                look.written == 2
+                round.written += 1;
+                round.written == 2
             }
         };
         let takes = match self.random.u32(0..500) {
@@ -278,33 +281,33 @@ impl Simulation {
         };
         let replica = &mut self.replicas[index];
         let mut wait = takes;
-        if is_done && !look.has_changed {
-            replica.in_step = replica.look_began;
-            let renew_in = replica.leaf.as_ref().map_or(LOOK, |leaf| leaf.renew_at - self.now - replica.clock_off);
-            wait += LOOK.min(renew_in.max(Duration::ZERO));
+        if is_done && !round.has_changed {
+            replica.last_complete_round = replica.round_began;
+            let renew_in = replica.leaf.as_ref().map_or(ROUND, |leaf| leaf.renew_at - self.now - replica.clock_offset);
+            wait += ROUND.min(renew_in.max(Duration::ZERO));
         }
         if !is_done {
-            replica.look = look;
+            replica.round = round;
         }
         replica.acts_at = self.now + wait;
     }
 
-    /// Reads the Secret, and takes the step. True: the look ends here, and the next one begins.
-    fn step(&mut self, index: usize, look: &mut Look) -> bool {
+    /// Reads the Secret and performs the step. Returns true if the round ends here and the next one begins.
+    fn step(&mut self, index: usize, round: &mut Round) -> bool {
         let replica = &self.replicas[index];
-        let now = self.now + replica.clock_off;
+        let now = self.now + replica.clock_offset;
         let data = self.secret.value.clone().unwrap_or_default();
-        let carried: Vec<Bundle> = look.configurations.iter().filter_map(|stored| stored.value.clone()).collect();
+        let carried: Vec<Bundle> = round.configurations.iter().filter_map(|stored| stored.value.clone()).collect();
         let served_by = replica.leaf.as_ref().map(|leaf| &leaf.ca);
         match SharedCa::parse(&data, now).ca.step(&carried, served_by, now, replica.times).unwrap() {
             CaStep::Save(shared, _) => {
                 self.saves += 1;
-                look.has_changed = true;
+                round.has_changed = true;
                 self.write_secret(Some(shared.data()));
                 true
             }
             CaStep::Unchanged(shared) => {
-                look.wanted = Some(shared.bundle());
+                round.wanted = Some(shared.bundle());
                 let Some(ca) = shared.current else { return false };
                 self.signed.insert(ca.certificate.to_vec());
                 let is_good = |leaf: &Leaf| leaf.ca == ca.certificate && now < leaf.renew_at;
@@ -318,9 +321,9 @@ impl Simulation {
         }
     }
 
-    fn hold(&mut self) {
+    fn check_invariants(&mut self) {
         let wanted = &self.wanted;
-        assert!(wanted.len() <= 3 + self.deeds, "seed {}: {} CAs", self.seed, wanted.len());
+        assert!(wanted.len() <= 3 + self.acts_done, "seed {}: {} CAs", self.seed, wanted.len());
         let is_right = |stored: &Stored<Bundle>| {
             stored.value.as_ref().is_none_or(|found| wanted.iter().all(|ca| found.contains(ca)))
         };
@@ -330,14 +333,14 @@ impl Simulation {
         }
         let oldest = self.now - LAG;
         for history in &mut self.configurations {
-            // What was there at that time is the last that was written before.
+            // The caBundle at that time is the last one that was written before.
             let gone = history.iter().rposition(|(since, _)| *since <= oldest).unwrap_or(0);
             history.drain(..gone);
         }
         let Some(healed) = self.healed.filter(|healed| *healed <= oldest) else { return };
         for (index, replica) in self.replicas.iter().enumerate() {
             let Some(leaf) = replica.leaf.as_ref().filter(|leaf| self.now <= leaf.end) else { continue };
-            if replica.in_step < healed {
+            if replica.last_complete_round < healed {
                 continue;
             }
             for (_, known) in self.configurations.iter().flatten() {

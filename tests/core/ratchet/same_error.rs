@@ -1,4 +1,4 @@
-//! Old and new as whole statuses: what is the same fault, and what is another one.
+//! Tests with pairs of statuses: which errors of the new status are the same as in the old status, and which are new.
 
 use scan_admission::admission::{self, Webhook};
 use serde_json::{Value, json};
@@ -8,30 +8,30 @@ use crate::findings::found;
 use crate::support::review_context::context;
 use crate::support::reviews::{review, scan};
 
-/// The fault is the old one: it is warned of.
+/// The old status has the same error: it is a warning.
 const DOWNGRADED: bool = true;
-/// The fault is another one: it is denied.
+/// The error is new: it is denied.
 const DENIED: bool = false;
 
 struct Case {
-    says: &'static str,
+    title: &'static str,
     old: &'static str,
     new: &'static str,
     rule: &'static str,
-    /// Where it is in the new status.
+    /// The path of the error below the new status.
     path: &'static str,
     is_downgraded: bool,
 }
 
 const fn case(
-    says: &'static str,
+    title: &'static str,
     old: &'static str,
     new: &'static str,
     rule: &'static str,
     path: &'static str,
     is_downgraded: bool,
 ) -> Case {
-    Case { says, old, new, rule, path, is_downgraded }
+    Case { title, old, new, rule, path, is_downgraded }
 }
 
 /// "Values are compared as they are read by §2, wrong types as JSON."
@@ -45,7 +45,7 @@ const VALUES: &[Case] = &[
         DENIED,
     ),
     case(
-        "a text for counts",
+        "the same text for counts",
         r#"{"cveCount": "none"}"#,
         r#"{"cveCount": "none"}"#,
         "cve-count-values",
@@ -64,7 +64,7 @@ const VALUES: &[Case] = &[
     case("a number for a text", r#"{"cveCount": "5"}"#, r#"{"cveCount": 5}"#, "cve-count-values", "cveCount", DENIED),
     case("another list", r#"{"cveCount": [1]}"#, r#"{"cveCount": [2]}"#, "cve-count-values", "cveCount", DENIED),
     case(
-        "the page's counts",
+        "another boolean in the documented spelling",
         r#"{"CVECount": true}"#,
         r#"{"CVECount": false}"#,
         "cve-count-values",
@@ -72,7 +72,7 @@ const VALUES: &[Case] = &[
         DENIED,
     ),
     case(
-        "a count in quotes",
+        "another count in quotes",
         r#"{"cveCount": {"low": "1"}}"#,
         r#"{"cveCount": {"low": "2"}}"#,
         "cve-count-values",
@@ -112,7 +112,7 @@ const VALUES: &[Case] = &[
         DENIED,
     ),
     case(
-        "a sum that is too large after what was no object",
+        "a sum that overflows after a text for counts",
         r#"{"cveCount": "none"}"#,
         r#"{"cveCount": {"low": 9223372036854775807, "high": 1}}"#,
         "cve-count-values",
@@ -120,26 +120,33 @@ const VALUES: &[Case] = &[
         DENIED,
     ),
     case(
-        "a sum that is too large beside an added null",
+        "a sum that overflows beside an added null",
         r#"{"cveCount": {"low": 9223372036854775807, "high": 1}}"#,
         r#"{"cveCount": {"low": 9223372036854775807, "high": 1, "medium": null}}"#,
         "cve-count-values",
         "cveCount",
         DOWNGRADED,
     ),
-    case("a phase that is a number", r#"{"phase": 1}"#, r#"{"phase": 2}"#, "phase-unknown", "phase", DENIED),
+    case("another phase that is a number", r#"{"phase": 1}"#, r#"{"phase": 2}"#, "phase-unknown", "phase", DENIED),
     case(
-        "a phase that is an object, in another order",
+        "a phase that is an object, with another order of keys",
         r#"{"phase": {"a": 1, "b": [2]}}"#,
         r#"{"phase": { "b": [ 2 ], "a": 1 }}"#,
         "phase-unknown",
         "phase",
         DOWNGRADED,
     ),
-    case("an unknown phase", r#"{"phase": "Done"}"#, r#"{"phase": "D\u006fne"}"#, "phase-unknown", "phase", DOWNGRADED),
+    case(
+        "an unknown phase, written with an escape",
+        r#"{"phase": "Done"}"#,
+        r#"{"phase": "D\u006fne"}"#,
+        "phase-unknown",
+        "phase",
+        DOWNGRADED,
+    ),
     case("another unknown phase", r#"{"phase": "Done"}"#, r#"{"phase": "done"}"#, "phase-unknown", "phase", DENIED),
     case(
-        "conditions that are a text",
+        "other conditions that are a text",
         r#"{"conditions": "a"}"#,
         r#"{"conditions": "b"}"#,
         "status-shape",
@@ -147,7 +154,7 @@ const VALUES: &[Case] = &[
         DENIED,
     ),
     case(
-        "an artifact that is a text",
+        "another artifact that is a text",
         r#"{"artifact": "a"}"#,
         r#"{"artifact": "b"}"#,
         "status-shape",
@@ -155,7 +162,7 @@ const VALUES: &[Case] = &[
         DENIED,
     ),
     case(
-        "an url that is a number",
+        "another source URL that is a number",
         r#"{"artifact": {"blob": {"url": 1}}}"#,
         r#"{"artifact": {"blob": {"url": 2}}}"#,
         "status-shape",
@@ -163,7 +170,7 @@ const VALUES: &[Case] = &[
         DENIED,
     ),
     case(
-        "an url that is a number, beside a revision",
+        "a source URL that is a number, beside a revision that changes",
         r#"{"artifact": {"blob": {"url": 1, "revision": "a"}}}"#,
         r#"{"artifact": {"blob": {"url": 1, "revision": "b"}}}"#,
         "status-shape",
@@ -171,7 +178,7 @@ const VALUES: &[Case] = &[
         DOWNGRADED,
     ),
     case(
-        "a URL that is a number",
+        "another metadata URL that is a number",
         r#"{"metadataUrl": 1}"#,
         r#"{"metadataUrl": 2}"#,
         "metadata-url",
@@ -179,16 +186,23 @@ const VALUES: &[Case] = &[
         DENIED,
     ),
     case(
-        "a scanner that is a text",
+        "another scanner that is a text",
         r#"{"scannedBy": "a"}"#,
         r#"{"scannedBy": "b"}"#,
         "scanned-by",
         "scannedBy",
         DENIED,
     ),
-    case("a time that is a number", r#"{"scannedAt": 1}"#, r#"{"scannedAt": 2}"#, "scanned-at", "scannedAt", DENIED),
     case(
-        "a generation in quotes",
+        "another time that is a number",
+        r#"{"scannedAt": 1}"#,
+        r#"{"scannedAt": 2}"#,
+        "scanned-at",
+        "scannedAt",
+        DENIED,
+    ),
+    case(
+        "another generation in quotes",
         r#"{"observedGeneration": "1"}"#,
         r#"{"observedGeneration": "2"}"#,
         "observed-generation",
@@ -200,7 +214,7 @@ const VALUES: &[Case] = &[
 /// "an entry named by its index is the same entry where its JSON, less what our mutations filled in, is the same"
 const ENTRIES: &[Case] = &[
     case(
-        "a malformed verdict that is removed",
+        "a malformed PolicySucceeded that is removed",
         r#"{"phase": "Failed", "conditions": [{"type": "PolicySucceeded", "status": "false", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         r#"{"phase": "Failed", "conditions": []}"#,
         "phase-disagrees",
@@ -208,7 +222,7 @@ const ENTRIES: &[Case] = &[
         DOWNGRADED,
     ),
     case(
-        "a verdict that is removed",
+        "a PolicySucceeded that is removed",
         r#"{"phase": "Failed", "conditions": [{"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "lastTransitionTime": "2026-11-20T08:01:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         r#"{"phase": "Failed", "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         "phase-disagrees",
@@ -216,7 +230,7 @@ const ENTRIES: &[Case] = &[
         DENIED,
     ),
     case(
-        "a valid entry before a malformed one",
+        "a valid entry is added before a malformed one",
         r#"{"conditions": [{"status": "True", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         r#"{"conditions": [
             {"type": "Other", "status": "True", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"},
@@ -235,7 +249,7 @@ const ENTRIES: &[Case] = &[
         DOWNGRADED,
     ),
     case(
-        "a null before a malformed entry",
+        "a null is added before a malformed entry",
         r#"{"conditions": [7]}"#,
         r#"{"conditions": [null, 7]}"#,
         "condition-fields",
@@ -251,7 +265,7 @@ const ENTRIES: &[Case] = &[
         DENIED,
     ),
     case(
-        "the same number at two places",
+        "a second entry that is a number is added",
         r#"{"conditions": [7]}"#,
         r#"{"conditions": [7, 8]}"#,
         "condition-fields",
@@ -259,7 +273,7 @@ const ENTRIES: &[Case] = &[
         DENIED,
     ),
     case(
-        "another malformed entry in the place of the old one",
+        "a malformed entry with another status",
         r#"{"conditions": [{"status": "True", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         r#"{"conditions": [{"status": "False", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         "condition-fields",
@@ -283,7 +297,7 @@ const ENTRIES: &[Case] = &[
         DOWNGRADED,
     ),
     case(
-        "an entry beside one that says the same and more",
+        "an entry without a time beside one with the same members and a time",
         r#"{"conditions": [
             {"type": "Succeeded", "status": "True", "reason": "JobFinished", "lastTransitionTime": "bad"},
             {"type": "Succeeded", "status": "True", "reason": "JobFinished"}
@@ -297,7 +311,7 @@ const ENTRIES: &[Case] = &[
         DOWNGRADED,
     ),
     case(
-        "a valid entry before two of one type",
+        "a valid entry is added before two of one type",
         r#"{"conditions": [
             {"type": "Other", "status": "True", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"},
             {"type": "Other", "status": "False", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}
@@ -326,7 +340,7 @@ const ENTRIES: &[Case] = &[
         DENIED,
     ),
     case(
-        "an absent status that becomes nothing",
+        "an absent status that becomes an empty string",
         r#"{"conditions": [{"type": "Other", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         r#"{"conditions": [{"type": "Other", "status": "", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         "condition-fields",
@@ -334,7 +348,7 @@ const ENTRIES: &[Case] = &[
         DOWNGRADED,
     ),
     case(
-        "a status of nothing that becomes null",
+        "an empty status that becomes null",
         r#"{"conditions": [{"type": "Other", "status": "", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         r#"{"conditions": [{"type": "Other", "status": null, "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         "condition-fields",
@@ -350,7 +364,7 @@ const ENTRIES: &[Case] = &[
         DENIED,
     ),
     case(
-        "a wrong status of another type",
+        "a malformed status with another JSON type",
         r#"{"conditions": [{"type": "Other", "status": 1, "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         r#"{"conditions": [{"type": "Other", "status": true, "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         "condition-fields",
@@ -358,7 +372,7 @@ const ENTRIES: &[Case] = &[
         DENIED,
     ),
     case(
-        "a condition beside a malformed one",
+        "a condition is added beside a malformed one, which changes",
         r#"{"conditions": [{"type": "Other", "status": "true", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}"#,
         r#"{"conditions": [
             {"type": "Another", "status": "True", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"},
@@ -372,13 +386,13 @@ const ENTRIES: &[Case] = &[
 
 #[test]
 fn each_case_is_downgraded_or_denied() {
-    for Case { says, old, new, rule, path, is_downgraded } in VALUES.iter().chain(ENTRIES) {
+    for Case { title, old, new, rule, path, is_downgraded } in VALUES.iter().chain(ENTRIES) {
         let path = format!("status.{path}");
         let [old, new] = [old, new].map(|status| scan(&format!(r#"{{"status": {status}}}"#)));
-        assert!(found(&review(&new, None)).has_denied(rule, &path), "{says}: {:?}", found(&review(&new, None)));
+        assert!(found(&review(&new, None)).has_denied(rule, &path), "{title}: {:?}", found(&review(&new, None)));
         let found = found(&review(&new, Some(&old)));
         let has = (found.has_warned(rule, &path), found.has_denied(rule, &path));
-        assert_eq!(has, (*is_downgraded, !is_downgraded), "{says}: {found:?}");
+        assert_eq!(has, (*is_downgraded, !is_downgraded), "{title}: {found:?}");
     }
 }
 
@@ -395,7 +409,8 @@ fn condition(name: &str, status: &str) -> Value {
         "lastTransitionTime": "2026-11-20T08:01:00Z"})
 }
 
-/// s, u and p; a letter that is missing is an absent condition.
+/// Returns a status with conditions in the letters of §4, such as `s=True u=False`; a missing letter is an absent
+/// condition.
 fn status(phase: &str, conditions: &str) -> Value {
     let entry = |part: &str| {
         let (letter, status) = part.split_once('=').unwrap();
@@ -409,13 +424,13 @@ fn status(phase: &str, conditions: &str) -> Value {
     json!({"phase": phase, "conditions": conditions.split_whitespace().map(entry).collect::<Vec<_>>()})
 }
 
-/// "in the same way (the same row of a table)": what was broken in one row does not downgrade another.
+/// "in the same way (the same row of a table)": an old error of one row does not downgrade an error of another row.
 #[test]
-fn another_row_is_another_fault() {
+fn another_row_of_phase_disagrees_is_another_error() {
     for (phase, old, new, is_downgraded) in [
         ("Completed", "u=False", "u=False", DOWNGRADED),
         ("Completed", "u=False p=False", "u=False p=False", DOWNGRADED),
-        // u was wrong, p is.
+        // The old error is of u, the new one of p.
         ("Completed", "u=False p=True", "u=True p=False", DENIED),
         ("Completed", "u=True p=False", "u=False p=False", DENIED),
         ("Completed", "u=True p=False", "u=True p=Unknown", DENIED),
@@ -436,20 +451,20 @@ fn another_row_is_another_fault() {
     ] {
         let of = |conditions| scan(&json!({"status": status(phase, conditions)}).to_string());
         let (rule, path) = ("phase-disagrees", "status.phase");
-        let says = format!("{phase}: {old} -> {new}");
+        let case = format!("{phase}: {old} -> {new}");
         for old in [old, new] {
-            assert!(found(&review(&of(old), None)).has_denied(rule, path) || phase == "Pending", "{says}");
+            assert!(found(&review(&of(old), None)).has_denied(rule, path) || phase == "Pending", "{case}");
         }
-        assert_eq!(found(&review(&of(new), Some(&of(old)))).has_denied(rule, path), !is_downgraded, "{says}");
+        assert_eq!(found(&review(&of(new), Some(&of(old)))).has_denied(rule, path), !is_downgraded, "{case}");
     }
-    // Another phase is another row, also where it disagrees with the same condition.
+    // Another phase is another row, even where it disagrees with the same condition.
     let of = |phase| scan(&json!({"status": status(phase, "u=False")}).to_string());
     assert!(found(&review(&of("Failed"), Some(&of("Completed")))).has_denied("phase-disagrees", "status.phase"));
 }
 
-/// Three ways to ship what did not pass.
+/// The three rows of errors of compliant-artifact.
 #[test]
-fn another_way_to_ship_is_another_fault() {
+fn another_row_of_compliant_artifact_is_another_error() {
     let of = |phase: &str, conditions: &str| {
         let mut status = status(phase, conditions);
         status["compliantArtifact"] = json!({"blob": {"url": "https://example.com/code.tar.gz"}});
@@ -466,21 +481,21 @@ fn another_way_to_ship_is_another_fault() {
     }
 }
 
-/// "One old bad object must never freeze its controller": also where the mutating webhook fills in what it can first.
+/// "One old bad object must never freeze its controller": it may also be written unchanged after the mutating webhook's
+/// patch.
 #[test]
 fn an_unchanged_object_is_not_denied_after_its_mutation() {
-    for Case { says, new, .. } in VALUES.iter().chain(ENTRIES) {
+    for Case { title, new, .. } in VALUES.iter().chain(ENTRIES) {
         let object = scan(&format!(r#"{{"status": {new}}}"#));
         let (_, body) = answers::answer(&review(&object, Some(&object)), Webhook::Mutating);
         let mutated = answers::patched(&object, &body);
-        assert_eq!(found(&review(&mutated, Some(&object))).denied, [].into(), "{says}: {mutated}");
+        assert_eq!(found(&review(&mutated, Some(&object))).denied, [].into(), "{title}: {mutated}");
     }
 }
 
-/// The texts of the causes of a denial, and of the warnings.
-/// "null … count as absent", also one that is added to what was in conflict before.
+/// "null … count as absent": an added null beside an old conflict does not make the conflict a new error.
 #[test]
-fn an_added_null_is_no_change() {
+fn an_added_null_is_not_a_change() {
     let old = scan(r#"{"status": {"cveCount": {"critical": 1}, "CVECount": {"CRITICAL": 2}}}"#);
     for (container, key) in [("cveCount", "negligible"), ("cveCount", "low"), ("CVECount", "total")] {
         let mut new = old.clone();
@@ -493,6 +508,7 @@ fn an_added_null_is_no_change() {
     }
 }
 
+/// Returns the causes and the warnings of the validating webhook's answer.
 fn messages(object: &Value, old: Option<&Value>) -> Vec<String> {
     let (_, body) = answers::answer(&review(object, old), Webhook::Validating);
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
@@ -501,9 +517,9 @@ fn messages(object: &Value, old: Option<&Value>) -> Vec<String> {
     causes.chain(list(&body["response"]["warnings"]).iter().map(Value::to_string)).collect()
 }
 
-/// "null and, for strings, "" count as absent": a number that is "" is not absent but of a wrong type.
+/// "null and, for strings, "" count as absent": a number that is "" is of a wrong type and not absent.
 #[test]
-fn nothing_is_a_wrong_type_where_a_number_is_due() {
+fn an_empty_string_is_a_wrong_type_for_a_number() {
     for generation in
         [json!({"observedGeneration": ""}), json!({"cveCount": {"low": ""}}), json!({"cveCount": {"total": ""}})]
     {
@@ -513,9 +529,9 @@ fn nothing_is_a_wrong_type_where_a_number_is_due() {
     }
 }
 
-/// "by index, … as every entry of a type that comes twice is", the first too.
+/// "by index, … as every entry of a type that comes twice is", also the first entry.
 #[test]
-fn of_two_entries_of_one_type_each_is_named_by_its_index() {
+fn two_entries_of_one_type_are_named_by_their_indexes() {
     let mut wrong = condition("Succeeded", "True");
     wrong["error"] = json!("exit 1");
     let object = |entries: Value| scan(&json!({"status": {"phase": "Scanning", "conditions": entries}}).to_string());
@@ -526,9 +542,9 @@ fn of_two_entries_of_one_type_each_is_named_by_its_index() {
     assert!(single.has_denied("succeeded-vocabulary", "status.conditions[Succeeded].error"), "{single:?}");
 }
 
-/// Both spellings: what is absent is no conflict, what is of a wrong type may be one.
+/// An absent value conflicts with nothing; a value of a wrong type may conflict with the other spelling.
 #[test]
-fn spellings_conflict_where_both_say_something() {
+fn spellings_conflict_only_where_both_have_a_value() {
     for (status, denied, warned) in [
         (r#"{"cveCount": {"critical": null}, "CVECount": {"CRITICAL": 1}}"#, 0, 0),
         (r#"{"cveCount": {}, "CVECount": {"CRITICAL": 1}}"#, 0, 0),
@@ -549,9 +565,9 @@ fn spellings_conflict_where_both_say_something() {
     }
 }
 
-/// What a warning says has to be so.
+/// A warning about scannedAt must not claim that no scan has succeeded when one has.
 #[test]
-fn a_scan_that_has_succeeded_is_not_said_to_have_failed() {
+fn a_warning_does_not_deny_that_a_scan_has_succeeded() {
     let of = |time: &str| {
         let mut status = status("Pending", "s=False u=True");
         status["scannedAt"] = json!(time);
@@ -563,12 +579,12 @@ fn a_scan_that_has_succeeded_is_not_said_to_have_failed() {
     assert!(!about[0].contains("no scan has succeeded"), "{about:?}");
 }
 
-/// "Keys twice: the last wins", also of members that no rule knows.
+/// "Keys twice: the last wins", also for members that no rule reads.
 #[test]
-fn of_members_that_come_twice_the_last_counts() {
-    let placed = r#""cveCount":{"total":9}"#;
+fn the_last_of_two_equal_members_counts() {
+    let placeholder = r#""cveCount":{"total":9}"#;
     let text = review(&scan(r#"{"status": {"cveCount": {"total": 9}}}"#), None).to_string();
-    assert_eq!(text.matches(placed).count(), 1);
+    assert_eq!(text.matches(placeholder).count(), 1);
     for (counts, is_denied) in [
         // "a mismatch beside another numeric member" is a warning.
         (r#"{"low": 1, "negligible": "x", "negligible": 4, "total": 9}"#, false),
@@ -576,15 +592,15 @@ fn of_members_that_come_twice_the_last_counts() {
         (r#"{"low": 1, "negligible": 4, "neglig\u0069ble": null, "total": 9}"#, true),
         (r#"{"low": 1, "low": 9, "total": 9}"#, false),
     ] {
-        let text = text.replace(placed, &format!(r#""cveCount":{counts}"#));
+        let text = text.replace(placeholder, &format!(r#""cveCount":{counts}"#));
         let answer = admission::answer(text.as_bytes(), &context(Webhook::Validating));
         assert_eq!(!answer.is_allowed, is_denied, "{counts}: {}", String::from_utf8_lossy(&answer.body));
     }
 }
 
-/// managedFields are read by nobody, so anything may be in them.
+/// No rule reads managedFields, so they may have any value.
 #[test]
-fn managed_fields_may_be_anything() {
+fn managed_fields_are_not_judged() {
     for (new, old) in
         [("[1]", "[12]"), ("[12]", "[1]"), ("1", "12"), (r#""a""#, r#""ab""#), ("[]", "[[]]"), ("null", "{}")]
     {
@@ -601,9 +617,9 @@ fn managed_fields_may_be_anything() {
     }
 }
 
-/// "null and, for strings, \"\" count as absent": an object whose `deletionTimestamp` is such is not being deleted.
+/// "null and, for strings, \"\" count as absent": an object with such a `deletionTimestamp` is not being deleted.
 #[test]
-fn no_time_of_deletion_excuses_nothing() {
+fn an_empty_deletion_timestamp_downgrades_nothing() {
     for (at, is_denied) in [(json!(null), true), (json!(""), true), (json!("2026-11-24T11:00:00Z"), false)] {
         let mut object = scan(r#"{"status": {"phase": "Done"}}"#);
         object["metadata"]["deletionTimestamp"] = at.clone();
