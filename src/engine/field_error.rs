@@ -67,14 +67,16 @@ impl FieldError {
             Json::Other(text) => text,
             value => value.string().value().unwrap_or_default(),
         };
-        let suggestion = nearest(word, supported).map(|near| format!("; did you mean \"{near}\"?"));
-        let supported: Vec<_> = supported.iter().map(|value| format!("\"{value}\"")).collect();
-        let (value, supported) = (value.quoted(VALUE_MAX_CHARS), supported.join(", "));
-        let suggestion = suggestion.unwrap_or_default();
-        Self::new(
-            CauseReason::NotSupported,
-            format_args!("Unsupported value: {value}: supported values: {supported}{suggestion}"),
-        )
+        let mut message = format!("Unsupported value: {}: supported values: ", value.quoted(VALUE_MAX_CHARS));
+        for (index, supported) in supported.iter().enumerate() {
+            message += if index == 0 { "\"" } else { ", \"" };
+            message += supported;
+            message += "\"";
+        }
+        if let Some(nearest) = nearest(word, supported) {
+            message += &format!("; did you mean \"{nearest}\"?");
+        }
+        Self { reason: CauseReason::NotSupported, message }
     }
 
     /// Returns the error of a value that occurs twice.

@@ -1,34 +1,36 @@
 //! Finds the known word that an unknown word is likely a misspelling of.
 
-/// Longest word that is compared, in bytes. The longest known word has 36.
-const WORD_MAX_BYTES: usize = 64;
+/// Longest word that is compared, in characters. The longest known word has 36.
+const WORD_MAX_CHARS: usize = 64;
 
 /// Returns the nearest known word, ignoring case, if at most a third of its characters differ.
 pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    if word.len() > WORD_MAX_BYTES {
-        return None;
-    }
-    let distance = |known: &str| edit_distance(&word.to_lowercase(), &known.to_lowercase());
-    let (distance, nearest) =
-        known.iter().map(|known| (distance(known), *known)).min_by_key(|(distance, _)| *distance)?;
+    let distances = known.iter().filter_map(|known| Some((edit_distance(word, known)?, *known)));
+    let (distance, nearest) = distances.min_by_key(|(distance, _)| *distance)?;
     (distance <= nearest.chars().count().div_ceil(3)).then_some(nearest)
 }
 
-/// Returns how many characters have to be inserted, removed or replaced to make one word the other (Levenshtein).
-fn edit_distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    // The distances between the characters of `from` that have been read and each beginning of `to`.
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (read, from) in from.chars().enumerate() {
+/// Returns how many characters have to be inserted, removed or replaced to make `word` the other word (Levenshtein), ignoring
+/// case. `None` if `word` is too long.
+fn edit_distance(word: &str, other: &str) -> Option<usize> {
+    let length = lowercase(word).take(WORD_MAX_CHARS + 1).count();
+    // The distances between each beginning of `word` and the characters of `other` that have been read.
+    let mut row: [usize; WORD_MAX_CHARS + 1] = std::array::from_fn(|length| length);
+    let row = row.get_mut(..=length)?;
+    for (read, other) in lowercase(other).enumerate() {
         let mut diagonal = row[0];
         row[0] = read + 1;
-        for (column, to) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
+        for (column, char) in lowercase(word).enumerate() {
+            let replaced = diagonal + usize::from(char != other);
             diagonal = row[column + 1];
             row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
         }
     }
-    row[to.len()]
+    row.last().copied()
+}
+
+fn lowercase(word: &str) -> impl Iterator<Item = char> {
+    word.chars().flat_map(char::to_lowercase)
 }
 
 #[cfg(test)]

@@ -48,12 +48,12 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let conditions = change.conditions();
     let Some(verdict @ (True | False)) = conditions.current(PolicySucceeded) else { return };
     let status = |known| conditions.member(known, ConditionMember::Status);
-    let verdict = Json::from_text(verdict.name());
+    let invalid = |detail: &str| FieldError::invalid(&Json::from_text(verdict.name()), detail);
     if conditions.current(Succeeded) == Some(False) {
-        let error = FieldError::invalid(&verdict, "must be \"Unknown\" or absent while Succeeded is \"False\"");
+        let error = invalid("must be \"Unknown\" or absent while Succeeded is \"False\"");
         findings.error(status(PolicySucceeded), error).reads.push(status(Succeeded));
     } else if conditions.is_absent(Succeeded) {
-        let error = FieldError::invalid(&verdict, "must have a condition Succeeded beside it");
+        let error = invalid("must have a condition Succeeded beside it");
         findings.warning(status(PolicySucceeded), error);
     }
 }
