@@ -127,7 +127,7 @@ fn audit_finds_the_planted_errors(_: &Namespace<'_>) {
     let folder = Folder::new();
     let (code, stdout, stderr) = run(audit(&cluster, User::Admin, &[]));
     assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
-    assert!(stderr.contains("this cluster knows no SourceScan and no ImageScan"), "{stderr}");
+    assert!(stderr.contains("this cluster has neither SourceScans nor ImageScans"), "{stderr}");
 
     // Without a status subresource, a scan is created together with its status.
     generate(folder.path());

@@ -153,7 +153,7 @@ fn a_forged_spec_on_the_status_changes_nothing(namespace: &Namespace<'_>) {
     let output =
         replace(namespace, "two", &[STATUS], json!({"metadata": metadata, "status": {"observedGeneration": 7}}));
     output.ok();
-    assert!(output.stderr.contains("metadata.generation is 1"), "{output:?}");
+    assert!(output.stderr.contains("must be at most 1, the metadata.generation"), "{output:?}");
     assert_eq!(stored(namespace, "two")["status"], json!({"observedGeneration": 7}));
 }
 
