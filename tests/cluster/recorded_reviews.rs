@@ -1,5 +1,5 @@
 //! Compares the reviews in tests/fixtures/reviews with those that the API server sends during the lifecycles.
-//! Run `UPDATE=1 cargo test --test cluster -- recorded` to record them again.
+//! Run `UPDATE=1 cargo test --test cluster -- recording` to record them again.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,8 @@ use crate::scan;
 use crate::ways_of_writing::Writer;
 
 pub const TESTS: &[(&str, Test)] = &[
-    ("recorded-reviews-are-what-the-api-server-sends", recorded_reviews_are_what_the_api_server_sends),
+    // The name is also that of the namespace, which is in the recorded reviews.
+    ("recording", recorded_reviews_are_what_the_api_server_sends),
     ("requests-by-service-and-by-url", requests_by_service_and_by_url),
 ];
 
