@@ -167,7 +167,7 @@ impl<'r> Reply<'r> {
             let message = "request.uid is missing, so the review cannot be answered";
             return http_error(self.summary, 400, "BadRequest", message);
         };
-        truncate_warnings(&mut self.audited);
+        truncate(&mut self.audited, "findings");
         let name = self.request.name();
         let is_allowed = self.denial.is_none();
         if self.summary.decision != Decision::Allow {
@@ -179,7 +179,7 @@ impl<'r> Reply<'r> {
             // dropped.
             self.warnings.insert(0, format!("help: {help}"));
         }
-        truncate_warnings(&mut self.warnings);
+        truncate(&mut self.warnings, "warnings");
         let status = self.denial.take().map(|denial| invalid(denial, name, help));
         let response = Response {
             uid,
@@ -318,8 +318,9 @@ fn warning(field: &str, message: &str, rule: &str) -> String {
     format!("{cut}… [{rule}]")
 }
 
-/// Truncates the warnings to those that the API server shows in full. The last one then says how many more there are.
-fn truncate_warnings(warnings: &mut Vec<String>) {
+/// Truncates the warnings to those that the API server shows in full. The last one then says how many more there are. The
+/// audited findings have the same limit.
+fn truncate(warnings: &mut Vec<String>, noun: &str) {
     let mut runes = 0;
     let fitting = warnings
         .iter()
@@ -332,7 +333,7 @@ fn truncate_warnings(warnings: &mut Vec<String>) {
     let more = warnings.len() - fitting;
     if more > 0 {
         warnings.truncate(fitting);
-        warnings.push(format!("and {more} more warnings"));
+        warnings.push(format!("and {more} more {noun}"));
     }
 }
 
@@ -347,7 +348,7 @@ fn annotations<'r>(summary: &Summary, audited: &[String], settings: &'r ReviewSe
         decision: summary.decision.name(),
         rules: rules.join(","),
         mutations: summary.mutations.join(","),
-        audited: audited.join("; "),
+        audited: audited.join("\n"),
         config: &settings.digest,
     }
 }

@@ -32,7 +32,7 @@ fn messages(response: &Value, rule: &str) -> [Vec<String>; 3] {
     let causes = list(&response["status"]["details"]["causes"]).iter().map(|cause| text(&cause["message"])).collect();
     let warnings = list(&response["warnings"]).iter().map(text).collect();
     let audited = response["auditAnnotations"]["audited"].as_str().unwrap_or_default();
-    let audited = audited.split("; ").map(ToOwned::to_owned).collect();
+    let audited = audited.split('\n').map(ToOwned::to_owned).collect();
     [about(causes), about(warnings), about(audited)]
 }
 
@@ -265,7 +265,7 @@ fn a_finding_downgraded_for_another_reason_keeps_that_reason() {
         let yaml = format!("rules: {{phase-unknown: {mode}}}");
         let [_, warnings, _] =
             messages(&answer(&yaml, &review(&scan(deleting), None), Webhook::Validating).1, "phase-unknown");
-        assert!(warnings[0].contains("since the object is being deleted"), "{warnings:?}");
+        assert!(warnings[0].contains("(not denied: the object is being deleted)"), "{warnings:?}");
         let standing = scan(r#"{"status": {"phase": "Done"}}"#);
         let [_, warnings, _] =
             messages(&answer(&yaml, &review(&standing, Some(&standing)), Webhook::Validating).1, "phase-unknown");
@@ -281,6 +281,6 @@ fn the_annotation_of_audited_findings_is_bounded() {
     let response = answer("rules: {condition-fields: audit}", &review(&object, None), Webhook::Validating).1;
     assert_eq!(response["allowed"], true);
     let audited = response["auditAnnotations"]["audited"].as_str().unwrap();
-    assert!(audited.len() < 4096 && audited.ends_with(" more"), "{audited}");
+    assert!(audited.len() < 4096 && audited.ends_with(" more findings"), "{audited}");
     assert!(audited.contains("not denied: the rule is set to audit"), "{audited}");
 }
