@@ -7,12 +7,14 @@ use crate::scan::{Count, CveCount, Field, Json, Member, Spelling, Status};
 pub const RULE: Rule = Rule {
     id: "spelling-conflict",
     title: "The two spellings of a field have the same value.",
-    checks: "`cveCount` and `CVECount`, their keys (`critical` and `CRITICAL`, …, `total` and `CVETOTAL`), and \
-             `metadataUrl` and `metadataURL` have equal values if both are set. Both at once, even if equal, are a \
-             warning.",
-    why: "The controller and the vendor's documentation spell these fields differently, and readers use one or the other.",
-    breaks: "Two readers of the same status see different counts.",
-    repair: "Write one spelling only; the wire's (`cveCount`, `metadataUrl`) is what most readers know.",
+    checks: "These are two spellings of one field: `cveCount` and `CVECount`, each of their keys (`critical` and `CRITICAL`, \
+             …, `total` and `CVETOTAL`), and `metadataUrl` and `metadataURL`. Two spellings with different values are an \
+             error. Two spellings with the same value are a warning.",
+    why: "The controller and the vendor's documentation spell these fields differently, and each reader uses only one of the \
+             spellings.",
+    breaks: "Two readers of the same status see different values.",
+    repair: "Write only one spelling. The spelling of the controller, `cveCount` and `metadataUrl`, is the one that most \
+             readers know.",
     part: Part::Status,
     check,
     mutate: None,
