@@ -142,9 +142,10 @@ fn vocabularies() -> String {
 fn lifecycle() -> String {
     let mut text = "\n## What goes with each phase\n\n\
         A scan that runs again may keep the results of its earlier run. A condition of an earlier run is *stale*. A condition is \
-        stale in these cases: its generation is older; its time is not later than the start of the current run; it is a \
-        `PolicySucceeded` that is earlier than `Scanning` or `Succeeded`. Every other condition is *current*. On Completed and \
-        Failed the run has ended, so no condition is stale, except a `PolicySucceeded` while `spec.scanPolicy` is not set.\n\n\
+        stale in these cases: its `observedGeneration` is lower than that of the status; `Scanning` is True, and the time of the \
+        condition is not later than that of `Scanning`; it is a `PolicySucceeded` whose time is earlier than that of `Scanning` \
+        or `Succeeded`. Every other condition is *current*. On Completed and Failed the run has ended, so only a \
+        `PolicySucceeded` can be stale, and only while `spec.scanPolicy` is not set.\n\n\
         The table lists what contradicts each phase. A row applies if everything in its second column is true. Where a rule \
         requires a condition, a stale one is enough. A stale condition never causes an error or a warning. A malformed \
         condition counts neither as present nor as absent. The table uses these terms:\n\n\
