@@ -84,7 +84,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     }
 }
 
-/// Warns of an image that is not a reference and therefore cannot be compared.
+/// Warns of an image that is not a valid reference and therefore cannot be compared.
 fn check_image<'a>(artifact: Artifact, sources: Option<&Sources<'a>>, findings: &mut Findings<'a>) {
     let (source, member) = (Source::Registry, SourceMember::Image);
     let image = sources.and_then(|sources| sources.text(source, member));
@@ -94,7 +94,7 @@ fn check_image<'a>(artifact: Artifact, sources: Option<&Sources<'a>>, findings: 
     }
 }
 
-/// Compares one source of the compliant artifact with that of the scanned one.
+/// Compares one source of the compliant artifact with the same source of the scanned artifact.
 fn compare<'a>(source: Source, artifacts: [&Sources<'a>; 2], is_completed: bool, findings: &mut Findings<'a>) {
     for &member in source.members() {
         let [scanned, shipped] = artifacts.map(|sources| sources.text(source, member));
@@ -123,7 +123,7 @@ fn compare<'a>(source: Source, artifacts: [&Sources<'a>; 2], is_completed: bool,
     }
 }
 
-/// Warns of a scanned artifact of another source than the spec names. Called only if the scan of this spec has ended.
+/// Warns of a scanned artifact that the spec does not name. Called only if the scan of this spec has ended.
 fn compare_with_spec<'a>(change: &Change<'a>, artifact: Option<&Sources<'a>>, findings: &mut Findings<'a>) {
     for source in Source::ALL {
         let member = if source == Source::Registry { SourceMember::Image } else { SourceMember::Url };

@@ -1,4 +1,4 @@
-//! `condition-fields`: each entry of the conditions list is a well-formed `metav1.Condition`.
+//! `condition-fields`: every condition is a well-formed `metav1.Condition`.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule, Severity};
 use crate::rules::tables::conditions::malformed;
@@ -112,7 +112,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     }
 }
 
-/// Sets a missing lastTransitionTime: to the old time if the status of the condition is unchanged, else to now.
+/// Sets a missing lastTransitionTime to the old time if the status of the condition is unchanged, otherwise to now.
 fn mutate(change: &Change<'_>, patch: &mut Patch) {
     let is_missing =
         |condition: &Condition<'_>| condition[ConditionMember::LastTransitionTime].string() == Member::Absent;

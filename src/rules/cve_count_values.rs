@@ -1,4 +1,4 @@
-//! `cve-count-values`: the CVE counts are integers.
+//! `cve-count-values`: the CVE counts are integers that are not negative.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule};
 use crate::rules::tables::counts::{Summable, summable};
@@ -118,7 +118,7 @@ fn check_counts<'a>(container: Spelling, counts: &'a CveCount<'a>, findings: &mu
     }
 }
 
-/// Sets missing severities to 0 if there are others.
+/// Sets missing severities to 0 if there is another severity.
 fn mutate(change: &Change<'_>, patch: &mut Patch) {
     for Summable { container, counts, .. } in change.new.status().into_iter().flat_map(summable) {
         for severity in Count::SEVERITIES {

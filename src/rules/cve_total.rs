@@ -73,13 +73,13 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     for container in Spelling::BOTH {
         let Some(counts) = status.cve_count.get(container).present() else { continue };
-        // A sum that no total can hold is an error of `cve-count-values`.
+        // `cve-count-values` reports a sum that does not fit int64.
         let Some(sum) = counts.sum().filter(|sum| i64::try_from(*sum).is_ok()) else { continue };
         if counts.spellings(Count::Total).next().is_none() && counts.has_severity() {
             let error = FieldError::required(format_args!("must be {sum}, the sum of the severities"));
             findings.warning(Field::Count { container, count: Count::Total, key: container }, error);
         }
-        // Two totals that differ are an error of `spelling-conflict`.
+        // `spelling-conflict` reports two totals that differ.
         if counts.has_conflict(Count::Total) && !change.is_old_object {
             continue;
         }

@@ -1,4 +1,4 @@
-//! `scan-target`: the spec names a source or an image to scan.
+//! `scan-target`: the spec names the source or the image to scan.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::values::{MUST_BE_IMAGE, invalid_string};

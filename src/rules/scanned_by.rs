@@ -1,4 +1,4 @@
-//! `scanned-by`: the status names the scanner.
+//! `scanned-by`: the status names the scanner and its version.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::values::not_a_string;

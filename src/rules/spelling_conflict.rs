@@ -88,7 +88,8 @@ fn keys<'a>(container: Spelling, count: Count, counts: &CveCount<'a>, findings: 
     compare(wire == documented, documented_field, wire_field, Some([wire, documented]), findings);
 }
 
-/// Compares two spellings. `values` are those of the wire and of the documented field; containers are shown without theirs.
+/// Compares two spellings. `values` are the values of the wire and of the documented field; the message about two containers
+/// shows no values.
 fn compare<'a>(
     is_equal: bool,
     documented: Field<'a>,
@@ -112,8 +113,8 @@ fn compare<'a>(
     findings.error(documented, error).reads.push(wire);
 }
 
-/// Reports whether two containers have the same values, whatever the spelling of their keys. Of members beyond those that are
-/// kept, only the number is compared.
+/// Reports whether two containers have the same values, whatever the spelling of their keys. If the reader did not keep all
+/// members, only the number of the others is compared.
 fn is_equal(wire: &CveCount<'_>, documented: &CveCount<'_>) -> bool {
     let is_same = |count| match (wire.count(count), documented.count(count)) {
         (Member::WrongType(_), _) | (_, Member::WrongType(_)) => wire.is_same_count(count, documented),

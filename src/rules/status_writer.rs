@@ -37,7 +37,8 @@ pub const RULE: Rule = Rule {
     ],
 };
 
-/// Most characters of a user name that a message shows. `system:serviceaccount:` and two names of 63 characters have 149, and quotes.
+/// The most characters of a user name that a message shows: 149 for `system:serviceaccount:`, two names of 63 characters and a
+/// colon, and 2 quotes.
 const USER_MAX_CHARS: usize = 151;
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {

@@ -79,10 +79,11 @@ pub const RULE: Rule = Rule {
     ],
 };
 
-/// Two changes within one second have the same time, since times are whole seconds. The second one is written a moment later.
+/// The longest time from a change to a later change that may have the same time. Times are whole seconds, so two changes within a
+/// second have the same time, and the review of the second change follows a moment later.
 const SAME_TIME_MAX: Duration = Duration::seconds(2);
 
-/// Most characters of a time that a message shows: one with nanoseconds and an offset has 35, and quotes.
+/// The most characters of a time that a message shows: 35 for a time with nanoseconds and an offset, and 2 quotes.
 const TIME_MAX_CHARS: usize = 37;
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {

@@ -9,9 +9,9 @@ use crate::scan::{ConditionMember, Conditions, Field, Phase};
 pub struct PhaseRow {
     pub phase: Phase,
     pub severity: Severity,
-    /// The contradiction: all of these hold.
+    /// The statements that contradict the phase if all of them hold.
     pub when: &'static [When],
-    /// What the phase must be, for a message after `must `.
+    /// The right phase, as the message says it after `must `.
     pub must: &'static str,
     /// How to resolve the contradiction, or another way to do so; may be empty.
     pub hint: &'static str,
@@ -32,7 +32,7 @@ pub enum When {
     PolicySet,
     /// The status was written for the current spec.
     CaughtUp,
-    /// The status was not written for the current spec, or does not say for which.
+    /// The status was not written for the current spec, or it does not say for which spec it was written.
     NotCaughtUp,
     /// No verdict is awaited. A verdict is awaited after the job has finished and before the policy is evaluated.
     NoVerdictAwaited,
@@ -122,7 +122,7 @@ pub const ROWS: &[PhaseRow] = &[
     ),
 ];
 
-/// Steps from phase to phase that have a run between them. A write that skips the run was probably lost.
+/// Pairs of phases with a run between them. If a write changes the first into the second, the write of the run was probably lost.
 pub const JUMPS: &[(Phase, Phase)] = &[
     (Phase::Pending, Phase::Completed),
     (Phase::Pending, Phase::Failed),
