@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use crate::engine::RuleMode;
 
-/// What the validating webhook does with a write if the review cannot be judged: the review is malformed or too large,
-/// its deadline has passed, too many are in flight, or a rule has failed. The mutating webhook always allows the write.
+/// The answer of the validating webhook to a review that cannot be judged. The mutating webhook always allows such a
+/// write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -15,7 +15,7 @@ pub enum FaultPolicy {
     Deny,
     /// Allow the write, with a warning.
     Allow,
-    /// Answer 503, so that the registration's failurePolicy decides.
+    /// Answer with HTTP 503, so that the failurePolicy of the webhook decides.
     FailurePolicy,
 }
 
@@ -26,7 +26,7 @@ pub struct ReviewSettings {
     /// The modes of rules for all requests.
     pub modes: Vec<RuleMode>,
     /// The modes of rules for some requests. Of the overrides that match a request, the last one that names a rule
-    /// decides.
+    /// applies.
     pub overrides: Vec<Override>,
     /// The users who may write a status; if empty, all users may.
     pub status_writers: Vec<String>,

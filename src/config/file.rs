@@ -27,7 +27,7 @@ pub struct ConfigFile {
     /// docs/rules describe.
     rules: RuleModes,
     /// Other modes for some requests, which take precedence over `rules`. If several overrides match a request, the
-    /// last one that has the rule applies.
+    /// last override that names the rule applies.
     #[schemars(with = "Vec<OverrideEntry>")]
     overrides: Vec<Spanned<OverrideEntry>>,
     /// The full names of the users who may write a status, such as
@@ -35,16 +35,16 @@ pub struct ConfigFile {
     /// Without this list, the rule is off.
     #[schemars(with = "Vec<Writer>", length(min = 1))]
     status_writers: Option<Spanned<Vec<Writer>>>,
-    /// The answer of the validating webhook to a review that it cannot judge, because the body is too large, the
-    /// deadline has passed, too many reviews are in flight, or a rule has failed.
+    /// The answer of the validating webhook to a review that it cannot judge, because the body is too large or is not
+    /// an AdmissionReview, the deadline has passed, a limit is reached, or a rule has panicked.
     faults: FaultPolicy,
     limits: Limits,
-    /// A link that is shown with each denial, to a page that helps your users. At most 200 characters.
+    /// A link to a page that helps your users. It is shown with each denial by a rule. At most 200 characters.
     #[schemars(with = "Option<Link>")]
     help: Option<Link>,
 }
 
-/// Modes for the requests that match all lists of the override. In an entry, `*` stands for any characters.
+/// Modes for the requests that match all lists of the override. In an entry, `*` matches any characters.
 #[derive(serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct OverrideEntry {
@@ -196,7 +196,7 @@ impl<'de> Deserialize<'de> for RuleId {
     }
 }
 
-/// A name in which `*` stands for any characters.
+/// A name in which `*` matches any characters.
 #[derive(JsonSchema)]
 #[schemars(inline)]
 struct Pattern(#[schemars(length(min = 1))] String);

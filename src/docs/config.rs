@@ -5,7 +5,7 @@ use crate::config::{Limits, schema};
 use crate::install::MEMORY_MIB;
 use crate::server::limits::most_bytes;
 
-/// An example of the configuration file, with every member and a comment about each.
+/// An example of the configuration file, with every setting and a comment about each.
 pub const EXAMPLE_CONFIG: &str = include_str!("config.example.yaml");
 
 /// Returns the page, with the memory that the limits allow, and the schema.

@@ -18,16 +18,18 @@ The [glossary](glossary.md) explains the terms.
 
 ## In which order
 
-1. **Decode.** The review is read. If the body is not an AdmissionReview, it is answered as [`faults`](config.md#faults) says. A
-   field of the wrong type is not a fault: the rule of that field reports it.
-2. **Mutate**, at `/mutate`. The mutations are applied in the order of the table below, each to the result of the ones before it,
-   until none has anything to write. A mutation is left out if it would cause an error, or if an error that is downgraded without
-   it would then deny the write. The mutating webhook never denies.
-3. **Validate**, at `/validate`. Every rule about the parts that the request can change is asked. All findings are reported at
-   once, each with its rule in [brackets].
+1. **Decode.** The webhook reads the review. If it cannot be read, the webhook answers as [`faults`](config.md#faults) says. A field
+   of the wrong type is not a fault: the rule for that field reports it.
+2. **Mutate**, at `/mutate`. The webhook applies the mutations in the order of the table of rules below. Each mutation sees the
+   result of the ones before it. The webhook repeats this until no mutation changes anything. It skips a mutation that would cause
+   an error. It also skips a mutation that would make the write fail because of an error that is downgraded without it. The mutating
+   webhook denies no write, but if a body has no uid, the answer is an HTTP error and the failurePolicy decides.
+3. **Validate**, at `/validate`. The webhook checks every rule about the parts that the request can change. It reports all findings
+   at once, each with its rule in [brackets].
 4. **Downgrade.** An error does not deny the write if that would do harm ([below](#when-an-error-is-downgraded)), or if the
-   [mode](config.md#modes) of its rule says so.
-5. **Answer.** If an error is left, the write is denied, with a cause for each such error. All other findings are warnings.
+   [mode](config.md#modes) of its rule is `warn` or `audit`.
+5. **Answer.** If an error is left, the webhook denies the write, with one cause for each such error. The other findings are shown
+   as warnings, or with the mode `audit` only written to an audit annotation.
 ";
 
 /// Returns the page.
@@ -40,7 +42,7 @@ pub fn page(rules: &[Rule]) -> Page {
 /// Returns the table of webhooks and rules. Rules are grouped by the part of a scan that they judge, since a request
 /// that cannot change a part is not judged by its rules.
 fn webhooks(rules: &[Rule]) -> String {
-    let mut text = "\n## Which webhook asks which rules\n\n| webhook | request | rules |\n|---|---|---|\n".to_owned();
+    let mut text = "\n## Which webhook checks which rules\n\n| webhook | request | rules |\n|---|---|---|\n".to_owned();
     for part in [Part::Status, Part::Writer, Part::Spec, Part::Create] {
         let (webhook, request) = match part {
             Part::Status => {
@@ -49,9 +51,9 @@ fn webhooks(rules: &[Rule]) -> String {
             Part::Writer => {
                 ("`/validate`", "requests that contain or change a status, if `statusWriters` is configured")
             }
-            Part::Spec => ("`/validate`", "creation and updates of the scan itself"),
+            Part::Spec => ("`/validate`", "creations, and updates of the scan itself"),
             Part::Create => {
-                ("`/mutate`", "creation: only this webhook sees the status, which the API server then drops")
+                ("`/mutate`", "creation: only this webhook sees the status, since the API server then drops it")
             }
         };
         let named = rules.iter().filter(|rule| rule.part == part).map(|rule| format!("`{}`", rule.id));
@@ -60,7 +62,7 @@ fn webhooks(rules: &[Rule]) -> String {
         text += &format!("| {webhook} | {request} | {named} |\n");
     }
     text + "| `/mutate` | updates of the status | the mutations of all rules that have one |\n\n\
-        Both webhooks allow deletions, and objects of other kinds.\n"
+        Both webhooks allow deletions, and all requests for other kinds.\n"
 }
 
 fn list(rules: &[Rule]) -> String {
@@ -74,9 +76,9 @@ fn list(rules: &[Rule]) -> String {
 fn downgrades() -> String {
     let mut text = format!(
         "\n## When an error is downgraded\n\n\
-        A finding of a rule is an `{}`, which denies the write, or a `{}`, which is shown to the client. An error is downgraded, \
-        and does not deny the write, for one of these reasons. The message has the reason, and so has the label `downgraded` of the \
-        metric `scan_admission_findings_total`:\n\n",
+        A finding of a rule is an `{}` or a `{}`. An error denies the write. A warning is only shown to the client. An error is \
+        downgraded, so that it does not deny the write, for one of these reasons. The message names the reason, and so does \
+        the label `downgraded` of the metric `scan_admission_findings_total`:\n\n",
         Severity::Error.name(),
         Severity::Warning.name()
     );
@@ -84,22 +86,22 @@ fn downgrades() -> String {
         let when = match downgrade {
             Downgrade::Mode => "The mode of the rule is `warn` or `audit`.",
             Downgrade::PreExisting => {
-                "The old object has the same error at the same path, and nothing that the rule read for it has changed. So an \
-                old error never blocks its controller (the [ratchet](glossary.md#ratchet)). A condition whose type is missing, \
-                malformed or there twice is recognised by its contents, at any index."
+                "The old object has the same error at the same path, and no field that the rule read for it has changed. So an \
+                old error never blocks its controller (the [ratchet](glossary.md#ratchet)). If the type of a condition is \
+                missing, malformed or repeated, the condition is recognised by its contents, at any index."
             }
             Downgrade::Deleting => "The object is being deleted.",
         };
         text += &format!("- `{}`: {when}\n", downgrade.name());
     }
-    text + "\n`status-writer` is about rights: only its mode downgrades it.\n"
+    text + "\nThe rule `status-writer` is about rights: only its mode downgrades its errors.\n"
 }
 
 fn mutations(rules: &[Rule]) -> String {
     let mut text = "\n## What the mutations write\n\n\
-        An absent value is filled in, and a derived value is recomputed. A value that a controller observed is never changed. \
-        These are the examples of the rules, with the paths that are written:\n\n\
-        | rule | example | where |\n|---|---|---|\n"
+        A mutation fills in an absent value or recomputes a derived value. It never changes a value that a controller observed. \
+        The table lists examples from the pages of the rules, and the paths that the mutation writes:\n\n\
+        | rule | example | paths |\n|---|---|---|\n"
         .to_owned();
     for rule in rules {
         for example in rule.examples {
@@ -116,18 +118,19 @@ fn mutations(rules: &[Rule]) -> String {
 
 fn vocabularies() -> String {
     let mut text =
-        "\n## What each condition may say\n\n| type | status | reason | message | error |\n|---|---|---|---|---|\n"
+        "\n## What each condition may say\n\n\
+        *Any* means that every value is allowed.\n\n| type | status | reason | message | error |\n|---|---|---|---|---|\n"
             .to_owned();
     for vocabulary in VOCABULARIES {
         for row in vocabulary.rows {
             let message = row.message.expected().unwrap_or_else(|| match row.message {
-                Message::Explains => "open; the message or the error should explain the failure".to_owned(),
-                _ => "open".to_owned(),
+                Message::Explains => "any; the message or the error should explain the failure".to_owned(),
+                _ => "any".to_owned(),
             });
             let error = match row.error {
-                ErrorText::Empty => "empty",
-                ErrorText::Open => "open",
-                ErrorText::Explains => "should explain the failure",
+                ErrorText::Empty => "absent or empty",
+                ErrorText::Open => "any",
+                ErrorText::Explains => "any; should explain the failure",
             };
             let (name, reason) = (vocabulary.condition.name(), row.reason.unwrap_or("any"));
             text += &format!("| {name} | {} | {reason} | {message} | {error} |\n", row.status.name());
@@ -138,18 +141,27 @@ fn vocabularies() -> String {
 
 fn lifecycle() -> String {
     let mut text = "\n## What goes with each phase\n\n\
-        A new run may keep results of an earlier run beside its own. Such a condition is stale: it has an older generation, or a \
-        time no later than the start of the current run, or it is a `PolicySucceeded` that is earlier than `Scanning` or \
-        `Succeeded`. A stale condition satisfies a requirement but never violates one. On Completed and Failed the run has ended, so \
-        no condition is stale, except a `PolicySucceeded` of a scan that has no scan policy any more.\n\n\
-        A malformed condition counts neither as present nor as absent. A status is caught up when `observedGeneration` equals \
-        `metadata.generation`.\n\n\
-        | phase | must not be set while | severity | the phase must | hint |\n|---|---|---|---|---|\n"
+        A scan that runs again may keep the results of its earlier run. A condition of an earlier run is *stale*. A condition is \
+        stale in these cases: its `observedGeneration` is lower than that of the status; `Scanning` is True, and the time of the \
+        condition is not later than that of `Scanning`; it is a `PolicySucceeded` whose time is earlier than that of `Scanning` \
+        or `Succeeded`. Every other condition is *current*. On Completed and Failed the run has ended, so only a \
+        `PolicySucceeded` can be stale, and only while `spec.scanPolicy` is not set.\n\n\
+        The table lists what contradicts each phase. A row applies if everything in its second column is true. Where a rule \
+        requires a condition, a stale one is enough. A stale condition never causes an error or a warning. A malformed \
+        condition counts neither as present nor as absent. The table uses these terms:\n\n\
+        - The status is *caught up* if `status.observedGeneration` and `metadata.generation` are both present and equal.\n\
+        - The *phase of the verdict* is Completed if `PolicySucceeded` is True, Failed if it is False, and Error if it is \
+        Unknown.\n\
+        - The *phase of the result* is Error if `Succeeded` is False. If `Succeeded` is True, it is the phase of the verdict, or \
+        Completed if `spec.scanPolicy` is not set.\n\
+        - The *phase of the finished run* is the phase of its result.\n\
+        - A *verdict is awaited* if `spec.scanPolicy` is set, the status is caught up, and there is no current \
+        `PolicySucceeded`.\n\n\
+        | phase | is wrong while | severity | message: the phase must | message: hint |\n|---|---|---|---|---|\n"
         .to_owned();
     for row in phases::ROWS {
-        let when: Vec<_> = row.when.iter().map(|when| when.description()).collect();
         let (phase, severity) = (row.phase.name(), row.severity.name());
-        text += &format!("| {phase} | {} | {severity} | {} | {} |\n", when.join(" and "), row.must, row.hint);
+        text += &format!("| {phase} | {} | {severity} | {} | {} |\n", row.description(), row.must, row.hint);
     }
     text
 }
@@ -157,7 +169,8 @@ fn lifecycle() -> String {
 /// Returns the diagram of the phase transitions that do not skip a run.
 fn diagram() -> String {
     let mut text = "\n## The lifecycle\n\n\
-        No phase is the last one. A step that is not drawn skips a run, which is a warning (`phase-jump`).\n\n\
+        A scan can leave every phase again. The diagram shows the changes of phase that are expected. Any other change skips a run \
+        and is a warning (`phase-jump`).\n\n\
         ```mermaid\nstateDiagram-v2\n    [*] --> Pending\n"
         .to_owned();
     for from in Phase::ALL {

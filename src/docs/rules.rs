@@ -12,30 +12,34 @@ pub fn page(rule: &Rule) -> String {
     for (head, text) in [
         ("What it checks", rule.checks),
         ("Why it matters", rule.why),
-        ("What breaks when it is broken", rule.breaks),
+        ("What goes wrong if the rule is violated", rule.breaks),
         ("How to repair", rule.repair),
     ] {
         page += &format!("\n## {head}\n\n{text}\n");
     }
-    page += "\n## Examples\n";
+    page += EXAMPLES;
     for example in rule.examples {
         page += &self::example(rule, example);
     }
     page
 }
 
+const EXAMPLES: &str = "\n## Examples\n\n\
+    Each example is a complete and valid scan except for the members that are shown. The members that do not matter here, such as \
+    most of `metadata` and `spec`, are left out.\n";
+
 /// Returns the section about an example.
 fn example(rule: &Rule, example: &Example) -> String {
     let title = capitalised(example.title);
     let new = parsed(example.new);
-    let old = example.old.map(|old| format!("before:\n\n```json\n{:#}\n```\n\n", parsed(old))).unwrap_or_default();
+    let old = example.old.map(|old| format!("Before:\n\n```json\n{:#}\n```\n\n", parsed(old))).unwrap_or_default();
     let expect = match example.expect {
-        Expectation::Passes => "This passes.".to_owned(),
-        Expectation::Warns(_) => format!("This is a warning:\n\n{}", findings(rule, example)),
-        Expectation::Denies(_) => format!("This is denied:\n\n{}", findings(rule, example)),
+        Expectation::Passes => "The write is allowed.".to_owned(),
+        Expectation::Warns(_) => format!("The write is allowed, with this warning:\n\n{}", findings(rule, example)),
+        Expectation::Denies(_) => format!("The write is denied:\n\n{}", findings(rule, example)),
         Expectation::Mutates(patch) => format!("The mutation writes:\n\n```json\n{:#}\n```", parsed(patch)),
     };
-    let after = if old.is_empty() { "" } else { "after:\n\n" };
+    let after = if old.is_empty() { "" } else { "After:\n\n" };
     format!("\n### {title}\n\n{old}{after}```json\n{new:#}\n```\n\n{expect}\n")
 }
 

@@ -1,4 +1,4 @@
-//! `artifact-source`: the compliant artifact is the scanned artifact, and the scanned artifact is that of the spec.
+//! `artifact-source`: the compliant artifact is the scanned artifact, and the scanned artifact is the one that the spec names.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::values::{MUST_BE_IMAGE, must_equal};
@@ -9,20 +9,22 @@ use crate::scan::{Field, Json, Member, Phase, Source, SourceMember, Sources};
 
 pub const RULE: Rule = Rule {
     id: "artifact-source",
-    title: "The compliant artifact is the one that was scanned, and the scanned one is that of the spec.",
-    checks: "On phase Completed, `compliantArtifact` has the same blob URL, git URL and image repository as `artifact`, and the \
-             same digest if both images have one. Any other difference, such as another tag, is a warning, and so is an image \
-             that is not a reference. On Completed and Failed with a status that is caught up, an `artifact` of another source \
-             than the spec's is a warning. A tag instead of a digest, capitals in a host and the names of Docker Hub are equal.",
-    why: "The verdict is about the artifact that was scanned, and about no other.",
-    breaks: "An artifact that was never scanned is shipped with the verdict of another.",
+    title: "The compliant artifact is the scanned artifact, and the scanned artifact is the one that the spec names.",
+    checks: "On phase Completed it is an error if `compliantArtifact` and `artifact` have different blob URLs, git URLs or \
+             image repositories, or different image digests. Every other difference is a warning, such as another tag or a \
+             member that only one of them has; on other phases all differences are warnings. An image that is not a valid \
+             reference is a warning. On Completed and Failed, if the status is caught up, an `artifact` of another source \
+             than the spec's is a warning. These make no difference: a tag in one image and a digest in the other, upper \
+             and lower case in a host, and the different names of Docker Hub.",
+    why: "The policy was evaluated for the scanned artifact, and for no other artifact.",
+    breaks: "An artifact that was never scanned is shipped with the verdict about another artifact.",
     repair: "Copy `artifact` to `compliantArtifact` unchanged.",
     part: Part::Status,
     check,
     mutate: None,
     examples: &[
         Example {
-            title: "what was scanned is shipped",
+            title: "the scanned artifact is shipped",
             old: None,
             new: r#"{"status": {"phase": "Completed", "artifact": {"blob": {"url": "https://example.com/code.tar.gz"}}, "compliantArtifact": {"blob": {"url": "https://example.com/code.tar.gz"}}}}"#,
             expect: Expectation::Passes,
@@ -34,13 +36,13 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.compliantArtifact.blob.url"),
         },
         Example {
-            title: "another image of the repository is shipped",
+            title: "an image with another digest is shipped",
             old: None,
             new: r#"{"status": {"phase": "Completed", "artifact": {"registry": {"image": "ghcr.io/team/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}, "compliantArtifact": {"registry": {"image": "ghcr.io/team/app@sha256:0000c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}}}"#,
             expect: Expectation::Denies("status.compliantArtifact.registry.image"),
         },
         Example {
-            title: "a host in capitals",
+            title: "a host in upper case, and a tag instead of a digest",
             old: None,
             new: r#"{"status": {"phase": "Completed", "artifact": {"registry": {"image": "MYHOST/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}, "compliantArtifact": {"registry": {"image": "MyHost/app:v1"}}}}"#,
             expect: Expectation::Passes,
@@ -52,7 +54,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.compliantArtifact.blob.revision"),
         },
         Example {
-            title: "another blob than the spec asks for was scanned",
+            title: "the scanned blob is not the one that the spec names",
             old: None,
             new: r#"{"status": {"phase": "Completed", "observedGeneration": 1, "artifact": {"blob": {"url": "https://example.com/other.tar.gz"}}}}"#,
             expect: Expectation::Warns("status.artifact.blob.url"),
@@ -82,7 +84,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     }
 }
 
-/// Warns of an image that is not a reference and therefore cannot be compared.
+/// Warns of an image that is not a valid reference and therefore cannot be compared.
 fn check_image<'a>(artifact: Artifact, sources: Option<&Sources<'a>>, findings: &mut Findings<'a>) {
     let (source, member) = (Source::Registry, SourceMember::Image);
     let image = sources.and_then(|sources| sources.text(source, member));
@@ -92,7 +94,7 @@ fn check_image<'a>(artifact: Artifact, sources: Option<&Sources<'a>>, findings: 
     }
 }
 
-/// Compares one source of the compliant artifact with that of the scanned one.
+/// Compares one source of the compliant artifact with the same source of the scanned artifact.
 fn compare<'a>(source: Source, artifacts: [&Sources<'a>; 2], is_completed: bool, findings: &mut Findings<'a>) {
     for &member in source.members() {
         let [scanned, shipped] = artifacts.map(|sources| sources.text(source, member));
@@ -111,18 +113,17 @@ fn compare<'a>(source: Source, artifacts: [&Sources<'a>; 2], is_completed: bool,
                 FieldError::invalid(&Json::from_text(shipped), must_equal(&Json::from_text(scanned), other))
             }
             (None, Some(scanned)) => FieldError::required(must_equal(&Json::from_text(scanned), other)),
-            (_, None) => FieldError::forbidden(format_args!("must be absent, as {other} is")),
+            (_, None) => FieldError::forbidden(format_args!("must be absent, because {other} is absent")),
         };
         if difference == Difference::Source && is_completed {
-            let finding = findings.error(field(Artifact::Compliant), error);
-            finding.reads.extend([field(Artifact::Scanned), Field::Phase]);
+            findings.error(field(Artifact::Compliant), error).reads.extend([other, Field::Phase]);
         } else {
             findings.warning(field(Artifact::Compliant), error);
         }
     }
 }
 
-/// Warns of a scanned artifact of another source than the spec names. Called once the scan of this spec has ended.
+/// Warns of a scanned artifact that the spec does not name. Called only if the scan of this spec has ended.
 fn compare_with_spec<'a>(change: &Change<'a>, artifact: Option<&Sources<'a>>, findings: &mut Findings<'a>) {
     for source in Source::ALL {
         let member = if source == Source::Registry { SourceMember::Image } else { SourceMember::Url };
@@ -132,8 +133,8 @@ fn compare_with_spec<'a>(change: &Change<'a>, artifact: Option<&Sources<'a>>, fi
         if member.difference(scanned, asked) == Difference::Source {
             let field = Field::SourceMember { artifact: Artifact::Scanned, source, member };
             let named = Field::SpecSource { source, member };
-            let error = FieldError::invalid(&Json::from_text(scanned), must_equal(&Json::from_text(asked), named));
-            findings.warning(field, error);
+            let detail = must_equal(&Json::from_text(asked), named);
+            findings.warning(field, FieldError::invalid(&Json::from_text(scanned), detail));
         }
     }
 }

@@ -7,13 +7,15 @@ use crate::scan::{ConditionMember, ConditionStatus, ConditionType, Field, Member
 pub const RULE: Rule = Rule {
     id: "compliant-artifact",
     title: "The compliant artifact has passed its policy.",
-    checks: "There is no `compliantArtifact` on phase Failed. If a scan policy is set, there is none while `PolicySucceeded` is \
-             False, and none without a `PolicySucceeded` on phase Completed or without a phase; the last is only a warning if \
-             the status is of another generation. A `compliantArtifact` on phase Error or with `PolicySucceeded` Unknown is a \
-             warning, and so is a missing one on Completed with a scan policy.",
+    checks: "A `compliantArtifact` on phase Failed is an error. If `spec.scanPolicy` is set, it is also an error in two \
+             cases: `PolicySucceeded` is False; or there is no `PolicySucceeded`, and the phase is Completed or absent. The \
+             second case is only a warning if `observedGeneration` is set and differs from `metadata.generation`. A \
+             `compliantArtifact` on phase Error or while a current `PolicySucceeded` is Unknown is a warning. On phase \
+             Completed with a scan policy, a missing `compliantArtifact` is a warning.",
     why: "The supply chain ships this artifact.",
-    breaks: "An artifact that violates its policy is shipped, or the workload waits for an artifact that is missing.",
-    repair: "Write `compliantArtifact` when the policy passes, and remove it on any other verdict.",
+    breaks: "An artifact that violates its policy is shipped, or a workload waits for an artifact that is missing.",
+    repair: "Write `compliantArtifact` when `PolicySucceeded` becomes True. Remove it when `PolicySucceeded` becomes False or \
+             Unknown.",
     part: Part::Status,
     check,
     mutate: None,
@@ -31,7 +33,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "an artifact of a failed scan",
+            title: "an artifact on phase Failed",
             old: None,
             new: r#"{"status": {"phase": "Failed", "compliantArtifact": {"blob": {"url": "https://example.com/code.tar.gz"}}}}"#,
             expect: Expectation::Denies("status.compliantArtifact"),
@@ -43,7 +45,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.compliantArtifact"),
         },
         Example {
-            title: "an artifact that was there on Failed before, while a condition is written",
+            title: "an old artifact on phase Failed, while only a condition changes",
             old: Some(
                 r#"{"status": {"phase": "Failed", "compliantArtifact": {"blob": {"url": "https://example.com/code.tar.gz"}}}}"#,
             ),
@@ -57,7 +59,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.compliantArtifact"),
         },
         Example {
-            title: "an artifact of a scan that failed",
+            title: "an artifact on phase Error",
             old: None,
             new: r#"{"status": {"phase": "Error", "compliantArtifact": {"blob": {"url": "https://example.com/code.tar.gz"}}}}"#,
             expect: Expectation::Warns("status.compliantArtifact"),

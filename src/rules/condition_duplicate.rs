@@ -6,10 +6,11 @@ use crate::scan::{ConditionMember, Entry, Field};
 pub const RULE: Rule = Rule {
     id: "condition-duplicate",
     title: "No two conditions have the same type.",
-    checks: "Each `type` occurs once in `status.conditions`.",
-    why: "Conditions are a map with the type as its key, written as a list.",
-    breaks: "One reader uses the first entry, another the last: for one the scan has succeeded, for the other it has failed.",
-    repair: "Replace the entry of a type instead of appending another, as meta.SetStatusCondition in Go does.",
+    checks: "Each `type` occurs only once in `status.conditions`. A repeated type is an error.",
+    why: "`status.conditions` is a map that is written as a list. The type is the key.",
+    breaks: "One reader uses the first entry, and another reader uses the last. One of them sees a scan that succeeded, the \
+             other a scan that failed.",
+    repair: "Replace the entry of a type instead of appending another entry, as `meta.SetStatusCondition` in Go does.",
     part: Part::Status,
     check,
     mutate: None,
@@ -21,7 +22,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "a type twice",
+            title: "the same type twice",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "lastTransitionTime": "2026-11-20T08:01:00Z"}, {"type": "Scanning", "status": "False", "reason": "JobFinished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Denies("status.conditions[1].type"),

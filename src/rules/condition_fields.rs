@@ -1,4 +1,4 @@
-//! `condition-fields`: each entry of the conditions list is a well-formed `metav1.Condition`.
+//! `condition-fields`: every condition is a well-formed `metav1.Condition`.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule, Severity};
 use crate::rules::tables::conditions::malformed;
@@ -9,21 +9,22 @@ use crate::scan::{Condition, ConditionMember, Entry, Field, Json, Member, time};
 pub const RULE: Rule = Rule {
     id: "condition-fields",
     title: "Every condition is well-formed.",
-    checks: "Each entry of `status.conditions` is an object with a `type` (a qualified name of at most 316 characters), \
-             a `status` (True, False or Unknown), a `lastTransitionTime` (RFC 3339) and a `reason` (a CamelCase word of \
-             at most 1,024 characters); `message` and `error` are strings of at most 32,768 characters, \
-             `observedGeneration` is an integer ≥ 0. On SendingResults and on unknown types a missing reason is a warning \
-             only. All other rules ignore an entry in which this rule finds an error.",
-    why: "These are the rules of `metav1.Condition`, the type that Kubernetes clients decode conditions into.",
-    breaks: "One malformed entry makes Cartographer drop the whole list: the workload hangs, and nothing says why.",
-    repair: "Set conditions with the helper of your client library (meta.SetStatusCondition in Go). The webhook fills \
-             in a missing lastTransitionTime.",
+    checks: "Each entry of `status.conditions` is an object. These members are required: `type`, a qualified name of at most \
+             316 characters; `status`, which is True, False or Unknown; `lastTransitionTime`, an RFC 3339 time; `reason`, a \
+             CamelCase word of at most 1,024 characters. `message` and `error` are strings of at most 32,768 characters. \
+             `observedGeneration` is an integer ≥ 0. The list has at most 20,000 entries. Anything else is an error, but a \
+             missing reason is only a warning on SendingResults and on unknown types. All other rules ignore an entry in \
+             which this rule finds an error.",
+    why: "Kubernetes clients decode conditions into the type `metav1.Condition`, which has these rules.",
+    breaks: "One malformed entry makes Cartographer drop the whole list. The workload hangs, and no message says why.",
+    repair: "Set conditions with the helper function of your client library, such as `meta.SetStatusCondition` in Go. The \
+             mutating webhook fills in a missing `lastTransitionTime`.",
     part: Part::Status,
     check,
     mutate: Some(mutate),
     examples: &[
         Example {
-            title: "a whole condition",
+            title: "a complete condition",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             expect: Expectation::Passes,
@@ -47,7 +48,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.conditions[0].type"),
         },
         Example {
-            title: "a malformed entry that moved",
+            title: "an old malformed entry at another index",
             old: Some(
                 r#"{"status": {"conditions": [{"status": "True", "reason": "JobStarted", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             ),
@@ -67,7 +68,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.conditions[SendingResults].reason"),
         },
         Example {
-            title: "a missing time is the old one while the status is the same",
+            title: "a missing time is taken from the old condition if the status is unchanged",
             old: Some(
                 r#"{"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             ),
@@ -111,7 +112,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     }
 }
 
-/// Sets a missing lastTransitionTime: to the old time if the status of the condition is unchanged, else to now.
+/// Sets a missing lastTransitionTime to the old time if the status of the condition is unchanged, otherwise to now.
 fn mutate(change: &Change<'_>, patch: &mut Patch) {
     let is_missing =
         |condition: &Condition<'_>| condition[ConditionMember::LastTransitionTime].string() == Member::Absent;

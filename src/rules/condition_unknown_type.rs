@@ -1,21 +1,22 @@
-//! `condition-unknown-type`: every condition is of one of the four types of a scan.
+//! `condition-unknown-type`: every condition has one of the four types of a scan.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
 use crate::scan::{ConditionMember, ConditionType, Field};
 
 pub const RULE: Rule = Rule {
     id: "condition-unknown-type",
-    title: "Every condition is of one of the four types of a scan.",
-    checks: "The `type` of each condition is Scanning, Succeeded, SendingResults or PolicySucceeded. Any other is a warning.",
-    why: "Kubernetes allows other types, so one may be intended. It may also be a misspelling of one of the four.",
+    title: "Every condition has one of the four types of a scan.",
+    checks: "The `type` of each condition is Scanning, Succeeded, SendingResults or PolicySucceeded. Any other type is a \
+             warning.",
+    why: "Kubernetes allows other types, so another type may be intended. It may also be a misspelling of one of the four.",
     breaks: "A reader that waits for `Succeeded` does not see `Suceeded`.",
-    repair: "Correct the type, or ignore the warning if readers of your own use the condition.",
+    repair: "Correct the type. Ignore the warning if your own clients read the condition.",
     part: Part::Status,
     check,
     mutate: None,
     examples: &[
         Example {
-            title: "one of the four",
+            title: "one of the four types",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Passes,

@@ -1,4 +1,4 @@
-//! `cve-count-timing`: the counts are those of a scan that has ended.
+//! `cve-count-timing`: the counts belong to a scan that has ended.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::counts::total;
@@ -8,12 +8,13 @@ use crate::scan::{
 
 pub const RULE: Rule = Rule {
     id: "cve-count-timing",
-    title: "The counts are those of a scan that has ended.",
-    checks: "There are no counts on phase Pending, counts do not change while `Scanning` is True, and on phase Failed the \
-             total is not 0. All of these are warnings, since a policy may fail for other reasons than CVEs.",
-    why: "Counts are the result of a run.",
-    breaks: "A dashboard shows counts that belong to no finished scan, or a failed scan with nothing to see.",
-    repair: "Write the counts together with Succeeded, and keep the old ones while a rescan is running.",
+    title: "The counts belong to a scan that has ended.",
+    checks: "All findings of this rule are warnings, since a policy may fail for reasons other than CVEs. The rule warns of \
+             counts on phase Pending, of counts that change while a current `Scanning` is True, and of counts that are absent \
+             or have the total 0 on phase Failed.",
+    why: "The counts are a result of a run.",
+    breaks: "A dashboard shows counts of a scan that has not finished, or a failed scan without any CVEs.",
+    repair: "Write the counts together with `Succeeded`. Keep the old counts while a new scan is running.",
     part: Part::Status,
     check,
     mutate: None,
@@ -25,7 +26,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "the counts of the last scan during a rescan",
+            title: "a rescan that keeps the counts of the last scan",
             old: Some(r#"{"status": {"cveCount": {"low": 1}}}"#),
             new: r#"{"status": {"phase": "Scanning", "cveCount": {"low": 1}, "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:20:00Z"}]}}"#,
             expect: Expectation::Passes,
@@ -49,7 +50,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.cveCount"),
         },
         Example {
-            title: "counts beside a stale Scanning of an older spec",
+            title: "counts that change while only a stale Scanning is True",
             old: Some(r#"{"status": {"cveCount": {"low": 1}}}"#),
             new: r#"{"metadata": {"generation": 2}, "status": {"phase": "Scanning", "observedGeneration": 2, "cveCount": {"low": 2}, "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "observedGeneration": 1, "lastTransitionTime": "2026-11-20T08:20:00Z"}]}}"#,
             expect: Expectation::Passes,

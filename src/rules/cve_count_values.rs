@@ -1,4 +1,4 @@
-//! `cve-count-values`: the CVE counts are integers.
+//! `cve-count-values`: the CVE counts are integers that are not negative.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule};
 use crate::rules::tables::counts::{Summable, summable};
@@ -9,19 +9,19 @@ use crate::scan::{Count, CveCount, Field, Json, Member, Spelling};
 pub const RULE: Rule = Rule {
     id: "cve-count-values",
     title: "The CVE counts are integers that are not negative.",
-    checks: "`cveCount` is an object, `critical`, `high`, `medium`, `low`, `unknown` and `total` are integers ≥ 0, and \
-             the sum of the severities fits int64. Another member is a warning.",
-    why: "`kubectl get` prints the counts as integer columns, and metrics sum them.",
-    breaks: "A count that is a string or negative is shown as empty, so a critical vulnerability disappears from the \
-             dashboard.",
-    repair: "Write counts as JSON integers, without quotes. If some severities are missing, the mutating webhook sets them \
-             to 0.",
+    checks: "`cveCount` is an object. `critical`, `high`, `medium`, `low`, `unknown` and `total` are integers ≥ 0. The sum of \
+             the severities fits int64. Anything else is an error. Another member of `cveCount` is a warning.",
+    why: "`kubectl get` prints the counts in integer columns, and metrics add them up.",
+    breaks: "A count that is a string is shown as empty, so a critical vulnerability disappears from the dashboard. A \
+             negative count makes sums too low.",
+    repair: "Write counts as JSON integers, without quotes. If only some severities are missing, the mutating webhook sets \
+             them to 0.",
     part: Part::Status,
     check,
     mutate: Some(mutate),
     examples: &[
         Example {
-            title: "all six",
+            title: "all six counts",
             old: None,
             new: r#"{"status": {"cveCount": {"critical": 1, "high": 2, "medium": 0, "low": 3, "unknown": 0, "total": 6}}}"#,
             expect: Expectation::Passes,
@@ -39,7 +39,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.cveCount.critical"),
         },
         Example {
-            title: "a negative count, in the spelling of the vendor's page",
+            title: "a negative count, in the spelling of the vendor's documentation",
             old: None,
             new: r#"{"status": {"CVECount": {"HIGH": -1}}}"#,
             expect: Expectation::Denies("status.CVECount.HIGH"),
@@ -57,13 +57,13 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.cveCount.negligible"),
         },
         Example {
-            title: "an old error beside another count",
+            title: "an old error while another count changes",
             old: Some(r#"{"status": {"cveCount": {"critical": "1", "high": 1}}}"#),
             new: r#"{"status": {"cveCount": {"critical": "1", "high": 2}}}"#,
             expect: Expectation::Warns("status.cveCount.critical"),
         },
         Example {
-            title: "an old sum that does not fit int64, beside another total",
+            title: "an old sum that does not fit int64, while only the total changes",
             old: Some(r#"{"status": {"cveCount": {"low": 9223372036854775807, "high": 1}}}"#),
             new: r#"{"status": {"cveCount": {"low": 9223372036854775807, "high": 1, "total": 2}}}"#,
             expect: Expectation::Warns("status.cveCount"),
@@ -118,7 +118,7 @@ fn check_counts<'a>(container: Spelling, counts: &'a CveCount<'a>, findings: &mu
     }
 }
 
-/// Sets missing severities to 0 if there are others.
+/// Sets missing severities to 0 if there is another severity.
 fn mutate(change: &Change<'_>, patch: &mut Patch) {
     for Summable { container, counts, .. } in change.new.status().into_iter().flat_map(summable) {
         for severity in Count::SEVERITIES {

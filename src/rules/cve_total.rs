@@ -8,11 +8,12 @@ use crate::scan::{Count, CveCount, Field, Json, Member, Spelling};
 pub const RULE: Rule = Rule {
     id: "cve-total",
     title: "The total is the sum of the severities.",
-    checks: "`cveCount.total` (or `CVETOTAL`) is the sum of the five severities; an absent severity counts as 0. An absent \
-             total beside a severity is a warning, and so is a wrong total beside another numeric member, which it may include.",
-    why: "People sort and alert by the total. Since it is derived, there is one right value.",
-    breaks: "A total that is too low hides vulnerabilities from people who look at this column only.",
-    repair: "Write the sum, or no total: the mutating webhook fills in or corrects the total.",
+    checks: "`cveCount.total` (or `CVETOTAL`) is the sum of the five severities. An absent severity counts as 0. A wrong \
+             total is an error. It is only a warning if there is another numeric member, since the total may include it. An \
+             absent total is a warning if there is a severity.",
+    why: "People sort and set alerts by the total. It follows from the severities, so only one value is right.",
+    breaks: "A total that is too low hides vulnerabilities from people who look only at this column.",
+    repair: "Write the sum, or leave out the total. The mutating webhook fills in a missing total and corrects a wrong one.",
     part: Part::Status,
     check,
     mutate: Some(mutate),
@@ -30,7 +31,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.cveCount.total"),
         },
         Example {
-            title: "a total off by one in the spelling of the vendor's page",
+            title: "a total off by one, in the spelling of the vendor's documentation",
             old: None,
             new: r#"{"status": {"CVECount": {"CRITICAL": 1, "HIGH": 22, "CVETOTAL": 24}}}"#,
             expect: Expectation::Denies("status.CVECount.CVETOTAL"),
@@ -54,13 +55,13 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.cveCount.total"),
         },
         Example {
-            title: "a wrong total that was there before, while the phase changes",
+            title: "an old wrong total, while only the phase changes",
             old: Some(r#"{"status": {"phase": "Scanning", "cveCount": {"critical": 1, "total": 2}}}"#),
             new: r#"{"status": {"phase": "Error", "cveCount": {"critical": 1, "total": 2}}}"#,
             expect: Expectation::Warns("status.cveCount.total"),
         },
         Example {
-            title: "the total is filled in beside the severities",
+            title: "a missing total is filled in",
             old: None,
             new: r#"{"status": {"CVECount": {"CRITICAL": 1, "HIGH": 22, "MEDIUM": 0, "LOW": 0, "UNKNOWN": 0}}}"#,
             expect: Expectation::Mutates(r#"[{"op": "add", "path": "/status/CVECount/CVETOTAL", "value": 23}]"#),
@@ -72,13 +73,13 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     for container in Spelling::BOTH {
         let Some(counts) = status.cve_count.get(container).present() else { continue };
-        // A sum that no total can hold is an error of `cve-count-values`.
+        // `cve-count-values` reports a sum that does not fit int64.
         let Some(sum) = counts.sum().filter(|sum| i64::try_from(*sum).is_ok()) else { continue };
         if counts.spellings(Count::Total).next().is_none() && counts.has_severity() {
             let error = FieldError::required(format_args!("must be {sum}, the sum of the severities"));
             findings.warning(Field::Count { container, count: Count::Total, key: container }, error);
         }
-        // Two totals that differ are an error of `spelling-conflict`.
+        // `spelling-conflict` reports two totals that differ.
         if counts.has_conflict(Count::Total) && !change.is_old_object {
             continue;
         }

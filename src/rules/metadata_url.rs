@@ -1,4 +1,4 @@
-//! `metadata-url`: the metadata URL is a URL of sent results.
+//! `metadata-url`: the metadata URL is the URL of results that were sent to the metadata store.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::values::invalid_string;
@@ -6,12 +6,13 @@ use crate::scan::{ConditionStatus, ConditionType, Field, Member, Spelling, url};
 
 pub const RULE: Rule = Rule {
     id: "metadata-url",
-    title: "The metadata URL is the URL of results that were sent.",
-    checks: "`metadataUrl` (or `metadataURL`) is an absolute http or https URL with a host. A URL while a current \
-             `SendingResults` is False is a warning, and so is a missing URL while it is True.",
+    title: "The metadata URL is the URL of results that were sent to the metadata store.",
+    checks: "`metadataUrl` (or `metadataURL`) is an absolute http or https URL with a host. Anything else is an error. A URL \
+             is a warning while a current `SendingResults` is False. A missing URL is a warning while a current \
+             `SendingResults` is True.",
     why: "The results of the scan are at this URL of the metadata store.",
-    breaks: "The link does not work, or leads to results that were never sent.",
-    repair: "Write the URL that the store returned, and no URL if nothing was sent.",
+    breaks: "The link does not work, or it points to results that were never sent.",
+    repair: "Write the URL that the store returned. If nothing was sent, leave out the URL.",
     part: Part::Status,
     check,
     mutate: None,
@@ -35,19 +36,19 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.metadataUrl"),
         },
         Example {
-            title: "a URL that is no string",
+            title: "a URL that is not a string",
             old: None,
             new: r#"{"status": {"metadataURL": 7}}"#,
             expect: Expectation::Denies("status.metadataURL"),
         },
         Example {
-            title: "a URL of results that were not sent",
+            title: "a URL although the results were not sent",
             old: None,
             new: r#"{"status": {"metadataUrl": "https://store.example.com/1", "conditions": [{"type": "SendingResults", "status": "False", "reason": "NotSent", "message": "no store is configured", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Warns("status.metadataUrl"),
         },
         Example {
-            title: "no URL of results that were sent",
+            title: "no URL although the results were sent",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "SendingResults", "status": "True", "reason": "ResultsSent", "message": "All good", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Warns("status.metadataUrl"),

@@ -1,4 +1,4 @@
-//! `observed-generation`: the observed generation is a generation of this object.
+//! `observed-generation`: the observed generation is the current or an earlier generation of this object.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
 use crate::rules::tables::values;
@@ -7,14 +7,15 @@ use crate::scan::{Condition, ConditionMember, Field, Json, Member, Phase};
 
 pub const RULE: Rule = Rule {
     id: "observed-generation",
-    title: "The observed generation is a generation of this object.",
-    checks: "`status.observedGeneration` is an integer ≥ 0. The following are warnings: it, or that of a condition, is greater \
-             than `metadata.generation`; it is lower than before; on phase Completed or Failed, that of a current condition is \
-             lower than that of the status.",
-    why: "It says which version of the spec the status is about.",
-    breaks: "A status that claims a later generation is taken for up to date once the spec has that generation.",
-    repair: "Write the metadata.generation of the object that was scanned, in the status and in each condition. Ignore the \
-             warning if the object is restored from a backup: its generation begins at 1 again.",
+    title: "The observed generation is the current or an earlier generation of this object.",
+    checks: "`status.observedGeneration` is an integer ≥ 0. Anything else is an error. These are warnings: the \
+             `observedGeneration` of the status or of a condition is greater than `metadata.generation`; that of the status \
+             is lower than before; on phase Completed or Failed, that of a current condition is lower than that of the \
+             status.",
+    why: "It says for which version of the spec the status was written.",
+    breaks: "If the generation is too high, the status looks up to date when the spec reaches that generation.",
+    repair: "In the status and in each condition, write the `metadata.generation` of the object that was scanned. Ignore the \
+             warning if the object was restored from a backup, since its generation starts at 1 again.",
     part: Part::Status,
     check,
     mutate: None,
@@ -50,7 +51,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.observedGeneration"),
         },
         Example {
-            title: "a generation that goes back",
+            title: "a generation that is lower than before",
             old: Some(r#"{"metadata": {"generation": 2}, "status": {"observedGeneration": 2}}"#),
             new: r#"{"metadata": {"generation": 2}, "status": {"observedGeneration": 1}}"#,
             expect: Expectation::Warns("status.observedGeneration"),

@@ -7,18 +7,19 @@ use crate::scan::{Field, Json};
 pub const RULE: Rule = Rule {
     id: "phase-disagrees",
     title: "The phase agrees with the conditions.",
-    checks: "The current conditions do not contradict the phase, by the table of phases. A stale condition, of an earlier \
-             run, satisfies a requirement but never violates one.",
-    why: "Some readers use the phase and others the conditions, so both must say the same.",
-    breaks: "The GUI shows a completed scan while the supply chain waits, or a vulnerable image is shipped because one of \
-             the two allowed it.",
-    repair: "Write the phase and the conditions in one update, by the table of phases.",
+    checks: "The current conditions do not contradict the phase. The table of phases (docs/decides.md) lists the \
+             contradictions, and says which are errors and which are warnings. Where a phase requires a condition, a stale \
+             condition, one of an earlier run, is enough. A stale condition never causes an error or a warning.",
+    why: "Some readers use the phase and others use the conditions, so both must say the same.",
+    breaks: "The GUI shows a completed scan while the supply chain waits. Or a vulnerable image is shipped, because either \
+             the phase or the conditions allowed it.",
+    repair: "Write the phase and the conditions in one update, so that they agree with the table of phases.",
     part: Part::Status,
     check,
     mutate: None,
     examples: &[
         Example {
-            title: "a run",
+            title: "a running scan",
             old: None,
             new: r#"{"status": {"phase": "Scanning", "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             expect: Expectation::Passes,
@@ -30,7 +31,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "a job that finished before its policy is evaluated",
+            title: "a finished job whose policy has not been evaluated yet",
             old: None,
             new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"phase": "Scanning", "observedGeneration": 1, "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Passes,
@@ -42,19 +43,19 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.phase"),
         },
         Example {
-            title: "a failed scan without a verdict",
+            title: "phase Failed without a verdict",
             old: None,
             new: r#"{"status": {"phase": "Failed", "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Denies("status.phase"),
         },
         Example {
-            title: "an error that no condition shows",
+            title: "phase Error although no condition shows a failure",
             old: None,
             new: r#"{"status": {"phase": "Error", "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Denies("status.phase"),
         },
         Example {
-            title: "an error without any result",
+            title: "phase Error without any condition",
             old: None,
             new: r#"{"status": {"phase": "Error", "conditions": []}}"#,
             expect: Expectation::Warns("status.phase"),
@@ -69,9 +70,8 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         if !row.when.iter().all(|when| when.holds(conditions, change)) {
             continue;
         }
-        let reasons: Vec<_> = row.when.iter().map(|when| when.description()).collect();
         let hint = if row.hint.is_empty() { String::new() } else { format!("; {}", row.hint) };
-        let detail = format!("must {} while {}{hint}", row.must, reasons.join(" and "));
+        let detail = format!("must {} while {}{hint}", row.must, row.description());
         let error = FieldError::invalid(&Json::from_text(phase.name()), detail);
         match row.severity {
             Severity::Error => {

@@ -7,11 +7,11 @@ use crate::scan::{Field, Json, Scan};
 pub const RULE: Rule = Rule {
     id: "phase-jump",
     title: "A result follows a run.",
-    checks: "The phase does not change from Pending or Error to Completed or Failed, nor between Completed and Failed, in \
-             one write: Scanning is between. All of these are warnings.",
+    checks: "All findings of this rule are warnings. The rule warns if one write changes the phase from Pending or Error to \
+             Completed or Failed, or between Completed and Failed. The phase must be Scanning in between.",
     why: "A controller that skips Scanning may have lost an update, or a person may have written the status.",
-    breaks: "A reader that waits for a run to start misses it.",
-    repair: "Write phase Scanning when the job starts. Ignore the warning if the object is restored from a backup.",
+    breaks: "A reader that waits for the start of a run misses it.",
+    repair: "Write phase Scanning when the job starts. Ignore the warning if the object was restored from a backup.",
     part: Part::Status,
     check,
     mutate: None,

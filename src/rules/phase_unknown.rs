@@ -7,12 +7,12 @@ use crate::scan::{ConditionType, Field, Json, Member, Phase};
 pub const RULE: Rule = Rule {
     id: "phase-unknown",
     title: "The phase is one of the five phases.",
-    checks: "`status.phase` is exactly Pending, Scanning, Completed, Failed or Error. A missing phase beside conditions is a \
-             warning.",
+    checks: "`status.phase` is exactly Pending, Scanning, Completed, Failed or Error. Anything else is an error. A missing \
+             phase is a warning if the status has conditions.",
     why: "People, the GUI and `kubectl wait` look at the phase first.",
     breaks: "A reader that waits for `Completed` never sees `completed`.",
-    repair: "Write one of the five phases, in this spelling. If the phase is missing and follows from the conditions, the \
-             mutating webhook fills it in.",
+    repair: "Write one of the five phases, in this spelling. If the phase is missing and the conditions allow only one phase, \
+             the mutating webhook fills it in.",
     part: Part::Status,
     check,
     mutate: Some(mutate),
@@ -30,13 +30,13 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.phase"),
         },
         Example {
-            title: "a phase that is no string",
+            title: "a phase that is not a string",
             old: None,
             new: r#"{"status": {"phase": ["Completed"]}}"#,
             expect: Expectation::Denies("status.phase"),
         },
         Example {
-            title: "no phase beside conditions",
+            title: "no phase although the status has conditions",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             expect: Expectation::Warns("status.phase"),

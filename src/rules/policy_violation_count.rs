@@ -10,7 +10,8 @@ use crate::scan::{ConditionMember, ConditionType, Member, Spelling};
 pub const RULE: Rule = Rule {
     id: "policy-violation-count",
     title: "No more CVEs violate the policy than were found.",
-    checks: "In a current message `Policy violated because of X CVEs`, X is at most the total. A higher X is a warning.",
+    checks: "In the message `Policy violated because of X CVEs` of a current `PolicySucceeded`, X is at most the total, or \
+             the sum of the severities if there is no total. A higher X is a warning.",
     why: "The policy evaluates the CVEs that the scan found.",
     breaks: "People search for violations that are not in the result.",
     repair: "Write the message and the counts of the same run.",
@@ -37,7 +38,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.conditions[PolicySucceeded].message"),
         },
         Example {
-            title: "fewer CVEs in a new run than the verdict of the last run names",
+            title: "a stale verdict that names more CVEs than the new run found",
             old: None,
             new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"phase": "Scanning", "cveCount": {"high": 3, "total": 3}, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:22:00Z"}, {"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Passes,

@@ -6,16 +6,16 @@ use crate::rules::tables::{conditions, vocabulary};
 pub const RULE: Rule = Rule {
     id: "policy-vocabulary",
     title: "PolicySucceeded has the reason and message that belong to its status.",
-    checks: "`PolicySucceeded` is True with reason EvaluationPassed and message `No CVEs were found that violated \
-             the policy` and no error; False with EvaluationFailed and `Policy violated because of X \
-             CVEs`, X ≥ 1; or Unknown with Error and a message that begins with `An error has \
-             occurred`. A message of an older release, a missing message, and a missing error on \
-             Unknown are warnings.",
+    checks: "`PolicySucceeded` is True with reason EvaluationPassed, message `No CVEs were found that violated the policy` \
+             and no `error`; or False with reason EvaluationFailed and message `Policy violated because of X CVEs` with X ≥ \
+             1; or Unknown with reason Error and a message that begins with `An error has occurred`. Anything else is an \
+             error. Only these are warnings: a message of an older release, a missing message, and a missing `error` on \
+             Unknown.",
     why: "This condition decides whether an artifact is shipped. Its message must not contradict its status.",
-    breaks: "People read \"no CVEs were found\" about an artifact that was denied, or act on a violation that does not \
+    breaks: "People read \"no CVEs were found\" about an artifact that was denied, or they look for a violation that does not \
              exist.",
-    repair: "Write the reason and message that belong to the status. The mutating webhook fills in a missing reason and \
-             a missing message, except the message with X.",
+    repair: "Write the reason and the message that belong to the status. The mutating webhook fills in a missing reason. It \
+             fills in a missing message only on True, since other messages depend on the run.",
     part: Part::Status,
     check: |change, findings| vocabulary::check(&conditions::POLICY_SUCCEEDED, change, findings),
     mutate: Some(|change, patch| vocabulary::mutate(&conditions::POLICY_SUCCEEDED, change, patch)),
@@ -69,13 +69,13 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.conditions[PolicySucceeded].message"),
         },
         Example {
-            title: "an error that is not explained",
+            title: "Unknown without an error text",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "Unknown", "reason": "Error", "message": "An error has occurred", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             expect: Expectation::Warns("status.conditions[PolicySucceeded].error"),
         },
         Example {
-            title: "the reason is filled in, the message with X is not",
+            title: "a missing reason is filled in, but not a message with a number",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "False", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             expect: Expectation::Mutates(

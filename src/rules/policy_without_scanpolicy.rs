@@ -7,9 +7,9 @@ use crate::scan::{ConditionMember, Field, Member, Phase};
 pub const RULE: Rule = Rule {
     id: "policy-without-scanpolicy",
     title: "Only a scan with a scan policy has a policy verdict.",
-    checks: "Where there is a current `PolicySucceeded`, `spec.scanPolicy` is set. If not, this is an error if the status is \
-             caught up (`status.observedGeneration` is `metadata.generation`) and the phase is Completed, Failed, Error or \
-             absent, else a warning.",
+    checks: "A current `PolicySucceeded` requires `spec.scanPolicy`. A `PolicySucceeded` without it is an error if the status \
+             is caught up (`status.observedGeneration` equals `metadata.generation`) and the phase is Completed, Failed, \
+             Error or absent. Otherwise it is a warning.",
     why: "A verdict is the result of a policy.",
     breaks: "An artifact seems to have passed a policy that does not exist.",
     repair: "Remove PolicySucceeded when the scan policy is removed.",
@@ -18,19 +18,19 @@ pub const RULE: Rule = Rule {
     mutate: None,
     examples: &[
         Example {
-            title: "a verdict of a policy",
+            title: "a verdict with a scan policy",
             old: None,
             new: r#"{"spec": {"scanPolicy": "scan-policy"}, "status": {"observedGeneration": 1, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Passes,
         },
         Example {
-            title: "a verdict of no policy",
+            title: "a verdict without a scan policy",
             old: None,
             new: r#"{"status": {"observedGeneration": 1, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Denies("status.conditions[PolicySucceeded]"),
         },
         Example {
-            title: "a standing verdict of no policy whose message is corrected",
+            title: "an old verdict without a scan policy, while only its message is corrected",
             old: Some(
                 r#"{"status": {"observedGeneration": 1, "conditions": [{"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No noncompliant vulnerabilities found", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             ),
@@ -38,13 +38,13 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.conditions[PolicySucceeded]"),
         },
         Example {
-            title: "a verdict of no policy while a run that will replace it is due",
+            title: "a verdict without a scan policy before a new run starts",
             old: None,
             new: r#"{"status": {"phase": "Pending", "observedGeneration": 1, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Warns("status.conditions[PolicySucceeded]"),
         },
         Example {
-            title: "a verdict of no policy in a status of an older spec",
+            title: "a verdict without a scan policy in a status for an older spec",
             old: None,
             new: r#"{"metadata": {"generation": 2}, "status": {"observedGeneration": 1, "conditions": [{"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Warns("status.conditions[PolicySucceeded]"),

@@ -8,11 +8,11 @@ use crate::scan::{ConditionMember, Json};
 pub const RULE: Rule = Rule {
     id: "policy-without-success",
     title: "Only a scan that succeeded has a policy verdict.",
-    checks: "While a current `PolicySucceeded` is True or False, `Succeeded` is not False. A missing `Succeeded` is a \
-             warning.",
+    checks: "A current `PolicySucceeded` that is True or False is an error while a current `Succeeded` is False. It is a \
+             warning while there is no `Succeeded`.",
     why: "A scan that failed has no result that a policy could evaluate.",
     breaks: "An artifact passes the policy although its scan failed.",
-    repair: "Remove PolicySucceeded when the scan fails, or set it to Unknown with the error.",
+    repair: "When the scan fails, remove `PolicySucceeded`, or set it to Unknown with the error.",
     part: Part::Status,
     check,
     mutate: None,
@@ -30,7 +30,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.conditions[PolicySucceeded].status"),
         },
         Example {
-            title: "a verdict alone",
+            title: "a verdict without Succeeded",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "PolicySucceeded", "status": "True", "reason": "EvaluationPassed", "message": "No CVEs were found that violated the policy", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Warns("status.conditions[PolicySucceeded].status"),

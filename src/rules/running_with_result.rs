@@ -8,24 +8,24 @@ use crate::scan::{ConditionMember, Json};
 pub const RULE: Rule = Rule {
     id: "running-with-result",
     title: "A running scan has no result of this run.",
-    checks: "While `Scanning` is True there is no current `Succeeded` or `PolicySucceeded`. Results of an earlier run, whose \
-             times are not later than that of Scanning, may stay.",
-    why: "Scanning says that the scan is running, a result says that it has ended.",
+    checks: "While a current `Scanning` is True, a current `Succeeded` or `PolicySucceeded` is an error. Results of an \
+             earlier run may stay. Their times are not later than the time of `Scanning`.",
+    why: "`Scanning` says that the scan is running. A result says that the scan has ended.",
     breaks: "The supply chain uses the result of a scan that is still running, or waits for one that has ended.",
-    repair: "When the job ends, set Scanning to False in the same write as the results. When a new job starts, set the \
-             lastTransitionTime of Scanning to now, so that older results are stale.",
+    repair: "When the job ends, set `Scanning` to False in the same write as the results. When a new job starts, set the \
+             `lastTransitionTime` of `Scanning` to now, so that older results are stale.",
     part: Part::Status,
     check,
     mutate: None,
     examples: &[
         Example {
-            title: "a run",
+            title: "a running scan",
             old: None,
             new: r#"{"status": {"phase": "Scanning", "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             expect: Expectation::Passes,
         },
         Example {
-            title: "a rescan beside the results of the last run",
+            title: "a rescan that keeps the results of the last run",
             old: None,
             new: r#"{"status": {"phase": "Scanning", "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:20:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}, {"type": "PolicySucceeded", "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Passes,
@@ -37,7 +37,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.conditions[Scanning].status"),
         },
         Example {
-            title: "a run on a scan that is done",
+            title: "a running scan on phase Completed",
             old: None,
             new: r#"{"status": {"phase": "Completed", "conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:20:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Denies("status.conditions[Scanning].status"),

@@ -1,4 +1,4 @@
-//! `scan-target`: the spec names a source or an image to scan.
+//! `scan-target`: the spec names the source or the image to scan.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::values::{MUST_BE_IMAGE, invalid_string};
@@ -8,10 +8,11 @@ use crate::scan::{Field, Json, Kind, Member, Source, SourceMember, url};
 pub const RULE: Rule = Rule {
     id: "scan-target",
     title: "The spec names the source or the image to scan.",
-    checks: "A SourceScan has `spec.blob.url` or `spec.git.url`, an ImageScan has `spec.registry.image`. A blob URL \
-             that is not http(s) and an image reference that does not parse are warnings.",
+    checks: "A SourceScan that has neither `spec.blob.url` nor `spec.git.url` is an error, and so is an ImageScan without \
+             `spec.registry.image`. A blob URL that is not an http or https URL is a warning, and so is an image that is not \
+             a valid reference.",
     why: "Without a target there is nothing to scan.",
-    breaks: "The scan stays Pending for ever, or its job fails with an error that does not name the cause.",
+    breaks: "The scan stays Pending forever, or its job fails with an error that does not name the cause.",
     repair: "Set the field in the spec.",
     part: Part::Spec,
     check,
@@ -24,7 +25,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "a repository of code",
+            title: "a git repository",
             old: None,
             new: r#"{"spec": {"blob": null, "git": {"url": "ssh://git@example.com/code.git"}}}"#,
             expect: Expectation::Passes,
@@ -54,7 +55,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("spec.blob.url"),
         },
         Example {
-            title: "an image reference in capitals",
+            title: "an image reference in upper case",
             old: None,
             new: r#"{"kind": "ImageScan", "spec": {"registry": {"image": "ghcr.io/Team/App"}}}"#,
             expect: Expectation::Warns("spec.registry.image"),

@@ -1,4 +1,4 @@
-//! `scanned-at`: the time of the scan is the time of its success.
+//! `scanned-at`: the time of the scan is the time when the last successful run ended.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule};
 use crate::rules::tables::{AHEAD_MAX, values};
@@ -6,15 +6,16 @@ use crate::scan::{ConditionMember, ConditionStatus, ConditionType, Field, Json, 
 
 pub const RULE: Rule = Rule {
     id: "scanned-at",
-    title: "The time of the scan is the time of its last success.",
-    checks: "`scannedAt` is an RFC 3339 time. The following are warnings: a time that is earlier than before, unless the old \
-             one is in the future; a time more than 5 minutes in the future; no time on phase Completed or Failed; a time that \
-             changes on phase Pending, on phase Scanning without a current `Succeeded` True, or with a current `Succeeded` \
-             False.",
-    why: "It is the latest date when the scanning was successfully finished: it tells people how old a result is.",
-    breaks: "An old result is taken for a new one, or a new one for an old one.",
-    repair: "Write the time of the success together with Succeeded True, and do not change it afterwards. If it is missing \
-             when the scan has ended, the mutating webhook fills it in from the conditions.",
+    title: "The time of the scan is the time when the last successful run ended.",
+    checks: "`scannedAt` must be an RFC 3339 time; anything else is an error. These are warnings: the time is earlier than \
+             the old one (unless the old one is in the future); the time is more than 5 minutes in the future; the time is \
+             missing on phase Completed or Failed; the time is set or changed on phase Pending, on phase Scanning while there \
+             is no current `Succeeded` True, or while the current `Succeeded` is False.",
+    why: "It is the time at which a scan last finished successfully. It tells people how old a result is.",
+    breaks: "An old result looks like a new one, or a new result looks like an old one.",
+    repair: "Write the time together with `Succeeded` True, and do not change it afterwards. If it is missing on phase \
+             Completed or Failed and `Succeeded` is True, the mutating webhook fills in the later of the times of `Succeeded` \
+             and of `Scanning` False.",
     part: Part::Status,
     check,
     mutate: Some(mutate),
@@ -32,7 +33,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.scannedAt"),
         },
         Example {
-            title: "a time that went back",
+            title: "a time that is earlier than before",
             old: Some(r#"{"status": {"scannedAt": "2026-11-20T08:22:00Z"}}"#),
             new: r#"{"status": {"scannedAt": "2026-11-20T08:03:00Z"}}"#,
             expect: Expectation::Warns("status.scannedAt"),
@@ -44,13 +45,13 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "no time on a result",
+            title: "no time on phase Failed",
             old: None,
             new: r#"{"status": {"phase": "Failed"}}"#,
             expect: Expectation::Warns("status.scannedAt"),
         },
         Example {
-            title: "a time that moves during a scan",
+            title: "a time that changes during a scan",
             old: Some(r#"{"status": {"phase": "Completed", "scannedAt": "2026-11-20T08:03:00Z"}}"#),
             new: r#"{"status": {"phase": "Scanning", "scannedAt": "2026-11-20T08:20:00Z"}}"#,
             expect: Expectation::Warns("status.scannedAt"),
@@ -62,7 +63,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "the time is filled in from the conditions",
+            title: "a missing time is filled in from the conditions",
             old: None,
             new: r#"{"status": {"phase": "Completed", "conditions": [{"type": "Scanning", "status": "False", "reason": "JobFinished", "message": "The scan job terminated", "lastTransitionTime": "2026-11-20T08:04:00Z"}, {"type": "Succeeded", "status": "True", "reason": "JobFinished", "message": "The scan job finished", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Mutates(

@@ -1,4 +1,4 @@
-//! `scanned-by`: the status names the scanner.
+//! `scanned-by`: the status names the scanner and its version.
 
 use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::tables::values::not_a_string;
@@ -7,10 +7,11 @@ use crate::scan::{Field, Json, Member, Phase, ScannedBy, ScannerForm, ScannerMem
 pub const RULE: Rule = Rule {
     id: "scanned-by",
     title: "The status names the scanner and its version.",
-    checks: "`scannedBy` is an object of strings: `scanner.name`, `scanner.vendor` and `scanner.version`, or `name`, \
-             `vendor` and `version` directly. On phase Completed or Failed, a missing name or version is a warning.",
+    checks: "`scannedBy` is an object. The scanner's `name`, `vendor` and `version` are strings, either in the object \
+             `scannedBy.scanner` or directly in `scannedBy`. Anything else is an error. On phase Completed or Failed, a \
+             missing name or version is a warning.",
     why: "How far a result can be trusted depends on the scanner.",
-    breaks: "Nobody can tell whether a CVE is missing because the scanner was old.",
+    breaks: "Nobody can tell whether a CVE is missing because the scanner was out of date.",
     repair: "Write the name and version that the scanner reports.",
     part: Part::Status,
     check,
@@ -23,7 +24,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "a flat scanner",
+            title: "a scanner directly in scannedBy",
             old: None,
             new: r#"{"status": {"phase": "Completed", "scannedBy": {"name": "Grype", "version": "v0.37.0"}}}"#,
             expect: Expectation::Passes,

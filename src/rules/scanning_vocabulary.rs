@@ -6,13 +6,14 @@ use crate::rules::tables::{conditions, vocabulary};
 pub const RULE: Rule = Rule {
     id: "scanning-vocabulary",
     title: "Scanning has the reason and message that belong to its status.",
-    checks: "`Scanning` is True with reason JobStarted and message `The scan job is running`, or False with \
-             JobFinished and `The scan job terminated`. It is never Unknown and has no error. A missing message is a \
-             warning.",
-    why: "These strings are a closed vocabulary: dashboards and scripts compare them exactly.",
-    breaks: "A finished job is shown as running, or a running one as finished: a reader that waits for it waits for ever \
-             or ships too early.",
-    repair: "Write the reason and message that belong to the status. The mutating webhook fills in either if it is missing.",
+    checks: "`Scanning` is True with reason JobStarted and message `The scan job is running`, or False with reason \
+             JobFinished and message `The scan job terminated`. It is never Unknown and has no `error`. Anything else is an \
+             error. Only a missing message is a warning.",
+    why: "Dashboards and scripts compare these strings exactly, so no others are allowed.",
+    breaks: "If a finished job looks like a running one, a reader waits for it forever. If a running job looks like a \
+             finished one, a reader ships too early.",
+    repair: "Write the reason and the message that belong to the status. The mutating webhook fills in a missing reason or \
+             message.",
     part: Part::Status,
     check: |change, findings| vocabulary::check(&conditions::SCANNING, change, findings),
     mutate: Some(|change, patch| vocabulary::mutate(&conditions::SCANNING, change, patch)),
@@ -48,7 +49,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.conditions[Scanning].message"),
         },
         Example {
-            title: "an error beside a running job",
+            title: "an error text on a running job",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "error": "exit 1", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             expect: Expectation::Denies("status.conditions[Scanning].error"),
@@ -60,7 +61,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.conditions[Scanning].message"),
         },
         Example {
-            title: "reason and message are filled in",
+            title: "a missing reason and message are filled in",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "Scanning", "status": "True", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             expect: Expectation::Mutates(

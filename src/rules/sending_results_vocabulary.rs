@@ -6,11 +6,12 @@ use crate::rules::tables::{conditions, vocabulary};
 pub const RULE: Rule = Rule {
     id: "sending-results-vocabulary",
     title: "SendingResults explains why the results were not sent to the store.",
-    checks: "`SendingResults` has no error while it is True. While it is False or Unknown, a missing message and error is \
-             a warning. Its reasons and messages are not public, so any are allowed.",
-    why: "Users of the metadata store have to know whether the results are in it.",
-    breaks: "Results are missing from the store, and nothing says so.",
-    repair: "Write no error with True. With False, write what went wrong.",
+    checks: "The member `error` is an error while `SendingResults` is True. If neither `message` nor `error` is set while it \
+             is False or Unknown, this is a warning. The vendor does not document its reasons and messages, so any are \
+             allowed.",
+    why: "Users of the metadata store need to know whether the results are in it.",
+    breaks: "Results are missing from the store, and no message says so.",
+    repair: "Write no `error` with True. With False or Unknown, write in `message` or `error` what went wrong.",
     part: Part::Status,
     check: |change, findings| vocabulary::check(&conditions::SENDING_RESULTS, change, findings),
     mutate: None,
@@ -28,7 +29,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "an error beside results that were sent",
+            title: "an error text although the results were sent",
             old: None,
             new: r#"{"status": {"conditions": [{"type": "SendingResults", "status": "True", "reason": "ResultsSent", "message": "sent", "error": "connection refused", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}}"#,
             expect: Expectation::Denies("status.conditions[SendingResults].error"),

@@ -7,12 +7,14 @@ use crate::scan::{Count, CveCount, Field, Json, Member, Spelling, Status};
 pub const RULE: Rule = Rule {
     id: "spelling-conflict",
     title: "The two spellings of a field have the same value.",
-    checks: "`cveCount` and `CVECount`, their keys (`critical` and `CRITICAL`, …, `total` and `CVETOTAL`), and \
-             `metadataUrl` and `metadataURL` have equal values if both are set. Both at once, even if equal, are a \
-             warning.",
-    why: "The controller and the vendor's documentation spell these fields differently, and readers use one or the other.",
-    breaks: "Two readers of the same status see different counts.",
-    repair: "Write one spelling only; the wire's (`cveCount`, `metadataUrl`) is what most readers know.",
+    checks: "These are two spellings of one field: `cveCount` and `CVECount`, each of their keys (`critical` and `CRITICAL`, \
+             …, `total` and `CVETOTAL`), and `metadataUrl` and `metadataURL`. Two spellings with different values are an \
+             error. Two spellings with the same value are a warning.",
+    why: "The controller and the vendor's documentation spell these fields differently, and each reader uses only one of the \
+             spellings.",
+    breaks: "Two readers of the same status see different values.",
+    repair: "Write only one spelling. The spelling of the controller, `cveCount` and `metadataUrl`, is the one that most \
+             readers know.",
     part: Part::Status,
     check,
     mutate: None,
@@ -86,7 +88,8 @@ fn keys<'a>(container: Spelling, count: Count, counts: &CveCount<'a>, findings: 
     compare(wire == documented, documented_field, wire_field, Some([wire, documented]), findings);
 }
 
-/// Compares two spellings. `values` are those of the wire and of the documented field; containers are shown without theirs.
+/// Compares two spellings. `values` are the values of the wire and of the documented field; the message about two containers
+/// shows no values.
 fn compare<'a>(
     is_equal: bool,
     documented: Field<'a>,
@@ -110,8 +113,8 @@ fn compare<'a>(
     findings.error(documented, error).reads.push(wire);
 }
 
-/// Reports whether two containers have the same values, whatever the spelling of their keys. Of members beyond those that are
-/// kept, only the number is compared.
+/// Reports whether two containers have the same values, whatever the spelling of their keys. If the reader did not keep all
+/// members, only the number of the others is compared.
 fn is_equal(wire: &CveCount<'_>, documented: &CveCount<'_>) -> bool {
     let is_same = |count| match (wire.count(count), documented.count(count)) {
         (Member::WrongType(_), _) | (_, Member::WrongType(_)) => wire.is_same_count(count, documented),

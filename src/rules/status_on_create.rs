@@ -6,8 +6,8 @@ use crate::scan::{Field, Member};
 pub const RULE: Rule = Rule {
     id: "status-on-create",
     title: "A new scan has no status.",
-    checks: "The object of a CREATE has no status. A status is a warning.",
-    why: "With a status subresource the API server silently drops the status of a CREATE.",
+    checks: "The object of a CREATE request has no status. A status is a warning.",
+    why: "If the kind has a status subresource, the API server silently drops the status of a CREATE request.",
     breaks: "Scans that are restored from a backup have no status.",
     repair: "Create the scan first, then write its status to the status subresource.",
     part: Part::Create,
@@ -17,7 +17,7 @@ pub const RULE: Rule = Rule {
         Example { title: "no status", old: None, new: r#"{"status": null}"#, expect: Expectation::Passes },
         Example { title: "an empty status", old: None, new: r#"{"status": {}}"#, expect: Expectation::Passes },
         Example {
-            title: "a status",
+            title: "a new scan with a status",
             old: None,
             new: r#"{"status": {"phase": "Completed"}}"#,
             expect: Expectation::Warns("status"),

@@ -8,13 +8,14 @@ use crate::scan::{Container, Field, Json, Member, Source};
 pub const RULE: Rule = Rule {
     id: "status-shape",
     title: "The status and its parts have the right JSON types.",
-    checks: "`status` is an object, `conditions` a list, `artifact` and `compliantArtifact` objects whose `blob`, `git` \
-             and `registry` are objects of strings. Null and empty objects count as absent.",
-    why: "Nothing below a part of the wrong type can be read. The CRDs leave the types of the status open, so that the writer \
-          sees this message and not that of the schema.",
-    breaks: "A reader that decodes the status into types cannot read the object: Cartographer stops the supply chain, and \
+    checks: "`status` is an object, and `conditions` is a list. `artifact` and `compliantArtifact` are objects, and their \
+             members `blob`, `git` and `registry` are objects of strings. Anything else is an error. Null and empty objects \
+             count as absent.",
+    why: "If a part has the wrong type, nothing inside it can be read. The CRDs leave the types of the status open, so that \
+             the writer sees this message and not one of the schema.",
+    breaks: "A reader that decodes the status into types cannot read the object. Cartographer stops the supply chain, and \
              `kubectl get` shows empty columns.",
-    repair: "Write the field with the JSON type that the message names, or omit it.",
+    repair: "Write the field with the JSON type that the message names, or leave it out.",
     part: Part::Status,
     check,
     mutate: None,
@@ -33,13 +34,13 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status"),
         },
         Example {
-            title: "conditions by type instead of a list",
+            title: "conditions that are an object instead of a list",
             old: None,
             new: r#"{"status": {"conditions": {"Succeeded": "True"}}}"#,
             expect: Expectation::Denies("status.conditions"),
         },
         Example {
-            title: "a blob given by its URL alone",
+            title: "a blob that is a string instead of an object",
             old: None,
             new: r#"{"status": {"artifact": {"blob": "https://example.com/code.tar.gz"}}}"#,
             expect: Expectation::Denies("status.artifact.blob"),
@@ -51,7 +52,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Denies("status.compliantArtifact.git.revision"),
         },
         Example {
-            title: "an old error beside a change elsewhere",
+            title: "an old error, while another field changes",
             old: Some(r#"{"status": {"artifact": "none", "phase": "Pending"}}"#),
             new: r#"{"status": {"artifact": "none", "phase": "Scanning"}}"#,
             expect: Expectation::Warns("status.artifact"),

@@ -6,10 +6,11 @@ use crate::scan::{Field, Json};
 pub const RULE: Rule = Rule {
     id: "status-writer",
     title: "Only the configured users write a status.",
-    checks: "The user who changes a status, in whatever field, is one of the `statusWriters` of the configuration. Without \
-             `statusWriters` the rule is off. Since it is about rights, neither an old error nor a deletion downgrades it.",
+    checks: "It is an error if a user who is not one of the `statusWriters` of the configuration changes any field of a \
+             status. Without `statusWriters` the rule is off. The rule is about rights, so its error is not downgraded for an \
+             old error or a deletion.",
     why: "A status is what the controller observed. Another writer could pass a scan that never ran.",
-    breaks: "A vulnerable image is shipped with a status that a person wrote.",
+    breaks: "A vulnerable image is shipped because a person wrote its status.",
     repair: "Let the scan controller write the status, or add the user to `statusWriters`.",
     part: Part::Writer,
     check,
@@ -22,7 +23,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "a developer while the scan is deleted",
+            title: "a developer while the scan is being deleted",
             old: None,
             new: r#"{"user": "developer", "metadata": {"deletionTimestamp": "2026-11-24T11:00:00Z"}, "status": {"phase": "Pending"}}"#,
             expect: Expectation::Denies("status"),
@@ -36,7 +37,8 @@ pub const RULE: Rule = Rule {
     ],
 };
 
-/// Most characters of a user name that a message shows. `system:serviceaccount:` and two names of 63 characters have 149, and quotes.
+/// The most characters of a user name that a message shows: 149 for `system:serviceaccount:`, two names of 63 characters and a
+/// colon, and 2 quotes.
 const USER_MAX_CHARS: usize = 151;
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {

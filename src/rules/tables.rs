@@ -8,5 +8,5 @@ pub mod vocabulary;
 
 use time::Duration;
 
-/// The longest that a time may be ahead of now. Clocks in a cluster differ by seconds; 5 minutes is the limit of Kerberos.
+/// How far a time may be in the future. Clocks in a cluster differ by seconds. 5 minutes is the limit of Kerberos.
 pub const AHEAD_MAX: Duration = Duration::minutes(5);

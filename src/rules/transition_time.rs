@@ -11,12 +11,13 @@ use crate::scan::{ConditionMember, Field};
 pub const RULE: Rule = Rule {
     id: "transition-time",
     title: "The transition time changes with the status of the condition.",
-    checks: "The `lastTransitionTime` of a condition changes when its status changes, and only then. It does not go back, and \
-             does not change to a time more than 5 minutes in the future. All of these are warnings. Two changes within 2 \
-             seconds may have the same time.",
-    why: "It says since when the condition has its status, and thereby which results are stale.",
-    breaks: "A result that is an hour old is taken for a new one.",
-    repair: "Set conditions with the helper of your client library, which keeps the time while the status is unchanged.",
+    checks: "All findings of this rule are warnings. The `lastTransitionTime` of a condition must change when the status of \
+             the condition changes, and only then. It must not become earlier. It must not change to a time more than 5 \
+             minutes in the future. Two changes within 2 seconds may have the same time.",
+    why: "It says since when the condition has its status. It also decides which results are stale.",
+    breaks: "A result that is an hour old looks like a new one.",
+    repair: "Set conditions with the helper function of your client library, such as `meta.SetStatusCondition` in Go. It \
+             keeps the time while the status is unchanged.",
     part: Part::Status,
     check,
     mutate: None,
@@ -30,7 +31,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Passes,
         },
         Example {
-            title: "neither changed",
+            title: "neither the status nor the time changed",
             old: Some(
                 r#"{"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             ),
@@ -62,7 +63,7 @@ pub const RULE: Rule = Rule {
             expect: Expectation::Warns("status.conditions[Scanning].lastTransitionTime"),
         },
         Example {
-            title: "a time that went back",
+            title: "a time that is earlier than before",
             old: Some(
                 r#"{"status": {"conditions": [{"type": "Scanning", "status": "True", "reason": "JobStarted", "message": "The scan job is running", "lastTransitionTime": "2026-11-20T08:01:00Z"}]}}"#,
             ),
@@ -78,10 +79,11 @@ pub const RULE: Rule = Rule {
     ],
 };
 
-/// Two changes within one second have the same time, since times are whole seconds. The second one is written a moment later.
+/// The longest time from a change to a later change that may have the same time. Times are whole seconds, so two changes within a
+/// second have the same time, and the review of the second change follows a moment later.
 const SAME_TIME_MAX: Duration = Duration::seconds(2);
 
-/// Most characters of a time that a message shows: one with nanoseconds and an offset has 35, and quotes.
+/// The most characters of a time that a message shows: 35 for a time with nanoseconds and an offset, and 2 quotes.
 const TIME_MAX_CHARS: usize = 37;
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {

@@ -45,6 +45,11 @@ fn the_example_has_the_settings_that_it_describes() {
                 modes: modes(&[("compliant-artifact", Mode::Deny)]),
                 ..Override::default()
             },
+            Override {
+                users: strings(&["system:serviceaccount:backup:*"]),
+                modes: modes(&[("observed-generation", Mode::Audit), ("scanned-at", Mode::Audit)]),
+                ..Override::default()
+            },
         ],
         status_writers: strings(&["system:serviceaccount:scan-link-system:scan-link-controller"]),
         help: "https://wiki.example.com/scans".to_owned(),
@@ -53,8 +58,13 @@ fn the_example_has_the_settings_that_it_describes() {
     assert_eq!(config.settings, expected);
     // The example says "These are the defaults".
     assert_eq!(config.limits, Limits::default());
-    // The example mentions every member.
+    // The example has every setting.
     let schema: Value = serde_json::from_str(&schema()).unwrap();
+    for part in ["OverrideEntry", "Limits"] {
+        for name in schema["$defs"][part]["properties"].as_object().unwrap().keys() {
+            assert!(EXAMPLE_CONFIG.contains(&format!(" {name}: ")), "{name}");
+        }
+    }
     for name in schema["properties"].as_object().unwrap().keys() {
         assert!(EXAMPLE_CONFIG.contains(&format!("\n{name}:")), "{name}");
     }

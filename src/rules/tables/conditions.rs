@@ -24,9 +24,9 @@ pub struct ConditionRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message {
     Open,
-    /// Any, but the message or the error should not be empty.
+    /// Any message is allowed. If both the message and the error are empty, this is a warning.
     Explains,
-    /// This message; those of older releases are a warning.
+    /// This message is right. The messages of older releases, the second field, are a warning.
     Exactly(&'static str, &'static [&'static str]),
     BeginsWith(&'static str),
     /// `Policy violated because of X CVEs`, X ≥ 1.
@@ -38,11 +38,11 @@ pub enum Message {
 pub enum ErrorText {
     Empty,
     Open,
-    /// Any, but it should not be empty.
+    /// Any text is allowed. An empty text is a warning.
     Explains,
 }
 
-// Messages of older releases are a warning, other wrong messages an error.
+// A message of an older release is a warning. Any other wrong message is an error.
 const OLD_PASSED: &[&str] = &["No non-compliant vulnerabilities found", "No noncompliant vulnerabilities found"];
 const OLD_VIOLATION: &str = "Vulnerabilities that failed OPA policy:";
 

@@ -9,11 +9,11 @@ use crate::scan::{ConditionMember, Conditions, Field, Phase};
 pub struct PhaseRow {
     pub phase: Phase,
     pub severity: Severity,
-    /// The contradiction: all of these hold.
+    /// The statements that contradict the phase if all of them hold.
     pub when: &'static [When],
-    /// What the phase must be, for a message after `must `.
+    /// The right phase, as the message says it after `must `.
     pub must: &'static str,
-    /// How to resolve the contradiction, or how else; may be empty.
+    /// How to resolve the contradiction, or another way to do so; may be empty.
     pub hint: &'static str,
 }
 
@@ -28,12 +28,14 @@ pub enum When {
     HasNot(ConditionType, ConditionStatus),
     /// There is no condition of this type.
     Absent(ConditionType),
-    /// A scan policy is set and the status is caught up, so there must be a verdict.
-    PolicyDue,
-    /// A scan policy is set and the status is not caught up.
-    PolicyOfOlderSpec,
-    /// No verdict is pending. A verdict is pending after the job has finished and before the policy is evaluated.
-    PolicyNotPending,
+    /// A scan policy is set.
+    PolicySet,
+    /// The status was written for the current spec.
+    CaughtUp,
+    /// The status was not written for the current spec, or it does not say for which spec it was written.
+    NotCaughtUp,
+    /// No verdict is awaited. A verdict is awaited after the job has finished and before the policy is evaluated.
+    NoVerdictAwaited,
 }
 
 const ANY: &[ConditionStatus] = &[True, False, Unknown];
@@ -73,21 +75,21 @@ pub const ROWS: &[PhaseRow] = &[
         "or set Scanning to \"True\"",
     ),
     warning(Phase::Scanning, &[When::Absent(Scanning)], "not be \"Scanning\"", "add the condition Scanning"),
-    warning(Phase::Scanning, &[When::Is(Scanning, &[False]), When::PolicyNotPending], FINISHED, ""),
-    warning(Phase::Scanning, &[When::Is(Succeeded, &[True]), When::PolicyNotPending], FINISHED, ""),
+    warning(Phase::Scanning, &[When::Is(Scanning, &[False]), When::NoVerdictAwaited], FINISHED, ""),
+    warning(Phase::Scanning, &[When::Is(Succeeded, &[True]), When::NoVerdictAwaited], FINISHED, ""),
     error(Phase::Completed, &[When::Is(Scanning, &[True])], "be \"Scanning\"", STOP),
     error(Phase::Completed, &[When::HasNot(Succeeded, True)], "not be \"Completed\"", SUCCEED),
     error(Phase::Completed, &[When::Is(PolicySucceeded, &[False])], "be \"Failed\"", ""),
     error(Phase::Completed, &[When::Is(PolicySucceeded, &[Unknown])], "be \"Error\"", ""),
     error(
         Phase::Completed,
-        &[When::PolicyDue, When::Absent(PolicySucceeded)],
+        &[When::PolicySet, When::CaughtUp, When::Absent(PolicySucceeded)],
         "be \"Scanning\"",
         "or add PolicySucceeded \"True\"",
     ),
     warning(
         Phase::Completed,
-        &[When::PolicyOfOlderSpec, When::Absent(PolicySucceeded)],
+        &[When::PolicySet, When::NotCaughtUp, When::Absent(PolicySucceeded)],
         "not be \"Completed\"",
         "add PolicySucceeded once the policy is evaluated",
     ),
@@ -120,7 +122,7 @@ pub const ROWS: &[PhaseRow] = &[
     ),
 ];
 
-/// Steps from phase to phase that have a run between them. A write that skips the run was probably lost.
+/// Pairs of phases with a run between them. If a write changes the first into the second, the write of the run was probably lost.
 pub const JUMPS: &[(Phase, Phase)] = &[
     (Phase::Pending, Phase::Completed),
     (Phase::Pending, Phase::Failed),
@@ -129,6 +131,17 @@ pub const JUMPS: &[(Phase, Phase)] = &[
     (Phase::Completed, Phase::Failed),
     (Phase::Failed, Phase::Completed),
 ];
+
+impl PhaseRow {
+    /// Describes the contradiction: `Succeeded is "False" and Scanning is not "True"`.
+    pub fn description(&self) -> String {
+        let statements: Vec<_> = self.when.iter().map(|when| when.description()).collect();
+        match statements.split_last() {
+            Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+            _ => statements.concat(),
+        }
+    }
+}
 
 impl When {
     /// Reports whether the statement holds. No statement about a malformed condition holds, since it is neither present nor absent.
@@ -143,21 +156,22 @@ impl When {
             When::Has(known, status) => conditions.status(known) == Some(status),
             When::HasNot(known, status) => conditions.status(known) != Some(status),
             When::Absent(known) => conditions.is_absent(known) || conditions.is_malformed(known),
-            When::PolicyDue => has_policy && is_caught_up,
-            When::PolicyOfOlderSpec => has_policy && !is_caught_up,
-            When::PolicyNotPending => {
-                let is_pending = has_policy && is_caught_up && conditions.current(PolicySucceeded).is_none();
-                !is_pending && (change.is_old_object || !conditions.is_malformed(PolicySucceeded))
+            When::PolicySet => has_policy,
+            When::CaughtUp => is_caught_up,
+            When::NotCaughtUp => !is_caught_up,
+            When::NoVerdictAwaited => {
+                let is_awaited = has_policy && is_caught_up && conditions.current(PolicySucceeded).is_none();
+                !is_awaited && (change.is_old_object || !conditions.is_malformed(PolicySucceeded))
             }
         }
     }
 
-    /// Returns the fields that the statement reads. Times and generations that only decide what is stale are left out.
+    /// Returns the fields that the statement reads. Times and generations that only decide whether a condition is stale are left out.
     pub fn reads<'a>(self, conditions: &Conditions<'a>) -> Vec<Field<'a>> {
         match self {
-            When::PolicyDue | When::PolicyOfOlderSpec | When::PolicyNotPending => {
-                vec![Field::ScanPolicy, Field::ObservedGeneration, Field::Generation]
-            }
+            When::PolicySet => vec![Field::ScanPolicy],
+            When::CaughtUp | When::NotCaughtUp => vec![Field::ObservedGeneration, Field::Generation],
+            When::NoVerdictAwaited => vec![Field::ScanPolicy, Field::ObservedGeneration, Field::Generation],
             _ => self.condition().map(|known| conditions.member(known, ConditionMember::Status)).into_iter().collect(),
         }
     }
@@ -166,12 +180,12 @@ impl When {
     pub fn condition(self) -> Option<ConditionType> {
         match self {
             When::Is(known, _) | When::Has(known, _) | When::HasNot(known, _) | When::Absent(known) => Some(known),
-            When::PolicyDue | When::PolicyOfOlderSpec | When::PolicyNotPending => None,
+            When::PolicySet | When::CaughtUp | When::NotCaughtUp | When::NoVerdictAwaited => None,
         }
     }
 
     /// Describes the statement for a message: `Succeeded is "True"`.
-    pub fn description(self) -> String {
+    fn description(self) -> String {
         match self {
             When::Is(known, statuses) if statuses == ANY => format!("there is a current condition {}", known.name()),
             When::Is(known, statuses) => {
@@ -181,9 +195,10 @@ impl When {
             When::Has(known, status) => format!("{} is \"{}\"", known.name(), status.name()),
             When::HasNot(known, status) => format!("{} is not \"{}\"", known.name(), status.name()),
             When::Absent(known) => format!("there is no condition {}", known.name()),
-            When::PolicyDue => "spec.scanPolicy is set".to_owned(),
-            When::PolicyOfOlderSpec => "spec.scanPolicy is set and the status is not caught up".to_owned(),
-            When::PolicyNotPending => "no verdict is pending".to_owned(),
+            When::PolicySet => "spec.scanPolicy is set".to_owned(),
+            When::CaughtUp => "the status is caught up".to_owned(),
+            When::NotCaughtUp => "the status is not caught up".to_owned(),
+            When::NoVerdictAwaited => "no verdict is awaited".to_owned(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::engine::{FieldError, VALUE_MAX_CHARS};
 use crate::scan::{Field, Json, JsonType};
 
-/// What an image must be.
+/// The form of a valid image, as a message says it.
 pub const MUST_BE_IMAGE: &str = "must be an image reference such as \"registry.example.com/team/app:v1\"";
 
 /// Returns the error of a value that is not an integer from 0 to the largest int64.
@@ -11,7 +11,7 @@ pub fn not_an_integer(json: &Json<'_>) -> FieldError {
     let text = json.to_json();
     match text.parse::<f64>() {
         Ok(number) if json.json_type() == JsonType::Number => {
-            // 2^63: the next lower number of this type is 1024 less.
+            // 2^63. The next lower f64 is 1024 less, so no f64 is between it and the largest int64.
             if number.abs() >= 9_223_372_036_854_775_808.0 {
                 FieldError::invalid(json, format_args!("must be from 0 to {}", i64::MAX))
             } else if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
@@ -34,9 +34,9 @@ pub fn not_a_time(json: &Json<'_>) -> FieldError {
     invalid_string(json, "must be an RFC 3339 time such as \"2026-11-20T08:01:00Z\"")
 }
 
-/// Says that a value must equal that of another field.
+/// Returns the part of a message which says that a value must equal that of another field.
 pub fn must_equal(right: &Json<'_>, field: Field<'_>) -> String {
-    format!("must be {}, as {field} is", right.quoted(VALUE_MAX_CHARS))
+    format!("must be {}, the value of {field}", right.quoted(VALUE_MAX_CHARS))
 }
 
 /// Returns the error of a value that is not a string of the required form.
