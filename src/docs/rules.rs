@@ -25,8 +25,8 @@ pub fn page(rule: &Rule) -> String {
 }
 
 const EXAMPLES: &str = "\n## Examples\n\n\
-    Each example is a complete and valid scan except for the members that are shown. The members that do not matter here, such as \
-    most of `metadata` and `spec`, are left out.\n";
+    Each example shows only the members that matter. The rest of the scan, such as `metadata` and the other members of \
+    `spec`, is valid.\n";
 
 /// Returns the section about an example.
 fn example(rule: &Rule, example: &Example) -> String {
