@@ -153,7 +153,10 @@ fn the_memory_limit_covers_the_sum_of_the_servers_limits() {
     // Eight bodies of the maximum size fit, with the memory that each request needs besides.
     assert!(8 * (BODY_MAX_BYTES + REQUEST_BYTES) <= long_bodies_bytes(bodies_bytes));
     let config = fs::read_to_string("docs/config.md").unwrap();
-    for words in [format!("takes {} MiB at most", most_bytes.div_ceil(1 << 20)), format!("limit is {mib}Mi")] {
+    for words in [
+        format!("uses at most {} MiB", most_bytes.div_ceil(1 << 20)),
+        format!("The memory limit in the manifests is {mib}Mi"),
+    ] {
         assert!(config.contains(&words), "{words}");
     }
     // Without a timeout, a kubelet gives up after one second.

@@ -256,7 +256,7 @@ fn assert_unreadable_clusters_are_errors(cluster: &ControlPlane) {
     let (code, stdout, stderr) = run(audit(cluster, User::Webhook, &["-o", "json"]));
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("cannot list resource \"sourcescans\""), "{stderr}");
-    assert!(stderr.contains("docs/doctor.md has a ClusterRole that gives that right"), "{stderr}");
+    assert!(stderr.contains("docs/doctor.md has a ClusterRole that grants this right"), "{stderr}");
     let report: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(report["errors"].as_array().map(Vec::len), Some(2), "{report}");
 
