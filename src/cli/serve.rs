@@ -45,7 +45,7 @@ const LOG: &str = "info,kube_runtime::watcher=off";
 /// The exit code after a second signal: some answers may be unsent.
 const EXIT_INTERRUPTED: u8 = 1;
 
-/// Answers admission reviews over HTTPS. Without flags, it creates a development certificate under certs/
+/// Answer admission reviews over HTTPS. Without flags, create a development certificate under certs/
 #[derive(Args)]
 #[command(after_help = "Examples:
   scan-admission serve
