@@ -12,8 +12,8 @@ use super::value::{self, Memory, Time};
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {
     /// The number of open connections to the review address, from 1 to 1000000. At the limit, the least useful
-    /// connection is closed to admit a new one. A connection whose review is being judged is not closed; if all
-    /// connections have one, the new connection is closed. Read at the start only: a change takes effect after a
+    /// connection is closed to admit a new one. A connection whose review is being judged is not closed. If no
+    /// connection can be closed, the new connection is. Read at the start only: a change takes effect after a
     /// restart.
     #[serde(deserialize_with = "value::count")]
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -26,8 +26,8 @@ pub struct Limits {
     pub reviews: usize,
     /// The memory for bodies that are being received or judged, and for answers that the client has not read yet, such
     /// as `64Mi`, from 16Mi to 64Gi. At the limit, the oldest body or answer that waits for its client is evicted: the
-    /// body is dropped, or the connection of the answer is closed. A sixteenth is added, for requests without their
-    /// bodies and for short bodies. Read at the start only: a change takes effect after a restart.
+    /// body is dropped, or the connection of the answer is closed. A sixteenth is added, for the other parts of
+    /// requests and for short bodies. Read at the start only: a change takes effect after a restart.
     #[serde(deserialize_with = "value::memory", serialize_with = "value::write_memory")]
     #[schemars(with = "Memory")]
     pub bodies_bytes: usize,
@@ -45,7 +45,8 @@ pub struct Limits {
     #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
     #[schemars(with = "Time")]
     pub idle: Duration,
-    /// The time from the end of the head to the end of the body, and to the decision, unless `?timeout=` is shorter.
+    /// The time from the end of the head to the decision, including the time to receive the body. A shorter
+    /// `?timeout=` takes precedence.
     #[serde(deserialize_with = "value::duration", serialize_with = "value::write_duration")]
     #[schemars(with = "Time")]
     pub body: Duration,

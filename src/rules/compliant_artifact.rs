@@ -10,7 +10,7 @@ pub const RULE: Rule = Rule {
     checks: "A `compliantArtifact` on phase Failed is an error. If `spec.scanPolicy` is set, it is also an error in two \
              cases: `PolicySucceeded` is False; or there is no `PolicySucceeded`, and the phase is Completed or absent. The \
              second case is only a warning if `observedGeneration` is set and differs from `metadata.generation`. A \
-             `compliantArtifact` on phase Error or while a current `PolicySucceeded` is Unknown is a warning. On phase \
+             `compliantArtifact` is a warning on phase Error, and while a current `PolicySucceeded` is Unknown. On phase \
              Completed with a scan policy, a missing `compliantArtifact` is a warning.",
     why: "The supply chain ships this artifact.",
     breaks: "An artifact that violates its policy is shipped, or a workload waits for an artifact that is missing.",

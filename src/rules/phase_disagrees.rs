@@ -8,8 +8,9 @@ pub const RULE: Rule = Rule {
     id: "phase-disagrees",
     title: "The phase agrees with the conditions.",
     checks: "The current conditions do not contradict the phase. The table of phases (docs/decides.md) lists the \
-             contradictions, and says which are errors and which are warnings. Where a phase requires a condition, a stale \
-             condition, one of an earlier run, is enough. A stale condition never causes an error or a warning.",
+             contradictions, and says which are errors and which are warnings. A stale condition is one of an earlier run. \
+             Where a phase requires a condition, a stale condition is enough. A stale condition never causes an error or a \
+             warning.",
     why: "Some readers use the phase and others use the conditions, so both must say the same.",
     breaks: "The GUI shows a completed scan while the supply chain waits. Or a vulnerable image is shipped, because either \
              the phase or the conditions allowed it.",

@@ -7,15 +7,16 @@ use crate::scan::{ConditionMember, ConditionStatus, ConditionType, Field, Json, 
 pub const RULE: Rule = Rule {
     id: "scanned-at",
     title: "The time of the scan is the time when the last successful run ended.",
-    checks: "`scannedAt` must be an RFC 3339 time; anything else is an error. These are warnings: the time is earlier than \
-             the old one (unless the old one is in the future); the time is more than 5 minutes in the future; the time is \
-             missing on phase Completed or Failed; the time is set or changed on phase Pending, on phase Scanning while there \
-             is no current `Succeeded` True, or while the current `Succeeded` is False.",
+    checks: "`scannedAt` must be an RFC 3339 time; anything else is an error. A time is a warning if it is more than 5 \
+             minutes in the future. It is also a warning if it is earlier than the old one, unless the old one is in the \
+             future. A missing time is a warning on phase Completed or Failed. To set or change the time is a warning in three \
+             cases: the phase is Pending; the current `Succeeded` is False; or the phase is Scanning, and there is no current \
+             `Succeeded` True.",
     why: "It is the time at which a scan last finished successfully. It tells people how old a result is.",
     breaks: "An old result looks like a new one, or a new result looks like an old one.",
     repair: "Write the time together with `Succeeded` True, and do not change it afterwards. If it is missing on phase \
-             Completed or Failed and `Succeeded` is True, the mutating webhook fills in the later of the times of `Succeeded` \
-             and of `Scanning` False.",
+             Completed or Failed and `Succeeded` is True, the mutating webhook fills in the time of `Succeeded` or of \
+             `Scanning` False, whichever is later.",
     part: Part::Status,
     check,
     mutate: Some(mutate),
