@@ -69,7 +69,7 @@ impl Default for Limits {
             // takes.
             connections: 1024,
             // The same three API servers, since each request waits for one review at a time. Only bodies beyond 64 KiB
-            // count: one core judges 600 bodies of 100 KiB, which fit the memory, in 2.4 s at 40 ns a byte at worst.
+            // count: one core judges 600 bodies of 100 KiB, which fit the memory, in 2.5 s at 40 ns a byte at worst.
             reviews: 600,
             // Eight of the largest bodies, or thousands of common ones. Allocated bytes are counted, so bodies take no
             // more memory than this. Together with the connections this fits a container of 256 MiB
@@ -86,8 +86,8 @@ impl Default for Limits {
             body: Duration::from_secs(10),
             // The API server does not wait longer for an answer either.
             write: Duration::from_secs(10),
-            // The time for a body, and 2 s to judge and answer it; well within the 30 s of grace that Kubernetes gives
-            // a pod.
+            // The time for a body and its decision, and 2 s to send the answer; well within the 30 s of grace that
+            // Kubernetes gives a pod.
             drain: Duration::from_secs(12),
         }
     }

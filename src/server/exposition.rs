@@ -41,7 +41,7 @@ const OFFERED: [Exposition; 3] = [
 ];
 
 impl Exposition {
-    /// Returns the format with the highest quality in Accept; of equal qualities, the last in [`OFFERED`]. Accept has
+    /// Returns the format with the highest quality in Accept; of equal qualities, the last in `OFFERED`. Accept has
     /// to name OpenMetrics, since a client that accepts `*/*` may only know the text format. A client that accepts none
     /// of the formats gets the text format, which is more useful than an error.
     pub fn negotiate(headers: &HeaderMap) -> Self {
