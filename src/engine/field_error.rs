@@ -5,8 +5,9 @@ use std::fmt::Display;
 use super::nearest::nearest;
 use crate::scan::Json;
 
-/// Most characters of a value that a message shows. An image with a digest has about 110.
-pub const VALUE_MAX_CHARS: usize = 128;
+/// Most characters of a value that a message shows. The URLs of
+/// source artifacts have about 130.
+pub const VALUE_MAX_CHARS: usize = 160;
 
 /// The reason of a cause, by which clients of the API tell errors apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

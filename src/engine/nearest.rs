@@ -3,11 +3,13 @@
 /// Longest word that is compared, in characters. The longest known word has 36.
 const WORD_MAX_CHARS: usize = 64;
 
-/// Returns the nearest known word, ignoring case, if at most a third of its characters differ.
+/// Returns the nearest known word, ignoring case, if it begins with the same letter and at most a third of its characters
+/// differ.
 pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    let distances = known.iter().filter_map(|known| Some((edit_distance(word, known)?, *known)));
+    let begins_alike = |known: &&&str| lowercase(known).next() == lowercase(word).next();
+    let distances = known.iter().filter(begins_alike).filter_map(|known| Some((edit_distance(word, known)?, *known)));
     let (distance, nearest) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= nearest.chars().count().div_ceil(3)).then_some(nearest)
+    (distance <= (nearest.chars().count() / 3).max(1)).then_some(nearest)
 }
 
 /// Returns how many characters have to be inserted, removed or replaced to make `word` the other word (Levenshtein), ignoring
@@ -45,7 +47,9 @@ mod tests {
             ("completed", Some("Completed")),
             ("Compelted", Some("Completed")),
             ("Fail", Some("Failed")),
-            ("ERR", Some("Error")),
+            ("ERROR", Some("Error")),
+            ("Running", None),
+            ("Mailed", None),
             ("Done", None),
             ("Succeeded", None),
             ("", None),

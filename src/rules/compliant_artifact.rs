@@ -83,8 +83,12 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     };
     if is_absent {
         if status.phase() == Some(Phase::Completed) && change.new.has_scan_policy() {
-            let detail =
-                "must be the artifact that passed the policy while phase is \"Completed\" and spec.scanPolicy is set";
+            let has_passed = change.conditions().status(ConditionType::PolicySucceeded) == Some(ConditionStatus::True);
+            let detail = if has_passed {
+                "must be the artifact that passed the policy"
+            } else {
+                "must be set once PolicySucceeded is \"True\""
+            };
             findings.warning(field, FieldError::required(detail));
         }
     } else if !has_wrong_type || change.is_old_object {

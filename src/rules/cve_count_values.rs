@@ -103,7 +103,7 @@ fn check_counts<'a>(container: Spelling, counts: &'a CveCount<'a>, findings: &mu
         }
     }
     if let Some(sum) = counts.sum().filter(|sum| i64::try_from(*sum).is_err()) {
-        let detail = format!("the sum of the severities must be at most {}", i64::MAX);
+        let detail = format!("must be at most {}, the largest sum of the severities", i64::MAX);
         let error = FieldError::invalid(&Json::Other(&sum.to_string()), detail);
         findings.error(Field::CveCount(container), error).reads = Field::severities(container);
     }
@@ -113,7 +113,7 @@ fn check_counts<'a>(container: Spelling, counts: &'a CveCount<'a>, findings: &mu
             .warning(Field::OtherCount { container, key }, FieldError::not_supported(&Json::from_text(key), &known));
     }
     if counts.more_others() > 0 {
-        let error = FieldError::forbidden(format_args!("{} more members that are no counts", counts.more_others()));
+        let error = FieldError::forbidden(format_args!("must not have other members ({} more)", counts.more_others()));
         findings.warning(Field::CveCount(container), error);
     }
 }

@@ -60,7 +60,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         total.filter(|total| violations.parse().is_ok_and(|violations: i128| violations <= *total).not())
     {
         let field = conditions.member(ConditionType::PolicySucceeded, ConditionMember::Message);
-        let detail = format!("must name at most {total} CVEs, the total");
+        let detail = format!("must not name more CVEs than the total, which is {total}");
         findings.warning(field, FieldError::invalid(&condition[ConditionMember::Message], detail));
     }
 }

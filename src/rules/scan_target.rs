@@ -91,7 +91,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     };
     if let Some(found) = unsound(blob, url::is_http) {
         let field = Field::SpecSource { source: Source::Blob, member: SourceMember::Url };
-        findings.warning(field, invalid_string(found, "must be an http(s) URL"));
+        findings.warning(field, invalid_string(found, "must be an absolute http(s) URL with a host"));
     }
     if let Some(found) = unsound(image, |image| ImageReference::parse(image).is_some()) {
         let field = Field::SpecSource { source: Source::Registry, member: SourceMember::Image };

@@ -1,7 +1,6 @@
 //! `spelling-conflict`: the two spellings of a field have the same value.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
-use crate::rules::tables::values::must_equal;
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule, VALUE_MAX_CHARS};
 use crate::scan::{Count, CveCount, Field, Json, Member, Spelling, Status};
 
 pub const RULE: Rule = Rule {
@@ -104,7 +103,9 @@ fn compare<'a>(
     }
     let error = match values {
         Some([wire_value, value]) => {
-            FieldError::invalid(value, must_equal(wire_value, wire) + "; or keep one of the two")
+            let wire_value = wire_value.quoted(VALUE_MAX_CHARS);
+            let detail = format!("must not differ from {wire}, which is {wire_value}; keep one of the two");
+            FieldError::invalid(value, detail)
         }
         None => {
             FieldError::forbidden(format_args!("must not differ from {wire}; keep one of the two, preferably {wire}"))

@@ -251,7 +251,8 @@ impl<'a> Json<'a> {
                 }
                 json.chars().take(max_chars - 2).chain(['…', '"']).collect()
             }
-            other => printable(&other.to_json(), max_chars),
+            // No string of JSON has a line break, so lines are joined without changing one.
+            other => printable(&other.to_json().lines().map(str::trim).collect::<String>(), max_chars),
         }
     }
 
@@ -304,6 +305,7 @@ impl<'a> Json<'a> {
 pub fn printable(text: &str, max_chars: usize) -> String {
     let is_replaced = |c: char| {
         c.is_control()
+            || matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
             || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
     };
     let mut chars = text.chars();

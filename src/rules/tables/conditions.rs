@@ -186,9 +186,19 @@ pub fn malformed(condition: &Condition<'_>, member: ConditionMember) -> FieldErr
     let text = json.string();
     let is_absent = text == Member::Absent;
     let length = text.value().map_or(0, |text| text.chars().count());
+    let vocabulary =
+        condition.known_type().and_then(|known| VOCABULARIES.into_iter().find(|one| one.condition == known));
     match member {
-        ConditionMember::Status if is_absent => FieldError::required("must be \"True\", \"False\" or \"Unknown\""),
-        ConditionMember::Status => FieldError::not_supported(json, &ConditionStatus::ALL.map(ConditionStatus::name)),
+        ConditionMember::Status => {
+            let all = ConditionStatus::ALL.map(ConditionStatus::name);
+            let of_type = |one: &Vocabulary| one.rows.iter().map(|row| row.status.name()).collect();
+            let statuses: Vec<_> = vocabulary.map_or_else(|| all.to_vec(), of_type);
+            if is_absent {
+                let statuses: Vec<_> = statuses.iter().map(|status| format!("\"{status}\"")).collect();
+                return FieldError::required(format_args!("must be {}", statuses.join(" or ")));
+            }
+            FieldError::not_supported(json, &statuses)
+        }
         ConditionMember::LastTransitionTime if is_absent => {
             FieldError::required("must say when the status last changed (RFC 3339)")
         }
@@ -197,7 +207,14 @@ pub fn malformed(condition: &Condition<'_>, member: ConditionMember) -> FieldErr
         ConditionMember::Type if length > TYPE_MAX_CHARS => FieldError::too_long(TYPE_MAX_CHARS),
         ConditionMember::Type => word(json, is_absent, "must be a qualified name such as \"Succeeded\""),
         ConditionMember::Reason if length > REASON_MAX_CHARS => FieldError::too_long(REASON_MAX_CHARS),
-        ConditionMember::Reason => word(json, is_absent, "must be a CamelCase word such as \"JobFinished\""),
+        ConditionMember::Reason => {
+            let row = vocabulary.zip(condition.status()).and_then(|(vocabulary, status)| vocabulary.row(status));
+            let detail = match row.and_then(|row| Some((row.status, row.reason?))) {
+                Some((status, reason)) => format!("must be \"{reason}\" while the status is \"{}\"", status.name()),
+                None => "must be a CamelCase word such as \"ResultsSent\"".to_owned(),
+            };
+            word(json, is_absent, &detail)
+        }
         ConditionMember::Message | ConditionMember::Error if length > MESSAGE_MAX_CHARS => {
             FieldError::too_long(MESSAGE_MAX_CHARS)
         }

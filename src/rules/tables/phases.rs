@@ -50,7 +50,7 @@ const fn warning(phase: Phase, when: &'static [When], must: &'static str, hint: 
 
 const FINISHED: &str = "be the phase of the finished run";
 const STOP: &str = "or set Scanning to \"False\"";
-const SUCCEED: &str = "set Succeeded to \"True\" or the phase to \"Error\"";
+const SUCCEED: &str = "set Succeeded to \"True\", or correct the phase";
 
 pub const ROWS: &[PhaseRow] = &[
     error(Phase::Pending, &[When::Is(Scanning, &[True])], "be \"Scanning\"", ""),
@@ -99,7 +99,7 @@ pub const ROWS: &[PhaseRow] = &[
         Phase::Failed,
         &[When::HasNot(PolicySucceeded, False)],
         "not be \"Failed\"",
-        "set PolicySucceeded to \"False\" or the phase to that of the verdict",
+        "set the phase of the verdict, or PolicySucceeded to \"False\"",
     ),
     error(Phase::Error, &[When::Is(Scanning, &[True])], "be \"Scanning\"", STOP),
     error(
@@ -117,7 +117,7 @@ pub const ROWS: &[PhaseRow] = &[
     warning(
         Phase::Error,
         &[When::Is(Succeeded, &[True]), When::HasNot(PolicySucceeded, Unknown), When::Has(SendingResults, False)],
-        "be \"Completed\" or \"Failed\"",
+        "be the phase of the verdict",
         "",
     ),
 ];

@@ -36,7 +36,7 @@ pub fn not_a_time(json: &Json<'_>) -> FieldError {
 
 /// Returns the part of a message which says that a value must equal that of another field.
 pub fn must_equal(right: &Json<'_>, field: Field<'_>) -> String {
-    format!("must be {}, the value of {field}", right.quoted(VALUE_MAX_CHARS))
+    format!("must be the value of {field}, {}", right.quoted(VALUE_MAX_CHARS))
 }
 
 /// Returns the error of a value that is not a string of the required form.

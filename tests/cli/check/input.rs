@@ -362,7 +362,7 @@ fn a_boolean_in_place_of_a_conditions_status_is_one_finding() {
         ));
         let done = check(&yaml);
         let due = format!(
-            "standard input:7:23: error: (no name) status.conditions[Succeeded].status: Unsupported value: {written}: supported values: \"True\", \"False\", \"Unknown\"; did you mean \"{right}\"? [condition-fields]\n"
+            "standard input:7:23: error: (no name) status.conditions[Succeeded].status: Unsupported value: {written}: supported values: \"True\", \"False\"; did you mean \"{right}\"? [condition-fields]\n"
         );
         assert_eq!(done.stdout, due);
     }
