@@ -74,7 +74,10 @@ impl FieldError {
             message += supported;
             message += "\"";
         }
-        if let Some(nearest) = nearest(word, supported) {
+        // Few typos are in the first letter, and without it short words are often near by chance: Running is not Pending.
+        let first = |word: &str| word.chars().next().map(|letter| letter.to_ascii_lowercase());
+        let begins_alike = |known: &&str| first(known) == first(word);
+        if let Some(nearest) = nearest(word, supported).filter(begins_alike) {
             message += &format!("; did you mean \"{nearest}\"?");
         }
         Self { reason: CauseReason::NotSupported, message }
@@ -130,6 +133,11 @@ mod tests {
                 FieldError::not_supported(&text("Done"), &["Completed", "Failed"]),
                 CauseReason::NotSupported,
                 "Unsupported value: \"Done\": supported values: \"Completed\", \"Failed\"",
+            ),
+            (
+                FieldError::not_supported(&text("Running"), &["Pending"]),
+                CauseReason::NotSupported,
+                "Unsupported value: \"Running\": supported values: \"Pending\"",
             ),
             (
                 FieldError::not_supported(&Json::Other("true"), &["True", "False"]),
