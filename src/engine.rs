@@ -14,7 +14,7 @@ pub mod rule;
 pub mod validate;
 
 pub use change::Change;
-pub use field_error::{CauseReason, FieldError, VALUE_MAX_CHARS};
+pub use field_error::{CauseReason, FieldError, VALUE_MAX_CHARS, quoted_list};
 pub use finding::{Action, Downgrade, Finding, Findings, Severity};
 pub use mode::{Mode, Modes, RuleMode};
 pub use mutate::{Mutated, PatchOperation, mutate};

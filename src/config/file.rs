@@ -11,6 +11,7 @@ use super::absent::without_nulls;
 use super::{Config, ConfigError, Limits};
 use crate::admission::{self, FaultPolicy, ReviewSettings};
 use crate::engine::nearest::nearest;
+use crate::engine::quoted_list;
 use crate::engine::{Mode, Rule, RuleMode};
 use crate::rules::RULES;
 use crate::scan::url;
@@ -264,11 +265,7 @@ fn unsupported(value: &str, supported: &[&str]) -> String {
         _ => nearest(value, supported),
     };
     let suggestion = nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default();
-    format!("Unsupported value: {value:?}: supported values: {}{suggestion}", quoted(supported))
-}
-
-fn quoted(names: &[&str]) -> String {
-    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+    format!("Unsupported value: {value:?}: supported values: {}{suggestion}", quoted_list(supported, ", "))
 }
 
 fn error_at(location: Location, message: impl Into<String>) -> ConfigError {
@@ -280,7 +277,7 @@ fn config_error(error: &Error) -> ConfigError {
     let (line, column) = error.location().map_or((1, 1), |location| (location.line(), location.column()));
     let message = match error {
         Error::SerdeUnknownField { field, expected, .. } => {
-            unknown("field", field, expected, &format!("known fields: {}", quoted(expected)))
+            unknown("field", field, expected, &format!("known fields: {}", quoted_list(expected, ", ")))
         }
         Error::SerdeUnknownVariant { variant, expected, .. } => unsupported(variant, expected),
         Error::SerdeMissingField { field, .. } => format!("missing field {field:?}"),

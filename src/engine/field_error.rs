@@ -1,12 +1,12 @@
 //! What is wrong with a field, in the words of Kubernetes' own field errors (`field.Error` of k8s.io/apimachinery).
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use super::nearest::nearest;
 use crate::scan::Json;
 
-/// Most characters of a value that a message shows. The URLs of
-/// source artifacts have about 130.
+/// Most characters of a value that a message shows. The URLs of source artifacts
+/// have about 130.
 pub const VALUE_MAX_CHARS: usize = 160;
 
 /// The reason of a cause, by which clients of the API tell errors apart.
@@ -68,12 +68,8 @@ impl FieldError {
             Json::Other(text) => text,
             value => value.string().value().unwrap_or_default(),
         };
-        let mut message = format!("Unsupported value: {}: supported values: ", value.quoted(VALUE_MAX_CHARS));
-        for (index, supported) in supported.iter().enumerate() {
-            message += if index == 0 { "\"" } else { ", \"" };
-            message += supported;
-            message += "\"";
-        }
+        let (shown, list) = (value.quoted(VALUE_MAX_CHARS), quoted_list(supported, ", "));
+        let mut message = format!("Unsupported value: {shown}: supported values: {list}");
         // Few typos are in the first letter, and without it short words are often near by chance: Running is not Pending.
         let first = |word: &str| word.chars().next().map(|letter| letter.to_ascii_lowercase());
         let begins_alike = |known: &&str| first(known) == first(word);
@@ -106,6 +102,17 @@ impl FieldError {
     fn new(reason: CauseReason, message: impl Display) -> Self {
         Self { reason, message: message.to_string() }
     }
+}
+
+/// Displays words in quotes, with `separator` between them.
+pub fn quoted_list<'w>(words: &'w [&'w str], separator: &'w str) -> impl Display + 'w {
+    fmt::from_fn(move |f| {
+        for (index, word) in words.iter().enumerate() {
+            let separator = if index == 0 { "" } else { separator };
+            write!(f, "{separator}\"{word}\"")?;
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `phase-unknown`: the phase is one of the five phases.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule};
+use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule, quoted_list};
 use crate::scan::ConditionStatus::{False, True, Unknown};
 use crate::scan::{ConditionType, Field, Json, Member, Phase};
 
@@ -55,7 +55,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let phases = Phase::ALL.map(Phase::name);
     if status.phase.string() == Member::Absent {
         if status.conditions().iter().any(|entry| !matches!(entry, Member::Absent)) {
-            let phases = phases.map(|phase| format!("\"{phase}\"")).join(", ");
+            let phases = quoted_list(&phases, ", ");
             let error = FieldError::required(format_args!("must be one of {phases} beside conditions"));
             findings.warning(Field::Phase, error);
         }

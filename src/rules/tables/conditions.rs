@@ -1,7 +1,7 @@
 //! The statuses, reasons, messages and errors that each condition may have. Rules, mutations and docs use these rows.
 
 use super::values;
-use crate::engine::FieldError;
+use crate::engine::{FieldError, quoted_list};
 use crate::scan::conditions::{MESSAGE_MAX_CHARS, REASON_MAX_CHARS, TYPE_MAX_CHARS};
 use crate::scan::{Condition, ConditionMember, ConditionStatus, ConditionType, Json, Member};
 
@@ -194,8 +194,7 @@ pub fn malformed(condition: &Condition<'_>, member: ConditionMember) -> FieldErr
             let of_type = |one: &Vocabulary| one.rows.iter().map(|row| row.status.name()).collect();
             let statuses: Vec<_> = vocabulary.map_or_else(|| all.to_vec(), of_type);
             if is_absent {
-                let statuses: Vec<_> = statuses.iter().map(|status| format!("\"{status}\"")).collect();
-                return FieldError::required(format_args!("must be {}", statuses.join(" or ")));
+                return FieldError::required(format_args!("must be {}", quoted_list(&statuses, " or ")));
             }
             FieldError::not_supported(json, &statuses)
         }

@@ -1,6 +1,6 @@
 //! The table of phases: the conditions that contradict each phase, and the steps between phases that skip a run.
 
-use crate::engine::{Change, Severity};
+use crate::engine::{Change, Severity, quoted_list};
 use crate::scan::ConditionStatus::{self, False, True, Unknown};
 use crate::scan::ConditionType::{self, PolicySucceeded, Scanning, SendingResults, Succeeded};
 use crate::scan::{ConditionMember, Conditions, Field, Phase};
@@ -189,8 +189,8 @@ impl When {
         match self {
             When::Is(known, statuses) if statuses == ANY => format!("there is a current condition {}", known.name()),
             When::Is(known, statuses) => {
-                let statuses: Vec<_> = statuses.iter().map(|status| format!("\"{}\"", status.name())).collect();
-                format!("{} is {}", known.name(), statuses.join(" or "))
+                let statuses: Vec<_> = statuses.iter().map(|status| status.name()).collect();
+                format!("{} is {}", known.name(), quoted_list(&statuses, " or "))
             }
             When::Has(known, status) => format!("{} is \"{}\"", known.name(), status.name()),
             When::HasNot(known, status) => format!("{} is not \"{}\"", known.name(), status.name()),
