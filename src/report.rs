@@ -1,15 +1,22 @@
-//! Reports findings as text and JSON, regardless of the source of the scans.
+//! Reports findings as text, JSON, SARIF, JUnit XML, workflow commands of GitHub, and Markdown, regardless of the source
+//! of the scans.
 
-pub mod cluster;
-pub mod documents;
 pub mod finding;
 pub mod format;
+mod github;
 pub mod json;
+mod junit;
+mod markdown;
+pub mod reports;
+mod sarif;
+mod sarif_uri;
 pub mod tally;
+mod text;
+mod worst;
 
-pub use finding::{ReportedFinding, Subject};
-pub use format::Format;
-pub use tally::Tally;
+pub use finding::{Location, ReportedError, ReportedFinding, ReportedObject, Subject};
+pub use format::{Format, Output, ReportFormat};
+pub use reports::{Reports, Totals};
 
 use std::fmt::Display;
 

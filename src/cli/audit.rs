@@ -10,14 +10,13 @@ use time::OffsetDateTime;
 
 use super::flags::cluster::{self, ClusterFlags};
 use super::flags::config::ConfigFlags;
-use super::flags::parse_time;
+use super::flags::{output, parse_time};
 use super::{DENIED, UNUSABLE};
 use crate::cluster::client::{ClusterOptions, client};
 use crate::cluster::listing::{ScanPage, listings};
 use crate::engine::Part;
 use crate::offline::Judge;
-use crate::report::cluster::ClusterReport;
-use crate::report::{Format, Subject};
+use crate::report::{Output, ReportedError, ReportedFinding, ReportedObject, Reports, Subject, Totals};
 use crate::scan::{Container, Kind, Scan, reader};
 
 /// Judge every scan that a cluster stores, without changing anything
@@ -25,6 +24,12 @@ use crate::scan::{Container, Kind, Scan, reader};
 #[command(
     after_help = "Each scan is judged as if it were written now. So an old error counts, even if the webhook would
 downgrade it. docs/doctor.md lists the rights that this needs.
+
+Formats:
+  text      a line for each finding, and a table of counts
+  json      one document, described by docs/report.schema.json
+  junit     JUnit XML, with a test case for each scan
+  markdown  a table for a comment, of at most 60,000 bytes
 
 Examples:
   scan-admission audit
@@ -37,9 +42,10 @@ Exit codes:
   2  not every scan could be read"
 )]
 pub struct AuditCommand {
-    /// Output format: a line per finding and a table of counts, or one JSON document
-    #[arg(short, long, value_enum, default_value_t = Format::Text, env = "SCAN_ADMISSION_OUTPUT")]
-    output: Format,
+    /// Report to write, to standard output or a file; may be repeated [default: text]
+    #[arg(short, long, value_name = "FORMAT[=FILE]", value_parser = output::parse_of_cluster, value_delimiter = ',',
+          env = "SCAN_ADMISSION_OUTPUT")]
+    output: Vec<Output>,
     /// Time at which to judge [default: the current time]
     #[arg(long, value_name = "RFC3339", value_parser = parse_time, env = "SCAN_ADMISSION_NOW")]
     now: Option<OffsetDateTime>,
@@ -53,10 +59,11 @@ impl AuditCommand {
     pub fn run(self) -> io::Result<ExitCode> {
         let config = self.config.load().map_err(io::Error::other)?.config;
         let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), settings: config.settings };
-        let mut report = ClusterReport::new(self.output.stdout(), self.output);
-        cluster::run(audit(&self.cluster.options(), &judge, &mut report))??;
-        let counts = report.finish()?;
-        Ok(ExitCode::from(match (counts.errors, counts.tally.denied) {
+        let outputs = Output::complete(self.output).map_err(io::Error::other)?;
+        let mut reports = output::open(&outputs, Totals::default())?;
+        cluster::run(audit(&self.cluster.options(), &judge, &mut reports))??;
+        let totals = reports.finish()?;
+        Ok(ExitCode::from(match (totals.errors, totals.tally.denied) {
             (0, 0) => 0,
             (0, _) => DENIED,
             _ => UNUSABLE,
@@ -65,7 +72,7 @@ impl AuditCommand {
 }
 
 /// Judges every scan that can be listed, and reports the kinds that cannot.
-async fn audit(cluster: &ClusterOptions, judge: &Judge, report: &mut ClusterReport<impl Write>) -> io::Result<()> {
+async fn audit(cluster: &ClusterOptions, judge: &Judge, reports: &mut Reports) -> io::Result<()> {
     let client = client(cluster).await.map_err(io::Error::other)?;
     let listings = listings(&client).await.map_err(io::Error::other)?;
     let progress = Progress::new();
@@ -74,13 +81,13 @@ async fn audit(cluster: &ClusterOptions, judge: &Judge, report: &mut ClusterRepo
             match listing.next().await {
                 Ok(Some(ScanPage { scans, left })) => {
                     progress.clear();
-                    scans.iter().try_for_each(|json| judge_scan(listing.kind, json, judge, report))?;
-                    progress.show(report, left)?;
+                    scans.iter().try_for_each(|json| judge_scan(listing.kind, json, judge, reports))?;
+                    progress.show(reports, left)?;
                 }
                 Ok(None) => break,
                 Err(error) => {
                     progress.clear();
-                    report.error(error);
+                    reports.error(&of_cluster(error.to_string()))?;
                     break;
                 }
             }
@@ -105,7 +112,7 @@ struct StoredNames {
 }
 
 /// Judges one scan. A scan that cannot be read is reported as an error.
-fn judge_scan(kind: Kind, json: &RawValue, judge: &Judge, report: &mut ClusterReport<impl Write>) -> io::Result<()> {
+fn judge_scan(kind: Kind, json: &RawValue, judge: &Judge, reports: &mut Reports) -> io::Result<()> {
     let json = json.get();
     let read = serde_json::from_str::<StoredHead>(json).map_err(|error| error.to_string()).and_then(|head| {
         let scan = reader::read::<Container<'_, Scan<'_>>>(json).map_err(|error| error.message(json))?;
@@ -113,14 +120,18 @@ fn judge_scan(kind: Kind, json: &RawValue, judge: &Judge, report: &mut ClusterRe
     });
     let (names, scan) = match read {
         Ok(read) => read,
-        Err(message) => {
-            report.error(format!("a {} cannot be read: {message}", kind.name()));
-            return Ok(());
-        }
+        Err(message) => return reports.error(&of_cluster(format!("a {} cannot be read: {message}", kind.name()))),
     };
     let subject = Subject { kind, namespace: &names.namespace, name: &names.name };
     let parts = [Part::Spec, Part::Status];
-    judge.judge(kind, &scan, subject.namespace, &parts, |findings| report.scan(&subject, findings))
+    judge.judge(kind, &scan, subject.namespace, &parts, |findings| {
+        let findings: Vec<ReportedFinding> = findings.list().iter().map(ReportedFinding::from).collect();
+        reports.object(&ReportedObject { file: None, subject: Some(subject), findings: &findings })
+    })
+}
+
+fn of_cluster(message: String) -> ReportedError {
+    ReportedError { file: None, position: None, message }
 }
 
 /// The progress line. It is shown only if stderr is a terminal.
@@ -136,13 +147,13 @@ impl Progress {
         Self { is_shown: io::stderr().is_terminal() }
     }
 
-    fn show<W: Write>(&self, report: &mut ClusterReport<W>, left: u64) -> io::Result<()> {
+    fn show(&self, reports: &mut Reports, left: u64) -> io::Result<()> {
         if !self.is_shown {
             return Ok(());
         }
         // The findings may be on the same terminal: print those of this page above the progress line.
-        report.flush()?;
-        let (scans, denied) = (report.tally.scans, report.tally.denied);
+        reports.flush()?;
+        let (scans, denied) = (reports.totals.tally.scans, reports.totals.tally.denied);
         let line = format!("{CLEAR}{scans} scans judged, {left} more of this kind, {denied} would be denied");
         io::stderr().write_all(line.as_bytes())
     }

@@ -9,12 +9,12 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use time::OffsetDateTime;
 
 use super::flags::config::ConfigFlags;
-use super::flags::parse_time;
+use super::flags::{output, parse_time};
 use super::{DENIED, UNUSABLE};
+use crate::offline::Judge;
 use crate::offline::documents::check_file;
-use crate::offline::{Judge, input};
-use crate::report::Format;
-use crate::report::documents::DocumentReport;
+use crate::offline::input::{Input, inputs};
+use crate::report::{Output, Totals};
 use crate::scan::Kind;
 
 /// Check the scans in manifests: their spec, and their status if they have one
@@ -23,10 +23,19 @@ use crate::scan::Kind;
 Of a watch event or an AdmissionReview, the object is checked. Objects of other kinds are skipped.
 A file that is named must contain objects with apiVersion and kind; in folders, others are skipped.
 
+Formats:
+  text      a line for each finding, as compilers print them
+  json      one document, described by docs/report.schema.json
+  sarif     SARIF 2.1.0, for code review; at most 5,000 results
+  junit     JUnit XML, with a test case for each scan
+  github    annotations of GitHub Actions, and a summary of the job
+  markdown  a table for a comment, of at most 60,000 bytes
+
 Examples:
   scan-admission check scans/ more.yaml
   kubectl get sourcescans,imagescans -A -o yaml | scan-admission check
   scan-admission check -o json scans/ | jq -r '.findings[].rule'
+  scan-admission check -o sarif=scans.sarif -o junit=scans.xml scans/
   kubectl get sourcescan app -o jsonpath='{.status}' | scan-admission check --kind SourceScan
 
 Exit codes:
@@ -34,9 +43,10 @@ Exit codes:
   1  a scan would be denied
   2  not every input could be read")]
 pub struct CheckCommand {
-    /// Output format: lines as compilers print them, or one JSON document
-    #[arg(short, long, value_enum, default_value_t = Format::Text, env = "SCAN_ADMISSION_OUTPUT")]
-    output: Format,
+    /// Report to write, to standard output or a file; may be repeated [default: text]
+    #[arg(short, long, value_name = "FORMAT[=FILE]", value_parser = output::parse_of_files, value_delimiter = ',',
+          env = "SCAN_ADMISSION_OUTPUT")]
+    output: Vec<Output>,
     /// Time at which to judge [default: the current time]
     #[arg(long, value_name = "RFC3339", value_parser = parse_time, env = "SCAN_ADMISSION_NOW")]
     now: Option<OffsetDateTime>,
@@ -44,6 +54,9 @@ pub struct CheckCommand {
     #[arg(long, env = "SCAN_ADMISSION_KIND", value_name = "KIND", ignore_case = true,
           value_parser = PossibleValuesParser::new(Kind::ALL.map(Kind::name)).try_map(parse_kind))]
     kind: Option<Kind>,
+    /// Name of standard input in reports [default: standard input]
+    #[arg(long, env = "SCAN_ADMISSION_STDIN_NAME", value_name = "FILE")]
+    stdin_name: Option<String>,
     #[command(flatten)]
     config: ConfigFlags,
     /// Files, folders (their .yaml, .yml and .json files), or `-` for standard input [default: -]
@@ -55,17 +68,29 @@ impl CheckCommand {
     pub fn run(self) -> io::Result<ExitCode> {
         let config = self.config.load().map_err(io::Error::other)?.config;
         let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), settings: config.settings };
-        let mut report = DocumentReport::new(self.output.stdout(), self.output);
-        for input in input::inputs(&self.files, &["yaml", "yml", "json"]) {
-            check_file(&input, self.kind, &judge, &mut report)?;
+        let outputs = Output::complete(self.output).map_err(io::Error::other)?;
+        let mut reports = output::open(&outputs, Totals::of_files())?;
+        for input in inputs(&self.files, &["yaml", "yml", "json"], self.stdin_name.as_deref()) {
+            if !is_report(&input, &outputs) {
+                check_file(&input, self.kind, &judge, &mut reports)?;
+            }
         }
-        let counts = report.finish()?;
-        Ok(ExitCode::from(match (counts.errors, counts.tally.denied) {
+        let totals = reports.finish()?;
+        Ok(ExitCode::from(match (totals.errors, totals.tally.denied) {
             (0, 0) => 0,
             (0, _) => DENIED,
             _ => UNUSABLE,
         }))
     }
+}
+
+/// Returns whether an input that was found in a folder is a report that this run writes.
+fn is_report(input: &Input, outputs: &[Output]) -> bool {
+    let Input::Found(found) = input else { return false };
+    let files = outputs.iter().filter_map(|output| output.file.as_deref());
+    files
+        .into_iter()
+        .any(|file| found.canonicalize().is_ok_and(|found| file.canonicalize().is_ok_and(|file| file == found)))
 }
 
 /// Parses the value of `--kind`, ignoring case.

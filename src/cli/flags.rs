@@ -5,6 +5,7 @@ pub mod address;
 pub mod cluster;
 pub mod config;
 pub mod duration;
+pub mod output;
 
 use time::OffsetDateTime;
 

@@ -59,7 +59,7 @@ impl ReviewCommand {
         let output = self.output.unwrap_or(if io::stdout().is_terminal() { Format::Text } else { Format::Json });
         let mut out = output.stdout();
         let mut worst = 0;
-        for input in input::inputs(&self.files, &["json"]) {
+        for input in input::inputs(&self.files, &["json"], None) {
             // A file that cannot be read does not stop the others.
             let code = match input.open() {
                 Ok(reader) => self.answer(&input.name(), reader, &config.settings, output, &mut out)?,

@@ -143,6 +143,11 @@ impl<'a> Manifest<'a> {
         self.position(path::find(object, path))
     }
 
+    pub fn value_region(&self, object: &str, path: &str) -> super::position::Region {
+        let start = self.field(object, path);
+        super::position::Region { start, end: start }
+    }
+
     /// The whole document as JSON.
     pub fn json(&self) -> &str {
         &self.json

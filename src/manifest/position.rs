@@ -6,6 +6,7 @@ use serde::Serialize;
 
 /// A position in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 pub struct Position {
     pub line: usize,
     pub column: usize,
@@ -23,6 +24,14 @@ impl Position {
             _ => Position { column: position.column + 1, ..position },
         })
     }
+}
+
+/// A part of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Region {
+    pub start: Position,
+    /// The position after the last character.
+    pub end: Position,
 }
 
 /// The distance between recorded positions: short enough to count from one, long enough to need little memory.

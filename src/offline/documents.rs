@@ -1,6 +1,6 @@
 //! Judges the scans in documents, and reports the findings with positions.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use super::input::{Input, with_name};
 use super::judge::Judge;
@@ -10,30 +10,26 @@ use crate::engine::finding::FINDINGS_SHOWN;
 use crate::manifest::{
     Document, Documents, FoundObject, Manifest, ManifestError, Position, ScanManifest, ScanPart, path,
 };
-use crate::report::documents::DocumentReport;
-use crate::report::{ReportedFinding, Subject};
+use crate::report::{Location, ReportedError, ReportedFinding, ReportedObject, Reports, Subject};
 use crate::scan::{Json, Kind, Member, Scan, Spec};
 
 /// Judges every scan of a file. A file that an argument names must hold objects; a file that was found in a folder may
 /// hold anything. With `status_kind`, a status alone in a named file is judged as the status of a scan of this kind.
-pub fn check_file(
-    input: &Input,
-    status_kind: Option<Kind>,
-    judge: &Judge,
-    report: &mut DocumentReport<impl Write>,
-) -> io::Result<()> {
+pub fn check_file(input: &Input, status_kind: Option<Kind>, judge: &Judge, reports: &mut Reports) -> io::Result<()> {
     let name = &input.name();
     let reader = match input.open() {
         Ok(reader) => reader,
-        Err(error) => {
-            report.unreadable(name, &error);
-            return Ok(());
-        }
+        Err(error) => return unreadable(name, &error, reports),
     };
-    report.counts.files += 1;
+    reports.count_file();
     let file =
         CheckedFile { name, is_found: input.is_found(), status_kind: status_kind.filter(|_| !input.is_found()), judge };
-    file.check(reader, report)
+    file.check(reader, reports)
+}
+
+/// Reports that a file cannot be read. The error includes the name of the file.
+fn unreadable(file: &str, error: &io::Error, reports: &mut Reports) -> io::Result<()> {
+    reports.error(&ReportedError { file: Some(file.to_owned()), position: None, message: error.to_string() })
 }
 
 struct CheckedFile<'a> {
@@ -44,65 +40,63 @@ struct CheckedFile<'a> {
 }
 
 impl CheckedFile<'_> {
-    fn check(&self, reader: impl Read, report: &mut DocumentReport<impl Write>) -> io::Result<()> {
+    fn check(&self, reader: impl Read, reports: &mut Reports) -> io::Result<()> {
         let mut documents = Documents::new(reader);
         let mut is_empty = true;
         loop {
             match documents.next_document() {
-                Ok(Some(document)) => is_empty &= !self.document(&document, report)?,
+                Ok(Some(document)) => is_empty &= !self.document(&document, reports)?,
                 Ok(None) => break,
-                Err(error) => {
-                    report.unreadable(self.name, &with_name(self.name, &error));
-                    return Ok(());
-                }
+                Err(error) => return unreadable(self.name, &with_name(self.name, &error), reports),
             }
         }
         match (is_empty, self.is_found) {
-            (false, _) => {}
-            (true, true) => report.counts.skipped += 1,
+            (false, _) => Ok(()),
+            (true, true) => {
+                reports.skip_object();
+                Ok(())
+            }
             (true, false) => {
                 let message = "expected a Kubernetes object with apiVersion and kind, found none".to_owned();
-                report.error(self.name, ManifestError { position: Position::START, message });
+                self.error(ManifestError { position: Position::START, message }, reports)
             }
         }
-        Ok(())
+    }
+
+    /// Reports an error in a document.
+    fn error(&self, ManifestError { position, message }: ManifestError, reports: &mut Reports) -> io::Result<()> {
+        reports.error(&ReportedError { file: Some(self.name.to_owned()), position: Some(position), message })
     }
 
     /// Judges the scans of a document, and returns whether the document has contents.
-    fn document(&self, document: &Document<'_>, report: &mut DocumentReport<impl Write>) -> io::Result<bool> {
+    fn document(&self, document: &Document<'_>, reports: &mut Reports) -> io::Result<bool> {
         let manifest = match Manifest::read(document) {
             Ok(manifest) => manifest,
             Err(error) => {
-                report.error(self.name, error);
+                self.error(error, reports)?;
                 return Ok(true);
             }
         };
         let objects = manifest.objects(self.status_kind);
-        self.repeated_keys_around(&manifest, &objects, report)?;
+        self.repeated_keys_around(&manifest, &objects, reports)?;
         for object in &objects {
             match object {
-                FoundObject::Other(_) => report.counts.skipped += 1,
+                FoundObject::Other(_) => reports.skip_object(),
                 FoundObject::EmptyList => {}
-                FoundObject::Unidentified(_) if self.is_found => report.counts.skipped += 1,
-                FoundObject::Unidentified(error) | FoundObject::Error(error) => report.error(self.name, error.clone()),
-                FoundObject::Scan(scan) => self.scan(&manifest, scan, report)?,
+                FoundObject::Unidentified(_) if self.is_found => reports.skip_object(),
+                FoundObject::Unidentified(error) | FoundObject::Error(error) => self.error(error.clone(), reports)?,
+                FoundObject::Scan(scan) => self.scan(&manifest, scan, reports)?,
             }
         }
         Ok(!objects.is_empty())
     }
 
-    fn scan(
-        &self,
-        manifest: &Manifest<'_>,
-        found: &ScanManifest<'_>,
-        report: &mut DocumentReport<impl Write>,
-    ) -> io::Result<()> {
+    fn scan(&self, manifest: &Manifest<'_>, found: &ScanManifest<'_>, reports: &mut Reports) -> io::Result<()> {
         let scan = match found.scan() {
             Ok(scan) => scan,
             Err(error) => {
                 let message = format!("the scan cannot be read: {}", error.message(found.json));
-                report.error(self.name, manifest.error(found.json, message));
-                return Ok(());
+                return self.error(manifest.error(found.json, message), reports);
             }
         };
         let mut findings = match found.part {
@@ -110,14 +104,16 @@ impl CheckedFile<'_> {
             ScanPart::Status | ScanPart::StatusMembers => self.findings_in_status(found, scan),
         };
         non_strings::add_warnings(found, &mut findings);
-        let mut with_positions = self.repeated_keys(manifest, found.json, found.json);
+        let mut located = self.repeated_keys(manifest, found.json, found.json);
         for mut finding in findings {
             non_strings::explain(manifest, found, &mut finding);
             let path = found.path(&finding.path).unwrap_or_default();
-            with_positions.push((manifest.field(found.json, path), finding));
+            let (position, region) = (manifest.field(found.json, path), manifest.value_region(found.json, path));
+            located.push(finding.at(Location { position, region }));
         }
+        located.sort_by_key(|finding| finding.location);
         let subject = Subject { kind: found.kind, namespace: &found.namespace, name: &found.name };
-        report.scan(self.name, &subject, with_positions)
+        reports.object(&ReportedObject { file: Some(self.name), subject: Some(subject), findings: &located })
     }
 
     fn findings(&self, found: &ScanManifest<'_>, scan: &Scan<'_>, parts: &[Part]) -> Vec<ReportedFinding> {
@@ -146,7 +142,7 @@ impl CheckedFile<'_> {
         &self,
         manifest: &Manifest<'_>,
         objects: &[FoundObject<'_>],
-        report: &mut DocumentReport<impl Write>,
+        reports: &mut Reports,
     ) -> io::Result<()> {
         let mut warnings = Vec::new();
         let mut start = 0;
@@ -165,18 +161,20 @@ impl CheckedFile<'_> {
         }
         warnings.extend(self.repeated_keys(manifest, &json[start..], json));
         warnings.truncate(FINDINGS_SHOWN);
-        report.findings(self.name, None, warnings)
+        reports.object(&ReportedObject { file: Some(self.name), subject: None, findings: &warnings })
     }
 
     /// Returns warnings about the repeated keys in a part of an object, each at the position of the last occurrence.
-    fn repeated_keys(&self, manifest: &Manifest<'_>, part: &str, object: &str) -> Vec<(Position, ReportedFinding)> {
+    fn repeated_keys(&self, manifest: &Manifest<'_>, part: &str, object: &str) -> Vec<ReportedFinding> {
         let warnings = manifest.repeated_keys(part).take(FINDINGS_SHOWN).map(|(json, position, first)| {
             let Position { line, column } = first;
             let message = format!(
                 "duplicate field: first set at {}:{line}:{column}, but only the last value is used; remove the others",
                 self.name
             );
-            (position, ReportedFinding::warning(path::to(object, json), message))
+            let path = path::to(object, json);
+            let region = manifest.value_region(object, &path);
+            ReportedFinding::warning(path, message).at(Location { position, region })
         });
         warnings.collect()
     }

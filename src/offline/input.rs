@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
+use crate::report::finding::STDIN;
 use crate::scan::json::printable;
 
 /// An input of a command.
 #[derive(Debug)]
 pub enum Input {
-    Stdin,
+    /// Standard input, with its name in messages.
+    Stdin(String),
     /// A file that an argument names.
     File(PathBuf),
     /// A file in a folder that an argument names.
@@ -22,7 +24,7 @@ impl Input {
     /// The name of the input in messages.
     pub fn name(&self) -> String {
         match self {
-            Input::Stdin => "standard input".to_owned(),
+            Input::Stdin(name) => name.clone(),
             Input::File(path) | Input::Found(path) | Input::Unreadable(path, _) => path.display().to_string(),
         }
     }
@@ -34,7 +36,7 @@ impl Input {
 
     pub fn open(&self) -> io::Result<Box<dyn Read>> {
         match self {
-            Input::Stdin => Ok(Box::new(io::stdin().lock())),
+            Input::Stdin(_) => Ok(Box::new(io::stdin().lock())),
             Input::File(path) | Input::Found(path) => {
                 Ok(Box::new(File::open(path).map_err(|error| with_name(&self.name(), &error))?))
             }
@@ -45,18 +47,19 @@ impl Input {
 
 /// Returns the inputs that the arguments name. `-` is standard input, which is also the default. A folder stands for
 /// all files below it that have one of the `extensions`, in the order of their names. A file that is named may have
-/// any extension.
-pub fn inputs(paths: &[PathBuf], extensions: &[&str]) -> Vec<Input> {
+/// any extension. `stdin_name` is the name of standard input in messages.
+pub fn inputs(paths: &[PathBuf], extensions: &[&str], stdin_name: Option<&str>) -> Vec<Input> {
+    let stdin = || Input::Stdin(stdin_name.unwrap_or(STDIN).to_owned());
     if paths.is_empty() {
         if io::stdin().is_terminal() {
             eprintln!("reading standard input; press Ctrl-D to end it, or name files or folders as arguments");
         }
-        return vec![Input::Stdin];
+        return vec![stdin()];
     }
     let mut inputs = Vec::new();
     for path in paths {
         if path == Path::new("-") {
-            inputs.push(Input::Stdin);
+            inputs.push(stdin());
         } else if path.is_dir() {
             let before = inputs.len();
             inputs.extend(walkdir::WalkDir::new(path).sort_by_file_name().into_iter().filter_map(

@@ -1,10 +1,12 @@
-//! A finding in a report.
-
-use serde::Serialize;
+//! What reports are made of: objects with their findings, and inputs that cannot be read.
 
 use crate::engine::{Action, Downgrade, Finding, Severity};
+use crate::manifest::{Position, Region};
 use crate::scan::Kind;
 use crate::scan::json::printable;
+
+/// The name of standard input in reports.
+pub const STDIN: &str = "standard input";
 
 /// The number of characters of a name that a line shows: the limit of names in Kubernetes.
 const NAME_MAX_CHARS: usize = 253;
@@ -23,9 +25,42 @@ impl Subject<'_> {
         let name = printable(if self.name.is_empty() { "(no name)" } else { self.name }, NAME_MAX_CHARS);
         if self.namespace.is_empty() { name } else { format!("{}/{name}", printable(self.namespace, NAME_MAX_CHARS)) }
     }
+
+    /// `Kind namespace/name`, safe for one line of a terminal.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.kind.name(), self.printable())
+    }
+}
+
+/// An object with its findings.
+#[derive(Clone, Copy)]
+pub struct ReportedObject<'a> {
+    /// The file that holds the object; `None` for an object of a cluster.
+    pub file: Option<&'a str>,
+    /// `None` if the findings are outside of the scans of a document.
+    pub subject: Option<Subject<'a>>,
+    pub findings: &'a [ReportedFinding],
+}
+
+impl ReportedObject<'_> {
+    /// Returns `file:line:column` of a finding, safe for one line of a terminal; `None` for a cluster.
+    pub fn place(&self, finding: &ReportedFinding) -> Option<String> {
+        let (file, Position { line, column }) = (self.file?, finding.location?.position);
+        Some(format!("{}:{line}:{column}", printable(file, usize::MAX)))
+    }
+
+    /// Returns what a report names the object: the scan, or the file for findings outside of its scans.
+    pub fn title(&self) -> String {
+        match (&self.subject, self.file) {
+            (Some(subject), _) => subject.title(),
+            (None, Some(file)) => printable(file, usize::MAX),
+            (None, None) => String::new(),
+        }
+    }
 }
 
 /// A finding of a rule, or about the document.
+#[derive(Debug, Clone)]
 pub struct ReportedFinding {
     pub path: String,
     /// `None` for a finding about the document rather than the scan.
@@ -34,13 +69,34 @@ pub struct ReportedFinding {
     pub action: Action,
     pub downgraded: Option<Downgrade>,
     pub message: String,
+    /// `None` for a finding in a cluster.
+    pub location: Option<Location>,
+    /// The edits that repair the finding; empty if no mutation repairs it.
+    pub fixes: Vec<Replacement>,
+}
+
+/// Where a finding is in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Location {
+    /// The position of the key or the entry of a list, or of the innermost part around it if the field is absent.
+    pub position: Position,
+    /// The region of the value, or of the container around it if the field is absent.
+    pub region: Region,
+}
+
+/// A text that takes the place of a region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    pub region: Region,
+    pub text: String,
 }
 
 impl From<&Finding<'_>> for ReportedFinding {
     fn from(finding: &Finding<'_>) -> Self {
         let Finding { rule, severity, action, downgraded, ref field, .. } = *finding;
         let (path, message) = (field.to_string(), finding.explained().into_owned());
-        Self { path, rule: Some(rule), severity, action, downgraded, message }
+        let (location, fixes) = (None, Vec::new());
+        Self { path, rule: Some(rule), severity, action, downgraded, message, location, fixes }
     }
 }
 
@@ -48,7 +104,22 @@ impl ReportedFinding {
     /// A warning about the document.
     pub fn warning(path: impl Into<String>, message: String) -> Self {
         let (severity, action) = (Severity::Warning, Action::Warn);
-        Self { path: path.into(), rule: None, severity, action, downgraded: None, message }
+        let (location, fixes) = (None, Vec::new());
+        Self { path: path.into(), rule: None, severity, action, downgraded: None, message, location, fixes }
+    }
+
+    pub fn at(self, location: Location) -> Self {
+        Self { location: Some(location), ..self }
+    }
+
+    /// The level of the finding, as compilers print it. It depends on the action: an error that is not denied is a
+    /// warning or a note.
+    pub fn level(&self) -> &'static str {
+        match self.action {
+            Action::Deny => "error",
+            Action::Warn => "warning",
+            Action::Audit => "note",
+        }
     }
 
     /// `path: message [rule-id]`, safe for one line of a terminal.
@@ -58,50 +129,25 @@ impl ReportedFinding {
     }
 }
 
-/// A finding as JSON.
-#[derive(Serialize)]
-pub struct JsonFinding<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    namespace: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    path: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<&'a str>,
-    severity: &'a str,
-    action: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    downgraded: Option<&'a str>,
-    message: &'a str,
+/// An input, or an object of it, that cannot be read.
+#[derive(Debug, Clone)]
+pub struct ReportedError {
+    /// `None` for an error of a cluster.
+    pub file: Option<String>,
+    pub position: Option<Position>,
+    /// Without a position, the message includes the name of the file.
+    pub message: String,
 }
 
-impl<'a> JsonFinding<'a> {
-    /// Without a subject, the finding is outside of the scans of a document.
-    pub fn new(subject: Option<&Subject<'a>>, finding: &'a ReportedFinding) -> Self {
-        Self {
-            kind: subject.map(|subject| subject.kind.name()),
-            namespace: subject.map(|subject| subject.namespace),
-            name: subject.map(|subject| subject.name),
-            path: &finding.path,
-            rule: finding.rule,
-            severity: finding.severity.name(),
-            action: finding.action.name(),
-            downgraded: finding.downgraded.map(|downgraded| downgraded.name()),
-            message: &finding.message,
+impl ReportedError {
+    /// `file:line:column: message`, safe for a terminal. Only an error of a cluster may have several lines.
+    pub fn printable(&self) -> String {
+        match (self.file.as_deref(), self.position) {
+            (Some(file), Some(Position { line, column })) => {
+                printable(&format!("{file}:{line}:{column}: {}", self.message), usize::MAX)
+            }
+            (Some(_), None) => printable(&self.message, usize::MAX),
+            (None, _) => self.message.lines().map(|line| printable(line, usize::MAX)).collect::<Vec<_>>().join("\n"),
         }
     }
-}
-
-/// Returns the level of a finding as compilers print it, with its style on a terminal. The level depends on the action:
-/// an error that is not denied is printed as a warning or a note.
-pub fn level(action: Action) -> String {
-    let (level, colour) = match action {
-        Action::Deny => ("error", anstyle::AnsiColor::Red),
-        Action::Warn => ("warning", anstyle::AnsiColor::Yellow),
-        Action::Audit => ("note", anstyle::AnsiColor::Cyan),
-    };
-    let style = colour.on_default().bold();
-    format!("{style}{level}{style:#}")
 }

@@ -1,8 +1,10 @@
-//! The format and the destination of a report.
+//! The formats of reports, and the destination of each report.
 
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 
-/// The format of a report.
+/// The format of a command that prints either text or JSON.
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "server", derive(clap::ValueEnum))]
 pub enum Format {
@@ -13,9 +15,129 @@ pub enum Format {
 impl Format {
     /// Returns standard output, locked. Text has colours only on a terminal.
     pub fn stdout(self) -> BufWriter<Box<dyn Write>> {
-        BufWriter::new(match self {
-            Format::Json => Box::new(io::stdout().lock()),
-            Format::Text => Box::new(anstream::stdout().lock()),
-        })
+        stdout(matches!(self, Format::Text))
     }
+}
+
+/// The format of a report of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportFormat {
+    Text,
+    Json,
+    Junit,
+    Sarif,
+    Github,
+    Markdown,
+}
+
+impl ReportFormat {
+    /// The formats for findings in files.
+    pub const OF_FILES: &[ReportFormat] = &[
+        ReportFormat::Text,
+        ReportFormat::Json,
+        ReportFormat::Junit,
+        ReportFormat::Sarif,
+        ReportFormat::Github,
+        ReportFormat::Markdown,
+    ];
+
+    /// The formats for findings in a cluster. In the other formats each finding has a place in a file.
+    pub const OF_CLUSTER: &[ReportFormat] =
+        &[ReportFormat::Text, ReportFormat::Json, ReportFormat::Junit, ReportFormat::Markdown];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            ReportFormat::Text => "text",
+            ReportFormat::Json => "json",
+            ReportFormat::Junit => "junit",
+            ReportFormat::Sarif => "sarif",
+            ReportFormat::Github => "github",
+            ReportFormat::Markdown => "markdown",
+        }
+    }
+}
+
+/// A report that a command writes: its format and its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    pub format: ReportFormat,
+    /// `None` is standard output.
+    pub file: Option<PathBuf>,
+}
+
+/// Why a value of `-o` is not valid.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    #[error("unknown format {0:?}: write FORMAT or FORMAT=FILE, where FORMAT is one of {1}")]
+    Format(String, String),
+    #[error("missing the name of the file after {0:?}: write the name, or `-` for standard output")]
+    NoFile(String),
+    #[error("only one report can go to standard output: write `-o {0}=FILE` for the other one")]
+    TwoOnStdout(&'static str),
+    #[error("two reports cannot go to the same file, {0}")]
+    SameFile(String),
+}
+
+impl Output {
+    /// Parses `FORMAT` or `FORMAT=FILE`.
+    pub fn parse(text: &str, formats: &[ReportFormat]) -> Result<Self, OutputError> {
+        let (name, file) = text.split_once('=').map_or((text, None), |(name, file)| (name, Some(file)));
+        let Some(format) = formats.iter().copied().find(|format| format.name() == name) else {
+            let known: Vec<_> = formats.iter().map(|format| format.name()).collect();
+            return Err(OutputError::Format(name.to_owned(), known.join(", ")));
+        };
+        match file {
+            Some("") => Err(OutputError::NoFile(text.to_owned())),
+            None | Some("-") => Ok(Output { format, file: None }),
+            Some(file) => Ok(Output { format, file: Some(PathBuf::from(file)) }),
+        }
+    }
+
+    /// Returns the reports to write. Standard output gets text unless another report takes its place.
+    pub fn complete(mut outputs: Vec<Self>) -> Result<Vec<Self>, OutputError> {
+        for (index, output) in outputs.iter().enumerate() {
+            if outputs[..index].iter().any(|other| other.file == output.file) {
+                return Err(match &output.file {
+                    Some(file) => OutputError::SameFile(file.display().to_string()),
+                    None => OutputError::TwoOnStdout(output.format.name()),
+                });
+            }
+        }
+        if outputs.iter().all(|output| output.file.is_some()) {
+            outputs.push(Output { format: ReportFormat::Text, file: None });
+        }
+        Ok(outputs)
+    }
+
+    /// Returns the name of the destination in messages.
+    pub fn destination(&self) -> String {
+        self.file.as_deref().map_or_else(|| "standard output".to_owned(), |file| file.display().to_string())
+    }
+
+    /// Opens the destination. A file is created, or emptied if it exists.
+    pub fn open(&self) -> io::Result<BufWriter<Box<dyn Write>>> {
+        match &self.file {
+            Some(file) => Ok(BufWriter::new(Box::new(create(file)?))),
+            None => Ok(stdout(matches!(self.format, ReportFormat::Text))),
+        }
+    }
+}
+
+/// Opens a file of a report to add to it. It is created if it does not exist.
+pub fn append(file: &Path) -> io::Result<BufWriter<Box<dyn Write>>> {
+    let opened = File::options().create(true).append(true).open(file);
+    Ok(BufWriter::new(Box::new(opened.map_err(|error| named(file, &error))?)))
+}
+
+fn create(file: &Path) -> io::Result<File> {
+    File::create(file).map_err(|error| named(file, &error))
+}
+
+fn named(file: &Path, error: &io::Error) -> io::Error {
+    let hint = if error.kind() == io::ErrorKind::NotFound { "; create its folder first" } else { "" };
+    io::Error::new(error.kind(), format!("cannot write the report to {}: {error}{hint}", file.display()))
+}
+
+fn stdout(has_colours: bool) -> BufWriter<Box<dyn Write>> {
+    BufWriter::new(if has_colours { Box::new(anstream::stdout().lock()) } else { Box::new(io::stdout().lock()) })
 }

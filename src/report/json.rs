@@ -1,35 +1,183 @@
-//! A JSON document that begins with a stream of findings.
+//! The report as one JSON document, for programs. [`JsonDocument`] describes it, and `docs/report.schema.json` is its
+//! schema. It is stable, except that members may be added; another change gets another [`VERSION`].
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-/// Writes the document. Only whether it has findings is kept in memory.
-#[derive(Default)]
-pub struct JsonDocument {
-    has_findings: bool,
+use super::finding::{ReportedError, ReportedFinding, ReportedObject};
+use super::reports::{Report, Totals};
+use super::tally::{ActionCounts, Tally};
+use crate::engine::{Action, Downgrade, Severity};
+use crate::manifest::Position;
+
+/// The version of the form of the document.
+pub const VERSION: u32 = 1;
+
+/// The findings of `check` or `audit`.
+#[derive(Serialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
+pub struct JsonDocument<'a> {
+    /// The version of this form. Within a version, members are only added.
+    pub version: u32,
+    pub findings: Vec<JsonFinding<'a>>,
+    /// The number of findings of each rule in each namespace.
+    pub rules: Vec<JsonRuleCounts<'a>>,
+    /// The inputs that could not be read.
+    pub errors: Vec<JsonError>,
+    pub counts: JsonCounts,
 }
 
-impl JsonDocument {
-    /// Writes a finding.
-    pub fn finding(&mut self, out: &mut impl Write, finding: &impl Serialize) -> io::Result<()> {
-        out.write_all(if self.has_findings { b",\n" } else { b"{\"findings\":[\n" })?;
-        self.has_findings = true;
-        serde_json::to_writer(out, finding)?;
+/// A finding.
+#[derive(Serialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
+pub struct JsonFinding<'a> {
+    /// The file as it was named; absent for a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    /// The position of the field or, if it is absent, of the innermost part around it.
+    #[serde(flatten)]
+    position: Option<Position>,
+    /// The kind of the scan. A finding outside of the scans of a document has no kind, namespace and name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    /// The path of the field, such as `status.conditions[Succeeded].reason`.
+    path: &'a str,
+    /// The id of the rule; absent for a finding about the document, such as a duplicate field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a str>,
+    /// How severe the rule considers the finding.
+    #[cfg_attr(feature = "server", schemars(extend("enum" = Severity::ALL.map(Severity::name))))]
+    severity: &'a str,
+    /// What is done about the finding.
+    #[cfg_attr(feature = "server", schemars(extend("enum" = Action::ALL.map(Action::name))))]
+    action: &'a str,
+    /// Why the action of an error is not `deny`; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schemars(extend("enum" = Downgrade::ALL.map(Downgrade::name))))]
+    downgraded: Option<&'a str>,
+    /// The finding in the form of a field error of Kubernetes.
+    message: &'a str,
+}
+
+/// The number of findings of a rule in a namespace, by action.
+#[derive(Serialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
+pub struct JsonRuleCounts<'a> {
+    namespace: &'a str,
+    rule: &'a str,
+    #[serde(flatten)]
+    counts: ActionCounts,
+}
+
+/// An input that could not be read.
+#[derive(Serialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
+pub struct JsonError {
+    /// The file as it was named; absent for a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(flatten)]
+    position: Option<Position>,
+    message: String,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
+pub struct JsonCounts {
+    /// Files that could be opened; absent for a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<usize>,
+    #[serde(flatten)]
+    tally: Tally,
+    /// Objects of other kinds; absent for a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<usize>,
+    /// Inputs that could not be read.
+    errors: usize,
+}
+
+/// Writes each finding immediately. Only errors are kept in memory, for the end of the document.
+pub struct JsonReport<W> {
+    out: W,
+    is_begun: bool,
+    errors: Vec<JsonError>,
+}
+
+impl<W: Write> JsonReport<W> {
+    pub fn new(out: W) -> Self {
+        Self { out, is_begun: false, errors: Vec::new() }
+    }
+}
+
+impl<W: Write> Report for JsonReport<W> {
+    fn object(&mut self, object: &ReportedObject<'_>) -> io::Result<()> {
+        for finding in object.findings {
+            self.separate()?;
+            serde_json::to_writer(&mut self.out, &JsonFinding::new(object, finding))?;
+        }
         Ok(())
     }
 
-    /// Ends the list of findings. Other members may follow.
-    pub fn end_findings(&self, out: &mut impl Write) -> io::Result<()> {
-        out.write_all(if self.has_findings { b"\n]" } else { b"{\"findings\":[]" })
+    fn error(&mut self, error: &ReportedError) -> io::Result<()> {
+        let ReportedError { file, position, message } = error.clone();
+        self.errors.push(JsonError { file, position, message });
+        Ok(())
     }
 
-    /// Writes the members `errors` and `counts`, and ends the document.
-    pub fn end(&self, out: &mut impl Write, errors: &impl Serialize, counts: &impl Serialize) -> io::Result<()> {
-        out.write_all(b",\"errors\":")?;
-        serde_json::to_writer(&mut *out, errors)?;
-        out.write_all(b",\"counts\":")?;
-        serde_json::to_writer(&mut *out, counts)?;
-        out.write_all(b"}\n")
+    fn finish(mut self: Box<Self>, totals: &Totals) -> io::Result<()> {
+        let Totals { tally, files, skipped, errors, .. } = *totals;
+        let rules =
+            totals.rules.iter().map(|((namespace, rule), counts)| JsonRuleCounts { namespace, rule, counts: *counts });
+        let has_findings = self.is_begun;
+        if !has_findings {
+            self.begin()?;
+        }
+        self.out.write_all(if has_findings { b"\n],\"rules\":" } else { b"],\"rules\":" })?;
+        serde_json::to_writer(&mut self.out, &rules.collect::<Vec<_>>())?;
+        self.out.write_all(b",\"errors\":")?;
+        serde_json::to_writer(&mut self.out, &self.errors)?;
+        self.out.write_all(b",\"counts\":")?;
+        serde_json::to_writer(&mut self.out, &JsonCounts { files, tally, skipped, errors })?;
+        self.out.write_all(b"}\n")?;
+        self.out.flush()
+    }
+}
+
+impl<W: Write> JsonReport<W> {
+    fn begin(&mut self) -> io::Result<()> {
+        self.is_begun = true;
+        write!(self.out, "{{\"version\":{VERSION},\"findings\":[")
+    }
+
+    fn separate(&mut self) -> io::Result<()> {
+        if self.is_begun {
+            self.out.write_all(b",\n")
+        } else {
+            self.begin()?;
+            self.out.write_all(b"\n")
+        }
+    }
+}
+
+impl<'a> JsonFinding<'a> {
+    fn new(object: &ReportedObject<'a>, finding: &'a ReportedFinding) -> Self {
+        Self {
+            file: object.file,
+            position: finding.location.map(|location| location.position),
+            kind: object.subject.map(|subject| subject.kind.name()),
+            namespace: object.subject.map(|subject| subject.namespace),
+            name: object.subject.map(|subject| subject.name),
+            path: &finding.path,
+            rule: finding.rule,
+            severity: finding.severity.name(),
+            action: finding.action.name(),
+            downgraded: finding.downgraded.map(|downgraded| downgraded.name()),
+            message: &finding.message,
+        }
     }
 }

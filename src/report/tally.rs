@@ -1,4 +1,4 @@
-//! The number of scans by result.
+//! The number of scans by result, and of findings by action.
 
 use serde::Serialize;
 
@@ -6,6 +6,7 @@ use crate::engine::Action;
 
 /// The number of scans by result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 pub struct Tally {
     pub scans: usize,
     /// Scans with a denied finding.
@@ -25,5 +26,24 @@ impl Tally {
             Some(Action::Warn) => self.warned += 1,
             Some(Action::Deny) => self.denied += 1,
         }
+    }
+}
+
+/// The number of findings by action.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
+pub struct ActionCounts {
+    pub deny: u64,
+    pub warn: u64,
+    pub audit: u64,
+}
+
+impl ActionCounts {
+    pub fn count(&mut self, action: Action) {
+        *match action {
+            Action::Deny => &mut self.deny,
+            Action::Warn => &mut self.warn,
+            Action::Audit => &mut self.audit,
+        } += 1;
     }
 }

@@ -59,7 +59,9 @@ fn json_output_is_one_document() {
         json!({"file": "dump.json", "line": line, "column": column, "kind": kind, "namespace": "default", "name": name,
                "path": path, "rule": rule, "severity": severity, "action": action, "message": message})
     };
+    let counts = |rule: &str, deny: u32, warn: u32| json!({"namespace": "default", "rule": rule, "deny": deny, "warn": warn, "audit": 0});
     let expected = json!({
+        "version": 1,
         "findings": [
             finding(78, 21, "SourceScan", "completed", "status.cveCount.total", "cve-total", "error",
                 "Invalid value: 21: must be 22, the sum of the severities"),
@@ -70,6 +72,7 @@ fn json_output_is_one_document() {
             finding(193, 25, "ImageScan", "image", "status.conditions[Scanning].message", "scanning-vocabulary", "error",
                 "Invalid value: \"The scan job was started\": must be \"The scan job is running\" while Scanning is \"True\""),
         ],
+        "rules": [counts("cve-total", 1, 0), counts("metadata-url", 0, 1), counts("scanned-by", 0, 1), counts("scanning-vocabulary", 1, 0)],
         "errors": [],
         "counts": {"files": 1, "scans": 3, "denied": 2, "warned": 1, "clean": 0, "skipped": 1, "errors": 0},
     });

@@ -1,0 +1,96 @@
+//! The report as JUnit XML, for CI systems: a suite for each file, or for each namespace of a cluster, and a test case
+//! for each scan.
+
+use std::io::{self, Write};
+
+use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite, XmlString};
+
+use super::finding::{ReportedError, ReportedFinding, ReportedObject};
+use super::reports::{Report, Totals};
+use crate::engine::Action;
+use crate::scan::json::printable;
+
+/// Keeps the whole report in memory: about 1 KB for a scan.
+pub struct JunitReport<W> {
+    out: W,
+    report: quick_junit::Report,
+}
+
+impl<W: Write> JunitReport<W> {
+    pub fn new(out: W) -> Self {
+        Self { out, report: quick_junit::Report::new("scan-admission") }
+    }
+}
+
+impl<W: Write> Report for JunitReport<W> {
+    fn object(&mut self, object: &ReportedObject<'_>) -> io::Result<()> {
+        // Findings outside of the scans of a document belong to no test case, unless there are any.
+        if object.subject.is_none() && object.findings.is_empty() {
+            return Ok(());
+        }
+        let namespace = object.subject.map(|subject| subject.namespace).unwrap_or_default();
+        let suite = printable(object.file.unwrap_or(namespace), usize::MAX);
+        self.add(&suite, case(object));
+        Ok(())
+    }
+
+    fn error(&mut self, error: &ReportedError) -> io::Result<()> {
+        let message = error.printable();
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_type("unreadable").set_message(message.as_str());
+        let suite = error.file.as_deref().map_or_else(|| "cluster".to_owned(), |file| printable(file, usize::MAX));
+        self.add(&suite, TestCase::new("unreadable", status));
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>, _: &Totals) -> io::Result<()> {
+        self.report.serialize(&mut self.out).map_err(io::Error::other)?;
+        self.out.flush()
+    }
+}
+
+impl<W> JunitReport<W> {
+    /// Adds a test case to a suite. The scans of a file, or of a namespace, mostly follow each other.
+    fn add(&mut self, suite: &str, case: TestCase) {
+        let suites = &mut self.report.test_suites;
+        let name = XmlString::new(suite);
+        let at = suites.iter().rposition(|suite| suite.name == name).unwrap_or_else(|| {
+            suites.push(TestSuite::new(name.clone()));
+            suites.len() - 1
+        });
+        let suite = &mut suites[at];
+        suite.add_test_case(case);
+    }
+}
+
+fn case(object: &ReportedObject<'_>) -> TestCase {
+    let errors: Vec<_> = object.findings.iter().filter(|finding| finding.action == Action::Deny).collect();
+    let mut case = match errors.as_slice() {
+        [] => TestCase::new(object.title(), TestCaseStatus::success()),
+        [first, rest @ ..] => {
+            let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
+            let lines: Vec<_> = errors.iter().map(|finding| line(object, finding)).collect();
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status
+                .set_type(first.rule.unwrap_or_default())
+                .set_message(first.printable() + &more)
+                .set_description(lines.join("\n"));
+            TestCase::new(object.title(), status)
+        }
+    };
+    if let Some(subject) = &object.subject {
+        case.set_classname(subject.kind.name());
+    }
+    let others: Vec<_> = object.findings.iter().filter(|finding| finding.action != Action::Deny).collect();
+    if !others.is_empty() {
+        let lines: Vec<_> = others.iter().map(|finding| line(object, finding)).collect();
+        case.set_system_out(lines.join("\n"));
+    }
+    case
+}
+
+/// Returns `file:line:column: level: path: message [rule-id]`.
+fn line(object: &ReportedObject<'_>, finding: &ReportedFinding) -> String {
+    let place = object.place(finding).map(|place| place + ": ").unwrap_or_default();
+    format!("{place}{}: {}", finding.level(), finding.printable())
+}

@@ -1,0 +1,129 @@
+//! The report as a Markdown table, for a comment on a pull request or the summary of a job.
+
+use std::io::{self, Write};
+
+use super::finding::{ReportedError, ReportedFinding, ReportedObject};
+use super::reports::{Report, Totals};
+use super::worst::WorstFirst;
+use crate::engine::Action;
+use crate::scan::json::printable;
+
+/// The most bytes of the table. A comment on GitHub may have 65,536 characters; the rest is for the text around the
+/// table, and for the text of the person or program that posts it.
+const TABLE_MAX_BYTES: usize = 60_000;
+
+/// The most findings, and the most errors, that are kept for the table. A row has 60 bytes or more, so the table never
+/// has room for more of them.
+const ROWS_MAX: usize = TABLE_MAX_BYTES / 60;
+
+/// The most characters of a message, a path and a name in the table, so that a row stays readable.
+const TEXT_MAX_CHARS: usize = 300;
+
+/// Keeps the rows in memory, and writes the most severe ones at the end.
+pub struct MarkdownReport<W> {
+    out: W,
+    objects: usize,
+    rows: WorstFirst<Row>,
+    errors: WorstFirst<String>,
+}
+
+/// A finding in the table.
+struct Row {
+    /// The number of the object in the order of the report. Findings of one object stand together.
+    object: usize,
+    title: String,
+    place: String,
+    finding: String,
+}
+
+impl<W: Write> MarkdownReport<W> {
+    pub fn new(out: W) -> Self {
+        Self { out, objects: 0, rows: WorstFirst::new(ROWS_MAX), errors: WorstFirst::new(ROWS_MAX) }
+    }
+}
+
+impl<W: Write> Report for MarkdownReport<W> {
+    fn object(&mut self, object: &ReportedObject<'_>) -> io::Result<()> {
+        self.objects += 1;
+        // An object stands where its most severe finding would.
+        let worst = object.findings.iter().map(|finding| finding.action).max();
+        for finding in object.findings {
+            let row = Row {
+                object: self.objects,
+                title: code(&object.title()),
+                place: object.place(finding).as_deref().map(code).unwrap_or_default(),
+                finding: description(finding),
+            };
+            self.rows.push(worst.unwrap_or(finding.action), row);
+        }
+        Ok(())
+    }
+
+    fn error(&mut self, error: &ReportedError) -> io::Result<()> {
+        self.errors.push(Action::Deny, code(&error.printable()));
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>, totals: &Totals) -> io::Result<()> {
+        let out = &mut self.out;
+        writeln!(out, "### scan-admission: {}\n", totals.summary().replace(", see above", ""))?;
+        let (errors, errors_omitted) = self.errors.finish();
+        let mut room = TABLE_MAX_BYTES;
+        let mut fits = |text: &str| room.checked_sub(text.len()).inspect(|left| room = *left).is_some();
+        let lines: Vec<_> = errors.iter().map(|error| format!("- :x: {error}\n")).collect();
+        let shown = lines.iter().take_while(|line| fits(line)).count();
+        lines[..shown].iter().try_for_each(|line| out.write_all(line.as_bytes()))?;
+        more(out, lines.len() - shown + errors_omitted, "error")?;
+        if shown > 0 {
+            writeln!(out)?;
+        }
+        let (rows, rows_omitted) = self.rows.finish();
+        let lines: Vec<_> = (0..rows.len()).map(|index| row(&rows, index)).collect();
+        let shown = lines.iter().take_while(|line| fits(line)).count();
+        if shown > 0 {
+            out.write_all(b"| scan | place | finding |\n|---|---|---|\n")?;
+            lines[..shown].iter().try_for_each(|line| out.write_all(line.as_bytes()))?;
+            writeln!(out)?;
+        }
+        more(out, lines.len() - shown + rows_omitted, "finding")?;
+        out.flush()
+    }
+}
+
+/// Returns the row of the table. Only the first row of an object has its title.
+fn row(rows: &[Row], index: usize) -> String {
+    let Row { object, title, place, finding } = &rows[index];
+    let is_first = index.checked_sub(1).is_none_or(|before| rows[before].object != *object);
+    format!("| {} | {place} | {finding} |\n", if is_first { title } else { "" })
+}
+
+fn more(out: &mut impl Write, count: usize, noun: &str) -> io::Result<()> {
+    match count {
+        0 => Ok(()),
+        1 => writeln!(out, "and 1 more {noun}"),
+        _ => writeln!(out, "and {count} more {noun}s"),
+    }
+}
+
+fn description(finding: &ReportedFinding) -> String {
+    let mark = match finding.action {
+        Action::Deny => ":x:",
+        Action::Warn => ":warning:",
+        Action::Audit => ":information_source:",
+    };
+    let rule = finding.rule.map(|rule| format!(" `{rule}`")).unwrap_or_default();
+    format!("{mark} {}{rule}", code(&format!("{}: {}", finding.path, finding.message)))
+}
+
+/// Returns text as code in a cell of a table. The text may come from an object: in code, GitHub and GitLab link no
+/// mention, issue or address, and the characters of Markdown are escaped.
+fn code(text: &str) -> String {
+    let mut code = "<code>".to_owned();
+    for character in printable(text, TEXT_MAX_CHARS).chars() {
+        if matches!(character, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '|' | '~' | '$') {
+            code.push('\\');
+        }
+        code.push(character);
+    }
+    code + "</code>"
+}

@@ -1,0 +1,186 @@
+//! The reports of one run. Each finding goes to every report, and is counted.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use super::finding::{ReportedError, ReportedObject};
+use super::format::{Output, ReportFormat, append};
+use super::github::GithubReport;
+use super::json::JsonReport;
+use super::junit::JunitReport;
+use super::markdown::MarkdownReport;
+use super::print_error;
+use super::sarif::SarifReport;
+use super::tally::{ActionCounts, Tally};
+use super::text::TextReport;
+
+/// A report in one format.
+pub trait Report {
+    /// Reports an object and its findings, which are in the order of their positions.
+    fn object(&mut self, object: &ReportedObject<'_>) -> io::Result<()>;
+
+    /// Reports an input that cannot be read.
+    fn error(&mut self, error: &ReportedError) -> io::Result<()>;
+
+    /// Ends the report.
+    fn finish(self: Box<Self>, totals: &Totals) -> io::Result<()>;
+
+    /// Writes what is buffered, before something else is printed on the terminal.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The number of findings of each rule in each namespace.
+pub type RuleTable = BTreeMap<(String, &'static str), ActionCounts>;
+
+/// What was counted in a run.
+#[derive(Debug, Default)]
+pub struct Totals {
+    pub tally: Tally,
+    pub rules: RuleTable,
+    /// The files that could be opened; `None` for a cluster.
+    pub files: Option<usize>,
+    /// The objects of other kinds; `None` for a cluster.
+    pub skipped: Option<usize>,
+    /// The inputs that could not be read.
+    pub errors: usize,
+}
+
+/// The reports that a command writes.
+pub struct Reports {
+    open: Vec<OpenReport>,
+    pub totals: Totals,
+}
+
+struct OpenReport {
+    destination: String,
+    report: Box<dyn Report>,
+}
+
+impl Reports {
+    /// Opens the destinations. `job_summary` is the file to which the format `github` appends a summary.
+    pub fn open(outputs: &[Output], job_summary: Option<&Path>, totals: Totals) -> io::Result<Self> {
+        let mut open = Vec::new();
+        for output in outputs {
+            let out = output.open()?;
+            let report: Box<dyn Report> = match output.format {
+                ReportFormat::Text => Box::new(TextReport::new(out)),
+                ReportFormat::Json => Box::new(JsonReport::new(out)),
+                ReportFormat::Junit => Box::new(JunitReport::new(out)),
+                ReportFormat::Sarif => Box::new(SarifReport::new(out)),
+                ReportFormat::Github => Box::new(GithubReport::new(out)),
+                ReportFormat::Markdown => Box::new(MarkdownReport::new(out)),
+            };
+            open.push(OpenReport { destination: output.destination(), report });
+        }
+        let is_github = outputs.iter().any(|output| output.format == ReportFormat::Github);
+        if let Some(file) = job_summary.filter(|_| is_github) {
+            let report = Box::new(MarkdownReport::new(append(file)?));
+            open.push(OpenReport { destination: file.display().to_string(), report });
+        }
+        Ok(Self { open, totals })
+    }
+
+    /// Counts a file that could be opened.
+    pub fn count_file(&mut self) {
+        self.totals.files = self.totals.files.map(|files| files + 1);
+    }
+
+    /// Counts an object that is not a scan.
+    pub fn skip_object(&mut self) {
+        self.totals.skipped = self.totals.skipped.map(|skipped| skipped + 1);
+    }
+
+    /// Reports an object, whose findings are in the order of their positions.
+    pub fn object(&mut self, object: &ReportedObject<'_>) -> io::Result<()> {
+        if let Some(subject) = &object.subject {
+            self.totals.tally.count(object.findings.iter().map(|finding| finding.action));
+            for finding in object.findings {
+                let Some(rule) = finding.rule else { continue };
+                self.totals.rules.entry((subject.namespace.to_owned(), rule)).or_default().count(finding.action);
+            }
+        }
+        self.each(|report| report.object(object))
+    }
+
+    /// Reports an input that cannot be read. The error is printed on stderr too.
+    pub fn error(&mut self, error: &ReportedError) -> io::Result<()> {
+        self.totals.errors += 1;
+        print_error(error.printable());
+        self.each(|report| report.error(error))
+    }
+
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.each(|report| report.flush())
+    }
+
+    /// Ends the reports, and prints a summary on stderr.
+    pub fn finish(self) -> io::Result<Totals> {
+        let totals = self.totals;
+        for OpenReport { destination, report } in self.open {
+            match report.finish(&totals) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+                done => done.map_err(|error| named(&destination, &error))?,
+            }
+        }
+        anstream::eprintln!("{}", totals.summary());
+        Ok(totals)
+    }
+
+    /// Calls `write` for each report. A report whose reader has closed the pipe ends; the last one to end stops the run.
+    fn each(&mut self, mut write: impl FnMut(&mut dyn Report) -> io::Result<()>) -> io::Result<()> {
+        let mut index = 0;
+        while let Some(OpenReport { destination, report }) = self.open.get_mut(index) {
+            match write(report.as_mut()) {
+                Ok(()) => index += 1,
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    self.open.remove(index);
+                    if self.open.is_empty() {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(named(destination, &error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn named(destination: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot write the report to {destination}: {error}"))
+}
+
+impl Totals {
+    /// Returns the totals of a run on files, before the first file.
+    pub fn of_files() -> Self {
+        Totals { files: Some(0), skipped: Some(0), ..Totals::default() }
+    }
+
+    /// Returns the totals in one line.
+    pub fn summary(&self) -> String {
+        let Tally { scans, denied, warned, clean } = self.tally;
+        let counted = |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
+        let (results, scans_counted) =
+            (format!("{warned} with warnings, {clean} clean"), counted(scans, "scan", "scans"));
+        let mut summary = match (self.files, scans) {
+            (Some(files), 0) => format!("no scan in {}", counted(files, "file", "files")),
+            (Some(files), _) => {
+                format!("{scans_counted} checked in {}: {denied} denied, {results}", counted(files, "file", "files"))
+            }
+            (None, _) => format!("{scans_counted}: {denied} would be denied, {results}"),
+        };
+        if let Some(skipped @ 1..) = self.skipped {
+            summary += &format!("; {} skipped", counted(skipped, "other object", "other objects"));
+        }
+        if self.errors > 0 {
+            let errors = counted(self.errors, "error", "errors");
+            summary += &match self.files {
+                Some(_) => format!("; {errors}, see above"),
+                None => format!("; {} could not be read, see above", self.errors),
+            };
+        }
+        summary
+    }
+}
