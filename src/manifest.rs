@@ -17,5 +17,5 @@ pub mod yaml;
 pub use documents::{Document, Documents};
 pub use head::{ScanManifest, ScanPart};
 pub use objects::{FoundObject, Manifest, ManifestError};
-pub use position::Position;
+pub use position::{Position, Region};
 pub use stream::Values;

@@ -25,6 +25,14 @@ impl Position {
     }
 }
 
+/// A region of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Region {
+    pub start: Position,
+    /// The position after the last character.
+    pub end: Position,
+}
+
 /// The distance between recorded positions: short enough to count from one, long enough to need little memory.
 const STEP_BYTES: usize = 4 << 10;
 
