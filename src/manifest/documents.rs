@@ -22,8 +22,10 @@ const PIECE_MAX_BYTES: u64 = 64 << 10;
 /// A document of the stream.
 #[derive(Debug, PartialEq)]
 pub struct Document<'a> {
-    /// At most [`DOCUMENT_MAX_BYTES`].
+    /// A contiguous part of the decoded stream, of at most [`DOCUMENT_MAX_BYTES`].
     pub bytes: &'a [u8],
+    /// The offset in the decoded stream at which the document begins.
+    pub offset: u64,
     /// The position at which the document begins.
     pub start: Position,
     pub is_json: bool,
@@ -37,10 +39,12 @@ pub struct Documents<R> {
     piece: Vec<u8>,
     /// The number of bytes of the piece that were consumed.
     consumed: usize,
-    /// The position after the consumed bytes.
+    /// The position after the consumed bytes, and their number in the stream.
     at: Position,
+    at_offset: u64,
     bytes: Vec<u8>,
     start: Position,
+    start_offset: u64,
     is_truncated: bool,
 }
 
@@ -62,8 +66,10 @@ impl<R: Read> Documents<R> {
             piece: Vec::new(),
             consumed: 0,
             at: Position::START,
+            at_offset: 0,
             bytes: Vec::new(),
             start: Position::START,
+            start_offset: 0,
             is_truncated: false,
         }
     }
@@ -78,7 +84,7 @@ impl<R: Read> Documents<R> {
                 DocumentState::Before => self.before(),
                 DocumentState::Comment => {
                     let is_end = self.piece.ends_with(b"\n");
-                    self.skip();
+                    self.skip_or_take();
                     if is_end { DocumentState::Before } else { DocumentState::Comment }
                 }
                 DocumentState::Brace => self.brace(),
@@ -122,25 +128,19 @@ impl<R: Read> Documents<R> {
             // Directives belong to the next document.
             (Some(b"---"), _) if has_directives || !is_bare => self.contents(),
             (None, Some(b'%')) if self.at.column == 1 => {
-                if !has_directives {
-                    self.start = self.at;
-                }
                 self.take(usize::MAX);
                 DocumentState::Before
             }
             (None, Some(b'#')) | (Some(_), _) if !piece.ends_with(b"\n") => {
-                self.skip();
+                self.skip_or_take();
                 DocumentState::Comment
             }
             (_, None | Some(b'#')) | (Some(_), _) => {
-                self.skip();
+                self.skip_or_take();
                 DocumentState::Before
             }
             (None, Some(b'{')) if !has_directives => match text[1..].trim_ascii_start().first() {
-                Some(b'"' | b'}') => {
-                    self.start = self.at;
-                    DocumentState::Json(ValueEnd::default())
-                }
+                Some(b'"' | b'}') => DocumentState::Json(ValueEnd::default()),
                 Some(_) => self.contents(),
                 None => {
                     self.contents();
@@ -170,9 +170,6 @@ impl<R: Read> Documents<R> {
     }
 
     fn contents(&mut self) -> DocumentState {
-        if self.bytes.is_empty() {
-            self.start = self.at;
-        }
         self.take(usize::MAX);
         DocumentState::Yaml
     }
@@ -204,21 +201,33 @@ impl<R: Read> Documents<R> {
     fn take(&mut self, count: usize) {
         let piece = &self.piece[self.consumed..];
         let piece = &piece[..count.min(piece.len())];
+        if self.bytes.is_empty() {
+            (self.start, self.start_offset) = (self.at, self.at_offset);
+        }
         let room = DOCUMENT_MAX_BYTES - self.bytes.len();
         self.is_truncated |= piece.len() > room;
         self.bytes.extend_from_slice(&piece[..piece.len().min(room)]);
         self.at = self.at.after(piece);
+        self.at_offset += piece.len() as u64;
         self.consumed += piece.len();
     }
 
     /// Skips the rest of the piece.
     fn skip(&mut self) {
-        self.at = self.at.after(&self.piece[self.consumed..]);
+        let piece = &self.piece[self.consumed..];
+        self.at = self.at.after(piece);
+        self.at_offset += piece.len() as u64;
         self.consumed = self.piece.len();
     }
 
+    /// Skips the rest of the piece. After a directive it is part of the document, which is contiguous.
+    fn skip_or_take(&mut self) {
+        if self.bytes.is_empty() { self.skip() } else { self.take(usize::MAX) }
+    }
+
     fn document(&self, is_json: bool) -> Document<'_> {
-        Document { bytes: &self.bytes, start: self.start, is_json, is_truncated: self.is_truncated }
+        let Documents { ref bytes, start_offset: offset, start, is_truncated, .. } = *self;
+        Document { bytes, offset, start, is_json, is_truncated }
     }
 }
 
@@ -229,9 +238,11 @@ mod tests {
     /// Returns the text, line and column of each document, and whether it is JSON.
     fn split(stream: &str) -> Vec<(String, usize, usize, bool)> {
         let mut documents = Documents::new(stream.as_bytes());
+        let decoded = stream.trim_start_matches('\u{FEFF}');
         let mut all = Vec::new();
         while let Some(document) = documents.next_document().unwrap() {
             assert!(!document.is_truncated);
+            assert!(decoded.as_bytes()[document.offset as usize..].starts_with(document.bytes));
             let Position { line, column } = document.start;
             all.push((String::from_utf8(document.bytes.to_vec()).unwrap(), line, column, document.is_json));
         }
@@ -256,8 +267,9 @@ mod tests {
             ),
             (
                 "%YAML 1.1\n# c\n---\na: 1\n...\nb: 2\n",
-                &[("%YAML 1.1\n---\na: 1\n", 1, 1, false), ("b: 2\n", 6, 1, false)],
+                &[("%YAML 1.1\n# c\n---\na: 1\n", 1, 1, false), ("b: 2\n", 6, 1, false)],
             ),
+            (&format!("# c\n%YAML 1.1\n\n{long}---\n"), &[(&format!("%YAML 1.1\n\n{long}---\n"), 2, 1, false)]),
             ("{}{\"a\":\"}\"} {}", &[("{}", 1, 1, true), ("{\"a\":\"}\"}", 1, 3, true), (" {}", 1, 12, true)]),
             ("{\n\"é\":1}# c\n \n[]", &[("{\n\"é\":1}", 1, 1, true), ("[]", 4, 1, false)]),
             (
@@ -294,9 +306,7 @@ mod tests {
         let big = documents.next_document().unwrap().unwrap();
         assert!(big.is_truncated && big.bytes.len() == DOCUMENT_MAX_BYTES);
         let small = documents.next_document().unwrap().unwrap();
-        assert_eq!(
-            small,
-            Document { bytes: b"a: 1\n", start: Position { line: 3, column: 1 }, is_json: false, is_truncated: false }
-        );
+        assert_eq!((small.bytes, small.start), (&b"a: 1\n"[..], Position { line: 3, column: 1 }));
+        assert_eq!((small.offset, small.is_truncated), (DOCUMENT_MAX_BYTES as u64 + 12, false));
     }
 }

@@ -20,6 +20,11 @@ pub fn value<'a>(json: &'a str, path: &str) -> Option<&'a str> {
     end.rest.is_empty().then_some(end.value)
 }
 
+/// Returns the value of the field `path` of the object `json` or, if it is absent, the innermost value around it.
+pub fn innermost_value<'a>(json: &'a str, path: &str) -> &'a str {
+    walk(json, path).value
+}
+
 /// Returns the path of the member whose key is at the start of `part`, which is a part of `json`.
 pub fn to(json: &str, part: &str) -> String {
     let target = part.as_ptr().addr();

@@ -26,8 +26,8 @@ impl Position {
     }
 }
 
-/// A part of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A region of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Region {
     pub start: Position,
     /// The position after the last character.

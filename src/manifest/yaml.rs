@@ -5,6 +5,7 @@
 //! key `a` rather than `a:`; `[?a]` and `[:a]` hold text; `[-]` is an error.
 
 mod scalar;
+pub mod span;
 mod tree;
 
 use std::collections::HashSet;
@@ -12,7 +13,8 @@ use std::collections::HashSet;
 use granit_parser::{ErrorKind, Parser};
 
 use scalar::Scalar;
-use tree::{Node, NodeId, Tree};
+use span::ByteSpan;
+use tree::{Node, NodeId, Tree, TreeEntry};
 
 /// The number of levels that a document may be nested: the limit of Go's YAML and JSON decoders, and therefore of
 /// kubectl and the API server.
@@ -45,11 +47,21 @@ pub struct RepeatedKey {
     pub first: usize,
 }
 
-/// The offsets of a part of the document in the JSON and in the YAML.
+/// A part of the document in the JSON and in the YAML. A document may have one for every two of its bytes, so offsets
+/// have four bytes each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
-    pub json: usize,
-    pub yaml: usize,
+    pub json: u32,
+    /// The offset in the YAML: of the key if the part is a member, otherwise of the value.
+    pub yaml: u32,
+    /// The bytes of the value in the YAML. For an alias, they are those of the alias.
+    pub value: ByteSpan,
+}
+
+impl Mark {
+    fn new(json: usize, part: &TreeEntry) -> Self {
+        Mark { json: span::offset(json), yaml: span::offset(part.at), value: part.span }
+    }
 }
 
 /// An error in a document and its offset.
@@ -73,7 +85,7 @@ pub fn to_json(yaml: &str) -> Result<ConvertedYaml, YamlError> {
     options.block_nesting_limit = DEPTH_MAX;
     // As in libyaml.
     options.block_scalar_eof_without_line_feed = true;
-    let mut tree = Tree::default();
+    let mut tree = Tree::new(yaml);
     for event in Parser::new_from_str_with_options(yaml, options) {
         let (event, span) = event.map_err(|error| {
             let offset = error.marker().byte_offset().unwrap_or(0);
@@ -82,7 +94,8 @@ pub fn to_json(yaml: &str) -> Result<ConvertedYaml, YamlError> {
                 kind => YamlError::new(offset, format!("invalid YAML: {kind}; the mistake is here or just before")),
             }
         })?;
-        tree.event(event, span.start.byte_offset().unwrap_or(0))?;
+        let start = span.start.byte_offset().unwrap_or(0);
+        tree.event(event, start..span.end.byte_offset().unwrap_or(start))?;
     }
     write(&tree)
 }
@@ -95,11 +108,11 @@ pub fn too_deep(offset: usize) -> YamlError {
 /// Writes the tree as JSON. The document determines the depth of the tree, so this does not recurse.
 fn write(tree: &Tree<'_>) -> Result<ConvertedYaml, YamlError> {
     let Some(root) = tree.root() else {
-        let marks = vec![Mark { json: 0, yaml: 0 }];
+        let marks = vec![Mark { json: 0, yaml: 0, value: ByteSpan { start: 0, end: 0 } }];
         return Ok(ConvertedYaml { text: "null".to_owned(), marks, written: Vec::new(), repeated_keys: Vec::new() });
     };
     let mut text = Vec::new();
-    let mut marks = vec![Mark { json: 0, yaml: root.at }];
+    let mut marks = vec![Mark::new(0, &root)];
     let (mut written, mut repeated_keys) = (Vec::new(), Vec::new());
     let mut open: Vec<(NodeId, usize)> = Vec::new();
     let mut next = Some(root);
@@ -132,7 +145,7 @@ fn write(tree: &Tree<'_>) -> Result<ConvertedYaml, YamlError> {
         if *count > 0 {
             text.push(b',');
         }
-        marks.push(Mark { json: text.len(), yaml: child.at });
+        marks.push(Mark::new(text.len(), &child));
         if let Node::Map(members) = tree.node(*id) {
             repeated_keys.extend(tree.first_occurrence(child.at).map(|first| RepeatedKey { json: text.len(), first }));
             Scalar::Text(members[*count].key.as_ref().into())
@@ -247,10 +260,10 @@ mod tests {
         let marked: Vec<_> = converted
             .marks
             .iter()
-            .map(|&Mark { json, yaml: at }| {
+            .map(|mark| {
                 (
-                    converted.text[json..].chars().take(3).collect::<String>(),
-                    yaml[at..].trim_end().split('\n').next().unwrap(),
+                    converted.text[mark.json as usize..].chars().take(3).collect::<String>(),
+                    yaml[mark.yaml as usize..].trim_end().split('\n').next().unwrap(),
                 )
             })
             .collect();

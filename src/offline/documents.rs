@@ -111,7 +111,7 @@ impl CheckedFile<'_> {
             let (position, region) = (manifest.field(found.json, path), manifest.value_region(found.json, path));
             located.push(finding.at(Location { position, region }));
         }
-        located.sort_by_key(|finding| finding.location);
+        located.sort_by_key(|finding| finding.location.map(|location| location.position));
         let subject = Subject { kind: found.kind, namespace: &found.namespace, name: &found.name };
         reports.object(&ReportedObject { file: Some(self.name), subject: Some(subject), findings: &located })
     }

@@ -76,7 +76,7 @@ pub struct ReportedFinding {
 }
 
 /// Where a finding is in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location {
     /// The position of the key or the entry of a list, or of the innermost part around it if the field is absent.
     pub position: Position,

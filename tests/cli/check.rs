@@ -33,9 +33,9 @@ fn positions(report: &Value) -> Vec<(u64, u64, &str, &str)> {
 fn text_output_has_the_format_of_compilers() {
     let done = run(&["scans.yaml"], b"");
     let lines = [
-        "scans.yaml:13:3: error: default/block status.phase: Unsupported value: \"Complete\": supported values: \"Pending\", \"Scanning\", \"Completed\", \"Failed\", \"Error\"; did you mean \"Completed\"? [phase-unknown]",
-        "scans.yaml:24:5: error: default/block status.conditions[Succeeded].reason: Invalid value: \"JobStarted\": must be \"JobFinished\" while Succeeded is \"True\" [succeeded-vocabulary]",
-        "scans.yaml:30:5: error: default/block status.cveCount.total: Invalid value: 21: must be 22, the sum of the severities [cve-total]",
+        "scans.yaml:14:3: error: default/block status.phase: Unsupported value: \"Complete\": supported values: \"Pending\", \"Scanning\", \"Completed\", \"Failed\", \"Error\"; did you mean \"Completed\"? [phase-unknown]",
+        "scans.yaml:25:5: error: default/block status.conditions[Succeeded].reason: Invalid value: \"JobStarted\": must be \"JobFinished\" while Succeeded is \"True\" [succeeded-vocabulary]",
+        "scans.yaml:31:5: error: default/block status.cveCount.total: Invalid value: 21: must be 22, the sum of the severities [cve-total]",
         "scans.yaml:43:22: error: flow status.conditions[Scanning].status: Unsupported value: False: supported values: \"True\", \"False\"; did you mean \"False\"? [condition-fields]",
         "scans.yaml:46:103: warning: flow status.CVECount.CVETOTAL: Required value: must be 2, the sum of the severities [cve-total]",
     ];

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ops::Range;
 
-use granit_parser::{Event, ScalarStyle, Tag};
+use granit_parser::{Event, ScalarStyle, StructureStyle, Tag};
 
 use super::scalar::{self, Scalar, TAGS};
+use super::span::{self, ByteSpan};
 use super::{DEPTH_MAX, YamlError, too_deep};
 use crate::admission::BODY_MAX_BYTES;
 
@@ -28,11 +30,14 @@ pub enum Node<'a> {
     Map(Vec<TreeMember<'a>>),
 }
 
-/// An entry of a list and its offset in the document.
+/// An entry of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct TreeEntry {
+    /// The offset in the document: of the key if it is a member of a mapping, otherwise of the value.
     pub at: usize,
     pub value: NodeId,
+    /// The bytes of the value. For an alias, they are those of the alias.
+    pub span: ByteSpan,
 }
 
 /// A member of a mapping.
@@ -42,13 +47,14 @@ pub struct TreeMember<'a> {
     /// The offset of the key in the document.
     pub at: usize,
     pub value: NodeId,
+    pub span: ByteSpan,
     /// Whether the member was merged from another mapping with `<<`.
     is_merged: bool,
 }
 
 impl TreeMember<'_> {
     pub fn entry(&self) -> TreeEntry {
-        TreeEntry { at: self.at, value: self.value }
+        TreeEntry { at: self.at, value: self.value, span: self.span }
     }
 }
 
@@ -62,8 +68,10 @@ struct Extent {
 /// A list or mapping that is being read.
 struct OpenCollection<'a> {
     node: Node<'a>,
+    is_block: bool,
     anchor: usize,
-    at: usize,
+    /// The offset of the first key, the first dash or the bracket.
+    start: usize,
     key: Option<TreeKey<'a>>,
     extent: Extent,
 }
@@ -76,8 +84,10 @@ enum TreeKey<'a> {
 }
 
 /// A document that is being read. An alias shares the node of its anchor, so the tree has no more nodes than the YAML.
-#[derive(Default)]
 pub struct Tree<'a> {
+    yaml: &'a str,
+    /// The end of the last scalar, alias or bracket.
+    last_end: usize,
     nodes: Vec<(Node<'a>, Extent)>,
     /// The nodes of anchors by the parser's id. `None` while the node is still open.
     anchors: Vec<Option<NodeId>>,
@@ -90,16 +100,25 @@ pub struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    /// Adds the parser's next event, which begins at the offset `at` of the document.
-    pub fn event(&mut self, event: Event<'a>, at: usize) -> Result<(), YamlError> {
+    pub fn new(yaml: &'a str) -> Self {
+        let (nodes, anchors, open, repeated_keys) = Default::default();
+        Tree { yaml, last_end: 0, nodes, anchors, open, root: None, aliased_bytes: 0, repeated_keys }
+    }
+
+    /// Adds the parser's next event, which is at `range` in the document.
+    pub fn event(&mut self, event: Event<'a>, range: Range<usize>) -> Result<(), YamlError> {
         match event {
-            Event::Scalar(text, style, anchor, tag) => self.scalar(text, style, anchor, tag.as_deref(), at),
-            Event::SequenceStart(_, anchor, _) => self.start(Node::List(Vec::new()), anchor, at),
-            Event::MappingStart(_, anchor, _) => self.start(Node::Map(Vec::new()), anchor, at),
-            Event::SequenceEnd | Event::MappingEnd => self.end(),
-            Event::Alias(anchor) => self.alias(anchor, at),
+            Event::Scalar(text, style, anchor, tag) => self.scalar(text, style, anchor, tag.as_deref(), range),
+            Event::SequenceStart(style, anchor, _) => self.start(Node::List(Vec::new()), style, anchor, range),
+            Event::MappingStart(style, anchor, _) => self.start(Node::Map(Vec::new()), style, anchor, range),
+            Event::SequenceEnd | Event::MappingEnd => self.end(range.end),
+            Event::Alias(anchor) => self.alias(anchor, range),
             Event::DocumentStart(..) if self.root.is_some() => {
-                Err(YamlError::new(at, "a second document begins here: put a line `---` before it"))
+                Err(YamlError::new(range.start, "a second document begins here: put a line `---` before it"))
+            }
+            Event::DocumentStart(true, _) => {
+                self.last_end = range.end;
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -111,8 +130,14 @@ impl<'a> Tree<'a> {
         style: ScalarStyle,
         anchor: usize,
         tag: Option<&Tag>,
-        at: usize,
+        mut range: Range<usize>,
     ) -> Result<(), YamlError> {
+        if let ScalarStyle::Literal | ScalarStyle::Folded = style {
+            range = span::of_block_scalar(self.yaml, self.last_end, range);
+        } else if range.is_empty() {
+            range = span::of_empty_scalar(self.yaml, range.start);
+        }
+        self.last_end = range.end;
         let is_plain = style == ScalarStyle::Plain;
         let is_merge_tag = tag.is_some_and(|tag| tag.suffix_in_namespace(TAGS).as_deref() == Some("merge"));
         if let Some(OpenCollection { node: Node::Map(_), key: key @ None, .. }) = self.open.last_mut()
@@ -122,38 +147,60 @@ impl<'a> Tree<'a> {
             *key = Some(TreeKey::Merge);
             return Ok(());
         }
-        let value =
-            scalar::resolve(text.clone(), is_plain, tag).map_err(|error| YamlError::new(at, error.to_string()))?;
+        let value = scalar::resolve(text.clone(), is_plain, tag)
+            .map_err(|error| YamlError::new(range.start, error.to_string()))?;
         let extent = Extent { levels: 0, bytes: value.size() };
         let written = (!matches!(value, Scalar::Text(_))).then_some(text);
         let id = self.add(Node::Scalar { value, written }, extent, anchor);
-        self.attach(id, at, false)
+        self.attach(id, range, false)
     }
 
-    fn start(&mut self, node: Node<'a>, anchor: usize, at: usize) -> Result<(), YamlError> {
-        self.check_levels(1, at)?;
-        self.open.push(OpenCollection { node, anchor, at, key: None, extent: Extent::default() });
+    fn start(
+        &mut self,
+        node: Node<'a>,
+        style: StructureStyle,
+        anchor: usize,
+        range: Range<usize>,
+    ) -> Result<(), YamlError> {
+        let mut start = range.start;
+        self.check_levels(1, start)?;
+        let is_block = style == StructureStyle::Block;
+        if let Some(OpenCollection { node: Node::Map(_), start: map, is_block: true, .. }) = self.open.last()
+            && let (Node::List(_), true) = (&node, is_block)
+        {
+            start = span::start_of_block_sequence(self.yaml, *map, start);
+        }
+        self.last_end = if is_block { self.last_end } else { range.end };
+        self.open.push(OpenCollection { node, is_block, anchor, start, key: None, extent: Extent::default() });
         Ok(())
     }
 
-    fn end(&mut self) -> Result<(), YamlError> {
-        let Some(OpenCollection { mut node, anchor, at, extent, .. }) = self.open.pop() else { return Ok(()) };
+    /// Ends the innermost list or mapping. `end` is the end of its bracket, if it has one.
+    fn end(&mut self, end: usize) -> Result<(), YamlError> {
+        let Some(OpenCollection { mut node, is_block, anchor, start, extent, .. }) = self.open.pop() else {
+            return Ok(());
+        };
         if let Node::Map(members) = &mut node {
             last_wins(members, &mut self.repeated_keys);
         }
+        if !is_block {
+            self.last_end = end;
+        }
         let extent = Extent { levels: extent.levels + 1, bytes: extent.bytes + "{}".len() };
         let id = self.add(node, extent, anchor);
-        self.attach(id, at, false)
+        self.attach(id, start..self.last_end, false)
     }
 
-    fn alias(&mut self, anchor: usize, at: usize) -> Result<(), YamlError> {
+    fn alias(&mut self, anchor: usize, range: Range<usize>) -> Result<(), YamlError> {
+        let at = range.start;
         let Some(id) = self.anchors.get(anchor).copied().flatten() else {
             return Err(YamlError::new(at, "this alias refers to a value that contains it: write the value out"));
         };
         let extent = self.nodes[id].1;
         self.check_levels(extent.levels, at)?;
         self.check_bytes(extent.bytes, at)?;
-        self.attach(id, at, true)
+        self.last_end = range.end;
+        self.attach(id, range, true)
     }
 
     pub fn node(&self, id: NodeId) -> &Node<'a> {
@@ -183,19 +230,22 @@ impl<'a> Tree<'a> {
     }
 
     /// Attaches a node to the innermost list or mapping that is being read.
-    fn attach(&mut self, id: NodeId, at: usize, is_alias: bool) -> Result<(), YamlError> {
+    fn attach(&mut self, id: NodeId, range: Range<usize>, is_alias: bool) -> Result<(), YamlError> {
+        let (at, span) = (range.start, ByteSpan::from(range));
         let Some(open) = self.open.last_mut() else {
-            self.root = Some(TreeEntry { at, value: id });
+            self.root = Some(TreeEntry { at, value: id, span });
             return Ok(());
         };
         let (node, extent) = &self.nodes[id];
         open.extent.levels = open.extent.levels.max(extent.levels);
         open.extent.bytes += extent.bytes + ",".len();
         match &mut open.node {
-            Node::List(entries) => entries.push(TreeEntry { at, value: id }),
+            Node::List(entries) => entries.push(TreeEntry { at, value: id, span }),
             Node::Map(members) => match open.key.take() {
                 None => open.key = Some(TreeKey::Text(key(node, at)?, at)),
-                Some(TreeKey::Text(key, at)) => members.push(TreeMember { key, at, value: id, is_merged: false }),
+                Some(TreeKey::Text(key, at)) => {
+                    members.push(TreeMember { key, at, value: id, span, is_merged: false });
+                }
                 Some(TreeKey::Merge) => return self.merge(id, at, is_alias),
             },
             Node::Scalar { .. } => {}
