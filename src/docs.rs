@@ -7,6 +7,7 @@ mod decides;
 mod doctor;
 mod examples;
 pub mod rules;
+mod schemas;
 
 pub use config::EXAMPLE_CONFIG;
 
@@ -24,6 +25,7 @@ pub fn pages(rules: &[Rule]) -> Vec<Page> {
     let mut pages = rules::pages(rules);
     pages.push(decides::page(rules));
     pages.extend(config::pages());
+    pages.extend(schemas::pages());
     #[cfg(feature = "cluster")]
     pages.push(doctor::page());
     pages

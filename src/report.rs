@@ -10,17 +10,36 @@ mod markdown;
 pub mod reports;
 mod sarif;
 mod sarif_uri;
-pub mod tally;
 mod text;
+pub mod totals;
 mod worst;
 
 pub use finding::{Location, ReportedError, ReportedFinding, ReportedObject, Subject};
 pub use format::{Format, Output, ReportFormat};
-pub use reports::{Reports, Totals};
+pub use reports::Reports;
+pub use totals::Totals;
 
 use std::fmt::Display;
+use std::io;
 
 use crate::scan::json::printable;
+
+/// A report in one format.
+pub trait Report {
+    /// Reports an object and its findings, which are in the order of their positions.
+    fn object(&mut self, object: &ReportedObject<'_>) -> io::Result<()>;
+
+    /// Reports an input that cannot be read.
+    fn error(&mut self, error: &ReportedError) -> io::Result<()>;
+
+    /// Ends the report.
+    fn finish(self: Box<Self>, totals: &Totals) -> io::Result<()>;
+
+    /// Writes what is buffered, before something else is printed on the terminal.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Prints an error on stderr. Its text may come from a cluster or include names of files, so control characters are
 /// replaced, except for line feeds.

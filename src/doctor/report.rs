@@ -34,7 +34,7 @@ struct JsonDiagnostic<'a> {
 }
 
 #[derive(Serialize)]
-struct JsonReport<'a> {
+struct JsonDiagnostics<'a> {
     diagnostics: Vec<JsonDiagnostic<'a>>,
     counts: DiagnosticCounts,
 }
@@ -59,7 +59,7 @@ pub fn write(mut out: impl Write, format: Format, diagnostics: &[Diagnostic]) ->
     let counts = counts(diagnostics);
     match format {
         Format::Json => {
-            let document = JsonReport { diagnostics: diagnostics.iter().map(line).collect(), counts };
+            let document = JsonDiagnostics { diagnostics: diagnostics.iter().map(line).collect(), counts };
             serde_json::to_writer_pretty(&mut out, &document)?;
             out.write_all(b"\n")?;
         }

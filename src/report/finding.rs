@@ -44,7 +44,7 @@ pub struct ReportedObject<'a> {
 
 impl ReportedObject<'_> {
     /// Returns `file:line:column` of a finding, safe for one line of a terminal; `None` for a cluster.
-    pub fn place(&self, finding: &ReportedFinding) -> Option<String> {
+    pub fn file_position(&self, finding: &ReportedFinding) -> Option<String> {
         let (file, Position { line, column }) = (self.file?, finding.location?.position);
         Some(format!("{}:{line}:{column}", printable(file, usize::MAX)))
     }

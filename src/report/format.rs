@@ -117,7 +117,8 @@ impl Output {
     /// Opens the destination. A file is created, or emptied if it exists.
     pub fn open(&self) -> io::Result<BufWriter<Box<dyn Write>>> {
         match &self.file {
-            Some(file) => Ok(BufWriter::new(Box::new(create(file)?))),
+            // Text has colours only on a terminal.
+            Some(file) => Ok(BufWriter::new(Box::new(anstream::StripStream::new(create(file)?)))),
             None => Ok(stdout(matches!(self.format, ReportFormat::Text))),
         }
     }

@@ -4,8 +4,9 @@
 
 use std::io::{self, Write};
 
+use super::Report;
 use super::finding::{ReportedError, ReportedFinding, ReportedObject};
-use super::reports::{Report, Totals};
+use super::totals::Totals;
 use crate::engine::Action;
 use crate::manifest::{Position, Region};
 use crate::scan::json::printable;

@@ -5,10 +5,9 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::Report;
 use super::finding::{ReportedError, ReportedFinding, ReportedObject};
-use super::reports::{Report, Totals};
-use super::tally::{ActionCounts, Tally};
-use crate::engine::{Action, Downgrade, Severity};
+use super::totals::{ActionCounts, Tally, Totals};
 use crate::manifest::Position;
 
 /// The version of the form of the document.
@@ -51,14 +50,14 @@ pub struct JsonFinding<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'a str>,
     /// How severe the rule considers the finding.
-    #[cfg_attr(feature = "server", schemars(extend("enum" = Severity::ALL.map(Severity::name))))]
+    #[cfg_attr(feature = "server", schemars(extend("enum" = crate::engine::Severity::ALL.map(|known| known.name()))))]
     severity: &'a str,
     /// What is done about the finding.
-    #[cfg_attr(feature = "server", schemars(extend("enum" = Action::ALL.map(Action::name))))]
+    #[cfg_attr(feature = "server", schemars(extend("enum" = crate::engine::Action::ALL.map(|known| known.name()))))]
     action: &'a str,
     /// Why the action of an error is not `deny`; absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "server", schemars(extend("enum" = Downgrade::ALL.map(Downgrade::name))))]
+    #[cfg_attr(feature = "server", schemars(extend("enum" = crate::engine::Downgrade::ALL.map(|known| known.name()))))]
     downgraded: Option<&'a str>,
     /// The finding in the form of a field error of Kubernetes.
     message: &'a str,

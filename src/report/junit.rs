@@ -5,8 +5,9 @@ use std::io::{self, Write};
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite, XmlString};
 
+use super::Report;
 use super::finding::{ReportedError, ReportedFinding, ReportedObject};
-use super::reports::{Report, Totals};
+use super::totals::Totals;
 use crate::engine::Action;
 use crate::scan::json::printable;
 
@@ -91,6 +92,6 @@ fn case(object: &ReportedObject<'_>) -> TestCase {
 
 /// Returns `file:line:column: level: path: message [rule-id]`.
 fn line(object: &ReportedObject<'_>, finding: &ReportedFinding) -> String {
-    let place = object.place(finding).map(|place| place + ": ").unwrap_or_default();
+    let place = object.file_position(finding).map(|place| place + ": ").unwrap_or_default();
     format!("{place}{}: {}", finding.level(), finding.printable())
 }

@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
+use super::Report;
 use super::finding::{ReportedError, ReportedFinding, ReportedObject};
-use super::reports::{Report, Totals};
+use super::totals::Totals;
 use super::worst::WorstFirst;
 use crate::engine::Action;
 use crate::scan::json::printable;
@@ -51,7 +52,7 @@ impl<W: Write> Report for MarkdownReport<W> {
             let row = Row {
                 object: self.objects,
                 title: code(&object.title()),
-                place: object.place(finding).as_deref().map(code).unwrap_or_default(),
+                place: object.file_position(finding).as_deref().map(code).unwrap_or_default(),
                 finding: description(finding),
             };
             self.rows.push(worst.unwrap_or(finding.action), row);

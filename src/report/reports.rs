@@ -1,6 +1,5 @@
 //! The reports of one run. Each finding goes to every report, and is counted.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -10,43 +9,10 @@ use super::github::GithubReport;
 use super::json::JsonReport;
 use super::junit::JunitReport;
 use super::markdown::MarkdownReport;
-use super::print_error;
 use super::sarif::SarifReport;
-use super::tally::{ActionCounts, Tally};
 use super::text::TextReport;
-
-/// A report in one format.
-pub trait Report {
-    /// Reports an object and its findings, which are in the order of their positions.
-    fn object(&mut self, object: &ReportedObject<'_>) -> io::Result<()>;
-
-    /// Reports an input that cannot be read.
-    fn error(&mut self, error: &ReportedError) -> io::Result<()>;
-
-    /// Ends the report.
-    fn finish(self: Box<Self>, totals: &Totals) -> io::Result<()>;
-
-    /// Writes what is buffered, before something else is printed on the terminal.
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The number of findings of each rule in each namespace.
-pub type RuleTable = BTreeMap<(String, &'static str), ActionCounts>;
-
-/// What was counted in a run.
-#[derive(Debug, Default)]
-pub struct Totals {
-    pub tally: Tally,
-    pub rules: RuleTable,
-    /// The files that could be opened; `None` for a cluster.
-    pub files: Option<usize>,
-    /// The objects of other kinds; `None` for a cluster.
-    pub skipped: Option<usize>,
-    /// The inputs that could not be read.
-    pub errors: usize,
-}
+use super::totals::Totals;
+use super::{Report, print_error};
 
 /// The reports that a command writes.
 pub struct Reports {
@@ -150,37 +116,4 @@ impl Reports {
 
 fn named(destination: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot write the report to {destination}: {error}"))
-}
-
-impl Totals {
-    /// Returns the totals of a run on files, before the first file.
-    pub fn of_files() -> Self {
-        Totals { files: Some(0), skipped: Some(0), ..Totals::default() }
-    }
-
-    /// Returns the totals in one line.
-    pub fn summary(&self) -> String {
-        let Tally { scans, denied, warned, clean } = self.tally;
-        let counted = |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
-        let (results, scans_counted) =
-            (format!("{warned} with warnings, {clean} clean"), counted(scans, "scan", "scans"));
-        let mut summary = match (self.files, scans) {
-            (Some(files), 0) => format!("no scan in {}", counted(files, "file", "files")),
-            (Some(files), _) => {
-                format!("{scans_counted} checked in {}: {denied} denied, {results}", counted(files, "file", "files"))
-            }
-            (None, _) => format!("{scans_counted}: {denied} would be denied, {results}"),
-        };
-        if let Some(skipped @ 1..) = self.skipped {
-            summary += &format!("; {} skipped", counted(skipped, "other object", "other objects"));
-        }
-        if self.errors > 0 {
-            let errors = counted(self.errors, "error", "errors");
-            summary += &match self.files {
-                Some(_) => format!("; {errors}, see above"),
-                None => format!("; {} could not be read, see above", self.errors),
-            };
-        }
-        summary
-    }
 }

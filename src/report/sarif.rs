@@ -9,9 +9,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::Report;
 use super::finding::{ReportedError, ReportedFinding, ReportedObject};
-use super::reports::{Report, Totals};
 use super::sarif_uri::artifact_location;
+use super::totals::Totals;
 use super::worst::WorstFirst;
 use crate::engine::{Expectation, Rule};
 use crate::manifest::{Position, Region};

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
+use super::Report;
 use super::finding::{ReportedError, ReportedFinding, ReportedObject};
-use super::reports::{Report, RuleTable, Totals};
-use super::tally::ActionCounts;
+use super::totals::{ActionCounts, RuleTable, Totals};
 use crate::engine::Action;
 use crate::scan::json::printable;
 
@@ -50,7 +50,7 @@ fn line(object: &ReportedObject<'_>, finding: &ReportedFinding) -> String {
         Action::Audit => anstyle::AnsiColor::Cyan,
     };
     let style = colour.on_default().bold();
-    let place = object.place(finding).map(|place| place + ": ").unwrap_or_default();
+    let place = object.file_position(finding).map(|place| place + ": ").unwrap_or_default();
     let subject = match &object.subject {
         Some(subject) if object.file.is_some() => subject.printable() + " ",
         Some(subject) => format!("{} {} ", subject.printable(), subject.kind.name()),

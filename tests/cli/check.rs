@@ -3,6 +3,7 @@
 
 mod engine_agreement;
 mod input;
+mod reports;
 mod runner;
 
 use std::io::Read as _;

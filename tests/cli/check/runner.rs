@@ -30,7 +30,11 @@ pub fn run(args: &[&str], stdin: &[u8]) -> Run {
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
     command.current_dir("tests/fixtures/check").arg("check").args(["--now", NOW]).args(args);
-    command.env_remove("SCAN_ADMISSION_OUTPUT").stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .env_remove("SCAN_ADMISSION_OUTPUT")
+        .env_remove("GITHUB_STEP_SUMMARY")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
