@@ -12,6 +12,7 @@ mod doctor;
 mod explain;
 mod flags;
 mod generate;
+mod progress;
 mod review;
 mod rules;
 mod serve;

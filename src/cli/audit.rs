@@ -1,6 +1,6 @@
 //! `audit`: reports the stored scans that the webhook would deny.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use super::flags::cluster::{self, ClusterFlags};
 use super::flags::config::ConfigFlags;
 use super::flags::parse_time;
+use super::progress::Progress;
 use super::{DENIED, UNUSABLE};
 use crate::cluster::client::{ClusterOptions, client};
 use crate::cluster::listing::{ScanPage, listings};
@@ -68,14 +69,20 @@ impl AuditCommand {
 async fn audit(cluster: &ClusterOptions, judge: &Judge, report: &mut ClusterReport<impl Write>) -> io::Result<()> {
     let client = client(cluster).await.map_err(io::Error::other)?;
     let listings = listings(&client).await.map_err(io::Error::other)?;
-    let progress = Progress::new();
+    let mut progress = Progress::new();
     for mut listing in listings {
         loop {
             match listing.next().await {
                 Ok(Some(ScanPage { scans, left })) => {
                     progress.clear();
                     scans.iter().try_for_each(|json| judge_scan(listing.kind, json, judge, report))?;
-                    progress.show(report, left)?;
+                    if progress.is_due() {
+                        // The findings may be on the same terminal: print those of this page above the line.
+                        report.flush()?;
+                        let (scans, denied) = (report.tally.scans, report.tally.denied);
+                        progress
+                            .draw(&format!("{scans} scans judged, {left} more of this kind, {denied} would be denied"));
+                    }
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -86,7 +93,6 @@ async fn audit(cluster: &ClusterOptions, judge: &Judge, report: &mut ClusterRepo
             }
         }
     }
-    progress.clear();
     Ok(())
 }
 
@@ -121,35 +127,4 @@ fn judge_scan(kind: Kind, json: &RawValue, judge: &Judge, report: &mut ClusterRe
     let subject = Subject { kind, namespace: &names.namespace, name: &names.name };
     let parts = [Part::Spec, Part::Status];
     judge.judge(kind, &scan, subject.namespace, &parts, |findings| report.scan(&subject, findings))
-}
-
-/// The progress line. It is shown only if stderr is a terminal.
-struct Progress {
-    is_shown: bool,
-}
-
-/// Moves to the start of the line, and clears the line.
-const CLEAR: &str = "\r\x1b[K";
-
-impl Progress {
-    fn new() -> Self {
-        Self { is_shown: io::stderr().is_terminal() }
-    }
-
-    fn show<W: Write>(&self, report: &mut ClusterReport<W>, left: u64) -> io::Result<()> {
-        if !self.is_shown {
-            return Ok(());
-        }
-        // The findings may be on the same terminal: print those of this page above the progress line.
-        report.flush()?;
-        let (scans, denied) = (report.tally.scans, report.tally.denied);
-        let line = format!("{CLEAR}{scans} scans judged, {left} more of this kind, {denied} would be denied");
-        io::stderr().write_all(line.as_bytes())
-    }
-
-    fn clear(&self) {
-        if self.is_shown {
-            let _ = io::stderr().write_all(CLEAR.as_bytes());
-        }
-    }
 }
