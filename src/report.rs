@@ -7,6 +7,7 @@ mod github;
 pub mod json;
 mod junit;
 mod markdown;
+pub mod progress;
 pub mod reports;
 mod sarif;
 mod sarif_uri;

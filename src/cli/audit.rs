@@ -1,6 +1,6 @@
 //! `audit`: reports the stored scans that the webhook would deny.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -16,6 +16,7 @@ use crate::cluster::client::{ClusterOptions, client};
 use crate::cluster::listing::{ScanPage, listings};
 use crate::engine::Part;
 use crate::offline::Judge;
+use crate::report::totals::Tally;
 use crate::report::{Output, ReportedError, ReportedFinding, ReportedObject, Reports, Subject, Totals};
 use crate::scan::{Container, Kind, Scan, reader};
 
@@ -75,25 +76,24 @@ impl AuditCommand {
 async fn audit(cluster: &ClusterOptions, judge: &Judge, reports: &mut Reports) -> io::Result<()> {
     let client = client(cluster).await.map_err(io::Error::other)?;
     let listings = listings(&client).await.map_err(io::Error::other)?;
-    let progress = Progress::new();
     for mut listing in listings {
         loop {
             match listing.next().await {
                 Ok(Some(ScanPage { scans, left })) => {
-                    progress.clear();
                     scans.iter().try_for_each(|json| judge_scan(listing.kind, json, judge, reports))?;
-                    progress.show(reports, left)?;
+                    reports.progress(|totals| {
+                        let Tally { scans, denied, .. } = totals.tally;
+                        format!("{scans} scans judged, {left} more of this kind, {denied} would be denied")
+                    })?;
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    progress.clear();
                     reports.error(&of_cluster(error.to_string()))?;
                     break;
                 }
             }
         }
     }
-    progress.clear();
     Ok(())
 }
 
@@ -132,35 +132,4 @@ fn judge_scan(kind: Kind, json: &RawValue, judge: &Judge, reports: &mut Reports)
 
 fn of_cluster(message: String) -> ReportedError {
     ReportedError { file: None, position: None, message }
-}
-
-/// The progress line. It is shown only if stderr is a terminal.
-struct Progress {
-    is_shown: bool,
-}
-
-/// Moves to the start of the line, and clears the line.
-const CLEAR: &str = "\r\x1b[K";
-
-impl Progress {
-    fn new() -> Self {
-        Self { is_shown: io::stderr().is_terminal() }
-    }
-
-    fn show(&self, reports: &mut Reports, left: u64) -> io::Result<()> {
-        if !self.is_shown {
-            return Ok(());
-        }
-        // The findings may be on the same terminal: print those of this page above the progress line.
-        reports.flush()?;
-        let (scans, denied) = (reports.totals.tally.scans, reports.totals.tally.denied);
-        let line = format!("{CLEAR}{scans} scans judged, {left} more of this kind, {denied} would be denied");
-        io::stderr().write_all(line.as_bytes())
-    }
-
-    fn clear(&self) {
-        if self.is_shown {
-            let _ = io::stderr().write_all(CLEAR.as_bytes());
-        }
-    }
 }

@@ -70,10 +70,12 @@ impl CheckCommand {
         let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), settings: config.settings };
         let outputs = Output::complete(self.output).map_err(io::Error::other)?;
         let mut reports = output::open(&outputs, Totals::of_files())?;
-        for input in inputs(&self.files, &["yaml", "yml", "json"], self.stdin_name.as_deref()) {
-            if !is_report(&input, &outputs) {
-                check_file(&input, self.kind, &judge, &mut reports)?;
-            }
+        let inputs = inputs(&self.files, &["yaml", "yml", "json"], self.stdin_name.as_deref());
+        for (index, input) in inputs.iter().enumerate().filter(|(_, input)| !is_report(input, &outputs)) {
+            check_file(input, self.kind, &judge, &mut reports)?;
+            reports.progress(|totals| {
+                format!("{} of {} files checked, {} scans denied", index + 1, inputs.len(), totals.tally.denied)
+            })?;
         }
         let totals = reports.finish()?;
         Ok(ExitCode::from(match (totals.errors, totals.tally.denied) {

@@ -9,6 +9,7 @@ use super::github::GithubReport;
 use super::json::JsonReport;
 use super::junit::JunitReport;
 use super::markdown::MarkdownReport;
+use super::progress::Progress;
 use super::sarif::SarifReport;
 use super::text::TextReport;
 use super::totals::Totals;
@@ -18,6 +19,7 @@ use super::{Report, print_error};
 pub struct Reports {
     open: Vec<OpenReport>,
     pub totals: Totals,
+    progress: Progress,
 }
 
 struct OpenReport {
@@ -46,7 +48,7 @@ impl Reports {
             let report = Box::new(MarkdownReport::new(append(file)?));
             open.push(OpenReport { destination: file.display().to_string(), report });
         }
-        Ok(Self { open, totals })
+        Ok(Self { open, totals, progress: Progress::new() })
     }
 
     /// Counts a file that could be opened.
@@ -68,22 +70,34 @@ impl Reports {
                 self.totals.rules.entry((subject.namespace.to_owned(), rule)).or_default().count(finding.action);
             }
         }
+        if !object.findings.is_empty() {
+            self.progress.clear();
+        }
         self.each(|report| report.object(object))
     }
 
     /// Reports an input that cannot be read. The error is printed on stderr too.
     pub fn error(&mut self, error: &ReportedError) -> io::Result<()> {
         self.totals.errors += 1;
+        self.progress.clear();
         print_error(error.printable());
         self.each(|report| report.error(error))
     }
 
-    pub fn flush(&mut self) -> io::Result<()> {
-        self.each(|report| report.flush())
+    /// Draws the progress line if it is due. Findings may be on the same terminal, so they are written first, and the
+    /// line is cleared before the next one.
+    pub fn progress(&mut self, line: impl FnOnce(&Totals) -> String) -> io::Result<()> {
+        if self.progress.is_due() {
+            self.progress.clear();
+            self.each(|report| report.flush())?;
+            self.progress.draw(&line(&self.totals));
+        }
+        Ok(())
     }
 
     /// Ends the reports, and prints a summary on stderr.
-    pub fn finish(self) -> io::Result<Totals> {
+    pub fn finish(mut self) -> io::Result<Totals> {
+        self.progress.clear();
         let totals = self.totals;
         for OpenReport { destination, report } in self.open {
             match report.finish(&totals) {
