@@ -17,7 +17,7 @@
 //! | [`cluster`] | the client of the API server: the CA controller, caBundles, listing | `cluster` |
 //! | [`server`] | the HTTPS server: connections, limits, memory, handler, health, metrics | `server` |
 //! | [`offline`] | judging outside a request: scans in documents, and stored scans | `files` |
-//! | [`report`] | findings in documents and in a cluster, as text and JSON | `files` |
+//! | [`report`] | findings in documents and in a cluster, as text, JSON, SARIF, JUnit XML and more | `files` |
 //! | [`config`] | the configuration file | `server` |
 //! | [`manifest`] | YAML and JSON documents, with positions | `files` |
 //! | [`tls`] | certificates: PEM and caBundles, dates and usages, verification, CAs, watched files | `server` |
@@ -40,7 +40,7 @@
 //! | a check of `doctor` | a row of a table in `src/doctor/checks/` ([`doctor::Check`]), its sabotage in `tests/cluster/doctor.rs` |
 //! | a check of a certificate | [`tls::verify`] for a server's, [`tls::client_auth`] for a client's, [`tls::key_pair`] for one that is about to be served, [`tls::bundle`] for a caBundle |
 //! | a limit | [`server::limits`] if it is fixed, [`config::limits`] if it is configurable; the size of a body is [`admission::BODY_MAX_BYTES`] |
-//! | an output format | a variant in [`report::format`], and an arm of each `match` on it: in `src/report/`, `src/doctor/report.rs` and `src/cli/review.rs` |
+//! | a format of reports | a file in `src/report/` that implements [`report::Report`], its variant in [`report::format`] and its arm in [`report::reports`] |
 //! | an alert, a manifest | its template in `src/install/`, its row in [`install`] |
 //! | a generated page | [`docs`] |
 //!

@@ -14,12 +14,12 @@ use crate::scan::json::printable;
 /// Keeps the whole report in memory: about 1 KB for a scan.
 pub struct JunitReport<W> {
     out: W,
-    report: quick_junit::Report,
+    suites: Vec<TestSuite>,
 }
 
 impl<W: Write> JunitReport<W> {
     pub fn new(out: W) -> Self {
-        Self { out, report: quick_junit::Report::new("scan-admission") }
+        Self { out, suites: Vec::new() }
     }
 }
 
@@ -45,7 +45,9 @@ impl<W: Write> Report for JunitReport<W> {
     }
 
     fn finish(mut self: Box<Self>, _: &Totals) -> io::Result<()> {
-        self.report.serialize(&mut self.out).map_err(io::Error::other)?;
+        let mut report = quick_junit::Report::new("scan-admission");
+        report.add_test_suites(self.suites);
+        report.serialize(&mut self.out).map_err(io::Error::other)?;
         self.out.flush()
     }
 }
@@ -53,14 +55,12 @@ impl<W: Write> Report for JunitReport<W> {
 impl<W> JunitReport<W> {
     /// Adds a test case to a suite. The scans of a file, or of a namespace, mostly follow each other.
     fn add(&mut self, suite: &str, case: TestCase) {
-        let suites = &mut self.report.test_suites;
         let name = XmlString::new(suite);
-        let at = suites.iter().rposition(|suite| suite.name == name).unwrap_or_else(|| {
-            suites.push(TestSuite::new(name.clone()));
-            suites.len() - 1
+        let at = self.suites.iter().rposition(|suite| suite.name == name).unwrap_or_else(|| {
+            self.suites.push(TestSuite::new(name));
+            self.suites.len() - 1
         });
-        let suite = &mut suites[at];
-        suite.add_test_case(case);
+        self.suites[at].add_test_case(case);
     }
 }
 

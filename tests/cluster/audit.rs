@@ -155,6 +155,7 @@ fn audit_finds_the_planted_errors(_: &Namespace<'_>) {
     assert_same_findings_as_check(&cluster, &report);
     assert_modes_apply(&cluster, &folder);
     assert_text_output(&cluster, &report);
+    assert_reports(&cluster, &folder, &report);
     assert_unreadable_clusters_are_errors(&cluster);
 }
 
@@ -250,6 +251,32 @@ fn assert_text_output(cluster: &ControlPlane, report: &Value) {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+/// Several reports are written in one run. A scan of a cluster has no file, so its namespace is the suite of JUnit.
+fn assert_reports(cluster: &ControlPlane, folder: &Folder, report: &Value) {
+    let [json, junit, markdown] = ["json", "junit", "markdown"].map(|format| folder.join(format));
+    let outputs = [&json, &junit, &markdown].map(|file| {
+        let format = file.file_name().unwrap().to_str().unwrap();
+        format!("{format}={}", file.display())
+    });
+    let arguments: Vec<&str> = outputs.iter().flat_map(|output| ["-o", output]).collect();
+    let (code, stdout, stderr) = run(audit(cluster, User::Admin, &arguments));
+    assert_eq!((code, stdout), (Some(1), run(audit(cluster, User::Admin, &[])).1), "{stderr}");
+    assert_eq!(&serde_json::from_slice::<Value>(&fs::read(json).unwrap()).unwrap(), report);
+    let junit = fs::read_to_string(junit).unwrap();
+    let scans = report["counts"]["scans"].as_u64().unwrap();
+    assert!(junit.contains(&format!("<testsuites name=\"scan-admission\" tests=\"{scans}\"")), "{junit}");
+    assert_eq!(junit.matches("<testsuite ").count(), NAMESPACES, "{junit}");
+    let markdown = fs::read_to_string(markdown).unwrap();
+    assert!(markdown.starts_with(&format!("### scan-admission: {scans} scans: ")), "{markdown}");
+    assert!(markdown.contains("| <code>SourceScan team-0/scan-0</code> |  | :x: <code>status"), "{markdown}");
+    // The other formats need a place in a file.
+    for format in ["sarif", "github"] {
+        let (code, stdout, stderr) = run(audit(cluster, User::Admin, &["-o", format]));
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+        assert!(stderr.contains("where FORMAT is one of text, json, junit, markdown"), "{stderr}");
+    }
 }
 
 fn assert_unreadable_clusters_are_errors(cluster: &ControlPlane) {
