@@ -1,6 +1,7 @@
 //! Reports findings as text and JSON, regardless of the source of the scans.
 
 pub mod cluster;
+pub mod diff;
 pub mod documents;
 pub mod finding;
 pub mod format;

@@ -18,4 +18,12 @@ impl Format {
             Format::Text => Box::new(anstream::stdout().lock()),
         })
     }
+
+    /// Returns standard error. Text has colours only on a terminal.
+    pub fn stderr(self) -> BufWriter<Box<dyn Write>> {
+        BufWriter::new(match self {
+            Format::Json => Box::new(io::stderr()),
+            Format::Text => Box::new(anstream::stderr()),
+        })
+    }
 }
