@@ -2,6 +2,7 @@
 //! locates the fields that findings name.
 
 pub mod documents;
+pub mod edit;
 pub mod encoding;
 mod head;
 mod json;
@@ -11,11 +12,14 @@ pub mod path;
 pub mod position;
 #[cfg(test)]
 mod slow_reader;
+pub mod splice;
 pub mod stream;
 pub mod yaml;
 
 pub use documents::{Document, Documents};
+pub use edit::{EditError, FieldEdit, FieldToSet};
 pub use head::{ScanManifest, ScanPart};
 pub use objects::{FoundObject, Manifest, ManifestError};
 pub use position::{Position, Region};
+pub use splice::Edit;
 pub use stream::Values;

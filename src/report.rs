@@ -1,6 +1,7 @@
 //! Reports findings as text, JSON, SARIF, JUnit XML, workflow commands of GitHub, and Markdown, regardless of the source
 //! of the scans.
 
+pub mod diff;
 pub mod finding;
 pub mod format;
 mod github;

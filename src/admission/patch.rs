@@ -5,8 +5,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::engine::PatchOperation;
-use crate::scan::field::cve_count_name;
-use crate::scan::{Entry, Field};
 
 /// Encodes the patch for the reply: base64 of its JSON.
 pub fn encode(operations: &[PatchOperation]) -> String {
@@ -19,26 +17,11 @@ pub fn to_json(operations: &[PatchOperation]) -> String {
         .iter()
         .filter_map(|operation| {
             let op = if operation.old_value.is_some() { "replace" } else { "add" };
-            let path = pointer(&operation.field)?;
+            let path = operation.field.pointer()?;
             // Paths and ops consist of fixed names and indices, so nothing in them needs escaping.
             let value = operation.value.to_json();
             Some([r#"{"op":""#, op, r#"","path":""#, &path, r#"","value":"#, &value, "}"].concat())
         })
         .collect();
     format!("[{}]", operations.join(","))
-}
-
-/// Returns the JSON Pointer (RFC 6901) of a field; `None` for a field that no mutation writes.
-fn pointer(field: &Field<'_>) -> Option<String> {
-    match field {
-        Field::Phase => Some("/status/phase".to_owned()),
-        Field::ScannedAt => Some("/status/scannedAt".to_owned()),
-        Field::ConditionMember { entry: Entry::Index(index), member } => {
-            Some(format!("/status/conditions/{index}/{}", member.name()))
-        }
-        Field::Count { container, count, key } => {
-            Some(["/status/", cve_count_name(*container), "/", count.name(*key)].concat())
-        }
-        _ => None,
-    }
 }

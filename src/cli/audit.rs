@@ -16,6 +16,7 @@ use crate::cluster::client::{ClusterOptions, client};
 use crate::cluster::listing::{ScanPage, listings};
 use crate::engine::Part;
 use crate::offline::Judge;
+use crate::report::format::Stdout;
 use crate::report::totals::Tally;
 use crate::report::{Output, ReportedError, ReportedFinding, ReportedObject, Reports, Subject, Totals};
 use crate::scan::{Container, Kind, Scan, reader};
@@ -61,7 +62,7 @@ impl AuditCommand {
         let config = self.config.load().map_err(io::Error::other)?.config;
         let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), settings: config.settings };
         let outputs = Output::complete(self.output).map_err(io::Error::other)?;
-        let mut reports = output::open(&outputs, Totals::default())?;
+        let mut reports = output::open(&outputs, Stdout::Free, Totals::default())?;
         cluster::run(audit(&self.cluster.options(), &judge, &mut reports))??;
         let totals = reports.finish()?;
         Ok(ExitCode::from(match (totals.errors, totals.tally.denied) {
@@ -88,7 +89,7 @@ async fn audit(cluster: &ClusterOptions, judge: &Judge, reports: &mut Reports) -
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    reports.error(&of_cluster(error.to_string()))?;
+                    reports.error(&ReportedError::of_cluster(error.to_string()))?;
                     break;
                 }
             }
@@ -120,7 +121,9 @@ fn judge_scan(kind: Kind, json: &RawValue, judge: &Judge, reports: &mut Reports)
     });
     let (names, scan) = match read {
         Ok(read) => read,
-        Err(message) => return reports.error(&of_cluster(format!("a {} cannot be read: {message}", kind.name()))),
+        Err(message) => {
+            return reports.error(&ReportedError::of_cluster(format!("a {} cannot be read: {message}", kind.name())));
+        }
     };
     let subject = Subject { kind, namespace: &names.namespace, name: &names.name };
     let parts = [Part::Spec, Part::Status];
@@ -128,8 +131,4 @@ fn judge_scan(kind: Kind, json: &RawValue, judge: &Judge, reports: &mut Reports)
         let findings: Vec<ReportedFinding> = findings.list().iter().map(ReportedFinding::from).collect();
         reports.object(&ReportedObject { file: None, subject: Some(subject), findings: &findings })
     })
-}
-
-fn of_cluster(message: String) -> ReportedError {
-    ReportedError { file: None, position: None, message }
 }

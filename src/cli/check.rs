@@ -1,5 +1,7 @@
 //! `check`: reports findings in the scans of manifests, with file, line and column.
 
+mod fix;
+
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,12 +10,16 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use time::OffsetDateTime;
 
+use fix::FixFlags;
+
 use super::flags::config::ConfigFlags;
 use super::flags::{output, parse_time};
 use super::{DENIED, UNUSABLE};
 use crate::offline::Judge;
 use crate::offline::documents::check_file;
+use crate::offline::fix::Fixer;
 use crate::offline::input::{Input, inputs};
+use crate::report::format::Stdout;
 use crate::report::{Output, Totals};
 use crate::scan::Kind;
 
@@ -37,11 +43,13 @@ Examples:
   scan-admission check -o json scans/ | jq -r '.findings[].rule'
   scan-admission check -o sarif=scans.sarif -o junit=scans.xml scans/
   kubectl get sourcescan app -o jsonpath='{.status}' | scan-admission check --kind SourceScan
+  scan-admission check --diff scans/
+  scan-admission check --fix scans/
 
 Exit codes:
   0  no scan would be denied
-  1  a scan would be denied
-  2  not every input could be read")]
+  1  a scan would be denied, with --fix after the fixes; or --diff has printed a difference
+  2  not every input could be read, or be fixed")]
 pub struct CheckCommand {
     /// Report to write, to standard output or a file; may be repeated [default: text]
     #[arg(short, long, value_name = "FORMAT[=FILE]", value_parser = output::parse_of_files, value_delimiter = ',',
@@ -58,6 +66,8 @@ pub struct CheckCommand {
     #[arg(long, env = "SCAN_ADMISSION_STDIN_NAME", value_name = "FILE")]
     stdin_name: Option<String>,
     #[command(flatten)]
+    fix: FixFlags,
+    #[command(flatten)]
     config: ConfigFlags,
     /// Files, folders (their .yaml, .yml and .json files), or `-` for standard input [default: -]
     #[arg(value_name = "FILE")]
@@ -69,17 +79,25 @@ impl CheckCommand {
         let config = self.config.load().map_err(io::Error::other)?.config;
         let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), settings: config.settings };
         let outputs = Output::complete(self.output).map_err(io::Error::other)?;
-        let mut reports = output::open(&outputs, Totals::of_files())?;
         let inputs = inputs(&self.files, &["yaml", "yml", "json"], self.stdin_name.as_deref());
-        for (index, input) in inputs.iter().enumerate().filter(|(_, input)| !is_report(input, &outputs)) {
-            check_file(input, self.kind, &judge, &mut reports)?;
+        let stdout = if self.fix.uses_stdout(&inputs) { Stdout::Taken } else { Stdout::Free };
+        let mut reports = output::open(&outputs, stdout, Totals::of_files())?;
+        let fixer = Fixer::new(&judge, self.kind, self.now.is_some());
+        let mut fix_run = self.fix.fix_run(&fixer);
+        let count = inputs.len();
+        for (index, mut input) in inputs.into_iter().enumerate().filter(|(_, input)| !is_report(input, &outputs)) {
+            if let Some(fix_run) = &mut fix_run {
+                input = fix_run.run(input, &mut reports)?;
+            }
+            check_file(&input, &fixer, &mut reports)?;
             reports.progress(|totals| {
-                format!("{} of {} files checked, {} scans denied", index + 1, inputs.len(), totals.tally.denied)
+                format!("{} of {count} files checked, {} scans denied", index + 1, totals.tally.denied)
             })?;
         }
+        let has_difference = fix_run.is_some_and(|fix_run| fix_run.has_difference);
         let totals = reports.finish()?;
         Ok(ExitCode::from(match (totals.errors, totals.tally.denied) {
-            (0, 0) => 0,
+            (0, 0) if !has_difference => 0,
             (0, _) => DENIED,
             _ => UNUSABLE,
         }))

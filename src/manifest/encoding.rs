@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use memchr::{memchr, memmem};
 
 /// The byte order mark U+FEFF in UTF-8.
-const BOM: &[u8] = "\u{FEFF}".as_bytes();
+pub const BOM: &[u8] = "\u{FEFF}".as_bytes();
 
 /// Replaces a lone surrogate of UTF-16. UTF-8 does not allow surrogates, so the decoded bytes are invalid exactly where
 /// the file is.
@@ -35,10 +35,12 @@ pub struct Utf8Reader<R> {
     before: u8,
 }
 
+/// The encoding of a file.
 #[derive(Clone, Copy)]
-enum Encoding {
+pub enum Encoding {
     /// Also used for files without a byte order mark.
     Utf8,
+    /// With the function that reads a unit from its bytes.
     Utf16(fn([u8; 2]) -> u16),
 }
 
@@ -63,7 +65,7 @@ impl<R: Read> Utf8Reader<R> {
             if self.encoding.is_none() && self.raw.len() < SNIFFED_BYTES && !self.is_end {
                 continue;
             }
-            match *self.encoding.get_or_insert(encoding(&self.raw)) {
+            match *self.encoding.get_or_insert(detect(&self.raw)) {
                 Encoding::Utf8 => self.pass_utf8(),
                 Encoding::Utf16(unit) => self.decode_utf16(unit),
             }
@@ -121,7 +123,7 @@ impl<R: Read> Read for Utf8Reader<R> {
 }
 
 /// Detects the encoding by the byte order mark.
-fn encoding(bytes: &[u8]) -> Encoding {
+pub fn detect(bytes: &[u8]) -> Encoding {
     match bytes {
         // UTF-32, which is not supported: `text` reports it.
         [0xFF, 0xFE, 0, 0, ..] => Encoding::Utf8,

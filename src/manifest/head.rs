@@ -10,6 +10,8 @@ pub struct ScanManifest<'a> {
     pub kind: Kind,
     pub json: &'a str,
     pub part: ScanPart,
+    /// Whether the scan is the object of a watch event or of a review.
+    pub is_wrapped: bool,
     pub namespace: String,
     pub name: String,
 }
@@ -184,11 +186,11 @@ impl<'a> ObjectHead<'a> {
         }
     }
 
-    pub fn scan(&self, json: &'a str, kind: Kind, part: ScanPart) -> ScanManifest<'a> {
+    pub fn scan(&self, json: &'a str, kind: Kind, part: ScanPart, is_wrapped: bool) -> ScanManifest<'a> {
         let text = |json: &Json<'_>| json.string().value().unwrap_or_default().to_owned();
         let (namespace, name) =
             self.metadata.present().map(|names| (text(&names.namespace), text(&names.name))).unwrap_or_default();
-        ScanManifest { kind, json, part, namespace, name }
+        ScanManifest { kind, json, part, is_wrapped, namespace, name }
     }
 }
 

@@ -33,6 +33,25 @@ pub fn check(text: &str) -> Result<(), YamlError> {
     })
 }
 
+/// Whether two valid texts differ only in the white space between their tokens.
+pub fn has_same_tokens(one: &str, other: &str) -> bool {
+    significant(one).eq(significant(other))
+}
+
+/// Returns the bytes of a text without the white space between tokens.
+fn significant(text: &str) -> impl Iterator<Item = u8> {
+    let (mut is_string, mut is_escaped) = (false, false);
+    text.bytes().filter(move |byte| {
+        if is_string {
+            is_string = *byte != b'"' || is_escaped;
+            is_escaped = *byte == b'\\' && !is_escaped;
+            return true;
+        }
+        is_string = *byte == b'"';
+        !byte.is_ascii_whitespace()
+    })
+}
+
 /// Returns the message of an error without the position, which is shown separately.
 fn message(error: &serde_json::Error) -> String {
     let message = error.to_string();
@@ -122,6 +141,15 @@ impl<'a> Iterator for Tokens<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn white_space_between_tokens_is_ignored() {
+        let text = r#"{"a b":["\\", "\"  c" , 1]}"#;
+        assert!(has_same_tokens(text, "\n{ \"a b\" : [\"\\\\\",\"\\\"  c\",1 ] }"));
+        assert!(
+            !has_same_tokens(text, &text.replace("a b", "ab")) && !has_same_tokens(text, &text.replace("  c", " c"))
+        );
+    }
 
     #[test]
     fn repeated_keys_are_found() {

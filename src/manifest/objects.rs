@@ -1,7 +1,8 @@
 //! Finds the objects of a document, including the items of Lists, and the positions of their fields.
 
+mod location;
+
 use std::borrow::Cow;
-use std::ops::Range;
 
 use serde_json::value::RawValue;
 
@@ -9,8 +10,8 @@ use super::documents::{DOCUMENT_MAX_BYTES, Document};
 use super::encoding;
 use super::head::{ObjectHead, ScanManifest, ScanPart};
 use super::kind::{Identity, IdentityError, identify};
-use super::position::{Position, Positions, Region};
-use super::yaml::{self, Mark, RepeatedKey, WrittenScalar, YamlError};
+use super::position::{Position, Positions};
+use super::yaml::{self, Mark, RepeatedKey, Sharing, WrittenScalar, YamlError};
 use super::{json, path};
 use crate::scan::{JsonType, Kind, Member, reader};
 
@@ -20,11 +21,13 @@ const LISTS_MAX: usize = 16;
 
 /// A document as JSON text, and the position of each part of it.
 pub struct Manifest<'a> {
+    text: &'a str,
     json: Cow<'a, str>,
     /// See [`yaml::ConvertedYaml::marks`]. `None` if the document itself is JSON.
     marks: Option<Vec<Mark>>,
     written: Vec<WrittenScalar>,
     repeated_keys: Vec<RepeatedKey>,
+    sharing: Sharing,
     positions: Positions<'a>,
 }
 
@@ -86,8 +89,9 @@ impl<'a> Manifest<'a> {
         let json_error = if document.is_json {
             match json::check(text) {
                 Ok(()) => {
-                    let (written, repeated_keys) = (Vec::new(), json::repeated_keys(text));
-                    return Ok(Manifest { json: text.into(), marks: None, written, repeated_keys, positions });
+                    let (written, repeated_keys, sharing) = (Vec::new(), json::repeated_keys(text), Sharing::default());
+                    let json = text.into();
+                    return Ok(Manifest { text, json, marks: None, written, repeated_keys, sharing, positions });
                 }
                 Err(error) => Some(error),
             }
@@ -95,8 +99,9 @@ impl<'a> Manifest<'a> {
             None
         };
         match yaml::to_json(text) {
-            Ok(yaml::ConvertedYaml { text, marks, written, repeated_keys }) => {
-                Ok(Manifest { json: text.into(), marks: Some(marks), written, repeated_keys, positions })
+            Ok(yaml::ConvertedYaml { text: json, marks, written, repeated_keys, sharing }) => {
+                let (json, marks) = (json.into(), Some(marks));
+                Ok(Manifest { text, json, marks, written, repeated_keys, sharing, positions })
             }
             // A document that begins like JSON is probably meant to be JSON, so the error of JSON helps more.
             Err(yaml) => Err(error_at(json_error.unwrap_or(yaml))),
@@ -108,7 +113,7 @@ impl<'a> Manifest<'a> {
     /// of this kind.
     pub fn objects(&self, status_kind: Option<Kind>) -> Vec<FoundObject<'_>> {
         let mut found = Vec::new();
-        let mut open = vec![Item { json: &self.json, default_kind: None, status_kind, lists: 0 }];
+        let mut open = vec![Item { json: &self.json, default_kind: None, status_kind, lists: 0, is_wrapped: false }];
         while let Some(item) = open.pop() {
             match self.object(&item) {
                 Ok(ItemContents::Object(object)) => found.push(object),
@@ -139,20 +144,9 @@ impl<'a> Manifest<'a> {
         found
     }
 
-    /// Returns the position of a field of an object or, if the field is absent, of the innermost part around it.
-    pub fn field(&self, object: &str, path: &str) -> Position {
-        self.position(path::find(object, path))
-    }
-
-    /// Returns the region of the value of a field of an object or, if the field is absent, of the innermost value around
-    /// it.
-    ///
-    /// The region of a string includes its quotes, the region of a block scalar its header. A list or mapping in block
-    /// style is from its first dash or key to the end of its last value. The region of an alias is the alias, and an
-    /// empty value has an empty region after its colon. Anchors, tags and comments after the value are not included.
-    pub fn value_region(&self, object: &str, path: &str) -> Region {
-        let Range { start, end } = self.span(path::innermost_value(object, path));
-        Region { start: self.positions.at(start), end: self.positions.at(end) }
+    /// The text of the document.
+    pub fn text(&self) -> &str {
+        self.text
     }
 
     /// The whole document as JSON.
@@ -189,31 +183,6 @@ impl<'a> Manifest<'a> {
         ManifestError { position: self.position(object), message }
     }
 
-    /// The position of a part of the JSON text.
-    fn position(&self, part: &str) -> Position {
-        self.positions.at(self.mark(part).map_or_else(|| self.offset(part), |mark| mark.yaml as usize))
-    }
-
-    /// The bytes of a value of the JSON text in the document.
-    fn span(&self, value: &str) -> Range<usize> {
-        if let Some(Mark { value, .. }) = self.mark(value) {
-            return value.start as usize..value.end as usize;
-        }
-        let start = self.offset(value.trim_ascii_start());
-        start..start + value.trim_ascii().len()
-    }
-
-    /// The mark of a part of the JSON text, if the document is YAML.
-    fn mark(&self, part: &str) -> Option<&Mark> {
-        let (marks, offset) = (self.marks.as_ref()?, self.offset(part));
-        let next = marks.partition_point(|mark| mark.json as usize <= offset);
-        marks.get(next.checked_sub(1)?)
-    }
-
-    fn offset(&self, part: &str) -> usize {
-        part.as_ptr().addr() - self.json.as_ptr().addr()
-    }
-
     fn object<'s>(&'s self, item: &Item<'s>) -> Result<ItemContents<'s>, ObjectError> {
         let head: ObjectHead<'s> = match reader::read(item.json) {
             Ok(Member::Present(head)) => head,
@@ -224,13 +193,15 @@ impl<'a> Manifest<'a> {
             Ok(Member::WrongType(found)) => return Err(ObjectError::NotAnObject(found.json_type())),
             Err(error) => return Err(ObjectError::Unreadable(error.message(item.json))),
         };
-        let nested = |json, default_kind| Item { json, default_kind, status_kind: None, lists: item.lists + 1 };
+        let Item { is_wrapped, .. } = *item;
+        let nested =
+            |json, default_kind| Item { json, default_kind, status_kind: None, lists: item.lists + 1, is_wrapped };
         if head.is_event_without_object() {
             return Ok(ItemContents::Object(FoundObject::Other(item.json)));
         }
         if let Some(object) = head.wrapped() {
             return if item.lists < LISTS_MAX {
-                Ok(ItemContents::List(vec![nested(object, None)]))
+                Ok(ItemContents::List(vec![Item { is_wrapped: true, ..nested(object, None) }]))
             } else {
                 Err(ObjectError::TooManyLists)
             };
@@ -238,11 +209,11 @@ impl<'a> Manifest<'a> {
         let in_list = item.default_kind.map(|kind| (kind, ScanPart::Whole));
         let alone = item.status_kind.and_then(|kind| Some((kind, head.part()?)));
         if let Some((kind, part)) = in_list.or(alone).filter(|_| head.is_unnamed()) {
-            return Ok(ItemContents::Object(FoundObject::Scan(head.scan(item.json, kind, part))));
+            return Ok(ItemContents::Object(FoundObject::Scan(head.scan(item.json, kind, part, is_wrapped))));
         }
         match identify(&head.api_version, &head.kind)? {
             Identity::Scan(kind) => {
-                Ok(ItemContents::Object(FoundObject::Scan(head.scan(item.json, kind, ScanPart::Whole))))
+                Ok(ItemContents::Object(FoundObject::Scan(head.scan(item.json, kind, ScanPart::Whole, is_wrapped))))
             }
             Identity::Other => Ok(ItemContents::Object(FoundObject::Other(item.json))),
             Identity::List(_) if item.lists == LISTS_MAX => Err(ObjectError::TooManyLists),
@@ -266,96 +237,11 @@ struct Item<'a> {
     status_kind: Option<Kind>,
     /// The number of Lists, events and reviews around the part.
     lists: usize,
+    is_wrapped: bool,
 }
 
 enum ItemContents<'a> {
     Object(FoundObject<'a>),
     List(Vec<Item<'a>>),
     Empty,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::documents::Documents;
-    use super::*;
-
-    fn region(text: &str, path: &str) -> Region {
-        let mut documents = Documents::new(text.as_bytes());
-        let document = documents.next_document().unwrap().unwrap();
-        let manifest = Manifest::read(&document).unwrap();
-        manifest.value_region(manifest.json(), path)
-    }
-
-    /// Returns the text of a region.
-    fn text(text: &str, Region { start, end }: Region) -> &str {
-        let offset = |position: Position| {
-            let line: usize = text.split_inclusive('\n').take(position.line - 1).map(str::len).sum();
-            line + text[line..].chars().take(position.column - 1).map(char::len_utf8).sum::<usize>()
-        };
-        &text[offset(start)..offset(end)]
-    }
-
-    #[test]
-    fn the_region_of_a_value_is_found() {
-        for (document, path, expected) in [
-            ("a: x # c\n", "a", "x"),
-            ("# c\n\na : \"x # c\" # c\n", "a", "\"x # c\""),
-            ("é: 'ü\n  it''s'\n", "é", "'ü\n  it''s'"),
-            ("a: x\n  y\n  z # c\n# d\nb: 1", "a", "x\n  y\n  z"),
-            ("a:\nb: 1\n", "a", ""),
-            ("a: # c\nb: 1\n", "a", ""),
-            ("a: ~\r\nb: 1\r\n", "a", "~"),
-            ("x: &x 1\na: *x # c\n", "a", "*x"),
-            ("x: &x {b: [1]}\na: *x\n", "a", "*x"),
-            ("x: &x {b: [1]}\na: *x\n", "a.b", "[1]"),
-            ("x: &x {b: [1]}\na:\n  <<: *x\n  c: 2\n", "a.b", "[1]"),
-            ("x: &x {b: 1}\na:\n  <<: *x\n  b: 2 # c\n", "a", "<<: *x\n  b: 2"),
-            ("a: 1\na: 2\n", "a", "2"),
-            ("a: &x !!str 1\n", "a", "1"),
-            ("a: {b: 1, c : [ x ] }\n", "a", "{b: 1, c : [ x ] }"),
-            ("a: {b: 1, c : [ x ] }\n", "a.c", "[ x ]"),
-            ("a: {b: 1, c : [ x ] }\n", "a.d", "{b: 1, c : [ x ] }"),
-            ("a: {b: , c}\n", "a.b", ""),
-            ("a: [b: 1, c]\n", "a[0]", "b: 1"),
-            ("a: &x\n  # c\n  b: 1\n  c: # c\n    d: 'x'  # c\n\n# c\ne: 1\n", "a", "b: 1\n  c: # c\n    d: 'x'"),
-            ("a:\n  b: 1\n  c:\n  # d\ne: 1\n", "a", "b: 1\n  c:"),
-            ("a:\n  b: 1\n", "a.c.d", "b: 1"),
-            ("a:\n  - b: 1\n    c: 2\n  -\n  # c\n  - d\n", "a", "- b: 1\n    c: 2\n  -\n  # c\n  - d"),
-            ("a:\n  - b: 1\n    c: 2\n  -\n", "a[0]", "b: 1\n    c: 2"),
-            ("a:\n  - b: 1\n  -\n", "a[1]", ""),
-            ("a:\n  - b: 1\n  -\n", "a[2]", "- b: 1\n  -"),
-            // Dashes as far to the left as the key.
-            ("a: # -\n- # c\n  b: 1\n- c # c\nd: 1\n", "a", "- # c\n  b: 1\n- c"),
-            ("a:\n-\n- b\n", "a", "-\n- b"),
-            ("a:\n- - b\n  - c\n", "a", "- - b\n  - c"),
-            ("a:\n- - b\n  - c\n", "a[0]", "- b\n  - c"),
-            ("- é:\n  - 1\n", "[0].é", "- 1"),
-            ("a: |\n  x\n\n   y \n\n# c\nb: 1\n", "a", "|\n  x\n\n   y "),
-            ("a: &x # |\n  !!str\n  >- # > c\n\n  x\nb: 1\n", "a", ">- # > c\n\n  x"),
-            ("a: |\nb: 1\n", "a", "|"),
-            ("a:\n- # |\n  |+2 \n    x\r\n\r\n- |2\n   x", "a[0]", "|+2 \n    x"),
-            ("a:\n- # |\n  |+2 \n    x\r\n\r\n- |2\n   x", "a[1]", "|2\n   x"),
-            ("a:\n  b: |\n    x\n\nc: 1\n", "a", "b: |\n    x"),
-            ("--- |\n x\n", "", "|\n x"),
-            ("--- # c\n&x\na: 1 # c\n...\n", "", "a: 1"),
-            ("{\"a\": {\"b\" : [1, \"x\"] , \"c\": null}}", "a.b", "[1, \"x\"]"),
-            ("{\"a\": {\"b\" : [1, \"x\"] , \"c\": null}}", "a.c", "null"),
-            ("{\"a\": {\"b\" : [1, \"x\"] , \"c\": null}}", "a.b[1]", "\"x\""),
-            ("{ \"a\": 1, \"a\": 2 }\n", "a", "2"),
-            (" { \"a\": 1 }\n", "b", "{ \"a\": 1 }"),
-        ] {
-            assert_eq!(text(document, region(document, path)), expected, "{path} in {document:?}");
-        }
-    }
-
-    #[test]
-    fn a_region_has_lines_and_columns_in_characters() {
-        let stream = "# c\n%YAML 1.1\n# c\n---\n\u{1F600}: {é: 'ü',\n  b: }\n";
-        for (path, start, end) in
-            [("\u{1F600}", (5, 4), (6, 7)), ("\u{1F600}.é", (5, 8), (5, 11)), ("\u{1F600}.b", (6, 5), (6, 5))]
-        {
-            let Region { start: from, end: to } = region(stream, path);
-            assert_eq!(((from.line, from.column), (to.line, to.column)), (start, end), "{path}");
-        }
-    }
 }

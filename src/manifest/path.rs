@@ -108,6 +108,18 @@ struct TypedEntry<'a> {
     kind: Cow<'a, str>,
 }
 
+/// Returns the members of an object: the JSON text of each key and value. A value of another type has none.
+pub fn members(json: &str) -> Vec<(&str, &str)> {
+    let Members(members) = serde_json::from_str(json).unwrap_or(Members(Vec::new()));
+    members.into_iter().map(|(key, value)| (key.get(), value.get())).collect()
+}
+
+/// Returns the JSON text of each entry of a list. A value of another type has none.
+pub fn entries(json: &str) -> Vec<&str> {
+    let entries: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
+    entries.into_iter().map(RawValue::get).collect()
+}
+
 /// The members of an object: the JSON text of each key and value.
 struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
 

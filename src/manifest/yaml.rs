@@ -14,7 +14,7 @@ use granit_parser::{ErrorKind, Parser};
 
 use scalar::Scalar;
 use span::ByteSpan;
-use tree::{Node, NodeId, Tree, TreeEntry};
+use tree::{Node, NodeId, TaggedValue, Tree, TreeEntry};
 
 /// The number of levels that a document may be nested: the limit of Go's YAML and JSON decoders, and therefore of
 /// kubectl and the API server.
@@ -30,6 +30,17 @@ pub struct ConvertedYaml {
     pub written: Vec<WrittenScalar>,
     /// The repeated keys of objects, in ascending order.
     pub repeated_keys: Vec<RepeatedKey>,
+    pub sharing: Sharing,
+}
+
+/// The parts of a YAML document whose text is more than their value.
+#[derive(Debug, Default)]
+pub struct Sharing {
+    /// The bytes whose change would change other parts too, in ascending order: aliases, the values of their anchors,
+    /// and the values of merge keys.
+    pub shared: Vec<ByteSpan>,
+    /// The tags of values, in the order of the values.
+    pub tags: Vec<TaggedValue>,
 }
 
 /// A scalar: its offset in the JSON, and its text in the YAML.
@@ -95,9 +106,19 @@ pub fn to_json(yaml: &str) -> Result<ConvertedYaml, YamlError> {
             }
         })?;
         let start = span.start.byte_offset().unwrap_or(0);
+        if let Some(tag) = span.tag_span()
+            && let (Some(first), Some(end)) = (tag.start.byte_offset(), tag.end.byte_offset())
+        {
+            tree.tag(start, first..end);
+        }
         tree.event(event, start..span.end.byte_offset().unwrap_or(start))?;
     }
     write(&tree)
+}
+
+/// Whether a plain scalar with this text is a string.
+pub fn is_plain_text(text: &str) -> bool {
+    matches!(scalar::resolve(text.into(), true, None), Ok(Scalar::Text(_)))
 }
 
 /// Returns the error for a document with more than [`DEPTH_MAX`] levels.
@@ -109,7 +130,8 @@ pub fn too_deep(offset: usize) -> YamlError {
 fn write(tree: &Tree<'_>) -> Result<ConvertedYaml, YamlError> {
     let Some(root) = tree.root() else {
         let marks = vec![Mark { json: 0, yaml: 0, value: ByteSpan { start: 0, end: 0 } }];
-        return Ok(ConvertedYaml { text: "null".to_owned(), marks, written: Vec::new(), repeated_keys: Vec::new() });
+        let (written, repeated_keys, sharing) = Default::default();
+        return Ok(ConvertedYaml { text: "null".to_owned(), marks, written, repeated_keys, sharing });
     };
     let mut text = Vec::new();
     let mut marks = vec![Mark::new(0, &root)];
@@ -161,7 +183,8 @@ fn write(tree: &Tree<'_>) -> Result<ConvertedYaml, YamlError> {
     // The value of an anchor is written once for every alias, but its repeated keys are reported once.
     let mut reported = HashSet::new();
     repeated_keys.retain(|key: &RepeatedKey| reported.insert(key.first));
-    Ok(ConvertedYaml { text, marks, written, repeated_keys })
+    let sharing = Sharing { shared: tree.shared(), tags: tree.tags().to_vec() };
+    Ok(ConvertedYaml { text, marks, written, repeated_keys, sharing })
 }
 
 #[cfg(test)]

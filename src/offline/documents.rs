@@ -2,41 +2,37 @@
 
 use std::io::{self, Read};
 
+use super::fix::Fixer;
 use super::input::{Input, with_name};
-use super::judge::Judge;
 use super::non_strings;
 use crate::engine::Part;
 use crate::engine::finding::FINDINGS_SHOWN;
 use crate::manifest::{
-    Document, Documents, FoundObject, Manifest, ManifestError, Position, ScanManifest, ScanPart, path,
+    Document, Documents, Edit, FieldEdit, FoundObject, Manifest, ManifestError, Position, ScanManifest, ScanPart, path,
 };
+use crate::report::finding::Replacement;
 use crate::report::{Location, ReportedError, ReportedFinding, ReportedObject, Reports, Subject};
 use crate::scan::{Json, Kind, Member, Scan, Spec};
 
 /// Judges every scan of a file. A file that an argument names must hold objects; a file that was found in a folder may
-/// hold anything. With `status_kind`, a status alone in a named file is judged as the status of a scan of this kind.
-pub fn check_file(input: &Input, status_kind: Option<Kind>, judge: &Judge, reports: &mut Reports) -> io::Result<()> {
+/// hold anything. If the fixer has a kind, a status alone in a named file is judged as the status of a scan of this
+/// kind. A finding that the fixer repairs is reported with the edit.
+pub fn check_file(input: &Input, fixer: &Fixer<'_>, reports: &mut Reports) -> io::Result<()> {
     let name = &input.name();
     let reader = match input.open() {
         Ok(reader) => reader,
-        Err(error) => return unreadable(name, &error, reports),
+        Err(error) => return reports.error(&ReportedError::unreadable(name, &error)),
     };
     reports.count_file();
-    let file =
-        CheckedFile { name, is_found: input.is_found(), status_kind: status_kind.filter(|_| !input.is_found()), judge };
+    let file = CheckedFile { name, is_found: input.is_found(), status_kind: fixer.status_kind(input), fixer };
     file.check(reader, reports)
-}
-
-/// Reports that a file cannot be read. The error includes the name of the file.
-fn unreadable(file: &str, error: &io::Error, reports: &mut Reports) -> io::Result<()> {
-    reports.error(&ReportedError { file: Some(file.to_owned()), position: None, message: error.to_string() })
 }
 
 struct CheckedFile<'a> {
     name: &'a str,
     is_found: bool,
     status_kind: Option<Kind>,
-    judge: &'a Judge,
+    fixer: &'a Fixer<'a>,
 }
 
 impl CheckedFile<'_> {
@@ -47,7 +43,9 @@ impl CheckedFile<'_> {
             match documents.next_document() {
                 Ok(Some(document)) => is_empty &= !self.document(&document, reports)?,
                 Ok(None) => break,
-                Err(error) => return unreadable(self.name, &with_name(self.name, &error), reports),
+                Err(error) => {
+                    return reports.error(&ReportedError::unreadable(self.name, &with_name(self.name, &error)));
+                }
             }
         }
         match (is_empty, self.is_found) {
@@ -58,14 +56,10 @@ impl CheckedFile<'_> {
             }
             (true, false) => {
                 let message = "expected a Kubernetes object with apiVersion and kind, found none".to_owned();
-                self.error(ManifestError { position: Position::START, message }, reports)
+                reports
+                    .error(&ReportedError::in_document(self.name, ManifestError { position: Position::START, message }))
             }
         }
-    }
-
-    /// Reports an error in a document.
-    fn error(&self, ManifestError { position, message }: ManifestError, reports: &mut Reports) -> io::Result<()> {
-        reports.error(&ReportedError { file: Some(self.name.to_owned()), position: Some(position), message })
     }
 
     /// Judges the scans of a document, and returns whether the document has contents.
@@ -73,7 +67,7 @@ impl CheckedFile<'_> {
         let manifest = match Manifest::read(document) {
             Ok(manifest) => manifest,
             Err(error) => {
-                self.error(error, reports)?;
+                reports.error(&ReportedError::in_document(self.name, error))?;
                 return Ok(true);
             }
         };
@@ -84,7 +78,9 @@ impl CheckedFile<'_> {
                 FoundObject::Other(_) => reports.skip_object(),
                 FoundObject::EmptyList => {}
                 FoundObject::Unidentified(_) if self.is_found => reports.skip_object(),
-                FoundObject::Unidentified(error) | FoundObject::Error(error) => self.error(error.clone(), reports)?,
+                FoundObject::Unidentified(error) | FoundObject::Error(error) => {
+                    reports.error(&ReportedError::in_document(self.name, error.clone()))?;
+                }
                 FoundObject::Scan(scan) => self.scan(&manifest, scan, reports)?,
             }
         }
@@ -96,7 +92,7 @@ impl CheckedFile<'_> {
             Ok(scan) => scan,
             Err(error) => {
                 let message = format!("the scan cannot be read: {}", error.message(found.json));
-                return self.error(manifest.error(found.json, message), reports);
+                return reports.error(&ReportedError::in_document(self.name, manifest.error(found.json, message)));
             }
         };
         let mut findings = match found.part {
@@ -104,11 +100,17 @@ impl CheckedFile<'_> {
             ScanPart::Status | ScanPart::StatusMembers => self.findings_in_status(found, scan),
         };
         non_strings::add_warnings(found, &mut findings);
+        let fixes = if found.is_wrapped { Vec::new() } else { self.fixer.fixes(manifest, found) };
         let mut located = self.repeated_keys(manifest, found.json, found.json);
         for mut finding in findings {
             non_strings::explain(manifest, found, &mut finding);
             let path = found.path(&finding.path).unwrap_or_default();
             let (position, region) = (manifest.field(found.json, path), manifest.value_region(found.json, path));
+            let edit = fixes.iter().filter(|fix| fix.path == finding.path).find_map(|fix| fix.edit.as_ref().ok());
+            finding.fix = edit.map(|FieldEdit { document: Edit { range, text }, .. }| Replacement {
+                region: manifest.region(range),
+                text: text.clone(),
+            });
             located.push(finding.at(Location { position, region }));
         }
         located.sort_by_key(|finding| finding.location.map(|location| location.position));
@@ -117,7 +119,7 @@ impl CheckedFile<'_> {
     }
 
     fn findings(&self, found: &ScanManifest<'_>, scan: &Scan<'_>, parts: &[Part]) -> Vec<ReportedFinding> {
-        self.judge.judge(found.kind, scan, &found.namespace, parts, |findings| {
+        self.fixer.judge.judge(found.kind, scan, &found.namespace, parts, |findings| {
             findings.list().iter().map(ReportedFinding::from).collect()
         })
     }

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use crate::admission::ReviewSettings;
-use crate::engine::{Change, Findings, Part, validate};
+use crate::engine::{Change, Findings, Part, PatchOperation, Rule, mutate, validate};
 use crate::rules::RULES;
 use crate::scan::{Kind, Member, Scan};
 
@@ -32,5 +32,11 @@ impl Judge {
             validate(RULES, *part, &change, &mut findings);
         }
         then(&findings)
+    }
+
+    /// Returns the writes that the mutating webhook would make to a scan without an old object, by these rules.
+    pub fn mutations(&self, kind: Kind, scan: &Scan<'_>, namespace: &str, rules: &[Rule]) -> Vec<PatchOperation> {
+        let modes = self.settings.modes(namespace, "", &[]);
+        mutate(rules, &Change::new(kind, scan, None, self.now).with_modes(&modes)).operations
     }
 }

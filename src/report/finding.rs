@@ -1,7 +1,9 @@
 //! What reports are made of: objects with their findings, and inputs that cannot be read.
 
+use std::io;
+
 use crate::engine::{Action, Downgrade, Finding, Severity};
-use crate::manifest::{Position, Region};
+use crate::manifest::{ManifestError, Position, Region};
 use crate::scan::Kind;
 use crate::scan::json::printable;
 
@@ -71,8 +73,8 @@ pub struct ReportedFinding {
     pub message: String,
     /// `None` for a finding in a cluster.
     pub location: Option<Location>,
-    /// The edits that repair the finding; empty if no mutation repairs it.
-    pub fixes: Vec<Replacement>,
+    /// The edit that repairs the finding; `None` if no mutation repairs it.
+    pub fix: Option<Replacement>,
 }
 
 /// Where a finding is in a file.
@@ -95,8 +97,7 @@ impl From<&Finding<'_>> for ReportedFinding {
     fn from(finding: &Finding<'_>) -> Self {
         let Finding { rule, severity, action, downgraded, ref field, .. } = *finding;
         let (path, message) = (field.to_string(), finding.explained().into_owned());
-        let (location, fixes) = (None, Vec::new());
-        Self { path, rule: Some(rule), severity, action, downgraded, message, location, fixes }
+        Self { path, rule: Some(rule), severity, action, downgraded, message, location: None, fix: None }
     }
 }
 
@@ -104,8 +105,7 @@ impl ReportedFinding {
     /// A warning about the document.
     pub fn warning(path: impl Into<String>, message: String) -> Self {
         let (severity, action) = (Severity::Warning, Action::Warn);
-        let (location, fixes) = (None, Vec::new());
-        Self { path: path.into(), rule: None, severity, action, downgraded: None, message, location, fixes }
+        Self { path: path.into(), rule: None, severity, action, downgraded: None, message, location: None, fix: None }
     }
 
     pub fn at(self, location: Location) -> Self {
@@ -140,6 +140,22 @@ pub struct ReportedError {
 }
 
 impl ReportedError {
+    /// A file that cannot be read. The error includes the name of the file.
+    pub fn unreadable(file: &str, error: &io::Error) -> Self {
+        Self { file: Some(file.to_owned()), position: None, message: error.to_string() }
+    }
+
+    /// An error in a document of a file.
+    pub fn in_document(file: &str, error: ManifestError) -> Self {
+        let ManifestError { position, message } = error;
+        Self { file: Some(file.to_owned()), position: Some(position), message }
+    }
+
+    /// An error of a cluster.
+    pub fn of_cluster(message: String) -> Self {
+        Self { file: None, position: None, message }
+    }
+
     /// `file:line:column: message`, safe for a terminal. Only an error of a cluster may have several lines.
     pub fn printable(&self) -> String {
         match (self.file.as_deref(), self.position) {

@@ -57,6 +57,14 @@ impl ReportFormat {
     }
 }
 
+/// Whether standard output is free for a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stdout {
+    Free,
+    /// Something else is on standard output, such as a fixed document. The report goes to standard error instead.
+    Taken,
+}
+
 /// A report that a command writes: its format and its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
@@ -115,11 +123,14 @@ impl Output {
     }
 
     /// Opens the destination. A file is created, or emptied if it exists.
-    pub fn open(&self) -> io::Result<BufWriter<Box<dyn Write>>> {
+    pub fn open(&self, stdout: Stdout) -> io::Result<BufWriter<Box<dyn Write>>> {
+        let is_text = self.format == ReportFormat::Text;
         match &self.file {
             // Text has colours only on a terminal.
             Some(file) => Ok(BufWriter::new(Box::new(anstream::StripStream::new(create(file)?)))),
-            None => Ok(stdout(matches!(self.format, ReportFormat::Text))),
+            None if stdout == Stdout::Free => Ok(self::stdout(is_text)),
+            None if is_text => Ok(BufWriter::new(Box::new(anstream::stderr()))),
+            None => Ok(BufWriter::new(Box::new(io::stderr()))),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::finding::{ReportedError, ReportedObject};
-use super::format::{Output, ReportFormat, append};
+use super::format::{Output, ReportFormat, Stdout, append};
 use super::github::GithubReport;
 use super::json::JsonReport;
 use super::junit::JunitReport;
@@ -29,10 +29,10 @@ struct OpenReport {
 
 impl Reports {
     /// Opens the destinations. `job_summary` is the file to which the format `github` appends a summary.
-    pub fn open(outputs: &[Output], job_summary: Option<&Path>, totals: Totals) -> io::Result<Self> {
+    pub fn open(outputs: &[Output], stdout: Stdout, job_summary: Option<&Path>, totals: Totals) -> io::Result<Self> {
         let mut open = Vec::new();
         for output in outputs {
-            let out = output.open()?;
+            let out = output.open(stdout)?;
             let report: Box<dyn Report> = match output.format {
                 ReportFormat::Text => Box::new(TextReport::new(out)),
                 ReportFormat::Json => Box::new(JsonReport::new(out)),
@@ -93,6 +93,11 @@ impl Reports {
             self.progress.draw(&line(&self.totals));
         }
         Ok(())
+    }
+
+    /// Clears the progress line, so that something else can be printed.
+    pub fn clear_progress(&mut self) {
+        self.progress.clear();
     }
 
     /// Ends the reports, and prints a summary on stderr.

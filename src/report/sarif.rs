@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Report;
-use super::finding::{ReportedError, ReportedFinding, ReportedObject};
+use super::finding::{Replacement, ReportedError, ReportedFinding, ReportedObject};
 use super::sarif_uri::artifact_location;
 use super::totals::Totals;
 use super::worst::WorstFirst;
@@ -212,19 +212,16 @@ fn sarif_region(Region { start, end }: Region) -> Value {
     json!({"startLine": start.line, "startColumn": start.column, "endLine": end.line, "endColumn": end.column})
 }
 
+/// Returns the list of fixes of a finding: one or none.
 fn fixes(artifact: &Value, finding: &ReportedFinding) -> Vec<Value> {
-    if finding.fixes.is_empty() {
-        return Vec::new();
-    }
-    let replacements: Vec<Value> = finding
-        .fixes
-        .iter()
-        .map(|fix| json!({"deletedRegion": sarif_region(fix.region), "insertedContent": {"text": fix.text}}))
-        .collect();
-    vec![json!({
-        "description": {"text": format!("Write {} as the mutating webhook does.", finding.path)},
-        "artifactChanges": [{"artifactLocation": artifact, "replacements": replacements}],
-    })]
+    let fix = finding.fix.as_ref().map(|Replacement { region, text }| {
+        let replacement = json!({"deletedRegion": sarif_region(*region), "insertedContent": {"text": text}});
+        json!({
+            "description": {"text": format!("Write {} as the mutating webhook does.", finding.path)},
+            "artifactChanges": [{"artifactLocation": artifact, "replacements": [replacement]}],
+        })
+    });
+    fix.into_iter().collect()
 }
 
 /// Returns text for a message of SARIF, in which `[text](target)` would be a link.

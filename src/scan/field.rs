@@ -184,4 +184,19 @@ impl<'f> Field<'f> {
             _ => None,
         }
     }
+
+    /// The JSON Pointer (RFC 6901) of a field that a mutation may write. `None` for every other field.
+    pub fn pointer(&self) -> Option<String> {
+        match self {
+            Field::Phase => Some("/status/phase".to_owned()),
+            Field::ScannedAt => Some("/status/scannedAt".to_owned()),
+            Field::ConditionMember { entry: Entry::Index(index), member } => {
+                Some(format!("/status/conditions/{index}/{}", member.name()))
+            }
+            Field::Count { container, count, key } => {
+                Some(["/status/", cve_count_name(*container), "/", count.name(*key)].concat())
+            }
+            _ => None,
+        }
+    }
 }

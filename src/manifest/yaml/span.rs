@@ -21,11 +21,17 @@ pub fn offset(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 
-/// Returns the bytes of a block scalar, from its header to the end of its last line with text. `contents` are the bytes
-/// of the contents, and only white space, comments and properties are between `from` and the header.
+/// Returns the bytes of a block scalar: from its header to the end of its last line with text, or of its last line if it
+/// keeps empty lines (`|+`). `contents` are the bytes of the contents, and only white space, comments and properties are
+/// between `from` and the header.
 pub fn of_block_scalar(yaml: &str, from: usize, contents: Range<usize>) -> Range<usize> {
     let start = header(yaml, from).unwrap_or(contents.start);
     let text = yaml.get(start..contents.end).unwrap_or_default();
+    let indicators = text.split([' ', '\t', '\r', '\n']).next().unwrap_or_default();
+    if indicators.contains('+') {
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        return start..start + text.strip_suffix('\r').unwrap_or(text).len();
+    }
     let text = text.trim_end();
     // The white space at the end of the last line is part of the contents.
     let end = start + text.len();

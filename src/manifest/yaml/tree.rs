@@ -89,20 +89,36 @@ pub struct Tree<'a> {
     /// The end of the last scalar, alias or bracket.
     last_end: usize,
     nodes: Vec<(Node<'a>, Extent)>,
-    /// The nodes of anchors by the parser's id. `None` while the node is still open.
-    anchors: Vec<Option<NodeId>>,
+    /// The nodes of anchors, and their bytes, by the parser's id. `None` while the node is still open.
+    anchors: Vec<Option<(NodeId, ByteSpan)>>,
     open: Vec<OpenCollection<'a>>,
     root: Option<TreeEntry>,
     aliased_bytes: usize,
     /// The repeated keys of mappings: the offset of the last occurrence, whose value is used, and of the first
     /// occurrence.
     repeated_keys: HashMap<usize, usize>,
+    /// The aliases, the values of their anchors, and the values of merge keys.
+    shared: Vec<ByteSpan>,
+    tags: Vec<TaggedValue>,
+}
+
+/// A value with a tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaggedValue {
+    /// The offset of the value in the document.
+    pub value: u32,
+    pub tag: ByteSpan,
 }
 
 impl<'a> Tree<'a> {
     pub fn new(yaml: &'a str) -> Self {
-        let (nodes, anchors, open, repeated_keys) = Default::default();
-        Tree { yaml, last_end: 0, nodes, anchors, open, root: None, aliased_bytes: 0, repeated_keys }
+        let (nodes, anchors, open, repeated_keys, shared, tags) = Default::default();
+        Tree { yaml, last_end: 0, nodes, anchors, open, root: None, aliased_bytes: 0, repeated_keys, shared, tags }
+    }
+
+    /// Adds the tag of the parser's next event.
+    pub fn tag(&mut self, value: usize, tag: Range<usize>) {
+        self.tags.push(TaggedValue { value: span::offset(value), tag: tag.into() });
     }
 
     /// Adds the parser's next event, which is at `range` in the document.
@@ -151,7 +167,7 @@ impl<'a> Tree<'a> {
             .map_err(|error| YamlError::new(range.start, error.to_string()))?;
         let extent = Extent { levels: 0, bytes: value.size() };
         let written = (!matches!(value, Scalar::Text(_))).then_some(text);
-        let id = self.add(Node::Scalar { value, written }, extent, anchor);
+        let id = self.add(Node::Scalar { value, written }, extent, anchor, &range);
         self.attach(id, range, false)
     }
 
@@ -187,19 +203,21 @@ impl<'a> Tree<'a> {
             self.last_end = end;
         }
         let extent = Extent { levels: extent.levels + 1, bytes: extent.bytes + "{}".len() };
-        let id = self.add(node, extent, anchor);
-        self.attach(id, start..self.last_end, false)
+        let range = start..self.last_end;
+        let id = self.add(node, extent, anchor, &range);
+        self.attach(id, range, false)
     }
 
     fn alias(&mut self, anchor: usize, range: Range<usize>) -> Result<(), YamlError> {
         let at = range.start;
-        let Some(id) = self.anchors.get(anchor).copied().flatten() else {
+        let Some((id, anchored)) = self.anchors.get(anchor).copied().flatten() else {
             return Err(YamlError::new(at, "this alias refers to a value that contains it: write the value out"));
         };
         let extent = self.nodes[id].1;
         self.check_levels(extent.levels, at)?;
         self.check_bytes(extent.bytes, at)?;
         self.last_end = range.end;
+        self.shared.extend([anchored, range.clone().into()]);
         self.attach(id, range, true)
     }
 
@@ -212,19 +230,33 @@ impl<'a> Tree<'a> {
         self.repeated_keys.get(&at).copied()
     }
 
+    /// The tags of values, in the order of the values.
+    pub fn tags(&self) -> &[TaggedValue] {
+        &self.tags
+    }
+
+    /// Returns the bytes of the aliases, of the values of their anchors, and of the values of merge keys, in order and
+    /// without those within others.
+    pub fn shared(&self) -> Vec<ByteSpan> {
+        let mut shared = self.shared.clone();
+        shared.sort_unstable_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
+        shared.dedup_by(|next, before| next.end <= before.end);
+        shared
+    }
+
     /// The whole document, unless it is empty.
     pub fn root(&self) -> Option<TreeEntry> {
         self.root
     }
 
-    fn add(&mut self, node: Node<'a>, extent: Extent, anchor: usize) -> NodeId {
+    fn add(&mut self, node: Node<'a>, extent: Extent, anchor: usize, range: &Range<usize>) -> NodeId {
         let id = self.nodes.len();
         self.nodes.push((node, extent));
         // The parser counts anchors from 1; 0 means none.
         if anchor > 0 {
             let count = self.anchors.len().max(anchor + 1);
             self.anchors.resize(count, None);
-            self.anchors[anchor] = Some(id);
+            self.anchors[anchor] = Some((id, range.clone().into()));
         }
         id
     }
@@ -246,7 +278,10 @@ impl<'a> Tree<'a> {
                 Some(TreeKey::Text(key, at)) => {
                     members.push(TreeMember { key, at, value: id, span, is_merged: false });
                 }
-                Some(TreeKey::Merge) => return self.merge(id, at, is_alias),
+                Some(TreeKey::Merge) => {
+                    self.shared.push(span);
+                    return self.merge(id, at, is_alias);
+                }
             },
             Node::Scalar { .. } => {}
         }

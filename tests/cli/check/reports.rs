@@ -178,6 +178,25 @@ fn sarif_has_the_region_of_each_value_and_every_rule() {
 }
 
 #[test]
+fn a_result_of_sarif_has_the_edit_that_repairs_it() {
+    let text = scan("a").replace(", total: 2", "");
+    let fix = |text: &str, rule: &str| {
+        let (_, log) = sarif(&["--stdin-name", "a b.yaml"], text);
+        let result = results(&log).iter().find(|result| result["ruleId"] == rule).unwrap();
+        result["fixes"][0].clone()
+    };
+    let change = |line: u32, columns: [u32; 2], text: &str| {
+        let region = json!({"startLine": line, "startColumn": columns[0], "endLine": line, "endColumn": columns[1]});
+        json!({"description": {"text": "Write status.cveCount.total as the mutating webhook does."},
+               "artifactChanges": [{"artifactLocation": {"uri": "a%20b.yaml", "uriBaseId": "%SRCROOT%"},
+                                    "replacements": [{"deletedRegion": region, "insertedContent": {"text": text}}]}]})
+    };
+    assert_eq!(fix(&scan("a"), "cve-total"), change(7, [34, 35], "1"));
+    assert_eq!(fix(&text, "cve-total"), change(7, [25, 25], ", total: 1"));
+    assert_eq!(fix(&scan("a"), "phase-disagrees"), Value::Null);
+}
+
+#[test]
 fn a_level_of_sarif_follows_the_action() {
     let folder = Folder::new();
     for (mode, level) in [("deny", "error"), ("warn", "warning"), ("audit", "note")] {

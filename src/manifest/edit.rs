@@ -1,0 +1,167 @@
+//! Edits of a document: the change of its text that sets a field, and nothing else, to a value.
+//!
+//! A value is replaced where it is. An absent field is inserted beside its siblings: in block style as a line with the
+//! indentation and the line end around it, in flow style and JSON with a comma, in the layout around it.
+
+mod insertion;
+mod scalar_text;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::documents::Document;
+use super::objects::Manifest;
+use super::splice::{Edit, splice};
+use super::{json, path};
+
+/// A field that an edit sets: a JSON Pointer (RFC 6901) from the object, whose keys need no escaping.
+#[derive(Debug, Clone, Copy)]
+pub struct FieldToSet<'a> {
+    pub pointer: &'a str,
+    /// The JSON of the value: a number, or a string of ASCII characters.
+    pub value: &'a str,
+    /// The names of the container's members in their usual order. A member that is inserted follows those before it.
+    pub order: &'a [&'a str],
+}
+
+/// The edit that sets a field. Of edits at one place, the one with the lower `rank` comes first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldEdit {
+    pub rank: usize,
+    /// The edit of the document.
+    pub document: Edit,
+    /// The same edit of the document's JSON.
+    pub json: Edit,
+}
+
+/// The reason why a field cannot be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    #[error("other values share it through an anchor, an alias or a merge key; write the value out, or fix it by hand")]
+    Shared,
+    #[error("the value around it was not found")]
+    NotFound,
+}
+
+/// A mapping of a document.
+struct Mapping<'m> {
+    json: &'m str,
+    /// The bytes of the mapping in the document.
+    span: Range<usize>,
+    /// The key and the value of each member.
+    members: Vec<(&'m str, &'m str)>,
+}
+
+impl Manifest<'_> {
+    /// Returns the edit that sets a field of an object.
+    pub fn edit(&self, object: &str, field: &FieldToSet<'_>) -> Result<FieldEdit, EditError> {
+        let (pointer, name) = field.pointer.rsplit_once('/').ok_or(EditError::NotFound)?;
+        let mapping = self.mapping(object, pointer)?;
+        if let Some((key, value)) = mapping.member(name) {
+            let span = self.span(value);
+            if !self.is_direct(&mapping, key) || self.is_shared(&span) {
+                return Err(EditError::Shared);
+            }
+            let at = self.offset(value);
+            let json = Edit { range: at..at + value.len(), text: field.value.to_owned() };
+            return Ok(FieldEdit { rank: 0, document: self.replacement(&mapping, key, value, field.value), json });
+        }
+        Ok(insertion::insert(self, &mapping, name, field))
+    }
+
+    /// Returns the edits of the document in order, if the edited document is then read as the edited JSON. Otherwise
+    /// returns `None`.
+    pub fn checked_edits(&self, document: &Document<'_>, mut edits: Vec<FieldEdit>) -> Option<Vec<Edit>> {
+        let mut sorted = |of: fn(&FieldEdit) -> &Edit| {
+            edits.sort_by_key(|edit| (of(edit).range.start, edit.rank));
+            edits.iter().map(|edit| of(edit).clone()).collect::<Vec<_>>()
+        };
+        let (in_document, in_json) = (sorted(|edit| &edit.document), sorted(|edit| &edit.json));
+        let bytes = splice(document.bytes, &in_document)?;
+        let expected = String::from_utf8(splice(self.json().as_bytes(), &in_json)?).ok()?;
+        let edited = Manifest::read(&Document { bytes: &bytes, ..*document }).ok()?;
+        let is_same = match self.is_yaml() {
+            true => edited.is_yaml() && edited.json() == expected,
+            false => !edited.is_yaml() && json::has_same_tokens(edited.json(), &expected),
+        };
+        is_same.then_some(in_document)
+    }
+
+    /// Returns the mapping at a pointer from the object.
+    fn mapping<'m>(&self, object: &'m str, pointer: &str) -> Result<Mapping<'m>, EditError> {
+        let mut json = object;
+        for name in pointer.split('/').skip(1) {
+            let mapping = self.checked(json)?;
+            json = if let Some((key, value)) = mapping.member(name) {
+                if !self.is_direct(&mapping, key) {
+                    return Err(EditError::Shared);
+                }
+                value
+            } else {
+                let index: usize = name.parse().map_err(|_| EditError::NotFound)?;
+                path::entries(json).get(index).copied().ok_or(EditError::NotFound)?
+            };
+        }
+        self.checked(json)
+            .and_then(|mapping| if json.starts_with('{') { Ok(mapping) } else { Err(EditError::NotFound) })
+    }
+
+    fn checked<'m>(&self, json: &'m str) -> Result<Mapping<'m>, EditError> {
+        let (json, span) = (json.trim_ascii(), self.span(json));
+        if self.is_shared(&span) {
+            return Err(EditError::Shared);
+        }
+        Ok(Mapping { json, span, members: path::members(json) })
+    }
+
+    /// Whether a member is written in the mapping itself, rather than merged into it.
+    fn is_direct(&self, mapping: &Mapping<'_>, key: &str) -> bool {
+        let at = self.document_offset(key);
+        mapping.span.contains(&at) && !self.is_shared(&(at..at + 1))
+    }
+
+    fn replacement(&self, mapping: &Mapping<'_>, key: &str, value: &str, new: &str) -> Edit {
+        let (text, mut range) = (self.text(), self.span(value));
+        if !self.is_yaml() {
+            return Edit { range, text: new.to_owned() };
+        }
+        let key = self.document_offset(key);
+        let old = &text[range.clone()];
+        let mut new = scalar_text::of(new, old.chars().next().filter(|c| ['"', '\''].contains(c)), &text[key..]);
+        let from_key = &text[key..range.start];
+        let colon = from_key.find(':').map(|colon| key + colon + 1);
+        if let Some(tag) = self.tag(range.start) {
+            // The new value has its own type. An anchor and a comment after the tag stay.
+            new.insert_str(0, text[tag.end..range.start].trim_start());
+            range.start = tag.start;
+        } else if range.is_empty() {
+            match colon {
+                None => new.insert_str(0, ": "),
+                Some(_) if from_key.ends_with([' ', '\t', '\n']) => {}
+                Some(_) => new.insert(0, ' '),
+            }
+        } else if value.starts_with(['{', '[']) && !old.starts_with(['{', '[']) {
+            // A list or a mapping in block style is on the lines after its key.
+            match colon.filter(|colon| text[*colon..range.start].trim().is_empty()) {
+                Some(colon) => {
+                    range.start = colon;
+                    new.insert(0, ' ');
+                }
+                // The dashes of a list may be as far to the left as the key, which a scalar may not.
+                None if insertion::indent(text, range.start) <= insertion::indent(text, mapping.span.start) => {
+                    new.insert_str(0, "  ");
+                }
+                None => {}
+            }
+        }
+        Edit { range, text: new }
+    }
+}
+
+impl<'m> Mapping<'m> {
+    /// Returns the key and the value of a member: of the last one, if its key is repeated.
+    fn member(&self, name: &str) -> Option<(&'m str, &'m str)> {
+        let is_named = |key: &str| serde_json::from_str::<Cow<'_, str>>(key).is_ok_and(|key| key == name);
+        self.members.iter().rev().find(|(key, _)| is_named(key)).copied()
+    }
+}

@@ -1,0 +1,210 @@
+//! Inserts a member into a mapping, in the layout of the members around it.
+
+use super::super::objects::Manifest;
+use super::super::splice::Edit;
+use super::{FieldEdit, FieldToSet, Mapping, scalar_text};
+
+/// Where a member is inserted.
+#[derive(Clone, Copy)]
+enum Placement<'m> {
+    /// After, or before, the member with this key and value.
+    After(&'m str, &'m str),
+    Before(&'m str, &'m str),
+    /// In a mapping that has no members of its own.
+    Alone,
+}
+
+/// Returns the edit that inserts a member.
+pub(super) fn insert(manifest: &Manifest<'_>, mapping: &Mapping<'_>, name: &str, field: &FieldToSet<'_>) -> FieldEdit {
+    let insertion = Insertion { manifest, text: manifest.text(), mapping, name, value: field.value };
+    let placement = insertion.placement(field.order);
+    let document = match (insertion.is_flow(), placement) {
+        (false, Placement::After(_, value)) => insertion.line_after(manifest.span(value).end),
+        (false, Placement::Before(key, _)) => insertion.line_before(manifest.document_offset(key)),
+        (false, Placement::Alone) => insertion.line_after(mapping.span.end),
+        (true, Placement::After(key, value)) => insertion.after(key, value),
+        (true, Placement::Before(key, value)) => insertion.before(key, value),
+        (true, Placement::Alone) => insertion.alone(),
+    };
+    let rank = field.order.iter().position(|known| *known == name).unwrap_or(field.order.len());
+    FieldEdit { rank, document, json: insertion.in_json(placement) }
+}
+
+/// Returns the number of characters between the start of the line and `at`.
+pub(super) fn indent(text: &str, at: usize) -> usize {
+    text[line_start(text, at)..at].chars().count()
+}
+
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |line_feed| line_feed + 1)
+}
+
+/// Returns the offset and the text of the line end after `at`. The last line may have none; then it is that of the line
+/// before.
+fn line_end(text: &str, at: usize) -> (usize, &str) {
+    let end = text[at..].find('\n').map_or(text.len(), |line_feed| at + line_feed);
+    let is_crlf = |at: usize| text[..at].ends_with('\r');
+    if end < text.len() {
+        return if is_crlf(end) { (end - 1, "\r\n") } else { (end, "\n") };
+    }
+    let before = text.rfind('\n').is_some_and(is_crlf);
+    (end, if before { "\r\n" } else { "\n" })
+}
+
+/// The layout of a member in flow style.
+struct Layout<'m> {
+    /// The colon and the white space after it.
+    colon: &'m str,
+    /// What follows the comma between two members: white space, or a line end and the indentation.
+    gap: String,
+    /// Whether the member begins its line.
+    is_on_own_line: bool,
+}
+
+struct Insertion<'i> {
+    manifest: &'i Manifest<'i>,
+    text: &'i str,
+    mapping: &'i Mapping<'i>,
+    name: &'i str,
+    value: &'i str,
+}
+
+impl<'i> Insertion<'i> {
+    /// Chooses the place by the usual order of the members: after the nearest one before the new member, else before the
+    /// nearest one after it, else at the end.
+    fn placement(&self, order: &[&str]) -> Placement<'i> {
+        let direct =
+            |name: &&str| self.mapping.member(name).filter(|(key, _)| self.manifest.is_direct(self.mapping, key));
+        let at = order.iter().position(|name| *name == self.name).unwrap_or(order.len());
+        let (before, after) = order.split_at(at);
+        let previous = before.iter().rev().find_map(direct);
+        let next = after.iter().find_map(direct);
+        let last = || self.mapping.members.iter().rfind(|(key, _)| self.manifest.is_direct(self.mapping, key)).copied();
+        match (previous, next) {
+            (None, Some((key, value))) => Placement::Before(key, value),
+            _ => match previous.or_else(last) {
+                Some((key, value)) if self.is_last(key, value) => Placement::Before(key, value),
+                Some((key, value)) => Placement::After(key, value),
+                None => Placement::Alone,
+            },
+        }
+    }
+
+    fn is_flow(&self) -> bool {
+        !self.manifest.is_yaml() || self.text[self.mapping.span.clone()].starts_with('{')
+    }
+
+    /// Whether nothing can be inserted after a member without a change of it: a block scalar at the end of a file without
+    /// a line end would get one; and a comma after a comment would be part of the comment.
+    fn is_last(&self, key: &str, value: &str) -> bool {
+        let span = self.manifest.span(value);
+        if self.is_flow() {
+            return self.layout(key, value).is_on_own_line && self.text[span.end..].trim_start().starts_with('#');
+        }
+        span.end == self.text.len() && self.text[span].contains('\n')
+    }
+
+    /// The member with the quotes of the key at `sibling`.
+    fn member(&self, sibling: &str, colon: &str) -> String {
+        let quote = sibling.chars().next().filter(|c| ['"', '\''].contains(c));
+        let quote = quote.map(String::from).unwrap_or_default();
+        let value =
+            if self.manifest.is_yaml() { scalar_text::of(self.value, None, sibling) } else { self.value.to_owned() };
+        format!("{quote}{}{quote}{colon}{value}", self.name)
+    }
+
+    fn line_after(&self, at: usize) -> Edit {
+        let (end, line_end) = line_end(self.text, at);
+        let first = self.mapping.span.start;
+        let indent = " ".repeat(indent(self.text, first));
+        Edit { range: end..end, text: format!("{line_end}{indent}{}", self.member(&self.text[first..], ": ")) }
+    }
+
+    fn line_before(&self, key: usize) -> Edit {
+        let indent = " ".repeat(indent(self.text, key));
+        let (_, line_end) = line_end(self.text, key);
+        Edit { range: key..key, text: format!("{}{line_end}{indent}", self.member(&self.text[key..], ": ")) }
+    }
+
+    fn after(&self, key: &str, value: &str) -> Edit {
+        let layout = self.layout(key, value);
+        let member = self.member(&self.text[self.manifest.document_offset(key)..], layout.colon);
+        let gap = &layout.gap;
+        let mut at = self.manifest.span(value).end;
+        let rest = &self.text[at..];
+        let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+        let (end, _) = line_end(self.text, at);
+        if layout.is_on_own_line {
+            let tail = self.text.get(at + blank..end).unwrap_or_default();
+            let after_comma = tail.strip_prefix(',').map(str::trim_start);
+            if after_comma.is_some_and(|after| after.is_empty() || after.starts_with('#')) {
+                return Edit { range: end..end, text: format!("{gap}{member},") };
+            }
+        }
+        if !self.text[..at].ends_with(':') {
+            return Edit { range: at..at, text: format!(",{gap}{member}") };
+        }
+        // An empty value: a comma right after the colon would be part of the key.
+        at += blank;
+        let space = if blank == 0 { " " } else { "" };
+        Edit { range: at..at, text: format!("{space},{gap}{member}") }
+    }
+
+    fn before(&self, key: &str, value: &str) -> Edit {
+        let layout = self.layout(key, value);
+        let at = self.manifest.document_offset(key);
+        Edit { range: at..at, text: format!("{},{}", self.member(&self.text[at..], layout.colon), layout.gap) }
+    }
+
+    /// Inserts the member into `{}`, or after merge keys.
+    fn alone(&self) -> Edit {
+        let end = self.mapping.span.end - "}".len();
+        let is_json = !self.manifest.is_yaml();
+        let is_compact = is_json && !self.text[..end].contains("\": ");
+        let member = self.member(if is_json { "\"" } else { "" }, if is_compact { ":" } else { ": " });
+        let before = self.text[..end].trim_end();
+        let comma = if before.ends_with(['{', ',']) { "" } else { ", " };
+        Edit { range: end..end, text: format!("{comma}{member}") }
+    }
+
+    fn layout(&self, key: &str, value: &str) -> Layout<'i> {
+        let (key, value) = (self.manifest.document_offset(key), self.manifest.span(value));
+        let before = self.text[..key].trim_end_matches([' ', '\t']);
+        let between = &self.text[key..value.start];
+        let colon = between.rfind(':').map_or("", |colon| &between[colon..]);
+        let is_spaced = colon.len() > 1 || value.is_empty() || !between.starts_with(['"', '\'']);
+        let colon = match colon {
+            ":" if !is_spaced => colon,
+            _ if colon.len() > 1 && colon[1..].trim_matches([' ', '\t']).is_empty() => colon,
+            _ => ": ",
+        };
+        if before.ends_with('\n') {
+            let (_, line_end) = line_end(self.text, before.len() - 1);
+            let indent = &self.text[line_start(self.text, key)..key];
+            return Layout { colon, gap: format!("{line_end}{indent}"), is_on_own_line: true };
+        }
+        let rest = &self.text[value.end..];
+        let blank = |text: &'i str| &text[..text.len() - text.trim_start_matches([' ', '\t']).len()];
+        let gap = if before.ends_with(',') {
+            &self.text[before.len()..key]
+        } else if let Some(next) = rest.trim_start_matches([' ', '\t']).strip_prefix(',') {
+            blank(next)
+        } else {
+            blank(&colon[1..])
+        };
+        Layout { colon, gap: gap.to_owned(), is_on_own_line: false }
+    }
+
+    fn in_json(&self, placement: Placement<'_>) -> Edit {
+        let name = format!("\"{}\":{}", self.name, self.value);
+        let (at, text) = match placement {
+            Placement::After(_, value) => (self.manifest.offset(value) + value.len(), format!(",{name}")),
+            Placement::Before(key, _) => (self.manifest.offset(key), format!("{name},")),
+            Placement::Alone => {
+                let end = self.manifest.offset(self.mapping.json) + self.mapping.json.len() - "}".len();
+                (end, if self.mapping.members.is_empty() { name } else { format!(",{name}") })
+            }
+        };
+        Edit { range: at..at, text }
+    }
+}

@@ -1,0 +1,190 @@
+//! Fixes scans in files: makes the writes of the mutating webhook as edits of the text.
+
+use std::collections::HashSet;
+
+use super::Judge;
+use super::input::Input;
+use crate::engine::{PatchOperation, Rule};
+use crate::manifest::splice::splice_file;
+use crate::manifest::{
+    Document, Documents, Edit, EditError, FieldEdit, FieldToSet, FoundObject, Manifest, ManifestError, Position,
+    ScanManifest, ScanPart,
+};
+use crate::rules::RULES;
+use crate::scan::{ConditionMember, Conditions, Count, Field, Json, Kind, Member, Scan, Spec};
+
+/// The rule whose mutation writes the current time, as there is no old object.
+const WRITES_NOW: &str = "condition-fields";
+
+/// The members of a status in the order of a controller's writes: the ones that a mutation writes beside those that are
+/// usually there.
+const STATUS_ORDER: [&str; 9] = [
+    "observedGeneration",
+    "phase",
+    "conditions",
+    "cveCount",
+    "CVECount",
+    "metadataUrl",
+    "metadataURL",
+    "scannedBy",
+    "scannedAt",
+];
+
+/// Fixes the scans in files.
+pub struct Fixer<'j> {
+    pub judge: &'j Judge,
+    status_kind: Option<Kind>,
+    rules: Vec<Rule>,
+}
+
+/// A write of a mutation, as an edit.
+pub struct FieldFix {
+    pub rule: &'static str,
+    /// The path of the field, as in findings.
+    pub path: String,
+    pub edit: Result<FieldEdit, EditError>,
+}
+
+/// A file after the fixes.
+#[derive(Default)]
+pub struct FixedFile {
+    /// The contents; `None` if they did not change.
+    pub contents: Option<Vec<u8>>,
+    /// The paths of the fields that were set, in the order of the file.
+    pub paths: Vec<String>,
+    /// What was left, and why.
+    pub left: Vec<ManifestError>,
+    pub errors: Vec<ManifestError>,
+}
+
+impl<'j> Fixer<'j> {
+    /// Absent times of conditions are only set if `sets_times`. With `status_kind`, a status alone is fixed as the status
+    /// of a scan of this kind.
+    pub fn new(judge: &'j Judge, status_kind: Option<Kind>, sets_times: bool) -> Self {
+        let without_now = |rule: &Rule| Rule { mutate: rule.mutate.filter(|_| rule.id != WRITES_NOW), ..*rule };
+        let rules = RULES.iter().map(|rule| if sets_times { Rule { ..*rule } } else { without_now(rule) }).collect();
+        Fixer { judge, status_kind, rules }
+    }
+
+    /// Returns the kind of the scan whose status may stand alone in an input. A file that was found in a folder is not
+    /// meant to hold one.
+    pub fn status_kind(&self, input: &Input) -> Option<Kind> {
+        self.status_kind.filter(|_| !input.is_found())
+    }
+
+    /// Returns the contents of a file with its scans fixed. Documents that cannot be read stay as they are.
+    pub fn fix(&self, input: &Input, file: &[u8]) -> FixedFile {
+        let status_kind = self.status_kind(input);
+        let mut fixed = FixedFile::default();
+        let mut edits = Vec::new();
+        let mut documents = Documents::new(file);
+        // Reading from memory cannot fail.
+        while let Ok(Some(document)) = documents.next_document() {
+            let offset = usize::try_from(document.offset).unwrap_or(usize::MAX);
+            edits.extend(
+                self.document(&document, status_kind, &mut fixed)
+                    .into_iter()
+                    .map(|Edit { range, text }| Edit { range: range.start + offset..range.end + offset, text }),
+            );
+        }
+        if edits.is_empty() {
+            return fixed;
+        }
+        fixed.contents = splice_file(file, &edits);
+        if fixed.contents.is_none() {
+            fixed.paths.clear();
+            let message = "not fixed: the file cannot be written in its encoding; save it as UTF-8".to_owned();
+            fixed.errors.push(ManifestError { position: Position::START, message });
+        }
+        fixed
+    }
+
+    /// Returns the edits of a document.
+    fn document(&self, document: &Document<'_>, status_kind: Option<Kind>, fixed: &mut FixedFile) -> Vec<Edit> {
+        let Ok(manifest) = Manifest::read(document) else { return Vec::new() };
+        let (mut edits, mut paths) = (Vec::new(), Vec::new());
+        for object in manifest.objects(status_kind) {
+            let FoundObject::Scan(found) = object else { continue };
+            let fixes = self.fixes(&manifest, &found);
+            if found.is_wrapped && !fixes.is_empty() {
+                let message = "not fixed: the object of a review or of a watch event says what was written".to_owned();
+                fixed.left.push(manifest.error(found.json, message));
+                continue;
+            }
+            for FieldFix { path, edit, .. } in fixes {
+                match edit {
+                    Ok(edit) => {
+                        paths.push(path);
+                        edits.push(edit);
+                    }
+                    Err(error) => {
+                        let position = manifest.field(found.json, found.path(&path).unwrap_or_default());
+                        fixed.left.push(ManifestError { position, message: format!("{path}: not fixed: {error}") });
+                    }
+                }
+            }
+        }
+        if edits.is_empty() {
+            return Vec::new();
+        }
+        let Some(edits) = manifest.checked_edits(document, edits) else {
+            let message = "not fixed: the edited document would not be read as intended; fix it by hand".to_owned();
+            fixed.errors.push(manifest.error(manifest.json(), message));
+            return Vec::new();
+        };
+        fixed.paths.extend(paths);
+        edits
+    }
+
+    /// Returns the writes of the mutating webhook to a scan of a document, as edits.
+    pub fn fixes(&self, manifest: &Manifest<'_>, found: &ScanManifest<'_>) -> Vec<FieldFix> {
+        let Ok(scan) = found.scan() else { return Vec::new() };
+        let conditions = Conditions::of(&scan);
+        let fixes = self.mutations(found, &scan).into_iter().filter_map(|operation| {
+            let PatchOperation { rule, field, value, .. } = operation;
+            let pointer = field.pointer()?;
+            let pointer =
+                if found.part == ScanPart::StatusMembers { pointer.strip_prefix("/status")? } else { &pointer };
+            let order = order(&field);
+            let edit = manifest.edit(found.json, &FieldToSet { pointer, value: &value.to_json(), order: &order });
+            let path = match field {
+                Field::ConditionMember { entry: crate::scan::Entry::Index(index), member } => {
+                    Field::ConditionMember { entry: conditions.name(index), member }.to_string()
+                }
+                _ => field.to_string(),
+            };
+            Some(FieldFix { rule, path, edit })
+        });
+        fixes.collect()
+    }
+
+    /// Returns the last write to each field. The spec of a status alone is unknown, so only those writes are made that are
+    /// the same with and without a policy.
+    fn mutations(&self, found: &ScanManifest<'_>, scan: &Scan<'_>) -> Vec<PatchOperation> {
+        let of = |scan: &Scan<'_>| {
+            let mut operations = self.judge.mutations(found.kind, scan, &found.namespace, &self.rules);
+            let mut later = HashSet::new();
+            operations.reverse();
+            operations.retain(|operation| later.insert(operation.field));
+            operations.reverse();
+            operations
+        };
+        let mut operations = of(scan);
+        if found.part != ScanPart::Whole {
+            let spec = Spec { scan_policy: Json::from_text("any"), ..Spec::default() };
+            let with_policy = of(&Scan { spec: Member::Present(spec), ..scan.clone() });
+            operations
+                .retain(|one| with_policy.iter().any(|other| one.field == other.field && one.value == other.value));
+        }
+        operations
+    }
+}
+
+/// The usual order of the members beside a field.
+fn order(field: &Field<'_>) -> Vec<&'static str> {
+    match field {
+        Field::Count { key, .. } => Count::ALL.map(|count| count.name(*key)).into(),
+        Field::ConditionMember { .. } => ConditionMember::ALL.map(ConditionMember::name).into(),
+        _ => STATUS_ORDER.into(),
+    }
+}
