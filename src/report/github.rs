@@ -59,17 +59,16 @@ fn title(object: &ReportedObject<'_>, finding: &ReportedFinding) -> String {
     format!("{}{rule}", object.title())
 }
 
-/// Returns a workflow command. GitHub reads the columns only if the region is on one line.
+/// Returns a workflow command. GitHub shows an annotation below the last line of its region, and reads columns only if
+/// the region is on one line. So of a longer region, such as a whole status, only the start is given.
 fn annotation(command: &str, file: Option<&str>, region: Option<Region>, title: &str, message: &str) -> String {
     let mut properties = Vec::new();
     properties.extend(file.map(|file| format!("file={}", property(file))));
     if let Some(Region { start: Position { line, column }, end }) = region {
-        properties.push(format!("line={line}"));
-        properties.push(match (end.line > line, end.column > column) {
-            (true, _) => format!("endLine={}", end.line),
-            (false, true) => format!("col={column},endColumn={}", end.column),
-            (false, false) => format!("col={column}"),
-        });
+        properties.push(format!("line={line},col={column}"));
+        if end.line == line && end.column > column {
+            properties.push(format!("endColumn={}", end.column));
+        }
     }
     properties.push(format!("title={}", property(title)));
     format!("::{command} {}::{}", properties.join(","), data(message))
