@@ -9,13 +9,16 @@ use super::worst::WorstFirst;
 use crate::engine::Action;
 use crate::scan::json::printable;
 
-/// The most bytes of the table. A comment on GitHub may have 65,536 characters; the rest is for the text around the
-/// table, and for the text of the person or program that posts it.
-const TABLE_MAX_BYTES: usize = 60_000;
+/// The most bytes of the report. A comment on GitHub may have 65,536 characters; the rest is for the text of the person or
+/// program that posts it.
+const REPORT_MAX_BYTES: usize = 60_000;
+
+/// The most bytes of the lists of errors and findings. Heads and counts take less than 500 bytes.
+const LISTS_MAX_BYTES: usize = REPORT_MAX_BYTES - 500;
 
 /// The most findings, and the most errors, that are kept for the table. A row has 60 bytes or more, so the table never
 /// has room for more of them.
-const ROWS_MAX: usize = TABLE_MAX_BYTES / 60;
+const ROWS_MAX: usize = LISTS_MAX_BYTES / 60;
 
 /// The most characters of a message, a path and a name in the table, so that a row stays readable.
 const TEXT_MAX_CHARS: usize = 300;
@@ -69,7 +72,7 @@ impl<W: Write> Report for MarkdownReport<W> {
         let out = &mut self.out;
         writeln!(out, "### scan-admission: {}\n", totals.summary().replace(", see above", ""))?;
         let (errors, errors_omitted) = self.errors.finish();
-        let mut room = TABLE_MAX_BYTES;
+        let mut room = LISTS_MAX_BYTES;
         let mut fits = |text: &str| room.checked_sub(text.len()).inspect(|left| room = *left).is_some();
         let lines: Vec<_> = errors.iter().map(|error| format!("- :x: {error}\n")).collect();
         let shown = lines.iter().take_while(|line| fits(line)).count();
