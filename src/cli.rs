@@ -13,6 +13,7 @@ mod explain;
 mod flags;
 mod generate;
 mod progress;
+mod replay;
 mod review;
 mod rules;
 mod serve;
@@ -45,6 +46,7 @@ enum Command {
     Check(check::CheckCommand),
     #[cfg(feature = "cluster")]
     Audit(audit::AuditCommand),
+    Replay(replay::ReplayCommand),
     #[cfg(feature = "cluster")]
     Doctor(Box<doctor::DoctorCommand>),
     Explain(explain::ExplainCommand),
@@ -63,6 +65,7 @@ pub fn run() -> ExitCode {
         Command::Check(command) => command.run(),
         #[cfg(feature = "cluster")]
         Command::Audit(command) => command.run(),
+        Command::Replay(command) => command.run(),
         #[cfg(feature = "cluster")]
         Command::Doctor(command) => command.run(),
         Command::Explain(command) => command.run(),

@@ -5,6 +5,7 @@ pub mod documents;
 pub mod finding;
 pub mod format;
 pub mod json;
+pub mod replay;
 pub mod tally;
 
 pub use finding::{ReportedFinding, Subject};
