@@ -178,12 +178,12 @@ struct Row {
     upper_bounds: u64,
     first: OffsetDateTime,
     last: OffsetDateTime,
-    example: Example,
+    example: RowExample,
 }
 
 /// The first finding of a row.
 #[derive(Debug)]
-struct Example {
+struct RowExample {
     audit_id: String,
     position: String,
     kind: Kind,
@@ -256,7 +256,7 @@ impl ReplayReport {
             *self.more.entry(outcome).or_default() += 1;
         } else {
             let (path, message) = example();
-            let example = Example {
+            let example = RowExample {
                 audit_id: printable(write.audit_id, NAME_MAX_CHARS),
                 position: position(&write.at),
                 kind: write.kind,

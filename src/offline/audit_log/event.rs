@@ -30,7 +30,7 @@ pub struct AuditEvent<'a> {
     response_status: Container<'a, ResponseStatus<'a>>,
     request_object: Container<'a, RequestObject<'a>>,
     response_object: Container<'a, ResponseObject<'a>>,
-    annotations: Container<'a, Annotations<'a>>,
+    annotations: Container<'a, EventAnnotations<'a>>,
     request_received: Json<'a>,
     stage_time: Json<'a>,
 }
@@ -85,7 +85,7 @@ pub struct Names<'a> {
 }
 
 #[derive(Debug, Default)]
-struct Annotations<'a> {
+struct EventAnnotations<'a> {
     truncated: Json<'a>,
 }
 
@@ -198,7 +198,7 @@ impl<'a> Object<'a> for Names<'a> {
     }
 }
 
-impl<'a> Object<'a> for Annotations<'a> {
+impl<'a> Object<'a> for EventAnnotations<'a> {
     fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         match key.as_ref() {
             TRUNCATED => self.truncated = value.read()?,

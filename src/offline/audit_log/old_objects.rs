@@ -15,7 +15,7 @@ pub const OLD_OBJECTS_MAX_BYTES: usize = 48 << 20;
 /// half as many places exists beside it, so an entry takes up to 3 × 8/7 places and as many control bytes. A node of a
 /// B-tree is at least half full, and a pointer leads to each. The allocations of the three texts have two counters each,
 /// and up to 32 bytes of the allocator.
-const ENTRY_BYTES: usize = 24 * (size_of::<(Rc<str>, Entry)>() + 1) / 7
+const ENTRY_BYTES: usize = 24 * (size_of::<(Rc<str>, CachedObject)>() + 1) / 7
     + 2 * (size_of::<(u64, Rc<str>)>() + size_of::<usize>())
     + 3 * (2 * size_of::<usize>() + 32);
 
@@ -32,7 +32,7 @@ pub struct OldObject {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct CachedObject {
     object: OldObject,
     last_use: u64,
 }
@@ -42,7 +42,7 @@ struct Entry {
 pub struct OldObjects {
     max_bytes: usize,
     bytes: usize,
-    entries: HashMap<Rc<str>, Entry>,
+    entries: HashMap<Rc<str>, CachedObject>,
     /// The keys by their last use, which is a number that grows.
     by_use: BTreeMap<u64, Rc<str>>,
     uses: u64,
@@ -73,7 +73,7 @@ impl OldObjects {
     /// Stores an object in place of an older one with the same key, and drops the least recently used objects beyond the
     /// limit. An object that is older than the stored one, such as one from a cache, is not stored.
     pub fn insert(&mut self, key: &str, object: OldObject) {
-        if let Some(Entry { object: stored, .. }) = self.entries.get(key)
+        if let Some(CachedObject { object: stored, .. }) = self.entries.get(key)
             && stored.uid == object.uid
             && let (Some(stored), Some(version)) = (stored.version, object.version)
             && version < stored
@@ -85,7 +85,7 @@ impl OldObjects {
         self.uses += 1;
         let key: Rc<str> = key.into();
         self.by_use.insert(self.uses, Rc::clone(&key));
-        self.entries.insert(key, Entry { object, last_use: self.uses });
+        self.entries.insert(key, CachedObject { object, last_use: self.uses });
         while self.bytes > self.max_bytes {
             let Some((_, oldest)) = self.by_use.first_key_value() else { return };
             let oldest = Rc::clone(oldest);

@@ -194,7 +194,8 @@ impl<R: Read> Records<R> {
             let end = find(&self.unread()[searched..]).map(|end| searched + end);
             let length = end.unwrap_or(self.unread().len());
             if length > EVENT_MAX_BYTES || too_long.is_some() {
-                let is_scan = *too_long.get_or_insert_with(|| memmem::find(self.unread(), GROUP.as_bytes()).is_some());
+                let is_scan =
+                    *too_long.get_or_insert_with(|| memmem::find(&self.unread()[..length], GROUP.as_bytes()).is_some());
                 self.consume(length);
                 if end.is_some() || !self.fill()? {
                     let form = RecordForm::TooLong { is_scan };
@@ -267,4 +268,108 @@ pub fn last_string(bytes: &[u8], key: &str) -> Option<Range<usize>> {
     let value = bytes[at..].iter().position(|byte| !byte.is_ascii_whitespace() && *byte != b':')? + at;
     let begin = value + 1;
     (bytes[value] == b'"').then(|| memchr(b'"', &bytes[begin..]).map(|length| begin..begin + length))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::slow_reader::SlowReader;
+
+    /// Returns each record with its line, and `…` where its end was not found.
+    fn split(log: &str, step: usize) -> Vec<(String, u64)> {
+        let mut records = Records::new(SlowReader(log.as_bytes(), step));
+        let mut all = Vec::new();
+        while let Some(record) = records.next_record().unwrap() {
+            let text = match record.form {
+                RecordForm::CutList => "cut list".to_owned(),
+                RecordForm::TooLong { is_scan } => format!("too long {is_scan}"),
+                _ => String::from_utf8(records.bytes().to_vec()).unwrap(),
+            };
+            all.push((text + if record.is_ended { "" } else { "…" }, record.line));
+        }
+        all
+    }
+
+    #[test]
+    fn a_log_is_split_into_its_records() {
+        let line = |name: &str| format!("{}\"a\":{name}}}", std::str::from_utf8(EVENT_LINE).unwrap());
+        let (one, two) = (line("1"), line("\"}\\\"\""));
+        let list =
+            |items: &str| format!("{{\"kind\":\"EventList\",\"apiVersion\":\"audit.k8s.io/v1\",\"items\":[{items}]}}");
+        let sorted =
+            "{\"apiVersion\":\"audit.k8s.io/v1\",\n\"items\":[\n{\"b\":1},\n{\"b\":\n2}\n],\n\"kind\":\"EventList\"}";
+        for (log, expected) in [
+            (String::new(), vec![]),
+            (format!("{one}\n{two}\n"), vec![(one.clone(), 1), (two.clone(), 2)]),
+            (format!("{one}\r\n\n{two}"), vec![(format!("{one}\r"), 1), (format!("{two}…"), 3)]),
+            (format!("\u{FEFF}{one}\n"), vec![(one.clone(), 1)]),
+            (format!("{}\n{two}\n", &one[..50]), vec![(one[..50].to_owned(), 1), (two.clone(), 2)]),
+            (
+                "{\"a\":1}{\n\"b\":[2]}\nno json\n{\"c\":3".to_owned(),
+                vec![
+                    ("{\"a\":1}".to_owned(), 1),
+                    ("{\n\"b\":[2]}".to_owned(), 1),
+                    ("no json".to_owned(), 3),
+                    ("{\"c\":3…".to_owned(), 4),
+                ],
+            ),
+            (list("{\"a\":[1]},{\"b\":2}"), vec![("{\"a\":[1]}".to_owned(), 1), ("{\"b\":2}".to_owned(), 1)]),
+            (list("") + &one + "\n", vec![(one.clone(), 1)]),
+            (
+                format!("{sorted}\n{one}\n"),
+                vec![("{\"b\":1}".to_owned(), 3), ("{\"b\":\n2}".to_owned(), 4), (one.clone(), 8)],
+            ),
+            (
+                list("{\"a\":1},{\"b\":").trim_end_matches("]}").to_owned(),
+                vec![("{\"a\":1}".to_owned(), 1), ("{\"b\":…".to_owned(), 1), ("cut list…".to_owned(), 1)],
+            ),
+            (list("{\"a\":1} x"), vec![("{\"a\":1}".to_owned(), 1), ("x]}…".to_owned(), 1)]),
+            // A list of another kind is one value.
+            (
+                "{\"kind\":\"PodList\",\"items\":[{}]}".to_owned(),
+                vec![("{\"kind\":\"PodList\",\"items\":[{}]}".to_owned(), 1)],
+            ),
+        ] {
+            for step in [1, 2, 7, 1000, 1_000_000] {
+                assert_eq!(split(&log, step), expected, "{log:?} by {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_longer_than_the_limit_is_skipped() {
+        let start = std::str::from_utf8(EVENT_LINE).unwrap();
+        let long = |member: &str, bytes: usize| format!("{start}{member}\"b\":\"{}\"}}", "x".repeat(bytes));
+        let longest = long("", EVENT_MAX_BYTES - start.len() - "\"b\":\"\"}".len());
+        assert_eq!(longest.len(), EVENT_MAX_BYTES);
+        let group = format!("\"g\":\"{GROUP}\",");
+        let log = [
+            &longest,
+            &long("", EVENT_MAX_BYTES),
+            &long(&group, 3 * EVENT_MAX_BYTES),
+            "{}",
+            &long("", EVENT_MAX_BYTES),
+        ]
+        .join("\n");
+        let (too_long, of_scans) = ("too long false".to_owned(), "too long true".to_owned());
+        let expected =
+            vec![(longest, 1), (too_long.clone(), 2), (of_scans, 3), ("{}".to_owned(), 4), (too_long + "…", 5)];
+        let lengths =
+            |all: Vec<(String, u64)>| all.into_iter().map(|(text, line)| (text.len(), line)).collect::<Vec<_>>();
+        assert_eq!(lengths(split(&log, 1_000_000)), lengths(expected));
+    }
+
+    #[test]
+    fn the_last_string_of_a_key_is_found() {
+        for (text, found) in [
+            (r#"{"t":"a","t":"b"}"#, Some("b")),
+            (r#"{"t" : "a"}"#, Some("a")),
+            (r#"{"t":1}"#, None),
+            (r#"{"t":"a"#, None),
+            (r#"{"t""#, None),
+            ("{}", None),
+        ] {
+            assert_eq!(last_string(text.as_bytes(), "\"t\"").map(|range| &text[range]), found, "{text}");
+        }
+    }
 }
