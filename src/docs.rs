@@ -11,6 +11,7 @@ pub mod rules;
 pub use config::EXAMPLE_CONFIG;
 
 use crate::engine::Rule;
+use crate::report::replay::ReplayDocument;
 
 /// A generated file.
 pub struct Page {
@@ -24,6 +25,7 @@ pub fn pages(rules: &[Rule]) -> Vec<Page> {
     let mut pages = rules::pages(rules);
     pages.push(decides::page(rules));
     pages.extend(config::pages());
+    pages.push(Page { path: "replay.schema.json".to_owned(), text: ReplayDocument::schema() });
     #[cfg(feature = "cluster")]
     pages.push(doctor::page());
     pages

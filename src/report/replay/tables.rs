@@ -34,7 +34,7 @@ pub fn text(report: &ReplayReport, out: &mut impl Write) -> io::Result<()> {
         }
         writeln!(out)?;
     }
-    writeln!(out, "{}", summary(&report.counts))
+    writeln!(out, "{}", summary(&report.counts).join("\n"))
 }
 
 fn text_rows(rows: &[(&RowKey, &Row)], out: &mut impl Write) -> io::Result<()> {
@@ -65,7 +65,7 @@ fn text_rows(rows: &[(&RowKey, &Row)], out: &mut impl Write) -> io::Result<()> {
 
 /// Writes the report in Markdown.
 pub fn markdown(report: &ReplayReport, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{}", summary(&report.counts))?;
+    writeln!(out, "{}", summary(&report.counts).join(" "))?;
     let rows = report.sorted_rows();
     if !rows.is_empty() {
         writeln!(out, "\n| action | rule | namespace | user | writes | first | last | example |")?;
@@ -116,14 +116,14 @@ fn example(key: &RowKey, row: &Row) -> String {
 }
 
 /// Returns the numbers of the report as sentences.
-fn summary(counts: &ReplayCounts) -> String {
+fn summary(counts: &ReplayCounts) -> Vec<String> {
     let ReplayCounts { events, status_writes, denied, warned, clean, mutated, .. } = *counts;
     let counted = |count: u64, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
-    let mut summary = format!(
+    let mut summary = vec![format!(
         "{} in {}: {denied} would be denied, {warned} with warnings, {clean} clean; {mutated} mutated.",
         counted(status_writes, "status write"),
         counted(events, "audit event"),
-    );
+    )];
     for (count, noun, rest) in [
         (counts.upper_bounds, "judged write", "without an old object: errors among them may be warnings"),
         (counts.dry_runs, "dry run", "not judged"),
@@ -134,7 +134,7 @@ fn summary(counts: &ReplayCounts) -> String {
         (counts.evicted, "old object", "dropped beyond 48 MiB"),
     ] {
         if count > 0 {
-            summary += &format!(" {} {rest}.", counted(count, noun));
+            summary.push(format!("{} {rest}.", counted(count, noun)));
         }
     }
     summary
