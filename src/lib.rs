@@ -16,8 +16,8 @@
 //! | [`install`] | the manifests and the Grafana dashboard | `server` |
 //! | [`cluster`] | the client of the API server: the CA controller, caBundles, listing | `cluster` |
 //! | [`server`] | the HTTPS server: connections, limits, memory, handler, health, metrics | `server` |
-//! | [`offline`] | judging outside a request: scans in documents, and stored scans | `files` |
-//! | [`report`] | findings in documents and in a cluster, as text and JSON | `files` |
+//! | [`offline`] | judging outside a request: scans in documents, stored scans, and writes in audit logs | `files` |
+//! | [`report`] | findings in documents, in a cluster and in audit logs, as text, JSON and Markdown | `files` |
 //! | [`config`] | the configuration file | `server` |
 //! | [`manifest`] | YAML and JSON documents, with positions | `files` |
 //! | [`tls`] | certificates: PEM and caBundles, dates and usages, verification, CAs, watched files | `server` |

@@ -7,17 +7,19 @@ use std::rc::Rc;
 use time::OffsetDateTime;
 
 /// The memory of all old objects: 48 MiB. The program shall stay below 100 MB (95 MiB). The longest event and its
-/// judgement take 8 + 20 MiB, the table of findings 4 MiB, and the program itself 12 MiB; the rest is for open logs.
-/// A scan takes about 3 KB, so there is room for about 16,000 scans.
+/// judgement take 8 + 20 MiB, the table of findings 4 MiB, the program itself 7 MiB, and open logs 8 MiB. A scan takes
+/// about 3 KB, so there is room for about 16,000 scans.
 pub const OLD_OBJECTS_MAX_BYTES: usize = 48 << 20;
 
-/// The memory of an entry besides its texts. A hash table is between 7/16 and 7/8 full. When it grows, the table with
-/// half as many places exists beside it, so an entry takes up to 3 × 8/7 places and as many control bytes. A node of a
-/// B-tree is at least half full, and a pointer leads to each. The allocations of the three texts have two counters each,
-/// and up to 32 bytes of the allocator.
-const ENTRY_BYTES: usize = 24 * (size_of::<(Rc<str>, CachedObject)>() + 1) / 7
+/// The memory of an entry besides its texts. A hash table of which entries are removed all the time is at least 7/32 full.
+/// When it grows, the table with half as many places exists beside it, so an entry takes up to 3/2 × 32/7 places and as
+/// many control bytes. A node of a B-tree is at least half full, and a pointer leads to each. The three texts have two
+/// counters each, and the four allocations take up to 32 bytes of the allocator each.
+const ENTRY_BYTES: usize = 48 * (size_of::<(Rc<str>, Box<CachedObject>)>() + 1) / 7
     + 2 * (size_of::<(u64, Rc<str>)>() + size_of::<usize>())
-    + 3 * (2 * size_of::<usize>() + 32);
+    + size_of::<CachedObject>()
+    + 3 * 2 * size_of::<usize>()
+    + 4 * 32;
 
 /// An object that was stored.
 #[derive(Debug, Clone)]
@@ -42,7 +44,7 @@ struct CachedObject {
 pub struct OldObjects {
     max_bytes: usize,
     bytes: usize,
-    entries: HashMap<Rc<str>, CachedObject>,
+    entries: HashMap<Rc<str>, Box<CachedObject>>,
     /// The keys by their last use, which is a number that grows.
     by_use: BTreeMap<u64, Rc<str>>,
     uses: u64,
@@ -73,7 +75,7 @@ impl OldObjects {
     /// Stores an object in place of an older one with the same key, and drops the least recently used objects beyond the
     /// limit. An object that is older than the stored one, such as one from a cache, is not stored.
     pub fn insert(&mut self, key: &str, object: OldObject) {
-        if let Some(CachedObject { object: stored, .. }) = self.entries.get(key)
+        if let Some(stored) = self.entries.get(key).map(|cached| &cached.object)
             && stored.uid == object.uid
             && let (Some(stored), Some(version)) = (stored.version, object.version)
             && version < stored
@@ -85,7 +87,7 @@ impl OldObjects {
         self.uses += 1;
         let key: Rc<str> = key.into();
         self.by_use.insert(self.uses, Rc::clone(&key));
-        self.entries.insert(key, CachedObject { object, last_use: self.uses });
+        self.entries.insert(key, Box::new(CachedObject { object, last_use: self.uses }));
         while self.bytes > self.max_bytes {
             let Some((_, oldest)) = self.by_use.first_key_value() else { return };
             let oldest = Rc::clone(oldest);

@@ -1,11 +1,16 @@
 //! The formats of the report, its bounds, and the exit codes.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::log::{USER, event, lines, report, run, run_in, scan, with};
 use crate::support::folder::Folder;
+use crate::support::program;
 
 fn log() -> String {
     let other = with(
@@ -150,4 +155,45 @@ fn check(root: &Value, schema: &Value, value: &Value, path: &str) {
         "string" => assert!(value.is_string(), "{path}: {value}"),
         other => panic!("{path}: {other}"),
     }
+}
+
+/// `script` runs a command on a terminal. The log is a pipe whose end is not reached before the line is shown.
+#[test]
+fn progress_is_shown_on_a_terminal_and_cleared_at_the_end() {
+    if !Command::new("script").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        assert!(std::env::var_os("CI").is_none(), "script of util-linux is missing");
+        eprintln!("skipped: script of util-linux was not found");
+        return;
+    }
+    let folder = Folder::new();
+    assert!(Command::new("mkfifo").arg(folder.join("log")).status().unwrap().success());
+    let mut script = Command::new("script");
+    program::clean(&mut script);
+    let command = format!("{} replay log", env!("CARGO_BIN_EXE_scan-admission"));
+    script.args(["-q", "-e", "-c", &command, "/dev/null"]).current_dir(folder.path());
+    let mut child = script.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let (sender, printed) = channel();
+    std::thread::spawn(move || {
+        let mut chunk = [0; 4096];
+        while let Ok(count @ 1..) = stdout.read(&mut chunk) {
+            let _ = sender.send(String::from_utf8_lossy(&chunk[..count]).into_owned());
+        }
+    });
+    let mut pipe = File::options().write(true).open(folder.join("log")).unwrap();
+    let mut text = String::new();
+    let start = Instant::now();
+    while !text.contains(" MB read") {
+        assert!(start.elapsed() < Duration::from_secs(60), "no progress: {text:?}");
+        pipe.write_all(log().as_bytes()).unwrap();
+        text.extend(printed.recv_timeout(Duration::from_millis(20)));
+    }
+    drop(pipe);
+    text.extend(printed.iter());
+    assert!(child.wait().unwrap().success(), "{text:?}");
+    let (before, after) = text.rsplit_once(" MB read").unwrap();
+    assert!(before.starts_with("\r\u{1b}[K"), "{text:?}");
+    assert!(after.starts_with("\r\u{1b}[KACTION"), "{text:?}");
+    // Colours are shown on a terminal.
+    assert!(after.contains("\u{1b}[1m\u{1b}[31mdeny"), "{text:?}");
 }
