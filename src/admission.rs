@@ -7,6 +7,7 @@ pub mod patch;
 pub mod reply;
 pub mod review;
 pub mod settings;
+pub mod user;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -231,9 +232,7 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
                 (Webhook::Validating, _) => validate(parts(operation, is_status, &change), &mut reply),
                 (Webhook::Mutating, Operation::Create) => validate(vec![Part::Create], &mut reply),
                 (Webhook::Mutating, Operation::Update) if is_status => {
-                    // Any change by a user who may not write a status is denied, so do not change a status that the
-                    // user left as it was.
-                    if change.may_write_status() || old.is_none_or(|old| !old.has_same_status(new)) {
+                    if is_mutated(&change) {
                         reply.mutate(&engine::mutate(context.rules, &change).operations);
                     }
                 }
@@ -244,8 +243,14 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
     reply.answer()
 }
 
+/// Returns whether the mutating webhook applies mutations to an update of the status. Any change by a user who may not
+/// write a status is denied, so a status that such a user left as it was is not changed.
+pub fn is_mutated(change: &Change<'_>) -> bool {
+    change.may_write_status() || change.old.is_none_or(|old| !old.has_same_status(change.new))
+}
+
 /// Returns the parts of a scan that the validating webhook judges.
-fn parts(operation: Operation, is_status: bool, change: &Change<'_>) -> Vec<Part> {
+pub fn parts(operation: Operation, is_status: bool, change: &Change<'_>) -> Vec<Part> {
     let is_new_status = || match change.old {
         // If the CRD has a status subresource, an update of the object itself cannot change the status, and an error in
         // the status must not block an edit of the spec or of the finalizers.

@@ -12,6 +12,7 @@ mod doctor;
 mod explain;
 mod flags;
 mod generate;
+mod replay;
 mod review;
 mod rules;
 mod serve;
@@ -44,6 +45,7 @@ enum Command {
     Check(check::CheckCommand),
     #[cfg(feature = "cluster")]
     Audit(audit::AuditCommand),
+    Replay(replay::ReplayCommand),
     #[cfg(feature = "cluster")]
     Doctor(Box<doctor::DoctorCommand>),
     Explain(explain::ExplainCommand),
@@ -62,6 +64,7 @@ pub fn run() -> ExitCode {
         Command::Check(command) => command.run(),
         #[cfg(feature = "cluster")]
         Command::Audit(command) => command.run(),
+        Command::Replay(command) => command.run(),
         #[cfg(feature = "cluster")]
         Command::Doctor(command) => command.run(),
         Command::Explain(command) => command.run(),

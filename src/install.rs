@@ -47,6 +47,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("files/kustomization.yaml", include_str!("install/files/kustomization.yaml")),
     ("cert-manager/kustomization.yaml", include_str!("install/cert-manager/kustomization.yaml")),
     ("cert-manager/certificate.yaml", include_str!("install/cert-manager/certificate.yaml")),
+    ("audit/policy.yaml", include_str!("install/audit/policy.yaml")),
     ("monitoring/kustomization.yaml", include_str!("install/monitoring/kustomization.yaml")),
     ("monitoring/servicemonitor.yaml", include_str!("install/monitoring/servicemonitor.yaml")),
     ("monitoring/podmonitor.yaml", include_str!("install/monitoring/podmonitor.yaml")),
@@ -63,12 +64,14 @@ pub struct ManifestFile {
 /// Returns every file, with its template filled in.
 pub fn files() -> Vec<ManifestFile> {
     let drain = Limits::default().drain.as_secs();
+    let resources = Kind::ALL.map(|kind| format!("{0}, {0}/status", kind.plural())).join(", ");
     let values: &[(&str, &dyn fmt::Display)] = &[
         ("name", &NAME),
         ("version", &env!("CARGO_PKG_VERSION")),
         ("domain", &DOMAIN),
         ("break_glass", &BREAK_GLASS),
         ("group", &GROUP),
+        ("resources", &format!("[{resources}]")),
         ("validate", &handler::VALIDATE),
         ("mutate", &handler::MUTATE),
         ("livez", &health::LIVEZ),

@@ -16,7 +16,7 @@
 //! | [`install`] | the manifests and the Grafana dashboard | `server` |
 //! | [`cluster`] | the client of the API server: the CA controller, caBundles, listing | `cluster` |
 //! | [`server`] | the HTTPS server: connections, limits, memory, handler, health, metrics | `server` |
-//! | [`offline`] | judging outside a request: scans in documents, and stored scans | `files` |
+//! | [`offline`] | judging outside a request: scans in documents, stored scans, and writes in audit logs | `files` |
 //! | [`report`] | findings in documents and in a cluster, as text, JSON, SARIF, JUnit XML and more | `files` |
 //! | [`config`] | the configuration file | `server` |
 //! | [`manifest`] | YAML and JSON documents, with positions | `files` |

@@ -11,7 +11,7 @@ pub mod objects;
 pub mod path;
 pub mod position;
 #[cfg(test)]
-mod slow_reader;
+pub(crate) mod slow_reader;
 pub mod splice;
 pub mod stream;
 pub mod yaml;

@@ -1,5 +1,7 @@
-//! Judges scans outside of a request: scans in documents, and scans that are stored in a cluster (which `audit` lists).
+//! Judges scans outside of a request: scans in documents, scans that are stored in a cluster (which `audit` lists), and
+//! the writes in audit logs.
 
+pub mod audit_log;
 pub mod documents;
 pub mod fix;
 pub mod input;

@@ -9,6 +9,8 @@ pub mod json;
 mod junit;
 mod markdown;
 pub mod progress;
+mod relative_path;
+pub mod replay;
 pub mod reports;
 mod sarif;
 mod sarif_uri;

@@ -141,3 +141,33 @@ fn the_worst_bodies_stay_within_the_memory_limit_of_a_review() {
         }
     }
 }
+
+/// The limit of old objects is derived from the memory of the whole program.
+#[cfg(feature = "files")]
+#[test]
+fn old_objects_take_no_more_memory_than_is_counted() {
+    use scan_admission::offline::audit_log::old_objects::{OldObject, OldObjects};
+    const MAX_BYTES: usize = 4 << 20;
+    for json_bytes in [2, 300, 3_000] {
+        let object = |number: usize| OldObject {
+            json: "x".repeat(json_bytes).into(),
+            uid: format!("uid-{number}").into(),
+            version: None,
+            done: time::OffsetDateTime::UNIX_EPOCH,
+        };
+        let mut counted = 0;
+        let used = measure(|| {
+            let mut objects = OldObjects::new(MAX_BYTES);
+            for number in 0..20_000 {
+                objects.insert(&format!("sourcescans/dev/scan-{number}"), object(number));
+            }
+            counted = objects.bytes();
+            assert!(objects.evicted > 0 || json_bytes < 300);
+        });
+        assert!(counted <= MAX_BYTES, "{counted}");
+        // Beside it, the object that is inserted.
+        let peak = used.bytes_max as usize;
+        assert!(peak <= MAX_BYTES + 4 * json_bytes + 1_000, "{json_bytes}: {peak} bytes");
+        assert!(peak > counted / 3, "{json_bytes}: {counted} bytes are counted, {peak} are used");
+    }
+}

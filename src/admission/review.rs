@@ -2,15 +2,13 @@
 //! kept, so that the answer to a malformed review can have its uid.
 
 use super::RequestInfo;
+use super::user::User;
 use crate::scan::json::printable;
 use crate::scan::reader::ReadError;
 use crate::scan::{Container, GROUP, Json, JsonType, Key, Kind, Member, Object, Reader, Scan};
 
 /// Most characters of a member that a message repeats.
 const SHOWN_MAX_CHARS: usize = 200;
-/// The most groups of a user that overrides are matched with. Directories give a user hundreds of groups, rarely a few
-/// thousand, but a body of 8 MiB has room for two million.
-const GROUPS_MAX: usize = 10_000;
 /// Most characters of the kind in a warning of at most 256 runes.
 const KIND_MAX_CHARS: usize = 100;
 
@@ -44,12 +42,6 @@ struct GroupKind<'a> {
     group: Json<'a>,
     version: Json<'a>,
     kind: Json<'a>,
-}
-
-#[derive(Debug, Default)]
-struct User<'a> {
-    name: Json<'a>,
-    groups: Json<'a>,
 }
 
 /// An operation that is judged.
@@ -133,17 +125,6 @@ impl<'a> Object<'a> for GroupKind<'a> {
     }
 }
 
-impl<'a> Object<'a> for User<'a> {
-    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
-        match key.as_ref() {
-            "username" => self.name = value.read()?,
-            "groups" => self.groups = value.read()?,
-            _ => value.skip()?,
-        }
-        Ok(())
-    }
-}
-
 impl Review<'_> {
     /// Returns the target of the request. An error is a message that says why the review is invalid.
     pub fn target(&self) -> Result<Target<'_>, String> {
@@ -183,22 +164,12 @@ impl Request<'_> {
 
     /// Returns the user who makes the request; empty if the request has none.
     pub fn user(&self) -> &str {
-        self.user.present().map(|user| text(&user.name)).unwrap_or_default()
+        self.user.present().map(User::name).unwrap_or_default()
     }
 
-    /// Returns the first `GROUPS_MAX` groups of the user.
+    /// Returns the groups of the user.
     pub fn groups(&self) -> Vec<String> {
-        let mut groups = Vec::new();
-        if let Some(User { groups: Json::Other(list), .. }) = self.user.present() {
-            // This cannot fail, since the list was read before. A value that is not a list has no groups.
-            let _ = Reader::new(list).list(|group| {
-                if let (true, Json::String(group)) = (groups.len() < GROUPS_MAX, group.read()?) {
-                    groups.push(group.into_owned());
-                }
-                Ok(())
-            });
-        }
-        groups
+        self.user.present().map(User::groups).unwrap_or_default()
     }
 
     /// Returns the number of conditions in both objects. The time that it takes to judge a review depends on it alone.
@@ -324,9 +295,9 @@ impl Request<'_> {
         check_string("request.namespace", &self.namespace)?;
         match &self.user {
             Member::Present(user) => {
-                check_string("request.userInfo.username", &user.name)?;
-                match user.groups.json_type() {
-                    _ if user.groups.is_absent() => Ok(()),
+                check_string("request.userInfo.username", &user.username)?;
+                match user.group_list.json_type() {
+                    _ if user.group_list.is_absent() => Ok(()),
                     JsonType::List => Ok(()),
                     found => Err(wrong_type("request.userInfo.groups", found, "a list")),
                 }

@@ -84,14 +84,14 @@ impl CheckCommand {
         let mut reports = output::open(&outputs, stdout, Totals::of_files())?;
         let fixer = Fixer::new(&judge, self.kind, self.now.is_some());
         let mut fix_run = self.fix.fix_run(&fixer);
-        let count = inputs.len();
-        for (index, mut input) in inputs.into_iter().enumerate().filter(|(_, input)| !is_report(input, &outputs)) {
-            if let Some(fix_run) = &mut fix_run {
-                input = fix_run.run(input, &mut reports)?;
-            }
-            check_file(&input, &fixer, &mut reports)?;
+        for (index, input) in inputs.iter().enumerate().filter(|(_, input)| !is_report(input, &outputs)) {
+            let contents = match &mut fix_run {
+                Some(fix_run) => fix_run.run(input, &mut reports)?,
+                None => None,
+            };
+            check_file(input, contents.as_deref(), &fixer, &mut reports)?;
             reports.progress(|totals| {
-                format!("{} of {count} files checked, {} scans denied", index + 1, totals.tally.denied)
+                format!("{} of {} files checked, {} scans denied", index + 1, inputs.len(), totals.tally.denied)
             })?;
         }
         let has_difference = fix_run.is_some_and(|fix_run| fix_run.has_difference);

@@ -1,12 +1,16 @@
 //! The JSON Schemas of reports.
 
-use schemars::schema_for;
+use schemars::{JsonSchema, schema_for};
 
 use super::Page;
 use crate::report::json::JsonDocument;
+use crate::report::replay::ReplayDocument;
 
-/// Returns the schema of the JSON that `check` and `audit` print.
-pub fn pages() -> [Page; 1] {
-    let text = format!("{:#}\n", schema_for!(JsonDocument<'_>).as_value());
-    [Page { path: "report.schema.json".to_owned(), text }]
+/// Returns the schemas of the JSON that `check`, `audit` and `replay` print.
+pub fn pages() -> [Page; 2] {
+    [page::<JsonDocument<'_>>("report.schema.json"), page::<ReplayDocument<'_>>("replay.schema.json")]
+}
+
+fn page<T: JsonSchema>(path: &str) -> Page {
+    Page { path: path.to_owned(), text: format!("{:#}\n", schema_for!(T).as_value()) }
 }

@@ -16,10 +16,15 @@ use crate::scan::{Json, Kind, Member, Scan, Spec};
 
 /// Judges every scan of a file. A file that an argument names must hold objects; a file that was found in a folder may
 /// hold anything. If the fixer has a kind, a status alone in a named file is judged as the status of a scan of this
-/// kind. A finding that the fixer repairs is reported with the edit.
-pub fn check_file(input: &Input, fixer: &Fixer<'_>, reports: &mut Reports) -> io::Result<()> {
+/// kind. A finding that the fixer repairs is reported with the edit. `contents` are those of the input, if it was read
+/// before.
+pub fn check_file(input: &Input, contents: Option<&[u8]>, fixer: &Fixer<'_>, reports: &mut Reports) -> io::Result<()> {
     let name = &input.name();
-    let reader = match input.open() {
+    let opened: io::Result<Box<dyn Read + '_>> = match contents {
+        Some(contents) => Ok(Box::new(contents)),
+        None => input.open().map(|reader| reader as _),
+    };
+    let reader = match opened {
         Ok(reader) => reader,
         Err(error) => return reports.error(&ReportedError::unreadable(name, &error)),
     };

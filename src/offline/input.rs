@@ -16,8 +16,6 @@ pub enum Input {
     File(PathBuf),
     /// A file in a folder that an argument names.
     Found(PathBuf),
-    /// An input that was read before, with its contents.
-    Contents(Box<Input>, Vec<u8>),
     /// A folder, or an entry of a folder, that cannot be read. The error includes the path.
     Unreadable(PathBuf, io::Error),
 }
@@ -28,7 +26,6 @@ impl Input {
         match self {
             Input::Stdin(name) => name.clone(),
             Input::File(path) | Input::Found(path) | Input::Unreadable(path, _) => path.display().to_string(),
-            Input::Contents(input, _) => input.name(),
         }
     }
 
@@ -38,20 +35,15 @@ impl Input {
 
     /// Whether the file was found in a folder. Such a file may hold nothing for the command.
     pub fn is_found(&self) -> bool {
-        match self {
-            Input::Found(_) => true,
-            Input::Contents(input, _) => input.is_found(),
-            Input::Stdin(_) | Input::File(_) | Input::Unreadable(..) => false,
-        }
+        matches!(self, Input::Found(_))
     }
 
-    pub fn open(&self) -> io::Result<Box<dyn Read + '_>> {
+    pub fn open(&self) -> io::Result<Box<dyn Read>> {
         match self {
             Input::Stdin(_) => Ok(Box::new(io::stdin().lock())),
             Input::File(path) | Input::Found(path) => {
                 Ok(Box::new(File::open(path).map_err(|error| with_name(&self.name(), &error))?))
             }
-            Input::Contents(_, contents) => Ok(Box::new(contents.as_slice())),
             Input::Unreadable(_, error) => Err(io::Error::new(error.kind(), error.to_string())),
         }
     }

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 
 use super::Report;
 use super::finding::{ReportedError, ReportedFinding, ReportedObject};
+use super::relative_path::RelativePath;
 use super::totals::Totals;
 use crate::engine::Action;
 use crate::manifest::{Position, Region};
@@ -63,7 +64,10 @@ fn title(object: &ReportedObject<'_>, finding: &ReportedFinding) -> String {
 /// the region is on one line. So of a longer region, such as a whole status, only the start is given.
 fn annotation(command: &str, file: Option<&str>, region: Option<Region>, title: &str, message: &str) -> String {
     let mut properties = Vec::new();
-    properties.extend(file.map(|file| format!("file={}", property(file))));
+    properties.extend(file.map(|file| {
+        let RelativePath { parts, is_absolute } = RelativePath::of(file);
+        format!("file={}{}", if is_absolute { "/" } else { "" }, property(&parts.join("/")))
+    }));
     if let Some(Region { start: Position { line, column }, end }) = region {
         properties.push(format!("line={line},col={column}"));
         if end.line == line && end.column > column {

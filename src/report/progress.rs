@@ -54,3 +54,16 @@ impl Drop for Progress {
         self.clear();
     }
 }
+
+/// Returns the text of a progress line about an input: `1.2 GB of 3.4 GB read`.
+pub fn bytes(read: u64, total: Option<u64>) -> String {
+    match total {
+        Some(total) => format!("{} of {} read", size(read), size(total)),
+        None => format!("{} read", size(read)),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    let (unit, name) = if bytes < 1_000_000_000 { (1e6, "MB") } else { (1e9, "GB") };
+    format!("{:.1} {name}", bytes as f64 / unit)
+}

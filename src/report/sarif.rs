@@ -36,8 +36,8 @@ pub struct SarifReport<W> {
     out: W,
     results: WorstFirst<SarifResult>,
     errors: WorstFirst<Value>,
-    /// The number of findings with each fingerprint.
-    fingerprints: HashMap<u64, u32>,
+    /// The number of findings with each fingerprint, by the hash of the file: GitHub compares alerts of the same file.
+    fingerprints: HashMap<(u64, u64), u32>,
 }
 
 /// A result, as it is written.
@@ -73,7 +73,7 @@ impl<W: Write> SarifReport<W> {
             rule_index,
             level: finding.level(),
             message: json!({"text": text(&format!("{} {}: {}", object.title(), finding.path, finding.message))}),
-            partial_fingerprints: json!({"primaryLocationLineHash": self.fingerprint(rule_id, &name)}),
+            partial_fingerprints: json!({"primaryLocationLineHash": self.fingerprint(object.file, rule_id, &name)}),
             locations: [json!({
                 "physicalLocation": {"artifactLocation": artifact, "region": sarif_region(region)},
                 "logicalLocations": [{"fullyQualifiedName": name}],
@@ -82,11 +82,11 @@ impl<W: Write> SarifReport<W> {
         }
     }
 
-    /// Returns the fingerprint of a finding: the hash of its rule, object and path, and the number of its occurrence. It
-    /// stays the same when lines move.
-    fn fingerprint(&mut self, rule: &str, name: &str) -> String {
+    /// Returns the fingerprint of a finding: the hash of its rule, object and path, and the number of its occurrence in the
+    /// file. It stays the same when lines move.
+    fn fingerprint(&mut self, file: Option<&str>, rule: &str, name: &str) -> String {
         let hash = fnv_1a(&format!("{rule}\n{name}"));
-        let count = self.fingerprints.entry(hash).or_default();
+        let count = self.fingerprints.entry((fnv_1a(file.unwrap_or_default()), hash)).or_default();
         *count += 1;
         format!("{hash:016x}:{count}")
     }

@@ -1,11 +1,10 @@
 //! The location of a file in SARIF: a percent-encoded URI.
 
-use std::path::{Component, Path};
-
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::finding::STDIN;
+use super::relative_path::RelativePath;
 
 /// The characters that are encoded: all but those that RFC 3986 calls unreserved. A colon in the first part of a relative
 /// URI would end a scheme.
@@ -17,22 +16,11 @@ pub fn artifact_location(file: &str) -> Value {
     if file == STDIN {
         return json!({"uri": "stdin", "uriBaseId": "%SRCROOT%"});
     }
-    let path = Path::new(file);
-    let below = std::env::current_dir().ok().and_then(|folder| path.strip_prefix(folder).ok());
-    let parts: Vec<_> = below.unwrap_or(path).components().filter_map(part).collect();
-    let uri = parts.join("/");
-    if below.is_none() && path.is_absolute() {
-        json!({"uri": format!("file:///{uri}")})
-    } else {
-        json!({"uri": uri, "uriBaseId": "%SRCROOT%"})
-    }
-}
-
-fn part(component: Component<'_>) -> Option<String> {
-    match component {
-        Component::Normal(name) => Some(utf8_percent_encode(&name.to_string_lossy(), ENCODED).to_string()),
-        Component::ParentDir => Some("..".to_owned()),
-        Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
+    let RelativePath { parts, is_absolute } = RelativePath::of(file);
+    let parts: Vec<_> = parts.iter().map(|part| utf8_percent_encode(part, ENCODED).to_string()).collect();
+    match is_absolute {
+        true => json!({"uri": format!("file:///{}", parts.join("/"))}),
+        false => json!({"uri": parts.join("/"), "uriBaseId": "%SRCROOT%"}),
     }
 }
 

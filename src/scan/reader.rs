@@ -59,6 +59,11 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.at).copied().unwrap_or_default()
     }
 
+    /// The offset of the next byte.
+    pub fn offset(&self) -> usize {
+        self.at
+    }
+
     /// Reads an object. Calls `member` for every key, including repeated ones; it must read or skip the value.
     pub fn object(
         &mut self,

@@ -3,6 +3,7 @@
 //!     cargo bench                   everything, in under 10 minutes; writes tests/bench/RESULTS.md and a sentence of README.md
 //!     cargo bench -- --quick        the same in under 1 minute and less precise; writes nothing
 //!     cargo bench -- worst          the bodies that cost the most time per byte to judge, inside the process
+//!     cargo bench -- replay         the replay of audit logs
 //!     cargo bench -- core FILTER    only the stages inside the process, compared with the last run: `decode`, `answer/6 KB`, …
 //!
 //! `cargo test` takes no measurements. It tests that every contender answers every review correctly.
@@ -13,6 +14,7 @@ mod figures;
 mod load;
 mod measure;
 mod plan;
+mod replay;
 mod report;
 mod smoke;
 #[path = "../support"]
@@ -34,6 +36,10 @@ use plan::Plan;
 
 use crate::support::bodies::Body;
 
+/// The number of events in a log that is replayed.
+const EVENTS: u64 = 1_000_000;
+const QUICK_EVENTS: u64 = 100_000;
+
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).filter(|arg| !arg.starts_with("--")).collect();
@@ -50,6 +56,10 @@ fn main() -> ExitCode {
         core::worst();
         return ExitCode::SUCCESS;
     }
+    if let ["replay"] = words[..] {
+        replay::run(if has("--quick") { QUICK_EVENTS } else { EVENTS });
+        return ExitCode::SUCCESS;
+    }
     if let ["core", ref filter @ ..] = words[..] {
         core::run(&Body::all(), &filter.join(" "), has("--quick"));
         return ExitCode::SUCCESS;
@@ -59,6 +69,7 @@ fn main() -> ExitCode {
     report::show(&figures, plan.is_kept);
     if plan.is_kept {
         core::worst();
+        replay::run(EVENTS);
     }
     ExitCode::SUCCESS
 }

@@ -10,6 +10,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use crate::figures::Cell;
 use crate::load::Answers;
 use crate::measure::{Contender, Times, Workspace, first_answer};
+use crate::replay::replay_finds_the_planted_errors;
 use crate::report::{around, readme_path, results_path};
 use crate::support::bodies::{Body, Outcome};
 
@@ -27,6 +28,7 @@ pub fn run() -> ExitCode {
         trial("other_contenders_answer", other_contenders_answer),
         trial("a_wrong_answer_is_detected", a_wrong_answer_is_detected),
         trial("memory_and_starts_are_measured", memory_and_starts_are_measured),
+        trial("replay_finds_the_planted_errors", replay_finds_the_planted_errors),
         trial("the_readme_has_the_results", the_readme_has_the_results),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

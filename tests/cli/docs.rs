@@ -14,7 +14,7 @@ const PROGRAMS: &[&str] =
 
 #[test]
 fn commands_that_need_no_cluster_print_what_the_pages_show() {
-    let settings = SessionSettings { variables: Vec::new(), settle: &|| (), kubectl: None };
+    let settings = SessionSettings { variables: Vec::new(), links: Vec::new(), settle: &|| (), kubectl: None };
     let mut wrong = Vec::new();
     for page in pages().iter().filter(|page| page.consoles().next().is_some()) {
         match run(page, &settings) {

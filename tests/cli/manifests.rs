@@ -18,7 +18,7 @@ use crate::support::folder::Folder;
 use crate::support::process::Process;
 
 /// The generated folders; the other files of manifests are written by hand.
-const FOLDERS: [&str; 6] = ["base", "break-glass", "status-writers", "files", "cert-manager", "monitoring"];
+const FOLDERS: [&str; 7] = ["base", "break-glass", "status-writers", "files", "cert-manager", "audit", "monitoring"];
 
 /// Returns the files below `folder` by their paths.
 fn files(folder: &Path) -> BTreeMap<String, String> {

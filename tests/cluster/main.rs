@@ -24,6 +24,7 @@ mod reconciliation;
 mod recorded_reviews;
 mod recording_webhook;
 mod registration;
+mod replay;
 mod replicas;
 mod requests_and_answers;
 mod rolling_restart;
@@ -84,6 +85,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, rolling_restart::TESTS),
     (Hooks::Own, reconciliation::TESTS),
     (Hooks::Own, audit::TESTS),
+    (Hooks::Own, replay::TESTS),
     (Hooks::Own, doctor::TESTS),
     (Hooks::Own, kubectl_messages::TESTS),
     (Hooks::Own, page_commands::TESTS),

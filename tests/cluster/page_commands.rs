@@ -26,7 +26,11 @@ fn needs(page: &Page, environment: &Environment<'_>) -> bool {
 }
 
 pub fn run(page: &Page) -> Result<(), ClusterError> {
-    let nodes = Nodes::start(ControlPlane::start()?);
+    // Such a page begins with the audit log of the cluster.
+    let policy = format!("--audit-policy-file={}", page::root().join("manifests/audit/policy.yaml").display());
+    let flags = [policy.as_str()];
+    let flags = if needs(page, &Environment::NewCluster) { &flags[..] } else { &[] };
+    let nodes = Nodes::start(ControlPlane::start_with(flags)?);
     prepare(&nodes, needs(page, &Environment::NewCluster));
     let settle = || nodes.settle();
     match session::run(page, &settings(&nodes, &settle)) {
@@ -65,7 +69,8 @@ fn settings<'a>(nodes: &Nodes, settle: &'a dyn Fn()) -> SessionSettings<'a> {
         ("KUBECACHEDIR", nodes.cluster.ready.folder.join("kubectl-cache").into()),
         ("KUBECTL_KUBERC", OsString::from("false")),
     ];
-    SessionSettings { variables, settle, kubectl: Some(nodes.cluster.kubectl_path().to_owned()) }
+    let links = vec![("audit/audit.log", nodes.cluster.ready.audit_log.clone())];
+    SessionSettings { variables, links, settle, kubectl: Some(nodes.cluster.kubectl_path().to_owned()) }
 }
 
 /// Installs by the commands of the pages where the image cannot be pulled. In this cluster no pod ever runs.

@@ -30,6 +30,8 @@ const ADMIN: &str = "127.0.0.1:8080";
 /// The environment of the shell that runs a page.
 pub struct SessionSettings<'a> {
     pub variables: Vec<(&'static str, OsString)>,
+    /// Files outside of the checkout, by the paths at which the commands find them.
+    pub links: Vec<(&'static str, PathBuf)>,
     /// Called before each command. Returns when the changes of the previous commands are in effect.
     pub settle: &'a dyn Fn(),
     /// Blocks that need a cluster are ignored where this is None.
@@ -81,6 +83,11 @@ impl Session {
     fn new(settings: &SessionSettings<'_>) -> Self {
         let folder = Folder::new();
         checkout(&folder.join("checkout"));
+        for (path, target) in &settings.links {
+            let link = folder.join("checkout").join(path);
+            fs::create_dir_all(link.parent().expect("a folder")).unwrap();
+            symlink(target, link).unwrap();
+        }
         let bin = folder.join("bin");
         programs(&bin, settings.kubectl.as_deref());
         let mut path = bin.into_os_string();

@@ -46,19 +46,19 @@ impl FixFlags {
 }
 
 impl FixRun<'_> {
-    /// Fixes an input, and returns it as it is afterwards, to be checked.
-    pub fn run(&mut self, input: Input, reports: &mut Reports) -> io::Result<Input> {
+    /// Fixes an input, and returns its contents afterwards, to be checked. Returns `None` if the input was not read.
+    pub fn run(&mut self, input: &Input, reports: &mut Reports) -> io::Result<Option<Vec<u8>>> {
         let name = &input.name();
-        let read = match self.read(&input) {
+        let read = match self.read(input) {
             Ok(Some(read)) => read,
             // The check reports that the input cannot be read.
-            Ok(None) => return Ok(input),
+            Ok(None) => return Ok(None),
             Err(error) => {
                 reports.error(&ReportedError::unreadable(name, &with_name(name, &io::Error::other(error))))?;
-                return Ok(input);
+                return Ok(None);
             }
         };
-        let fixed = self.fixer.fix(&input, read.contents());
+        let fixed = self.fixer.fix(input, read.contents());
         if !fixed.left.is_empty() || fixed.contents.is_some() {
             reports.clear_progress();
         }
@@ -69,14 +69,14 @@ impl FixRun<'_> {
             reports.error(&ReportedError::in_document(name, error.clone()))?;
         }
         if self.is_diff {
-            self.diff(&input, read.contents(), &fixed)?;
-            return Ok(read.into_input(input, None));
+            self.diff(input, read.contents(), &fixed)?;
+            return Ok(Some(read.into_contents()));
         }
         if let (ReadInput::File(file), Some(contents)) = (&read, &fixed.contents)
             && let Err(error) = file.replace(contents)
         {
             reports.error(&ReportedError::unreadable(name, &with_name(name, &io::Error::other(error))))?;
-            return Ok(read.into_input(input, None));
+            return Ok(Some(read.into_contents()));
         }
         if input.is_stdin() {
             let mut out = io::stdout().lock();
@@ -86,7 +86,7 @@ impl FixRun<'_> {
         if !fixed.paths.is_empty() {
             eprintln!("{}", printable(&format!("{name}: fixed {}", fields(&fixed.paths)), usize::MAX));
         }
-        Ok(read.into_input(input, fixed.contents))
+        Ok(Some(fixed.contents.unwrap_or_else(|| read.into_contents())))
     }
 
     /// Returns `None` if the input cannot be opened.
@@ -141,13 +141,11 @@ impl ReadInput {
         }
     }
 
-    /// The input with its contents, or with new ones.
-    fn into_input(self, input: Input, new: Option<Vec<u8>>) -> Input {
-        let old = match self {
+    fn into_contents(self) -> Vec<u8> {
+        match self {
             ReadInput::File(file) => file.contents,
             ReadInput::Contents(contents) => contents,
-        };
-        Input::Contents(Box::new(input), new.unwrap_or(old))
+        }
     }
 }
 

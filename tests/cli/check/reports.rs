@@ -221,6 +221,15 @@ fn a_fingerprint_of_sarif_stays_when_lines_move() {
     assert_ne!(fingerprints(&scan("b")), before);
     let twice = fingerprints(&format!("{}---\n{}", scan("a"), scan("a")));
     assert_eq!(twice, [before[0].clone(), before[0].replace(":1", ":2")]);
+    // The number of an occurrence does not depend on other files.
+    let folder = Folder::new();
+    let files = ["a.yaml", "b.yaml"].map(|name| folder.join(name).display().to_string());
+    files.iter().for_each(|file| fs::write(file, scan("a")).unwrap());
+    let (_, log) = sarif(&[&files[0], &files[1]], "");
+    let of_file = results(&log).iter().filter(|result| result["ruleId"] == "cve-total");
+    for result in of_file {
+        assert_eq!(result["partialFingerprints"]["primaryLocationLineHash"], before[0]);
+    }
 }
 
 #[test]
@@ -273,6 +282,8 @@ fn the_name_of_standard_input_can_be_set() {
 
 #[test]
 fn commands_of_github_are_escaped() {
+    let relative = run(&["-o", "github", "./scans.yaml"], b"").stdout;
+    assert!(relative.starts_with("::error file=scans.yaml,line=14,col=10,endColumn=18,"), "{relative}");
     let folder = Folder::new();
     let file = folder.join("a:b,c%.yaml");
     fs::write(&file, scan("a").replace("phase: Error", "phase: \"50%\\n::stop\"")).unwrap();
@@ -343,6 +354,9 @@ fn junit_has_a_suite_for_each_file_and_a_case_for_each_scan() {
     assert!(a.contains("<testcase name=\"SourceScan dev/a\" classname=\"SourceScan\">"), "{a}");
     let total = format!(": error: {TOTAL} [cve-total]");
     assert!(a.contains(&total.replace('"', "&quot;")) && a.contains("<system-out>"), "{a}");
+    // XML 1.0 has no U+FFFF and no control characters.
+    let odd = run(&["-o", "junit"], scan(r#""a\a\uFFFF""#).as_bytes()).stdout;
+    assert!(odd.contains("name=\"SourceScan dev/a??\""), "{odd}");
     // A scan without findings passes.
     assert!(junit.contains("classname=\"SourceScan\"/>"), "{junit}");
 }

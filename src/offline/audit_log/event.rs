@@ -1,0 +1,277 @@
+//! An event of an audit log, decoded in one pass and borrowed from its text. Members that a replay does not need, such as
+//! requestObject, are skipped.
+
+use ::time::OffsetDateTime;
+
+use crate::admission::user::User;
+use crate::scan::reader::ReadError;
+use crate::scan::{Container, GROUP, Json, Key, Kind, Member, Metadata, Object, Reader, Scan, time};
+
+/// The annotation of an event whose objects were removed, as they exceed `--audit-log-truncate-max-event-size`.
+const TRUNCATED: &str = "audit.k8s.io/truncated";
+
+/// The apiVersion and kind of a record.
+#[derive(Debug, Default)]
+pub struct RecordHead<'a> {
+    pub api_version: Json<'a>,
+    pub kind: Json<'a>,
+}
+
+#[derive(Debug, Default)]
+pub struct AuditEvent<'a> {
+    pub level: Json<'a>,
+    pub audit_id: Json<'a>,
+    pub stage: Json<'a>,
+    pub verb: Json<'a>,
+    request_uri: Json<'a>,
+    user: Container<'a, User<'a>>,
+    impersonated_user: Container<'a, User<'a>>,
+    object_ref: Container<'a, ObjectRef<'a>>,
+    response_status: Container<'a, ResponseStatus<'a>>,
+    request_object: Container<'a, RequestObject<'a>>,
+    response_object: Container<'a, ResponseObject<'a>>,
+    annotations: Container<'a, EventAnnotations<'a>>,
+    request_received: Json<'a>,
+    stage_time: Json<'a>,
+}
+
+/// The object of a request, by its names.
+#[derive(Debug, Default)]
+pub struct ObjectRef<'a> {
+    pub resource: Json<'a>,
+    pub namespace: Json<'a>,
+    pub name: Json<'a>,
+    api_group: Json<'a>,
+    pub subresource: Json<'a>,
+}
+
+#[derive(Debug, Default)]
+struct ResponseStatus<'a> {
+    code: Json<'a>,
+    details: Container<'a, StatusDetails<'a>>,
+}
+
+#[derive(Debug, Default)]
+struct StatusDetails<'a> {
+    uid: Json<'a>,
+}
+
+/// The object that a client sent. Only the options of a deletion are read.
+#[derive(Debug, Default)]
+struct RequestObject<'a> {
+    dry_run: Json<'a>,
+}
+
+/// The object of a response: a scan, a list of scans, or another object.
+#[derive(Debug, Default)]
+pub struct ResponseObject<'a> {
+    pub kind: Json<'a>,
+    pub names: Names<'a>,
+    pub scan: Scan<'a>,
+    /// The JSON text of the spec; empty if there is none.
+    pub spec_json: &'a str,
+    /// The JSON text of the items of a list; empty if there is none.
+    pub items_json: &'a str,
+}
+
+/// The members of an object's metadata that identify the object.
+#[derive(Debug, Default)]
+pub struct Names<'a> {
+    pub namespace: Json<'a>,
+    pub name: Json<'a>,
+    pub uid: Json<'a>,
+    resource_version: Json<'a>,
+    judged: Metadata<'a>,
+}
+
+#[derive(Debug, Default)]
+struct EventAnnotations<'a> {
+    truncated: Json<'a>,
+}
+
+impl<'a> Object<'a> for RecordHead<'a> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
+        match key.as_ref() {
+            "apiVersion" => self.api_version = value.read()?,
+            "kind" => self.kind = value.read()?,
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for AuditEvent<'a> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
+        match key.as_ref() {
+            "level" => self.level = value.read()?,
+            "auditID" => self.audit_id = value.read()?,
+            "stage" => self.stage = value.read()?,
+            "requestURI" => self.request_uri = value.read()?,
+            "verb" => self.verb = value.read()?,
+            "user" => self.user = value.read()?,
+            "impersonatedUser" => self.impersonated_user = value.read()?,
+            "objectRef" => self.object_ref = value.read()?,
+            "responseStatus" => self.response_status = value.read()?,
+            "requestObject" => self.request_object = value.read()?,
+            "responseObject" => self.response_object.fill(value)?,
+            "requestReceivedTimestamp" => self.request_received = value.read()?,
+            "stageTimestamp" => self.stage_time = value.read()?,
+            "annotations" => self.annotations = value.read()?,
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for ObjectRef<'a> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
+        match key.as_ref() {
+            "resource" => self.resource = value.read()?,
+            "namespace" => self.namespace = value.read()?,
+            "name" => self.name = value.read()?,
+            "apiGroup" => self.api_group = value.read()?,
+            "subresource" => self.subresource = value.read()?,
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for ResponseStatus<'a> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
+        match key.as_ref() {
+            "code" => self.code = value.read()?,
+            "details" => self.details = value.read()?,
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for StatusDetails<'a> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
+        match key.as_ref() {
+            "uid" => self.uid = value.read()?,
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for RequestObject<'a> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
+        match key.as_ref() {
+            "dryRun" => self.dry_run = value.read()?,
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for ResponseObject<'a> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
+        match key.as_ref() {
+            "kind" => self.kind = value.read()?,
+            "metadata" => {
+                let metadata: Container<'a, Names<'a>> = value.read()?;
+                self.names = metadata.value().unwrap_or_default();
+                self.scan.metadata = Member::Present(self.names.judged.clone());
+            }
+            "spec" => self.spec_json = value.with_text(|value| self.scan.spec.fill(value))?.1,
+            "items" => self.items_json = value.raw()?,
+            _ => self.scan.member(key, value)?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for Names<'a> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
+        match key.as_ref() {
+            "namespace" => self.namespace = value.read()?,
+            "name" => self.name = value.read()?,
+            "uid" => self.uid = value.read()?,
+            "resourceVersion" => self.resource_version = value.read()?,
+            _ => self.judged.member(key, value)?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for EventAnnotations<'a> {
+    fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
+        match key.as_ref() {
+            TRUNCATED => self.truncated = value.read()?,
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> AuditEvent<'a> {
+    /// Returns the kind and the names of the scan that the request is for; `None` if it is for another resource.
+    pub fn scan(&self) -> Option<(Kind, &ObjectRef<'a>)> {
+        let object_ref = self.object_ref.present().filter(|found| found.api_group.is_text(GROUP))?;
+        let kind = Kind::ALL.into_iter().find(|kind| object_ref.resource.is_text(kind.plural()))?;
+        Some((kind, object_ref))
+    }
+
+    /// Returns the user whose rights count: the impersonated one, if there is one.
+    pub fn user(&self) -> Option<&User<'a>> {
+        self.impersonated_user.present().or(self.user.present())
+    }
+
+    /// Returns the code of the response.
+    pub fn code(&self) -> Option<i64> {
+        self.response_status.present()?.code.integer().value()
+    }
+
+    /// Returns whether nothing was stored, as the client asked for.
+    pub fn is_dry_run(&self) -> bool {
+        let query = text(&self.request_uri).split_once('?').map_or("", |(_, query)| query);
+        let is_in_query = query.split('&').any(|part| part.starts_with("dryRun=") && part.len() > "dryRun=".len());
+        is_in_query || self.request_object.present().is_some_and(|options| !options.dry_run.is_absent())
+    }
+
+    pub fn is_truncated(&self) -> bool {
+        self.annotations.present().is_some_and(|annotations| annotations.truncated.is_text("true"))
+    }
+
+    /// Returns the time at which the API server received the request, which is when its webhooks are called.
+    pub fn received(&self) -> Option<OffsetDateTime> {
+        time::parse(self.request_received.string().value()?)
+    }
+
+    /// Returns the time at which the request was done.
+    pub fn done(&self) -> Option<OffsetDateTime> {
+        time::parse(self.stage_time.string().value()?)
+    }
+
+    /// Returns the scan of the response.
+    pub fn response_scan(&self, kind: Kind) -> Option<&ResponseObject<'a>> {
+        self.response_object.present().filter(|object| object.kind.is_text(kind.name()))
+    }
+
+    /// Returns the JSON text of the scans of the response, which is a list.
+    pub fn response_items(&self) -> Option<&'a str> {
+        let items_json = self.response_object.present()?.items_json;
+        items_json.starts_with('[').then_some(items_json)
+    }
+
+    /// Returns the uid of the object that the request has deleted.
+    pub fn deleted_uid(&self) -> Option<&str> {
+        self.response_status.present()?.details.present()?.uid.string().value()
+    }
+}
+
+impl ResponseObject<'_> {
+    /// Returns the version of the object, which grows with every write to the cluster.
+    pub fn version(&self) -> Option<u64> {
+        self.names.resource_version.string().value()?.parse().ok()
+    }
+}
+
+/// Returns the text of a string; empty if the value is absent or not a string.
+pub fn text<'s>(json: &'s Json<'_>) -> &'s str {
+    json.string().value().unwrap_or_default()
+}

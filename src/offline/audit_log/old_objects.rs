@@ -1,0 +1,110 @@
+//! The last known object of each scan, in bounded memory. A status write is compared with it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::mem::size_of;
+use std::rc::Rc;
+
+use time::OffsetDateTime;
+
+/// The memory of all old objects: 48 MiB. The program shall stay below 100 MB (95 MiB). The longest event and its
+/// judgement take 8 + 20 MiB, the table of findings 4 MiB, the program itself 7 MiB, and open logs 8 MiB. A scan takes
+/// about 3 KB, so there is room for about 16,000 scans.
+pub const OLD_OBJECTS_MAX_BYTES: usize = 48 << 20;
+
+/// The memory of an entry besides its texts. A hash table of which entries are removed all the time is at least 7/32 full.
+/// When it grows, the table with half as many places exists beside it, so an entry takes up to 3/2 × 32/7 places and as
+/// many control bytes. A node of a B-tree is at least half full, and a pointer leads to each. The three texts have two
+/// counters each, and the four allocations take up to 32 bytes of the allocator each.
+const ENTRY_BYTES: usize = 48 * (size_of::<(Rc<str>, Box<CachedObject>)>() + 1) / 7
+    + 2 * (size_of::<(u64, Rc<str>)>() + size_of::<usize>())
+    + size_of::<CachedObject>()
+    + 3 * 2 * size_of::<usize>()
+    + 4 * 32;
+
+/// An object that was stored.
+#[derive(Debug, Clone)]
+pub struct OldObject {
+    /// The parts that rules read, as the JSON of an object.
+    pub json: Rc<str>,
+    pub uid: Rc<str>,
+    /// The resourceVersion, if it is a number.
+    pub version: Option<u64>,
+    /// The time at which the request with this object was done.
+    pub done: OffsetDateTime,
+}
+
+#[derive(Debug)]
+struct CachedObject {
+    object: OldObject,
+    last_use: u64,
+}
+
+/// Old objects by the kind, namespace and name of the scan. The uid is part of the object, since not every event has it.
+#[derive(Debug)]
+pub struct OldObjects {
+    max_bytes: usize,
+    bytes: usize,
+    entries: HashMap<Rc<str>, Box<CachedObject>>,
+    /// The keys by their last use, which is a number that grows.
+    by_use: BTreeMap<u64, Rc<str>>,
+    uses: u64,
+    /// The number of objects that were dropped because of the limit.
+    pub evicted: u64,
+}
+
+impl OldObjects {
+    pub fn new(max_bytes: usize) -> Self {
+        Self { max_bytes, bytes: 0, entries: HashMap::new(), by_use: BTreeMap::new(), uses: 0, evicted: 0 }
+    }
+
+    /// The counted memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Returns the object, which is then the most recently used one.
+    pub fn get(&mut self, key: &str) -> Option<OldObject> {
+        let entry = self.entries.get_mut(key)?;
+        let shared_key = self.by_use.remove(&entry.last_use)?;
+        self.uses += 1;
+        entry.last_use = self.uses;
+        self.by_use.insert(self.uses, shared_key);
+        Some(entry.object.clone())
+    }
+
+    /// Stores an object in place of an older one with the same key, and drops the least recently used objects beyond the
+    /// limit. An object that is older than the stored one, such as one from a cache, is not stored.
+    pub fn insert(&mut self, key: &str, object: OldObject) {
+        if let Some(stored) = self.entries.get(key).map(|cached| &cached.object)
+            && stored.uid == object.uid
+            && let (Some(stored), Some(version)) = (stored.version, object.version)
+            && version < stored
+        {
+            return;
+        }
+        self.remove(key);
+        self.bytes += entry_bytes(key, &object);
+        self.uses += 1;
+        let key: Rc<str> = key.into();
+        self.by_use.insert(self.uses, Rc::clone(&key));
+        self.entries.insert(key, Box::new(CachedObject { object, last_use: self.uses }));
+        while self.bytes > self.max_bytes {
+            let Some((_, oldest)) = self.by_use.first_key_value() else { return };
+            let oldest = Rc::clone(oldest);
+            self.remove(&oldest);
+            self.evicted += 1;
+        }
+    }
+
+    /// Drops the object, as it is deleted or was changed by an event without it.
+    pub fn remove(&mut self, key: &str) {
+        if let Some((key, entry)) = self.entries.remove_entry(key) {
+            self.bytes -= entry_bytes(&key, &entry.object);
+            self.by_use.remove(&entry.last_use);
+        }
+    }
+}
+
+fn entry_bytes(key: &str, object: &OldObject) -> usize {
+    ENTRY_BYTES + key.len() + object.json.len() + object.uid.len()
+}

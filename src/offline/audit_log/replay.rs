@@ -1,0 +1,272 @@
+//! Judges the status writes among the events of a log. Each is mutated as by the mutating webhook, then validated as by
+//! the validating webhook, at the time of the request and as its user.
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+
+use super::event::{AuditEvent, ObjectRef, ResponseObject, text};
+use super::old_objects::{OldObject, OldObjects};
+use super::{LogEvent, read_object};
+use crate::admission::review::Operation;
+use crate::admission::user::User;
+use crate::admission::{ReviewSettings, is_mutated, parts};
+use crate::engine::{Change, Findings, Mutated, Part, mutate, validate};
+use crate::report::replay::{LogPosition, NotReplayed, ReplayReport, ReplayedWrite, Tallied, Unread};
+use crate::rules::RULES;
+use crate::scan::{Kind, Member, Object as _, Reader, Scan};
+
+/// The events of a replay, in their order.
+pub struct Replay {
+    settings: ReviewSettings,
+    old_objects: OldObjects,
+    /// The kinds of which a write of the status subresource was seen. No other write can change their status.
+    with_subresource: Vec<Kind>,
+    /// The writes of whole scans that could not be replayed, by the name of the kind. They matter only for a kind without
+    /// a status subresource.
+    doubtful: BTreeMap<(&'static str, NotReplayed), Tallied>,
+}
+
+/// A write of a scan that succeeded, and its event.
+#[derive(Clone, Copy)]
+struct ScanWrite<'e> {
+    event: &'e AuditEvent<'e>,
+    at: LogPosition<'e>,
+    kind: Kind,
+    object_ref: &'e ObjectRef<'e>,
+    is_create: bool,
+    is_status: bool,
+}
+
+impl Replay {
+    pub fn new(settings: ReviewSettings, old_objects_max_bytes: usize) -> Self {
+        let old_objects = OldObjects::new(old_objects_max_bytes);
+        Self { settings, old_objects, with_subresource: Vec::new(), doubtful: BTreeMap::new() }
+    }
+
+    /// Replays an event that names the group of scans.
+    pub fn event(&mut self, log_event: &LogEvent<'_>, report: &mut ReplayReport) {
+        let at = log_event.at;
+        let Some(event) = std::str::from_utf8(log_event.bytes).ok().and_then(read_object::<AuditEvent<'_>>) else {
+            report.unread(if log_event.is_ended { Unread::Malformed } else { Unread::Cut }, &at);
+            return;
+        };
+        report.counts.events += 1;
+        let Some((kind, object_ref)) = event.scan() else { return };
+        match text(&event.stage) {
+            "ResponseComplete" => {}
+            "Panic" => return report.counts.panics += 1,
+            _ => return,
+        }
+        match text(&event.verb) {
+            verb @ ("create" | "update" | "patch" | "apply") => {
+                let is_status = match object_ref.subresource.string() {
+                    Member::Absent => false,
+                    Member::Present("status") => true,
+                    _ => return,
+                };
+                let event = &event;
+                self.write(ScanWrite { event, at, kind, object_ref, is_create: verb == "create", is_status }, report);
+            }
+            "delete" => self.deletion(&event, kind, object_ref),
+            "get" | "list" => self.reading(&event, kind, object_ref),
+            _ => {}
+        }
+    }
+
+    /// Adds what is known only at the end of the log to the report.
+    pub fn finish(self, report: &mut ReplayReport) {
+        report.counts.evicted = self.old_objects.evicted;
+        for ((kind, reason), events) in self.doubtful {
+            if !self.with_subresource.iter().any(|known| known.name() == kind) {
+                report.all_not_replayed(reason, events);
+            }
+        }
+    }
+
+    fn write(&mut self, write: ScanWrite<'_>, report: &mut ReplayReport) {
+        let ScanWrite { event, at, kind, object_ref, is_create, is_status } = write;
+        if event.is_dry_run() {
+            return report.counts.dry_runs += 1;
+        }
+        if event.code().is_some_and(|code| code >= 300) {
+            return report.counts.failed += 1;
+        }
+        if is_status && !self.with_subresource.contains(&kind) {
+            self.with_subresource.push(kind);
+        }
+        let can_change_status = is_status || !self.with_subresource.contains(&kind);
+        let (Some(_), Some(received), Some(object)) = (event.code(), event.received(), event.response_scan(kind))
+        else {
+            let reason = reason(event);
+            if is_status {
+                report.not_replayed(reason, &at);
+            } else {
+                Tallied::add(&mut self.doubtful, (kind.name(), reason), &at);
+            }
+            if can_change_status {
+                self.old_objects.remove(&key(kind, object_ref, None));
+            }
+            return;
+        };
+        let new = &object.scan;
+        let done = event.done().unwrap_or(received);
+        let old_object = if is_create { None } else { self.old_objects.get(&key(kind, object_ref, Some(object))) };
+        let old_object = old_object.filter(|old| is_older(old, object, received, done));
+        let mut old = old_object.as_ref().and_then(|old| read_object::<Scan<'_>>(&old.json));
+        if let Some(old) = old.as_mut().filter(|_| is_status) {
+            // A write of the status changes nothing else, and the log may lack a write that did.
+            old.metadata = new.metadata.clone();
+            old.spec = new.spec.clone();
+        }
+        let has_status = !matches!(new.status, Member::Absent);
+        let is_status_write = match &old {
+            _ if is_status => true,
+            _ if is_create => has_status,
+            Some(old) => can_change_status && !new.has_same_status(old),
+            None => {
+                if has_status {
+                    Tallied::add(&mut self.doubtful, (kind.name(), NotReplayed::NoOldObject), &at);
+                }
+                false
+            }
+        };
+        if is_status_write {
+            self.judge(&write, received, object, old.as_ref(), report);
+        }
+        self.remember(kind, object_ref, object, done);
+    }
+
+    /// Judges a status write as both webhooks do.
+    fn judge(
+        &self,
+        write: &ScanWrite<'_>,
+        received: OffsetDateTime,
+        object: &ResponseObject<'_>,
+        old: Option<&Scan<'_>>,
+        report: &mut ReplayReport,
+    ) {
+        let ScanWrite { event, at, kind, object_ref, is_create, is_status } = *write;
+        let [namespace, name] = names(object_ref, Some(object));
+        let user = event.user().map(User::name).unwrap_or_default();
+        let groups = event.user().filter(|_| self.settings.needs_groups()).map(User::groups).unwrap_or_default();
+        let modes = self.settings.modes(namespace, user, &groups);
+        let writers = &self.settings.status_writers;
+        let change = |new| Change::new(kind, new, old, received).with_user(user, writers).with_modes(&modes);
+        let sent = change(&object.scan);
+        let mutated = if is_status && is_mutated(&sent) { mutate(RULES, &sent) } else { Mutated::default() };
+        let stored = change(mutated.scan.as_ref().unwrap_or(&object.scan));
+        let operation = if is_create { Operation::Create } else { Operation::Update };
+        let mut findings = Findings::default();
+        let at_creation = is_create.then_some(Part::Create);
+        for part in at_creation.into_iter().chain(parts(operation, is_status, &stored)) {
+            validate(RULES, part, &stored, &mut findings);
+        }
+        let write = ReplayedWrite {
+            at,
+            audit_id: text(&event.audit_id),
+            kind,
+            namespace,
+            name,
+            user,
+            time: received,
+            is_upper_bound: old.is_none() && !is_create,
+        };
+        report.write(&write, &mutated.operations, &findings);
+    }
+
+    /// Keeps the scan of a response as the old object of the next write.
+    fn remember(&mut self, kind: Kind, object_ref: &ObjectRef<'_>, object: &ResponseObject<'_>, done: OffsetDateTime) {
+        let key = key(kind, object_ref, Some(object));
+        let uid = text(&object.names.uid).into();
+        self.old_objects
+            .insert(&key, OldObject { json: judged_json(object).into(), uid, version: object.version(), done });
+    }
+
+    /// Keeps the scans that were read.
+    fn reading(&mut self, event: &AuditEvent<'_>, kind: Kind, object_ref: &ObjectRef<'_>) {
+        let (Some(200..300), Some(done)) = (event.code(), event.done()) else { return };
+        if let Some(object) = event.response_scan(kind) {
+            self.remember(kind, object_ref, object, done);
+        }
+        // This cannot fail, since the list was read before.
+        let _ = Reader::new(event.response_items().unwrap_or("[]")).list(|item| {
+            if item.peek() != b'{' {
+                return item.skip();
+            }
+            let mut object = ResponseObject::default();
+            object.fill(item)?;
+            self.remember(kind, object_ref, &object, done);
+            Ok(())
+        });
+    }
+
+    /// Drops a scan that was deleted. A scan with finalizers is in the response, and exists until they are removed.
+    fn deletion(&mut self, event: &AuditEvent<'_>, kind: Kind, object_ref: &ObjectRef<'_>) {
+        if event.is_dry_run() || event.code().is_none_or(|code| code >= 300) {
+            return;
+        }
+        if let (Some(object), Some(done)) = (event.response_scan(kind), event.done()) {
+            return self.remember(kind, object_ref, object, done);
+        }
+        let key = key(kind, object_ref, None);
+        let is_deleted = |old: OldObject| event.deleted_uid().is_none_or(|uid| *old.uid == *uid);
+        if self.old_objects.get(&key).is_some_and(is_deleted) {
+            self.old_objects.remove(&key);
+        }
+    }
+}
+
+/// Returns why a write without its object or its time is not judged.
+fn reason(event: &AuditEvent<'_>) -> NotReplayed {
+    match text(&event.level) {
+        _ if event.is_truncated() => NotReplayed::Truncated,
+        "Metadata" => NotReplayed::LevelMetadata,
+        "Request" => NotReplayed::LevelRequest,
+        _ if event.code().is_none() || event.received().is_none() => NotReplayed::Incomplete,
+        _ => NotReplayed::NoResponseObject,
+    }
+}
+
+/// Returns whether the old object was stored when a write was done whose result is `new`. A read that ended during the
+/// write may have seen its result.
+fn is_older(old: &OldObject, new: &ResponseObject<'_>, received: OffsetDateTime, done: OffsetDateTime) -> bool {
+    *old.uid == *text(&new.names.uid)
+        && match (old.version, new.version()) {
+            (Some(old_version), Some(new_version)) if old_version != new_version => old_version < new_version,
+            (Some(_), Some(_)) => old.done <= received,
+            _ => old.done <= done,
+        }
+}
+
+/// Returns the namespace and the name of a scan. The request for a new scan may have no name.
+fn names<'o>(object_ref: &'o ObjectRef<'_>, object: Option<&'o ResponseObject<'_>>) -> [&'o str; 2] {
+    let or_ref = |name: &'o str, other: &'o str| if name.is_empty() { other } else { name };
+    let names = object.map(|object| [text(&object.names.namespace), text(&object.names.name)]).unwrap_or_default();
+    [or_ref(names[0], text(&object_ref.namespace)), or_ref(names[1], text(&object_ref.name))]
+}
+
+/// Returns the key of a scan among the old objects.
+fn key(kind: Kind, object_ref: &ObjectRef<'_>, object: Option<&ResponseObject<'_>>) -> String {
+    let [namespace, name] = names(object_ref, object);
+    [kind.plural(), namespace, name].join("/")
+}
+
+/// Returns the JSON of the parts of a scan that rules read.
+fn judged_json(object: &ResponseObject<'_>) -> String {
+    let mut json = String::from("{\"metadata\":{");
+    if let Some(metadata) = object.scan.metadata.present() {
+        json += &format!(
+            "\"generation\":{},\"deletionTimestamp\":{}",
+            metadata.generation.to_json(),
+            metadata.deletion_timestamp.to_json()
+        );
+    }
+    json += "}";
+    for (name, text) in [("spec", object.spec_json), ("status", object.scan.status_json)] {
+        if !text.is_empty() {
+            json += &format!(",\"{name}\":{text}");
+        }
+    }
+    json + "}"
+}
