@@ -81,7 +81,7 @@ impl ReplayCommand {
 
 /// Returns the function that shows how many bytes were read.
 fn progress(total: Option<u64>) -> Rc<dyn Fn(usize)> {
-    let state = RefCell::new((Progress::new(), 0_u64));
+    let state = RefCell::new((Progress::start(), 0_u64));
     Rc::new(move |count| {
         let (progress, read) = &mut *state.borrow_mut();
         *read += count as u64;

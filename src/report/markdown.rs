@@ -27,12 +27,12 @@ const TEXT_MAX_CHARS: usize = 300;
 pub struct MarkdownReport<W> {
     out: W,
     objects: usize,
-    rows: WorstFirst<Row>,
+    rows: WorstFirst<FindingRow>,
     errors: WorstFirst<String>,
 }
 
 /// A finding in the table.
-struct Row {
+struct FindingRow {
     /// The number of the object in the order of the report. Findings of one object stand together.
     object: usize,
     title: String,
@@ -52,7 +52,7 @@ impl<W: Write> Report for MarkdownReport<W> {
         // An object stands where its most severe finding would.
         let worst = object.findings.iter().map(|finding| finding.action).max();
         for finding in object.findings {
-            let row = Row {
+            let row = FindingRow {
                 object: self.objects,
                 title: code(&object.title()),
                 place: object.file_position(finding).as_deref().map(code).unwrap_or_default(),
@@ -95,8 +95,8 @@ impl<W: Write> Report for MarkdownReport<W> {
 }
 
 /// Returns the row of the table. Only the first row of an object has its title.
-fn row(rows: &[Row], index: usize) -> String {
-    let Row { object, title, place, finding } = &rows[index];
+fn row(rows: &[FindingRow], index: usize) -> String {
+    let FindingRow { object, title, place, finding } = &rows[index];
     let is_first = index.checked_sub(1).is_none_or(|before| rows[before].object != *object);
     format!("| {} | {place} | {finding} |\n", if is_first { title } else { "" })
 }

@@ -18,7 +18,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn new() -> Self {
+    pub fn start() -> Self {
         let next = io::stderr().is_terminal().then(|| Instant::now() + SHOWN_AFTER);
         Self { next, is_drawn: false }
     }

@@ -48,7 +48,7 @@ impl Reports {
             let report = Box::new(MarkdownReport::new(append(file)?));
             open.push(OpenReport { destination: file.display().to_string(), report });
         }
-        Ok(Self { open, totals, progress: Progress::new() })
+        Ok(Self { open, totals, progress: Progress::start() })
     }
 
     /// Counts a file that could be opened.
