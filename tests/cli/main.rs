@@ -9,6 +9,7 @@ mod doctor;
 mod generated_pages;
 mod manifests;
 mod monitoring;
+mod reports;
 mod review;
 #[path = "../support"]
 mod support {
