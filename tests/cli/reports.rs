@@ -1,6 +1,11 @@
 //! Tests the reports of `check` with programs that others wrote, which read the formats.
 
+mod junit;
+mod runs;
+mod sarif;
+mod schema;
 mod validators;
+mod workflow_commands;
 
 use std::fs;
 use std::path::PathBuf;
