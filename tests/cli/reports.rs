@@ -1,5 +1,6 @@
 //! Tests the reports of `check` with programs that others wrote, which read the formats.
 
+mod in_ci;
 mod junit;
 mod runs;
 mod sarif;

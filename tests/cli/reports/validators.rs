@@ -1,7 +1,7 @@
-//! The programs that read our reports, all written by others: Microsoft's validator of SARIF and GitHub's toolkit for
-//! actions (npm), and jsonschema, junitparser and xmlschema (PyPI). Their exact versions are in the files of
-//! `validators/`. They are installed once into the target folder. A machine without Node, Python or the registries skips
-//! their tests; with CI set, these fail.
+//! The programs that read our reports and workflows, all written by others: Microsoft's validator of SARIF and GitHub's
+//! toolkit for actions (npm), jsonschema, junitparser and xmlschema (PyPI), and actionlint (Go). The exact versions of
+//! the first two are in the files of `validators/`. They are installed once into the target folder. A machine without
+//! Node, Python, Go or the registries skips their tests; with CI set, these fail.
 
 use std::env;
 use std::ffi::OsStr;
@@ -16,6 +16,8 @@ use std::thread;
 use serde_json::Value;
 
 use crate::support::folder::Folder;
+
+const ACTIONLINT: &str = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12";
 
 /// The folder of the committed files, from the root of the repository.
 const FILES: &str = "tests/cli/reports/validators";
@@ -37,7 +39,7 @@ pub struct Python(PathBuf);
 pub fn npm() -> Option<&'static Npm> {
     static INSTALLED: OnceLock<Result<Npm, String>> = OnceLock::new();
     or_skipped(INSTALLED.get_or_init(|| {
-        let node = version("node", "install Node.js 20 or newer")?;
+        let node = version("node", "--version", "install Node.js 20 or newer")?;
         let files = ["package.json", "package-lock.json"];
         let folder = install("npm", &node, &files, |folder| {
             let mut command = Command::new("npm");
@@ -56,7 +58,7 @@ pub fn npm() -> Option<&'static Npm> {
 pub fn python() -> Option<&'static Python> {
     static INSTALLED: OnceLock<Result<Python, String>> = OnceLock::new();
     or_skipped(INSTALLED.get_or_init(|| {
-        let python = version("python3", "install Python 3.11 or newer with pip")?;
+        let python = version("python3", "--version", "install Python 3.11 or newer with pip")?;
         let folder = install("python", &python, &["requirements.txt"], |folder| {
             let mut command = Command::new("python3");
             command.args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--upgrade"]);
@@ -65,6 +67,22 @@ pub fn python() -> Option<&'static Python> {
             command
         })?;
         Ok(Python(folder.join("packages")))
+    }))
+}
+
+/// Returns the program that validates workflows of GitHub, or `None` if the machine cannot have it.
+pub fn actionlint() -> Option<&'static PathBuf> {
+    static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    or_skipped(INSTALLED.get_or_init(|| {
+        let go = env::var("GO").unwrap_or_else(|_| "go".to_owned());
+        let version = version(&go, "version", "install Go 1.26 or newer")?;
+        let folder = install("go", &format!("{version}{ACTIONLINT}"), &[], |folder| {
+            let mut command = Command::new(&go);
+            command.args(["install", "-trimpath", ACTIONLINT]).env("GOBIN", folder.canonicalize().unwrap());
+            command.env("GOFLAGS", "").current_dir(folder);
+            command
+        })?;
+        Ok(folder.join("actionlint"))
     }))
 }
 
@@ -77,8 +95,8 @@ fn or_skipped<T>(installed: &'static Result<T, String>) -> Option<&'static T> {
 }
 
 /// Returns the version of a program, or how to get the program.
-fn version(program: &str, remedy: &str) -> Result<String, String> {
-    match Command::new(program).arg("--version").output() {
+fn version(program: &str, flag: &str, remedy: &str) -> Result<String, String> {
+    match Command::new(program).arg(flag).output() {
         Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         _ => Err(format!("{program} is missing, which validates the reports: {remedy}")),
     }
@@ -192,6 +210,11 @@ fn sarif_problem(run: &Value, result: &Value) -> String {
 }
 
 impl Python {
+    /// The JSON Schema of `.gitlab-ci.yml`, which check-jsonschema brings along.
+    pub fn gitlab_schema(&self) -> PathBuf {
+        self.0.join("check_jsonschema/builtin_schemas/vendor/gitlab-ci.json")
+    }
+
     /// Validates JSON files against a JSON Schema, and returns the errors.
     pub fn schema_errors(&self, schema: &Path, reports: &[PathBuf]) -> Vec<String> {
         errors(&self.read("schema", schema, reports))
