@@ -10,6 +10,7 @@ mod generated_pages;
 mod manifests;
 mod monitoring;
 mod replay;
+mod reports;
 mod review;
 #[path = "../support"]
 mod support {
