@@ -36,7 +36,7 @@ pub struct OldObject {
 #[derive(Debug)]
 struct CachedObject {
     object: OldObject,
-    last_use: u64,
+    insertion: u64,
 }
 
 /// Old objects by the kind, namespace and name of the scan. The uid is part of the object, since not every event has it.
@@ -45,16 +45,16 @@ pub struct OldObjects {
     max_bytes: usize,
     bytes: usize,
     entries: HashMap<Rc<str>, Box<CachedObject>>,
-    /// The keys by their last use, which is a number that grows.
-    by_use: BTreeMap<u64, Rc<str>>,
-    uses: u64,
+    /// The keys by the number of the insertion.
+    by_insertion: BTreeMap<u64, Rc<str>>,
+    insertions: u64,
     /// The number of objects that were dropped because of the limit.
     pub evicted: u64,
 }
 
 impl OldObjects {
     pub fn new(max_bytes: usize) -> Self {
-        Self { max_bytes, bytes: 0, entries: HashMap::new(), by_use: BTreeMap::new(), uses: 0, evicted: 0 }
+        Self { max_bytes, bytes: 0, entries: HashMap::new(), by_insertion: BTreeMap::new(), insertions: 0, evicted: 0 }
     }
 
     /// The counted memory.
@@ -62,18 +62,14 @@ impl OldObjects {
         self.bytes
     }
 
-    /// Returns the object, which is then the most recently used one.
-    pub fn get(&mut self, key: &str) -> Option<OldObject> {
-        let entry = self.entries.get_mut(key)?;
-        let shared_key = self.by_use.remove(&entry.last_use)?;
-        self.uses += 1;
-        entry.last_use = self.uses;
-        self.by_use.insert(self.uses, shared_key);
-        Some(entry.object.clone())
+    /// Returns the object.
+    pub fn get(&self, key: &str) -> Option<OldObject> {
+        self.entries.get(key).map(|cached| cached.object.clone())
     }
 
-    /// Stores an object in place of an older one with the same key, and drops the least recently used objects beyond the
-    /// limit. An object that is older than the stored one, such as one from a cache, is not stored.
+    /// Stores an object in place of an older one with the same key, and drops the least recently stored objects beyond the
+    /// limit. Each event of a scan stores its object, so these are the least recently used. An object that is older than
+    /// the stored one, such as one from a cache, is not stored.
     pub fn insert(&mut self, key: &str, object: OldObject) {
         if let Some(stored) = self.entries.get(key).map(|cached| &cached.object)
             && stored.uid == object.uid
@@ -84,12 +80,12 @@ impl OldObjects {
         }
         self.remove(key);
         self.bytes += entry_bytes(key, &object);
-        self.uses += 1;
+        self.insertions += 1;
         let key: Rc<str> = key.into();
-        self.by_use.insert(self.uses, Rc::clone(&key));
-        self.entries.insert(key, Box::new(CachedObject { object, last_use: self.uses }));
+        self.by_insertion.insert(self.insertions, Rc::clone(&key));
+        self.entries.insert(key, Box::new(CachedObject { object, insertion: self.insertions }));
         while self.bytes > self.max_bytes {
-            let Some((_, oldest)) = self.by_use.first_key_value() else { return };
+            let Some((_, oldest)) = self.by_insertion.first_key_value() else { return };
             let oldest = Rc::clone(oldest);
             self.remove(&oldest);
             self.evicted += 1;
@@ -100,7 +96,7 @@ impl OldObjects {
     pub fn remove(&mut self, key: &str) {
         if let Some((key, entry)) = self.entries.remove_entry(key) {
             self.bytes -= entry_bytes(&key, &entry.object);
-            self.by_use.remove(&entry.last_use);
+            self.by_insertion.remove(&entry.insertion);
         }
     }
 }

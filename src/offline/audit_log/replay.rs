@@ -65,8 +65,9 @@ impl Replay {
                     Member::Present("status") => true,
                     _ => return,
                 };
-                let event = &event;
-                self.write(ScanWrite { event, at, kind, object_ref, is_create: verb == "create", is_status }, report);
+                // A server-side apply that creates the scan is a patch, too.
+                let is_create = verb == "create" || event.code() == Some(201);
+                self.write(ScanWrite { event: &event, at, kind, object_ref, is_create, is_status }, report);
             }
             "delete" => self.deletion(&event, kind, object_ref),
             "get" | "list" => self.reading(&event, kind, object_ref),
@@ -74,7 +75,7 @@ impl Replay {
         }
     }
 
-    /// Adds what is known only at the end of the log to the report.
+    /// Adds the counts that are known only at the end of the log to the report.
     pub fn finish(self, report: &mut ReplayReport) {
         report.counts.evicted = self.old_objects.evicted;
         for ((kind, reason), events) in self.doubtful {
@@ -85,7 +86,7 @@ impl Replay {
     }
 
     fn write(&mut self, write: ScanWrite<'_>, report: &mut ReplayReport) {
-        let ScanWrite { event, at, kind, object_ref, is_create, is_status } = write;
+        let ScanWrite { event, kind, is_status, .. } = write;
         if event.is_dry_run() {
             return report.counts.dry_runs += 1;
         }
@@ -95,20 +96,39 @@ impl Replay {
         if is_status && !self.with_subresource.contains(&kind) {
             self.with_subresource.push(kind);
         }
-        let can_change_status = is_status || !self.with_subresource.contains(&kind);
-        let (Some(_), Some(received), Some(object)) = (event.code(), event.received(), event.response_scan(kind))
-        else {
-            let reason = reason(event);
-            if is_status {
-                report.not_replayed(reason, &at);
-            } else {
-                Tallied::add(&mut self.doubtful, (kind.name(), reason), &at);
-            }
-            if can_change_status {
-                self.old_objects.remove(&key(kind, object_ref, None));
-            }
-            return;
-        };
+        match (event.code(), event.received(), event.response_scan(kind)) {
+            (Some(_), Some(received), Some(object)) => self.stored(&write, received, object, report),
+            _ => self.lost(&write, report),
+        }
+    }
+
+    /// Whether a write can have changed the status.
+    fn can_change_status(&self, write: &ScanWrite<'_>) -> bool {
+        write.is_status || !self.with_subresource.contains(&write.kind)
+    }
+
+    /// Reports a write whose object or time is not in the log. The old object is unknown from then on.
+    fn lost(&mut self, write: &ScanWrite<'_>, report: &mut ReplayReport) {
+        let reason = reason(write.event);
+        if write.is_status {
+            report.not_replayed(reason, &write.at);
+        } else {
+            Tallied::add(&mut self.doubtful, (write.kind.name(), reason), &write.at);
+        }
+        if self.can_change_status(write) {
+            self.old_objects.remove(&key(write.kind, write.object_ref, None));
+        }
+    }
+
+    /// Judges the object that a write has stored, if the write can have changed the status, and keeps it.
+    fn stored(
+        &mut self,
+        write: &ScanWrite<'_>,
+        received: OffsetDateTime,
+        object: &ResponseObject<'_>,
+        report: &mut ReplayReport,
+    ) {
+        let ScanWrite { event, at, kind, object_ref, is_create, is_status } = *write;
         let new = &object.scan;
         let done = event.done().unwrap_or(received);
         let old_object = if is_create { None } else { self.old_objects.get(&key(kind, object_ref, Some(object))) };
@@ -123,7 +143,7 @@ impl Replay {
         let is_status_write = match &old {
             _ if is_status => true,
             _ if is_create => has_status,
-            Some(old) => can_change_status && !new.has_same_status(old),
+            Some(old) => self.can_change_status(write) && !new.has_same_status(old),
             None => {
                 if has_status {
                     Tallied::add(&mut self.doubtful, (kind.name(), NotReplayed::NoOldObject), &at);
@@ -132,7 +152,7 @@ impl Replay {
             }
         };
         if is_status_write {
-            self.judge(&write, received, object, old.as_ref(), report);
+            self.judge(write, received, object, old.as_ref(), report);
         }
         self.remember(kind, object_ref, object, done);
     }

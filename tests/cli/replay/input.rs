@@ -226,7 +226,7 @@ fn an_input_without_audit_events_is_an_error() {
         let run = run_in(folder.path(), &[&["-o", "json"], files].concat(), b"");
         assert_eq!(run.code, Some(if error.is_some() { 2 } else { 0 }), "{files:?}: {}", run.stderr);
         let found: Value = serde_json::from_str(&run.stdout).unwrap();
-        // What could be read is reported all the same.
+        // The other inputs are reported all the same.
         assert!(files.len() == 1 || rows(&found) == IN_ORDER, "{found}");
         assert_eq!(found["errors"].as_array().unwrap().len(), usize::from(error.is_some()));
         assert!(run.stderr.contains(error.unwrap_or_default()), "{}", run.stderr);

@@ -162,7 +162,7 @@ fn a_replay_of_whole_scans_finds_what_both_webhooks_would_answer() {
 }
 
 #[test]
-fn old_objects_are_dropped_beyond_the_limit_the_least_recently_used_first() {
+fn old_objects_are_dropped_beyond_the_limit_the_least_recently_stored_first() {
     let of_scan = |second: u32, name: &str| {
         let names = json!({"name": name, "uid": name});
         with(

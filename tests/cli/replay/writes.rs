@@ -236,6 +236,9 @@ fn without_a_status_subresource_writes_of_the_whole_scan_are_judged_if_they_chan
         reasons(&found, "notReplayed"),
         ["level-metadata 1 standard input:5", "no-old-object 1 standard input:4"]
     );
+    // A server-side apply that creates the scan is a patch.
+    let applied = with(of_main(event(1, scan(1, done())), "patch"), json!({"responseStatus": {"code": 201}}));
+    assert_eq!(rows(&report(lines(&[applied]))), ["deny phase-unknown 1/0", "warn status-on-create 1/0"]);
     // With a subresource they change no status, so nothing is missing.
     let found = report(log + &lines(&[event(6, scan(6, pending()))]));
     assert_eq!(found["notReplayed"], json!([]));
