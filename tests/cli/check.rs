@@ -3,7 +3,7 @@
 
 mod engine_agreement;
 mod input;
-mod runner;
+pub mod runner;
 
 use std::io::Read as _;
 
