@@ -6,6 +6,7 @@ mod check;
 mod config_file;
 mod docs;
 mod doctor;
+mod fix;
 mod generated_pages;
 mod manifests;
 mod monitoring;
@@ -22,6 +23,8 @@ mod support {
     pub mod page;
     pub mod process;
     pub mod program;
+    pub mod review_context;
+    pub mod reviews;
     pub mod session;
     pub mod signals;
 }

@@ -4,6 +4,9 @@ use super::super::objects::Manifest;
 use super::super::splice::Edit;
 use super::{FieldEdit, FieldToSet, Mapping, scalar_text};
 
+/// White space within a line.
+const BLANKS: [char; 2] = [' ', '\t'];
+
 /// Where a member is inserted.
 #[derive(Clone, Copy)]
 enum Placement<'m> {
@@ -53,7 +56,7 @@ fn line_end(text: &str, at: usize) -> (usize, &str) {
 
 /// The layout of a member in flow style.
 struct Layout<'m> {
-    /// The colon and the white space after it.
+    /// The colon and the white space around it.
     colon: &'m str,
     /// What follows the comma between two members: white space, or a line end and the indentation.
     gap: String,
@@ -99,7 +102,8 @@ impl<'i> Insertion<'i> {
     fn is_last(&self, key: &str, value: &str) -> bool {
         let span = self.manifest.span(value);
         if self.is_flow() {
-            return self.layout(key, value).is_on_own_line && self.text[span.end..].trim_start().starts_with('#');
+            return self.layout(key, value).is_on_own_line
+                && self.text[span.end..].trim_start_matches(BLANKS).starts_with('#');
         }
         span.end == self.text.len() && self.text[span].contains('\n')
     }
@@ -132,7 +136,7 @@ impl<'i> Insertion<'i> {
         let gap = &layout.gap;
         let mut at = self.manifest.span(value).end;
         let rest = &self.text[at..];
-        let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+        let blank = rest.len() - rest.trim_start_matches(BLANKS).len();
         let (end, _) = line_end(self.text, at);
         if layout.is_on_own_line {
             let tail = self.text.get(at + blank..end).unwrap_or_default();
@@ -162,35 +166,37 @@ impl<'i> Insertion<'i> {
         let is_json = !self.manifest.is_yaml();
         let is_compact = is_json && !self.text[..end].contains("\": ");
         let member = self.member(if is_json { "\"" } else { "" }, if is_compact { ":" } else { ": " });
-        let before = self.text[..end].trim_end();
-        let comma = if before.ends_with(['{', ',']) { "" } else { ", " };
-        Edit { range: end..end, text: format!("{comma}{member}") }
+        // Several members may be inserted here.
+        let text = match self.text[..end].trim_end().chars().last() {
+            Some('{') => member,
+            Some(',') => format!(" {member},"),
+            _ => format!(", {member}"),
+        };
+        Edit { range: end..end, text }
     }
 
     fn layout(&self, key: &str, value: &str) -> Layout<'i> {
         let (key, value) = (self.manifest.document_offset(key), self.manifest.span(value));
-        let before = self.text[..key].trim_end_matches([' ', '\t']);
+        let before = self.text[..key].trim_end_matches(BLANKS);
         let between = &self.text[key..value.start];
-        let colon = between.rfind(':').map_or("", |colon| &between[colon..]);
-        let is_spaced = colon.len() > 1 || value.is_empty() || !between.starts_with(['"', '\'']);
-        let colon = match colon {
-            ":" if !is_spaced => colon,
-            _ if colon.len() > 1 && colon[1..].trim_matches([' ', '\t']).is_empty() => colon,
-            _ => ": ",
-        };
+        // With the white space around it.
+        let colon = between.rfind(':').map_or("", |colon| &between[between[..colon].trim_end_matches(BLANKS).len()..]);
+        let needs_blank = value.is_empty() || !between.starts_with(['"', '\'']);
+        let is_usable = colon.trim_matches(BLANKS) == ":" && !(needs_blank && colon.ends_with(':'));
+        let colon = if is_usable { colon } else { ": " };
         if before.ends_with('\n') {
             let (_, line_end) = line_end(self.text, before.len() - 1);
             let indent = &self.text[line_start(self.text, key)..key];
             return Layout { colon, gap: format!("{line_end}{indent}"), is_on_own_line: true };
         }
         let rest = &self.text[value.end..];
-        let blank = |text: &'i str| &text[..text.len() - text.trim_start_matches([' ', '\t']).len()];
+        let blank = |text: &'i str| &text[..text.len() - text.trim_start_matches(BLANKS).len()];
         let gap = if before.ends_with(',') {
             &self.text[before.len()..key]
-        } else if let Some(next) = rest.trim_start_matches([' ', '\t']).strip_prefix(',') {
+        } else if let Some(next) = rest.trim_start_matches(BLANKS).strip_prefix(',') {
             blank(next)
         } else {
-            blank(&colon[1..])
+            &colon[colon.trim_end_matches(BLANKS).len()..]
         };
         Layout { colon, gap: gap.to_owned(), is_on_own_line: false }
     }
