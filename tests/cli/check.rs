@@ -4,7 +4,6 @@
 mod engine_agreement;
 mod input;
 mod reports;
-mod runner;
 pub mod runner;
 
 use std::io::Read as _;

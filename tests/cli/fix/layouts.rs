@@ -2,6 +2,7 @@
 
 use scan_admission::offline::Judge;
 use scan_admission::offline::fix::Fixer;
+use scan_admission::offline::input::Input;
 
 use super::HEAD;
 use crate::support::review_context::now;
@@ -9,7 +10,7 @@ use crate::support::review_context::now;
 /// Returns the text of a file after the fixes, and the messages about what was left.
 fn fix(file: &str) -> (String, Vec<String>) {
     let judge = Judge { now: now(), settings: Default::default() };
-    let fixed = Fixer::new(&judge, None, true).fix(file.as_bytes());
+    let fixed = Fixer::new(&judge, None, true).fix(&Input::File("scans.yaml".into()), file.as_bytes());
     assert!(fixed.errors.is_empty(), "{:?}: {file}", fixed.errors);
     let left = fixed.left.iter().map(|left| format!("{}:{} {left}", left.position.line, left.position.column));
     (fixed.contents.map_or_else(|| file.to_owned(), |contents| String::from_utf8(contents).unwrap()), left.collect())

@@ -13,6 +13,7 @@ use scan_admission::admission::{self, Webhook};
 use scan_admission::manifest::{Documents, Manifest, encoding};
 use scan_admission::offline::Judge;
 use scan_admission::offline::fix::{FixedFile, Fixer};
+use scan_admission::offline::input::Input;
 use scan_admission::rules::RULES;
 use serde_json::{Value, json};
 
@@ -109,7 +110,7 @@ fn mutate(document: &mut Value, kind: Option<&str>, shared: &[(String, String)])
 
 fn fix(file: &[u8]) -> FixedFile {
     let judge = Judge { now: now(), settings: Default::default() };
-    Fixer::new(&judge, None, true).fix(file)
+    Fixer::new(&judge, None, true).fix(&Input::File("scans.yaml".into()), file)
 }
 
 /// Fixes every stream, and compares the result with what it has to be, as `read` reads them.
