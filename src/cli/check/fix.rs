@@ -8,6 +8,7 @@ use crate::offline::fix::{FixedFile, Fixer};
 use crate::offline::input::{Input, with_name};
 use crate::offline::replace_file::{FILE_MAX_BYTES, ReplaceError, ReplaceableFile};
 use crate::report::diff;
+use crate::report::finding::STDIN;
 use crate::report::{ReportedError, Reports};
 use crate::scan::json::printable;
 
@@ -110,7 +111,7 @@ impl FixRun<'_> {
     fn diff(&mut self, input: &Input, old: &[u8], fixed: &FixedFile) -> io::Result<()> {
         let Some(new) = &fixed.contents else { return Ok(()) };
         self.has_difference = true;
-        let name = input.name();
+        let name = if input.name() == STDIN { "stdin".to_owned() } else { input.name() };
         let is_utf8 = matches!(encoding::detect(old), encoding::Encoding::Utf8);
         if !is_utf8 {
             warn(&format!("{name}: the file is UTF-16, so the diff shows its text in UTF-8 and cannot be applied"));
