@@ -25,9 +25,10 @@ pub use replay::Replay;
 /// The extensions of the files in a folder that are read.
 pub const EXTENSIONS: [&str; 4] = ["log", "json", "jsonl", "gz"];
 
-/// The most logs that are open at once: 64, each with a buffer of 64 KiB and a decompressor of about as much. Only logs
-/// that overlap in time are open at once: those of different API servers, not the rotated files of one.
-const OPEN_MAX: usize = 64;
+/// The most logs that are open at once: 16. Only logs that overlap in time are: those of different API servers, of which a
+/// cluster has three to five, and not the rotated files of one. Each has a buffer of 64 KiB, or as long as its current
+/// event, and a decompressor of about 45 KiB, which makes 2 MiB.
+const OPEN_MAX: usize = 16;
 
 /// The first bytes of gzip.
 const GZIP: [u8; 2] = [0x1F, 0x8B];

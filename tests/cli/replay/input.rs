@@ -122,7 +122,7 @@ fn the_logs_of_several_api_servers_are_merged_by_time() {
         fs::write(folder.join(&format!("many/{number}.log")), lines(&events)).unwrap();
     }
     let run = run_in(folder.path(), &["many"], b"");
-    assert!(run.code == Some(2) && run.stderr.contains("more than 64 logs overlap in time"), "{}", run.stderr);
+    assert!(run.code == Some(2) && run.stderr.contains("more than 16 logs overlap in time"), "{}", run.stderr);
 }
 
 #[test]
