@@ -30,6 +30,9 @@ pub const EXTENSIONS: [&str; 4] = ["log", "json", "jsonl", "gz"];
 /// event, and a decompressor of about 45 KiB, which makes 2 MiB.
 const OPEN_MAX: usize = 16;
 
+/// The number of records among which the first time of a log is looked for. The first record may be damaged.
+const PEEKED_RECORDS: usize = 8;
+
 /// The first bytes of gzip.
 const GZIP: [u8; 2] = [0x1F, 0x8B];
 
@@ -219,8 +222,13 @@ fn first_time(input: &Input) -> Option<OffsetDateTime> {
         return None;
     }
     let mut records = Records::new(open(input, Rc::new(|_| ())).ok()?);
-    records.next_record().ok()??;
-    stage_time(records.bytes())
+    for _ in 0..PEEKED_RECORDS {
+        records.next_record().ok()??;
+        if let Some(time) = stage_time(records.bytes()) {
+            return Some(time);
+        }
+    }
+    None
 }
 
 /// Opens an input, and decompresses it if it is compressed.
