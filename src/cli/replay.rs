@@ -21,9 +21,9 @@ use crate::report::replay::{ReplayFormat, ReplayReport};
 #[derive(Args)]
 #[command(
     after_help = "Reads events of audit.k8s.io/v1 as kube-apiserver writes them: JSON lines or an EventList, also
-compressed by gzip. The logs of several API servers are merged by time.
-Of each write, the scan in the response is judged, so the audit policy has to record the level RequestResponse:
-see manifests/audit/policy.yaml, which `generate manifests` writes.
+compressed by gzip. The logs of several API servers are merged by time. Of each write, the scan
+in the response is judged, so the audit policy has to record these writes at level
+RequestResponse. `generate manifests` writes such a policy, manifests/audit/policy.yaml.
 
 Examples:
   scan-admission replay /var/log/kubernetes/audit

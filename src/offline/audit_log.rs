@@ -25,9 +25,13 @@ pub use replay::Replay;
 /// The extensions of the files in a folder that are read.
 pub const EXTENSIONS: [&str; 4] = ["log", "json", "jsonl", "gz"];
 
-/// The most logs that are open at once: 64, each with a buffer of 64 KiB and a decompressor of about as much. Only logs
-/// that overlap in time are open at once: those of different API servers, not the rotated files of one.
-const OPEN_MAX: usize = 64;
+/// The most logs that are open at once: 16. Only logs that overlap in time are: those of different API servers, of which a
+/// cluster has three to five, and not the rotated files of one. Each has a buffer of 64 KiB, or as long as its current
+/// event, and a decompressor of about 45 KiB, which makes 2 MiB.
+const OPEN_MAX: usize = 16;
+
+/// The number of records among which the first time of a log is looked for. The first record may be damaged.
+const PEEKED_RECORDS: usize = 8;
 
 /// The first bytes of gzip.
 const GZIP: [u8; 2] = [0x1F, 0x8B];
@@ -218,8 +222,13 @@ fn first_time(input: &Input) -> Option<OffsetDateTime> {
         return None;
     }
     let mut records = Records::new(open(input, Rc::new(|_| ())).ok()?);
-    records.next_record().ok()??;
-    stage_time(records.bytes())
+    for _ in 0..PEEKED_RECORDS {
+        records.next_record().ok()??;
+        if let Some(time) = stage_time(records.bytes()) {
+            return Some(time);
+        }
+    }
+    None
 }
 
 /// Opens an input, and decompresses it if it is compressed.

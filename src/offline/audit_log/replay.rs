@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
 use super::event::{AuditEvent, ObjectRef, ResponseObject, text};
-use super::old_objects::{OldObject, OldObjects};
+use super::old_objects::{OLD_OBJECT_MAX_BYTES, OldObject, OldObjects};
 use super::{LogEvent, read_object};
 use crate::admission::review::Operation;
 use crate::admission::user::User;
@@ -198,6 +198,9 @@ impl Replay {
     /// Keeps the scan of a response as the old object of the next write.
     fn remember(&mut self, kind: Kind, object_ref: &ObjectRef<'_>, object: &ResponseObject<'_>, done: OffsetDateTime) {
         let key = key(kind, object_ref, Some(object));
+        if object.spec_json.len() + object.scan.status_json.len() > OLD_OBJECT_MAX_BYTES {
+            return self.old_objects.remove(&key);
+        }
         let uid = text(&object.names.uid).into();
         self.old_objects
             .insert(&key, OldObject { json: judged_json(object).into(), uid, version: object.version(), done });
@@ -274,7 +277,9 @@ fn key(kind: Kind, object_ref: &ObjectRef<'_>, object: Option<&ResponseObject<'_
 
 /// Returns the JSON of the parts of a scan that rules read.
 fn judged_json(object: &ResponseObject<'_>) -> String {
-    let mut json = String::from("{\"metadata\":{");
+    let texts = [("spec", object.spec_json), ("status", object.scan.status_json)];
+    let mut json = String::with_capacity(256 + texts.iter().map(|(_, text)| text.len()).sum::<usize>());
+    json += "{\"metadata\":{";
     if let Some(metadata) = object.scan.metadata.present() {
         json += &format!(
             "\"generation\":{},\"deletionTimestamp\":{}",
@@ -283,9 +288,9 @@ fn judged_json(object: &ResponseObject<'_>) -> String {
         );
     }
     json += "}";
-    for (name, text) in [("spec", object.spec_json), ("status", object.scan.status_json)] {
-        if !text.is_empty() {
-            json += &format!(",\"{name}\":{text}");
+    for (name, text) in texts.iter().filter(|(_, text)| !text.is_empty()) {
+        for part in [",\"", name, "\":", text] {
+            json += part;
         }
     }
     json + "}"

@@ -60,7 +60,7 @@ pub struct ReplayCounts {
     pub not_replayed: u64,
     /// The parts of the input that are not audit events.
     pub unread: u64,
-    /// The old objects that were dropped, since they exceeded 48 MiB together.
+    /// The old objects that were dropped, since they exceeded 48 MB together.
     pub evicted: u64,
 }
 

@@ -131,7 +131,7 @@ fn summary(counts: &ReplayCounts) -> Vec<String> {
         (counts.not_replayed, "event", "not replayed"),
         (counts.unread, "part", "of the input not read"),
         (counts.panics, "panic", "of the API server"),
-        (counts.evicted, "old object", "dropped beyond 48 MiB"),
+        (counts.evicted, "old object", "dropped beyond 48 MB"),
     ] {
         if count > 0 {
             summary.push(format!("{} {rest}.", counted(count, noun)));

@@ -114,7 +114,8 @@ fn the_logs_of_several_api_servers_are_merged_by_time() {
     for number in 0..100 {
         let events: Vec<Value> =
             (0..2).map(|more| 2 * number + more).map(|at| event(at, scan(at.into(), status.clone()))).collect();
-        fs::write(folder.join(&format!("many/{}.log", 100 - number)), lines(&events)).unwrap();
+        // The first line of a log may be damaged.
+        fs::write(folder.join(&format!("many/{}.log", 100 - number)), format!("…\n{}", lines(&events))).unwrap();
     }
     assert_eq!(rows(&json_of(&folder, &["many"])), ["deny phase-unknown 1/1", "warn phase-unknown 199/0"]);
     for number in 0..100 {
@@ -122,7 +123,7 @@ fn the_logs_of_several_api_servers_are_merged_by_time() {
         fs::write(folder.join(&format!("many/{number}.log")), lines(&events)).unwrap();
     }
     let run = run_in(folder.path(), &["many"], b"");
-    assert!(run.code == Some(2) && run.stderr.contains("more than 64 logs overlap in time"), "{}", run.stderr);
+    assert!(run.code == Some(2) && run.stderr.contains("more than 16 logs overlap in time"), "{}", run.stderr);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use scan_admission::admission::{self, Context, ReviewSettings, Webhook};
 use scan_admission::config::Config;
+use scan_admission::offline::audit_log::old_objects::OLD_OBJECT_MAX_BYTES;
 use scan_admission::offline::audit_log::{AuditLogs, Replay};
 use scan_admission::offline::input::Input;
 use scan_admission::report::replay::{ReplayFormat, ReplayReport};
@@ -183,5 +184,15 @@ fn old_objects_are_dropped_beyond_the_limit_the_least_recently_stored_first() {
             "{max_bytes}"
         );
         assert_eq!(counts["denied"], upper_bounds, "{max_bytes}");
+    }
+}
+
+#[test]
+fn an_object_larger_than_a_request_may_be_is_not_kept() {
+    for (bytes, upper_bounds) in [(OLD_OBJECT_MAX_BYTES / 2, 1), (OLD_OBJECT_MAX_BYTES, 2)] {
+        let status = json!({"phase": "Done", "other": "x".repeat(bytes)});
+        let log = lines(&[event(1, scan(1, status.clone())), event(2, scan(2, status))]);
+        let found = replay(&log, ReviewSettings::default(), usize::MAX);
+        assert_eq!(found["counts"]["upperBounds"], upper_bounds, "{bytes}");
     }
 }
