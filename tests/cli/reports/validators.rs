@@ -45,6 +45,7 @@ pub fn npm() -> Option<&'static Npm> {
             let mut command = Command::new("npm");
             // The only install script makes the validator executable.
             command.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=2"]);
+            command.args(["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]);
             command.arg(format!("--fetch-timeout={REGISTRY_MAX_S}000")).current_dir(folder);
             command
         })?;

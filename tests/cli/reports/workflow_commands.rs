@@ -88,8 +88,7 @@ fn every_finding_is_an_annotation() {
                 _ => "notice",
             };
             assert_eq!(command.level, level, "{case}");
-            let file = finding["file"].as_str().unwrap().trim_start_matches("./");
-            assert_eq!(command.property("file").unwrap(), file, "{case}");
+            assert_eq!(command.property("file"), path(finding), "{case}");
             let number = |name: &str| command.property(name).map(|number| number.parse::<u64>().expect(number));
             assert!(number("line").unwrap() >= finding["line"].as_u64().unwrap(), "{case}");
             assert!(number("endLine").is_none_or(|end| end >= number("line").unwrap()), "{case}");
@@ -104,10 +103,15 @@ fn every_finding_is_an_annotation() {
     }
 }
 
+/// Returns the file of a finding or an error as GitHub needs it, relative to the root of the repository.
+fn path(of: &Value) -> Option<&str> {
+    of["file"].as_str().map(|file| file.trim_start_matches("./"))
+}
+
 /// Whether a command reports an input that cannot be read.
 fn is_about(command: &WorkflowCommand, error: &Value) -> bool {
     command.level == "error"
-        && command.property("file") == error["file"].as_str().map(|file| file.trim_start_matches("./"))
+        && command.property("file") == path(error)
         && error["message"].as_str().unwrap() == command.message
 }
 
