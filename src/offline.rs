@@ -1,4 +1,5 @@
 //! Judges scans outside of a request: scans in documents, and scans that are stored in a cluster (which `audit` lists).
+//! Fixes scans in documents.
 
 pub mod documents;
 pub mod fix;

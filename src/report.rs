@@ -1,4 +1,4 @@
-//! Reports findings as text and JSON, regardless of the source of the scans.
+//! Reports findings as text and JSON, regardless of the source of the scans, and differences between files.
 
 pub mod cluster;
 pub mod diff;

@@ -99,7 +99,8 @@ impl<'j> Fixer<'j> {
             let FoundObject::Scan(found) = object else { continue };
             let fixes = self.fixes(&manifest, &found);
             if found.is_wrapped && !fixes.is_empty() {
-                let message = "not fixed: the object of a review or of a watch event says what was written".to_owned();
+                let message =
+                    "not fixed: the object of an AdmissionReview or of a watch event is not changed".to_owned();
                 fixed.left.push(manifest.error(found.json, message));
                 continue;
             }

@@ -3,7 +3,8 @@
 //!
 //! The new contents are written to a file without a name in the same folder, which vanishes if the program ends before
 //! they are complete. This file then gets a name and is renamed to that of the old file. Where the file system has no
-//! files without a name, a file with a name that begins with `.scan-admission-` is used.
+//! files without a name, a file with a name that begins with `.scan-admission-` is used. Access control lists and extended
+//! attributes are those of a new file.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
