@@ -16,10 +16,10 @@
 //! | [`install`] | the manifests and the Grafana dashboard | `server` |
 //! | [`cluster`] | the client of the API server: the CA controller, caBundles, listing | `cluster` |
 //! | [`server`] | the HTTPS server: connections, limits, memory, handler, health, metrics | `server` |
-//! | [`offline`] | judging outside a request: scans in documents, stored scans, and writes in audit logs | `files` |
-//! | [`report`] | findings in documents and in a cluster, as text, JSON, SARIF, JUnit XML and more | `files` |
+//! | [`offline`] | outside a request: judging scans in documents, stored scans and writes in audit logs; fixing documents | `files` |
+//! | [`report`] | findings in documents and in a cluster, as text, JSON, SARIF, JUnit XML and more; differences between files | `files` |
 //! | [`config`] | the configuration file | `server` |
-//! | [`manifest`] | YAML and JSON documents, with positions | `files` |
+//! | [`manifest`] | YAML and JSON documents, with positions, and edits of them | `files` |
 //! | [`tls`] | certificates: PEM and caBundles, dates and usages, verification, CAs, watched files | `server` |
 //! | [`admission`] | `answer`: decode a review, validate or mutate, encode the reply | – |
 //! | [`rules`] | the rules: [`rules::RULES`], one file per rule, and the tables behind them | – |

@@ -1,5 +1,5 @@
-//! YAML and JSON documents with positions: splits a stream into documents, reads them as the API server would, and
-//! locates the fields that findings name.
+//! YAML and JSON documents with positions: splits a stream into documents, reads them as the API server would, locates the
+//! fields that findings name, and edits fields in place.
 
 pub mod documents;
 pub mod edit;

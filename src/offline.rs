@@ -1,5 +1,5 @@
 //! Judges scans outside of a request: scans in documents, scans that are stored in a cluster (which `audit` lists), and
-//! the writes in audit logs.
+//! the writes in audit logs. Fixes scans in documents.
 
 pub mod audit_log;
 pub mod documents;

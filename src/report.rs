@@ -1,5 +1,5 @@
 //! Reports findings as text, JSON, SARIF, JUnit XML, workflow commands of GitHub, and Markdown, regardless of the source
-//! of the scans.
+//! of the scans, and differences between files.
 
 pub mod diff;
 pub mod finding;

@@ -11,13 +11,13 @@ use crate::manifest::{
     ScanManifest, ScanPart,
 };
 use crate::rules::RULES;
-use crate::scan::{ConditionMember, Conditions, Count, Field, Json, Kind, Member, Scan, Spec};
+use crate::scan::{ConditionMember, Conditions, Count, Entry, Field, Json, Kind, Member, Scan, Spec};
 
-/// The rule whose mutation writes the current time, as there is no old object.
+/// The rule whose mutation writes the current time: without an old object, it is the time of every change.
 const WRITES_NOW: &str = "condition-fields";
 
-/// The members of a status in the order of a controller's writes: the ones that a mutation writes beside those that are
-/// usually there.
+/// The usual members of a status in the order in which they are written. A member that is inserted follows those before
+/// it.
 const STATUS_ORDER: [&str; 9] = [
     "observedGeneration",
     "phase",
@@ -50,7 +50,7 @@ pub struct FieldFix {
 pub struct FixedFile {
     /// The contents; `None` if they did not change.
     pub contents: Option<Vec<u8>>,
-    /// The paths of the fields that were set, in the order of the file.
+    /// The paths of the fields that were set, document by document.
     pub paths: Vec<String>,
     /// What was left, and why.
     pub left: Vec<ManifestError>,
@@ -107,7 +107,8 @@ impl<'j> Fixer<'j> {
             let FoundObject::Scan(found) = object else { continue };
             let fixes = self.fixes(&manifest, &found);
             if found.is_wrapped && !fixes.is_empty() {
-                let message = "not fixed: the object of a review or of a watch event says what was written".to_owned();
+                let message =
+                    "not fixed: the object of an AdmissionReview or of a watch event is not changed".to_owned();
                 fixed.left.push(manifest.error(found.json, message));
                 continue;
             }
@@ -148,7 +149,7 @@ impl<'j> Fixer<'j> {
             let order = order(&field);
             let edit = manifest.edit(found.json, &FieldToSet { pointer, value: &value.to_json(), order: &order });
             let path = match field {
-                Field::ConditionMember { entry: crate::scan::Entry::Index(index), member } => {
+                Field::ConditionMember { entry: Entry::Index(index), member } => {
                     Field::ConditionMember { entry: conditions.name(index), member }.to_string()
                 }
                 _ => field.to_string(),

@@ -3,7 +3,8 @@
 //!
 //! The new contents are written to a file without a name in the same folder, which vanishes if the program ends before
 //! they are complete. This file then gets a name and is renamed to that of the old file. Where the file system has no
-//! files without a name, a file with a name that begins with `.scan-admission-` is used.
+//! files without a name, a file with a name that begins with `.scan-admission-` is used. Access control lists and extended
+//! attributes are those of a new file.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -175,5 +176,31 @@ impl Drop for TemporaryFile {
     /// After the renaming, there is no such file.
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the file system has files without a name, this is the only user of the one with a name.
+    #[test]
+    fn a_file_with_a_name_is_removed_unless_it_is_renamed() {
+        let folder = std::env::temp_dir().join(format!("scan-admission-test-{}", process::id()));
+        fs::create_dir(&folder).unwrap();
+        let path = folder.join("a.yaml");
+        fs::write(&path, "old").unwrap();
+        let file = ReplaceableFile::read(&path).unwrap();
+        let count = || fs::read_dir(&folder).unwrap().count();
+        let [first, second] = ["first", "second"].map(|text| file.write_named(text.as_bytes(), &folder).unwrap());
+        assert_eq!((count(), fs::read_to_string(&second.0).unwrap()), (3, "second".to_owned()));
+        assert_eq!(fs::metadata(&second.0).unwrap().mode(), file.metadata.mode());
+        drop(first);
+        second.rename(&path).unwrap();
+        assert_eq!((count(), fs::read_to_string(&path).unwrap()), (1, "second".to_owned()));
+        // The file that was read is not the one that is there now.
+        assert!(matches!(file.replace(b"third"), Err(ReplaceError::Changed)));
+        assert_eq!((count(), fs::read_to_string(&path).unwrap()), (1, "second".to_owned()));
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

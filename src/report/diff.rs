@@ -7,6 +7,9 @@ use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices, group_diff_ops};
 
 use crate::scan::json::printable;
 
+/// Its time grows with the number of lines, and not with that of the changes too, since names and times are unique lines.
+const ALGORITHM: Algorithm = Algorithm::Patience;
+
 /// The unchanged lines around each change, as `diff -u` prints them.
 const CONTEXT_LINES: usize = 3;
 
@@ -18,7 +21,7 @@ pub fn write(out: &mut impl Write, name: &str, old: &[u8], new: &[u8], is_termin
     let mut diff = DiffWriter { out, is_terminal };
     diff.line(BOLD, &format!("--- {}\n", header("a", name)).into_bytes())?;
     diff.line(BOLD, &format!("+++ {}\n", header("b", name)).into_bytes())?;
-    for hunk in group_diff_ops(capture_diff_slices(Algorithm::Myers, &old, &new), CONTEXT_LINES) {
+    for hunk in group_diff_ops(capture_diff_slices(ALGORITHM, &old, &new), CONTEXT_LINES) {
         let (Some(first), Some(last)) = (hunk.first(), hunk.last()) else { continue };
         let ranges = [DiffOp::old_range, DiffOp::new_range].map(|of| range(of(first).start..of(last).end));
         diff.line(CYAN, &format!("@@ -{} +{} @@\n", ranges[0], ranges[1]).into_bytes())?;

@@ -116,9 +116,11 @@ impl FixRun<'_> {
         if !is_utf8 {
             warn(&format!("{name}: the file is UTF-16, so the diff shows its text in UTF-8 and cannot be applied"));
         }
-        let is_coloured = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
-        let mut out = io::BufWriter::new(io::stdout().lock());
-        let is_terminal = is_coloured && io::stdout().is_terminal();
+        // A terminal gets colours, where it has them. Elsewhere the diff is byte for byte that of the file.
+        let is_terminal = io::stdout().is_terminal();
+        let out: Box<dyn Write> =
+            if is_terminal { Box::new(anstream::stdout().lock()) } else { Box::new(io::stdout().lock()) };
+        let mut out = io::BufWriter::new(out);
         if is_utf8 {
             diff::write(&mut out, &name, old, new, is_terminal)?;
         } else {

@@ -134,23 +134,22 @@ impl<'i> Insertion<'i> {
         let layout = self.layout(key, value);
         let member = self.member(&self.text[self.manifest.document_offset(key)..], layout.colon);
         let gap = &layout.gap;
-        let mut at = self.manifest.span(value).end;
-        let rest = &self.text[at..];
-        let blank = rest.len() - rest.trim_start_matches(BLANKS).len();
-        let (end, _) = line_end(self.text, at);
-        if layout.is_on_own_line {
-            let tail = self.text.get(at + blank..end).unwrap_or_default();
-            let after_comma = tail.strip_prefix(',').map(str::trim_start);
-            if after_comma.is_some_and(|after| after.is_empty() || after.starts_with('#')) {
-                return Edit { range: end..end, text: format!("{gap}{member},") };
-            }
+        let end = self.manifest.span(value).end;
+        let rest = self.text[end..].trim_start_matches(BLANKS);
+        if layout.is_on_own_line
+            && let Some(after_comma) = rest.strip_prefix(',')
+            && after_comma.trim_start_matches(BLANKS).starts_with(['\r', '\n', '#'])
+        {
+            // The comma and the comment of the member stay on its line.
+            let (line_end, _) = line_end(self.text, end);
+            return Edit { range: line_end..line_end, text: format!("{gap}{member},") };
         }
-        if !self.text[..at].ends_with(':') {
-            return Edit { range: at..at, text: format!(",{gap}{member}") };
+        if !self.text[..end].ends_with(':') {
+            return Edit { range: end..end, text: format!(",{gap}{member}") };
         }
-        // An empty value: a comma right after the colon would be part of the key.
-        at += blank;
-        let space = if blank == 0 { " " } else { "" };
+        // The value is empty. A comma right after the colon would be part of the key.
+        let at = self.text.len() - rest.len();
+        let space = if at == end { " " } else { "" };
         Edit { range: at..at, text: format!("{space},{gap}{member}") }
     }
 

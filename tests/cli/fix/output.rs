@@ -96,6 +96,19 @@ fn an_unreadable_document_does_not_stop_the_fixes_of_others() {
     assert_eq!(fs::read_to_string(&path).unwrap(), file(right()));
 }
 
+/// A carriage return alone ends a line in YAML, but not for the edits. The document is read again before it is written.
+#[test]
+fn an_edit_that_would_be_read_differently_is_not_made() {
+    let folder = Folder::new();
+    let path = folder.join("a.yaml");
+    let scan = format!("{HEAD}status:\n  cveCount:\n    critical: 1\n    unknown: 0\n  # end\n").replace('\n', "\r");
+    fs::write(&path, &scan).unwrap();
+    let done = run(&["--fix", path.to_str().unwrap()], b"");
+    let message = "a.yaml:1:1: not fixed: the edited document would not be read as intended; fix it by hand";
+    assert!(done.code == 2 && done.stderr.contains(message), "{}{}", done.stdout, done.stderr);
+    assert_eq!(fs::read_to_string(&path).unwrap(), scan);
+}
+
 #[test]
 fn times_of_conditions_are_written_only_with_now() {
     let folder = Folder::new();
@@ -158,6 +171,9 @@ fn reviews_and_watch_events_are_left() {
     for wrapped in [review, json!({"type": "MODIFIED", "object": object})] {
         let Run { code, stdout, stderr } = run(&["--fix", "-"], wrapped.to_string().as_bytes());
         assert_eq!((code, stdout), (1, wrapped.to_string()));
-        assert!(stderr.contains("not fixed: the object of a review or of a watch event"), "{stderr}");
+        assert!(
+            stderr.contains("not fixed: the object of an AdmissionReview or of a watch event is not changed"),
+            "{stderr}"
+        );
     }
 }
