@@ -165,3 +165,36 @@ impl<'m> Mapping<'m> {
         self.members.iter().rev().find(|(key, _)| is_named(key)).copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::documents::Documents;
+    use super::*;
+
+    /// An edit of the document that the same edit of the JSON does not describe is never made.
+    #[test]
+    fn edits_are_made_only_if_the_document_is_then_read_as_intended() {
+        for (text, at, in_json) in
+            [("a: 1\nb: [x, 2]\n", 3, 5), ("{\"a\" : 1, \"b\": [\"x\", 2]}", 7, 7), ("- 1\n- ' # '\n", 2, 1)]
+        {
+            let mut documents = Documents::new(text.as_bytes());
+            let document = documents.next_document().unwrap().unwrap();
+            let manifest = Manifest::read(&document).unwrap();
+            assert_eq!((&text[at..=at], &manifest.json()[in_json..=in_json]), ("1", "1"));
+            let edit = |at: usize, text: &str| Edit { range: at..at + 1, text: text.to_owned() };
+            let checked = |document_text: &str, json_text: &str| {
+                let edits =
+                    vec![FieldEdit { rank: 0, document: edit(at, document_text), json: edit(in_json, json_text) }];
+                manifest.checked_edits(&document, edits).is_some()
+            };
+            assert!(checked("3", "3") && checked(" 3", "3"), "{text}");
+            for (document_text, json_text) in
+                [("3", "4"), ("'3'", "3"), ("3 # ", "4"), ("\"3\"", "3"), ("[", "3"), ("1", "1 ]")]
+            {
+                assert!(!checked(document_text, json_text), "{text}: {document_text} {json_text}");
+            }
+            let twice = vec![FieldEdit { rank: 0, document: edit(at, "3"), json: edit(in_json, "3") }; 2];
+            assert_eq!(manifest.checked_edits(&document, twice), None);
+        }
+    }
+}

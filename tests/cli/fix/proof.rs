@@ -148,10 +148,22 @@ fn prove(streams: &[Stream], read: fn(&[&str]) -> Vec<Vec<Value>>) -> (usize, us
         let again = fix(new.as_bytes());
         assert!(again.contents.is_none(), "a second --fix changes {:?}:\n{new}", again.paths);
         check_lines(text, new, fixed.paths.len());
+        if index % 10 == 0 {
+            check_encodings(text, new);
+        }
         made += fixed.paths.len();
         left += fixed.left.len();
     }
     (made, left)
+}
+
+/// Expects that the file becomes the same in other encodings, with a byte order mark.
+fn check_encodings(old: &str, new: &str) {
+    let [old, new] = [old, new].map(|text| format!("\u{FEFF}{text}"));
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    for (old, new) in [(old.clone().into_bytes(), new.clone().into_bytes()), (utf16(&old), utf16(&new))] {
+        assert!(fix(&old).contents.as_ref().unwrap_or(&old) == &new, "{}", String::from_utf8_lossy(&old));
+    }
 }
 
 /// Expects that all lines are byte-equal, except for those of the values that were written, and that no comment is lost.
