@@ -39,10 +39,20 @@ pub trait Report {
     /// Ends the report.
     fn finish(self: Box<Self>, totals: &Totals) -> io::Result<()>;
 
+    /// Whether the report has the edits that repair findings.
+    fn needs_fixes(&self) -> bool {
+        false
+    }
+
     /// Writes what is buffered, before something else is printed on the terminal.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Returns a number with its noun: `1 file` or `2 files`.
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Prints an error on stderr. Its text may come from a cluster or include names of files, so control characters are

@@ -129,6 +129,6 @@ fn judge_scan(kind: Kind, json: &RawValue, judge: &Judge, reports: &mut Reports)
     let parts = [Part::Spec, Part::Status];
     judge.judge(kind, &scan, subject.namespace, &parts, |findings| {
         let findings: Vec<ReportedFinding> = findings.list().iter().map(ReportedFinding::from).collect();
-        reports.object(&ReportedObject { file: None, subject: Some(subject), findings: &findings })
+        reports.object(&ReportedObject { file: None, subject: Some(subject), position: None, findings: &findings })
     })
 }

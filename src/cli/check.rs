@@ -3,7 +3,7 @@
 mod fix;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -80,11 +80,15 @@ impl CheckCommand {
         let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), settings: config.settings };
         let outputs = Output::complete(self.output).map_err(io::Error::other)?;
         let inputs = inputs(&self.files, &["yaml", "yml", "json"], self.stdin_name.as_deref());
+        if let Some(input) = inputs.iter().find(|input| is_named_output(input, &outputs)) {
+            let message = format!("{} is an input: write the report to another file", input.name());
+            return Err(io::Error::other(message));
+        }
         let stdout = if self.fix.uses_stdout(&inputs) { Stdout::Taken } else { Stdout::Free };
         let mut reports = output::open(&outputs, stdout, Totals::of_files())?;
         let fixer = Fixer::new(&judge, self.kind, self.now.is_some());
         let mut fix_run = self.fix.fix_run(&fixer);
-        for (index, input) in inputs.iter().enumerate().filter(|(_, input)| !is_report(input, &outputs)) {
+        for (index, input) in inputs.iter().enumerate().filter(|(_, input)| !is_found_output(input, &outputs)) {
             let contents = match &mut fix_run {
                 Some(fix_run) => fix_run.run(input, &mut reports)?,
                 None => None,
@@ -104,13 +108,20 @@ impl CheckCommand {
     }
 }
 
-/// Returns whether an input that was found in a folder is a report that this run writes.
-fn is_report(input: &Input, outputs: &[Output]) -> bool {
-    let Input::Found(found) = input else { return false };
-    let files = outputs.iter().filter_map(|output| output.file.as_deref());
-    files
-        .into_iter()
-        .any(|file| found.canonicalize().is_ok_and(|found| file.canonicalize().is_ok_and(|file| file == found)))
+/// Returns whether a report would take the place of an input that an argument names.
+fn is_named_output(input: &Input, outputs: &[Output]) -> bool {
+    if let Input::File(named) = input { is_output(named, outputs) } else { false }
+}
+
+/// Returns whether an input that was found in a folder is a report of this run, or of an earlier one.
+fn is_found_output(input: &Input, outputs: &[Output]) -> bool {
+    if let Input::Found(found) = input { is_output(found, outputs) } else { false }
+}
+
+fn is_output(input: &Path, outputs: &[Output]) -> bool {
+    let Ok(input) = input.canonicalize() else { return false };
+    let mut files = outputs.iter().filter_map(|output| output.file.as_deref()?.canonicalize().ok());
+    files.any(|file| file == input)
 }
 
 /// Parses the value of `--kind`, ignoring case.

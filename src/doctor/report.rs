@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use super::check::{Diagnostic, Level};
 use super::checks::CHECKS;
-use crate::report::Format;
+use crate::report::{Format, counted};
 use crate::scan::json::printable;
 
 #[derive(Serialize)]
@@ -75,7 +75,6 @@ pub fn write(mut out: impl Write, format: Format, diagnostics: &[Diagnostic]) ->
     }
     out.flush()?;
     let DiagnosticCounts { checks, problems, notes, unknown } = counts;
-    let counted = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let (problems, notes) = (counted(problems, "problem"), counted(notes, "note"));
     let unknown = if unknown > 0 { format!(", {unknown} unknown") } else { String::new() };
     anstream::eprintln!("{checks} checks: {problems}, {notes}{unknown}");

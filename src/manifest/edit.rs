@@ -62,7 +62,7 @@ impl Manifest<'_> {
             if !self.is_direct(&mapping, key) || self.is_shared(&span) {
                 return Err(EditError::Shared);
             }
-            let at = self.offset(value);
+            let at = self.json_offset(value);
             let json = Edit { range: at..at + value.len(), text: field.value.to_owned() };
             return Ok(FieldEdit { rank: 0, document: self.replacement(&mapping, key, value, field.value), json });
         }
@@ -91,7 +91,7 @@ impl Manifest<'_> {
     fn mapping<'m>(&self, object: &'m str, pointer: &str) -> Result<Mapping<'m>, EditError> {
         let mut json = object;
         for name in pointer.split('/').skip(1) {
-            let mapping = self.checked(json)?;
+            let mapping = self.container(json)?;
             json = if let Some((key, value)) = mapping.member(name) {
                 if !self.is_direct(&mapping, key) {
                     return Err(EditError::Shared);
@@ -102,11 +102,12 @@ impl Manifest<'_> {
                 path::entries(json).get(index).copied().ok_or(EditError::NotFound)?
             };
         }
-        self.checked(json)
+        self.container(json)
             .and_then(|mapping| if json.starts_with('{') { Ok(mapping) } else { Err(EditError::NotFound) })
     }
 
-    fn checked<'m>(&self, json: &'m str) -> Result<Mapping<'m>, EditError> {
+    /// Returns the members of a mapping, or none for a list, if no other value shares the container.
+    fn container<'m>(&self, json: &'m str) -> Result<Mapping<'m>, EditError> {
         let (json, span) = (json.trim_ascii(), self.span(json));
         if self.is_shared(&span) {
             return Err(EditError::Shared);
@@ -127,7 +128,8 @@ impl Manifest<'_> {
         }
         let key = self.document_offset(key);
         let old = &text[range.clone()];
-        let mut new = scalar_text::of(new, old.chars().next().filter(|c| ['"', '\''].contains(c)), &text[key..]);
+        let mut new =
+            scalar_text::of(new, old.chars().next().filter(|c| ['"', '\''].contains(c)), text[key..].starts_with('"'));
         let from_key = &text[key..range.start];
         let colon = from_key.find(':').map(|colon| key + colon + 1);
         if let Some(tag) = self.tag(range.start) {

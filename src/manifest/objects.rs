@@ -161,7 +161,7 @@ impl<'a> Manifest<'a> {
 
     /// Returns the text of a value in the YAML if it differs from the JSON.
     pub fn written(&self, value: &str) -> Option<&str> {
-        let offset = self.offset(value);
+        let offset = self.json_offset(value);
         let at = self.written.binary_search_by_key(&offset, |scalar| scalar.json).ok()?;
         Some(&self.written[at].text)
     }
@@ -169,7 +169,7 @@ impl<'a> Manifest<'a> {
     /// Returns the repeated keys within a part of the JSON, in order: the JSON from the last occurrence on, whose value
     /// is used, the position of the last occurrence, and the position of the first one.
     pub fn repeated_keys(&self, part: &str) -> impl Iterator<Item = (&str, Position, Position)> {
-        let (start, end) = (self.offset(part), self.offset(part) + part.len());
+        let (start, end) = (self.json_offset(part), self.json_offset(part) + part.len());
         let from = self.repeated_keys.partition_point(|key| key.json < start);
         let within = self.repeated_keys[from..].iter().take_while(move |key| key.json < end);
         within.map(|key| {

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use super::fix::Fixer;
 use super::input::{Input, with_name};
+use super::judge::with_any_policy;
 use super::non_strings;
 use crate::engine::Part;
 use crate::engine::finding::FINDINGS_SHOWN;
@@ -12,7 +13,7 @@ use crate::manifest::{
 };
 use crate::report::finding::Replacement;
 use crate::report::{Location, ReportedError, ReportedFinding, ReportedObject, Reports, Subject};
-use crate::scan::{Json, Kind, Member, Scan, Spec};
+use crate::scan::{Kind, Scan};
 
 /// Judges every scan of a file. A file that an argument names must hold objects; a file that was found in a folder may
 /// hold anything. If the fixer has a kind, a status alone in a named file is judged as the status of a scan of this
@@ -105,12 +106,14 @@ impl CheckedFile<'_> {
             ScanPart::Status | ScanPart::StatusMembers => self.findings_in_status(found, scan),
         };
         non_strings::add_warnings(found, &mut findings);
-        let fixes = if found.is_wrapped { Vec::new() } else { self.fixer.fixes(manifest, found) };
+        let has_fixes = reports.need_fixes() && !found.is_wrapped;
+        let fixes = if has_fixes { self.fixer.fixes(manifest, found) } else { Vec::new() };
         let mut located = self.repeated_keys(manifest, found.json, found.json);
         for mut finding in findings {
             non_strings::explain(manifest, found, &mut finding);
             let path = found.path(&finding.path).unwrap_or_default();
-            let (position, region) = (manifest.field(found.json, path), manifest.value_region(found.json, path));
+            let (position, region) =
+                (manifest.field_position(found.json, path), manifest.value_region(found.json, path));
             let edit = fixes.iter().filter(|fix| fix.path == finding.path).find_map(|fix| fix.edit.as_ref().ok());
             finding.fix = edit.map(|FieldEdit { document: Edit { range, text }, .. }| Replacement {
                 region: manifest.region(range),
@@ -120,7 +123,8 @@ impl CheckedFile<'_> {
         }
         located.sort_by_key(|finding| finding.location.map(|location| location.position));
         let subject = Subject { kind: found.kind, namespace: &found.namespace, name: &found.name };
-        reports.object(&ReportedObject { file: Some(self.name), subject: Some(subject), findings: &located })
+        let position = Some(manifest.field_position(found.json, ""));
+        reports.object(&ReportedObject { file: Some(self.name), subject: Some(subject), position, findings: &located })
     }
 
     fn findings(&self, found: &ScanManifest<'_>, scan: &Scan<'_>, parts: &[Part]) -> Vec<ReportedFinding> {
@@ -129,13 +133,11 @@ impl CheckedFile<'_> {
         })
     }
 
-    /// Returns the findings in a status whose spec is unknown. Rules read little else of the spec than whether it names
-    /// a policy. The status is therefore judged with and without a policy, and findings of both are reported, with the
-    /// milder action.
-    fn findings_in_status(&self, found: &ScanManifest<'_>, mut scan: Scan<'_>) -> Vec<ReportedFinding> {
+    /// Returns the findings in a status whose spec is unknown: those both with and without a policy, with the milder
+    /// action.
+    fn findings_in_status(&self, found: &ScanManifest<'_>, scan: Scan<'_>) -> Vec<ReportedFinding> {
         let without_policy = self.findings(found, &scan, &[Part::Status]);
-        scan.spec = Member::Present(Spec { scan_policy: Json::from_text("any"), ..Spec::default() });
-        let mut with_policy = self.findings(found, &scan, &[Part::Status]);
+        let mut with_policy = self.findings(found, &with_any_policy(scan), &[Part::Status]);
         let both = without_policy.into_iter().filter_map(|finding| {
             let is_same = |other: &ReportedFinding| other.rule == finding.rule && other.path == finding.path;
             let other = with_policy.swap_remove(with_policy.iter().position(is_same)?);
@@ -168,7 +170,7 @@ impl CheckedFile<'_> {
         }
         warnings.extend(self.repeated_keys(manifest, &json[start..], json));
         warnings.truncate(FINDINGS_SHOWN);
-        reports.object(&ReportedObject { file: Some(self.name), subject: None, findings: &warnings })
+        reports.object(&ReportedObject { file: Some(self.name), subject: None, position: None, findings: &warnings })
     }
 
     /// Returns warnings about the repeated keys in a part of an object, each at the position of the last occurrence.

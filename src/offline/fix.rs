@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::Judge;
 use super::input::Input;
+use super::judge::with_any_policy;
 use crate::engine::{PatchOperation, Rule};
 use crate::manifest::splice::splice_file;
 use crate::manifest::{
@@ -11,7 +12,7 @@ use crate::manifest::{
     ScanManifest, ScanPart,
 };
 use crate::rules::RULES;
-use crate::scan::{ConditionMember, Conditions, Count, Entry, Field, Json, Kind, Member, Scan, Spec};
+use crate::scan::{ConditionMember, Conditions, Count, Entry, Field, Kind, Scan};
 
 /// The rule whose mutation writes the current time: without an old object, it is the time of every change.
 const WRITES_NOW: &str = "condition-fields";
@@ -39,7 +40,6 @@ pub struct Fixer<'j> {
 
 /// A write of a mutation, as an edit.
 pub struct FieldFix {
-    pub rule: &'static str,
     /// The path of the field, as in findings.
     pub path: String,
     pub edit: Result<FieldEdit, EditError>,
@@ -112,14 +112,14 @@ impl<'j> Fixer<'j> {
                 fixed.left.push(manifest.error(found.json, message));
                 continue;
             }
-            for FieldFix { path, edit, .. } in fixes {
+            for FieldFix { path, edit } in fixes {
                 match edit {
                     Ok(edit) => {
                         paths.push(path);
                         edits.push(edit);
                     }
                     Err(error) => {
-                        let position = manifest.field(found.json, found.path(&path).unwrap_or_default());
+                        let position = manifest.field_position(found.json, found.path(&path).unwrap_or_default());
                         fixed.left.push(ManifestError { position, message: format!("{path}: not fixed: {error}") });
                     }
                 }
@@ -142,7 +142,7 @@ impl<'j> Fixer<'j> {
         let Ok(scan) = found.scan() else { return Vec::new() };
         let conditions = Conditions::of(&scan);
         let fixes = self.mutations(found, &scan).into_iter().filter_map(|operation| {
-            let PatchOperation { rule, field, value, .. } = operation;
+            let PatchOperation { field, value, .. } = operation;
             let pointer = field.pointer()?;
             let pointer =
                 if found.part == ScanPart::StatusMembers { pointer.strip_prefix("/status")? } else { &pointer };
@@ -154,7 +154,7 @@ impl<'j> Fixer<'j> {
                 }
                 _ => field.to_string(),
             };
-            Some(FieldFix { rule, path, edit })
+            Some(FieldFix { path, edit })
         });
         fixes.collect()
     }
@@ -172,8 +172,7 @@ impl<'j> Fixer<'j> {
         };
         let mut operations = of(scan);
         if found.part != ScanPart::Whole {
-            let spec = Spec { scan_policy: Json::from_text("any"), ..Spec::default() };
-            let with_policy = of(&Scan { spec: Member::Present(spec), ..scan.clone() });
+            let with_policy = of(&with_any_policy(scan.clone()));
             operations
                 .retain(|one| with_policy.iter().any(|other| one.field == other.field && one.value == other.value));
         }

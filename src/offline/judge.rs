@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use crate::admission::ReviewSettings;
 use crate::engine::{Change, Findings, Part, PatchOperation, Rule, mutate, validate};
 use crate::rules::RULES;
-use crate::scan::{Kind, Member, Scan};
+use crate::scan::{Json, Kind, Member, Scan, Spec};
 
 /// The values that the findings depend on besides the scan. The user who writes the scan is unknown, so overrides for
 /// users or groups do not match, and the rule `status-writer` is skipped.
@@ -39,4 +39,11 @@ impl Judge {
         let modes = self.settings.modes(namespace, "", &[]);
         mutate(rules, &Change::new(kind, scan, None, self.now).with_modes(&modes)).operations
     }
+}
+
+/// Returns a status alone as that of a scan with a policy. Its spec is unknown, and rules read little else of a spec than
+/// whether it names a policy.
+pub fn with_any_policy(scan: Scan<'_>) -> Scan<'_> {
+    let spec = Spec { scan_policy: Json::from_text("any"), ..Spec::default() };
+    Scan { spec: Member::Present(spec), ..scan }
 }

@@ -14,8 +14,8 @@ use std::process;
 
 use rustix::fs::{Gid, Uid, fchown};
 
-/// The longest file that is fixed: 256 MiB, as long as four documents. The file, its text, the result and the text of the
-/// result are in memory at once.
+/// The longest file that is fixed: 256 MiB, four documents of the largest size. The file, its text, the result and the text
+/// of the result are in memory at once, so this takes 1 GiB, as reading one document of the largest size may.
 pub const FILE_MAX_BYTES: u64 = 256 << 20;
 
 /// The reason why a file is not replaced.
@@ -87,7 +87,7 @@ impl ReplaceableFile {
             return Err(ReplaceError::Changed);
         }
         temporary.rename(path).map_err(ReplaceError::Write)?;
-        // The new name is on the disk too. A file system that cannot do this has done its best.
+        // Sync the folder, so that the new name survives a crash. Ignore errors: some file systems cannot sync folders.
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
         Ok(())
     }
@@ -104,6 +104,7 @@ impl ReplaceableFile {
         let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
         let file = match open(folder, flags, Mode::RUSR | Mode::WUSR) {
             Ok(file) => File::from(file),
+            // What file systems and kernels without such files answer.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => return Ok(None),
             Err(error) => return Err(error.into()),
         };

@@ -10,6 +10,9 @@ use crate::scan::json::printable;
 /// The name of standard input in reports.
 pub const STDIN: &str = "standard input";
 
+/// The title of an error of an input that cannot be read.
+const UNREADABLE: &str = "unreadable";
+
 /// The number of characters of a name that a line shows: the limit of names in Kubernetes.
 const NAME_MAX_CHARS: usize = 253;
 
@@ -41,6 +44,8 @@ pub struct ReportedObject<'a> {
     pub file: Option<&'a str>,
     /// `None` if the findings are outside of the scans of a document.
     pub subject: Option<Subject<'a>>,
+    /// Where the object begins in the file.
+    pub position: Option<Position>,
     pub findings: &'a [ReportedFinding],
 }
 
@@ -129,9 +134,10 @@ impl ReportedFinding {
     }
 }
 
-/// An input, or an object of it, that cannot be read.
+/// An input, or an object of it, that cannot be read or fixed.
 #[derive(Debug, Clone)]
 pub struct ReportedError {
+    pub title: &'static str,
     /// `None` for an error of a cluster.
     pub file: Option<String>,
     pub position: Option<Position>,
@@ -142,18 +148,23 @@ pub struct ReportedError {
 impl ReportedError {
     /// A file that cannot be read. The error includes the name of the file.
     pub fn unreadable(file: &str, error: &io::Error) -> Self {
-        Self { file: Some(file.to_owned()), position: None, message: error.to_string() }
+        Self { title: UNREADABLE, file: Some(file.to_owned()), position: None, message: error.to_string() }
     }
 
     /// An error in a document of a file.
     pub fn in_document(file: &str, error: ManifestError) -> Self {
         let ManifestError { position, message } = error;
-        Self { file: Some(file.to_owned()), position: Some(position), message }
+        Self { title: UNREADABLE, file: Some(file.to_owned()), position: Some(position), message }
+    }
+
+    /// The same error, of a file or a document that was read but cannot be fixed.
+    pub fn not_fixed(self) -> Self {
+        Self { title: "not fixed", ..self }
     }
 
     /// An error of a cluster.
     pub fn of_cluster(message: String) -> Self {
-        Self { file: None, position: None, message }
+        Self { title: UNREADABLE, file: None, position: None, message }
     }
 
     /// `file:line:column: message`, safe for a terminal. Only an error of a cluster may have several lines.

@@ -104,11 +104,8 @@ impl Output {
     /// Returns the reports to write. Standard output gets text unless another report takes its place.
     pub fn complete(mut outputs: Vec<Self>) -> Result<Vec<Self>, OutputError> {
         for (index, output) in outputs.iter().enumerate() {
-            if outputs[..index].iter().any(|other| other.file == output.file) {
-                return Err(match &output.file {
-                    Some(file) => OutputError::SameFile(file.display().to_string()),
-                    None => OutputError::TwoOnStdout(output.format.name()),
-                });
+            if output.file.is_none() && outputs[..index].iter().any(|other| other.file.is_none()) {
+                return Err(OutputError::TwoOnStdout(output.format.name()));
             }
         }
         if outputs.iter().all(|output| output.file.is_some()) {

@@ -42,7 +42,7 @@ impl<W: Write> Report for GithubReport<W> {
     fn error(&mut self, error: &ReportedError) -> io::Result<()> {
         let region = error.position.map(|position| Region { start: position, end: position });
         let message = printable(&error.message, usize::MAX);
-        writeln!(self.out, "{}", annotation("error", error.file.as_deref(), region, "unreadable", &message))
+        writeln!(self.out, "{}", annotation("error", error.file.as_deref(), region, error.title, &message))
     }
 
     fn finish(mut self: Box<Self>, _: &Totals) -> io::Result<()> {

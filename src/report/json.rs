@@ -123,7 +123,7 @@ impl<W: Write> Report for JsonReport<W> {
     }
 
     fn error(&mut self, error: &ReportedError) -> io::Result<()> {
-        let ReportedError { file, position, message } = error.clone();
+        let ReportedError { file, position, message, .. } = error.clone();
         self.errors.push(JsonError { file, position, message });
         Ok(())
     }

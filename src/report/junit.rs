@@ -9,6 +9,7 @@ use super::Report;
 use super::finding::{ReportedError, ReportedFinding, ReportedObject};
 use super::totals::Totals;
 use crate::engine::Action;
+use crate::manifest::Position;
 use crate::scan::json::printable;
 
 /// Keeps the whole report in memory: about 1 KB for a scan.
@@ -38,9 +39,10 @@ impl<W: Write> Report for JunitReport<W> {
     fn error(&mut self, error: &ReportedError) -> io::Result<()> {
         let message = error.printable();
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-        status.set_type("unreadable").set_message(message.as_str());
+        // Some systems show the message of an error, and others its text.
+        status.set_type(error.title).set_message(message.as_str()).set_description(message.as_str());
         let suite = error.file.as_deref().map_or_else(|| "cluster".to_owned(), |file| printable(file, usize::MAX));
-        self.add(&suite, TestCase::new("unreadable", status));
+        self.add(&suite, TestCase::new(at(error.title.to_owned(), error.position), status));
         Ok(())
     }
 
@@ -64,10 +66,17 @@ impl<W> JunitReport<W> {
     }
 }
 
+/// Returns the name of a test case with its position. CI systems take test cases of one name for the same.
+fn at(name: String, position: Option<Position>) -> String {
+    position.map_or_else(|| name.clone(), |Position { line, column }| format!("{name} at {line}:{column}"))
+}
+
 fn case(object: &ReportedObject<'_>) -> TestCase {
+    let has_no_name = object.subject.is_some_and(|subject| subject.name.is_empty());
+    let name = at(object.title(), object.position.filter(|_| has_no_name));
     let errors: Vec<_> = object.findings.iter().filter(|finding| finding.action == Action::Deny).collect();
     let mut case = match errors.as_slice() {
-        [] => TestCase::new(object.title(), TestCaseStatus::success()),
+        [] => TestCase::new(name, TestCaseStatus::success()),
         [first, rest @ ..] => {
             let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
             let lines: Vec<_> = errors.iter().map(|finding| line(object, finding)).collect();
@@ -76,7 +85,7 @@ fn case(object: &ReportedObject<'_>) -> TestCase {
                 .set_type(first.rule.unwrap_or_default())
                 .set_message(first.printable() + &more)
                 .set_description(lines.join("\n"));
-            TestCase::new(object.title(), status)
+            TestCase::new(name, status)
         }
     };
     if let Some(subject) = &object.subject {

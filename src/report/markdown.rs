@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::Report;
 use super::finding::{ReportedError, ReportedFinding, ReportedObject};
 use super::totals::Totals;
 use super::worst::WorstFirst;
+use super::{Report, counted};
 use crate::engine::Action;
 use crate::scan::json::printable;
 
@@ -102,11 +102,7 @@ fn row(rows: &[FindingRow], index: usize) -> String {
 }
 
 fn more(out: &mut impl Write, count: usize, noun: &str) -> io::Result<()> {
-    match count {
-        0 => Ok(()),
-        1 => writeln!(out, "and 1 more {noun}"),
-        _ => writeln!(out, "and {count} more {noun}s"),
-    }
+    if count == 0 { Ok(()) } else { writeln!(out, "and {}", counted(count, &format!("more {noun}"))) }
 }
 
 fn description(finding: &ReportedFinding) -> String {

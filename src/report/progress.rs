@@ -23,11 +23,6 @@ impl Progress {
         Self { next, is_drawn: false }
     }
 
-    /// Whether a line may be shown.
-    pub fn is_shown(&self) -> bool {
-        self.next.is_some()
-    }
-
     /// Whether the line is due. It then has to be drawn.
     pub fn is_due(&self) -> bool {
         self.next.is_some_and(|next| Instant::now() >= next)

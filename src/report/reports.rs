@@ -1,10 +1,12 @@
 //! The reports of one run. Each finding goes to every report, and is counted.
 
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::finding::{ReportedError, ReportedObject};
-use super::format::{Output, ReportFormat, Stdout, append};
+use super::format::{Output, OutputError, ReportFormat, Stdout, append};
 use super::github::GithubReport;
 use super::json::JsonReport;
 use super::junit::JunitReport;
@@ -30,7 +32,7 @@ struct OpenReport {
 impl Reports {
     /// Opens the destinations. `job_summary` is the file to which the format `github` appends a summary.
     pub fn open(outputs: &[Output], stdout: Stdout, job_summary: Option<&Path>, totals: Totals) -> io::Result<Self> {
-        let mut open = Vec::new();
+        let (mut open, mut identities) = (Vec::new(), Vec::new());
         for output in outputs {
             let out = output.open(stdout)?;
             let report: Box<dyn Report> = match output.format {
@@ -41,6 +43,12 @@ impl Reports {
                 ReportFormat::Github => Box::new(GithubReport::new(out)),
                 ReportFormat::Markdown => Box::new(MarkdownReport::new(out)),
             };
+            // Only now are two names of one file known to be the same.
+            let identity = output.file.as_deref().and_then(regular_file);
+            if identity.is_some() && identities.contains(&identity) {
+                return Err(io::Error::other(OutputError::SameFile(output.destination())));
+            }
+            identities.push(identity);
             open.push(OpenReport { destination: output.destination(), report });
         }
         let is_github = outputs.iter().any(|output| output.format == ReportFormat::Github);
@@ -49,6 +57,11 @@ impl Reports {
             open.push(OpenReport { destination: file.display().to_string(), report });
         }
         Ok(Self { open, totals, progress: Progress::start() })
+    }
+
+    /// Whether a report has the edits that repair findings.
+    pub fn need_fixes(&self) -> bool {
+        self.open.iter().any(|open| open.report.needs_fixes())
     }
 
     /// Counts a file that could be opened.
@@ -131,6 +144,12 @@ impl Reports {
         }
         Ok(())
     }
+}
+
+/// Returns what identifies a regular file; `None` for a device, which several reports may be written to.
+fn regular_file(file: &Path) -> Option<(u64, u64)> {
+    let metadata = file.metadata().ok().filter(Metadata::is_file)?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 fn named(destination: &str, error: &io::Error) -> io::Error {

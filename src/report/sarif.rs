@@ -28,8 +28,8 @@ const ERRORS_MAX: usize = 1_000;
 /// The id of findings about the document rather than the scan, such as a duplicate field.
 const DOCUMENT: &str = "document";
 
-/// The page of a rule is at this address, with `ID.md` at the end.
-const RULE_PAGES: &str = "https://scan-admission.dev/docs/rules/";
+/// The address of the pages.
+const PAGES: &str = "https://scan-admission.dev/docs";
 
 /// Keeps the most severe results in memory, about 1 KB each.
 pub struct SarifReport<W> {
@@ -115,6 +115,10 @@ impl<W: Write> Report for SarifReport<W> {
         Ok(())
     }
 
+    fn needs_fixes(&self) -> bool {
+        true
+    }
+
     fn finish(mut self: Box<Self>, totals: &Totals) -> io::Result<()> {
         let ((results, omitted_results), (errors, omitted_errors)) = (self.results.finish(), self.errors.finish());
         let log = SarifLog {
@@ -168,6 +172,7 @@ fn tool() -> Value {
         "YAML reads the last of repeated keys, and a value such as `5805e10` as a number.",
         "Remove the other occurrences of the key, or quote the value.",
         "warning",
+        &format!("{PAGES}/command-line.md"),
     );
     let rules: Vec<Value> = RULES.iter().map(rule_of).chain([document]).collect();
     json!({"driver": {
@@ -181,18 +186,26 @@ fn tool() -> Value {
 
 fn rule_of(rule: &Rule) -> Value {
     let can_deny = rule.examples.iter().any(|example| matches!(example.expect, Expectation::Denies(_)));
-    self::rule(rule.id, rule.title, rule.checks, rule.why, rule.repair, if can_deny { "error" } else { "warning" })
+    self::rule(
+        rule.id,
+        rule.title,
+        rule.checks,
+        rule.why,
+        rule.repair,
+        if can_deny { "error" } else { "warning" },
+        &format!("{PAGES}/rules/{}.md", rule.id),
+    )
 }
 
 /// Returns the description of a rule. Its texts are Markdown.
-fn rule(id: &str, title: &str, checks: &str, why: &str, repair: &str, level: &str) -> Value {
+fn rule(id: &str, title: &str, checks: &str, why: &str, repair: &str, level: &str, page: &str) -> Value {
     let markdown = format!("{checks}\n\n**Why it matters**\n\n{why}\n\n**How to repair**\n\n{repair}\n");
     json!({
         "id": id,
         "shortDescription": {"text": title},
         "fullDescription": {"text": checks},
         "help": {"text": markdown.replace("**", ""), "markdown": markdown},
-        "helpUri": format!("{RULE_PAGES}{id}.md"),
+        "helpUri": page,
         "defaultConfiguration": {"level": level},
     })
 }

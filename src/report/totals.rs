@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::counted;
+
 use crate::engine::Action;
 
 /// The number of findings of each rule in each namespace.
@@ -31,21 +33,19 @@ impl Totals {
     /// Returns the totals in one line.
     pub fn summary(&self) -> String {
         let Tally { scans, denied, warned, clean } = self.tally;
-        let counted = |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
-        let (results, scans_counted) =
-            (format!("{warned} with warnings, {clean} clean"), counted(scans, "scan", "scans"));
+        let (results, scans_counted) = (format!("{warned} with warnings, {clean} clean"), counted(scans, "scan"));
         let mut summary = match (self.files, scans) {
-            (Some(files), 0) => format!("no scan in {}", counted(files, "file", "files")),
+            (Some(files), 0) => format!("no scan in {}", counted(files, "file")),
             (Some(files), _) => {
-                format!("{scans_counted} checked in {}: {denied} denied, {results}", counted(files, "file", "files"))
+                format!("{scans_counted} checked in {}: {denied} denied, {results}", counted(files, "file"))
             }
             (None, _) => format!("{scans_counted}: {denied} would be denied, {results}"),
         };
         if let Some(skipped @ 1..) = self.skipped {
-            summary += &format!("; {} skipped", counted(skipped, "other object", "other objects"));
+            summary += &format!("; {} skipped", counted(skipped, "other object"));
         }
         if self.errors > 0 {
-            let errors = counted(self.errors, "error", "errors");
+            let errors = counted(self.errors, "error");
             summary += &match self.files {
                 Some(_) => format!("; {errors}, see above"),
                 None => format!("; {} could not be read, see above", self.errors),

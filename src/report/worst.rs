@@ -7,7 +7,7 @@ pub struct WorstFirst<T> {
     max: usize,
     items: Vec<(Action, T)>,
     /// The number of items that were not kept.
-    pub omitted: usize,
+    omitted: usize,
 }
 
 impl<T> WorstFirst<T> {

@@ -9,7 +9,7 @@ use crate::offline::input::{Input, with_name};
 use crate::offline::replace_file::{FILE_MAX_BYTES, ReplaceError, ReplaceableFile};
 use crate::report::diff;
 use crate::report::finding::STDIN;
-use crate::report::{ReportedError, Reports};
+use crate::report::{ReportedError, Reports, counted};
 use crate::scan::json::printable;
 
 #[derive(clap::Args)]
@@ -55,7 +55,8 @@ impl FixRun<'_> {
             // The check reports that the input cannot be read.
             Ok(None) => return Ok(None),
             Err(error) => {
-                reports.error(&ReportedError::unreadable(name, &with_name(name, &io::Error::other(error))))?;
+                reports
+                    .error(&ReportedError::unreadable(name, &with_name(name, &io::Error::other(error))).not_fixed())?;
                 return Ok(None);
             }
         };
@@ -67,7 +68,7 @@ impl FixRun<'_> {
             warn(&format!("{name}:{line}:{column}: {message}"));
         }
         for error in &fixed.errors {
-            reports.error(&ReportedError::in_document(name, error.clone()))?;
+            reports.error(&ReportedError::in_document(name, error.clone()).not_fixed())?;
         }
         if self.is_diff {
             self.diff(input, read.contents(), &fixed)?;
@@ -76,7 +77,7 @@ impl FixRun<'_> {
         if let (ReadInput::File(file), Some(contents)) = (&read, &fixed.contents)
             && let Err(error) = file.replace(contents)
         {
-            reports.error(&ReportedError::unreadable(name, &with_name(name, &io::Error::other(error))))?;
+            reports.error(&ReportedError::unreadable(name, &with_name(name, &io::Error::other(error))).not_fixed())?;
             return Ok(Some(read.into_contents()));
         }
         if input.is_stdin() {
@@ -166,6 +167,5 @@ fn fields(paths: &[String]) -> String {
         Some(more) => format!(" and {more} more"),
     };
     let shown = distinct.iter().take(PATHS_SHOWN).copied().collect::<Vec<_>>().join(", ");
-    let plural = if paths.len() == 1 { "" } else { "s" };
-    format!("{} field{plural} ({shown}{more})", paths.len())
+    format!("{} ({shown}{more})", counted(paths.len(), "field"))
 }

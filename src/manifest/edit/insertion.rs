@@ -10,8 +10,9 @@ const BLANKS: [char; 2] = [' ', '\t'];
 /// Where a member is inserted.
 #[derive(Clone, Copy)]
 enum Placement<'m> {
-    /// After, or before, the member with this key and value.
+    /// After the member with this key and value.
     After(&'m str, &'m str),
+    /// Before the member with this key and value.
     Before(&'m str, &'m str),
     /// In a mapping that has no members of its own.
     Alone,
@@ -25,9 +26,9 @@ pub(super) fn insert(manifest: &Manifest<'_>, mapping: &Mapping<'_>, name: &str,
         (false, Placement::After(_, value)) => insertion.line_after(manifest.span(value).end),
         (false, Placement::Before(key, _)) => insertion.line_before(manifest.document_offset(key)),
         (false, Placement::Alone) => insertion.line_after(mapping.span.end),
-        (true, Placement::After(key, value)) => insertion.after(key, value),
-        (true, Placement::Before(key, value)) => insertion.before(key, value),
-        (true, Placement::Alone) => insertion.alone(),
+        (true, Placement::After(key, value)) => insertion.flow_after(key, value),
+        (true, Placement::Before(key, value)) => insertion.flow_before(key, value),
+        (true, Placement::Alone) => insertion.flow_alone(),
     };
     let rank = field.order.iter().position(|known| *known == name).unwrap_or(field.order.len());
     FieldEdit { rank, document, json: insertion.in_json(placement) }
@@ -86,7 +87,7 @@ impl<'i> Insertion<'i> {
         match (previous, next) {
             (None, Some((key, value))) => Placement::Before(key, value),
             _ => match previous.or_else(last) {
-                Some((key, value)) if self.is_last(key, value) => Placement::Before(key, value),
+                Some((key, value)) if self.cannot_be_followed(key, value) => Placement::Before(key, value),
                 Some((key, value)) => Placement::After(key, value),
                 None => Placement::Alone,
             },
@@ -97,9 +98,9 @@ impl<'i> Insertion<'i> {
         !self.manifest.is_yaml() || self.text[self.mapping.span.clone()].starts_with('{')
     }
 
-    /// Whether nothing can be inserted after a member without a change of it: a block scalar at the end of a file without
-    /// a line end would get one; and a comma after a comment would be part of the comment.
-    fn is_last(&self, key: &str, value: &str) -> bool {
+    /// Whether inserting after this member would change it: a block scalar at the end of a file without a line end would
+    /// get one, and a comma after a comment would be part of the comment.
+    fn cannot_be_followed(&self, key: &str, value: &str) -> bool {
         let span = self.manifest.span(value);
         if self.is_flow() {
             return self.layout(key, value).is_on_own_line
@@ -112,8 +113,11 @@ impl<'i> Insertion<'i> {
     fn member(&self, sibling: &str, colon: &str) -> String {
         let quote = sibling.chars().next().filter(|c| ['"', '\''].contains(c));
         let quote = quote.map(String::from).unwrap_or_default();
-        let value =
-            if self.manifest.is_yaml() { scalar_text::of(self.value, None, sibling) } else { self.value.to_owned() };
+        let value = if self.manifest.is_yaml() {
+            scalar_text::of(self.value, None, sibling.starts_with('"'))
+        } else {
+            self.value.to_owned()
+        };
         format!("{quote}{}{quote}{colon}{value}", self.name)
     }
 
@@ -130,7 +134,7 @@ impl<'i> Insertion<'i> {
         Edit { range: key..key, text: format!("{}{line_end}{indent}", self.member(&self.text[key..], ": ")) }
     }
 
-    fn after(&self, key: &str, value: &str) -> Edit {
+    fn flow_after(&self, key: &str, value: &str) -> Edit {
         let layout = self.layout(key, value);
         let member = self.member(&self.text[self.manifest.document_offset(key)..], layout.colon);
         let gap = &layout.gap;
@@ -153,14 +157,14 @@ impl<'i> Insertion<'i> {
         Edit { range: at..at, text: format!("{space},{gap}{member}") }
     }
 
-    fn before(&self, key: &str, value: &str) -> Edit {
+    fn flow_before(&self, key: &str, value: &str) -> Edit {
         let layout = self.layout(key, value);
         let at = self.manifest.document_offset(key);
         Edit { range: at..at, text: format!("{},{}", self.member(&self.text[at..], layout.colon), layout.gap) }
     }
 
     /// Inserts the member into `{}`, or after merge keys.
-    fn alone(&self) -> Edit {
+    fn flow_alone(&self) -> Edit {
         let end = self.mapping.span.end - "}".len();
         let is_json = !self.manifest.is_yaml();
         let is_compact = is_json && !self.text[..end].contains("\": ");
@@ -203,10 +207,10 @@ impl<'i> Insertion<'i> {
     fn in_json(&self, placement: Placement<'_>) -> Edit {
         let name = format!("\"{}\":{}", self.name, self.value);
         let (at, text) = match placement {
-            Placement::After(_, value) => (self.manifest.offset(value) + value.len(), format!(",{name}")),
-            Placement::Before(key, _) => (self.manifest.offset(key), format!("{name},")),
+            Placement::After(_, value) => (self.manifest.json_offset(value) + value.len(), format!(",{name}")),
+            Placement::Before(key, _) => (self.manifest.json_offset(key), format!("{name},")),
             Placement::Alone => {
-                let end = self.manifest.offset(self.mapping.json) + self.mapping.json.len() - "}".len();
+                let end = self.manifest.json_offset(self.mapping.json) + self.mapping.json.len() - "}".len();
                 (end, if self.mapping.members.is_empty() { name } else { format!(",{name}") })
             }
         };

@@ -3,13 +3,13 @@
 use super::super::yaml;
 
 /// Returns the text of a JSON number or string of ASCII characters. A string keeps the quotes of the value that it
-/// replaces. Otherwise it is plain where that is safe, and has double quotes where it is not, or where `key`, the text
-/// from the key on, has them, as in JSON.
-pub fn of(json: &str, quote: Option<char>, key: &str) -> String {
+/// replaces. Otherwise it is plain where that is safe, and has double quotes where it is not, or where the key has them, as
+/// in JSON.
+pub fn of(json: &str, quote: Option<char>, has_quoted_key: bool) -> String {
     let Ok(string) = serde_json::from_str::<String>(json) else { return json.to_owned() };
     match quote {
         Some('\'') if is_printable(&string) => format!("'{}'", string.replace('\'', "''")),
-        None if !key.starts_with('"') && is_plain(&string) => string,
+        None if !has_quoted_key && is_plain(&string) => string,
         // Every string of JSON is one of YAML, except for surrogates, which ASCII does not need.
         _ => json.to_owned(),
     }
@@ -56,7 +56,7 @@ mod tests {
             ("\"a \"", None, "reason: ", "\"a \""),
             ("\"a  b\"", None, "reason: ", "\"a  b\""),
         ] {
-            assert_eq!(of(json, quote, key), expected, "{json}");
+            assert_eq!(of(json, quote, key.starts_with('"')), expected, "{json}");
         }
     }
 }

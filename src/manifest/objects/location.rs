@@ -9,7 +9,7 @@ use super::Manifest;
 
 impl Manifest<'_> {
     /// Returns the position of a field of an object or, if the field is absent, of the innermost part around it.
-    pub fn field(&self, object: &str, path: &str) -> Position {
+    pub fn field_position(&self, object: &str, path: &str) -> Position {
         self.position(path::find(object, path))
     }
 
@@ -35,7 +35,7 @@ impl Manifest<'_> {
 
     /// The offset in the document of a part of the JSON text: a key, an entry of a list, or the whole.
     pub(in super::super) fn document_offset(&self, part: &str) -> usize {
-        self.mark(part).map_or_else(|| self.offset(part), |mark| mark.yaml as usize)
+        self.mark(part).map_or_else(|| self.json_offset(part), |mark| mark.yaml as usize)
     }
 
     /// Whether a change of these bytes of the document would change other parts of it too.
@@ -58,19 +58,20 @@ impl Manifest<'_> {
         if let Some(Mark { value, .. }) = self.mark(value) {
             return value.start as usize..value.end as usize;
         }
-        let start = self.offset(value.trim_ascii_start());
+        let start = self.json_offset(value.trim_ascii_start());
         start..start + value.trim_ascii().len()
     }
 
-    /// The mark of a part of the JSON text, if the document is YAML.
+    /// The last mark up to a part of the JSON text, if the document is YAML. It is that of the key or the entry that the part
+    /// belongs to.
     fn mark(&self, part: &str) -> Option<&Mark> {
-        let (marks, offset) = (self.marks.as_ref()?, self.offset(part));
+        let (marks, offset) = (self.marks.as_ref()?, self.json_offset(part));
         let next = marks.partition_point(|mark| mark.json as usize <= offset);
         marks.get(next.checked_sub(1)?)
     }
 
     /// The offset of a part in the JSON text.
-    pub(in super::super) fn offset(&self, part: &str) -> usize {
+    pub(in super::super) fn json_offset(&self, part: &str) -> usize {
         part.as_ptr().addr() - self.json.as_ptr().addr()
     }
 }

@@ -69,7 +69,7 @@ fn a_wrong_output_is_an_error_before_anything_is_read() {
         (&["-o", "sarif="], "missing the name of the file after \"sarif=\""),
         (&["-o", "json", "-o", "text"], "only one report can go to standard output: write `-o text=FILE`"),
         (&["-o", "json=-", "-o", "sarif"], "only one report can go to standard output: write `-o sarif=FILE`"),
-        (&["-o", "json=a", "-o", "sarif=a"], "two reports cannot go to the same file, a"),
+        (&["-o", "json=scans.yaml"], "scans.yaml is an input: write the report to another file"),
         (
             &["-o", "json=missing/a"],
             "cannot write the report to missing/a: No such file or directory (os error 2); create its folder first",
@@ -79,6 +79,20 @@ fn a_wrong_output_is_an_error_before_anything_is_read() {
         let Run { code, stdout, stderr } = run(&[args, &["scans.yaml"]].concat(), b"");
         assert!(code == 2 && stdout.is_empty() && stderr.contains(message), "{args:?}: {code} {stdout} {stderr}");
     }
+}
+
+#[test]
+fn two_reports_cannot_go_to_the_same_file() {
+    let folder = Folder::new();
+    let file = folder.join("a").display().to_string();
+    let link = folder.join("link").display().to_string();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    for other in [&file, &link, &folder.join("./a").display().to_string()] {
+        let done = run(&["-o", &format!("json={file}"), "-o", &format!("sarif={other}"), "scans.yaml"], b"");
+        assert_eq!(done.stderr, format!("error: two reports cannot go to the same file, {other}\n"));
+        assert_eq!((done.code, done.stdout.as_str()), (2, ""));
+    }
+    assert_eq!(run(&["-o", "json=/dev/null", "-o", "sarif=/dev/null", "folder"], b"").code, 0);
 }
 
 #[test]
@@ -258,6 +272,7 @@ fn unreadable_input_is_an_error_in_every_report() {
     for (format, expected) in [
         ("github", "::error file=missing.yaml,title=unreadable::missing.yaml: No such file or directory"),
         ("junit", "<testsuite name=\"missing.yaml\" tests=\"1\" skipped=\"0\" errors=\"1\" failures=\"0\">"),
+        ("junit", "<testcase name=\"unreadable\">"),
         ("markdown", "- :x: <code>missing.yaml: No such file or directory"),
     ] {
         let done = run(&["-o", format, "missing.yaml"], b"");
@@ -357,6 +372,14 @@ fn junit_has_a_suite_for_each_file_and_a_case_for_each_scan() {
     // XML 1.0 has no U+FFFF and no control characters.
     let odd = run(&["-o", "junit"], scan(r#""a\a\uFFFF""#).as_bytes()).stdout;
     assert!(odd.contains("name=\"SourceScan dev/a??\""), "{odd}");
+    // CI systems take test cases of one name for the same.
+    let unnamed = run(&["-o", "junit"], format!("{}---\n{}", scan("''"), scan("''")).as_bytes()).stdout;
+    for line in [1, 10] {
+        assert!(unnamed.contains(&format!("name=\"SourceScan dev/(no name) at {line}:1\"")), "{unnamed}");
+    }
+    let broken = run(&["-o", "junit", "broken.yaml"], b"").stdout;
+    assert!(broken.contains("<testcase name=\"unreadable at 5:2\">"), "{broken}");
+    assert!(broken.contains(">broken.yaml:5:2: invalid YAML: "), "{broken}");
     // A scan without findings passes.
     assert!(junit.contains("classname=\"SourceScan\"/>"), "{junit}");
 }
