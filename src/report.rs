@@ -9,7 +9,7 @@ pub mod json;
 mod junit;
 mod markdown;
 pub mod progress;
-mod relative_path;
+pub mod relative_path;
 pub mod replay;
 pub mod reports;
 mod sarif;

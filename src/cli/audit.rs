@@ -44,7 +44,7 @@ Exit codes:
   2  not every scan could be read"
 )]
 pub struct AuditCommand {
-    /// Report to write, to standard output or a file; may be repeated [default: text]
+    /// Report to write, to standard output or a file; may be repeated, or several separated by commas [default: text]
     #[arg(short, long, value_name = "FORMAT[=FILE]", value_parser = output::parse_of_cluster, value_delimiter = ',',
           env = "SCAN_ADMISSION_OUTPUT")]
     output: Vec<Output>,
@@ -61,7 +61,7 @@ impl AuditCommand {
     pub fn run(self) -> io::Result<ExitCode> {
         let config = self.config.load().map_err(io::Error::other)?.config;
         let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), settings: config.settings };
-        let outputs = Output::complete(self.output).map_err(io::Error::other)?;
+        let outputs = Output::complete(self.output, Stdout::Free).map_err(io::Error::other)?;
         let mut reports = output::open(&outputs, Stdout::Free, Totals::default())?;
         cluster::run(audit(&self.cluster.options(), &judge, &mut reports))??;
         let totals = reports.finish()?;

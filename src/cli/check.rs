@@ -16,7 +16,7 @@ use super::flags::config::ConfigFlags;
 use super::flags::{output, parse_time};
 use super::{DENIED, UNUSABLE};
 use crate::offline::Judge;
-use crate::offline::documents::check_file;
+use crate::offline::documents::{check_file, holds_objects};
 use crate::offline::fix::Fixer;
 use crate::offline::input::{Input, inputs};
 use crate::report::format::Stdout;
@@ -51,7 +51,7 @@ Exit codes:
   1  a scan would be denied, with --fix after the fixes; or --diff has printed a difference
   2  not every input could be read, or be fixed")]
 pub struct CheckCommand {
-    /// Report to write, to standard output or a file; may be repeated [default: text]
+    /// Report to write, to standard output or a file; may be repeated, or several separated by commas [default: text]
     #[arg(short, long, value_name = "FORMAT[=FILE]", value_parser = output::parse_of_files, value_delimiter = ',',
           env = "SCAN_ADMISSION_OUTPUT")]
     output: Vec<Output>,
@@ -78,13 +78,18 @@ impl CheckCommand {
     pub fn run(self) -> io::Result<ExitCode> {
         let config = self.config.load().map_err(io::Error::other)?.config;
         let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), settings: config.settings };
-        let outputs = Output::complete(self.output).map_err(io::Error::other)?;
         let inputs = inputs(&self.files, &["yaml", "yml", "json"], self.stdin_name.as_deref());
-        if let Some(input) = inputs.iter().find(|input| is_named_output(input, &outputs)) {
-            let message = format!("{} is an input: write the report to another file", input.name());
-            return Err(io::Error::other(message));
-        }
         let stdout = if self.fix.uses_stdout(&inputs) { Stdout::Taken } else { Stdout::Free };
+        let outputs = Output::complete(self.output, stdout).map_err(io::Error::other)?;
+        if let Some(file) = self.config.file().filter(|file| is_output(file, &outputs)) {
+            return Err(io::Error::other(format!(
+                "{} is the configuration: write the report to another file",
+                file.display()
+            )));
+        }
+        if let Some(input) = inputs.iter().find(|input| would_be_lost(input, &outputs)) {
+            return Err(io::Error::other(format!("{} is an input: write the report to another file", input.name())));
+        }
         let mut reports = output::open(&outputs, stdout, Totals::of_files())?;
         let fixer = Fixer::new(&judge, self.kind, self.now.is_some());
         let mut fix_run = self.fix.fix_run(&fixer);
@@ -108,9 +113,14 @@ impl CheckCommand {
     }
 }
 
-/// Returns whether a report would take the place of an input that an argument names.
-fn is_named_output(input: &Input, outputs: &[Output]) -> bool {
-    if let Input::File(named) = input { is_output(named, outputs) } else { false }
+/// Returns whether a report would take the place of an input: of a file that an argument names, or of a file in a folder
+/// that holds objects. The report of an earlier run holds none.
+fn would_be_lost(input: &Input, outputs: &[Output]) -> bool {
+    match input {
+        Input::File(named) => is_output(named, outputs),
+        Input::Found(found) => is_output(found, outputs) && holds_objects(input),
+        Input::Stdin(_) | Input::Unreadable(..) => false,
+    }
 }
 
 /// Returns whether an input that was found in a folder is a report of this run, or of an earlier one.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 
 use super::UNUSABLE;
 use super::flags::address::{AddressError, parse_connect};
@@ -50,7 +51,7 @@ pub struct DoctorCommand {
     #[arg(long, env = "SCAN_ADMISSION_WEBHOOK_CONFIGURATION", value_name = "NAME", default_value = NAME)]
     webhook_configuration: String,
     /// Send a write that must be denied through the API server, as a dry run
-    #[arg(long, env = "SCAN_ADMISSION_PROBE")]
+    #[arg(long, env = "SCAN_ADMISSION_PROBE", value_parser = BoolishValueParser::new())]
     probe: bool,
     /// Connect to ADDRESS, for example a forwarded port, in place of an endpoint; may be repeated
     #[arg(long, env = "SCAN_ADMISSION_CONNECT_TO", value_name = "ENDPOINT=ADDRESS", value_parser = parse_connect_to, value_delimiter = ',')]

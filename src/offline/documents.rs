@@ -34,6 +34,23 @@ pub fn check_file(input: &Input, contents: Option<&[u8]>, fixer: &Fixer<'_>, rep
     file.check(reader, reports)
 }
 
+/// Returns whether an input has a document with a Kubernetes object, or cannot be read.
+pub fn holds_objects(input: &Input) -> bool {
+    let Ok(reader) = input.open() else { return true };
+    let mut documents = Documents::new(reader);
+    loop {
+        let manifest = match documents.next_document() {
+            Ok(Some(document)) => Manifest::read(&document),
+            Ok(None) => return false,
+            Err(_) => return true,
+        };
+        let is_object = |found: &FoundObject<'_>| matches!(found, FoundObject::Scan(_) | FoundObject::Other(_));
+        if manifest.is_ok_and(|manifest| manifest.objects(None).iter().any(is_object)) {
+            return true;
+        }
+    }
+}
+
 struct CheckedFile<'a> {
     name: &'a str,
     is_found: bool,

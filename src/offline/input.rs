@@ -1,5 +1,6 @@
 //! The files, folders and standard input that a command reads.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
@@ -38,6 +39,15 @@ impl Input {
         matches!(self, Input::Found(_))
     }
 
+    /// Returns what identifies an input by any of its names; `None` for a pipe or a device, which can be read again.
+    fn identity(&self) -> Option<PathBuf> {
+        match self {
+            Input::Stdin(_) => Some(PathBuf::new()),
+            Input::File(path) | Input::Found(path) if path.is_file() => path.canonicalize().ok(),
+            Input::File(_) | Input::Found(_) | Input::Unreadable(..) => None,
+        }
+    }
+
     pub fn open(&self) -> io::Result<Box<dyn Read>> {
         match self {
             Input::Stdin(_) => Ok(Box::new(io::stdin().lock())),
@@ -51,7 +61,7 @@ impl Input {
 
 /// Returns the inputs that the arguments name. `-` is standard input, which is also the default. A folder stands for
 /// all files below it that have one of the `extensions`, in the order of their names. A file that is named may have
-/// any extension. `stdin_name` is the name of standard input in messages.
+/// any extension. An input that the arguments name twice is read once. `stdin_name` is the name of standard input in messages.
 pub fn inputs(paths: &[PathBuf], extensions: &[&str], stdin_name: Option<&str>) -> Vec<Input> {
     let stdin = || Input::Stdin(stdin_name.unwrap_or(STDIN).to_owned());
     if paths.is_empty() {
@@ -84,6 +94,8 @@ pub fn inputs(paths: &[PathBuf], extensions: &[&str], stdin_name: Option<&str>) 
             inputs.push(Input::File(path.clone()));
         }
     }
+    let mut known = HashSet::new();
+    inputs.retain(|input| input.identity().is_none_or(|identity| known.insert(identity)));
     inputs
 }
 

@@ -61,7 +61,7 @@ impl ReportFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stdout {
     Free,
-    /// Something else is on standard output, such as a fixed document. The report goes to standard error instead.
+    /// A diff or a fixed document is on standard output. Text goes to standard error instead.
     Taken,
 }
 
@@ -82,6 +82,8 @@ pub enum OutputError {
     NoFile(String),
     #[error("only one report can go to standard output: write `-o {0}=FILE` for the other one")]
     TwoOnStdout(&'static str),
+    #[error("standard output has the fixed document or the diff: write `-o {0}=FILE` for the report")]
+    Taken(&'static str),
     #[error("two reports cannot go to the same file, {0}")]
     SameFile(String),
 }
@@ -102,10 +104,14 @@ impl Output {
     }
 
     /// Returns the reports to write. Standard output gets text unless another report takes its place.
-    pub fn complete(mut outputs: Vec<Self>) -> Result<Vec<Self>, OutputError> {
+    pub fn complete(mut outputs: Vec<Self>, stdout: Stdout) -> Result<Vec<Self>, OutputError> {
         for (index, output) in outputs.iter().enumerate() {
             if output.file.is_none() && outputs[..index].iter().any(|other| other.file.is_none()) {
                 return Err(OutputError::TwoOnStdout(output.format.name()));
+            }
+            // Beside the summary and errors on standard error, no program could read it.
+            if output.file.is_none() && stdout == Stdout::Taken && output.format != ReportFormat::Text {
+                return Err(OutputError::Taken(output.format.name()));
             }
         }
         if outputs.iter().all(|output| output.file.is_some()) {
@@ -121,13 +127,11 @@ impl Output {
 
     /// Opens the destination. A file is created, or emptied if it exists.
     pub fn open(&self, stdout: Stdout) -> io::Result<BufWriter<Box<dyn Write>>> {
-        let is_text = self.format == ReportFormat::Text;
         match &self.file {
             // Text has colours only on a terminal.
             Some(file) => Ok(BufWriter::new(Box::new(anstream::StripStream::new(create(file)?)))),
-            None if stdout == Stdout::Free => Ok(self::stdout(is_text)),
-            None if is_text => Ok(BufWriter::new(Box::new(anstream::stderr()))),
-            None => Ok(BufWriter::new(Box::new(io::stderr()))),
+            None if stdout == Stdout::Free => Ok(self::stdout(self.format == ReportFormat::Text)),
+            None => Ok(BufWriter::new(Box::new(anstream::stderr()))),
         }
     }
 }

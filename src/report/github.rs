@@ -64,10 +64,7 @@ fn title(object: &ReportedObject<'_>, finding: &ReportedFinding) -> String {
 /// the region is on one line. So of a longer region, such as a whole status, only the start is given.
 fn annotation(command: &str, file: Option<&str>, region: Option<Region>, title: &str, message: &str) -> String {
     let mut properties = Vec::new();
-    properties.extend(file.map(|file| {
-        let RelativePath { parts, is_absolute } = RelativePath::of(file);
-        format!("file={}{}", if is_absolute { "/" } else { "" }, property(&parts.join("/")))
-    }));
+    properties.extend(file.map(|file| format!("file={}", property(&RelativePath::of(file).joined()))));
     if let Some(Region { start: Position { line, column }, end }) = region {
         properties.push(format!("line={line},col={column}"));
         if end.line == line && end.column > column {

@@ -54,8 +54,8 @@ impl<W: Write> Report for MarkdownReport<W> {
         for finding in object.findings {
             let row = FindingRow {
                 object: self.objects,
-                title: code(&object.title()),
-                place: object.file_position(finding).as_deref().map(code).unwrap_or_default(),
+                title: cell(&object.title()),
+                place: object.file_position(finding).as_deref().map(cell).unwrap_or_default(),
                 finding: description(finding),
             };
             self.rows.push(worst.unwrap_or(finding.action), row);
@@ -112,18 +112,22 @@ fn description(finding: &ReportedFinding) -> String {
         Action::Audit => ":information_source:",
     };
     let rule = finding.rule.map(|rule| format!(" `{rule}`")).unwrap_or_default();
-    format!("{mark} {}{rule}", code(&format!("{}: {}", finding.path, finding.message)))
+    format!("{mark} {}{rule}", cell(&format!("{}: {}", finding.path, finding.message)))
 }
 
-/// Returns text as code in a cell of a table. The text may come from an object: in code, GitHub and GitLab link no
-/// mention, issue or address, and the characters of Markdown are escaped.
+/// Returns text as code. The text may come from an object: in code, no character is markup, and GitHub and GitLab link no
+/// mention, issue or address.
 fn code(text: &str) -> String {
-    let mut code = "<code>".to_owned();
-    for character in printable(text, TEXT_MAX_CHARS).chars() {
-        if matches!(character, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '|' | '~' | '$') {
-            code.push('\\');
-        }
-        code.push(character);
-    }
-    code + "</code>"
+    let text = printable(text, TEXT_MAX_CHARS);
+    let longest = text.split(|character| character != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    // A space at each end is not part of the code. Without it, backticks of the text would belong to the fence.
+    let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{space}{text}{space}{fence}")
+}
+
+/// Returns text as code in a cell of a table, in which a pipe is written as `\|`. After a backslash, it would end the cell
+/// all the same, so there it is replaced.
+fn cell(text: &str) -> String {
+    code(text).replace("\\|", "\\\u{A6}").replace('|', "\\|")
 }

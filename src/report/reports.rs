@@ -53,8 +53,15 @@ impl Reports {
         }
         let is_github = outputs.iter().any(|output| output.format == ReportFormat::Github);
         if let Some(file) = job_summary.filter(|_| is_github) {
-            let report = Box::new(MarkdownReport::new(append(file)?));
-            open.push(OpenReport { destination: file.display().to_string(), report });
+            match append(file) {
+                Ok(out) if !identities.contains(&regular_file(file)) => {
+                    let report = Box::new(MarkdownReport::new(out));
+                    open.push(OpenReport { destination: file.display().to_string(), report });
+                }
+                Ok(_) => return Err(io::Error::other(OutputError::SameFile(file.display().to_string()))),
+                // The annotations do not need it.
+                Err(error) => anstream::eprintln!("warning: no summary of the job: {error}"),
+            }
         }
         Ok(Self { open, totals, progress: Progress::start() })
     }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::Report;
 use super::finding::{Replacement, ReportedError, ReportedFinding, ReportedObject};
+use super::relative_path::RelativePath;
 use super::sarif_uri::artifact_location;
 use super::totals::Totals;
 use super::worst::WorstFirst;
@@ -86,7 +87,7 @@ impl<W: Write> SarifReport<W> {
     /// file. It stays the same when lines move.
     fn fingerprint(&mut self, file: Option<&str>, rule: &str, name: &str) -> String {
         let hash = fnv_1a(&format!("{rule}\n{name}"));
-        let count = self.fingerprints.entry((fnv_1a(file.unwrap_or_default()), hash)).or_default();
+        let count = self.fingerprints.entry((file.map_or(0, fnv_1a), hash)).or_default();
         *count += 1;
         format!("{hash:016x}:{count}")
     }
@@ -216,7 +217,7 @@ fn logical_name(object: &ReportedObject<'_>, finding: &ReportedFinding) -> Strin
         Some(subject) if !subject.name.is_empty() => {
             format!("{}/{}/{}", subject.kind.name(), subject.namespace, subject.name)
         }
-        _ => object.file.unwrap_or_default().to_owned(),
+        _ => object.file.map(|file| RelativePath::of(file).joined()).unwrap_or_default(),
     };
     printable(&format!("{object}/{}", finding.path), usize::MAX)
 }

@@ -3,7 +3,6 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::finding::STDIN;
 use super::relative_path::RelativePath;
 
 /// The characters that are encoded: all but those that RFC 3986 calls unreserved. A colon in the first part of a relative
@@ -13,9 +12,6 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// Returns the location of a file: relative to `%SRCROOT%`, the folder in which the program runs, if it is below this
 /// folder or named relative to it.
 pub fn artifact_location(file: &str) -> Value {
-    if file == STDIN {
-        return json!({"uri": "stdin", "uriBaseId": "%SRCROOT%"});
-    }
     let RelativePath { parts, is_absolute } = RelativePath::of(file);
     let parts: Vec<_> = parts.iter().map(|part| utf8_percent_encode(part, ENCODED).to_string()).collect();
     match is_absolute {
@@ -39,7 +35,9 @@ mod tests {
             ("a:b%20.yaml", "a%3Ab%2520.yaml", true),
             (&folder.join("src/a b").display().to_string(), "src/a%20b", true),
             ("/no such/folder", "file:///no%20such/folder", false),
-            (STDIN, "stdin", true),
+            ("src/../docs/in-ci.md", "docs/in-ci.md", true),
+            (crate::report::finding::STDIN, "stdin", true),
+            ("", "stdin", true),
         ] {
             let location = artifact_location(file);
             assert_eq!((&location["uri"], location["uriBaseId"] == "%SRCROOT%"), (&json!(uri), is_relative), "{file}");

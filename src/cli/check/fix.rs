@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _, Read as _, Write};
 
+use clap::builder::BoolishValueParser;
+
 use crate::manifest::{ManifestError, Position, encoding};
 use crate::offline::fix::{FixedFile, Fixer};
 use crate::offline::input::{Input, with_name};
 use crate::offline::replace_file::{FILE_MAX_BYTES, ReplaceError, ReplaceableFile};
 use crate::report::diff;
-use crate::report::finding::STDIN;
+use crate::report::relative_path::RelativePath;
 use crate::report::{ReportedError, Reports, counted};
 use crate::scan::json::printable;
 
@@ -16,10 +18,10 @@ use crate::scan::json::printable;
 pub struct FixFlags {
     /// Write the fields that the mutating webhook would write, then check the result: totals, severities, reasons,
     /// messages, phase, scannedAt, and with --now the times of conditions. Standard input is printed on stdout
-    #[arg(long, conflicts_with = "diff", env = "SCAN_ADMISSION_FIX")]
+    #[arg(long, conflicts_with = "diff", env = "SCAN_ADMISSION_FIX", value_parser = BoolishValueParser::new())]
     fix: bool,
     /// Print what --fix would change as a unified diff, and write nothing
-    #[arg(long, env = "SCAN_ADMISSION_DIFF")]
+    #[arg(long, env = "SCAN_ADMISSION_DIFF", value_parser = BoolishValueParser::new())]
     diff: bool,
 }
 
@@ -112,7 +114,7 @@ impl FixRun<'_> {
     fn diff(&mut self, input: &Input, old: &[u8], fixed: &FixedFile) -> io::Result<()> {
         let Some(new) = &fixed.contents else { return Ok(()) };
         self.has_difference = true;
-        let name = if input.name() == STDIN { "stdin".to_owned() } else { input.name() };
+        let name = RelativePath::of(&input.name()).joined();
         let is_utf8 = matches!(encoding::detect(old), encoding::Encoding::Utf8);
         if !is_utf8 {
             warn(&format!("{name}: the file is UTF-16, so the diff shows its text in UTF-8 and cannot be applied"));

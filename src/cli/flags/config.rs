@@ -25,6 +25,10 @@ pub struct LoadedConfig {
 pub type ConfigFiles = WatchedFiles<Config, ConfigError>;
 
 impl ConfigFlags {
+    pub fn file(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     /// Reads the file; without `--config`, returns the defaults.
     pub fn load(&self) -> Result<LoadedConfig, FileError<ConfigError>> {
         let Some(path) = &self.config else { return Ok(LoadedConfig::default()) };

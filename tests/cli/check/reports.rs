@@ -82,6 +82,38 @@ fn a_wrong_output_is_an_error_before_anything_is_read() {
 }
 
 #[test]
+fn a_report_never_takes_the_place_of_an_input() {
+    let folder = Folder::new();
+    let [scan_file, config] = ["scan.yaml", "config.yaml"].map(|name| folder.join(name).display().to_string());
+    fs::write(&scan_file, scan("a")).unwrap();
+    fs::write(&config, "rules: {cve-total: warn}\n").unwrap();
+    let whole = folder.path().to_str().unwrap();
+    for args in [
+        &["-o", &format!("json={scan_file}"), whole][..],
+        &["-o", &format!("text={scan_file}"), &scan_file],
+        &["--fix", "-o", &format!("sarif={scan_file}"), &scan_file],
+        &["--config", &config, "-o", &format!("json={config}"), &scan_file],
+    ] {
+        let done = run(args, b"");
+        assert_eq!(done.code, 2, "{args:?}");
+        assert!(done.stderr.ends_with(": write the report to another file\n"), "{}", done.stderr);
+    }
+    assert_eq!(fs::read_to_string(&scan_file).unwrap(), scan("a"));
+}
+
+#[test]
+fn an_input_that_is_named_twice_is_read_once() {
+    let folder = Folder::new();
+    let file = folder.join("scan.yaml").display().to_string();
+    fs::write(&file, scan("a")).unwrap();
+    let once = run(&[&file], b"");
+    let twice = run(&[&file, &folder.join("./scan.yaml").display().to_string(), folder.path().to_str().unwrap()], b"");
+    assert_eq!((twice.stdout, twice.stderr), (once.stdout, once.stderr));
+    let stdin = run(&["-", "-"], scan("a").as_bytes());
+    assert!(stdin.stderr.starts_with("1 scan checked in 1 file: 1 denied"), "{}", stdin.stderr);
+}
+
+#[test]
 fn two_reports_cannot_go_to_the_same_file() {
     let folder = Folder::new();
     let file = folder.join("a").display().to_string();
@@ -235,6 +267,18 @@ fn a_fingerprint_of_sarif_stays_when_lines_move() {
     assert_ne!(fingerprints(&scan("b")), before);
     let twice = fingerprints(&format!("{}---\n{}", scan("a"), scan("a")));
     assert_eq!(twice, [before[0].clone(), before[0].replace(":1", ":2")]);
+    // A scan without a name is identified by its file, however the file is named.
+    let unnamed = Folder::new();
+    fs::write(unnamed.join("a.yaml"), scan("''")).unwrap();
+    let of = |name: &str| {
+        let output = command(&["-o", "sarif", name]).current_dir(unnamed.path()).output().unwrap();
+        let log: Value = serde_json::from_slice(&output.stdout).unwrap();
+        results(&log)[0]["partialFingerprints"].clone()
+    };
+    let absolute = unnamed.join("a.yaml").display().to_string();
+    for name in ["./a.yaml", ".", &absolute] {
+        assert_eq!(of(name), of("a.yaml"), "{name}");
+    }
     // The number of an occurrence does not depend on other files.
     let folder = Folder::new();
     let files = ["a.yaml", "b.yaml"].map(|name| folder.join(name).display().to_string());
@@ -273,7 +317,7 @@ fn unreadable_input_is_an_error_in_every_report() {
         ("github", "::error file=missing.yaml,title=unreadable::missing.yaml: No such file or directory"),
         ("junit", "<testsuite name=\"missing.yaml\" tests=\"1\" skipped=\"0\" errors=\"1\" failures=\"0\">"),
         ("junit", "<testcase name=\"unreadable\">"),
-        ("markdown", "- :x: <code>missing.yaml: No such file or directory"),
+        ("markdown", "- :x: `missing.yaml: No such file or directory"),
     ] {
         let done = run(&["-o", format, "missing.yaml"], b"");
         assert!(done.stdout.contains(expected), "{}", done.stdout);
@@ -330,14 +374,28 @@ fn github_gets_a_summary_of_the_job() {
 }
 
 #[test]
+fn annotations_do_not_need_the_summary_of_the_job() {
+    let output =
+        command(&["-o", "github", "scans.yaml"]).env("GITHUB_STEP_SUMMARY", "missing/summary.md").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 5);
+    assert!(
+        String::from_utf8_lossy(&output.stderr)
+            .starts_with("warning: no summary of the job: cannot write the report to missing/")
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn markdown_is_a_table_by_object() {
     let markdown = run(&["-o", "markdown"], format!("{}---\n{}", scan("a"), scan("'*b|`c`'")).as_bytes()).stdout;
+    let pipe = run(&["-o", "markdown"], scan(r"'\|'").as_bytes()).stdout;
+    assert!(pipe.contains("| `SourceScan dev/\\¦` |"), "{pipe}");
     let head = "### scan-admission: 2 scans checked in 1 file: 2 denied, 0 with warnings, 0 clean\n\n| scan | place | finding |\n|---|---|---|\n";
     assert!(markdown.starts_with(head), "{markdown}");
-    assert!(markdown.contains(&format!(":x: <code>{TOTAL}</code> `cve-total` |\n")), "{markdown}");
+    assert!(markdown.contains(&format!(":x: `{TOTAL}` `cve-total` |\n")), "{markdown}");
     // Only the first row of an object has its name, in which no character is markup.
-    assert_eq!(markdown.matches("| <code>SourceScan dev/a</code> |").count(), 1, "{markdown}");
-    assert_eq!(markdown.matches("| <code>SourceScan dev/\\*b\\|\\`c\\`</code> |").count(), 1, "{markdown}");
+    assert_eq!(markdown.matches("| `SourceScan dev/a` |").count(), 1, "{markdown}");
+    assert_eq!(markdown.matches("| `` SourceScan dev/*b\\|`c` `` |").count(), 1, "{markdown}");
     let stream: String = (0..6_000).map(|n| format!("---\n{}", scan(&n.to_string()))).collect();
     let markdown = run(&["-o", "markdown"], stream.as_bytes()).stdout;
     assert!((55_000..=60_000).contains(&markdown.len()), "{}", markdown.len());

@@ -105,7 +105,7 @@ fn every_finding_is_an_annotation() {
 
 /// Returns the file of a finding or an error as GitHub needs it, relative to the root of the repository.
 fn path(of: &Value) -> Option<&str> {
-    of["file"].as_str().map(|file| file.trim_start_matches("./"))
+    of["file"].as_str().map(|file| if file == "standard input" { "stdin" } else { file.trim_start_matches("./") })
 }
 
 /// Whether a command reports an input that cannot be read.
