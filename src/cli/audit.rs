@@ -23,8 +23,7 @@ use crate::scan::{Container, Kind, Scan, reader};
 
 /// Judge every scan that a cluster stores, without changing anything
 #[derive(Args)]
-#[command(
-    after_help = "Each scan is judged as if it were written now. So an old error counts, even if the webhook would
+#[command(after_help = "Judges each scan as if it were written now. So an old error counts, even if the webhook would
 downgrade it. docs/doctor.md lists the rights that this needs.
 
 Formats:
@@ -41,8 +40,7 @@ Examples:
 Exit codes:
   0  no scan would be denied
   1  a scan would be denied
-  2  not every scan could be read"
-)]
+  2  a scan cannot be read, or a report cannot be written")]
 pub struct AuditCommand {
     /// Report to write, to standard output or a file; may be repeated, or several separated by commas [default: text]
     #[arg(short, long, value_name = "FORMAT[=FILE]", value_parser = output::parse_of_cluster, value_delimiter = ',',

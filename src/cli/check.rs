@@ -26,8 +26,9 @@ use crate::scan::Kind;
 /// Check the scans in manifests: their spec, and their status if they have one
 #[derive(Args)]
 #[command(after_help = "Reads YAML and JSON, also Lists and the output of kubectl get -o yaml or -o json.
-Of a watch event or an AdmissionReview, the object is checked. Objects of other kinds are skipped.
+Checks the object in a watch event or an AdmissionReview. Objects of other kinds are skipped.
 A file that is named must contain objects with apiVersion and kind; in folders, others are skipped.
+In -o, commas separate reports, so a file name must not contain a comma.
 
 Formats:
   text      a line for each finding, as compilers print them
@@ -49,7 +50,7 @@ Examples:
 Exit codes:
   0  no scan would be denied
   1  a scan would be denied, with --fix after the fixes; or --diff has printed a difference
-  2  not every input could be read, or be fixed")]
+  2  an input cannot be read or fixed, or a report cannot be written")]
 pub struct CheckCommand {
     /// Report to write, to standard output or a file; may be repeated, or several separated by commas [default: text]
     #[arg(short, long, value_name = "FORMAT[=FILE]", value_parser = output::parse_of_files, value_delimiter = ',',

@@ -69,7 +69,7 @@ fn settings<'a>(nodes: &Nodes, settle: &'a dyn Fn()) -> SessionSettings<'a> {
         ("KUBECACHEDIR", nodes.cluster.ready.folder.join("kubectl-cache").into()),
         ("KUBECTL_KUBERC", OsString::from("false")),
     ];
-    let links = vec![("audit/audit.log", nodes.cluster.ready.audit_log.clone())];
+    let links = vec![("audit/control-plane-1/audit.log", nodes.cluster.ready.audit_log.clone())];
     SessionSettings { variables, links, settle, kubectl: Some(nodes.cluster.kubectl_path().to_owned()) }
 }
 

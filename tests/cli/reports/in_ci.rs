@@ -96,7 +96,8 @@ fn each_report_is_written_where_the_workflow_reads_it() {
     let steps = upload["jobs"]["check"]["steps"].as_array().unwrap();
     let sarif = steps.iter().find_map(|step| step["with"]["sarif_file"].as_str()).unwrap().to_owned();
     let pipeline = blocks("groovy").concat();
-    let jenkins = pipeline.lines().find_map(|line| line.trim().strip_prefix("junit '")?.strip_suffix('\''));
+    let jenkins =
+        pipeline.lines().find_map(|line| line.trim().strip_prefix("junit testResults: '")?.split('\'').next());
     for (report, format) in [(sarif, "sarif"), (gitlab, "junit"), (jenkins.unwrap().to_owned(), "junit")] {
         let commands = workflows.commands();
         let command = commands.iter().find(|command| command.contains(&format!("-o {format}={report} "))).unwrap();
