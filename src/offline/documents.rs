@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::fix::Fixer;
+use super::fix::{FieldFix, Fixer};
 use super::input::{Input, with_name};
 use super::judge::with_any_policy;
 use super::non_strings;
@@ -96,7 +96,9 @@ impl CheckedFile<'_> {
         };
         let objects = manifest.objects(self.status_kind);
         self.repeated_keys_around(&manifest, &objects, reports)?;
-        for object in &objects {
+        let fixes =
+            if reports.need_fixes() { self.fixer.checked_fixes(&manifest, document, &objects) } else { Vec::new() };
+        for (index, object) in objects.iter().enumerate() {
             match object {
                 FoundObject::Other(_) => reports.skip_object(),
                 FoundObject::EmptyList => {}
@@ -104,13 +106,22 @@ impl CheckedFile<'_> {
                 FoundObject::Unidentified(error) | FoundObject::Error(error) => {
                     reports.error(&ReportedError::in_document(self.name, error.clone()))?;
                 }
-                FoundObject::Scan(scan) => self.scan(&manifest, scan, reports)?,
+                FoundObject::Scan(scan) => {
+                    let fixes = fixes.get(index).map_or(&[][..], Vec::as_slice);
+                    self.scan(&manifest, scan, fixes, reports)?;
+                }
             }
         }
         Ok(!objects.is_empty())
     }
 
-    fn scan(&self, manifest: &Manifest<'_>, found: &ScanManifest<'_>, reports: &mut Reports) -> io::Result<()> {
+    fn scan(
+        &self,
+        manifest: &Manifest<'_>,
+        found: &ScanManifest<'_>,
+        fixes: &[FieldFix],
+        reports: &mut Reports,
+    ) -> io::Result<()> {
         let scan = match found.scan() {
             Ok(scan) => scan,
             Err(error) => {
@@ -123,8 +134,6 @@ impl CheckedFile<'_> {
             ScanPart::Status | ScanPart::StatusMembers => self.findings_in_status(found, scan),
         };
         non_strings::add_warnings(found, &mut findings);
-        let has_fixes = reports.need_fixes() && !found.is_wrapped;
-        let fixes = if has_fixes { self.fixer.fixes(manifest, found) } else { Vec::new() };
         let mut located = self.repeated_keys(manifest, found.json, found.json);
         for mut finding in findings {
             non_strings::explain(manifest, found, &mut finding);

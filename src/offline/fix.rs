@@ -6,6 +6,7 @@ use super::Judge;
 use super::input::Input;
 use super::judge::with_any_policy;
 use crate::engine::{PatchOperation, Rule};
+use crate::manifest::edit::in_order;
 use crate::manifest::splice::splice_file;
 use crate::manifest::{
     Document, Documents, Edit, EditError, FieldEdit, FieldToSet, FoundObject, Manifest, ManifestError, Position,
@@ -102,43 +103,63 @@ impl<'j> Fixer<'j> {
     /// Returns the edits of a document.
     fn document(&self, document: &Document<'_>, status_kind: Option<Kind>, fixed: &mut FixedFile) -> Vec<Edit> {
         let Ok(manifest) = Manifest::read(document) else { return Vec::new() };
-        let (mut edits, mut paths) = (Vec::new(), Vec::new());
-        for object in manifest.objects(status_kind) {
+        let objects = manifest.objects(status_kind);
+        let (mut places, mut fixes) = (Vec::new(), Vec::new());
+        for object in &objects {
             let FoundObject::Scan(found) = object else { continue };
-            let fixes = self.fixes(&manifest, &found);
-            if found.is_wrapped && !fixes.is_empty() {
+            let of_scan = self.fixes(&manifest, found);
+            if found.is_wrapped && !of_scan.is_empty() {
                 let message =
                     "not fixed: the object of an AdmissionReview or of a watch event is not changed".to_owned();
                 fixed.left.push(manifest.error(found.json, message));
                 continue;
             }
-            for FieldFix { path, edit } in fixes {
-                match edit {
-                    Ok(edit) => {
-                        paths.push(path);
-                        edits.push(edit);
-                    }
-                    Err(error) => {
-                        let position = manifest.field_position(found.json, found.path(&path).unwrap_or_default());
-                        fixed.left.push(ManifestError { position, message: format!("{path}: not fixed: {error}") });
-                    }
+            places.extend(of_scan.iter().map(|_| found));
+            fixes.extend(of_scan);
+        }
+        keep_checked(&manifest, document, &mut fixes.iter_mut().collect::<Vec<_>>());
+        let mut edits = Vec::new();
+        for (found, FieldFix { path, edit }) in places.into_iter().zip(&fixes) {
+            match edit {
+                Ok(edit) => {
+                    fixed.paths.push(path.clone());
+                    edits.push(edit);
+                }
+                Err(error) => {
+                    let position = manifest.field_position(found.json, found.path(path).unwrap_or_default());
+                    let message = format!("{} {path}: not fixed: {error}", found.name).trim_start().to_owned();
+                    fixed.left.push(ManifestError { position, message });
                 }
             }
         }
-        if edits.is_empty() {
-            return Vec::new();
-        }
-        let Some(edits) = manifest.checked_edits(document, edits) else {
-            let message = "not fixed: the edited document would not be read as intended; fix it by hand".to_owned();
-            fixed.errors.push(manifest.error(manifest.json(), message));
-            return Vec::new();
+        in_order(&edits, |edit| &edit.document)
+    }
+
+    /// Returns the writes of the mutating webhook to each object of a document, as edits, each of which can be made by
+    /// itself. The objects of reviews and of watch events have none.
+    ///
+    /// An edit is checked together with edits of other scans of the document, but without those of its own scan, so that a
+    /// List of many scans is not read once for each of them.
+    pub fn checked_fixes(
+        &self,
+        manifest: &Manifest<'_>,
+        document: &Document<'_>,
+        objects: &[FoundObject<'_>],
+    ) -> Vec<Vec<FieldFix>> {
+        let fixes = |object: &FoundObject<'_>| match object {
+            FoundObject::Scan(found) if !found.is_wrapped => self.fixes(manifest, found),
+            _ => Vec::new(),
         };
-        fixed.paths.extend(paths);
-        edits
+        let mut all: Vec<Vec<FieldFix>> = objects.iter().map(fixes).collect();
+        for index in 0..all.iter().map(Vec::len).max().unwrap_or(0) {
+            let mut one_of_each: Vec<_> = all.iter_mut().filter_map(|fixes| fixes.get_mut(index)).collect();
+            keep_checked(manifest, document, &mut one_of_each);
+        }
+        all
     }
 
     /// Returns the writes of the mutating webhook to a scan of a document, as edits.
-    pub fn fixes(&self, manifest: &Manifest<'_>, found: &ScanManifest<'_>) -> Vec<FieldFix> {
+    fn fixes(&self, manifest: &Manifest<'_>, found: &ScanManifest<'_>) -> Vec<FieldFix> {
         let Ok(scan) = found.scan() else { return Vec::new() };
         let conditions = Conditions::of(&scan);
         let fixes = self.mutations(found, &scan).into_iter().filter_map(|operation| {
@@ -177,6 +198,17 @@ impl<'j> Fixer<'j> {
                 .retain(|one| with_policy.iter().any(|other| one.field == other.field && one.value == other.value));
         }
         operations
+    }
+}
+
+/// Turns edits that cannot be made together with the others into errors.
+fn keep_checked(manifest: &Manifest<'_>, document: &Document<'_>, fixes: &mut [&mut FieldFix]) {
+    let edits: Vec<FieldEdit> = fixes.iter().filter_map(|fix| fix.edit.clone().ok()).collect();
+    let with_edits = fixes.iter_mut().filter(|fix| fix.edit.is_ok());
+    for (fix, can_be_made) in with_edits.zip(manifest.check_edits(document, &edits)) {
+        if !can_be_made {
+            fix.edit = Err(EditError::Misread);
+        }
     }
 }
 
