@@ -32,9 +32,9 @@ pub struct OldObject {
     pub json: Rc<str>,
     pub uid: Rc<str>,
     /// The resourceVersion, if it is a number.
-    pub version: Option<u64>,
+    pub resource_version: Option<u64>,
     /// The time at which the request with this object was done.
-    pub done: OffsetDateTime,
+    pub stage_timestamp: OffsetDateTime,
 }
 
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl OldObjects {
     pub fn insert(&mut self, key: &str, object: OldObject) {
         if let Some(stored) = self.entries.get(key).map(|cached| &cached.object)
             && stored.uid == object.uid
-            && let (Some(stored), Some(version)) = (stored.version, object.version)
+            && let (Some(stored), Some(version)) = (stored.resource_version, object.resource_version)
             && version < stored
         {
             return;

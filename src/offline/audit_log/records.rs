@@ -62,8 +62,9 @@ pub enum RecordForm {
     Item,
     /// The log ends within a list. The record has no bytes.
     CutList,
-    /// The record exceeds [`EVENT_MAX_BYTES`], and is skipped. `is_scan` says whether it names the group of scans.
-    TooLong { is_scan: bool },
+    /// The record exceeds [`EVENT_MAX_BYTES`], and is skipped. `is_other` says whether it is an event that does not name
+    /// the group of scans.
+    TooLong { is_other: bool },
 }
 
 /// The first members of a list.
@@ -82,6 +83,11 @@ impl<R: Read> Records<R> {
     /// The bytes of the current record, without the line feed.
     pub fn bytes(&self) -> &[u8] {
         &self.buffer[self.start..self.start + self.current]
+    }
+
+    /// The memory of the buffer beyond that of a log with short events.
+    pub fn additional_bytes(&self) -> usize {
+        self.buffer.len() - CHUNK_BYTES
     }
 
     /// Reads the next record, whose text is then in [`bytes`](Self::bytes); `None` at the end.
@@ -133,15 +139,19 @@ impl<R: Read> Records<R> {
             self.end -= self.start;
             self.start = 0;
         }
-        if self.end == self.buffer.len() {
-            // A record longer than a chunk. The buffer may hold a chunk beyond the longest record.
-            self.buffer.resize((2 * self.end).min(EVENT_MAX_BYTES + CHUNK_BYTES), 0);
-        } else if self.end < CHUNK_BYTES / 2 && self.buffer.len() > CHUNK_BYTES {
-            self.buffer.truncate(CHUNK_BYTES);
+        // Room for a chunk beyond the record so far, which grows in steps of a quarter. Most of the room of a long record
+        // is given back after it.
+        let needed = self.end + CHUNK_BYTES;
+        if needed > self.buffer.len() {
+            let length = (self.end + self.end / 4).min(EVENT_MAX_BYTES).max(needed);
+            self.buffer.reserve_exact(length - self.buffer.len());
+            self.buffer.resize(length, 0);
+        } else if 2 * needed < self.buffer.len() {
+            self.buffer.truncate(needed);
             self.buffer.shrink_to_fit();
         }
         while !self.is_end {
-            match self.reader.read(&mut self.buffer[self.end..]) {
+            match self.reader.read(&mut self.buffer[self.end..needed]) {
                 Ok(0) => self.is_end = true,
                 Ok(count) => {
                     self.end += count;
@@ -194,11 +204,12 @@ impl<R: Read> Records<R> {
             let end = find(&self.unread()[searched..]).map(|end| searched + end);
             let length = end.unwrap_or(self.unread().len());
             if length > EVENT_MAX_BYTES || too_long.is_some() {
-                let is_scan =
-                    *too_long.get_or_insert_with(|| memmem::find(&self.unread()[..length], GROUP.as_bytes()).is_some());
+                let is_other = *too_long.get_or_insert_with(|| {
+                    form != RecordForm::Value && memmem::find(&self.unread()[..length], GROUP.as_bytes()).is_none()
+                });
                 self.consume(length);
                 if end.is_some() || !self.fill()? {
-                    let form = RecordForm::TooLong { is_scan };
+                    let form = RecordForm::TooLong { is_other };
                     return Ok(Some(Record { form, line, is_ended: end.is_some() }));
                 }
                 searched = 0;
@@ -282,7 +293,7 @@ mod tests {
         while let Some(record) = records.next_record().unwrap() {
             let text = match record.form {
                 RecordForm::CutList => "cut list".to_owned(),
-                RecordForm::TooLong { is_scan } => format!("too long {is_scan}"),
+                RecordForm::TooLong { is_other } => format!("too long {is_other}"),
                 _ => String::from_utf8(records.bytes().to_vec()).unwrap(),
             };
             all.push((text + if record.is_ended { "" } else { "…" }, record.line));
@@ -351,7 +362,7 @@ mod tests {
             &long("", EVENT_MAX_BYTES),
         ]
         .join("\n");
-        let (too_long, of_scans) = ("too long false".to_owned(), "too long true".to_owned());
+        let (too_long, of_scans) = ("too long true".to_owned(), "too long false".to_owned());
         let expected =
             vec![(longest, 1), (too_long.clone(), 2), (of_scans, 3), ("{}".to_owned(), 4), (too_long + "…", 5)];
         let lengths =
