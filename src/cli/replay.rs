@@ -12,8 +12,8 @@ use clap::Args;
 use super::flags::config::ConfigFlags;
 use super::{DENIED, UNUSABLE};
 use crate::offline::audit_log::old_objects::OLD_OBJECTS_MAX_BYTES;
-use crate::offline::audit_log::{AuditLogs, EXTENSIONS, NO_EVENT, Replay};
-use crate::offline::input::{self, Input};
+use crate::offline::audit_log::{AuditLogs, NO_EVENT, Replay, inputs};
+use crate::offline::input::Input;
 use crate::report::progress::{Progress, bytes};
 use crate::report::replay::{ReplayFormat, ReplayReport};
 
@@ -44,7 +44,8 @@ pub struct ReplayCommand {
     /// Exit with 1 if a write would be denied
     #[arg(long, env = "SCAN_ADMISSION_FAIL")]
     fail: bool,
-    /// Files, folders (their .log, .json, .jsonl and .gz files), or `-` for standard input [default: -]
+    /// Files, folders (their .log, .json, .jsonl and .gz files, also rotated ones such as audit.log.1), or `-` for standard
+    /// input [default: -]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -52,7 +53,7 @@ pub struct ReplayCommand {
 impl ReplayCommand {
     pub fn run(self) -> io::Result<ExitCode> {
         let config = self.config.load().map_err(io::Error::other)?.config;
-        let inputs = input::inputs(&self.files, &EXTENSIONS, None);
+        let inputs = inputs(&self.files);
         let total = total_bytes(&inputs);
         let mut report = ReplayReport::default();
         let mut replay = Replay::new(config.settings, OLD_OBJECTS_MAX_BYTES);

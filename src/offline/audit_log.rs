@@ -7,33 +7,37 @@ pub mod old_objects;
 pub mod records;
 mod replay;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Cursor, Read};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
 use memchr::memmem;
 use time::OffsetDateTime;
 
-use super::input::{Input, with_name};
+use super::input::{Input, has_extension, inputs_named, with_name};
 use crate::report::replay::{LogPosition, ReplayReport, Unread};
+use crate::scan::json::printable;
 use crate::scan::{GROUP, reader, time as scan_time};
 use event::RecordHead;
 use records::{Record, RecordForm, Records};
 pub use replay::Replay;
 
-/// The extensions of the files in a folder that are read.
-pub const EXTENSIONS: [&str; 4] = ["log", "json", "jsonl", "gz"];
+/// The extensions of the files in a folder that are read. A number or a date may follow, as logrotate appends them.
+const EXTENSIONS: [&str; 4] = ["log", "json", "jsonl", "gz"];
 
 /// The most logs that are open at once: 16. Only logs that overlap in time are: those of different API servers, of which a
 /// cluster has three to five, and not the rotated files of one. Each has a buffer of 64 to 192 KiB, a decompressor of about
 /// 45 KiB and its buffer of 32 KiB, which makes at most 5 MiB.
 const OPEN_MAX: usize = 16;
 
-/// The most memory of long events in open logs, besides the event that is read last: 8 MiB. It is enough for events of
-/// 512 KiB in each log, or for the longest events of three API servers whose etcd stores objects of at most 1.5 MiB, as by
-/// default. Beyond it, the log with the longest event is read on out of turn.
-const WAITING_EVENTS_MAX_BYTES: usize = 8 << 20;
+/// The most memory of long events in open logs, besides the event that is read last: 4 MiB. It is enough for events of
+/// 256 KiB in each log. API servers with `--audit-log-truncate-enabled` write events of at most 100 KiB by default. It is
+/// also enough for an event with two objects of 1.5 MiB, the most that etcd stores by default. Beyond the limit, the log
+/// with the longest event is read on out of turn.
+const WAITING_EVENTS_MAX_BYTES: usize = 4 << 20;
 
 /// The end of a message about an input without events.
 pub const NO_EVENT: &str =
@@ -47,6 +51,32 @@ const GZIP: [u8; 2] = [0x1F, 0x8B];
 
 /// Is called with each number of bytes that was read from an input.
 pub type OnRead = Rc<dyn Fn(usize)>;
+
+/// Returns the inputs that the arguments name, and prints how many other files in folders are skipped.
+pub fn inputs(paths: &[PathBuf]) -> Vec<Input> {
+    let mut skipped = Vec::new();
+    let inputs = inputs_named(paths, &EXTENSIONS, None, |path| {
+        let is_log = is_log(path);
+        if !is_log {
+            skipped.push(path.to_owned());
+        }
+        is_log
+    });
+    if let Some(first) = skipped.first() {
+        let count = skipped.len();
+        let files = if count == 1 { "file" } else { "files" };
+        let (first, extensions) = (printable(&first.display().to_string(), usize::MAX), EXTENSIONS.join(", ."));
+        eprintln!("skipped {count} {files} in folders, whose names have none of .{extensions}: the first is {first}");
+    }
+    inputs
+}
+
+/// Whether a file in a folder is a log, by its name.
+fn is_log(path: &Path) -> bool {
+    let is_rotation = |character: char| character.is_ascii_digit() || matches!(character, '.' | '-');
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    has_extension(path, &EXTENSIONS) || has_extension(Path::new(name.trim_end_matches(is_rotation)), &EXTENSIONS)
+}
 
 /// The events of scans in all inputs, merged by the time at which their requests were done.
 pub struct AuditLogs {
@@ -118,7 +148,8 @@ impl AuditLogs {
             let earliest = (0..self.open.len()).min_by_key(|&at| (self.open[at].head_time, self.open[at].order));
             let too_long = self.longest_beyond_limit();
             let is_due = |log: &WaitingLog| earliest.is_none_or(|at| log.first <= self.open[at].head_time);
-            if too_long.is_none() && self.waiting.last().is_some_and(is_due) {
+            let is_log_due = self.waiting.last().is_some_and(is_due);
+            if too_long.is_none() && is_log_due {
                 let log = self.waiting.pop()?;
                 self.open(log, report);
                 continue;
@@ -126,7 +157,7 @@ impl AuditLogs {
             self.returned = too_long.or(earliest);
             let log = &self.open[self.returned?];
             let at = LogPosition { file: &log.name, line: log.head.line };
-            let is_early = self.returned != earliest;
+            let is_early = is_log_due || self.returned != earliest;
             return Some(LogEvent { bytes: log.records.bytes(), at, is_ended: log.head.is_ended, is_early });
         }
     }
@@ -195,7 +226,9 @@ impl OpenLog {
                     self.has_event = true;
                     report.counts.events += 1;
                 }
-                RecordUse::Unread(reason) => report.unread(reason, &LogPosition { file: &self.name, line: record.line }),
+                RecordUse::Unread(reason) => {
+                    report.unread(reason, &LogPosition { file: &self.name, line: record.line })
+                }
             }
         }
         if self.is_named && !self.is_empty && !self.has_event {

@@ -11,7 +11,7 @@ use crate::scan::json::printable;
 
 /// The most bytes of the report. A comment on GitHub may have 65,536 characters; the rest is for the text of the person or
 /// program that posts it.
-const REPORT_MAX_BYTES: usize = 60_000;
+pub const REPORT_MAX_BYTES: usize = 60_000;
 
 /// The most bytes of the lists of errors and findings. Heads and counts take less than 500 bytes.
 const LISTS_MAX_BYTES: usize = REPORT_MAX_BYTES - 500;
@@ -121,7 +121,7 @@ fn description(finding: &ReportedFinding) -> String {
 
 /// Returns text as code in a cell of a table. The text may come from an object: in code, GitHub and GitLab link no
 /// mention, issue or address, and the characters of Markdown are escaped.
-fn code(text: &str) -> String {
+pub fn code(text: &str) -> String {
     let mut code = "<code>".to_owned();
     for character in printable(text, TEXT_MAX_CHARS).chars() {
         if matches!(character, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '|' | '~' | '$') {

@@ -83,17 +83,22 @@ impl OldObjects {
             return;
         }
         self.remove(key);
-        self.bytes += entry_bytes(key, &object);
-        self.insertions += 1;
-        let key: Rc<str> = key.into();
-        self.by_insertion.insert(self.insertions, Rc::clone(&key));
-        self.entries.insert(key, Box::new(CachedObject { object, insertion: self.insertions }));
-        while self.bytes > self.max_bytes {
-            let Some((_, oldest)) = self.by_insertion.first_key_value() else { return };
+        let bytes = entry_bytes(key, &object);
+        if bytes > self.max_bytes {
+            self.evicted += 1;
+            return;
+        }
+        while self.bytes + bytes > self.max_bytes {
+            let Some((_, oldest)) = self.by_insertion.first_key_value() else { break };
             let oldest = Rc::clone(oldest);
             self.remove(&oldest);
             self.evicted += 1;
         }
+        self.bytes += bytes;
+        self.insertions += 1;
+        let key: Rc<str> = key.into();
+        self.by_insertion.insert(self.insertions, Rc::clone(&key));
+        self.entries.insert(key, Box::new(CachedObject { object, insertion: self.insertions }));
     }
 
     /// Drops the object, as it is deleted or was changed by an event without it.

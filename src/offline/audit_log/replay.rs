@@ -156,6 +156,9 @@ impl Replay {
         if is_status_write {
             self.judge(write, received, object, old.as_ref(), report);
         }
+        // They may be long, and so may be the copy of the new object.
+        drop(old);
+        drop(old_object);
         self.remember(kind, object_ref, object, done);
     }
 
@@ -286,7 +289,8 @@ fn is_older(old: &OldObject, new: &ResponseObject<'_>, received: OffsetDateTime,
 /// Returns the namespace and the name of a scan. The request for a new scan may have no name.
 fn names<'o>(object_ref: &'o ObjectRef<'_>, object: Option<&'o ResponseObject<'_>>) -> [&'o str; 2] {
     let or_ref = |name: &'o str, other: &'o str| if name.is_empty() { other } else { name };
-    let names = object.map(|object| [text(&object.metadata.namespace), text(&object.metadata.name)]).unwrap_or_default();
+    let names =
+        object.map(|object| [text(&object.metadata.namespace), text(&object.metadata.name)]).unwrap_or_default();
     [or_ref(names[0], text(&object_ref.namespace)), or_ref(names[1], text(&object_ref.name))]
 }
 

@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use scan_admission::offline::audit_log::records::EVENT_MAX_BYTES;
 use serde_json::{Value, json};
 
 use super::log::{counts, event, lines, reasons, report, rows, run, run_in, scan};
@@ -82,7 +83,6 @@ fn a_folder_is_read_in_the_order_of_time() {
     let rotated = compressed(&lines(&events[..1]));
     fs::write(folder.join("logs/audit-2026-11-20T08-00-01.500.log.gz"), rotated).unwrap();
     fs::write(folder.join("logs/audit.log"), lines(&events[1..])).unwrap();
-    fs::write(folder.join("logs/README.txt"), "not a log").unwrap();
     assert_eq!(rows(&json_of(&folder, &["logs"])), IN_ORDER);
     // Names that are not in the order of time, as logrotate makes them, and in any order of arguments.
     fs::write(folder.join("audit.log.1"), lines(&events[..1])).unwrap();
@@ -95,6 +95,39 @@ fn a_folder_is_read_in_the_order_of_time() {
     fs::write(folder.join("logs/audit-2026-11-20T08-00-01.500.log.gz"), timeless(&events[0])).unwrap();
     fs::write(folder.join("logs/audit.log"), timeless(&events[1])).unwrap();
     assert_eq!(rows(&json_of(&folder, &["logs"])), IN_ORDER);
+}
+
+#[test]
+fn a_folder_is_read_with_its_rotated_logs_and_the_other_files_are_counted() {
+    let logs = [
+        "audit.log",
+        "audit.log.1",
+        "audit.log.12",
+        "audit.log.2.gz",
+        "audit.log-20261120",
+        "audit.json.3",
+        "audit-2026-11-20T08-00-01.500.log",
+        "AUDIT.JSONL",
+        "audit.log-20261120-1763625600.gz",
+        "below/audit.log.1",
+    ];
+    let others = ["audit.log.3.zst", "below/README", "audit.tar.1", "1", "log.txt"];
+    for (is_with_others, message) in [
+        (false, ""),
+        (true, "skipped 5 files in folders, whose names have none of .log, .json, .jsonl, .gz: the first is logs/1\n"),
+    ] {
+        let folder = Folder::new();
+        fs::create_dir_all(folder.join("logs/below")).unwrap();
+        fs::create_dir_all(folder.join("logs/empty")).unwrap();
+        for (number, name) in logs.iter().chain(others.iter().filter(|_| is_with_others)).enumerate() {
+            fs::write(folder.join(&format!("logs/{name}")), lines(&[event(number as u32, scan(1, json!({})))]))
+                .unwrap();
+        }
+        let run = run_in(folder.path(), &["-o", "json", "logs"], b"");
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), message));
+        let found: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(counts(&found)["events"], logs.len(), "{found}");
+    }
 }
 
 #[test]
@@ -155,6 +188,7 @@ fn damaged_parts_are_counted_with_their_first_position() {
         &other("PodList", "v1"),
         &format!("{start}\"a\":\"scanning.apps.tanzu.vmware.com{}\"}}", "x".repeat(9 << 20)),
         &format!("{start}\"a\":\"{}\"}}", "x".repeat(9 << 20)),
+        &format!("{{\"a\":\"{}\"}}", "x".repeat(9 << 20)),
         &of_go,
         &of_go[..of_go.len() - 10],
     ]
@@ -165,12 +199,18 @@ fn damaged_parts_are_counted_with_their_first_position() {
         reasons(&found, "unread"),
         [
             "malformed 5 standard input:2",
-            "cut 1 standard input:13",
+            "cut 1 standard input:14",
             "other-kind 3 standard input:7",
-            "too-long 1 standard input:10",
+            "too-long 2 standard input:10",
         ]
     );
-    assert_eq!(counts(&found)["unread"], 10);
+    // An event of another resource counts as an event, however long it is.
+    assert_eq!((&counts(&found)["unread"], &counts(&found)["events"]), (&json!(11), &json!(3)));
+    let limit = format!("longer than {} MiB  ", EVENT_MAX_BYTES >> 20);
+    let text = run(&[], log.as_bytes()).stdout;
+    assert!(text.contains(&limit), "{text}");
+    let schema = fs::read_to_string("docs/replay.schema.json").unwrap();
+    assert!(schema.contains(&format!("It exceeds {} MiB,", EVENT_MAX_BYTES >> 20)), "{schema}");
 }
 
 #[test]
