@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use clap::Args;
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args};
 
 use super::flags::config::ConfigFlags;
 use super::{DENIED, UNUSABLE};
@@ -42,7 +43,7 @@ pub struct ReplayCommand {
     #[command(flatten)]
     config: ConfigFlags,
     /// Exit with 1 if a write would be denied
-    #[arg(long, env = "SCAN_ADMISSION_FAIL")]
+    #[arg(long, env = "SCAN_ADMISSION_FAIL", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
     fail: bool,
     /// Files, folders (their .log, .json, .jsonl and .gz files, also rotated ones such as audit.log.1), or `-` for standard
     /// input [default: -]

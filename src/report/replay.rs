@@ -92,6 +92,9 @@ pub enum NotReplayed {
     /// An update of a whole scan whose old object is not in the log. It is not known whether the update changed the
     /// status.
     NoOldObject,
+    /// An update of a whole scan with another status than the old object. The update has not changed the status, since
+    /// the generation is the same. The write that has is not in the log.
+    UnrecordedWrite,
 }
 
 impl NotReplayed {
@@ -103,6 +106,9 @@ impl NotReplayed {
             NotReplayed::NoResponseObject => "the response is not the scan",
             NotReplayed::Incomplete => "the event has no response code or no time",
             NotReplayed::NoOldObject => "update of a whole scan whose old object is unknown",
+            NotReplayed::UnrecordedWrite => {
+                "status changed by a write that is not in the log: the policy has to record it"
+            }
         }
     }
 }
@@ -114,7 +120,7 @@ impl NotReplayed {
 pub enum Unread {
     /// It is not JSON.
     Malformed,
-    /// The input ends within it.
+    /// The input or a list ends within it.
     Cut,
     /// It is JSON of another kind or version than `Event` of `audit.k8s.io/v1`.
     OtherKind,
@@ -126,7 +132,7 @@ impl Unread {
     fn description(self) -> &'static str {
         match self {
             Unread::Malformed => "not valid JSON",
-            Unread::Cut => "cut off at the end of the input",
+            Unread::Cut => "cut off",
             Unread::OtherKind => "not an Event of audit.k8s.io/v1",
             Unread::TooLong => "longer than 8 MiB",
         }
@@ -214,6 +220,8 @@ pub struct ReplayReport {
 impl ReplayReport {
     /// Reports a status write that was judged.
     pub fn write(&mut self, write: &ReplayedWrite<'_>, mutations: &[PatchOperation], findings: &Findings<'_>) {
+        // The mutating webhook warns about the values that it replaces.
+        let is_replaced = mutations.iter().any(|operation| operation.replaced_value().is_some());
         let mutations = mutations.iter().map(Reported::Mutation);
         let findings = findings.list().iter().map(Reported::Finding);
         let mut reported: Vec<Reported<'_>> = mutations.chain(findings).collect();
@@ -228,7 +236,7 @@ impl ReplayReport {
         counts.mutated += u64::from(has(Outcome::Mutate));
         if has(Outcome::Deny) {
             counts.denied += 1;
-        } else if has(Outcome::Warn) {
+        } else if has(Outcome::Warn) || is_replaced {
             counts.warned += 1;
         } else {
             counts.clean += 1;
@@ -285,7 +293,7 @@ impl ReplayReport {
 
     /// Reports an input that cannot be read. The error includes its name.
     pub fn error(&mut self, error: impl ToString) {
-        self.errors.push(error.to_string());
+        self.errors.push(printable(&error.to_string(), usize::MAX));
     }
 
     /// Whether an input could not be read.
@@ -355,7 +363,7 @@ fn report_order((a, row_a): (&RowKey, &Row), (b, row_b): (&RowKey, &Row)) -> Ord
 /// Returns the message of a mutation, as a warning of the mutating webhook has it.
 fn mutation_message(operation: &PatchOperation) -> String {
     let new = operation.value.to_json();
-    match &operation.old_value {
+    match operation.replaced_value() {
         Some(old) => format!("was {}, set to {new}", printable(old, OLD_VALUE_MAX_CHARS)),
         None => format!("absent, set to {new}"),
     }

@@ -2,6 +2,7 @@
 //! requestObject, are skipped.
 
 use ::time::OffsetDateTime;
+use percent_encoding::percent_decode_str;
 
 use crate::admission::user::User;
 use crate::scan::reader::ReadError;
@@ -229,8 +230,11 @@ impl<'a> AuditEvent<'a> {
     /// Returns whether nothing was stored, as the client asked for.
     pub fn is_dry_run(&self) -> bool {
         let query = text(&self.request_uri).split_once('?').map_or("", |(_, query)| query);
-        let is_in_query = query.split('&').any(|part| part.starts_with("dryRun=") && part.len() > "dryRun=".len());
-        is_in_query || self.request_object.present().is_some_and(|options| !options.dry_run.is_absent())
+        let is_dry_run = |(name, value): (&str, &str)| percent_decode_str(name).eq(*b"dryRun") && !value.is_empty();
+        let is_in_query = query.split('&').filter_map(|part| part.split_once('=')).any(is_dry_run);
+        // The body of a deletion has its options. That of another request is an object or a patch.
+        let options = self.request_object.present().filter(|_| self.verb.is_text("delete"));
+        is_in_query || options.is_some_and(|options| !options.dry_run.is_absent())
     }
 
     pub fn is_truncated(&self) -> bool {
@@ -253,8 +257,11 @@ impl<'a> AuditEvent<'a> {
     }
 
     /// Returns the JSON text of the scans of the response, which is a list.
-    pub fn response_items(&self) -> Option<&'a str> {
-        let items_json = self.response_object.present()?.items_json;
+    pub fn response_items(&self, kind: Kind) -> Option<&'a str> {
+        let is_list = |list: &&ResponseObject<'a>| {
+            list.kind.string().value().and_then(|name| name.strip_suffix("List")) == Some(kind.name())
+        };
+        let items_json = self.response_object.present().filter(is_list)?.items_json;
         items_json.starts_with('[').then_some(items_json)
     }
 

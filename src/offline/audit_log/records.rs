@@ -7,7 +7,7 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::{memchr, memchr_iter, memchr3, memmem};
 
 use crate::admission::BODY_MAX_BYTES;
 use crate::manifest::stream::ValueEnd;
@@ -16,6 +16,12 @@ use crate::scan::{GROUP, Json};
 
 /// The first bytes of an event as an API server writes it.
 pub const EVENT_LINE: &[u8] = br#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","#;
+
+/// The first bytes of a list as an API server writes it.
+const LIST_START: &[u8] = br#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","#;
+
+/// The first bytes of both.
+const START: &[u8] = br#"{"kind":"Event"#;
 
 /// The longest event that is read: 8 MiB. It has the same two objects as a review, each at most 3 MiB. Only responses
 /// with lists are longer, which are not needed.
@@ -40,6 +46,9 @@ pub struct Records<R> {
     line: u64,
     is_end: bool,
     is_in_list: bool,
+    /// Whether an item was read since the last comma of the list.
+    is_after_item: bool,
+    starts: memmem::Finder<'static>,
 }
 
 /// A part of a log that should be an event.
@@ -77,7 +86,19 @@ struct ListHead {
 impl<R: Read> Records<R> {
     pub fn new(reader: R) -> Self {
         let buffer = vec![0; CHUNK_BYTES];
-        Self { reader, buffer, start: 0, end: 0, current: 0, line: 1, is_end: false, is_in_list: false }
+        let starts = memmem::Finder::new(START);
+        Self {
+            reader,
+            buffer,
+            start: 0,
+            end: 0,
+            current: 0,
+            line: 1,
+            is_end: false,
+            is_in_list: false,
+            is_after_item: false,
+            starts,
+        }
     }
 
     /// The bytes of the current record, without the line feed.
@@ -100,9 +121,29 @@ impl<R: Read> Records<R> {
                 return Ok(is_cut.then_some(Record { form: RecordForm::CutList, line, is_ended: false }));
             };
             match first {
-                b',' if self.is_in_list => self.consume(1),
+                b',' if self.is_in_list => {
+                    self.consume(1);
+                    self.is_after_item = false;
+                }
                 b']' if self.is_in_list => self.end_list()?,
-                b'{' if self.is_in_list => return self.value(RecordForm::Item),
+                b'{' if self.is_in_list => {
+                    self.fill_to(LIST_HEAD_BYTES)?;
+                    if self.is_after_item || self.list_head().is_some() {
+                        // The list is cut, and this follows it.
+                        self.is_in_list = false;
+                        return Ok(Some(Record { form: RecordForm::CutList, line: self.line, is_ended: false }));
+                    }
+                    self.is_after_item = true;
+                    return self.value(RecordForm::Item);
+                }
+                b'[' if self.is_in_list && !self.is_after_item => {
+                    self.is_after_item = true;
+                    return self.value(RecordForm::Item);
+                }
+                b'"' | b'-' | b'0'..=b'9' | b'a'..=b'z' if self.is_in_list && !self.is_after_item => {
+                    self.is_after_item = true;
+                    return self.record(RecordForm::Item, |bytes| memchr3(b',', b']', b'\n', bytes));
+                }
                 _ => {
                     self.is_in_list = false;
                     self.fill_to(LIST_HEAD_BYTES)?;
@@ -113,6 +154,7 @@ impl<R: Read> Records<R> {
                         Some(head) => {
                             self.consume(head.items);
                             self.is_in_list = true;
+                            self.is_after_item = false;
                         }
                         None => return self.value(RecordForm::Value),
                     }
@@ -170,10 +212,10 @@ impl<R: Read> Records<R> {
         Ok(())
     }
 
-    /// Skips white space and byte order marks, and returns the next byte.
+    /// Skips white space, byte order marks and the zeros that a crash can leave in a file, and returns the next byte.
     fn skip_space(&mut self) -> io::Result<Option<u8>> {
         loop {
-            let is_space = |byte: &&u8| byte.is_ascii_whitespace() || matches!(byte, 0xEF | 0xBB | 0xBF);
+            let is_space = |byte: &&u8| byte.is_ascii_whitespace() || matches!(byte, 0xEF | 0xBB | 0xBF | 0);
             let space = self.unread().iter().take_while(is_space).count();
             self.consume(space);
             match self.unread().first().copied() {
@@ -203,6 +245,8 @@ impl<R: Read> Records<R> {
         loop {
             let end = find(&self.unread()[searched..]).map(|end| searched + end);
             let length = end.unwrap_or(self.unread().len());
+            let end = self.next_start(searched, length).or(end);
+            let length = end.unwrap_or(length);
             if length > EVENT_MAX_BYTES || too_long.is_some() {
                 let is_other = *too_long.get_or_insert_with(|| {
                     form != RecordForm::Value && memmem::find(&self.unread()[..length], GROUP.as_bytes()).is_none()
@@ -223,6 +267,17 @@ impl<R: Read> Records<R> {
         }
     }
 
+    /// Returns the offset at which an API server has begun an event or a list within a record, which is then cut there.
+    /// `searched` bytes of the record were searched before. In a string, the quotes would be escaped.
+    fn next_start(&self, searched: usize, length: usize) -> Option<usize> {
+        let from = searched.saturating_sub(LIST_START.len()).max(1).min(length);
+        let is_start = |at: &usize| {
+            let rest = &self.unread()[*at..length];
+            rest.starts_with(EVENT_LINE) || rest.starts_with(LIST_START)
+        };
+        self.starts.find_iter(&self.unread()[from..length]).map(|at| from + at).find(is_start)
+    }
+
     /// Returns the start of a list of events, if one begins here.
     fn list_head(&self) -> Option<ListHead> {
         let window = &self.unread()[..self.unread().len().min(LIST_HEAD_BYTES)];
@@ -234,10 +289,13 @@ impl<R: Read> Records<R> {
         list_head(text).filter(|head| head.is_events)
     }
 
-    /// Skips the rest of a list after its items.
+    /// Skips the rest of a list after its items. If a value begins there, the list has no last bracket.
     fn end_list(&mut self) -> io::Result<()> {
         self.consume(1);
         self.is_in_list = false;
+        if self.skip_space()? == Some(b'{') {
+            return Ok(());
+        }
         let mut value_end = ValueEnd::default();
         value_end.find(b"{");
         loop {

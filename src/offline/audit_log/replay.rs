@@ -14,6 +14,7 @@ use crate::admission::{ReviewSettings, is_mutated, parts};
 use crate::engine::{Change, Findings, Mutated, Part, mutate, validate};
 use crate::report::replay::{LogPosition, NotReplayed, ReplayReport, ReplayedWrite, Tallied, Unread, tally};
 use crate::rules::RULES;
+use crate::scan::reader::same::is_same_json;
 use crate::scan::{Kind, Member, Object as _, Reader, Scan};
 
 /// The events of a replay, in their order.
@@ -135,17 +136,23 @@ impl Replay {
         let new = &object.scan;
         let done = event.stage_timestamp().unwrap_or(received);
         let old_object = self.replaced_object(write, received, done, object);
-        let mut old = old_object.as_ref().and_then(|old| read_object::<Scan<'_>>(&old.json));
+        let mut old = old_object.as_ref().and_then(|old| read_object::<ResponseObject<'_>>(&old.json));
         if let Some(old) = old.as_mut().filter(|_| is_status) {
             // A write of the status changes nothing else, and the log may lack a write that did.
-            old.metadata = new.metadata.clone();
-            old.spec = new.spec.clone();
+            old.scan.metadata = new.metadata.clone();
+            old.scan.spec = new.spec.clone();
+            old.spec_json = object.spec_json;
         }
         let has_status = !matches!(new.status, Member::Absent);
         let is_status_write = match &old {
             _ if is_status => true,
             _ if is_create => has_status,
-            Some(old) => self.can_change_status(write) && !new.has_same_status(old),
+            Some(old) if !self.can_change_status(write) || new.has_same_status(&old.scan) => false,
+            Some(old) if has_same_generation(&old.scan, new) => {
+                tally(&mut self.doubtful, (kind.name(), NotReplayed::UnrecordedWrite), &at);
+                false
+            }
+            Some(_) => true,
             None => {
                 if has_status {
                     tally(&mut self.doubtful, (kind.name(), NotReplayed::NoOldObject), &at);
@@ -183,7 +190,7 @@ impl Replay {
         write: &ScanWrite<'_>,
         received: OffsetDateTime,
         object: &ResponseObject<'_>,
-        old: Option<&Scan<'_>>,
+        old: Option<&ResponseObject<'_>>,
         report: &mut ReplayReport,
     ) {
         let ScanWrite { event, at, kind, object_ref, is_create, is_status, .. } = *write;
@@ -192,7 +199,9 @@ impl Replay {
         let groups = event.user().filter(|_| self.settings.needs_groups()).map(User::groups).unwrap_or_default();
         let modes = self.settings.modes(namespace, user, &groups);
         let writers = &self.settings.status_writers;
-        let change = |new| Change::new(kind, new, old, received).with_user(user, writers).with_modes(&modes);
+        let change = |new| {
+            Change::new(kind, new, old.map(|old| &old.scan), received).with_user(user, writers).with_modes(&modes)
+        };
         let sent = change(&object.scan);
         let mutated = if is_status && is_mutated(&sent) { mutate(RULES, &sent) } else { Mutated::default() };
         let stored = change(mutated.scan.as_ref().unwrap_or(&object.scan));
@@ -202,6 +211,9 @@ impl Replay {
         for part in at_creation.into_iter().chain(parts(operation, is_status, &stored)) {
             validate(RULES, part, &stored, &mut findings);
         }
+        // An update that changes the spec, too, increments the generation in any case. Another write may have changed the
+        // status.
+        let is_surely_replaced = |old: &ResponseObject<'_>| is_same_json(old.spec_json, object.spec_json);
         let write = ReplayedWrite {
             at,
             audit_id: text(&event.audit_id),
@@ -210,7 +222,7 @@ impl Replay {
             name,
             user,
             time: received,
-            is_upper_bound: old.is_none() && !is_create,
+            is_upper_bound: !is_create && !old.is_some_and(is_surely_replaced),
         };
         report.write(&write, &mutated.operations, &findings);
     }
@@ -237,13 +249,15 @@ impl Replay {
             self.remember(kind, object_ref, object, done);
         }
         // This cannot fail, since the list was read before.
-        let _ = Reader::new(event.response_items().unwrap_or("[]")).list(|item| {
+        let _ = Reader::new(event.response_items(kind).unwrap_or("[]")).list(|item| {
             if item.peek() != b'{' {
                 return item.skip();
             }
             let mut object = ResponseObject::default();
             object.fill(item)?;
-            self.remember(kind, object_ref, &object, done);
+            if object.kind.is_absent() || object.kind.is_text(kind.name()) {
+                self.remember(kind, object_ref, &object, done);
+            }
             Ok(())
         });
     }
@@ -284,6 +298,13 @@ fn is_older(old: &OldObject, new: &ResponseObject<'_>, received: OffsetDateTime,
             (Some(_), Some(_)) => old.stage_timestamp <= received,
             _ => old.stage_timestamp <= done,
         }
+}
+
+/// Returns whether both scans have the same generation. A write of a whole scan that changes the status increments it if
+/// the kind has no status subresource. With the subresource, a write of the spec increments it.
+fn has_same_generation(old: &Scan<'_>, new: &Scan<'_>) -> bool {
+    let generation = |scan: &Scan<'_>| scan.metadata.present().and_then(|found| found.generation.integer().value());
+    generation(old).is_some() && generation(old) == generation(new)
 }
 
 /// Returns the namespace and the name of a scan. The request for a new scan may have no name.

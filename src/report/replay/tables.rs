@@ -16,7 +16,8 @@ pub fn text(report: &ReplayReport, out: &mut impl Write) -> io::Result<()> {
     if !rows.is_empty() {
         text_rows(&rows, out)?;
         for (outcome, writes) in &report.more {
-            writeln!(out, "{}  {writes} writes in further rows", coloured(*outcome))?;
+            let padding = " ".repeat("OUTCOME".len() - outcome.name().len());
+            writeln!(out, "{}{padding}  {} in further rows", coloured(*outcome), counted(*writes, "write"))?;
         }
         writeln!(out)?;
     }
@@ -124,7 +125,6 @@ fn example(key: &RowKey, row: &Row) -> String {
 /// Returns the numbers of the report as sentences.
 fn summary(counts: &ReplayCounts) -> Vec<String> {
     let ReplayCounts { events, status_writes, denied, warned, clean, mutated, .. } = *counts;
-    let counted = |count: u64, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let mut summary = vec![format!(
         "{} in {}: {denied} would be denied, {warned} with warnings, {clean} clean; {mutated} mutated.",
         counted(status_writes, "status write"),
@@ -144,6 +144,10 @@ fn summary(counts: &ReplayCounts) -> Vec<String> {
         }
     }
     summary
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Returns the name of the outcome in its colour. Colours are removed elsewhere than on a terminal.

@@ -235,6 +235,109 @@ fn a_cut_log_of_any_form_is_counted() {
     }
 }
 
+/// A writer that crashed leaves a part of an event, or zeros. The next writer appends its events to them.
+#[test]
+fn the_event_after_a_crash_is_read() {
+    let events = two()
+        .map(|event| format!("{{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",{}", &event.to_string()[1..]));
+    let [one, two] = &events;
+    for (log, unread) in [
+        (format!("{one}\n{}{two}\n", &one[..one.len() - 300]), &["malformed 1 standard input:2"][..]),
+        (format!("{one}\n{}{two}\n", &one[..40]), &["malformed 1 standard input:2"]),
+        // The kind of the part is not known.
+        (format!("{one}\n{}{two}\n", &one[..20]), &["malformed 1 standard input:2"]),
+        (format!("{one}{two}\n"), &[]),
+        (format!("{one}\n{}{two}\n", "\0".repeat(5000)), &[]),
+        (format!("{one}\n\n\0\0\n{two}\n\0"), &[]),
+        (format!("{one}\n{}\0\0{two}\n", &one[..300]), &["malformed 1 standard input:2"]),
+    ] {
+        let found = report(&log);
+        assert_eq!(rows(&found), IN_ORDER, "{log:?}");
+        assert_eq!(reasons(&found, "unread"), unread, "{log:?}");
+    }
+}
+
+#[test]
+fn the_lists_after_a_cut_list_are_read() {
+    let [one, two] = two();
+    let list = |event: &Value| {
+        let mut items = vec![event.clone(); 2];
+        items
+            .iter_mut()
+            .for_each(|item| item.as_object_mut().unwrap().retain(|name, _| name != "kind" && name != "apiVersion"));
+        let items = items.iter().map(Value::to_string).collect::<Vec<_>>().join(",");
+        format!("{{\"kind\":\"EventList\",\"apiVersion\":\"audit.k8s.io/v1\",\"metadata\":{{}},\"items\":[{items}]}}")
+    };
+    let whole = list(&one);
+    let items_end = whole.len() - "]}".len();
+    let other_writes = counts(&report(list(&two) + "\n" + &list(&two)))["statusWrites"].as_u64().unwrap();
+    assert_eq!(other_writes, 4);
+    let first_end = whole.find("},{").unwrap() + 1;
+    for at in [
+        first_end - 400,
+        first_end - 1,
+        first_end,
+        first_end + 1,
+        first_end + 60,
+        items_end - 1,
+        items_end,
+        items_end + 1,
+    ] {
+        for between in ["\n", ""] {
+            let log = format!("{}{between}{}\n{}", &whole[..at], list(&two), list(&two));
+            let found = report(&log);
+            let of_whole = if at < first_end {
+                0
+            } else if at < items_end {
+                1
+            } else {
+                2
+            };
+            assert_eq!(counts(&found)["statusWrites"], 4 + of_whole, "{at} {between:?} {found:#}");
+            // A list without its last bracket lacks nothing.
+            assert_eq!(found["unread"] == json!([]), at > items_end, "{at} {between:?} {found:#}");
+        }
+    }
+    // Items that are no objects.
+    let head = r#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":["#;
+    for item in ["null", "[]", "[{}]", "1", "\"a\"", "true"] {
+        let found = report(format!("{head}{item},{one},{item} , {two},{item}]}}\n"));
+        assert_eq!(rows(&found), IN_ORDER, "{item}");
+        assert_eq!(reasons(&found, "unread"), ["malformed 3 standard input:1"], "{item}");
+    }
+}
+
+#[test]
+fn an_input_that_is_named_twice_is_read_once() {
+    let folder = Folder::new();
+    fs::create_dir(folder.join("logs")).unwrap();
+    fs::write(folder.join("logs/audit.log"), lines(&two())).unwrap();
+    std::os::unix::fs::symlink("logs/audit.log", folder.join("link.log")).unwrap();
+    for (files, again) in [
+        (&["logs", "logs/audit.log"][..], "logs/audit.log"),
+        (&["link.log", "logs"], "logs/audit.log"),
+        (&["-", "-"], "standard input"),
+    ] {
+        let run = run_in(folder.path(), &[&["-o", "json"], files].concat(), lines(&two()).as_bytes());
+        assert_eq!((run.code, run.stderr), (Some(0), format!("{again}: named more than once, and read once\n")));
+        assert_eq!(rows(&serde_json::from_str(&run.stdout).unwrap()), IN_ORDER, "{files:?}");
+    }
+}
+
+#[test]
+fn an_error_is_one_line_whatever_the_name_of_the_file() {
+    let folder = Folder::new();
+    let name = "a\u{1b}[2J\n.log";
+    fs::write(folder.join(name), "hello\n").unwrap();
+    for files in [&[name][..], &["missing\n\u{1b}"]] {
+        let run = run_in(folder.path(), &[&["-o", "json"], files].concat(), b"");
+        assert_eq!((run.code, run.stderr.lines().count()), (Some(2), 1), "{:?}", run.stderr);
+        assert!(!run.stderr.contains('\u{1b}'), "{:?}", run.stderr);
+        let found: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert!(!found["errors"][0].as_str().unwrap().contains(|c: char| c.is_control()), "{found}");
+    }
+}
+
 #[test]
 fn an_event_that_is_not_utf_8_is_malformed() {
     let [one, two] = two().map(|event| event.to_string());

@@ -151,6 +151,8 @@ fn a_replay_of_whole_scans_finds_what_both_webhooks_would_answer() {
     let settings = ReviewSettings::default();
     let mut update = review("sourcescan-completed-2-status");
     update["request"].as_object_mut().unwrap().remove("subResource");
+    // Without a status subresource, a change of the status increments the generation.
+    update["request"]["oldObject"]["metadata"]["generation"] = json!(0);
     let mut create = review("sourcescan-completed-create");
     create["request"]["object"]["status"] = json!({"phase": "Done"});
     for mut review in [update, create] {
