@@ -6,6 +6,7 @@ pub mod event;
 pub mod old_objects;
 pub mod records;
 mod replay;
+mod starts;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

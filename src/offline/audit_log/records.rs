@@ -9,19 +9,10 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr3, memmem};
 
+use super::starts::{EVENT_LINE, LIST_HEAD_BYTES, Starts, list_head};
 use crate::admission::BODY_MAX_BYTES;
 use crate::manifest::stream::ValueEnd;
-use crate::scan::reader::{ReadError, Reader};
-use crate::scan::{GROUP, Json};
-
-/// The first bytes of an event as an API server writes it.
-pub const EVENT_LINE: &[u8] = br#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","#;
-
-/// The first bytes of a list as an API server writes it.
-const LIST_START: &[u8] = br#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","#;
-
-/// The first bytes of both.
-const START: &[u8] = br#"{"kind":"Event"#;
+use crate::scan::GROUP;
 
 /// The longest event that is read: 8 MiB. It has the same two objects as a review, each at most 3 MiB. Only responses
 /// with lists are longer, which are not needed.
@@ -29,9 +20,6 @@ pub const EVENT_MAX_BYTES: usize = BODY_MAX_BYTES;
 
 /// The number of bytes that are read at once: what a pipe of Linux holds.
 const CHUNK_BYTES: usize = 64 << 10;
-
-/// A list must have its `items` within this number of bytes. Before them are its apiVersion, kind and metadata.
-const LIST_HEAD_BYTES: usize = 1 << 10;
 
 /// The records of a log.
 pub struct Records<R> {
@@ -48,7 +36,7 @@ pub struct Records<R> {
     is_in_list: bool,
     /// Whether an item was read since the last comma of the list.
     is_after_item: bool,
-    starts: memmem::Finder<'static>,
+    starts: Starts,
 }
 
 /// A part of a log that should be an event.
@@ -76,17 +64,10 @@ pub enum RecordForm {
     TooLong { is_other: bool },
 }
 
-/// The first members of a list.
-struct ListHead {
-    /// The offset of the first item.
-    items: usize,
-    is_events: bool,
-}
-
 impl<R: Read> Records<R> {
     pub fn new(reader: R) -> Self {
         let buffer = vec![0; CHUNK_BYTES];
-        let starts = memmem::Finder::new(START);
+        let starts = Starts::default();
         Self {
             reader,
             buffer,
@@ -128,7 +109,7 @@ impl<R: Read> Records<R> {
                 b']' if self.is_in_list => self.end_list()?,
                 b'{' if self.is_in_list => {
                     self.fill_to(LIST_HEAD_BYTES)?;
-                    if self.is_after_item || self.list_head().is_some() {
+                    if self.is_after_item || list_head(self.unread()).is_some() {
                         // The list is cut, and this follows it.
                         self.is_in_list = false;
                         return Ok(Some(Record { form: RecordForm::CutList, line: self.line, is_ended: false }));
@@ -150,9 +131,9 @@ impl<R: Read> Records<R> {
                     if self.unread().starts_with(EVENT_LINE) {
                         return self.line_record();
                     }
-                    match self.list_head() {
-                        Some(head) => {
-                            self.consume(head.items);
+                    match list_head(self.unread()) {
+                        Some(first_item) => {
+                            self.consume(first_item);
                             self.is_in_list = true;
                             self.is_after_item = false;
                         }
@@ -245,7 +226,7 @@ impl<R: Read> Records<R> {
         loop {
             let end = find(&self.unread()[searched..]).map(|end| searched + end);
             let length = end.unwrap_or(self.unread().len());
-            let end = self.next_start(searched, length).or(end);
+            let end = self.starts.next(&self.unread()[..length], searched).or(end);
             let length = end.unwrap_or(length);
             if length > EVENT_MAX_BYTES || too_long.is_some() {
                 let is_other = *too_long.get_or_insert_with(|| {
@@ -267,28 +248,6 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// Returns the offset at which an API server has begun an event or a list within a record, which is then cut there.
-    /// `searched` bytes of the record were searched before. In a string, the quotes would be escaped.
-    fn next_start(&self, searched: usize, length: usize) -> Option<usize> {
-        let from = searched.saturating_sub(LIST_START.len()).max(1).min(length);
-        let is_start = |at: &usize| {
-            let rest = &self.unread()[*at..length];
-            rest.starts_with(EVENT_LINE) || rest.starts_with(LIST_START)
-        };
-        self.starts.find_iter(&self.unread()[from..length]).map(|at| from + at).find(is_start)
-    }
-
-    /// Returns the start of a list of events, if one begins here.
-    fn list_head(&self) -> Option<ListHead> {
-        let window = &self.unread()[..self.unread().len().min(LIST_HEAD_BYTES)];
-        memmem::find(window, br#""items""#)?;
-        let text = match std::str::from_utf8(window) {
-            Ok(text) => text,
-            Err(error) => std::str::from_utf8(&window[..error.valid_up_to()]).unwrap_or_default(),
-        };
-        list_head(text).filter(|head| head.is_events)
-    }
-
     /// Skips the rest of a list after its items. If a value begins there, the list has no last bracket.
     fn end_list(&mut self) -> io::Result<()> {
         self.consume(1);
@@ -306,29 +265,6 @@ impl<R: Read> Records<R> {
             }
         }
     }
-}
-
-/// Reads the members of an object before its `items`. A list that does not say what it is may be one of events.
-fn list_head(text: &str) -> Option<ListHead> {
-    let (mut items, mut api_version, mut kind) = (None, Json::Null, Json::Null);
-    let mut reader = Reader::new(text);
-    // The text may end anywhere, so an error is expected.
-    let _: Result<(), ReadError> = reader.object(|key, value| {
-        match key.as_ref() {
-            _ if items.is_some() => value.skip()?,
-            "apiVersion" => api_version = value.read()?,
-            "kind" => kind = value.read()?,
-            "items" if value.peek() == b'[' => {
-                items = Some(value.offset() + 1);
-                value.skip()?;
-            }
-            _ => value.skip()?,
-        }
-        Ok(())
-    });
-    let is = |json: &Json<'_>, text: &str| json.is_absent() || json.is_text(text);
-    let is_events = is(&api_version, "audit.k8s.io/v1") && is(&kind, "EventList");
-    Some(ListHead { items: items?, is_events })
 }
 
 /// Returns the range of the first JSON string after `key` and a colon, searched from the end.
