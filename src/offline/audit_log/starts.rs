@@ -12,7 +12,7 @@ pub const EVENT_LINE: &[u8] = br#"{"kind":"Event","apiVersion":"audit.k8s.io/v1"
 const LIST_START: &[u8] = br#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","#;
 
 /// The first bytes of both.
-const START: &[u8] = br#"{"kind":"Event"#;
+const START: &[u8] = b"{\"kind\":\"Event";
 
 /// A list must have its `items` within this number of bytes. Before them are its apiVersion, kind and metadata.
 pub const LIST_HEAD_BYTES: usize = 1 << 10;
