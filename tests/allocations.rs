@@ -152,8 +152,8 @@ fn old_objects_take_no_more_memory_than_is_counted() {
         let object = |number: usize| OldObject {
             json: "x".repeat(json_bytes).into(),
             uid: format!("uid-{number}").into(),
-            version: None,
-            done: time::OffsetDateTime::UNIX_EPOCH,
+            resource_version: None,
+            stage_timestamp: time::OffsetDateTime::UNIX_EPOCH,
         };
         let mut counted = 0;
         let used = measure(|| {

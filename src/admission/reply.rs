@@ -7,7 +7,7 @@ use super::review::{Request, Review};
 use super::{Answer, Context, Decision, Fault, FaultPolicy, ReviewSettings, RuleFinding, Summary, Webhook, patch};
 use crate::engine::{Action, Finding, Findings, PatchOperation};
 use crate::scan::json::printable;
-use crate::scan::{Field, GROUP, Kind};
+use crate::scan::{GROUP, Kind};
 
 /// Longest warning. If the warnings of all webhooks together exceed 4,096 runes, the API server cuts each to 256 runes
 /// and drops those beyond the limit.
@@ -133,9 +133,7 @@ impl<'r> Reply<'r> {
             if !self.summary.mutations.contains(&operation.rule) {
                 self.summary.mutations.push(operation.rule);
             }
-            // An empty string counts as absent, so nothing was replaced. In a count it is malformed, and was replaced.
-            let is_replaced = |old: &&String| *old != "\"\"" || matches!(operation.field, Field::Count { .. });
-            if let Some(old) = operation.old_value.as_ref().filter(is_replaced) {
+            if let Some(old) = operation.replaced_value() {
                 let old = printable(old, OLD_VALUE_MAX_CHARS);
                 let message = format!("was {old}, set to {}", operation.value.to_json());
                 self.warnings.push(warning(&operation.field.to_string(), &message, operation.rule));

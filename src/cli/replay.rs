@@ -7,22 +7,23 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use clap::Args;
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args};
 
 use super::flags::config::ConfigFlags;
 use super::{DENIED, UNUSABLE};
 use crate::offline::audit_log::old_objects::OLD_OBJECTS_MAX_BYTES;
-use crate::offline::audit_log::{AuditLogs, EXTENSIONS, Replay, no_event};
-use crate::offline::input::{self, Input};
+use crate::offline::audit_log::{AuditLogs, NO_EVENT, Replay, inputs};
+use crate::offline::input::Input;
 use crate::report::progress::{Progress, bytes};
 use crate::report::replay::{ReplayFormat, ReplayReport};
 
-/// Judge the status writes in audit logs: what would have been denied, warned of and mutated
+/// Judge the status writes in audit logs: what would have been denied, warned about and mutated
 #[derive(Args)]
 #[command(
     after_help = "Reads events of audit.k8s.io/v1 as kube-apiserver writes them: JSON lines or an EventList, also
-compressed by gzip. The logs of several API servers are merged by time. Of each write, the scan
-in the response is judged, so the audit policy has to record these writes at level
+compressed by gzip. Merges the logs of several API servers by time. Judges the scan in the
+response of each write, so the audit policy has to record these writes at level
 RequestResponse. `generate manifests` writes such a policy, manifests/audit/policy.yaml.
 
 Examples:
@@ -33,7 +34,7 @@ Examples:
 Exit codes:
   0  the logs were read
   1  with --fail: a write would be denied
-  2  an input cannot be read, or has no audit event"
+  2  an input cannot be read, a named file has contents but no audit event, or no input has one"
 )]
 pub struct ReplayCommand {
     /// Output format: aligned tables, one JSON document, or Markdown for a comment
@@ -42,9 +43,10 @@ pub struct ReplayCommand {
     #[command(flatten)]
     config: ConfigFlags,
     /// Exit with 1 if a write would be denied
-    #[arg(long, env = "SCAN_ADMISSION_FAIL")]
+    #[arg(long, env = "SCAN_ADMISSION_FAIL", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
     fail: bool,
-    /// Files, folders (their .log, .json, .jsonl and .gz files), or `-` for standard input [default: -]
+    /// Files, folders (their .log, .json, .jsonl and .gz files, also rotated ones such as audit.log.1), or `-` for standard
+    /// input [default: -]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -52,7 +54,7 @@ pub struct ReplayCommand {
 impl ReplayCommand {
     pub fn run(self) -> io::Result<ExitCode> {
         let config = self.config.load().map_err(io::Error::other)?.config;
-        let inputs = input::inputs(&self.files, &EXTENSIONS, None);
+        let inputs = inputs(&self.files);
         let total = total_bytes(&inputs);
         let mut report = ReplayReport::default();
         let mut replay = Replay::new(config.settings, OLD_OBJECTS_MAX_BYTES);
@@ -64,7 +66,7 @@ impl ReplayCommand {
         drop(logs);
         replay.finish(&mut report);
         if report.counts.events == 0 && !report.has_errors() {
-            report.error(no_event());
+            report.error(NO_EVENT);
         }
         let out: Box<dyn Write> = match self.output {
             ReplayFormat::Text => Box::new(anstream::stdout().lock()),

@@ -17,9 +17,18 @@ use crate::scan::{Field, Json, Scan};
 pub struct PatchOperation {
     pub rule: &'static str,
     pub field: Field<'static>,
-    /// The JSON of the value that was replaced, if any. The client is then warned.
+    /// The JSON of the value that was there, if any.
     pub old_value: Option<String>,
     pub value: Json<'static>,
+}
+
+impl PatchOperation {
+    /// Returns the JSON of the value that the client is warned about. An empty string counts as absent, so nothing was
+    /// replaced. In a count it is malformed, and was replaced.
+    pub fn replaced_value(&self) -> Option<&str> {
+        let is_replaced = |old: &&str| *old != "\"\"" || matches!(self.field, Field::Count { .. });
+        self.old_value.as_deref().filter(is_replaced)
+    }
 }
 
 /// The result of the mutations.

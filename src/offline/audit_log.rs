@@ -6,29 +6,44 @@ pub mod event;
 pub mod old_objects;
 pub mod records;
 mod replay;
+mod starts;
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Cursor, Read};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
 use memchr::memmem;
 use time::OffsetDateTime;
 
-use super::input::{Input, with_name};
+use super::input::{Input, has_extension, inputs_named, with_name};
 use crate::report::replay::{LogPosition, ReplayReport, Unread};
+use crate::scan::json::printable;
 use crate::scan::{GROUP, reader, time as scan_time};
 use event::RecordHead;
 use records::{Record, RecordForm, Records};
 pub use replay::Replay;
 
-/// The extensions of the files in a folder that are read.
-pub const EXTENSIONS: [&str; 4] = ["log", "json", "jsonl", "gz"];
+/// The extensions of the files in a folder that are read. A number or a date may follow, as logrotate appends them.
+const EXTENSIONS: [&str; 4] = ["log", "json", "jsonl", "gz"];
 
 /// The most logs that are open at once: 16. Only logs that overlap in time are: those of different API servers, of which a
-/// cluster has three to five, and not the rotated files of one. Each has a buffer of 64 KiB, or as long as its current
-/// event, and a decompressor of about 45 KiB, which makes 2 MiB.
+/// cluster has three to five, and not the rotated files of one. Each has a buffer of 64 to 192 KiB, a decompressor of about
+/// 45 KiB and its buffer of 32 KiB, which makes at most 5 MiB.
 const OPEN_MAX: usize = 16;
+
+/// The most memory of long events in open logs, besides the event that is read last: 4 MiB. It is enough for events of
+/// 256 KiB in each log. API servers with `--audit-log-truncate-enabled` write events of at most 100 KiB by default. It is
+/// also enough for an event with two objects of 1.5 MiB, the most that etcd stores by default. Beyond the limit, the log
+/// with the longest event is read on out of turn.
+const WAITING_EVENTS_MAX_BYTES: usize = 4 << 20;
+
+/// The end of a message about an input without events.
+pub const NO_EVENT: &str =
+    "expected events of audit.k8s.io/v1 (JSON lines or an EventList, as kube-apiserver writes them), found none";
 
 /// The number of records among which the first time of a log is looked for. The first record may be damaged.
 const PEEKED_RECORDS: usize = 8;
@@ -38,6 +53,46 @@ const GZIP: [u8; 2] = [0x1F, 0x8B];
 
 /// Is called with each number of bytes that was read from an input.
 pub type OnRead = Rc<dyn Fn(usize)>;
+
+/// Returns the inputs that the arguments name, and prints how many other files in folders are skipped.
+pub fn inputs(paths: &[PathBuf]) -> Vec<Input> {
+    let mut skipped = Vec::new();
+    let mut inputs = inputs_named(paths, &EXTENSIONS, None, |path| {
+        let is_log = is_log(path);
+        if !is_log {
+            skipped.push(path.to_owned());
+        }
+        is_log
+    });
+    if let Some(first) = skipped.first() {
+        let count = skipped.len();
+        let files = if count == 1 { "file" } else { "files" };
+        let (first, extensions) = (printable(&first.display().to_string(), usize::MAX), EXTENSIONS.join(", ."));
+        eprintln!("skipped {count} {files} in folders, whose names have none of .{extensions}: the first is {first}");
+    }
+    // The events of an input that is named twice count once.
+    let mut names = BTreeSet::new();
+    inputs.retain(|input| {
+        let name = match input {
+            Input::File(path) | Input::Found(path) => path.canonicalize().ok(),
+            Input::Stdin(_) => Some(PathBuf::from("-")),
+            Input::Unreadable(..) => None,
+        };
+        let is_new = name.is_none_or(|name| names.insert(name));
+        if !is_new {
+            eprintln!("{}: named more than once, and read once", printable(&input.name(), usize::MAX));
+        }
+        is_new
+    });
+    inputs
+}
+
+/// Whether a file in a folder is a log, by its name.
+fn is_log(path: &Path) -> bool {
+    let is_rotation = |character: char| character.is_ascii_digit() || matches!(character, '.' | '-');
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    has_extension(path, &EXTENSIONS) || has_extension(Path::new(name.trim_end_matches(is_rotation)), &EXTENSIONS)
+}
 
 /// The events of scans in all inputs, merged by the time at which their requests were done.
 pub struct AuditLogs {
@@ -68,12 +123,22 @@ struct OpenLog {
     has_event: bool,
 }
 
+/// What a record is read as.
+enum RecordUse {
+    Event,
+    /// An event that does not name the group of scans and is not in memory.
+    EventOfOther,
+    Unread(Unread),
+}
+
 /// An event that names the group of scans.
 pub struct LogEvent<'a> {
     pub bytes: &'a [u8],
     pub at: LogPosition<'a>,
     /// Whether its end was found; otherwise the log ends with it.
     pub is_ended: bool,
+    /// Whether earlier events of other logs come later, since too many long events would have to be kept until then.
+    pub is_early: bool,
 }
 
 impl AuditLogs {
@@ -97,17 +162,27 @@ impl AuditLogs {
         }
         loop {
             let earliest = (0..self.open.len()).min_by_key(|&at| (self.open[at].head_time, self.open[at].order));
+            let too_long = self.longest_beyond_limit();
             let is_due = |log: &WaitingLog| earliest.is_none_or(|at| log.first <= self.open[at].head_time);
-            if self.waiting.last().is_some_and(is_due) {
+            let is_log_due = self.waiting.last().is_some_and(is_due);
+            if too_long.is_none() && is_log_due {
                 let log = self.waiting.pop()?;
                 self.open(log, report);
                 continue;
             }
-            let log = &self.open[earliest?];
-            self.returned = earliest;
+            self.returned = too_long.or(earliest);
+            let log = &self.open[self.returned?];
             let at = LogPosition { file: &log.name, line: log.head.line };
-            return Some(LogEvent { bytes: log.records.bytes(), at, is_ended: log.head.is_ended });
+            let is_early = is_log_due || self.returned != earliest;
+            return Some(LogEvent { bytes: log.records.bytes(), at, is_ended: log.head.is_ended, is_early });
         }
+    }
+
+    /// Returns the open log with the longest event, if the events take too much memory together.
+    fn longest_beyond_limit(&self) -> Option<usize> {
+        let bytes = |log: &OpenLog| log.records.additional_bytes();
+        let is_beyond = self.open.iter().map(bytes).sum::<usize>() > WAITING_EVENTS_MAX_BYTES;
+        is_beyond.then(|| (0..self.open.len()).max_by_key(|&at| bytes(&self.open[at])))?
     }
 
     /// Opens a log, if it has an event that names the group of scans.
@@ -153,8 +228,8 @@ impl OpenLog {
             };
             self.is_empty = false;
             let bytes = self.records.bytes();
-            match classify(&record, bytes) {
-                Ok(()) => {
+            match RecordUse::of(&record, bytes) {
+                RecordUse::Event => {
                     self.has_event = true;
                     if group.find(bytes).is_some() {
                         self.head_time = stage_time(bytes);
@@ -163,36 +238,40 @@ impl OpenLog {
                     }
                     report.counts.events += 1;
                 }
-                Err(None) => {}
-                Err(Some(reason)) => report.unread(reason, &LogPosition { file: &self.name, line: record.line }),
+                RecordUse::EventOfOther => {
+                    self.has_event = true;
+                    report.counts.events += 1;
+                }
+                RecordUse::Unread(reason) => {
+                    report.unread(reason, &LogPosition { file: &self.name, line: record.line })
+                }
             }
         }
         if self.is_named && !self.is_empty && !self.has_event {
-            report.error(format!("{}: {}", self.name, no_event()));
+            report.error(format!("{}: {}", self.name, NO_EVENT));
         }
         false
     }
 }
 
-/// Returns the end of a message about an input without events.
-pub fn no_event() -> &'static str {
-    "expected events of audit.k8s.io/v1 (JSON lines or an EventList, as kube-apiserver writes them), found none"
-}
-
-/// Returns the reason if the record is not an audit event, or no reason if that does not matter.
-fn classify(record: &Record, bytes: &[u8]) -> Result<(), Option<Unread>> {
-    let damaged = if record.is_ended { Unread::Malformed } else { Unread::Cut };
-    match record.form {
-        RecordForm::CutList => Err(Some(Unread::Cut)),
-        RecordForm::TooLong { is_scan } => Err(is_scan.then_some(Unread::TooLong)),
-        // Most lines are of other resources. They are not parsed, except for the last one, which may be cut off.
-        RecordForm::Line if record.is_ended && bytes.trim_ascii_end().ends_with(b"}") => Ok(()),
-        RecordForm::Line | RecordForm::Value | RecordForm::Item => {
-            let text = std::str::from_utf8(bytes).map_err(|_| Some(damaged))?;
-            let head: RecordHead<'_> = read_object(text).ok_or(Some(damaged))?;
-            let is_item = record.form == RecordForm::Item && head.kind.is_absent() && head.api_version.is_absent();
-            let is_event = head.kind.is_text("Event") && head.api_version.is_text("audit.k8s.io/v1");
-            if is_item || is_event { Ok(()) } else { Err(Some(Unread::OtherKind)) }
+impl RecordUse {
+    fn of(record: &Record, bytes: &[u8]) -> Self {
+        let damaged = if record.is_ended { Unread::Malformed } else { Unread::Cut };
+        match record.form {
+            RecordForm::CutList => RecordUse::Unread(Unread::Cut),
+            RecordForm::TooLong { is_other: true } => RecordUse::EventOfOther,
+            RecordForm::TooLong { is_other: false } => RecordUse::Unread(Unread::TooLong),
+            // Most lines are of other resources. They are not parsed, except for the last one, which may be cut off.
+            RecordForm::Line if record.is_ended && bytes.trim_ascii_end().ends_with(b"}") => RecordUse::Event,
+            RecordForm::Line | RecordForm::Value | RecordForm::Item => {
+                let text = std::str::from_utf8(bytes).ok();
+                let Some(head) = text.and_then(read_object::<RecordHead<'_>>) else {
+                    return RecordUse::Unread(damaged);
+                };
+                let is_item = record.form == RecordForm::Item && head.kind.is_absent() && head.api_version.is_absent();
+                let is_event = head.kind.is_text("Event") && head.api_version.is_text("audit.k8s.io/v1");
+                if is_item || is_event { RecordUse::Event } else { RecordUse::Unread(Unread::OtherKind) }
+            }
         }
     }
 }

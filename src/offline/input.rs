@@ -63,6 +63,16 @@ impl Input {
 /// all files below it that have one of the `extensions`, in the order of their names. A file that is named may have
 /// any extension. An input that the arguments name twice is read once. `stdin_name` is the name of standard input in messages.
 pub fn inputs(paths: &[PathBuf], extensions: &[&str], stdin_name: Option<&str>) -> Vec<Input> {
+    inputs_named(paths, extensions, stdin_name, |path| has_extension(path, extensions))
+}
+
+/// Returns the inputs as [`inputs`] does, but `is_read` says for each file in a folder whether it is an input.
+pub fn inputs_named(
+    paths: &[PathBuf],
+    extensions: &[&str],
+    stdin_name: Option<&str>,
+    mut is_read: impl FnMut(&Path) -> bool,
+) -> Vec<Input> {
     let stdin = || Input::Stdin(stdin_name.unwrap_or(STDIN).to_owned());
     if paths.is_empty() {
         if io::stdin().is_terminal() {
@@ -78,7 +88,10 @@ pub fn inputs(paths: &[PathBuf], extensions: &[&str], stdin_name: Option<&str>) 
             let before = inputs.len();
             inputs.extend(walkdir::WalkDir::new(path).sort_by_file_name().into_iter().filter_map(
                 |entry| match entry {
-                    Ok(entry) => has_extension(entry.path(), extensions).then(|| found(entry.into_path()))?,
+                    Ok(entry) => {
+                        let is_input = is_file(entry.path()) && is_read(entry.path());
+                        is_input.then(|| Input::Found(entry.into_path()))
+                    }
                     Err(error) => {
                         let path = error.path().unwrap_or(path).to_owned();
                         Some(Input::Unreadable(path, error.into()))
@@ -99,14 +112,13 @@ pub fn inputs(paths: &[PathBuf], extensions: &[&str], stdin_name: Option<&str>) 
     inputs
 }
 
-/// Returns the input for a file in a folder. A broken link is included, so that opening it reports the error. A pipe is
+/// Returns whether an entry of a folder is a file. A broken link is one, so that opening it reports the error. A pipe is
 /// not, since opening it would wait for a writer.
-fn found(path: PathBuf) -> Option<Input> {
-    let is_file = path.metadata().map_or(true, |metadata| metadata.is_file());
-    is_file.then_some(Input::Found(path))
+fn is_file(path: &Path) -> bool {
+    path.metadata().map_or(true, |metadata| metadata.is_file())
 }
 
-fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+pub fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     path.extension().is_some_and(|found| extensions.iter().any(|extension| found.eq_ignore_ascii_case(extension)))
 }
 

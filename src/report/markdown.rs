@@ -11,7 +11,7 @@ use crate::scan::json::printable;
 
 /// The most bytes of the report. A comment on GitHub may have 65,536 characters; the rest is for the text of the person or
 /// program that posts it.
-const REPORT_MAX_BYTES: usize = 60_000;
+pub const REPORT_MAX_BYTES: usize = 60_000;
 
 /// The most bytes of the lists of errors and findings. Heads and counts take less than 500 bytes.
 const LISTS_MAX_BYTES: usize = REPORT_MAX_BYTES - 500;
@@ -128,6 +128,6 @@ fn code(text: &str) -> String {
 
 /// Returns text as code in a cell of a table, in which a pipe is written as `\|`. After a backslash, it would end the cell
 /// all the same, so there it is replaced.
-fn cell(text: &str) -> String {
+pub fn cell(text: &str) -> String {
     code(text).replace("\\|", "\\\u{A6}").replace('|', "\\|")
 }

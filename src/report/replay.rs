@@ -5,24 +5,27 @@
 mod document;
 mod tables;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 
 use time::OffsetDateTime;
 
 use super::print_error;
-use crate::engine::{Action, Findings, PatchOperation};
+use crate::engine::{Action, Finding, Findings, PatchOperation};
 use crate::scan::Kind;
 use crate::scan::json::printable;
 pub use document::{ReplayCounts, ReplayDocument};
 
-/// The most rows of the table: 1,000. A row takes at most 4 KiB, so the table takes at most 4 MiB. Further rows are
-/// summed up in one.
+/// The most rows of the table: 1,000. A row takes at most 4 KiB, so the table takes at most 4 MiB. Rows beyond the limit
+/// are those with the least severe outcomes. Their writes are counted by outcome.
 pub const ROWS_MAX: usize = 1_000;
-/// The most characters of a namespace, a name or a user that are kept: the limit of names in Kubernetes.
-const NAME_MAX_CHARS: usize = 253;
-/// The most characters of a message that are kept. Messages quote a few values, each truncated.
-const MESSAGE_MAX_CHARS: usize = 1_000;
+/// The most bytes of a namespace, a name, a user or an ID that are kept: 253, the limit of names in Kubernetes. A row has
+/// four.
+const NAME_MAX_BYTES: usize = 253;
+/// The most bytes of a path, a message or a position that are kept. A row has one of each. Messages quote a few values, each
+/// truncated.
+const MESSAGE_MAX_BYTES: usize = 1_000;
 /// The most characters of a replaced value in a message.
 const OLD_VALUE_MAX_CHARS: usize = 64;
 
@@ -89,6 +92,9 @@ pub enum NotReplayed {
     /// An update of a whole scan whose old object is not in the log. It is not known whether the update changed the
     /// status.
     NoOldObject,
+    /// An update of a whole scan with another status than the old object. The update has not changed the status, since
+    /// the generation is the same. The write that has is not in the log.
+    UnrecordedWrite,
 }
 
 impl NotReplayed {
@@ -100,6 +106,9 @@ impl NotReplayed {
             NotReplayed::NoResponseObject => "the response is not the scan",
             NotReplayed::Incomplete => "the event has no response code or no time",
             NotReplayed::NoOldObject => "update of a whole scan whose old object is unknown",
+            NotReplayed::UnrecordedWrite => {
+                "status changed by a write that is not in the log: the policy has to record it"
+            }
         }
     }
 }
@@ -111,11 +120,11 @@ impl NotReplayed {
 pub enum Unread {
     /// It is not JSON.
     Malformed,
-    /// The input ends within it.
+    /// The input or a list ends within it.
     Cut,
     /// It is JSON of another kind or version than `Event` of `audit.k8s.io/v1`.
     OtherKind,
-    /// It names the group of scans and exceeds 8 MiB.
+    /// It exceeds 8 MiB, and is not an event of another resource.
     TooLong,
 }
 
@@ -123,7 +132,7 @@ impl Unread {
     fn description(self) -> &'static str {
         match self {
             Unread::Malformed => "not valid JSON",
-            Unread::Cut => "cut off at the end of the input",
+            Unread::Cut => "cut off",
             Unread::OtherKind => "not an Event of audit.k8s.io/v1",
             Unread::TooLong => "longer than 8 MiB",
         }
@@ -144,11 +153,9 @@ pub struct Tallied {
     first: String,
 }
 
-impl Tallied {
-    /// Counts an event.
-    pub fn add<R: Ord>(tallies: &mut BTreeMap<R, Tallied>, reason: R, at: &LogPosition<'_>) {
-        tallies.entry(reason).or_insert_with(|| Tallied { count: 0, first: position(at) }).count += 1;
-    }
+/// Counts an event among the `tallies`.
+pub fn tally<R: Ord>(tallies: &mut BTreeMap<R, Tallied>, reason: R, at: &LogPosition<'_>) {
+    tallies.entry(reason).or_insert_with(|| Tallied { count: 0, first: position(at) }).count += 1;
 }
 
 /// A status write that was judged.
@@ -164,7 +171,7 @@ pub struct ReplayedWrite<'a> {
     pub is_upper_bound: bool,
 }
 
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct RowKey {
     outcome: Outcome,
     rule: &'static str,
@@ -192,11 +199,18 @@ struct RowExample {
     message: String,
 }
 
+/// What would be done to a write, and why.
+enum Reported<'w> {
+    Mutation(&'w PatchOperation),
+    Finding(&'w Finding<'w>),
+}
+
 #[derive(Default)]
 pub struct ReplayReport {
     pub counts: ReplayCounts,
-    rows: HashMap<RowKey, Row>,
-    /// The writes of each outcome in rows beyond [`ROWS_MAX`], by rule.
+    /// The rows of each outcome. No outcome is without a row.
+    rows: BTreeMap<Outcome, HashMap<RowKey, Row>>,
+    /// The writes in rows beyond [`ROWS_MAX`]. A write counts once for each row.
     more: BTreeMap<Outcome, u64>,
     not_replayed: BTreeMap<NotReplayed, Tallied>,
     unread: BTreeMap<Unread, Tallied>,
@@ -206,73 +220,63 @@ pub struct ReplayReport {
 impl ReplayReport {
     /// Reports a status write that was judged.
     pub fn write(&mut self, write: &ReplayedWrite<'_>, mutations: &[PatchOperation], findings: &Findings<'_>) {
-        let mut reported: Vec<(Outcome, &'static str)> = Vec::new();
-        for operation in mutations {
-            self.row(write, Outcome::Mutate, operation.rule, &mut reported, || {
-                (operation.field.to_string(), mutation_message(operation))
-            });
-        }
-        for finding in findings.list() {
-            self.row(write, finding.action.into(), finding.rule, &mut reported, || {
-                (finding.field.to_string(), finding.explained().into_owned())
-            });
-        }
-        let has = |outcome| reported.iter().any(|(found, _)| *found == outcome);
+        // The mutating webhook warns about the values that it replaces.
+        let is_replaced = mutations.iter().any(|operation| operation.replaced_value().is_some());
+        let mutations = mutations.iter().map(Reported::Mutation);
+        let findings = findings.list().iter().map(Reported::Finding);
+        let mut reported: Vec<Reported<'_>> = mutations.chain(findings).collect();
+        // A write counts once in a row, with the first finding of the rule. The sort is stable.
+        reported.sort_by_key(Reported::outcome_and_rule);
+        reported.dedup_by_key(|reported| reported.outcome_and_rule());
+        reported.iter().for_each(|reported| self.row(write, reported));
+        let has = |outcome| reported.iter().any(|reported| reported.outcome_and_rule().0 == outcome);
         let counts = &mut self.counts;
         counts.status_writes += 1;
         counts.upper_bounds += u64::from(write.is_upper_bound);
         counts.mutated += u64::from(has(Outcome::Mutate));
         if has(Outcome::Deny) {
             counts.denied += 1;
-        } else if has(Outcome::Warn) {
+        } else if has(Outcome::Warn) || is_replaced {
             counts.warned += 1;
         } else {
             counts.clean += 1;
         }
     }
 
-    /// Counts the write in the row of an outcome and a rule, once for each write.
-    fn row(
-        &mut self,
-        write: &ReplayedWrite<'_>,
-        outcome: Outcome,
-        rule: &'static str,
-        reported: &mut Vec<(Outcome, &'static str)>,
-        example: impl FnOnce() -> (String, String),
-    ) {
-        if reported.contains(&(outcome, rule)) {
-            return;
-        }
-        reported.push((outcome, rule));
-        let [namespace, user] = [write.namespace, write.user].map(|name| printable(name, NAME_MAX_CHARS));
+    /// Counts the write in the row of an outcome and a rule.
+    fn row(&mut self, write: &ReplayedWrite<'_>, reported: &Reported<'_>) {
+        let (outcome, rule) = reported.outcome_and_rule();
+        let [namespace, user] = [write.namespace, write.user].map(|name| shortened(name, NAME_MAX_BYTES));
         let key = RowKey { outcome, rule, namespace, user };
-        let upper_bounds = u64::from(write.is_upper_bound);
-        if let Some(row) = self.rows.get_mut(&key) {
+        if let Some(row) = self.rows.get_mut(&outcome).and_then(|rows| rows.get_mut(&key)) {
             row.writes += 1;
-            row.upper_bounds += upper_bounds;
+            row.upper_bounds += u64::from(write.is_upper_bound);
             row.first = row.first.min(write.time);
             row.last = row.last.max(write.time);
-        } else if self.rows.len() >= ROWS_MAX {
-            *self.more.entry(outcome).or_default() += 1;
+        } else if self.rows.values().map(HashMap::len).sum::<usize>() < ROWS_MAX || self.evict_less_severe(outcome) {
+            self.rows.entry(outcome).or_default().insert(key, Row::new(write, reported));
         } else {
-            let (path, message) = example();
-            let example = RowExample {
-                audit_id: printable(write.audit_id, NAME_MAX_CHARS),
-                position: position(&write.at),
-                kind: write.kind,
-                name: printable(write.name, NAME_MAX_CHARS),
-                path: printable(&path, MESSAGE_MAX_CHARS),
-                message: printable(&message, MESSAGE_MAX_CHARS),
-            };
-            let row = Row { writes: 1, upper_bounds, first: write.time, last: write.time, example };
-            self.rows.insert(key, row);
+            *self.more.entry(outcome).or_default() += 1;
         }
+    }
+
+    /// Removes the last row of the report, if its outcome is less severe. Returns whether a row was removed.
+    fn evict_less_severe(&mut self, outcome: Outcome) -> bool {
+        let Some(mut of_least) = self.rows.last_entry().filter(|rows| *rows.key() > outcome) else { return false };
+        let rows = of_least.get_mut();
+        let last = rows.iter().max_by(|a, b| report_order(*a, *b)).map(|(key, _)| key.clone());
+        let evicted = last.and_then(|last| rows.remove(&last));
+        *self.more.entry(*of_least.key()).or_default() += evicted.map_or(0, |row| row.writes);
+        if of_least.get().is_empty() {
+            of_least.remove();
+        }
+        true
     }
 
     /// Reports an event that could not be replayed.
     pub fn not_replayed(&mut self, reason: NotReplayed, at: &LogPosition<'_>) {
         self.counts.not_replayed += 1;
-        Tallied::add(&mut self.not_replayed, reason, at);
+        tally(&mut self.not_replayed, reason, at);
     }
 
     /// Reports events that could not be replayed.
@@ -284,12 +288,12 @@ impl ReplayReport {
     /// Reports a part of the input that is not an audit event.
     pub fn unread(&mut self, reason: Unread, at: &LogPosition<'_>) {
         self.counts.unread += 1;
-        Tallied::add(&mut self.unread, reason, at);
+        tally(&mut self.unread, reason, at);
     }
 
     /// Reports an input that cannot be read. The error includes its name.
     pub fn error(&mut self, error: impl ToString) {
-        self.errors.push(error.to_string());
+        self.errors.push(printable(&error.to_string(), usize::MAX));
     }
 
     /// Whether an input could not be read.
@@ -313,23 +317,68 @@ impl ReplayReport {
 
     /// Returns the rows: the most severe outcome first, and of an outcome the row with the most writes.
     fn sorted_rows(&self) -> Vec<(&RowKey, &Row)> {
-        let mut rows: Vec<_> = self.rows.iter().collect();
-        rows.sort_by(|(a, row_a), (b, row_b)| {
-            a.outcome.cmp(&b.outcome).then(row_b.writes.cmp(&row_a.writes)).then_with(|| a.cmp(b))
-        });
+        let mut rows: Vec<_> = self.rows.values().flatten().collect();
+        rows.sort_by(|a, b| report_order(*a, *b));
         rows
     }
+}
+
+impl Row {
+    fn new(write: &ReplayedWrite<'_>, reported: &Reported<'_>) -> Self {
+        let (path, message) = reported.path_and_message();
+        let example = RowExample {
+            audit_id: shortened(write.audit_id, NAME_MAX_BYTES),
+            position: position(&write.at),
+            kind: write.kind,
+            name: shortened(write.name, NAME_MAX_BYTES),
+            path: shortened(&path, MESSAGE_MAX_BYTES),
+            message: shortened(&message, MESSAGE_MAX_BYTES),
+        };
+        let upper_bounds = u64::from(write.is_upper_bound);
+        Self { writes: 1, upper_bounds, first: write.time, last: write.time, example }
+    }
+}
+
+impl Reported<'_> {
+    fn outcome_and_rule(&self) -> (Outcome, &'static str) {
+        match self {
+            Reported::Mutation(operation) => (Outcome::Mutate, operation.rule),
+            Reported::Finding(finding) => (finding.action.into(), finding.rule),
+        }
+    }
+
+    fn path_and_message(&self) -> (String, String) {
+        match self {
+            Reported::Mutation(operation) => (operation.field.to_string(), mutation_message(operation)),
+            Reported::Finding(finding) => (finding.field.to_string(), finding.explained().into_owned()),
+        }
+    }
+}
+
+/// Compares two rows: the most severe outcome is first, and of an outcome the row with the most writes.
+fn report_order((a, row_a): (&RowKey, &Row), (b, row_b): (&RowKey, &Row)) -> Ordering {
+    a.outcome.cmp(&b.outcome).then(row_b.writes.cmp(&row_a.writes)).then_with(|| a.cmp(b))
 }
 
 /// Returns the message of a mutation, as a warning of the mutating webhook has it.
 fn mutation_message(operation: &PatchOperation) -> String {
     let new = operation.value.to_json();
-    match &operation.old_value {
+    match operation.replaced_value() {
         Some(old) => format!("was {}, set to {new}", printable(old, OLD_VALUE_MAX_CHARS)),
         None => format!("absent, set to {new}"),
     }
 }
 
 fn position(at: &LogPosition<'_>) -> String {
-    format!("{}:{}", printable(at.file, MESSAGE_MAX_CHARS), at.line)
+    format!("{}:{}", shortened(at.file, MESSAGE_MAX_BYTES), at.line)
+}
+
+/// Returns the text without control characters. At most `max_bytes` of it are kept, and `…` stands for the rest.
+fn shortened(text: &str, max_bytes: usize) -> String {
+    let kept = &text[..text.floor_char_boundary(max_bytes)];
+    let mut shown = printable(kept, usize::MAX);
+    if kept.len() < text.len() {
+        shown.push('…');
+    }
+    shown
 }

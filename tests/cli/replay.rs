@@ -3,6 +3,7 @@
 
 mod input;
 mod log;
+mod memory;
 mod output;
 mod webhooks;
 mod writes;

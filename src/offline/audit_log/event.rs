@@ -2,6 +2,7 @@
 //! requestObject, are skipped.
 
 use ::time::OffsetDateTime;
+use percent_encoding::percent_decode_str;
 
 use crate::admission::user::User;
 use crate::scan::reader::ReadError;
@@ -31,8 +32,8 @@ pub struct AuditEvent<'a> {
     request_object: Container<'a, RequestObject<'a>>,
     response_object: Container<'a, ResponseObject<'a>>,
     annotations: Container<'a, EventAnnotations<'a>>,
-    request_received: Json<'a>,
-    stage_time: Json<'a>,
+    request_received_timestamp: Json<'a>,
+    stage_timestamp: Json<'a>,
 }
 
 /// The object of a request, by its names.
@@ -66,7 +67,7 @@ struct RequestObject<'a> {
 #[derive(Debug, Default)]
 pub struct ResponseObject<'a> {
     pub kind: Json<'a>,
-    pub names: Names<'a>,
+    pub metadata: ResponseMetadata<'a>,
     pub scan: Scan<'a>,
     /// The JSON text of the spec; empty if there is none.
     pub spec_json: &'a str,
@@ -74,14 +75,14 @@ pub struct ResponseObject<'a> {
     pub items_json: &'a str,
 }
 
-/// The members of an object's metadata that identify the object.
+/// The metadata of the object of a response: the members that identify the object, and those that rules read.
 #[derive(Debug, Default)]
-pub struct Names<'a> {
+pub struct ResponseMetadata<'a> {
     pub namespace: Json<'a>,
     pub name: Json<'a>,
     pub uid: Json<'a>,
     resource_version: Json<'a>,
-    judged: Metadata<'a>,
+    of_scan: Metadata<'a>,
 }
 
 #[derive(Debug, Default)]
@@ -114,8 +115,8 @@ impl<'a> Object<'a> for AuditEvent<'a> {
             "responseStatus" => self.response_status = value.read()?,
             "requestObject" => self.request_object = value.read()?,
             "responseObject" => self.response_object.fill(value)?,
-            "requestReceivedTimestamp" => self.request_received = value.read()?,
-            "stageTimestamp" => self.stage_time = value.read()?,
+            "requestReceivedTimestamp" => self.request_received_timestamp = value.read()?,
+            "stageTimestamp" => self.stage_timestamp = value.read()?,
             "annotations" => self.annotations = value.read()?,
             _ => value.skip()?,
         }
@@ -173,9 +174,9 @@ impl<'a> Object<'a> for ResponseObject<'a> {
         match key.as_ref() {
             "kind" => self.kind = value.read()?,
             "metadata" => {
-                let metadata: Container<'a, Names<'a>> = value.read()?;
-                self.names = metadata.value().unwrap_or_default();
-                self.scan.metadata = Member::Present(self.names.judged.clone());
+                let metadata: Container<'a, ResponseMetadata<'a>> = value.read()?;
+                self.metadata = metadata.value().unwrap_or_default();
+                self.scan.metadata = Member::Present(self.metadata.of_scan.clone());
             }
             "spec" => self.spec_json = value.with_text(|value| self.scan.spec.fill(value))?.1,
             "items" => self.items_json = value.raw()?,
@@ -185,14 +186,14 @@ impl<'a> Object<'a> for ResponseObject<'a> {
     }
 }
 
-impl<'a> Object<'a> for Names<'a> {
+impl<'a> Object<'a> for ResponseMetadata<'a> {
     fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         match key.as_ref() {
             "namespace" => self.namespace = value.read()?,
             "name" => self.name = value.read()?,
             "uid" => self.uid = value.read()?,
             "resourceVersion" => self.resource_version = value.read()?,
-            _ => self.judged.member(key, value)?,
+            _ => self.of_scan.member(key, value)?,
         }
         Ok(())
     }
@@ -210,7 +211,7 @@ impl<'a> Object<'a> for EventAnnotations<'a> {
 
 impl<'a> AuditEvent<'a> {
     /// Returns the kind and the names of the scan that the request is for; `None` if it is for another resource.
-    pub fn scan(&self) -> Option<(Kind, &ObjectRef<'a>)> {
+    pub fn scan_ref(&self) -> Option<(Kind, &ObjectRef<'a>)> {
         let object_ref = self.object_ref.present().filter(|found| found.api_group.is_text(GROUP))?;
         let kind = Kind::ALL.into_iter().find(|kind| object_ref.resource.is_text(kind.plural()))?;
         Some((kind, object_ref))
@@ -229,8 +230,11 @@ impl<'a> AuditEvent<'a> {
     /// Returns whether nothing was stored, as the client asked for.
     pub fn is_dry_run(&self) -> bool {
         let query = text(&self.request_uri).split_once('?').map_or("", |(_, query)| query);
-        let is_in_query = query.split('&').any(|part| part.starts_with("dryRun=") && part.len() > "dryRun=".len());
-        is_in_query || self.request_object.present().is_some_and(|options| !options.dry_run.is_absent())
+        let is_dry_run = |(name, value): (&str, &str)| percent_decode_str(name).eq(*b"dryRun") && !value.is_empty();
+        let is_in_query = query.split('&').filter_map(|part| part.split_once('=')).any(is_dry_run);
+        // The body of a deletion has its options. That of another request is an object or a patch.
+        let options = self.request_object.present().filter(|_| self.verb.is_text("delete"));
+        is_in_query || options.is_some_and(|options| !options.dry_run.is_absent())
     }
 
     pub fn is_truncated(&self) -> bool {
@@ -238,13 +242,13 @@ impl<'a> AuditEvent<'a> {
     }
 
     /// Returns the time at which the API server received the request, which is when its webhooks are called.
-    pub fn received(&self) -> Option<OffsetDateTime> {
-        time::parse(self.request_received.string().value()?)
+    pub fn request_received_timestamp(&self) -> Option<OffsetDateTime> {
+        time::parse(self.request_received_timestamp.string().value()?)
     }
 
     /// Returns the time at which the request was done.
-    pub fn done(&self) -> Option<OffsetDateTime> {
-        time::parse(self.stage_time.string().value()?)
+    pub fn stage_timestamp(&self) -> Option<OffsetDateTime> {
+        time::parse(self.stage_timestamp.string().value()?)
     }
 
     /// Returns the scan of the response.
@@ -253,8 +257,11 @@ impl<'a> AuditEvent<'a> {
     }
 
     /// Returns the JSON text of the scans of the response, which is a list.
-    pub fn response_items(&self) -> Option<&'a str> {
-        let items_json = self.response_object.present()?.items_json;
+    pub fn response_items(&self, kind: Kind) -> Option<&'a str> {
+        let is_list = |list: &&ResponseObject<'a>| {
+            list.kind.string().value().and_then(|name| name.strip_suffix("List")) == Some(kind.name())
+        };
+        let items_json = self.response_object.present().filter(is_list)?.items_json;
         items_json.starts_with('[').then_some(items_json)
     }
 
@@ -265,9 +272,9 @@ impl<'a> AuditEvent<'a> {
 }
 
 impl ResponseObject<'_> {
-    /// Returns the version of the object, which grows with every write to the cluster.
-    pub fn version(&self) -> Option<u64> {
-        self.names.resource_version.string().value()?.parse().ok()
+    /// Returns the resourceVersion as a number, which grows with every write to the cluster.
+    pub fn resource_version(&self) -> Option<u64> {
+        self.metadata.resource_version.string().value()?.parse().ok()
     }
 }
 

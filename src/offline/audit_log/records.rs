@@ -7,15 +7,12 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::{memchr, memchr_iter, memchr3, memmem};
 
+use super::starts::{EVENT_LINE, LIST_HEAD_BYTES, Starts, list_head};
 use crate::admission::BODY_MAX_BYTES;
 use crate::manifest::stream::ValueEnd;
-use crate::scan::reader::{ReadError, Reader};
-use crate::scan::{GROUP, Json};
-
-/// The first bytes of an event as an API server writes it.
-pub const EVENT_LINE: &[u8] = br#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","#;
+use crate::scan::GROUP;
 
 /// The longest event that is read: 8 MiB. It has the same two objects as a review, each at most 3 MiB. Only responses
 /// with lists are longer, which are not needed.
@@ -23,9 +20,6 @@ pub const EVENT_MAX_BYTES: usize = BODY_MAX_BYTES;
 
 /// The number of bytes that are read at once: what a pipe of Linux holds.
 const CHUNK_BYTES: usize = 64 << 10;
-
-/// A list must have its `items` within this number of bytes. Before them are its apiVersion, kind and metadata.
-const LIST_HEAD_BYTES: usize = 1 << 10;
 
 /// The records of a log.
 pub struct Records<R> {
@@ -40,6 +34,9 @@ pub struct Records<R> {
     line: u64,
     is_end: bool,
     is_in_list: bool,
+    /// Whether an item was read since the last comma of the list.
+    is_after_item: bool,
+    starts: Starts,
 }
 
 /// A part of a log that should be an event.
@@ -62,26 +59,37 @@ pub enum RecordForm {
     Item,
     /// The log ends within a list. The record has no bytes.
     CutList,
-    /// The record exceeds [`EVENT_MAX_BYTES`], and is skipped. `is_scan` says whether it names the group of scans.
-    TooLong { is_scan: bool },
-}
-
-/// The first members of a list.
-struct ListHead {
-    /// The offset of the first item.
-    items: usize,
-    is_events: bool,
+    /// The record exceeds [`EVENT_MAX_BYTES`], and is skipped. `is_other` says whether it is an event that does not name
+    /// the group of scans.
+    TooLong { is_other: bool },
 }
 
 impl<R: Read> Records<R> {
     pub fn new(reader: R) -> Self {
         let buffer = vec![0; CHUNK_BYTES];
-        Self { reader, buffer, start: 0, end: 0, current: 0, line: 1, is_end: false, is_in_list: false }
+        let starts = Starts::default();
+        Self {
+            reader,
+            buffer,
+            start: 0,
+            end: 0,
+            current: 0,
+            line: 1,
+            is_end: false,
+            is_in_list: false,
+            is_after_item: false,
+            starts,
+        }
     }
 
     /// The bytes of the current record, without the line feed.
     pub fn bytes(&self) -> &[u8] {
         &self.buffer[self.start..self.start + self.current]
+    }
+
+    /// The memory of the buffer beyond that of a log with short events.
+    pub fn additional_bytes(&self) -> usize {
+        self.buffer.len() - CHUNK_BYTES
     }
 
     /// Reads the next record, whose text is then in [`bytes`](Self::bytes); `None` at the end.
@@ -94,19 +102,40 @@ impl<R: Read> Records<R> {
                 return Ok(is_cut.then_some(Record { form: RecordForm::CutList, line, is_ended: false }));
             };
             match first {
-                b',' if self.is_in_list => self.consume(1),
+                b',' if self.is_in_list => {
+                    self.consume(1);
+                    self.is_after_item = false;
+                }
                 b']' if self.is_in_list => self.end_list()?,
-                b'{' if self.is_in_list => return self.value(RecordForm::Item),
+                b'{' if self.is_in_list => {
+                    self.fill_to(LIST_HEAD_BYTES)?;
+                    if self.is_after_item || list_head(self.unread()).is_some() {
+                        // The list is cut, and this follows it.
+                        self.is_in_list = false;
+                        return Ok(Some(Record { form: RecordForm::CutList, line: self.line, is_ended: false }));
+                    }
+                    self.is_after_item = true;
+                    return self.value(RecordForm::Item);
+                }
+                b'[' if self.is_in_list && !self.is_after_item => {
+                    self.is_after_item = true;
+                    return self.value(RecordForm::Item);
+                }
+                b'"' | b'-' | b'0'..=b'9' | b'a'..=b'z' if self.is_in_list && !self.is_after_item => {
+                    self.is_after_item = true;
+                    return self.record(RecordForm::Item, |bytes| memchr3(b',', b']', b'\n', bytes));
+                }
                 _ => {
                     self.is_in_list = false;
                     self.fill_to(LIST_HEAD_BYTES)?;
                     if self.unread().starts_with(EVENT_LINE) {
                         return self.line_record();
                     }
-                    match self.list_head() {
-                        Some(head) => {
-                            self.consume(head.items);
+                    match list_head(self.unread()) {
+                        Some(first_item) => {
+                            self.consume(first_item);
                             self.is_in_list = true;
+                            self.is_after_item = false;
                         }
                         None => return self.value(RecordForm::Value),
                     }
@@ -133,15 +162,19 @@ impl<R: Read> Records<R> {
             self.end -= self.start;
             self.start = 0;
         }
-        if self.end == self.buffer.len() {
-            // A record longer than a chunk. The buffer may hold a chunk beyond the longest record.
-            self.buffer.resize((2 * self.end).min(EVENT_MAX_BYTES + CHUNK_BYTES), 0);
-        } else if self.end < CHUNK_BYTES / 2 && self.buffer.len() > CHUNK_BYTES {
-            self.buffer.truncate(CHUNK_BYTES);
+        // Room for a chunk beyond the record so far, which grows in steps of a quarter. Most of the room of a long record
+        // is given back after it.
+        let needed = self.end + CHUNK_BYTES;
+        if needed > self.buffer.len() {
+            let length = (self.end + self.end / 4).min(EVENT_MAX_BYTES).max(needed);
+            self.buffer.reserve_exact(length - self.buffer.len());
+            self.buffer.resize(length, 0);
+        } else if 2 * needed < self.buffer.len() {
+            self.buffer.truncate(needed);
             self.buffer.shrink_to_fit();
         }
         while !self.is_end {
-            match self.reader.read(&mut self.buffer[self.end..]) {
+            match self.reader.read(&mut self.buffer[self.end..needed]) {
                 Ok(0) => self.is_end = true,
                 Ok(count) => {
                     self.end += count;
@@ -160,10 +193,10 @@ impl<R: Read> Records<R> {
         Ok(())
     }
 
-    /// Skips white space and byte order marks, and returns the next byte.
+    /// Skips white space, byte order marks and the zeros that a crash can leave in a file, and returns the next byte.
     fn skip_space(&mut self) -> io::Result<Option<u8>> {
         loop {
-            let is_space = |byte: &&u8| byte.is_ascii_whitespace() || matches!(byte, 0xEF | 0xBB | 0xBF);
+            let is_space = |byte: &&u8| byte.is_ascii_whitespace() || matches!(byte, 0xEF | 0xBB | 0xBF | 0);
             let space = self.unread().iter().take_while(is_space).count();
             self.consume(space);
             match self.unread().first().copied() {
@@ -193,12 +226,15 @@ impl<R: Read> Records<R> {
         loop {
             let end = find(&self.unread()[searched..]).map(|end| searched + end);
             let length = end.unwrap_or(self.unread().len());
+            let end = self.starts.next(&self.unread()[..length], searched).or(end);
+            let length = end.unwrap_or(length);
             if length > EVENT_MAX_BYTES || too_long.is_some() {
-                let is_scan =
-                    *too_long.get_or_insert_with(|| memmem::find(&self.unread()[..length], GROUP.as_bytes()).is_some());
+                let is_other = *too_long.get_or_insert_with(|| {
+                    form != RecordForm::Value && memmem::find(&self.unread()[..length], GROUP.as_bytes()).is_none()
+                });
                 self.consume(length);
                 if end.is_some() || !self.fill()? {
-                    let form = RecordForm::TooLong { is_scan };
+                    let form = RecordForm::TooLong { is_other };
                     return Ok(Some(Record { form, line, is_ended: end.is_some() }));
                 }
                 searched = 0;
@@ -212,21 +248,13 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// Returns the start of a list of events, if one begins here.
-    fn list_head(&self) -> Option<ListHead> {
-        let window = &self.unread()[..self.unread().len().min(LIST_HEAD_BYTES)];
-        memmem::find(window, br#""items""#)?;
-        let text = match std::str::from_utf8(window) {
-            Ok(text) => text,
-            Err(error) => std::str::from_utf8(&window[..error.valid_up_to()]).unwrap_or_default(),
-        };
-        list_head(text).filter(|head| head.is_events)
-    }
-
-    /// Skips the rest of a list after its items.
+    /// Skips the rest of a list after its items. If a value begins there, the list has no last bracket.
     fn end_list(&mut self) -> io::Result<()> {
         self.consume(1);
         self.is_in_list = false;
+        if self.skip_space()? == Some(b'{') {
+            return Ok(());
+        }
         let mut value_end = ValueEnd::default();
         value_end.find(b"{");
         loop {
@@ -237,29 +265,6 @@ impl<R: Read> Records<R> {
             }
         }
     }
-}
-
-/// Reads the members of an object before its `items`. A list that does not say what it is may be one of events.
-fn list_head(text: &str) -> Option<ListHead> {
-    let (mut items, mut api_version, mut kind) = (None, Json::Null, Json::Null);
-    let mut reader = Reader::new(text);
-    // The text may end anywhere, so an error is expected.
-    let _: Result<(), ReadError> = reader.object(|key, value| {
-        match key.as_ref() {
-            _ if items.is_some() => value.skip()?,
-            "apiVersion" => api_version = value.read()?,
-            "kind" => kind = value.read()?,
-            "items" if value.peek() == b'[' => {
-                items = Some(value.offset() + 1);
-                value.skip()?;
-            }
-            _ => value.skip()?,
-        }
-        Ok(())
-    });
-    let is = |json: &Json<'_>, text: &str| json.is_absent() || json.is_text(text);
-    let is_events = is(&api_version, "audit.k8s.io/v1") && is(&kind, "EventList");
-    Some(ListHead { items: items?, is_events })
 }
 
 /// Returns the range of the first JSON string after `key` and a colon, searched from the end.
@@ -282,7 +287,7 @@ mod tests {
         while let Some(record) = records.next_record().unwrap() {
             let text = match record.form {
                 RecordForm::CutList => "cut list".to_owned(),
-                RecordForm::TooLong { is_scan } => format!("too long {is_scan}"),
+                RecordForm::TooLong { is_other } => format!("too long {is_other}"),
                 _ => String::from_utf8(records.bytes().to_vec()).unwrap(),
             };
             all.push((text + if record.is_ended { "" } else { "…" }, record.line));
@@ -351,7 +356,7 @@ mod tests {
             &long("", EVENT_MAX_BYTES),
         ]
         .join("\n");
-        let (too_long, of_scans) = ("too long false".to_owned(), "too long true".to_owned());
+        let (too_long, of_scans) = ("too long true".to_owned(), "too long false".to_owned());
         let expected =
             vec![(longest, 1), (too_long.clone(), 2), (of_scans, 3), ("{}".to_owned(), 4), (too_long + "…", 5)];
         let lengths =

@@ -17,9 +17,10 @@ pub struct ReplayDocument<'a> {
     /// The version of this format, 1. It changes if a member is removed or changes its meaning. Members may be added.
     version: u32,
     counts: ReplayCounts,
-    /// The judged status writes by outcome, rule, namespace and user, the most severe first. At most 1,000.
+    /// The judged status writes by outcome, rule, namespace and user, the most severe first. At most 1,000, of which the
+    /// most severe are kept.
     rows: Vec<DocumentRow<'a>>,
-    /// The writes of further rows, summed up by outcome. A write counts once for each row.
+    /// The writes of further rows, counted by outcome. A write counts once for each row.
     more: Vec<MoreRows>,
     /// The events that could not be judged, by reason.
     not_replayed: Vec<NotReplayedCount<'a>>,
@@ -44,8 +45,8 @@ pub struct ReplayCounts {
     pub warned: u64,
     /// The status writes that would be allowed without a warning.
     pub clean: u64,
-    /// The status writes in which a derived field would be filled in or corrected. They are also denied, warned of or
-    /// clean.
+    /// The status writes in which a derived field would be filled in or corrected. They are also denied, warned
+    /// about or clean.
     pub mutated: u64,
     /// The judged status writes whose old object is unknown. With it, an error could be a warning, since the old object
     /// may have the same error.

@@ -3,15 +3,12 @@
 use std::io::{self, Write};
 
 use super::{Outcome, ReplayCounts, ReplayReport, Row, RowKey, Tallied};
-use crate::scan::json::printable;
+use crate::report::markdown::{REPORT_MAX_BYTES, cell};
 use crate::scan::time::format;
 
-/// The most rows in Markdown: 50. A row has about 1,200 characters at most, and a comment on GitHub 65,536.
-const MARKDOWN_ROWS_MAX: usize = 50;
-/// The most characters of a name in Markdown.
-const MARKDOWN_NAME_MAX_CHARS: usize = 120;
-/// The most characters of a message in Markdown.
-const MARKDOWN_MESSAGE_MAX_CHARS: usize = 300;
+/// The most bytes of the rows in Markdown. The other parts take less than 15,000 bytes: a sentence of at most 100 bytes for
+/// each of the 13 counts, and a line for each of the 10 reasons, with a position of at most 1,100 bytes.
+const MARKDOWN_ROWS_MAX_BYTES: usize = REPORT_MAX_BYTES - 15_000;
 
 /// Writes the report for a terminal.
 pub fn text(report: &ReplayReport, out: &mut impl Write) -> io::Result<()> {
@@ -19,18 +16,17 @@ pub fn text(report: &ReplayReport, out: &mut impl Write) -> io::Result<()> {
     if !rows.is_empty() {
         text_rows(&rows, out)?;
         for (outcome, writes) in &report.more {
-            writeln!(out, "{}  {writes} writes in further rows", coloured(*outcome))?;
+            let padding = " ".repeat("OUTCOME".len() - outcome.name().len());
+            writeln!(out, "{}{padding}  {} in further rows", coloured(*outcome), counted(*writes, "write"))?;
         }
         writeln!(out)?;
     }
-    let mut reasons: Vec<(&str, &Tallied)> = Vec::new();
-    reasons.extend(report.not_replayed.iter().map(|(reason, tallied)| (reason.description(), tallied)));
-    reasons.extend(report.unread.iter().map(|(reason, tallied)| (reason.description(), tallied)));
+    let reasons = reasons(report);
     if !reasons.is_empty() {
         let width = widest("NOT REPLAYED", reasons.iter().map(|(reason, _)| *reason));
-        writeln!(out, "{:width$}  EVENTS  FIRST", "NOT REPLAYED")?;
+        writeln!(out, "{:width$}  COUNT  FIRST", "NOT REPLAYED")?;
         for (reason, Tallied { count, first }) in reasons {
-            writeln!(out, "{reason:width$}  {count:>6}  {first}")?;
+            writeln!(out, "{reason:width$}  {count:>5}  {first}")?;
         }
         writeln!(out)?;
     }
@@ -44,21 +40,21 @@ fn text_rows(rows: &[(&RowKey, &Row)], out: &mut impl Write) -> io::Result<()> {
     let times = "2026-11-20T08:00:00Z".len();
     writeln!(
         out,
-        "ACTION  {:rules$}  {:namespaces$}  {:users$}  WRITES  {:times$}  LAST",
+        "OUTCOME  {:rules$}  {:namespaces$}  {:users$}  WRITES  {:times$}  LAST",
         "RULE", "NAMESPACE", "USER", "FIRST"
     )?;
     for (key, row) in rows {
         let RowKey { outcome, rule, namespace, user } = key;
         let [first, last] = [row.first, row.last].map(|time| format(time).unwrap_or_default());
-        // The width is that of the longest name. A style has no width, so the name is padded by hand.
-        let padding = " ".repeat("ACTION".len() - outcome.name().len());
+        // A style has no width, so the name is padded by hand.
+        let padding = " ".repeat("OUTCOME".len() - outcome.name().len());
         writeln!(
             out,
             "{}{padding}  {rule:rules$}  {namespace:namespaces$}  {user:users$}  {:>6}  {first}  {last}",
             coloured(*outcome),
             row.writes,
         )?;
-        writeln!(out, "        {}", example(key, row))?;
+        writeln!(out, "         {}", example(key, row))?;
     }
     Ok(())
 }
@@ -68,31 +64,42 @@ pub fn markdown(report: &ReplayReport, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{}", summary(&report.counts).join(" "))?;
     let rows = report.sorted_rows();
     if !rows.is_empty() {
-        writeln!(out, "\n| action | rule | namespace | user | writes | first | last | example |")?;
+        writeln!(out, "\n| outcome | rule | namespace | user | writes | first | last | example |")?;
         writeln!(out, "|---|---|---|---|--:|---|---|---|")?;
     }
-    for (key, row) in rows.iter().take(MARKDOWN_ROWS_MAX) {
-        let [first, last] = [row.first, row.last].map(|time| format(time).unwrap_or_default());
-        let name = |name: &str| cell(&printable(name, MARKDOWN_NAME_MAX_CHARS));
-        let (namespace, user) = (name(&key.namespace), name(&key.user));
-        let example = cell(&printable(&example(key, row), MARKDOWN_MESSAGE_MAX_CHARS));
-        let (outcome, rule, writes) = (key.outcome.name(), key.rule, row.writes);
-        writeln!(out, "| {outcome} | {rule} | {namespace} | {user} | {writes} | {first} | {last} | {example} |")?;
+    let mut room = MARKDOWN_ROWS_MAX_BYTES;
+    let lines = rows.iter().map(|(key, row)| markdown_row(key, row));
+    let fitting = lines.map_while(|line| room.checked_sub(line.len()).inspect(|left| room = *left).map(|_| line));
+    let mut written = 0;
+    for line in fitting {
+        out.write_all(line.as_bytes())?;
+        written += 1;
     }
-    let left: u64 =
-        rows.iter().skip(MARKDOWN_ROWS_MAX).map(|(_, row)| row.writes).chain(report.more.values().copied()).sum();
+    let left = rows.iter().skip(written).map(|(_, row)| row.writes).chain(report.more.values().copied()).sum::<u64>();
     if left > 0 {
         writeln!(out, "| | further rows | | | {left} | | | |")?;
     }
-    let reasons = report.not_replayed.iter().map(|(reason, tallied)| (reason.description(), tallied));
-    let reasons = reasons.chain(report.unread.iter().map(|(reason, tallied)| (reason.description(), tallied)));
-    for (index, (reason, Tallied { count, first })) in reasons.enumerate() {
+    for (index, (reason, Tallied { count, first })) in reasons(report).into_iter().enumerate() {
         if index == 0 {
-            writeln!(out, "\n| not replayed | events | first |\n|---|--:|---|")?;
+            writeln!(out, "\n| not replayed | count | first |\n|---|--:|---|")?;
         }
-        writeln!(out, "| {reason} | {count} | {} |", cell(&printable(first, MARKDOWN_NAME_MAX_CHARS)))?;
+        writeln!(out, "| {reason} | {count} | {} |", cell(first))?;
     }
     Ok(())
+}
+
+fn markdown_row(key: &RowKey, row: &Row) -> String {
+    let [first, last] = [row.first, row.last].map(|time| format(time).unwrap_or_default());
+    let (outcome, rule, writes) = (key.outcome.name(), key.rule, row.writes);
+    let [namespace, user, example] = [&key.namespace, &key.user, &example(key, row)].map(|text| cell(text));
+    format!("| {outcome} | {rule} | {namespace} | {user} | {writes} | {first} | {last} | {example} |\n")
+}
+
+/// Returns the reasons why parts of the input are not judged, with their numbers.
+fn reasons(report: &ReplayReport) -> Vec<(&'static str, &Tallied)> {
+    let not_replayed = report.not_replayed.iter().map(|(reason, tallied)| (reason.description(), tallied));
+    let unread = report.unread.iter().map(|(reason, tallied)| (reason.description(), tallied));
+    not_replayed.chain(unread).collect()
 }
 
 /// Returns the example of a row, on one line.
@@ -118,7 +125,6 @@ fn example(key: &RowKey, row: &Row) -> String {
 /// Returns the numbers of the report as sentences.
 fn summary(counts: &ReplayCounts) -> Vec<String> {
     let ReplayCounts { events, status_writes, denied, warned, clean, mutated, .. } = *counts;
-    let counted = |count: u64, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let mut summary = vec![format!(
         "{} in {}: {denied} would be denied, {warned} with warnings, {clean} clean; {mutated} mutated.",
         counted(status_writes, "status write"),
@@ -140,6 +146,10 @@ fn summary(counts: &ReplayCounts) -> Vec<String> {
     summary
 }
 
+fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Returns the name of the outcome in its colour. Colours are removed elsewhere than on a terminal.
 fn coloured(outcome: Outcome) -> String {
     let colour = match outcome {
@@ -150,23 +160,6 @@ fn coloured(outcome: Outcome) -> String {
     };
     let style = colour.on_default().bold();
     format!("{style}{}{style:#}", outcome.name())
-}
-
-/// Escapes the characters that have a meaning in a cell of Markdown.
-fn cell(text: &str) -> String {
-    let mut cell = String::with_capacity(text.len());
-    for character in text.chars() {
-        // A name with this character would notify a user of the platform.
-        if character == '@' {
-            cell += "&#64;";
-            continue;
-        }
-        if matches!(character, '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '~' | '#' | '&') {
-            cell.push('\\');
-        }
-        cell.push(character);
-    }
-    cell
 }
 
 fn widest<'t>(header: &str, texts: impl Iterator<Item = &'t str>) -> usize {

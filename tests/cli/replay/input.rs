@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use scan_admission::offline::audit_log::records::EVENT_MAX_BYTES;
 use serde_json::{Value, json};
 
 use super::log::{counts, event, lines, reasons, report, rows, run, run_in, scan};
@@ -82,7 +83,6 @@ fn a_folder_is_read_in_the_order_of_time() {
     let rotated = compressed(&lines(&events[..1]));
     fs::write(folder.join("logs/audit-2026-11-20T08-00-01.500.log.gz"), rotated).unwrap();
     fs::write(folder.join("logs/audit.log"), lines(&events[1..])).unwrap();
-    fs::write(folder.join("logs/README.txt"), "not a log").unwrap();
     assert_eq!(rows(&json_of(&folder, &["logs"])), IN_ORDER);
     // Names that are not in the order of time, as logrotate makes them, and in any order of arguments.
     fs::write(folder.join("audit.log.1"), lines(&events[..1])).unwrap();
@@ -95,6 +95,39 @@ fn a_folder_is_read_in_the_order_of_time() {
     fs::write(folder.join("logs/audit-2026-11-20T08-00-01.500.log.gz"), timeless(&events[0])).unwrap();
     fs::write(folder.join("logs/audit.log"), timeless(&events[1])).unwrap();
     assert_eq!(rows(&json_of(&folder, &["logs"])), IN_ORDER);
+}
+
+#[test]
+fn a_folder_is_read_with_its_rotated_logs_and_the_other_files_are_counted() {
+    let logs = [
+        "audit.log",
+        "audit.log.1",
+        "audit.log.12",
+        "audit.log.2.gz",
+        "audit.log-20261120",
+        "audit.json.3",
+        "audit-2026-11-20T08-00-01.500.log",
+        "AUDIT.JSONL",
+        "audit.log-20261120-1763625600.gz",
+        "below/audit.log.1",
+    ];
+    let others = ["audit.log.3.zst", "below/README", "audit.tar.1", "1", "log.txt"];
+    for (is_with_others, message) in [
+        (false, ""),
+        (true, "skipped 5 files in folders, whose names have none of .log, .json, .jsonl, .gz: the first is logs/1\n"),
+    ] {
+        let folder = Folder::new();
+        fs::create_dir_all(folder.join("logs/below")).unwrap();
+        fs::create_dir_all(folder.join("logs/empty")).unwrap();
+        for (number, name) in logs.iter().chain(others.iter().filter(|_| is_with_others)).enumerate() {
+            fs::write(folder.join(&format!("logs/{name}")), lines(&[event(number as u32, scan(1, json!({})))]))
+                .unwrap();
+        }
+        let run = run_in(folder.path(), &["-o", "json", "logs"], b"");
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), message));
+        let found: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(counts(&found)["events"], logs.len(), "{found}");
+    }
 }
 
 #[test]
@@ -155,6 +188,7 @@ fn damaged_parts_are_counted_with_their_first_position() {
         &other("PodList", "v1"),
         &format!("{start}\"a\":\"scanning.apps.tanzu.vmware.com{}\"}}", "x".repeat(9 << 20)),
         &format!("{start}\"a\":\"{}\"}}", "x".repeat(9 << 20)),
+        &format!("{{\"a\":\"{}\"}}", "x".repeat(9 << 20)),
         &of_go,
         &of_go[..of_go.len() - 10],
     ]
@@ -165,12 +199,18 @@ fn damaged_parts_are_counted_with_their_first_position() {
         reasons(&found, "unread"),
         [
             "malformed 5 standard input:2",
-            "cut 1 standard input:13",
+            "cut 1 standard input:14",
             "other-kind 3 standard input:7",
-            "too-long 1 standard input:10",
+            "too-long 2 standard input:10",
         ]
     );
-    assert_eq!(counts(&found)["unread"], 10);
+    // An event of another resource counts as an event, however long it is.
+    assert_eq!((&counts(&found)["unread"], &counts(&found)["events"]), (&json!(11), &json!(3)));
+    let limit = format!("longer than {} MiB  ", EVENT_MAX_BYTES >> 20);
+    let text = run(&[], log.as_bytes()).stdout;
+    assert!(text.contains(&limit), "{text}");
+    let schema = fs::read_to_string("docs/replay.schema.json").unwrap();
+    assert!(schema.contains(&format!("It exceeds {} MiB,", EVENT_MAX_BYTES >> 20)), "{schema}");
 }
 
 #[test]
@@ -192,6 +232,109 @@ fn a_cut_log_of_any_form_is_counted() {
         let expected: Vec<String> = (cut > 0).then(|| format!("cut {cut} ")).into_iter().collect();
         assert!(unread.len() == expected.len(), "{unread:?} {log}");
         assert!(unread.iter().zip(&expected).all(|(found, start)| found.starts_with(start)), "{unread:?} {log}");
+    }
+}
+
+/// A writer that crashed leaves a part of an event, or zeros. The next writer appends its events to them.
+#[test]
+fn the_event_after_a_crash_is_read() {
+    let events = two()
+        .map(|event| format!("{{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",{}", &event.to_string()[1..]));
+    let [one, two] = &events;
+    for (log, unread) in [
+        (format!("{one}\n{}{two}\n", &one[..one.len() - 300]), &["malformed 1 standard input:2"][..]),
+        (format!("{one}\n{}{two}\n", &one[..40]), &["malformed 1 standard input:2"]),
+        // The kind of the part is not known.
+        (format!("{one}\n{}{two}\n", &one[..20]), &["malformed 1 standard input:2"]),
+        (format!("{one}{two}\n"), &[]),
+        (format!("{one}\n{}{two}\n", "\0".repeat(5000)), &[]),
+        (format!("{one}\n\n\0\0\n{two}\n\0"), &[]),
+        (format!("{one}\n{}\0\0{two}\n", &one[..300]), &["malformed 1 standard input:2"]),
+    ] {
+        let found = report(&log);
+        assert_eq!(rows(&found), IN_ORDER, "{log:?}");
+        assert_eq!(reasons(&found, "unread"), unread, "{log:?}");
+    }
+}
+
+#[test]
+fn the_lists_after_a_cut_list_are_read() {
+    let [one, two] = two();
+    let list = |event: &Value| {
+        let mut items = vec![event.clone(); 2];
+        items
+            .iter_mut()
+            .for_each(|item| item.as_object_mut().unwrap().retain(|name, _| name != "kind" && name != "apiVersion"));
+        let items = items.iter().map(Value::to_string).collect::<Vec<_>>().join(",");
+        format!("{{\"kind\":\"EventList\",\"apiVersion\":\"audit.k8s.io/v1\",\"metadata\":{{}},\"items\":[{items}]}}")
+    };
+    let whole = list(&one);
+    let items_end = whole.len() - "]}".len();
+    let other_writes = counts(&report(list(&two) + "\n" + &list(&two)))["statusWrites"].as_u64().unwrap();
+    assert_eq!(other_writes, 4);
+    let first_end = whole.find("},{").unwrap() + 1;
+    for at in [
+        first_end - 400,
+        first_end - 1,
+        first_end,
+        first_end + 1,
+        first_end + 60,
+        items_end - 1,
+        items_end,
+        items_end + 1,
+    ] {
+        for between in ["\n", ""] {
+            let log = format!("{}{between}{}\n{}", &whole[..at], list(&two), list(&two));
+            let found = report(&log);
+            let of_whole = if at < first_end {
+                0
+            } else if at < items_end {
+                1
+            } else {
+                2
+            };
+            assert_eq!(counts(&found)["statusWrites"], 4 + of_whole, "{at} {between:?} {found:#}");
+            // A list without its last bracket lacks nothing.
+            assert_eq!(found["unread"] == json!([]), at > items_end, "{at} {between:?} {found:#}");
+        }
+    }
+    // Items that are no objects.
+    let head = r#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":["#;
+    for item in ["null", "[]", "[{}]", "1", "\"a\"", "true"] {
+        let found = report(format!("{head}{item},{one},{item} , {two},{item}]}}\n"));
+        assert_eq!(rows(&found), IN_ORDER, "{item}");
+        assert_eq!(reasons(&found, "unread"), ["malformed 3 standard input:1"], "{item}");
+    }
+}
+
+#[test]
+fn an_input_that_is_named_twice_is_read_once() {
+    let folder = Folder::new();
+    fs::create_dir(folder.join("logs")).unwrap();
+    fs::write(folder.join("logs/audit.log"), lines(&two())).unwrap();
+    std::os::unix::fs::symlink("logs/audit.log", folder.join("link.log")).unwrap();
+    for (files, again) in [
+        (&["logs", "logs/audit.log"][..], "logs/audit.log"),
+        (&["link.log", "logs"], "logs/audit.log"),
+        (&["-", "-"], "standard input"),
+    ] {
+        let run = run_in(folder.path(), &[&["-o", "json"], files].concat(), lines(&two()).as_bytes());
+        assert_eq!((run.code, run.stderr), (Some(0), format!("{again}: named more than once, and read once\n")));
+        assert_eq!(rows(&serde_json::from_str(&run.stdout).unwrap()), IN_ORDER, "{files:?}");
+    }
+}
+
+#[test]
+fn an_error_is_one_line_whatever_the_name_of_the_file() {
+    let folder = Folder::new();
+    let name = "a\u{1b}[2J\n.log";
+    fs::write(folder.join(name), "hello\n").unwrap();
+    for files in [&[name][..], &["missing\n\u{1b}"]] {
+        let run = run_in(folder.path(), &[&["-o", "json"], files].concat(), b"");
+        assert_eq!((run.code, run.stderr.lines().count()), (Some(2), 1), "{:?}", run.stderr);
+        assert!(!run.stderr.contains('\u{1b}'), "{:?}", run.stderr);
+        let found: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert!(!found["errors"][0].as_str().unwrap().contains(|c: char| c.is_control()), "{found}");
     }
 }
 

@@ -30,18 +30,18 @@ fn text_is_an_aligned_table_without_colours_in_a_pipe() {
     let run = run(&[], log().as_bytes());
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
     let expected = "\
-ACTION  RULE              NAMESPACE  USER                                                         WRITES  FIRST                 LAST
-deny    phase-unknown     dev        USER       1  2026-11-20T08:00:02Z  2026-11-20T08:00:02Z
-        dev/app SourceScan status.phase: Unsupported value: \"Done\": supported values: \"Pending\", \"Scanning\", \"Completed\", \"Failed\", \"Error\" (standard input:2, audit ID audit-2)
-warn    phase-disagrees   dev        jane|doe@example.com                                              1  2026-11-20T08:00:03Z  2026-11-20T08:00:03Z
-        dev/app SourceScan status.phase: Invalid value: \"Scanning\": must not be \"Scanning\" while there is no condition Scanning; add the condition Scanning (standard input:3, audit ID audit-3)
-mutate  cve-count-values  dev        jane|doe@example.com                                              1  2026-11-20T08:00:03Z  2026-11-20T08:00:03Z
-        dev/app SourceScan status.cveCount.critical: absent, set to 0 (standard input:3, audit ID audit-3)
-mutate  cve-total         dev        jane|doe@example.com                                              1  2026-11-20T08:00:03Z  2026-11-20T08:00:03Z
-        dev/app SourceScan status.cveCount.total: was 2, set to 1 (standard input:3, audit ID audit-3)
+OUTCOME  RULE              NAMESPACE  USER                                                         WRITES  FIRST                 LAST
+deny     phase-unknown     dev        USER       1  2026-11-20T08:00:02Z  2026-11-20T08:00:02Z
+         dev/app SourceScan status.phase: Unsupported value: \"Done\": supported values: \"Pending\", \"Scanning\", \"Completed\", \"Failed\", \"Error\" (standard input:2, audit ID audit-2)
+warn     phase-disagrees   dev        jane|doe@example.com                                              1  2026-11-20T08:00:03Z  2026-11-20T08:00:03Z
+         dev/app SourceScan status.phase: Invalid value: \"Scanning\": must not be \"Scanning\" while there is no condition Scanning; add the condition Scanning (standard input:3, audit ID audit-3)
+mutate   cve-count-values  dev        jane|doe@example.com                                              1  2026-11-20T08:00:03Z  2026-11-20T08:00:03Z
+         dev/app SourceScan status.cveCount.critical: absent, set to 0 (standard input:3, audit ID audit-3)
+mutate   cve-total         dev        jane|doe@example.com                                              1  2026-11-20T08:00:03Z  2026-11-20T08:00:03Z
+         dev/app SourceScan status.cveCount.total: was 2, set to 1 (standard input:3, audit ID audit-3)
 
-NOT REPLAYED                                                          EVENTS  FIRST
-recorded at level Metadata: the policy has to record RequestResponse       1  standard input:4
+NOT REPLAYED                                                          COUNT  FIRST
+recorded at level Metadata: the policy has to record RequestResponse      1  standard input:4
 
 3 status writes in 4 audit events: 1 would be denied, 1 with warnings, 1 clean; 1 mutated.
 1 judged write without an old object: errors among them may be warnings.
@@ -50,23 +50,39 @@ recorded at level Metadata: the policy has to record RequestResponse       1  st
     assert_eq!(run.stdout, expected.replace("USER       1", &format!("{USER}       1")));
 }
 
+fn code(text: &str) -> String {
+    format!("`{text}`")
+}
+
 #[test]
 fn markdown_is_a_table_that_fits_into_a_comment() {
     let short = run(&["-o", "markdown"], log().as_bytes()).stdout;
-    let cells = "| deny | phase-unknown | dev | system:serviceaccount:scan-link-system:scan-link-controller | 1 | ";
-    assert!(short.lines().any(|line| line.starts_with(cells)), "{short}");
-    assert!(short.contains("| jane\\|doe&#64;example.com |"), "{short}");
-    let long = format!("@|{}", "<".repeat(300));
-    let events: Vec<Value> = (0..200)
-        .map(|number| {
-            let names = json!({"user": {"username": format!("{number}{long}")}, "objectRef": {"namespace": long},
-                "responseObject": {"metadata": {"namespace": long, "name": long, "uid": number.to_string()}}});
-            with(event(number, scan(1, json!({"phase": long}))), names)
-        })
-        .collect();
-    let long = run(&["-o", "markdown"], lines(&events).as_bytes()).stdout;
-    assert!(long.chars().count() < 65_536, "{}", long.chars().count());
-    assert!(long.contains("| | further rows | | | 150 | | | |"), "{long}");
+    let cells = format!("| deny | phase-unknown | {} | {} | 1 | ", code("dev"), code(USER));
+    assert!(short.lines().any(|line| line.starts_with(&cells)), "{short}");
+    assert!(short.contains(&format!("| {} |", code("jane\\|doe@example.com"))), "{short}");
+    // Namespaces and users with characters that Markdown escapes, and with the longest encoding in UTF-8.
+    for character in ["@", "<", "\u{10FFFD}"] {
+        let long = character.repeat(300);
+        let events: Vec<Value> = (0..200)
+            .map(|number| {
+                let names = json!({"user": {"username": format!("{number}{long}")}, "objectRef": {"namespace": long},
+                    "responseObject": {"metadata": {"namespace": long, "name": long, "uid": number.to_string()}}});
+                with(event(number, scan(1, json!({"phase": long}))), names)
+            })
+            .collect();
+        let folder = Folder::new();
+        // Each reason has a long position. All names of a path together may be longer than one.
+        let path = vec![character.replace('<', "(").repeat(50); 5].join("/");
+        fs::create_dir_all(folder.join(&path)).unwrap();
+        let log = format!("{path}/audit.log");
+        let start = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","#;
+        fs::write(folder.join(&log), lines(&events) + "broken\n{}\n" + start).unwrap();
+        let long = run_in(folder.path(), &["-o", "markdown", &log], b"").stdout;
+        assert!(long.len() < 60_000, "{character}: {}", long.len());
+        assert!(long.len() > 40_000, "{character}: {}", long.len());
+        let rows = long.lines().filter(|line| line.starts_with("| deny | ")).count();
+        assert!(long.contains(&format!("| | further rows | | | {} | | | |", 200 - rows)), "{long}");
+    }
 }
 
 #[test]
@@ -80,6 +96,42 @@ fn rows_beyond_the_limit_are_summed_up() {
     assert_eq!(found["rows"].as_array().unwrap().len(), 1_000);
     assert_eq!(found["counts"]["denied"], 1_003);
     assert_eq!(found["more"], json!([{"outcome": "deny", "writes": 3}]));
+}
+
+#[test]
+fn the_most_severe_rows_are_kept() {
+    let write = |number: u32, status: Value| {
+        let namespace = json!({"namespace": format!("team-{number}"), "uid": number.to_string()});
+        with(event(number % 3600, scan(1, status)), json!({"responseObject": {"metadata": namespace}}))
+    };
+    let clean = json!({"phase": "Error", "cveCount": {"critical": 0, "high": 0, "medium": 0, "low": 0, "unknown": 0}});
+    let status = |changes: Value| with(clean.clone(), changes);
+    let two_mutations = status(json!({"cveCount": {"low": null, "high": 1, "total": 7}}));
+    let denied = json!({"phase": "Done"});
+    let mut events: Vec<Value> = (0..600).map(|number| write(number, two_mutations.clone())).collect();
+    // Rows with two writes are kept longer than those with one.
+    events.push(write(0, two_mutations));
+    events.extend((600..610).map(|number| write(number, denied.clone())));
+    let found = report(lines(&events));
+    let rows = found["rows"].as_array().unwrap();
+    let writes = |outcome: &str| {
+        let of_outcome = rows.iter().filter(|row| row["outcome"] == outcome);
+        of_outcome.map(|row| row["writes"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let denies = rows.iter().filter(|row| row["rule"] == "phase-unknown");
+    assert_eq!((rows.len(), denies.count()), (1_000, 10), "{rows:?}");
+    let more = |outcome: &str| {
+        found["more"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|more| more["outcome"] == outcome)
+            .map_or(0, |more| more["writes"].as_u64().unwrap())
+    };
+    assert_eq!(writes("mutate")[..3], [2, 2, 1]);
+    // No write is lost.
+    assert_eq!(writes("mutate").iter().sum::<u64>() + more("mutate"), 2 * 601);
+    assert_eq!((more("deny"), more("warn")), (0, 0));
 }
 
 #[test]
@@ -99,6 +151,13 @@ fn the_exit_code_says_with_fail_whether_a_write_would_be_denied() {
     ] {
         let run = run_in(folder.path(), args, log.as_bytes());
         assert_eq!(run.code, Some(code), "{args:?}: {}", run.stderr);
+    }
+    fs::write(folder.join("audit.log"), log()).unwrap();
+    for (value, code) in [("", 0), ("1", 1), ("true", 1), ("yes", 1), ("0", 0), ("false", 0), ("perhaps", 2)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
+        program::clean(&mut command);
+        command.current_dir(folder.path()).env("SCAN_ADMISSION_FAIL", value).args(["replay", "audit.log"]);
+        assert_eq!(command.output().unwrap().status.code(), Some(code), "{value:?}");
     }
 }
 
@@ -193,7 +252,7 @@ fn progress_is_shown_on_a_terminal_and_cleared_at_the_end() {
     assert!(child.wait().unwrap().success(), "{text:?}");
     let (before, after) = text.rsplit_once(" MB read").unwrap();
     assert!(before.starts_with("\r\u{1b}[K"), "{text:?}");
-    assert!(after.starts_with("\r\u{1b}[KACTION"), "{text:?}");
+    assert!(after.starts_with("\r\u{1b}[KOUTCOME"), "{text:?}");
     // Colours are shown on a terminal.
     assert!(after.contains("\u{1b}[1m\u{1b}[31mdeny"), "{text:?}");
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use scan_admission::admission::{self, Context, ReviewSettings, Webhook};
 use scan_admission::config::Config;
-use scan_admission::offline::audit_log::old_objects::OLD_OBJECT_MAX_BYTES;
+use scan_admission::offline::audit_log::old_objects::{OLD_OBJECT_MAX_BYTES, OLD_OBJECTS_MAX_BYTES};
 use scan_admission::offline::audit_log::{AuditLogs, Replay};
 use scan_admission::offline::input::Input;
 use scan_admission::report::replay::{ReplayFormat, ReplayReport};
@@ -21,6 +21,12 @@ use crate::support::folder::Folder;
 fn replay(log: &str, settings: ReviewSettings, old_objects_max_bytes: usize) -> Value {
     let folder = Folder::new();
     fs::write(folder.join("audit.log"), log).unwrap();
+    let mut json = Vec::new();
+    replayed(&folder, settings, old_objects_max_bytes).finish(&mut json, ReplayFormat::Json).unwrap();
+    serde_json::from_slice(&json).unwrap()
+}
+
+fn replayed(folder: &Folder, settings: ReviewSettings, old_objects_max_bytes: usize) -> ReplayReport {
     let mut report = ReplayReport::default();
     let mut replay = Replay::new(settings, old_objects_max_bytes);
     let mut logs = AuditLogs::new(vec![Input::File(folder.join("audit.log"))], Rc::new(|_| ()));
@@ -28,9 +34,7 @@ fn replay(log: &str, settings: ReviewSettings, old_objects_max_bytes: usize) -> 
         replay.event(&event, &mut report);
     }
     replay.finish(&mut report);
-    let mut json = Vec::new();
-    report.finish(&mut json, ReplayFormat::Json).unwrap();
-    serde_json::from_slice(&json).unwrap()
+    report
 }
 
 /// Returns the outcome and the rule of each row.
@@ -147,6 +151,8 @@ fn a_replay_of_whole_scans_finds_what_both_webhooks_would_answer() {
     let settings = ReviewSettings::default();
     let mut update = review("sourcescan-completed-2-status");
     update["request"].as_object_mut().unwrap().remove("subResource");
+    // Without a status subresource, a change of the status increments the generation.
+    update["request"]["oldObject"]["metadata"]["generation"] = json!(0);
     let mut create = review("sourcescan-completed-create");
     create["request"]["object"]["status"] = json!({"phase": "Done"});
     for mut review in [update, create] {
@@ -185,6 +191,15 @@ fn old_objects_are_dropped_beyond_the_limit_the_least_recently_stored_first() {
         );
         assert_eq!(counts["denied"], upper_bounds, "{max_bytes}");
     }
+    // The limit of the command is in the report and in the schema.
+    let limit = format!("{} MB", OLD_OBJECTS_MAX_BYTES / 1_000_000);
+    let folder = Folder::new();
+    fs::write(folder.join("audit.log"), lines(&log)).unwrap();
+    let mut text = Vec::new();
+    replayed(&folder, ReviewSettings::default(), 100).finish(&mut text, ReplayFormat::Text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains(&format!("dropped beyond {limit}.")), "{text}");
+    assert!(fs::read_to_string("docs/replay.schema.json").unwrap().contains(&format!("exceeded {limit} together")));
 }
 
 #[test]

@@ -68,6 +68,26 @@ fn the_status_is_mutated_before_it_is_validated() {
 }
 
 #[test]
+fn a_write_with_a_warning_of_the_mutating_webhook_alone_is_not_clean() {
+    let condition = |kind: &str, status: &str, message: &str| {
+        json!({"type": kind, "status": status, "reason": "JobFinished", "message": message,
+            "lastTransitionTime": "2026-11-20T08:00:02Z"})
+    };
+    let conditions = [
+        condition("Scanning", "False", "The scan job terminated"),
+        condition("Succeeded", "True", "The scan job finished"),
+    ];
+    for (total, warned, mutated) in [(json!(9), 1, 1), (json!(""), 1, 1), (json!(null), 0, 1), (json!(1), 0, 0)] {
+        let status = json!({"phase": "Completed", "conditions": conditions, "observedGeneration": 1,
+            "scannedAt": "2026-11-20T08:00:02Z", "scannedBy": {"scanner": {"name": "a", "vendor": "b", "version": "1"}},
+            "cveCount": {"critical": 1, "high": 0, "medium": 0, "low": 0, "unknown": 0, "total": total}});
+        let found = &report(lines(&[event(2, scan(2, status))]))["counts"];
+        let numbers = ["statusWrites", "warned", "clean", "mutated"].map(|name| found[name].as_u64().unwrap());
+        assert_eq!(numbers, [1, warned, 1 - warned, mutated], "{total}");
+    }
+}
+
+#[test]
 fn only_the_stage_response_complete_is_judged() {
     let at = |stage: &str| with(event(1, scan(1, done())), json!({"stage": stage}));
     let found = report(lines(&[at("RequestReceived"), at("ResponseStarted"), at("Panic"), at("ResponseComplete")]));
@@ -91,6 +111,23 @@ fn dry_runs_and_failed_writes_are_counted_apart_and_are_no_old_objects() {
         json!({"events": 6, "statusWrites": 2, "denied": 1, "clean": 1, "upperBounds": 1, "dryRuns": 2, "failed": 2});
     assert_eq!(counts(&found), expected);
     assert_eq!(rows(&found), ["deny phase-unknown 1/0"]);
+}
+
+/// The API server decodes the names of parameters. Only a deletion has its options in the body.
+#[test]
+fn a_dry_run_is_known_by_the_parameter_or_by_the_options_of_a_deletion() {
+    let uri = |query: &str| json!({"requestURI": format!("/apis/x/y/status?{query}")});
+    for (changes, is_dry_run) in [
+        (uri("fieldManager=x&dryRun=All"), true),
+        (uri("dry%52un=All"), true),
+        (uri("fieldManager=dryRun=All"), false),
+        (uri("dryRun="), false),
+        (json!({"verb": "patch", "requestObject": {"dryRun": ["All"]}}), false),
+    ] {
+        let found = counts(&report(lines(&[with(event(1, scan(1, pending())), changes.clone())])));
+        assert_eq!(found["dryRuns"] == 1, is_dry_run, "{changes}");
+        assert_eq!(found["statusWrites"] == 1, !is_dry_run, "{changes}");
+    }
 }
 
 #[test]
@@ -163,9 +200,22 @@ fn scans_that_were_read_are_old_objects() {
         event(1, json!({"kind": "SourceScanList", "items": items})),
         json!({"verb": "list", "objectRef": {"subresource": null, "name": null}}),
     );
-    for read in [get, list] {
-        let found = report(lines(&[read, event(2, scan(2, done()))]));
+    for read in [&get, &list] {
+        let found = report(lines(&[read.clone(), event(2, scan(2, done()))]));
         assert_eq!(rows(&found), ["warn phase-unknown 1/0"], "{found}");
+    }
+    // What was read without its status does not take the place of what was stored.
+    let metadata = json!({"metadata": scan(1, json!(null))["metadata"], "kind": "PartialObjectMetadata"});
+    let of_list =
+        |kind: &str, item: &Value| with(list.clone(), json!({"responseObject": {"kind": kind, "items": [item]}}));
+    for partial in [
+        with(get, json!({"responseObject": {"kind": "PartialObjectMetadata", "spec": null, "status": null}})),
+        of_list("PartialObjectMetadataList", &metadata),
+        of_list("PartialObjectMetadataList", &with(metadata.clone(), json!({"kind": null}))),
+        of_list("SourceScanList", &metadata),
+    ] {
+        let found = report(lines(&[event(1, scan(1, done())), partial, event(2, scan(2, done()))]));
+        assert_eq!(rows(&found), ["deny phase-unknown 1/1", "warn phase-unknown 1/0"], "{found}");
     }
 }
 
@@ -220,10 +270,13 @@ fn a_status_write_is_compared_with_the_status_alone() {
 
 #[test]
 fn without_a_status_subresource_writes_of_the_whole_scan_are_judged_if_they_change_the_status() {
-    let update = |second, version, status| of_main(event(second, scan(version, status)), "update");
+    let update = |second, version, status| {
+        let changes = json!({"responseObject": {"metadata": {"generation": version}}});
+        with(of_main(event(second, scan(version, status)), "update"), changes)
+    };
     let log = lines(&[
         of_main(event(1, scan(1, done())), "create"),
-        with(update(2, 2, done()), json!({"responseObject": {"metadata": {"labels": {"a": "b"}}}})),
+        with(update(2, 2, done()), json!({"responseObject": {"metadata": {"labels": {"a": "b"}, "generation": 1}}})),
         update(3, 3, gone()),
         with(update(4, 4, gone()), json!({"responseObject": {"metadata": {"uid": "unknown"}}})),
         with(update(5, 5, gone()), json!({"level": "Metadata", "responseObject": null})),
@@ -244,6 +297,27 @@ fn without_a_status_subresource_writes_of_the_whole_scan_are_judged_if_they_chan
     assert_eq!(found["notReplayed"], json!([]));
     let log = lines(&[event(1, scan(1, pending())), update(2, 2, gone()), event(3, scan(3, gone()))]);
     assert_eq!(counts(&report(log))["statusWrites"], 2);
+}
+
+/// A policy may record the writes of scans, but not those of their status.
+#[test]
+fn a_write_of_the_whole_scan_that_has_not_changed_the_status_is_not_judged() {
+    let update = |second, version: u64, generation: u64, changes: Value| {
+        let generation = json!({"responseObject": {"metadata": {"generation": generation}}});
+        with(with(of_main(event(second, scan(version, done())), "patch"), generation), changes)
+    };
+    let spec = json!({"responseObject": {"spec": {"scanTemplate": "another"}}});
+    let created = of_main(event(1, scan(1, json!(null))), "create");
+    // The generation is the same, so the label is the only change.
+    let found = report(lines(&[created.clone(), update(2, 2, 1, json!({})), update(3, 3, 1, json!({}))]));
+    assert_eq!(counts(&found), json!({"events": 3, "notReplayed": 1}));
+    assert_eq!(reasons(&found, "notReplayed"), ["unrecorded-write 1 standard input:2"]);
+    // The change of the spec increments it. It is not known whether the status was changed by this write.
+    let found = report(lines(&[created.clone(), update(2, 2, 2, spec)]));
+    assert_eq!(rows(&found), ["deny phase-unknown 1/1"]);
+    // Without a status subresource, the change of the status increments it.
+    let found = report(lines(&[created, update(2, 2, 2, json!({}))]));
+    assert_eq!(rows(&found), ["deny phase-unknown 1/0"]);
 }
 
 #[test]
