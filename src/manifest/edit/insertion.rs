@@ -70,6 +70,12 @@ pub(super) fn line_end(text: &str, at: usize) -> (usize, &str) {
     (end, if before { "\r\n" } else { "\n" })
 }
 
+/// Returns a line without its comment. A `#` in a string is taken for one too.
+fn without_comment(line: &str) -> &str {
+    let comment = line.match_indices('#').find(|(at, _)| *at == 0 || line[..*at].ends_with(BLANKS));
+    comment.map_or(line, |(at, _)| &line[..at])
+}
+
 /// The layout of a member in flow style.
 struct Layout<'m> {
     /// The colon and the white space around it.
@@ -187,8 +193,10 @@ impl<'i> Insertion<'i> {
         let is_json = !self.manifest.is_yaml();
         let is_compact = is_json && !self.text[..end].contains("\": ");
         let member = self.member(if is_json { "\"" } else { "" }, if is_compact { ":" } else { ": " });
+        let lines = self.text[self.mapping.span.start..end].lines().rev();
+        let last = lines.filter_map(|line| without_comment(line).trim_end().chars().last()).next();
         // Several members may be inserted here.
-        let text = match self.text[..end].trim_end().chars().last() {
+        let text = match last {
             Some('{') => member,
             Some(',') => format!(" {member},"),
             _ => format!(", {member}"),

@@ -227,6 +227,10 @@ fn a_member_is_inserted_in_flow_style_with_a_comma() {
         ("{low: 1, unknown:  # c\n  }", "{critical: 0, high: 0, medium: 0, low: 1, unknown: 0 , total: 1  # c\n  }"),
         ("{low: 1, x:  # c\n  }", "{critical: 0, high: 0, medium: 0, low: 1, unknown: 0, total: 1, x:  # c\n  }"),
         ("{low: 1, unknown: ~, total}", "{critical: 0, high: 0, medium: 0, low: 1, unknown: 0, total: 1}"),
+        (
+            "{\n    <<: {low: 1}, # c\n  }",
+            "{\n    <<: {low: 1}, # c\n   critical: 0, high: 0, medium: 0, unknown: 0, total: 1,}",
+        ),
     ] {
         let file = |counts: &str| format!("{HEAD}status:\n  phase: Pending\n  cveCount: {counts}\n");
         becomes(&file(old), &file(new));

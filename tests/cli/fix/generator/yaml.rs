@@ -91,7 +91,8 @@ impl Generator {
                 *out += &spaces;
             }
             let properties = self.key_properties(key);
-            if key != "<<" && self.chance(3) {
+            let is_explicit = key != "<<" && self.chance(3);
+            if is_explicit {
                 *out += &format!("? {properties}{}{}\n", self.key(key), self.tail());
                 if matches!(value, Node::Plain(text) if text.is_empty()) && self.chance(50) {
                     continue;
@@ -101,7 +102,12 @@ impl Generator {
                 *out += &format!("{properties}{}", self.key(key));
             }
             *out += ":";
+            let after_colon = out.len();
             self.block_value(out, value, indent, false);
+            if is_explicit && out[after_colon..].starts_with('\t') {
+                // kubectl has an error for a tab after the colon of such a key.
+                out.replace_range(after_colon..=after_colon, " ");
+            }
         }
     }
 
