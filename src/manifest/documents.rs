@@ -3,7 +3,8 @@
 //! A YAML document ends at a line that begins with `---` or `...`. Lines of scalars and comments never begin with these
 //! markers, so the stream is split as YAML defines it. A document that begins with `{` and a quote is JSON, as for
 //! kubectl. It ends where its braces close, and another document may follow immediately. A document that begins with
-//! `{` and a plain key is YAML. A malformed document does not hide the next one.
+//! `{` and a plain key is YAML. Where YAML begins like JSON, a brace in a comment or in a string in single quotes counts
+//! too, which kubectl reads; here it is an error. A malformed document does not hide the next one.
 
 use std::io::{self, BufRead, BufReader, Read};
 

@@ -118,27 +118,35 @@ impl Manifest<'_> {
             scalar_text::of(new, old.chars().next().filter(|c| ['"', '\''].contains(c)), text[key..].starts_with('"'));
         let from_key = &text[key..range.start];
         let colon = from_key.find(':').map(|colon| key + colon + 1);
+        let is_block = value.starts_with(['{', '[']) && !old.starts_with(['{', '[']);
+        // The dashes of a list may be as far to the left as the key, which a scalar may not.
+        let is_left = || insertion::indent(text, range.start) <= insertion::indent(text, mapping.span.start);
         if let Some(tag) = self.tag(range.start) {
             // The new value has its own type. An anchor and a comment after the tag stay.
-            new.insert_str(0, text[tag.end..range.start].trim_start());
+            let between = text[tag.end..range.start].trim_start();
+            if is_block && between.contains('\n') && is_left() {
+                new.insert_str(0, "  ");
+            }
+            new.insert_str(0, between);
             range.start = tag.start;
         } else if range.is_empty() {
+            let (start, (_, line_end)) = (insertion::key_start(text, key), insertion::line_end(text, key));
             match colon {
+                None if text[start..].starts_with('?') && !text[mapping.span.clone()].starts_with('{') => {
+                    let indent = " ".repeat(insertion::indent(text, start));
+                    new.insert_str(0, &format!("{line_end}{indent}: "));
+                }
                 None => new.insert_str(0, ": "),
-                Some(_) if from_key.ends_with([' ', '\t', '\n']) => {}
                 Some(_) => new.insert(0, ' '),
             }
-        } else if value.starts_with(['{', '[']) && !old.starts_with(['{', '[']) {
+        } else if is_block {
             // A list or a mapping in block style is on the lines after its key.
             match colon.filter(|colon| text[*colon..range.start].trim().is_empty()) {
                 Some(colon) => {
                     range.start = colon;
                     new.insert(0, ' ');
                 }
-                // The dashes of a list may be as far to the left as the key, which a scalar may not.
-                None if insertion::indent(text, range.start) <= insertion::indent(text, mapping.span.start) => {
-                    new.insert_str(0, "  ");
-                }
+                None if is_left() => new.insert_str(0, "  "),
                 None => {}
             }
         }

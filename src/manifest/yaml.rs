@@ -2,7 +2,8 @@
 //!
 //! The conversion follows kubectl's parser: anchors and merge keys are resolved, and the last of repeated keys is used.
 //! The known differences concern YAML that no tool writes: U+0085, U+2028 and U+2029 do not break lines; `{a:}` has the
-//! key `a` rather than `a:`; `[?a]` and `[:a]` hold text; `[-]` is an error.
+//! key `a` rather than `a:`; `[?a]` and `[:a]` hold text; `[-]`, `{# c` and an entry of a flow collection that a tab
+//! indents are errors; a comment that a tab indents is none.
 
 mod scalar;
 pub mod span;
@@ -231,6 +232,18 @@ mod tests {
             ("a: 'it''s'\nb: x # c\nc: x#c", r#"{"a":"it's","b":"x","c":"x#c"}"#),
             ("a: 1\n\tb: 2", "-"),
             ("a: b: c", "-"),
+            // A key without `?` is on one line with its colon.
+            ("[a\n: 1]", "-"),
+            ("x: {a\r\n: 1}", "-"),
+            ("[\"a\" # c\n : 1]", "-"),
+            ("x: {&k\n a: 1}", "-"),
+            ("x: {\"a\n b\": 1}", "-"),
+            ("x: &x a\nb: {*x\n : 1}", "-"),
+            ("b: {<<\n : {c: 1}}", "-"),
+            ("{? a # c\n: 1, ? # c\n &k b\n : 2}", r#"{"a":1,"b":2}"#),
+            ("? &k\n  a\n: 1", r#"{"a":1}"#),
+            ("x: {a\n b, c\n , d\n}", r#"{"x":{"a b":null,"c":null,"d":null}}"#),
+            ("- &x\n  &y a: 1\n- !!map # c\n  !!str a: 1\n- !!map\n  a: 1", r#"[{"a":1},{"a":1},{"a":1}]"#),
             ("# nothing", "null"),
         ] {
             let converted = to_json(yaml).map_or_else(|_| "-".to_owned(), |converted| converted.text);

@@ -8,7 +8,6 @@ pub mod records;
 mod replay;
 mod starts;
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Cursor, Read};
@@ -57,7 +56,7 @@ pub type OnRead = Rc<dyn Fn(usize)>;
 /// Returns the inputs that the arguments name, and prints how many other files in folders are skipped.
 pub fn inputs(paths: &[PathBuf]) -> Vec<Input> {
     let mut skipped = Vec::new();
-    let mut inputs = inputs_named(paths, &EXTENSIONS, None, |path| {
+    let inputs = inputs_named(paths, &EXTENSIONS, None, |path| {
         let is_log = is_log(path);
         if !is_log {
             skipped.push(path.to_owned());
@@ -70,20 +69,6 @@ pub fn inputs(paths: &[PathBuf]) -> Vec<Input> {
         let (first, extensions) = (printable(&first.display().to_string(), usize::MAX), EXTENSIONS.join(", ."));
         eprintln!("skipped {count} {files} in folders, whose names have none of .{extensions}: the first is {first}");
     }
-    // The events of an input that is named twice count once.
-    let mut names = BTreeSet::new();
-    inputs.retain(|input| {
-        let name = match input {
-            Input::File(path) | Input::Found(path) => path.canonicalize().ok(),
-            Input::Stdin(_) => Some(PathBuf::from("-")),
-            Input::Unreadable(..) => None,
-        };
-        let is_new = name.is_none_or(|name| names.insert(name));
-        if !is_new {
-            eprintln!("{}: named more than once, and read once", printable(&input.name(), usize::MAX));
-        }
-        is_new
-    });
     inputs
 }
 

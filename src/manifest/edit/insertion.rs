@@ -39,13 +39,28 @@ pub(super) fn indent(text: &str, at: usize) -> usize {
     text[line_start(text, at)..at].chars().count()
 }
 
+/// Returns the offset at which a key begins with its properties (a tag and an anchor) and the `?` before them, as far as they
+/// are on its line.
+pub(super) fn key_start(text: &str, key: usize) -> usize {
+    let mut start = key;
+    loop {
+        let line = line_start(text, start);
+        let before = text[line..start].trim_end_matches(BLANKS);
+        let token = before.rsplit([' ', '\t', '{', '[', ',']).next().unwrap_or_default();
+        if line + before.len() == start || !token.starts_with(['?', '&', '!']) {
+            return start;
+        }
+        start = line + before.len() - token.len();
+    }
+}
+
 fn line_start(text: &str, at: usize) -> usize {
     text[..at].rfind('\n').map_or(0, |line_feed| line_feed + 1)
 }
 
 /// Returns the offset and the text of the line end after `at`. The last line may have none; then it is that of the line
 /// before.
-fn line_end(text: &str, at: usize) -> (usize, &str) {
+pub(super) fn line_end(text: &str, at: usize) -> (usize, &str) {
     let end = text[at..].find('\n').map_or(text.len(), |line_feed| at + line_feed);
     let is_crlf = |at: usize| text[..at].ends_with('\r');
     if end < text.len() {
@@ -53,6 +68,12 @@ fn line_end(text: &str, at: usize) -> (usize, &str) {
     }
     let before = text.rfind('\n').is_some_and(is_crlf);
     (end, if before { "\r\n" } else { "\n" })
+}
+
+/// Returns a line without its comment. A `#` in a string is taken for one too.
+fn without_comment(line: &str) -> &str {
+    let comment = line.match_indices('#').find(|(at, _)| *at == 0 || line[..*at].ends_with(BLANKS));
+    comment.map_or(line, |(at, _)| &line[..at])
 }
 
 /// The layout of a member in flow style.
@@ -129,9 +150,10 @@ impl<'i> Insertion<'i> {
     }
 
     fn line_before(&self, key: usize) -> Edit {
-        let indent = " ".repeat(indent(self.text, key));
+        let at = key_start(self.text, key);
+        let indent = " ".repeat(indent(self.text, at));
         let (_, line_end) = line_end(self.text, key);
-        Edit { range: key..key, text: format!("{}{line_end}{indent}", self.member(&self.text[key..], ": ")) }
+        Edit { range: at..at, text: format!("{}{line_end}{indent}", self.member(&self.text[key..], ": ")) }
     }
 
     fn flow_after(&self, key: &str, value: &str) -> Edit {
@@ -151,16 +173,18 @@ impl<'i> Insertion<'i> {
         if !self.text[..end].ends_with(':') {
             return Edit { range: end..end, text: format!(",{gap}{member}") };
         }
-        // The value is empty. A comma right after the colon would be part of the key.
-        let at = self.text.len() - rest.len();
+        // The value is empty. A comma right after the colon would be part of the key, and a comment needs white
+        // space before it.
+        let at = if rest.starts_with('#') { end } else { self.text.len() - rest.len() };
         let space = if at == end { " " } else { "" };
         Edit { range: at..at, text: format!("{space},{gap}{member}") }
     }
 
     fn flow_before(&self, key: &str, value: &str) -> Edit {
         let layout = self.layout(key, value);
-        let at = self.manifest.document_offset(key);
-        Edit { range: at..at, text: format!("{},{}", self.member(&self.text[at..], layout.colon), layout.gap) }
+        let key = self.manifest.document_offset(key);
+        let at = key_start(self.text, key);
+        Edit { range: at..at, text: format!("{},{}", self.member(&self.text[key..], layout.colon), layout.gap) }
     }
 
     /// Inserts the member into `{}`, or after merge keys.
@@ -169,8 +193,10 @@ impl<'i> Insertion<'i> {
         let is_json = !self.manifest.is_yaml();
         let is_compact = is_json && !self.text[..end].contains("\": ");
         let member = self.member(if is_json { "\"" } else { "" }, if is_compact { ":" } else { ": " });
+        let lines = self.text[self.mapping.span.start..end].lines().rev();
+        let last = lines.filter_map(|line| without_comment(line).trim_end().chars().last()).next();
         // Several members may be inserted here.
-        let text = match self.text[..end].trim_end().chars().last() {
+        let text = match last {
             Some('{') => member,
             Some(',') => format!(" {member},"),
             _ => format!(", {member}"),
@@ -180,7 +206,8 @@ impl<'i> Insertion<'i> {
 
     fn layout(&self, key: &str, value: &str) -> Layout<'i> {
         let (key, value) = (self.manifest.document_offset(key), self.manifest.span(value));
-        let before = self.text[..key].trim_end_matches(BLANKS);
+        let start = key_start(self.text, key);
+        let before = self.text[..start].trim_end_matches(BLANKS);
         let between = &self.text[key..value.start];
         // With the white space around it.
         let colon = between.rfind(':').map_or("", |colon| &between[between[..colon].trim_end_matches(BLANKS).len()..]);
@@ -189,13 +216,13 @@ impl<'i> Insertion<'i> {
         let colon = if is_usable { colon } else { ": " };
         if before.ends_with('\n') {
             let (_, line_end) = line_end(self.text, before.len() - 1);
-            let indent = &self.text[line_start(self.text, key)..key];
+            let indent = &self.text[line_start(self.text, start)..start];
             return Layout { colon, gap: format!("{line_end}{indent}"), is_on_own_line: true };
         }
         let rest = &self.text[value.end..];
         let blank = |text: &'i str| &text[..text.len() - text.trim_start_matches(BLANKS).len()];
         let gap = if before.ends_with(',') {
-            &self.text[before.len()..key]
+            &self.text[before.len()..start]
         } else if let Some(next) = rest.trim_start_matches(BLANKS).strip_prefix(',') {
             blank(next)
         } else {

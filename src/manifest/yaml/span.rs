@@ -29,6 +29,8 @@ pub fn of_block_scalar(yaml: &str, from: usize, contents: Range<usize>) -> Range
     let text = yaml.get(start..contents.end).unwrap_or_default();
     let indicators = text.split([' ', '\t', '\r', '\n']).next().unwrap_or_default();
     if indicators.contains('+') {
+        // The parser's end may be after the indentation of the next line.
+        let text = Some(text.trim_end_matches(' ')).filter(|lines| lines.ends_with('\n')).unwrap_or(text);
         let text = text.strip_suffix('\n').unwrap_or(text);
         return start..start + text.strip_suffix('\r').unwrap_or(text).len();
     }
@@ -62,6 +64,44 @@ pub fn of_empty_scalar(yaml: &str, at: usize) -> Range<usize> {
     let token = rest.trim_start_matches([' ', '\t']);
     let at = if token.starts_with(':') { at + rest.len() - token.len() + 1 } else { at };
     at..at
+}
+
+/// Returns the bytes of a value without text and properties, whose key ends at `key_end`: after the colon or, if there is
+/// none, after the key.
+pub fn of_empty_value(yaml: &str, key_end: usize) -> Range<usize> {
+    let at = colon(yaml, key_end).map_or(key_end, |colon| colon + 1);
+    at..at
+}
+
+/// Returns the offset of the colon after a key.
+fn colon(yaml: &str, key_end: usize) -> Option<usize> {
+    let at = next_token(yaml, key_end);
+    yaml[at..].starts_with(':').then_some(at)
+}
+
+/// Whether a key and its colon are on several lines although there is no `?` before the key. Only white space, comments,
+/// indicators and properties are between `from` and the key.
+pub fn is_implicit_key_on_lines(yaml: &str, from: usize, key: &Range<usize>) -> bool {
+    let Some(colon) = colon(yaml, key.end) else { return false };
+    let (mut start, mut is_explicit) = (next_token(yaml, from), false);
+    while start < key.start && yaml[start..].starts_with([',', ':', '-', '?']) {
+        is_explicit = yaml[start..].starts_with('?');
+        start = next_token(yaml, start + 1);
+    }
+    !is_explicit && yaml[start.min(key.start)..colon].contains(['\n', '\r'])
+}
+
+/// Returns the offset of the first byte from `at` on that is neither white space nor part of a comment.
+fn next_token(yaml: &str, mut at: usize) -> usize {
+    loop {
+        let rest = &yaml[at..];
+        let token = rest.trim_ascii_start();
+        at += rest.len() - token.len();
+        if !token.starts_with('#') {
+            return at;
+        }
+        at += token.find('\n').unwrap_or(token.len());
+    }
 }
 
 /// Returns the offset of the first dash of a block sequence that is a value of the mapping at `map`. The dashes may be as

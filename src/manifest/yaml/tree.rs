@@ -150,9 +150,12 @@ impl<'a> Tree<'a> {
     ) -> Result<(), YamlError> {
         if let ScalarStyle::Literal | ScalarStyle::Folded = style {
             range = span::of_block_scalar(self.yaml, self.last_end, range);
+        } else if range.is_empty() && anchor == 0 && tag.is_none() && self.is_after_key() {
+            range = span::of_empty_value(self.yaml, self.last_end);
         } else if range.is_empty() {
             range = span::of_empty_scalar(self.yaml, range.start);
         }
+        self.check_key(&range)?;
         self.last_end = range.end;
         let is_plain = style == ScalarStyle::Plain;
         let is_merge_tag = tag.is_some_and(|tag| tag.suffix_in_namespace(TAGS).as_deref() == Some("merge"));
@@ -185,6 +188,9 @@ impl<'a> Tree<'a> {
             && let (Node::List(_), true) = (&node, is_block)
         {
             start = span::start_of_block_sequence(self.yaml, *map, start);
+            if let Some(tagged) = self.tags.last_mut().filter(|tagged| tagged.value == span::offset(range.start)) {
+                tagged.value = span::offset(start);
+            }
         }
         self.last_end = if is_block { self.last_end } else { range.end };
         self.open.push(OpenCollection { node, is_block, anchor, start, key: None, extent: Extent::default() });
@@ -216,6 +222,7 @@ impl<'a> Tree<'a> {
         let extent = self.nodes[id].1;
         self.check_levels(extent.levels, at)?;
         self.check_bytes(extent.bytes, at)?;
+        self.check_key(&range)?;
         self.last_end = range.end;
         self.shared.extend([anchored, range.clone().into()]);
         self.attach(id, range, true)
@@ -307,6 +314,22 @@ impl<'a> Tree<'a> {
             if let Some(OpenCollection { node: Node::Map(into), .. }) = self.open.last_mut() {
                 into.extend(members.into_iter().map(|member| TreeMember { is_merged: true, ..member }));
             }
+        }
+        Ok(())
+    }
+
+    /// Whether the parser's next event is the value of a key.
+    fn is_after_key(&self) -> bool {
+        matches!(self.open.last(), Some(OpenCollection { node: Node::Map(_), key: Some(_), .. }))
+    }
+
+    /// Expects that a key, if the scalar or alias at `range` is one, is on one line with its colon. kubectl's parser has an
+    /// error otherwise, unlike ours.
+    fn check_key(&self, range: &Range<usize>) -> Result<(), YamlError> {
+        let Some(OpenCollection { node: Node::Map(_), key: None, start, .. }) = self.open.last() else { return Ok(()) };
+        // Properties of the mapping itself are before its start.
+        if span::is_implicit_key_on_lines(self.yaml, self.last_end.max(*start), range) {
+            return Err(YamlError::new(range.start, "a key must be on one line with its colon: join the lines"));
         }
         Ok(())
     }

@@ -272,7 +272,15 @@ impl Generator {
             ("Scanning", _) | ("Succeeded", "True") => "JobFinished",
             _ => "Error",
         };
-        let message = self.pick(&["", "The scan job is running", "it's: {odd} # \"here\"", "a\tb", "two\nlines\n"]);
+        let message = self.pick(&[
+            "",
+            "The scan job is running",
+            "it's: {odd} # \"here\"",
+            "a\tb",
+            "two\nlines\n",
+            "two\nlines\n\n",
+            "\n",
+        ]);
         let time = self.pick(&["2026-11-20T08:01:00Z", "2026-11-20T08:03:00Z", "2026-11-20T08:04:00+01:00"]);
         for (key, value) in [("reason", reason), ("message", message), ("lastTransitionTime", time)] {
             let absent = self.absent();

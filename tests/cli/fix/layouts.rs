@@ -43,6 +43,12 @@ fn a_value_is_replaced_where_it_is() {
         ("    total: # c\n      a: 1\n      b: 2 # d\n", "    total: # c\n      1 # d\n"),
         ("    total:\n    - 1\n    - 2\n", "    total: 1\n"),
         ("    total: # c\n    - 1\n", "    total: # c\n      1\n"),
+        ("    total: !!seq # c\n    - 1\n", "    total: # c\n      1\n"),
+        ("    total: &t # c\n    - 1\n", "    total: &t # c\n      1\n"),
+        ("    total: !!map # c\n      a: 1\n", "    total: # c\n      1\n"),
+        ("    ? total\n    : 4 # c\n", "    ? total\n    : 1 # c\n"),
+        ("    ? total\n", "    ? total\n    : 1\n"),
+        ("    ? total # c\n  phase: Pending\n", "    ? total\n    : 1 # c\n  phase: Pending\n"),
         ("    total: !!str 4 # c\n", "    total: 1 # c\n"),
         ("    total: &t 4 # c\n", "    total: &t 1 # c\n"),
         ("    total: !!str &t 4 # c\n", "    total: &t 1 # c\n"),
@@ -119,6 +125,75 @@ fn a_member_is_inserted_as_a_line_beside_its_siblings() {
 }
 
 #[test]
+fn a_member_is_inserted_before_the_properties_of_a_key() {
+    for (old, new) in [
+        (
+            "    &k low: 1\n",
+            "    critical: 0\n    high: 0\n    medium: 0\n    &k low: 1\n    unknown: 0\n    total: 1\n",
+        ),
+        (
+            "    !!str low: 1 # c\n",
+            "    critical: 0\n    high: 0\n    medium: 0\n    !!str low: 1 # c\n    unknown: 0\n    total: 1\n",
+        ),
+        (
+            "    ? low\n    : 1\n",
+            "    critical: 0\n    high: 0\n    medium: 0\n    ? low\n    : 1\n    unknown: 0\n    total: 1\n",
+        ),
+        (
+            "    ? high\n    low: 1\n",
+            "    critical: 0\n    ? high\n    : 0\n    medium: 0\n    low: 1\n    unknown: 0\n    total: 1\n",
+        ),
+    ] {
+        let file = |counts: &str| format!("{HEAD}status:\n  phase: Pending\n  cveCount:\n{counts}");
+        becomes(&file(old), &file(new));
+        becomes(&file(old).replace('\n', "\r\n"), &file(new).replace('\n', "\r\n"));
+    }
+    let phase = |phase: &str| {
+        format!(
+            "{HEAD}status:\n{phase}  &k conditions:\n  - {{type: Scanning, status: 'True', reason: JobStarted, message: m, lastTransitionTime: 2026-11-20T08:01:00Z}}\n"
+        )
+    };
+    becomes(&phase(""), &phase("  phase: Scanning\n"));
+}
+
+/// The empty lines at the end of such a text are part of it.
+#[test]
+fn a_member_is_inserted_after_a_text_that_keeps_empty_lines() {
+    let file = |message: &str, time: &str, rest: &str| {
+        format!(
+            "{HEAD}status:\n  phase: Scanning\n  conditions:\n  - type: Scanning\n    status: 'True'\n    reason: JobStarted\n    message: {message}{time}{rest}"
+        )
+    };
+    let time = "    lastTransitionTime: \"2026-11-24T12:00:00Z\"\n";
+    for message in ["|+\n      x\n\n", "|+ # c\n\n", ">+\n      x\n      \n\n", "|+\n\n  \n"] {
+        let other =
+            "  - {type: Other, status: 'True', reason: r, message: m, lastTransitionTime: 2026-11-20T08:01:00Z}\n";
+        for rest in ["    observedGeneration: 1\n", other, "# c\n", "  scannedBy: {}\n"] {
+            becomes(&file(message, "", rest), &file(message, time, rest));
+        }
+    }
+}
+
+/// The entries of such a list are mappings without braces.
+#[test]
+fn a_write_that_would_be_misread_is_left_alone() {
+    let scan =
+        |name: &str, status: &str| format!("{}status:\n{status}", HEAD.replace("name: a", &format!("name: {name}")));
+    let item = |scan: String| format!("- {}\n", scan.trim_end().replace('\n', "\n  "));
+    let good =
+        |total: u32| format!("  cveCount: {{critical: 1, high: 0, medium: 0, low: 0, unknown: 0, total: {total}}}\n");
+    let odd = |total: u32| format!("{}  conditions: [type: Scanning]\n", good(total));
+    let list = |total: u32| {
+        let scans = [scan("a", &good(total)), scan("b", &odd(total)), scan("c", &good(total))];
+        format!("apiVersion: v1\nkind: List\nitems:\n{}", scans.map(item).concat())
+    };
+    let (fixed, left) = fix(&list(5));
+    assert_eq!(fixed, list(1));
+    let message = "16:18 b status.conditions[Scanning].lastTransitionTime: not fixed: the edited document would not be read as intended; fix it by hand";
+    assert_eq!(left, [message]);
+}
+
+#[test]
 fn a_member_is_inserted_in_flow_style_with_a_comma() {
     for (old, new) in [
         ("{low: 1, unknown: 2}", "{critical: 0, high: 0, medium: 0, low: 1, unknown: 2, total: 3}"),
@@ -139,7 +214,23 @@ fn a_member_is_inserted_in_flow_style_with_a_comma() {
             "{\n    critical: 0,\n    high: 0,\n    medium: 0,\n    low: 1,\n    total: 3,\n    unknown: 2 # unknown\n  }",
         ),
         ("{low: 1, total: , x: y}", "{critical: 0, high: 0, medium: 0, low: 1, unknown: 0, total: 1 , x: y}"),
+        ("{&k low: 1, unknown: 0, total: 1}", "{critical: 0, high: 0, medium: 0, &k low: 1, unknown: 0, total: 1}"),
+        ("{&k !!str low: 1}", "{critical: 0, high: 0, medium: 0, &k !!str low: 1, unknown: 0, total: 1}"),
+        ("{? low : 1}", "{critical : 0, high : 0, medium : 0, ? low : 1, unknown : 0, total : 1}"),
+        // An empty value is right after its key or its colon, not on the next line.
+        ("{low: 1, total\n  }", "{critical: 0, high: 0, medium: 0, low: 1, unknown: 0, total: 1\n  }"),
+        (
+            "{low: 1, \"total\"\n  , x: y}",
+            "{critical: 0, high: 0, medium: 0, low: 1, unknown: 0, \"total\": 1\n  , x: y}",
+        ),
+        ("{low: 1, total:\n  }", "{critical: 0, high: 0, medium: 0, low: 1, unknown: 0, total: 1\n  }"),
+        ("{low: 1, unknown:  # c\n  }", "{critical: 0, high: 0, medium: 0, low: 1, unknown: 0 , total: 1  # c\n  }"),
+        ("{low: 1, x:  # c\n  }", "{critical: 0, high: 0, medium: 0, low: 1, unknown: 0, total: 1, x:  # c\n  }"),
         ("{low: 1, unknown: ~, total}", "{critical: 0, high: 0, medium: 0, low: 1, unknown: 0, total: 1}"),
+        (
+            "{\n    <<: {low: 1}, # c\n  }",
+            "{\n    <<: {low: 1}, # c\n   critical: 0, high: 0, medium: 0, unknown: 0, total: 1,}",
+        ),
     ] {
         let file = |counts: &str| format!("{HEAD}status:\n  phase: Pending\n  cveCount: {counts}\n");
         becomes(&file(old), &file(new));

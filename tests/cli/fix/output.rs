@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{HEAD, check, right, text, wrong};
 use crate::check::runner::{Run, run};
@@ -111,6 +111,20 @@ fn an_edit_that_would_be_read_differently_is_not_made() {
         assert!(done.code == 0 && done.stderr.contains(&message), "{}{}", done.stdout, done.stderr);
     }
     assert_eq!(fs::read_to_string(&path).unwrap(), scan);
+}
+
+/// The entry of the list is a mapping without braces, into which nothing can be inserted.
+#[test]
+fn a_fix_in_a_report_is_checked() {
+    let scan = wrong().replace("  metadataUrl: ~", "  phase: Scanning\n  conditions: [type: Scanning]");
+    let Run { stdout, .. } = run(&["-o", "sarif", "-"], scan.as_bytes());
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    let results = report["runs"][0]["results"].as_array().unwrap();
+    assert!(results.len() > 2, "{stdout}");
+    for result in results {
+        let rule = result["ruleId"].as_str().unwrap();
+        assert_eq!(result["fixes"].is_array(), rule == "cve-total", "{rule}: {result}");
+    }
 }
 
 #[test]

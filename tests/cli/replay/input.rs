@@ -313,13 +313,9 @@ fn an_input_that_is_named_twice_is_read_once() {
     fs::create_dir(folder.join("logs")).unwrap();
     fs::write(folder.join("logs/audit.log"), lines(&two())).unwrap();
     std::os::unix::fs::symlink("logs/audit.log", folder.join("link.log")).unwrap();
-    for (files, again) in [
-        (&["logs", "logs/audit.log"][..], "logs/audit.log"),
-        (&["link.log", "logs"], "logs/audit.log"),
-        (&["-", "-"], "standard input"),
-    ] {
+    for files in [&["logs", "logs/audit.log"][..], &["link.log", "logs"], &["-", "-"]] {
         let run = run_in(folder.path(), &[&["-o", "json"], files].concat(), lines(&two()).as_bytes());
-        assert_eq!((run.code, run.stderr), (Some(0), format!("{again}: named more than once, and read once\n")));
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
         assert_eq!(rows(&serde_json::from_str(&run.stdout).unwrap()), IN_ORDER, "{files:?}");
     }
 }

@@ -57,6 +57,17 @@ impl Generator {
         }
     }
 
+    /// Nothing, or a tag or an anchor of a key.
+    fn key_properties(&mut self, key: &str) -> String {
+        match self.rng.u32(0..40) {
+            _ if key == "<<" => String::new(),
+            0 => format!("&k{} ", self.number()),
+            1 => "!!str ".to_owned(),
+            2 => format!("&k{} !!str ", self.number()),
+            _ => String::new(),
+        }
+    }
+
     /// Writes the members, the first one without indentation.
     fn block_map(&mut self, out: &mut String, members: &[(String, Node)], indent: usize) {
         if members.is_empty() {
@@ -79,9 +90,24 @@ impl Generator {
                 }
                 *out += &spaces;
             }
-            *out += &self.key(key);
+            let properties = self.key_properties(key);
+            let is_explicit = key != "<<" && self.chance(3);
+            if is_explicit {
+                *out += &format!("? {properties}{}{}\n", self.key(key), self.tail());
+                if matches!(value, Node::Plain(text) if text.is_empty()) && self.chance(50) {
+                    continue;
+                }
+                *out += &spaces;
+            } else {
+                *out += &format!("{properties}{}", self.key(key));
+            }
             *out += ":";
+            let after_colon = out.len();
             self.block_value(out, value, indent, false);
+            if is_explicit && out[after_colon..].starts_with('\t') {
+                // kubectl has an error for a tab after the colon of such a key.
+                out.replace_range(after_colon..=after_colon, " ");
+            }
         }
     }
 
@@ -120,10 +146,12 @@ impl Generator {
                 self.block_map(out, members, indent + 1 + gap);
             }
             Node::Map(members) => {
+                properties += self.pick(&["", "", "", "", "", "", "", " !!map"]);
                 let inner = self.open_block(out, &properties, indent, 1);
                 self.block_map(out, members, inner);
             }
             Node::List(entries) => {
+                properties += self.pick(&["", "", "", "", "", "", "", " !!seq"]);
                 let inner = self.open_block(out, &properties, indent, usize::from(is_entry));
                 for (index, entry) in entries.iter().enumerate() {
                     if index > 0 {
@@ -155,9 +183,23 @@ impl Generator {
 
     fn block_scalar(&mut self, text: &str, indent: usize) -> String {
         let is_block = !text.starts_with([' ', '\t']) && !text.is_empty();
+        let keeps = text == "\n" || text.ends_with("\n\n");
         let spaces = " ".repeat(indent + self.rng.usize(1..=3));
         match self.rng.u32(0..12) {
-            0 if is_block => {
+            0..=5 if keeps => {
+                let lines = text.strip_suffix('\n').unwrap_or(text).split('\n');
+                let lines = lines.map(|line| {
+                    let spaces = if line.is_empty() {
+                        self.pick(&[String::new(), " ".to_owned(), spaces.clone()])
+                    } else {
+                        spaces.clone()
+                    };
+                    format!("\n{spaces}{line}")
+                });
+                let lines: String = lines.collect();
+                format!(" |+{}{lines}", self.tail())
+            }
+            0 if is_block && !keeps => {
                 let chomp = if text.ends_with('\n') { "" } else { "-" };
                 let tail = self.tail();
                 let lines: String =
@@ -204,8 +246,15 @@ impl Generator {
             Node::Map(members) => {
                 let quotes = self.chance(20);
                 let members = members.iter().map(|(key, value)| {
+                    let explicit = if key != "<<" && self.chance(2) { "? " } else { "" };
+                    let properties = self.key_properties(key);
                     let key = if quotes && key != "<<" { format!("\"{key}\"") } else { key.clone() };
-                    format!("{key}: {}", self.flow(value, indent + 2))
+                    if matches!(value, Node::Plain(text) if text.is_empty()) && self.chance(50) {
+                        let end =
+                            self.pick(&["", "", " ", "\n"]).replace('\n', &format!("\n{}", " ".repeat(indent + 1)));
+                        return format!("{explicit}{properties}{key}{end}");
+                    }
+                    format!("{explicit}{properties}{key}: {}", self.flow(value, indent + 2))
                 });
                 ("{}", members.collect())
             }
