@@ -3,7 +3,8 @@
 //! The conversion follows kubectl's parser: anchors and merge keys are resolved, and the last of repeated keys is used.
 //! The known differences concern YAML that no tool writes: U+0085, U+2028 and U+2029 do not break lines; `{a:}` has the
 //! key `a` rather than `a:`; `[?a]` and `[:a]` hold text; `[-]`, `{# c` and an entry of a flow collection that a tab
-//! indents are errors; a comment that a tab indents is none.
+//! indents are errors; a comment that a tab indents is none. kubectl adds a line end to a file that has none, which becomes
+//! part of a block scalar at its end.
 
 mod scalar;
 pub mod span;

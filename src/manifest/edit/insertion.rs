@@ -127,7 +127,9 @@ impl<'i> Insertion<'i> {
             return self.layout(key, value).is_on_own_line
                 && self.text[span.end..].trim_start_matches(BLANKS).starts_with('#');
         }
-        span.end == self.text.len() && self.text[span].contains('\n')
+        // White space without a line end may be part of such a scalar too.
+        let is_last = !self.text.ends_with('\n') && self.text[span.end..].trim_ascii().is_empty();
+        is_last && self.text[span.start..].contains('\n')
     }
 
     /// The member with the quotes of the key at `sibling`.

@@ -172,6 +172,10 @@ fn a_member_is_inserted_after_a_text_that_keeps_empty_lines() {
             becomes(&file(message, "", rest), &file(message, time, rest));
         }
     }
+    // The last line is part of the text, although it has no line end: kubectl adds one.
+    let end =
+        |time: &str| file("", "", "").replace("    message: ", &format!("{time}    message: |+\n      x\n      "));
+    becomes(&end(""), &end(time));
 }
 
 /// The entries of such a list are mappings without braces.
