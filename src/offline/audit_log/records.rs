@@ -51,7 +51,7 @@ pub struct Record {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordForm {
-    /// A line that begins with [`EVENT_LINE`].
+    /// A line that begins with `EVENT_LINE`.
     Line,
     /// Another JSON value, or bytes that are not JSON.
     Value,
