@@ -79,22 +79,25 @@ impl CheckCommand {
     pub fn run(self) -> io::Result<ExitCode> {
         let config = self.config.load().map_err(io::Error::other)?.config;
         let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), settings: config.settings };
-        let inputs = inputs(&self.files, &["yaml", "yml", "json"], self.stdin_name.as_deref());
+        let mut inputs = inputs(&self.files, &["yaml", "yml", "json"], self.stdin_name.as_deref());
         let stdout = if self.fix.uses_stdout(&inputs) { Stdout::Taken } else { Stdout::Free };
         let outputs = Output::complete(self.output, stdout).map_err(io::Error::other)?;
-        if let Some(file) = self.config.file().filter(|file| is_output(file, &outputs)) {
+        let reports_before = ReportFiles::existing(&outputs);
+        if let Some(file) = self.config.file().filter(|file| reports_before.contain(file)) {
             return Err(io::Error::other(format!(
                 "{} is the configuration: write the report to another file",
                 file.display()
             )));
         }
-        if let Some(input) = inputs.iter().find(|input| would_be_lost(input, &outputs)) {
+        if let Some(input) = inputs.iter().find(|input| reports_before.would_replace(input)) {
             return Err(io::Error::other(format!("{} is an input: write the report to another file", input.name())));
         }
+        // The others are reports of an earlier run.
+        inputs.retain(|input| !reports_before.contain_found(input));
         let mut reports = output::open(&outputs, stdout, Totals::of_files())?;
         let fixer = Fixer::new(&judge, self.kind, self.now.is_some());
         let mut fix_run = self.fix.fix_run(&fixer);
-        for (index, input) in inputs.iter().enumerate().filter(|(_, input)| !is_found_output(input, &outputs)) {
+        for (index, input) in inputs.iter().enumerate() {
             let contents = match &mut fix_run {
                 Some(fix_run) => fix_run.run(input, &mut reports)?,
                 None => None,
@@ -114,25 +117,31 @@ impl CheckCommand {
     }
 }
 
-/// Returns whether a report would take the place of an input: of a file that an argument names, or of a file in a folder
-/// that holds objects. The report of an earlier run holds none.
-fn would_be_lost(input: &Input, outputs: &[Output]) -> bool {
-    match input {
-        Input::File(named) => is_output(named, outputs),
-        Input::Found(found) => is_output(found, outputs) && holds_objects(input),
-        Input::Stdin(_) | Input::Unreadable(..) => false,
+/// The files of reports that exist before the reports are opened, by their real paths.
+struct ReportFiles(Vec<PathBuf>);
+
+impl ReportFiles {
+    fn existing(outputs: &[Output]) -> Self {
+        Self(outputs.iter().filter_map(|output| output.file.as_deref()?.canonicalize().ok()).collect())
     }
-}
 
-/// Returns whether an input that was found in a folder is a report of this run, or of an earlier one.
-fn is_found_output(input: &Input, outputs: &[Output]) -> bool {
-    if let Input::Found(found) = input { is_output(found, outputs) } else { false }
-}
+    fn contain(&self, file: &Path) -> bool {
+        !self.0.is_empty() && file.canonicalize().is_ok_and(|file| self.0.contains(&file))
+    }
 
-fn is_output(input: &Path, outputs: &[Output]) -> bool {
-    let Ok(input) = input.canonicalize() else { return false };
-    let mut files = outputs.iter().filter_map(|output| output.file.as_deref()?.canonicalize().ok());
-    files.any(|file| file == input)
+    fn contain_found(&self, input: &Input) -> bool {
+        if let Input::Found(found) = input { self.contain(found) } else { false }
+    }
+
+    /// Returns whether a report would take the place of an input: of a file that an argument names, or of a file in a
+    /// folder that holds objects. The report of an earlier run holds none.
+    fn would_replace(&self, input: &Input) -> bool {
+        match input {
+            Input::File(named) => self.contain(named),
+            Input::Found(_) => self.contain_found(input) && holds_objects(input),
+            Input::Stdin(_) | Input::Unreadable(..) => false,
+        }
+    }
 }
 
 /// Parses the value of `--kind`, ignoring case.

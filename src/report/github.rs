@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use super::Report;
 use super::finding::{ReportedError, ReportedFinding, ReportedObject};
-use super::relative_path::RelativePath;
+use super::relative_path::{RelativePath, RelativePaths};
 use super::totals::Totals;
 use crate::engine::Action;
 use crate::manifest::{Position, Region};
@@ -15,11 +15,12 @@ use crate::scan::json::printable;
 /// Writes each finding immediately.
 pub struct GithubReport<W> {
     out: W,
+    paths: RelativePaths,
 }
 
 impl<W: Write> GithubReport<W> {
     pub fn new(out: W) -> Self {
-        Self { out }
+        Self { out, paths: RelativePaths::default() }
     }
 }
 
@@ -33,8 +34,9 @@ impl<W: Write> Report for GithubReport<W> {
             };
             let region = finding.location.map(|location| location.region);
             let title = title(object, finding);
+            let file = object.file.map(|file| self.paths.of(file));
             let message = printable(&format!("{}: {}", finding.path, finding.message), usize::MAX);
-            writeln!(self.out, "{}", annotation(command, object.file, region, &title, &message))?;
+            writeln!(self.out, "{}", annotation(command, file, region, &title, &message))?;
         }
         Ok(())
     }
@@ -42,7 +44,8 @@ impl<W: Write> Report for GithubReport<W> {
     fn error(&mut self, error: &ReportedError) -> io::Result<()> {
         let region = error.position.map(|position| Region { start: position, end: position });
         let message = printable(&error.message, usize::MAX);
-        writeln!(self.out, "{}", annotation("error", error.file.as_deref(), region, error.title, &message))
+        let file = error.file.as_deref().map(|file| self.paths.of(file));
+        writeln!(self.out, "{}", annotation("error", file, region, error.title, &message))
     }
 
     fn finish(mut self: Box<Self>, _: &Totals) -> io::Result<()> {
@@ -62,9 +65,15 @@ fn title(object: &ReportedObject<'_>, finding: &ReportedFinding) -> String {
 
 /// Returns a workflow command. GitHub shows an annotation below the last line of its region, and reads columns only if
 /// the region is on one line. So of a longer region, such as a whole status, only the start is given.
-fn annotation(command: &str, file: Option<&str>, region: Option<Region>, title: &str, message: &str) -> String {
+fn annotation(
+    command: &str,
+    file: Option<&RelativePath>,
+    region: Option<Region>,
+    title: &str,
+    message: &str,
+) -> String {
     let mut properties = Vec::new();
-    properties.extend(file.map(|file| format!("file={}", property(&RelativePath::of(file).joined()))));
+    properties.extend(file.map(|file| format!("file={}", property(&file.joined()))));
     if let Some(Region { start: Position { line, column }, end }) = region {
         properties.push(format!("line={line},col={column}"));
         if end.line == line && end.column > column {

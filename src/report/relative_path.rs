@@ -35,6 +35,19 @@ impl RelativePath {
     }
 }
 
+/// The relative paths of files. Successive findings are mostly in one file, whose path is found once.
+#[derive(Default)]
+pub struct RelativePaths {
+    last: Option<(String, RelativePath)>,
+}
+
+impl RelativePaths {
+    pub fn of(&mut self, file: &str) -> &RelativePath {
+        let last = self.last.take().filter(|(name, _)| name == file);
+        &self.last.insert(last.unwrap_or_else(|| (file.to_owned(), RelativePath::of(file)))).1
+    }
+}
+
 fn below_folder(path: PathBuf) -> Option<PathBuf> {
     let folder = std::env::current_dir().ok()?.canonicalize().ok()?;
     path.strip_prefix(folder).ok().map(Path::to_owned)

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Report;
 use super::finding::{Replacement, ReportedError, ReportedFinding, ReportedObject};
-use super::relative_path::RelativePath;
+use super::relative_path::{RelativePath, RelativePaths};
 use super::sarif_uri::artifact_location;
 use super::totals::Totals;
 use super::worst::WorstFirst;
@@ -39,6 +39,7 @@ pub struct SarifReport<W> {
     errors: WorstFirst<Value>,
     /// The number of findings with each fingerprint, by the hash of the file: GitHub compares alerts of the same file.
     fingerprints: HashMap<(u64, u64), u32>,
+    paths: RelativePaths,
 }
 
 /// A result, as it is written.
@@ -58,7 +59,7 @@ struct SarifResult {
 impl<W: Write> SarifReport<W> {
     pub fn new(out: W) -> Self {
         let (results, errors) = (WorstFirst::new(RESULTS_MAX), WorstFirst::new(ERRORS_MAX));
-        Self { out, results, errors, fingerprints: HashMap::new() }
+        Self { out, results, errors, fingerprints: HashMap::new(), paths: RelativePaths::default() }
     }
 
     fn result(&mut self, object: &ReportedObject<'_>, finding: &ReportedFinding) -> SarifResult {
@@ -67,8 +68,8 @@ impl<W: Write> SarifReport<W> {
         let rule_index = RULES.iter().position(|rule| rule.id == rule_id).unwrap_or(RULES.len());
         let start = Region { start: Position::START, end: Position::START };
         let region = finding.location.map_or(start, |location| location.region);
-        let artifact = artifact_location(object.file.unwrap_or_default());
-        let name = logical_name(object, finding);
+        let path = self.paths.of(object.file.unwrap_or_default());
+        let (artifact, name) = (artifact_location(path), logical_name(object, path, finding));
         SarifResult {
             rule_id,
             rule_index,
@@ -103,7 +104,8 @@ impl<W: Write> Report for SarifReport<W> {
     }
 
     fn error(&mut self, error: &ReportedError) -> io::Result<()> {
-        let mut place = json!({"artifactLocation": artifact_location(error.file.as_deref().unwrap_or_default())});
+        let path = self.paths.of(error.file.as_deref().unwrap_or_default());
+        let mut place = json!({"artifactLocation": artifact_location(path)});
         if let Some(Position { line, column }) = error.position {
             place["region"] = json!({"startLine": line, "startColumn": column});
         }
@@ -212,12 +214,12 @@ fn rule(id: &str, title: &str, checks: &str, why: &str, repair: &str, level: &st
 }
 
 /// Returns a name of the object and the field that does not depend on their place in the file.
-fn logical_name(object: &ReportedObject<'_>, finding: &ReportedFinding) -> String {
+fn logical_name(object: &ReportedObject<'_>, path: &RelativePath, finding: &ReportedFinding) -> String {
     let object = match &object.subject {
         Some(subject) if !subject.name.is_empty() => {
             format!("{}/{}/{}", subject.kind.name(), subject.namespace, subject.name)
         }
-        _ => object.file.map(|file| RelativePath::of(file).joined()).unwrap_or_default(),
+        _ => path.joined(),
     };
     printable(&format!("{object}/{}", finding.path), usize::MAX)
 }

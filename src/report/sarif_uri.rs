@@ -11,8 +11,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// Returns the location of a file: relative to `%SRCROOT%`, the folder in which the program runs, if it is below this
 /// folder or named relative to it.
-pub fn artifact_location(file: &str) -> Value {
-    let RelativePath { parts, is_absolute } = RelativePath::of(file);
+pub fn artifact_location(path: &RelativePath) -> Value {
+    let RelativePath { parts, is_absolute } = path;
     let parts: Vec<_> = parts.iter().map(|part| utf8_percent_encode(part, ENCODED).to_string()).collect();
     match is_absolute {
         true => json!({"uri": format!("file:///{}", parts.join("/"))}),
@@ -39,7 +39,7 @@ mod tests {
             (crate::report::finding::STDIN, "stdin", true),
             ("", "stdin", true),
         ] {
-            let location = artifact_location(file);
+            let location = artifact_location(&RelativePath::of(file));
             assert_eq!((&location["uri"], location["uriBaseId"] == "%SRCROOT%"), (&json!(uri), is_relative), "{file}");
         }
     }
