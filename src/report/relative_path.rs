@@ -20,7 +20,7 @@ impl RelativePath {
         }
         let path = Path::new(file);
         // `git apply` does not follow links, and takes no path with `..`. A name of standard input need not exist.
-        let real = path.canonicalize().ok().and_then(below_folder);
+        let real = below_folder(path.canonicalize().unwrap_or_else(|_| path.to_owned()));
         let path = real.as_deref().unwrap_or(path);
         let parts = path.components().filter_map(|component| match component {
             Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
