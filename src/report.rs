@@ -51,8 +51,14 @@ pub trait Report {
 }
 
 /// Returns a number with its noun: `1 file` or `2 files`.
-pub fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+pub fn counted<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+    let plural = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+/// Returns the width of a column: that of its longest text or of its header, in characters.
+pub fn column_width<'t>(header: &str, texts: impl Iterator<Item = &'t str>) -> usize {
+    texts.map(|text| text.chars().count()).max().unwrap_or(0).max(header.len())
 }
 
 /// Prints an error on stderr. Its text may come from a cluster or include names of files, so control characters are
@@ -60,6 +66,12 @@ pub fn counted(count: usize, noun: &str) -> String {
 pub fn print_error(error: impl Display) {
     let lines: Vec<String> = error.to_string().lines().map(|line| printable(line, usize::MAX)).collect();
     anstream::eprintln!("{ERROR}error:{ERROR:#} {}", lines.join("\n"));
+}
+
+/// Prints a warning on stderr, on one line.
+pub fn print_warning(warning: impl Display) {
+    let style = anstyle::AnsiColor::Yellow.on_default().bold();
+    anstream::eprintln!("{style}warning:{style:#} {}", printable(&warning.to_string(), usize::MAX));
 }
 
 /// The style of `error:`, as clap prints it.

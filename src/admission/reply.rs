@@ -16,8 +16,6 @@ const WARNING_MAX_RUNES: usize = 256;
 /// same request: it replaces at most two totals in two spellings, and such a warning has at most 160 runes.
 const WARNINGS_MAX_RUNES: usize = 4096 - 4 * 160;
 const WARNINGS_MAX: usize = 16;
-/// Most characters of a replaced value in a warning, which leaves room for the new value.
-const OLD_VALUE_MAX_CHARS: usize = 64;
 /// Room for `and 99999999 more warnings`; there can be far fewer findings than that.
 const MORE_MAX_RUNES: usize = 32;
 /// The limit of names in Kubernetes.
@@ -133,9 +131,7 @@ impl<'r> Reply<'r> {
             if !self.summary.mutations.contains(&operation.rule) {
                 self.summary.mutations.push(operation.rule);
             }
-            if let Some(old) = operation.replaced_value() {
-                let old = printable(old, OLD_VALUE_MAX_CHARS);
-                let message = format!("was {old}, set to {}", operation.value.to_json());
+            if let Some(message) = operation.replacement() {
                 self.warnings.push(warning(&operation.field.to_string(), &message, operation.rule));
             }
         }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -15,6 +15,7 @@ use super::{DENIED, UNUSABLE};
 use crate::offline::audit_log::old_objects::OLD_OBJECTS_MAX_BYTES;
 use crate::offline::audit_log::{AuditLogs, NO_EVENT, Replay, inputs};
 use crate::offline::input::Input;
+use crate::report::format::stdout;
 use crate::report::progress::{Progress, bytes};
 use crate::report::replay::{ReplayFormat, ReplayReport};
 
@@ -68,11 +69,7 @@ impl ReplayCommand {
         if report.counts.events == 0 && !report.has_errors() {
             report.error(NO_EVENT);
         }
-        let out: Box<dyn Write> = match self.output {
-            ReplayFormat::Text => Box::new(anstream::stdout().lock()),
-            ReplayFormat::Json | ReplayFormat::Markdown => Box::new(io::stdout().lock()),
-        };
-        report.finish(&mut BufWriter::new(out), self.output)?;
+        report.finish(&mut stdout(self.output == ReplayFormat::Text), self.output)?;
         Ok(ExitCode::from(match (report.has_errors(), report.counts.denied > 0 && self.fail) {
             (true, _) => UNUSABLE,
             (false, true) => DENIED,

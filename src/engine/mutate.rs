@@ -10,7 +10,11 @@ use super::mode::Mode;
 use super::patch::{Patch, WRITES_MAX, Write};
 use super::rule::{Part, Rule};
 use super::validate::check_rule;
+use crate::scan::json::printable;
 use crate::scan::{Field, Json, Scan};
+
+/// Most characters of a replaced value in a warning of 256 runes, which leaves room for the new value.
+const OLD_VALUE_MAX_CHARS: usize = 64;
 
 /// A write that was made on our own copy, and that the patch makes on the object.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +32,12 @@ impl PatchOperation {
     pub fn replaced_value(&self) -> Option<&str> {
         let is_replaced = |old: &&str| *old != "\"\"" || matches!(self.field, Field::Count { .. });
         self.old_value.as_deref().filter(is_replaced)
+    }
+
+    /// Returns the warning about the value that was replaced, if one was.
+    pub fn replacement(&self) -> Option<String> {
+        let old = printable(self.replaced_value()?, OLD_VALUE_MAX_CHARS);
+        Some(format!("was {old}, set to {}", self.value.to_json()))
     }
 }
 

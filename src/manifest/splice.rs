@@ -1,5 +1,6 @@
 //! Makes edits in a text, and in a file of any encoding that is read.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::encoding::{self, BOM, Encoding};
@@ -13,14 +14,19 @@ pub struct Edit {
 
 /// Returns the text with the edits made. `None` if they are not in order, overlap, or are outside of the text.
 pub fn splice(text: &[u8], edits: &[Edit]) -> Option<Vec<u8>> {
-    let mut result = Vec::with_capacity(text.len());
+    replace(text, edits.iter().map(|edit| (edit.range.clone(), edit.text.as_bytes().into())))
+}
+
+/// Returns the bytes with these ranges replaced. `None` if the ranges are not in order, overlap, or are outside of the bytes.
+fn replace<'e>(bytes: &[u8], ranges: impl Iterator<Item = (Range<usize>, Cow<'e, [u8]>)>) -> Option<Vec<u8>> {
+    let mut result = Vec::with_capacity(bytes.len());
     let mut end = 0;
-    for edit in edits {
-        result.extend(text.get(end..edit.range.start)?);
-        result.extend(edit.text.as_bytes());
-        end = edit.range.end;
+    for (range, new) in ranges {
+        result.extend(bytes.get(end..range.start)?);
+        result.extend(&*new);
+        end = range.end;
     }
-    result.extend(text.get(end..)?);
+    result.extend(bytes.get(end..)?);
     Some(result)
 }
 
@@ -28,21 +34,18 @@ pub fn splice(text: &[u8], edits: &[Edit]) -> Option<Vec<u8>> {
 /// result would not be decoded to the edited text.
 pub fn splice_file(file: &[u8], edits: &[Edit]) -> Option<Vec<u8>> {
     let mut at = FileOffset { file, encoding: encoding::detect(file), offset: 0, decoded: 0 };
-    let mut result = Vec::with_capacity(file.len());
-    let mut end = 0;
-    for edit in edits {
-        result.extend(file.get(end..at.advance(edit.range.start))?);
-        result.extend(encode(&edit.text, at.encoding));
-        end = at.advance(edit.range.end);
-    }
-    result.extend(file.get(end..)?);
+    let in_file = edits.iter().map(|edit| {
+        let range = at.advance(edit.range.start)..at.advance(edit.range.end);
+        (range, encode(&edit.text, at.encoding))
+    });
+    let result = replace(file, in_file)?;
     let expected = splice(&encoding::decode(file), edits)?;
     (encoding::decode(&result) == expected).then_some(result)
 }
 
-fn encode(text: &str, encoding: Encoding) -> Vec<u8> {
+fn encode(text: &str, encoding: Encoding) -> Cow<'_, [u8]> {
     match encoding {
-        Encoding::Utf8 => text.as_bytes().to_vec(),
+        Encoding::Utf8 => text.as_bytes().into(),
         Encoding::Utf16(unit) => {
             // The function that reads a unit from its bytes writes them too: it keeps or swaps them.
             text.encode_utf16().flat_map(|it| unit(it.to_ne_bytes()).to_ne_bytes()).collect()

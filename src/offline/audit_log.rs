@@ -19,6 +19,7 @@ use memchr::memmem;
 use time::OffsetDateTime;
 
 use super::input::{Input, has_extension, inputs_named, with_name};
+use crate::report::counted;
 use crate::report::replay::{LogPosition, ReplayReport, Unread};
 use crate::scan::json::printable;
 use crate::scan::{GROUP, reader, time as scan_time};
@@ -64,10 +65,9 @@ pub fn inputs(paths: &[PathBuf]) -> Vec<Input> {
         is_log
     });
     if let Some(first) = skipped.first() {
-        let count = skipped.len();
-        let files = if count == 1 { "file" } else { "files" };
+        let files = counted(skipped.len(), "file");
         let (first, extensions) = (printable(&first.display().to_string(), usize::MAX), EXTENSIONS.join(", ."));
-        eprintln!("skipped {count} {files} in folders, whose names have none of .{extensions}: the first is {first}");
+        eprintln!("skipped {files} in folders, whose names have none of .{extensions}: the first is {first}");
     }
     inputs
 }

@@ -7,7 +7,7 @@
 //! attributes are those of a new file.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -49,15 +49,9 @@ pub struct ReplaceableFile {
 
 impl ReplaceableFile {
     pub fn read(path: &Path) -> Result<Self, ReplaceError> {
-        let mut file = File::open(path)?;
+        let file = File::open(path)?;
         let (path, metadata) = (fs::canonicalize(path)?, file.metadata()?);
-        let mut contents = Vec::new();
-        (&mut file).take(FILE_MAX_BYTES + 1).read_to_end(&mut contents)?;
-        if contents.len() as u64 > FILE_MAX_BYTES {
-            Err(ReplaceError::TooLong)
-        } else {
-            Ok(Self { path, metadata, contents })
-        }
+        Ok(Self { path, metadata, contents: read_whole(file)? })
     }
 
     /// Replaces the contents. The mode stays, and the owner where the user may set it.
@@ -151,6 +145,13 @@ impl ReplaceableFile {
         file.set_permissions(self.metadata.permissions())?;
         file.sync_all()
     }
+}
+
+/// Reads an input that is to be fixed.
+pub fn read_whole(reader: impl Read) -> Result<Vec<u8>, ReplaceError> {
+    let mut contents = Vec::new();
+    reader.take(FILE_MAX_BYTES + 1).read_to_end(&mut contents)?;
+    if contents.len() as u64 > FILE_MAX_BYTES { Err(ReplaceError::TooLong) } else { Ok(contents) }
 }
 
 fn is_read_only(path: &Path) -> bool {

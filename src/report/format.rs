@@ -1,5 +1,6 @@
 //! The formats of reports, and the destination of each report.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -129,7 +130,10 @@ impl Output {
     pub fn open(&self, stdout: Stdout) -> io::Result<BufWriter<Box<dyn Write>>> {
         match &self.file {
             // Text has colours only on a terminal.
-            Some(file) => Ok(BufWriter::new(Box::new(anstream::StripStream::new(create(file)?)))),
+            Some(file) => {
+                let file = File::create(file).map_err(|error| unwritable(file.display(), &error))?;
+                Ok(BufWriter::new(Box::new(anstream::StripStream::new(file))))
+            }
             None if stdout == Stdout::Free => Ok(self::stdout(self.format == ReportFormat::Text)),
             None => Ok(BufWriter::new(Box::new(anstream::stderr()))),
         }
@@ -139,18 +143,16 @@ impl Output {
 /// Opens a file of a report to add to it. It is created if it does not exist.
 pub fn append(file: &Path) -> io::Result<BufWriter<Box<dyn Write>>> {
     let opened = File::options().create(true).append(true).open(file);
-    Ok(BufWriter::new(Box::new(opened.map_err(|error| named(file, &error))?)))
+    Ok(BufWriter::new(Box::new(opened.map_err(|error| unwritable(file.display(), &error))?)))
 }
 
-fn create(file: &Path) -> io::Result<File> {
-    File::create(file).map_err(|error| named(file, &error))
-}
-
-fn named(file: &Path, error: &io::Error) -> io::Error {
+/// Returns the error with the destination of the report.
+pub fn unwritable(destination: impl Display, error: &io::Error) -> io::Error {
     let hint = if error.kind() == io::ErrorKind::NotFound { "; create its folder first" } else { "" };
-    io::Error::new(error.kind(), format!("cannot write the report to {}: {error}{hint}", file.display()))
+    io::Error::new(error.kind(), format!("cannot write the report to {destination}: {error}{hint}"))
 }
 
-fn stdout(has_colours: bool) -> BufWriter<Box<dyn Write>> {
+/// Returns standard output, locked. If it has colours, they are removed elsewhere than on a terminal.
+pub fn stdout(has_colours: bool) -> BufWriter<Box<dyn Write>> {
     BufWriter::new(if has_colours { Box::new(anstream::stdout().lock()) } else { Box::new(io::stdout().lock()) })
 }

@@ -73,25 +73,40 @@ impl<W: Write> Report for MarkdownReport<W> {
         writeln!(out, "### scan-admission: {}\n", totals.summary().replace(", see above", ""))?;
         let (errors, errors_omitted) = self.errors.finish();
         let mut room = LISTS_MAX_BYTES;
-        let mut fits = |text: &str| room.checked_sub(text.len()).inspect(|left| room = *left).is_some();
-        let lines: Vec<_> = errors.iter().map(|error| format!("- :x: {error}\n")).collect();
-        let shown = lines.iter().take_while(|line| fits(line)).count();
-        lines[..shown].iter().try_for_each(|line| out.write_all(line.as_bytes()))?;
-        more(out, lines.len() - shown + errors_omitted, "error")?;
+        let lines = errors.iter().map(|error| format!("- :x: {error}\n"));
+        let shown = write_fitting(out, "", lines, &mut room)?;
+        more(out, errors.len() - shown + errors_omitted, "error")?;
         if shown > 0 {
             writeln!(out)?;
         }
         let (rows, rows_omitted) = self.rows.finish();
-        let lines: Vec<_> = (0..rows.len()).map(|index| row(&rows, index)).collect();
-        let shown = lines.iter().take_while(|line| fits(line)).count();
+        let lines = (0..rows.len()).map(|index| row(&rows, index));
+        let shown = write_fitting(out, "| scan | place | finding |\n|---|---|---|\n", lines, &mut room)?;
         if shown > 0 {
-            out.write_all(b"| scan | place | finding |\n|---|---|---|\n")?;
-            lines[..shown].iter().try_for_each(|line| out.write_all(line.as_bytes()))?;
             writeln!(out)?;
         }
-        more(out, lines.len() - shown + rows_omitted, "finding")?;
+        more(out, rows.len() - shown + rows_omitted, "finding")?;
         out.flush()
     }
+}
+
+/// Writes the lines that fit into the room, which becomes smaller, and returns their number. The head is written before the
+/// first one.
+pub fn write_fitting(
+    out: &mut impl Write,
+    head: &str,
+    lines: impl Iterator<Item = String>,
+    room: &mut usize,
+) -> io::Result<usize> {
+    let mut written = 0;
+    for line in lines {
+        let Some(left) = room.checked_sub(line.len()) else { break };
+        *room = left;
+        out.write_all(if written == 0 { head.as_bytes() } else { b"" })?;
+        out.write_all(line.as_bytes())?;
+        written += 1;
+    }
+    Ok(written)
 }
 
 /// Returns the row of the table. Only the first row of an object has its title.

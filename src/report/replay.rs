@@ -26,8 +26,6 @@ const NAME_MAX_BYTES: usize = 253;
 /// The most bytes of a path, a message or a position that are kept. A row has one of each. Messages quote a few values, each
 /// truncated.
 const MESSAGE_MAX_BYTES: usize = 1_000;
-/// The most characters of a replaced value in a message.
-const OLD_VALUE_MAX_CHARS: usize = 64;
 
 /// The format of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -362,11 +360,7 @@ fn report_order((a, row_a): (&RowKey, &Row), (b, row_b): (&RowKey, &Row)) -> Ord
 
 /// Returns the message of a mutation, as a warning of the mutating webhook has it.
 fn mutation_message(operation: &PatchOperation) -> String {
-    let new = operation.value.to_json();
-    match operation.replaced_value() {
-        Some(old) => format!("was {}, set to {new}", printable(old, OLD_VALUE_MAX_CHARS)),
-        None => format!("absent, set to {new}"),
-    }
+    operation.replacement().unwrap_or_else(|| format!("absent, set to {}", operation.value.to_json()))
 }
 
 fn position(at: &LogPosition<'_>) -> String {

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::finding::{ReportedError, ReportedObject};
-use super::format::{Output, OutputError, ReportFormat, Stdout, append};
+use super::format::{Output, OutputError, ReportFormat, Stdout, append, unwritable};
 use super::github::GithubReport;
 use super::json::JsonReport;
 use super::junit::JunitReport;
@@ -15,7 +15,7 @@ use super::progress::Progress;
 use super::sarif::SarifReport;
 use super::text::TextReport;
 use super::totals::Totals;
-use super::{Report, print_error};
+use super::{Report, print_error, print_warning};
 
 /// The reports that a command writes.
 pub struct Reports {
@@ -60,7 +60,7 @@ impl Reports {
                 }
                 Ok(_) => return Err(io::Error::other(OutputError::SameFile(file.display().to_string()))),
                 // The annotations do not need it.
-                Err(error) => anstream::eprintln!("warning: no summary of the job: {error}"),
+                Err(error) => print_warning(format_args!("no summary of the job: {error}")),
             }
         }
         Ok(Self { open, totals, progress: Progress::start() })
@@ -127,7 +127,7 @@ impl Reports {
         for OpenReport { destination, report } in self.open {
             match report.finish(&totals) {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-                done => done.map_err(|error| named(&destination, &error))?,
+                done => done.map_err(|error| unwritable(&destination, &error))?,
             }
         }
         anstream::eprintln!("{}", totals.summary());
@@ -146,7 +146,7 @@ impl Reports {
                         return Err(error);
                     }
                 }
-                Err(error) => return Err(named(destination, &error)),
+                Err(error) => return Err(unwritable(destination, &error)),
             }
         }
         Ok(())
@@ -157,8 +157,4 @@ impl Reports {
 fn regular_file(file: &Path) -> Option<(u64, u64)> {
     let metadata = file.metadata().ok().filter(Metadata::is_file)?;
     Some((metadata.dev(), metadata.ino()))
-}
-
-fn named(destination: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot write the report to {destination}: {error}"))
 }

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::Report;
 use super::finding::{ReportedError, ReportedFinding, ReportedObject};
 use super::totals::{ActionCounts, RuleTable, Totals};
+use super::{Report, column_width};
 use crate::engine::Action;
 use crate::scan::json::printable;
 
@@ -60,9 +60,8 @@ fn line(object: &ReportedObject<'_>, finding: &ReportedFinding) -> String {
 }
 
 fn write_table(out: &mut impl Write, rules: &RuleTable) -> io::Result<()> {
-    let widest = |header: &str, widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0).max(header.len());
-    let namespace_width = widest("NAMESPACE", &mut rules.keys().map(|(namespace, _)| namespace.len()));
-    let rule_width = widest("RULE", &mut rules.keys().map(|(_, rule)| rule.len()));
+    let namespace_width = column_width("NAMESPACE", rules.keys().map(|(namespace, _)| namespace.as_str()));
+    let rule_width = column_width("RULE", rules.keys().map(|(_, rule)| *rule));
     let header = format!(
         "{:namespace_width$}  {:rule_width$}  {:>6}  {:>6}  {:>7}",
         "NAMESPACE", "RULE", "DENIED", "WARNED", "AUDITED"

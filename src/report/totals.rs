@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::counted;
-
 use crate::engine::Action;
 
 /// The number of findings of each rule in each namespace.

@@ -1,17 +1,18 @@
 //! `check --fix` and `check --diff`.
 
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal as _, Read as _, Write};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::builder::BoolishValueParser;
 
 use crate::manifest::{ManifestError, Position, encoding};
 use crate::offline::fix::{FixedFile, Fixer};
 use crate::offline::input::{Input, with_name};
-use crate::offline::replace_file::{FILE_MAX_BYTES, ReplaceError, ReplaceableFile};
+use crate::offline::replace_file::{ReplaceError, ReplaceableFile, read_whole};
 use crate::report::diff;
+use crate::report::format::stdout;
 use crate::report::relative_path::RelativePath;
-use crate::report::{ReportedError, Reports, counted};
+use crate::report::{ReportedError, Reports, counted, print_warning};
 use crate::scan::json::printable;
 
 #[derive(clap::Args)]
@@ -67,7 +68,7 @@ impl FixRun<'_> {
             reports.clear_progress();
         }
         for ManifestError { position: Position { line, column }, message } in &fixed.left {
-            warn(&format!("{name}:{line}:{column}: {message}"));
+            print_warning(format_args!("{name}:{line}:{column}: {message}"));
         }
         for error in &fixed.errors {
             reports.error(&ReportedError::in_document(name, error.clone()).not_fixed())?;
@@ -103,10 +104,7 @@ impl FixRun<'_> {
             },
             _ => {
                 let Ok(reader) = input.open() else { return Ok(None) };
-                let mut contents = Vec::new();
-                reader.take(FILE_MAX_BYTES + 1).read_to_end(&mut contents)?;
-                let is_long = contents.len() as u64 > FILE_MAX_BYTES;
-                if is_long { Err(ReplaceError::TooLong) } else { Ok(Some(ReadInput::Contents(contents))) }
+                Ok(Some(ReadInput::Contents(read_whole(reader)?)))
             }
         }
     }
@@ -117,13 +115,13 @@ impl FixRun<'_> {
         let name = RelativePath::of(&input.name()).joined();
         let is_utf8 = matches!(encoding::detect(old), encoding::Encoding::Utf8);
         if !is_utf8 {
-            warn(&format!("{name}: the file is UTF-16, so the diff shows its text in UTF-8 and cannot be applied"));
+            print_warning(format_args!(
+                "{name}: the file is UTF-16, so the diff shows its text in UTF-8 and cannot be applied"
+            ));
         }
         // A terminal gets colours, where it has them. Elsewhere the diff is byte for byte that of the file.
         let is_terminal = io::stdout().is_terminal();
-        let out: Box<dyn Write> =
-            if is_terminal { Box::new(anstream::stdout().lock()) } else { Box::new(io::stdout().lock()) };
-        let mut out = io::BufWriter::new(out);
+        let mut out = stdout(is_terminal);
         if is_utf8 {
             diff::write(&mut out, &name, old, new, is_terminal)?;
         } else {
@@ -153,11 +151,6 @@ impl ReadInput {
             ReadInput::Contents(contents) => contents,
         }
     }
-}
-
-fn warn(message: &str) {
-    let style = anstyle::AnsiColor::Yellow.on_default().bold();
-    anstream::eprintln!("{style}warning:{style:#} {}", printable(message, usize::MAX));
 }
 
 /// `2 fields (status.cveCount.total, status.phase)`

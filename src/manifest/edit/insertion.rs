@@ -2,6 +2,7 @@
 
 use super::super::objects::Manifest;
 use super::super::splice::Edit;
+use super::super::yaml::span::line_start;
 use super::{FieldEdit, FieldToSet, Mapping, scalar_text};
 
 /// White space within a line.
@@ -52,10 +53,6 @@ pub(super) fn key_start(text: &str, key: usize) -> usize {
         }
         start = line + before.len() - token.len();
     }
-}
-
-fn line_start(text: &str, at: usize) -> usize {
-    text[..at].rfind('\n').map_or(0, |line_feed| line_feed + 1)
 }
 
 /// Returns the offset and the text of the line end after `at`. The last line may have none; then it is that of the line

@@ -113,6 +113,7 @@ pub fn start_of_block_sequence(yaml: &str, map: usize, at: usize) -> usize {
     if is_dash && indent == map - line_start(yaml, map) { line + indent } else { at }
 }
 
-fn line_start(yaml: &str, at: usize) -> usize {
+/// Returns the offset of the first byte of the line.
+pub fn line_start(yaml: &str, at: usize) -> usize {
     yaml[..at].rfind('\n').map_or(0, |line_feed| line_feed + 1)
 }

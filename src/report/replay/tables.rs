@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use super::{Outcome, ReplayCounts, ReplayReport, Row, RowKey, Tallied};
-use crate::report::markdown::{REPORT_MAX_BYTES, cell};
+use crate::report::markdown::{REPORT_MAX_BYTES, cell, write_fitting};
+use crate::report::{column_width, counted};
 use crate::scan::time::format;
 
 /// The most bytes of the rows in Markdown. The other parts take less than 15,000 bytes: a sentence of at most 100 bytes for
@@ -23,7 +24,7 @@ pub fn text(report: &ReplayReport, out: &mut impl Write) -> io::Result<()> {
     }
     let reasons = reasons(report);
     if !reasons.is_empty() {
-        let width = widest("NOT REPLAYED", reasons.iter().map(|(reason, _)| *reason));
+        let width = column_width("NOT REPLAYED", reasons.iter().map(|(reason, _)| *reason));
         writeln!(out, "{:width$}  COUNT  FIRST", "NOT REPLAYED")?;
         for (reason, Tallied { count, first }) in reasons {
             writeln!(out, "{reason:width$}  {count:>5}  {first}")?;
@@ -34,9 +35,9 @@ pub fn text(report: &ReplayReport, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn text_rows(rows: &[(&RowKey, &Row)], out: &mut impl Write) -> io::Result<()> {
-    let rules = widest("RULE", rows.iter().map(|(key, _)| key.rule));
-    let namespaces = widest("NAMESPACE", rows.iter().map(|(key, _)| key.namespace.as_str()));
-    let users = widest("USER", rows.iter().map(|(key, _)| key.user.as_str()));
+    let rules = column_width("RULE", rows.iter().map(|(key, _)| key.rule));
+    let namespaces = column_width("NAMESPACE", rows.iter().map(|(key, _)| key.namespace.as_str()));
+    let users = column_width("USER", rows.iter().map(|(key, _)| key.user.as_str()));
     let times = "2026-11-20T08:00:00Z".len();
     writeln!(
         out,
@@ -68,13 +69,7 @@ pub fn markdown(report: &ReplayReport, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "|---|---|---|---|--:|---|---|---|")?;
     }
     let mut room = MARKDOWN_ROWS_MAX_BYTES;
-    let lines = rows.iter().map(|(key, row)| markdown_row(key, row));
-    let fitting = lines.map_while(|line| room.checked_sub(line.len()).inspect(|left| room = *left).map(|_| line));
-    let mut written = 0;
-    for line in fitting {
-        out.write_all(line.as_bytes())?;
-        written += 1;
-    }
+    let written = write_fitting(out, "", rows.iter().map(|(key, row)| markdown_row(key, row)), &mut room)?;
     let left = rows.iter().skip(written).map(|(_, row)| row.writes).chain(report.more.values().copied()).sum::<u64>();
     if left > 0 {
         writeln!(out, "| | further rows | | | {left} | | | |")?;
@@ -146,10 +141,6 @@ fn summary(counts: &ReplayCounts) -> Vec<String> {
     summary
 }
 
-fn counted(count: u64, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
 /// Returns the name of the outcome in its colour. Colours are removed elsewhere than on a terminal.
 fn coloured(outcome: Outcome) -> String {
     let colour = match outcome {
@@ -160,8 +151,4 @@ fn coloured(outcome: Outcome) -> String {
     };
     let style = colour.on_default().bold();
     format!("{style}{}{style:#}", outcome.name())
-}
-
-fn widest<'t>(header: &str, texts: impl Iterator<Item = &'t str>) -> usize {
-    texts.map(|text| text.chars().count()).max().unwrap_or(0).max(header.len())
 }
