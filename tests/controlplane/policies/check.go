@@ -52,6 +52,8 @@ func decode(policy []byte, version schema.GroupVersion) (runtime.Object, error) 
 // validatePolicies returns the errors for which the API server would not create the objects.
 func validatePolicies(policies []json.RawMessage) []problem {
 	ctx := genericrequest.WithNamespace(context.Background(), metav1.NamespaceNone)
+	version := admissionregistration.SchemeGroupVersion
+	ctx = genericrequest.WithRequestInfo(ctx, &genericrequest.RequestInfo{APIGroup: version.Group, APIVersion: version.Version})
 	problems := []problem{}
 	for _, policy := range policies {
 		object, err := decode(policy, internal.SchemeGroupVersion)

@@ -76,41 +76,44 @@ type observer struct {
 
 // observe finds the compiled programs below a value, which are in fields that are not exported. It looks only into
 // types of the admission plugins. The index is that of the list which the value is in.
-func (o *observer) observe(value reflect.Value, index int) {
+func (o *observer) observe(value reflect.Value, index int) (err error) {
 	switch value.Kind() {
 	case reflect.Interface:
-		o.observe(value.Elem(), index)
+		return o.observe(value.Elem(), index)
 	case reflect.Pointer:
 		if !value.IsNil() && !o.seen[value.UnsafePointer()] {
 			o.seen[value.UnsafePointer()] = true
-			o.observe(value.Elem(), index)
+			return o.observe(value.Elem(), index)
 		}
 	case reflect.Slice:
-		for i := range value.Len() {
-			o.observe(value.Index(i), i)
+		for i := 0; i < value.Len() && err == nil; i++ {
+			err = o.observe(value.Index(i), i)
 		}
 	case reflect.Struct:
 		if value.Type() == reflect.TypeFor[plugincel.CompilationResult]() {
 			result := (*plugincel.CompilationResult)(value.Addr().UnsafePointer())
-			*result = o.replace(*result, index)
+			*result, err = o.replace(*result, index)
 		} else if strings.HasPrefix(value.Type().PkgPath(), "k8s.io/apiserver/pkg/admission/plugin") {
-			for i := range value.NumField() {
-				o.observe(value.Field(i), index)
+			for i := 0; i < value.NumField() && err == nil; i++ {
+				err = o.observe(value.Field(i), index)
 			}
 		}
 	case reflect.Map:
 		if value.Type() == reflect.TypeFor[map[string]plugincel.CompilationResult]() {
 			variables := *(*map[string]plugincel.CompilationResult)(value.Addr().UnsafePointer())
 			for name, result := range variables {
-				variables[name] = o.replace(result, 0)
+				if variables[name], err = o.replace(result, 0); err != nil {
+					return err
+				}
 			}
 		}
 	}
+	return err
 }
 
-func (o *observer) replace(result plugincel.CompilationResult, index int) plugincel.CompilationResult {
+func (o *observer) replace(result plugincel.CompilationResult, index int) (plugincel.CompilationResult, error) {
 	if result.Program == nil {
-		return result
+		return result, nil
 	}
 	e := &expression{Program: result.Program, policy: o.policy}
 	switch accessor := result.ExpressionAccessor.(type) {
@@ -127,9 +130,9 @@ func (o *observer) replace(result plugincel.CompilationResult, index int) plugin
 	case *patch.JSONPatchCondition:
 		e.stage, e.path = mutationStage, fmt.Sprintf("mutations[%d]", index)
 	default:
-		panic(fmt.Sprintf("an expression of unknown kind: %T", accessor))
+		return result, fmt.Errorf("expressions of the kind %T are not supported", accessor)
 	}
 	o.expressions = append(o.expressions, e)
 	result.Program = e
-	return result
+	return result, nil
 }

@@ -52,15 +52,16 @@ type result struct {
 	Denied string `json:"denied,omitempty"`
 	// Validations are those that fail or end with an error.
 	Validations []validation `json:"validations"`
-	// AuditAnnotations are those of the audit log, by policy/key, and those of the server's own.
+	// AuditAnnotations are those of the audit log: by policy/key, and the server's own for bindings that audit.
 	AuditAnnotations map[string]string `json:"auditAnnotations"`
-	// Errors of matchConditions, variables, messages and so on, whatever the failurePolicy.
+	// Errors of all other expressions, whatever the failurePolicy. A message with an error falls back to the static one.
 	MatchErrors      []evaluationError `json:"matchErrors"`
 	VariableErrors   []evaluationError `json:"variableErrors"`
 	MessageErrors    []evaluationError `json:"messageErrors"`
 	AnnotationErrors []evaluationError `json:"annotationErrors"`
 	MutationErrors   []evaluationError `json:"mutationErrors"`
-	Warnings         []string          `json:"warnings,omitempty"`
+	// Warnings are those of bindings that warn.
+	Warnings []string `json:"warnings,omitempty"`
 	// Cost is the sum over all expressions, by policy.
 	Cost map[string]uint64 `json:"cost"`
 	// Mutated is the object after the mutating policies, if they change it.
@@ -78,6 +79,7 @@ type validation struct {
 	Error   string              `json:"error,omitempty"`
 }
 
+// evaluationError is an error of one expression.
 type evaluationError struct {
 	Policy     string `json:"policy"`
 	Expression string `json:"expression"`
@@ -112,11 +114,15 @@ func newEvaluator(policies []json.RawMessage) (*evaluator, error) {
 		switch object := object.(type) {
 		case *validating.Policy:
 			evaluator := compileValidating(object)
-			e.observe(object.Name, &evaluator)
+			if err := e.observe(object.Name, &evaluator, expressionsOfValidating(object)); err != nil {
+				return nil, err
+			}
 			e.validations = append(e.validations, validating.PolicyHook{Policy: object, Evaluator: observedValidator{evaluator, object}})
 		case *mutating.Policy:
 			evaluator := compileMutating(object)
-			e.observe(object.Name, &evaluator)
+			if err := e.observe(object.Name, &evaluator, expressionsOfMutating(object)); err != nil {
+				return nil, err
+			}
 			for i, mutator := range evaluator.Mutators {
 				evaluator.Mutators[i] = observedPatcher{mutator, object.Name, i}
 			}
@@ -129,6 +135,12 @@ func newEvaluator(policies []json.RawMessage) (*evaluator, error) {
 			return nil, fmt.Errorf("neither a policy nor a binding: %T", object)
 		}
 	}
+	e.bind(validatingBindings, mutatingBindings)
+	return e, nil
+}
+
+// bind gives each policy its bindings, or one that denies everywhere.
+func (e *evaluator) bind(validatingBindings map[string][]*validating.PolicyBinding, mutatingBindings map[string][]*mutating.PolicyBinding) {
 	for i := range e.validations {
 		hook := &e.validations[i]
 		if hook.Bindings = validatingBindings[hook.Policy.Name]; hook.Bindings == nil {
@@ -146,32 +158,56 @@ func newEvaluator(policies []json.RawMessage) (*evaluator, error) {
 			hook.Bindings = []*mutating.PolicyBinding{binding}
 		}
 	}
-	return e, nil
 }
 
-func (e *evaluator) observe(policy string, evaluator any) {
+// observe finds all expressions of a policy, or the API server keeps them elsewhere since its last version.
+func (e *evaluator) observe(policy string, evaluator any, expected int) error {
 	o := observer{policy: policy, seen: map[any]bool{}}
-	o.observe(reflect.ValueOf(evaluator), 0)
+	if err := o.observe(reflect.ValueOf(evaluator), 0); err != nil {
+		return fmt.Errorf("%s: %w", policy, err)
+	}
+	if len(o.expressions) != expected {
+		return fmt.Errorf("%s: it has %d expressions, and %d are compiled", policy, expected, len(o.expressions))
+	}
 	e.expressions = append(e.expressions, o.expressions...)
+	return nil
+}
+
+func expressionsOfValidating(policy *validating.Policy) int {
+	count := len(policy.Spec.MatchConditions) + len(policy.Spec.Variables) + len(policy.Spec.AuditAnnotations)
+	for _, v := range policy.Spec.Validations {
+		count++
+		if v.MessageExpression != "" {
+			count++
+		}
+	}
+	return count
+}
+
+func expressionsOfMutating(policy *mutating.Policy) int {
+	return len(policy.Spec.MatchConditions) + len(policy.Spec.Variables) + len(policy.Spec.Mutations)
 }
 
 // answer evaluates the request on a line and returns its result as a line.
 func (e *evaluator) answer(line []byte) []byte {
-	var r request
-	if err := json.Unmarshal(line, &r); err != nil {
-		return encode(&result{Error: err.Error()})
-	}
 	out := &result{
-		ID: r.ID, Validations: []validation{}, AuditAnnotations: map[string]string{}, Cost: map[string]uint64{},
+		Validations: []validation{}, AuditAnnotations: map[string]string{}, Cost: map[string]uint64{},
 		MatchErrors: []evaluationError{}, VariableErrors: []evaluationError{}, MessageErrors: []evaluationError{},
 		AnnotationErrors: []evaluationError{}, MutationErrors: []evaluationError{},
 	}
-	if err := e.evaluate(&r, out); err != nil {
+	var r request
+	err := json.Unmarshal(line, &r)
+	out.ID = r.ID
+	if err == nil {
+		err = e.evaluate(&r, out)
+	}
+	if err != nil {
 		out.Error = err.Error()
 	}
 	return encode(out)
 }
 
+// encode returns the result as a line. A result that JSON cannot express becomes its error.
 func encode(out *result) []byte {
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)
@@ -321,7 +357,10 @@ type observedValidator struct {
 	policy *validating.Policy
 }
 
-func (v observedValidator) Validate(ctx context.Context, resource schema.GroupVersionResource, attributes *admission.VersionedAttributes, params runtime.Object, namespace *corev1.Namespace, budget int64, authorizer authorizer.Authorizer) validating.ValidateResult {
+func (v observedValidator) Validate(
+	ctx context.Context, resource schema.GroupVersionResource, attributes *admission.VersionedAttributes,
+	params runtime.Object, namespace *corev1.Namespace, budget int64, authorizer authorizer.Authorizer,
+) validating.ValidateResult {
 	all := v.Validator.Validate(ctx, resource, attributes, params, namespace, budget, authorizer)
 	out := observationOf(ctx).out
 	for i, decision := range all.Decisions {

@@ -4,6 +4,8 @@
 // and MutatingAdmissionPolicy, and bindings of them. A policy without a binding applies everywhere. Each further line
 // is a request, and each line of the output is the result of one, in the same order. See the types request and result.
 //
+// Nothing is hidden by a binding or a failurePolicy: all failing validations and all errors are in the result.
+//
 // With -validate it prints the errors for which the API server would not store the policies; with -typecheck the
 // warnings of the type checker that kube-controller-manager writes into their status.
 package main
@@ -17,6 +19,7 @@ import (
 	"log"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sort"
 
 	_ "k8s.io/kubernetes/pkg/apis/admissionregistration/install"
@@ -28,6 +31,7 @@ func main() {
 	profile := flag.Bool("profile", false, "at the end, print cost and time of each expression to stderr")
 	flag.Parse()
 	log.SetFlags(0)
+	debug.SetGCPercent(400) // a quarter less processor time for 150 MB
 	in, out := bufio.NewReaderSize(os.Stdin, 1<<20), bufio.NewWriterSize(os.Stdout, 1<<20)
 	line, err := in.ReadBytes('\n')
 	if err != nil && (!errors.Is(err, io.EOF) || len(line) == 0) {
