@@ -188,7 +188,8 @@ func expressionsOfMutating(policy *mutating.Policy) int {
 	return len(policy.Spec.MatchConditions) + len(policy.Spec.Variables) + len(policy.Spec.Mutations)
 }
 
-// answer evaluates the request on a line and returns its result as a line.
+// answer evaluates the request on a line and returns its result as a line. Without an evaluator, which policies with
+// problems do not have, the result is an error.
 func (e *evaluator) answer(line []byte) []byte {
 	out := &result{
 		Validations: []validation{}, AuditAnnotations: map[string]string{}, Cost: map[string]uint64{},
@@ -198,6 +199,9 @@ func (e *evaluator) answer(line []byte) []byte {
 	var r request
 	err := json.Unmarshal(line, &r)
 	out.ID = r.ID
+	if err == nil && e == nil {
+		err = errors.New("the policies have problems")
+	}
 	if err == nil {
 		err = e.evaluate(&r, out)
 	}
@@ -209,13 +213,19 @@ func (e *evaluator) answer(line []byte) []byte {
 
 // encode returns the result as a line. A result that JSON cannot express becomes its error.
 func encode(out *result) []byte {
+	line, err := encodeLine(out)
+	if err != nil {
+		return encode(&result{ID: out.ID, Error: err.Error()})
+	}
+	return line
+}
+
+func encodeLine(value any) ([]byte, error) {
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(out); err != nil {
-		return encode(&result{ID: out.ID, Error: err.Error()})
-	}
-	return buffer.Bytes()
+	err := encoder.Encode(value)
+	return buffer.Bytes(), err
 }
 
 func (e *evaluator) evaluate(r *request, out *result) error {

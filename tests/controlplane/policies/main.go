@@ -4,6 +4,9 @@
 // and MutatingAdmissionPolicy, and bindings of them. A policy without a binding applies everywhere. Each further line
 // is a request, and each line of the output is the result of one, in the same order. See the types request and result.
 //
+// A later line with policies replaces those of the requests after it. Its result is {"problems": [...]}: the errors for
+// which the API server would not store the policies, or an empty list.
+//
 // Nothing is hidden by a binding or a failurePolicy: all failing validations and all errors are in the result.
 //
 // With -validate it prints the errors for which the API server would not store the policies; with -typecheck the
@@ -21,6 +24,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sort"
+	"sync"
 
 	_ "k8s.io/kubernetes/pkg/apis/admissionregistration/install"
 )
@@ -56,14 +60,14 @@ func main() {
 		}
 		write(out, warnings)
 	default:
-		e, err := newEvaluator(first.Policies)
-		if err != nil {
+		load := loadPolicies(first.Policies)
+		if e, _ := load(); e == nil {
+			log.Fatal("the policies do not compile")
+		}
+		if err := run(load, in, out); err != nil {
 			log.Fatal(err)
 		}
-		if err := e.run(in, out); err != nil {
-			log.Fatal(err)
-		}
-		if *profile {
+		if e, _ := load(); *profile {
 			e.profile(os.Stderr)
 		}
 	}
@@ -83,10 +87,26 @@ func write[T any](out io.Writer, values []T) {
 	}
 }
 
-// run evaluates one request a line with a worker for each core, and writes the results in order.
-func (e *evaluator) run(in *bufio.Reader, out *bufio.Writer) error {
+// loadPolicies returns a function that compiles the policies the first time it is called. It returns no evaluator if
+// there are problems.
+func loadPolicies(policies []json.RawMessage) func() (*evaluator, []problem) {
+	return sync.OnceValues(func() (*evaluator, []problem) {
+		problems := validatePolicies(policies)
+		if len(problems) > 0 {
+			return nil, problems
+		}
+		e, err := newEvaluator(policies)
+		if err != nil {
+			return nil, []problem{{Message: err.Error()}}
+		}
+		return e, problems
+	})
+}
+
+// run answers each line with a worker for each core, and writes the results in order.
+func run(load func() (*evaluator, []problem), in *bufio.Reader, out *bufio.Writer) error {
 	type job struct {
-		line []byte
+		work func() []byte
 		done chan []byte
 	}
 	workers := runtime.GOMAXPROCS(0)
@@ -98,7 +118,9 @@ func (e *evaluator) run(in *bufio.Reader, out *bufio.Writer) error {
 		for {
 			line, err := in.ReadBytes('\n')
 			if len(line) > 1 {
-				j := job{line, make(chan []byte, 1)}
+				var work func() []byte
+				work, load = answerLine(line, load)
+				j := job{work, make(chan []byte, 1)}
 				ordered <- j
 				jobs <- j
 			}
@@ -113,7 +135,7 @@ func (e *evaluator) run(in *bufio.Reader, out *bufio.Writer) error {
 	for range workers {
 		go func() {
 			for j := range jobs {
-				j.done <- e.answer(j.line)
+				j.done <- j.work()
 			}
 		}()
 	}
@@ -128,6 +150,28 @@ func (e *evaluator) run(in *bufio.Reader, out *bufio.Writer) error {
 		}
 	}
 	return readErr
+}
+
+// answerLine returns what answers a line, and the policies of the lines after it.
+func answerLine(line []byte, load func() (*evaluator, []problem)) (func() []byte, func() (*evaluator, []problem)) {
+	var later struct {
+		Policies *[]json.RawMessage `json:"policies"`
+	}
+	if err := json.Unmarshal(line, &later); err == nil && later.Policies != nil {
+		load := loadPolicies(*later.Policies)
+		return func() []byte {
+			_, problems := load()
+			line, err := encodeLine(map[string][]problem{"problems": problems})
+			if err != nil {
+				log.Fatal(err) // a problem is made of strings
+			}
+			return line
+		}, load
+	}
+	return func() []byte {
+		e, _ := load()
+		return e.answer(line)
+	}, load
 }
 
 // profile prints one line of JSON for each expression, the most expensive first.
