@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Comparison, Phase, Status};
+use super::{Phase, Status};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -49,16 +49,6 @@ impl Compliant {
                 Kind::SourceScan
             }
             Compliant::AnotherRepository | Compliant::AnotherDigest | Compliant::Tag => Kind::ImageScan,
-        }
-    }
-
-    /// §3 `artifact-source`.
-    pub fn compared(self) -> Comparison {
-        match self {
-            // "tag vs digest is fine, here and between the two artifacts"
-            Compliant::Same | Compliant::Tag => Comparison::Same,
-            Compliant::AnotherRevision | Compliant::AnotherPart => Comparison::Differs,
-            Compliant::AnotherUrl | Compliant::AnotherRepository | Compliant::AnotherDigest => Comparison::Contradicts,
         }
     }
 }
