@@ -53,9 +53,6 @@ impl Compliant {
     }
 }
 
-/// The number X in the message `Policy violated because of X CVEs`.
-pub const VIOLATIONS: i64 = 7;
-
 const WIRE_COUNTS: [&str; 6] = ["critical", "high", "medium", "low", "unknown", "total"];
 const DOCUMENTED_COUNTS: [&str; 6] = ["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN", "CVETOTAL"];
 
