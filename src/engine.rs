@@ -1,6 +1,7 @@
 //! The engine: it runs rules on a change, decides what is done about their findings, and applies their mutations. The
 //! rules themselves are in [`rules`](crate::rules).
 
+pub mod cel;
 pub mod change;
 mod comparison;
 mod field_error;
@@ -13,6 +14,7 @@ mod ratchet;
 pub mod rule;
 pub mod validate;
 
+pub use cel::{Cel, Row, View};
 pub use change::Change;
 pub use field_error::{CauseReason, FieldError, VALUE_MAX_CHARS, quoted_list};
 pub use finding::{Action, Downgrade, Finding, Findings, Severity};

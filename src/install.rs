@@ -18,7 +18,7 @@ pub const NAME: &str = "scan-admission";
 /// The suffix of the names of the webhooks, since the API server requires domain names.
 const DOMAIN: &str = "scan-admission.dev";
 /// The user group whose writes bypass the webhooks.
-const BREAK_GLASS: &str = "scan-admission:break-glass";
+pub const BREAK_GLASS: &str = "scan-admission:break-glass";
 /// How long a terminating pod still accepts reviews. kube-proxy on every node stops sending them within 1 to 2 s.
 const STOP_DELAY_SECONDS: u64 = 5;
 

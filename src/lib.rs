@@ -91,6 +91,8 @@ pub mod install;
 pub mod manifest;
 #[cfg(feature = "files")]
 pub mod offline;
+#[cfg(feature = "server")]
+pub mod policies;
 #[cfg(feature = "files")]
 pub mod report;
 pub mod rules;

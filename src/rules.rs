@@ -2,6 +2,7 @@
 //! above it wrote.
 
 mod artifact_source;
+pub mod cel;
 mod compliant_artifact;
 mod condition_duplicate;
 mod condition_fields;

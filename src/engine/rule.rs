@@ -1,5 +1,6 @@
 //! The type of a rule: a value with its check, its mutation, its documentation and its examples.
 
+use super::cel::Cel;
 use super::change::Change;
 use super::finding::{Finding, Findings};
 use super::patch::Patch;
@@ -21,6 +22,8 @@ pub struct Rule {
     pub part: Part,
     pub check: for<'a> fn(&Change<'a>, &mut Findings<'a>),
     pub mutate: Option<fn(&Change<'_>, &mut Patch)>,
+    /// The same check as expressions in CEL.
+    pub cel: Cel,
     /// At least one example with a finding and one without. They are the tests of the rule.
     pub examples: &'static [Example],
 }

@@ -1,6 +1,7 @@
 //! `artifact-source`: the compliant artifact is the scanned artifact, and the scanned artifact is the one that the spec names.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::cel;
 use crate::rules::tables::values::{MUST_BE_IMAGE, must_equal};
 use crate::scan::field::Artifact;
 use crate::scan::image::ImageReference;
@@ -22,6 +23,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
+    cel: Cel::Near(cel::artifacts::source, cel::artifacts::SOURCE_DIFFERENCES),
     examples: &[
         Example {
             title: "the scanned artifact is shipped",

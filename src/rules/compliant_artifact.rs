@@ -1,6 +1,7 @@
 //! `compliant-artifact`: the compliant artifact has passed its policy.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::cel;
 use crate::scan::field::Artifact;
 use crate::scan::{ConditionMember, ConditionStatus, ConditionType, Field, Member, Phase, Status};
 
@@ -19,6 +20,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
+    cel: Cel::Exact(cel::artifacts::compliant),
     examples: &[
         Example {
             title: "an artifact that passed",

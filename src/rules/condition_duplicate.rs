@@ -1,6 +1,7 @@
 //! `condition-duplicate`: no two conditions have the same type.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
+use crate::rules::cel;
 use crate::scan::{ConditionMember, Entry, Field};
 
 pub const RULE: Rule = Rule {
@@ -14,6 +15,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
+    cel: Cel::Exact(cel::conditions::duplicate),
     examples: &[
         Example {
             title: "two types",

@@ -1,6 +1,7 @@
 //! `condition-fields`: every condition is a well-formed `metav1.Condition`.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule, Severity};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule, Severity};
+use crate::rules::cel;
 use crate::rules::tables::conditions::malformed;
 use crate::scan::conditions::{Form, member_form};
 use crate::scan::json::ENTRIES_MAX;
@@ -22,6 +23,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: Some(mutate),
+    cel: Cel::Exact(cel::conditions::fields),
     examples: &[
         Example {
             title: "a complete condition",

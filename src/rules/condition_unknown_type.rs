@@ -1,6 +1,7 @@
 //! `condition-unknown-type`: every condition has one of the four types of a scan.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
+use crate::rules::cel;
 use crate::scan::{ConditionMember, ConditionType, Field};
 
 pub const RULE: Rule = Rule {
@@ -14,6 +15,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
+    cel: Cel::Exact(cel::conditions::unknown_type),
     examples: &[
         Example {
             title: "one of the four types",

@@ -1,7 +1,8 @@
 //! `cve-count-timing`: the counts belong to a scan that has ended.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
-use crate::rules::tables::counts::total;
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::cel;
+use crate::rules::tables::counts::{FAILED, total};
 use crate::scan::{
     ConditionStatus, ConditionType, Container, Count, CveCount, Field, Json, Member, Phase, Scan, Spelling,
 };
@@ -18,6 +19,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
+    cel: Cel::Exact(cel::counts::timing),
     examples: &[
         Example {
             title: "counts of a scan that ended",
@@ -69,8 +71,6 @@ pub const RULE: Rule = Rule {
         },
     ],
 };
-
-const FAILED: &str = "must count the CVEs that violated the policy while phase is \"Failed\"";
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };

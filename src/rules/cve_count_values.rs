@@ -1,6 +1,7 @@
 //! `cve-count-values`: the CVE counts are integers that are not negative.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule};
+use crate::rules::cel;
 use crate::rules::tables::counts::{Summable, summable};
 use crate::rules::tables::values;
 use crate::scan::count::non_negative;
@@ -19,6 +20,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: Some(mutate),
+    cel: Cel::Exact(cel::counts::values),
     examples: &[
         Example {
             title: "all six counts",

@@ -1,6 +1,7 @@
 //! `cve-total`: the total is the sum of the severities.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule};
+use crate::rules::cel;
 use crate::rules::tables::counts::{Summable, summable};
 use crate::scan::count::non_negative;
 use crate::scan::{Count, CveCount, Field, Json, Member, Spelling};
@@ -17,6 +18,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: Some(mutate),
+    cel: Cel::Exact(cel::counts::total),
     examples: &[
         Example {
             title: "a total that is the sum",

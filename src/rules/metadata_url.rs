@@ -1,6 +1,7 @@
 //! `metadata-url`: the metadata URL is the URL of results that were sent to the metadata store.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::cel;
 use crate::rules::tables::values::invalid_string;
 use crate::scan::{ConditionStatus, ConditionType, Field, Member, Spelling, url};
 
@@ -16,6 +17,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
+    cel: Cel::Near(cel::shape::metadata_url, cel::shape::URL_DIFFERENCES),
     examples: &[
         Example {
             title: "results that were sent",

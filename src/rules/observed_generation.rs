@@ -1,6 +1,7 @@
 //! `observed-generation`: the observed generation is the current or an earlier generation of this object.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
+use crate::rules::cel;
 use crate::rules::tables::values;
 use crate::scan::count::non_negative;
 use crate::scan::{Condition, ConditionMember, Field, Json, Member, Phase};
@@ -19,6 +20,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
+    cel: Cel::Exact(cel::times::observed_generation),
     examples: &[
         Example {
             title: "the generation that was scanned",

@@ -1,6 +1,7 @@
 //! `phase-disagrees`: the phase agrees with the conditions.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule, Severity};
+use crate::rules::cel;
 use crate::rules::tables::phases;
 use crate::scan::{Field, Json};
 
@@ -18,6 +19,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
+    cel: Cel::Exact(cel::phases::disagrees),
     examples: &[
         Example {
             title: "a running scan",
@@ -71,9 +73,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         if !row.when.iter().all(|when| when.holds(conditions, change)) {
             continue;
         }
-        let hint = if row.hint.is_empty() { String::new() } else { format!("; {}", row.hint) };
-        let detail = format!("must {} while {}{hint}", row.must, row.description());
-        let error = FieldError::invalid(&Json::from_text(phase.name()), detail);
+        let error = FieldError::invalid(&Json::from_text(phase.name()), row.detail());
         match row.severity {
             Severity::Error => {
                 let finding = findings.error(Field::Phase, error);

@@ -1,6 +1,7 @@
 //! `phase-jump`: a result follows a run.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::cel;
 use crate::rules::tables::phases;
 use crate::scan::{Field, Json, Scan};
 
@@ -15,6 +16,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
+    cel: Cel::Exact(cel::phases::jump),
     examples: &[
         Example {
             title: "a run that ends",

@@ -1,6 +1,7 @@
 //! `phase-unknown`: the phase is one of the five phases.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule, quoted_list};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule, quoted_list};
+use crate::rules::cel;
 use crate::scan::ConditionStatus::{False, True, Unknown};
 use crate::scan::{ConditionType, Field, Json, Member, Phase};
 
@@ -16,6 +17,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: Some(mutate),
+    cel: Cel::Exact(cel::phases::unknown),
     examples: &[
         Example {
             title: "one of the five",

@@ -2,7 +2,8 @@
 
 use std::ops::Not as _;
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::cel;
 use crate::rules::tables::conditions::violations;
 use crate::rules::tables::counts::total;
 use crate::scan::{ConditionMember, ConditionType, Member, Spelling};
@@ -18,6 +19,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
+    cel: Cel::Exact(cel::counts::violation),
     examples: &[
         Example {
             title: "fewer violations than CVEs",

@@ -1,6 +1,7 @@
 //! `policy-vocabulary`: the condition PolicySucceeded has the reason and message of its status.
 
-use crate::engine::{Example, Expectation, Part, Rule};
+use crate::engine::{Cel, Example, Expectation, Part, Rule};
+use crate::rules::cel;
 use crate::rules::tables::{conditions, vocabulary};
 
 pub const RULE: Rule = Rule {
@@ -19,6 +20,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check: |change, findings| vocabulary::check(&conditions::POLICY_SUCCEEDED, change, findings),
     mutate: Some(|change, patch| vocabulary::mutate(&conditions::POLICY_SUCCEEDED, change, patch)),
+    cel: Cel::Exact(cel::conditions::policy),
     examples: &[
         Example {
             title: "a policy that passed",

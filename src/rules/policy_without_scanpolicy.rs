@@ -1,6 +1,7 @@
 //! `policy-without-scanpolicy`: only a scan with a scan policy has a policy verdict.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::cel;
 use crate::scan::ConditionType::PolicySucceeded;
 use crate::scan::{ConditionMember, Field, Member, Phase};
 
@@ -16,6 +17,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
+    cel: Cel::Exact(cel::conditions::policy_without_scan_policy),
     examples: &[
         Example {
             title: "a verdict with a scan policy",

@@ -1,6 +1,7 @@
 //! `policy-without-success`: only a scan that succeeded has a policy verdict.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::cel;
 use crate::scan::ConditionStatus::{False, True};
 use crate::scan::ConditionType::{PolicySucceeded, Succeeded};
 use crate::scan::{ConditionMember, Json};
@@ -16,6 +17,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
+    cel: Cel::Exact(cel::conditions::policy_without_success),
     examples: &[
         Example {
             title: "a verdict on a scan that succeeded",

@@ -1,6 +1,7 @@
 //! `running-with-result`: a running scan has no result of this run.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::cel;
 use crate::scan::ConditionStatus::True;
 use crate::scan::ConditionType::{PolicySucceeded, Scanning, Succeeded};
 use crate::scan::{ConditionMember, Json};
@@ -17,6 +18,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
+    cel: Cel::Exact(cel::conditions::running_with_result),
     examples: &[
         Example {
             title: "a running scan",

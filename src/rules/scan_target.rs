@@ -1,6 +1,7 @@
 //! `scan-target`: the spec names the source or the image to scan.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::cel;
 use crate::rules::tables::values::{MUST_BE_IMAGE, invalid_string};
 use crate::scan::image::ImageReference;
 use crate::scan::{Field, Json, Kind, Member, Source, SourceMember, url};
@@ -17,6 +18,7 @@ pub const RULE: Rule = Rule {
     part: Part::Spec,
     check,
     mutate: None,
+    cel: Cel::Near(cel::spec::target, cel::spec::TARGET_DIFFERENCES),
     examples: &[
         Example {
             title: "a blob",

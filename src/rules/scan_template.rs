@@ -1,6 +1,7 @@
 //! `scan-template`: the spec names a scan template.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::cel;
 use crate::scan::{Field, Member};
 
 pub const RULE: Rule = Rule {
@@ -13,6 +14,7 @@ pub const RULE: Rule = Rule {
     part: Part::Spec,
     check,
     mutate: None,
+    cel: Cel::Exact(cel::spec::template),
     examples: &[
         Example {
             title: "a template",

@@ -1,6 +1,7 @@
 //! `scanned-at`: the time of the scan is the time when the last successful run ended.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule};
+use crate::rules::cel;
 use crate::rules::tables::{AHEAD_MAX, values};
 use crate::scan::{ConditionMember, ConditionStatus, ConditionType, Field, Json, Member, Phase, Status, time};
 
@@ -20,6 +21,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: Some(mutate),
+    cel: Cel::Exact(cel::times::scanned_at),
     examples: &[
         Example {
             title: "the time of a success",

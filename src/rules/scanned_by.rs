@@ -1,6 +1,7 @@
 //! `scanned-by`: the status names the scanner and its version.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::cel;
 use crate::rules::tables::values::not_a_string;
 use crate::scan::{Field, Json, Member, Phase, ScannedBy, ScannerForm, ScannerMember};
 
@@ -16,6 +17,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
+    cel: Cel::Exact(cel::shape::scanner),
     examples: &[
         Example {
             title: "a scanner",

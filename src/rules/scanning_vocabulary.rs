@@ -1,6 +1,7 @@
 //! `scanning-vocabulary`: the condition Scanning has the reason and message of its status.
 
-use crate::engine::{Example, Expectation, Part, Rule};
+use crate::engine::{Cel, Example, Expectation, Part, Rule};
+use crate::rules::cel;
 use crate::rules::tables::{conditions, vocabulary};
 
 pub const RULE: Rule = Rule {
@@ -17,6 +18,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check: |change, findings| vocabulary::check(&conditions::SCANNING, change, findings),
     mutate: Some(|change, patch| vocabulary::mutate(&conditions::SCANNING, change, patch)),
+    cel: Cel::Exact(cel::conditions::scanning),
     examples: &[
         Example {
             title: "a running job",

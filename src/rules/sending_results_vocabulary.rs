@@ -1,6 +1,7 @@
 //! `sending-results-vocabulary`: the condition SendingResults explains why results were not sent.
 
-use crate::engine::{Example, Expectation, Part, Rule};
+use crate::engine::{Cel, Example, Expectation, Part, Rule};
+use crate::rules::cel;
 use crate::rules::tables::{conditions, vocabulary};
 
 pub const RULE: Rule = Rule {
@@ -15,6 +16,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check: |change, findings| vocabulary::check(&conditions::SENDING_RESULTS, change, findings),
     mutate: None,
+    cel: Cel::Exact(cel::conditions::sending_results),
     examples: &[
         Example {
             title: "results that were sent",

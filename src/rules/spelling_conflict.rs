@@ -1,6 +1,7 @@
 //! `spelling-conflict`: the two spellings of a field have the same value.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule, VALUE_MAX_CHARS};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule, VALUE_MAX_CHARS};
+use crate::rules::cel;
 use crate::scan::{Count, CveCount, Field, Json, Member, Spelling, Status};
 
 pub const RULE: Rule = Rule {
@@ -17,6 +18,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
+    cel: Cel::Exact(cel::counts::spelling),
     examples: &[
         Example {
             title: "one spelling of each",

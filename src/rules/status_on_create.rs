@@ -1,6 +1,6 @@
 //! `status-on-create`: a new scan has no status.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::scan::{Field, Member};
 
 pub const RULE: Rule = Rule {
@@ -13,6 +13,9 @@ pub const RULE: Rule = Rule {
     part: Part::Create,
     check,
     mutate: None,
+    cel: Cel::Never(
+        "Where the kind has a status subresource, the API server removes the status of a CREATE request before policies see the object.",
+    ),
     examples: &[
         Example { title: "no status", old: None, new: r#"{"status": null}"#, expect: Expectation::Passes },
         Example { title: "an empty status", old: None, new: r#"{"status": {}}"#, expect: Expectation::Passes },

@@ -1,6 +1,7 @@
 //! `status-shape`: the status and its parts have the right JSON types.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::cel;
 use crate::rules::tables::values::not_a_string;
 use crate::scan::field::Artifact;
 use crate::scan::{Container, Field, Json, Member, Source};
@@ -19,6 +20,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
+    cel: Cel::Exact(cel::shape::status),
     examples: &[
         Example {
             title: "a list of conditions and an artifact",

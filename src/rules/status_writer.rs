@@ -1,6 +1,7 @@
 //! `status-writer`: only the configured users write a status.
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::cel;
 use crate::scan::{Field, Json};
 
 pub const RULE: Rule = Rule {
@@ -15,6 +16,7 @@ pub const RULE: Rule = Rule {
     part: Part::Writer,
     check,
     mutate: None,
+    cel: Cel::Exact(cel::spec::writer),
     examples: &[
         Example {
             title: "the configured controller",

@@ -1,6 +1,7 @@
 //! `succeeded-vocabulary`: the condition Succeeded has the reason and error of its status.
 
-use crate::engine::{Example, Expectation, Part, Rule};
+use crate::engine::{Cel, Example, Expectation, Part, Rule};
+use crate::rules::cel;
 use crate::rules::tables::{conditions, vocabulary};
 
 pub const RULE: Rule = Rule {
@@ -16,6 +17,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check: |change, findings| vocabulary::check(&conditions::SUCCEEDED, change, findings),
     mutate: Some(|change, patch| vocabulary::mutate(&conditions::SUCCEEDED, change, patch)),
+    cel: Cel::Exact(cel::conditions::succeeded),
     examples: &[
         Example {
             title: "a job that succeeded",

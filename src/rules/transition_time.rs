@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use time::Duration;
 
-use crate::engine::{Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
+use crate::rules::cel;
 use crate::rules::tables::AHEAD_MAX;
 use crate::scan::{ConditionMember, Field};
 
@@ -21,6 +22,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
+    cel: Cel::Exact(cel::times::transition_time),
     examples: &[
         Example {
             title: "a status and a time that changed",

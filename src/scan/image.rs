@@ -1,7 +1,7 @@
 //! Image references: `[registry/]repository[:tag][@digest]`.
 
 /// Docker Hub, the registry of references without a registry, and its aliases.
-const DOCKER_HUB: [&str; 4] = ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
+pub const DOCKER_HUB: [&str; 4] = ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
 
 /// The parts of a reference that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -44,7 +44,10 @@ pub enum ErrorText {
 
 // A message of an older release is a warning. Any other wrong message is an error.
 const OLD_PASSED: &[&str] = &["No non-compliant vulnerabilities found", "No noncompliant vulnerabilities found"];
-const OLD_VIOLATION: &str = "Vulnerabilities that failed OPA policy:";
+pub const OLD_VIOLATION: &str = "Vulnerabilities that failed OPA policy:";
+
+/// The beginning of the message about violations, before their number.
+pub const VIOLATION_START: &str = "Policy violated because of ";
 
 pub const SCANNING: Vocabulary = Vocabulary {
     condition: ConditionType::Scanning,
@@ -175,7 +178,7 @@ impl Message {
 
 /// Returns X of `Policy violated because of X CVEs`: a decimal number ≥ 1, as text since it has no upper limit.
 pub fn violations(message: &str) -> Option<&str> {
-    let (count, noun) = message.strip_prefix("Policy violated because of ")?.split_once(' ')?;
+    let (count, noun) = message.strip_prefix(VIOLATION_START)?.split_once(' ')?;
     let is_count = !count.starts_with('0') && !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit());
     (is_count && (noun == "CVEs" || noun == "CVE" && count == "1")).then_some(count)
 }

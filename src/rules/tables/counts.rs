@@ -2,6 +2,9 @@
 
 use crate::scan::{Count, CveCount, Member, Spelling, Status};
 
+/// What the counts of a failed scan must do.
+pub const FAILED: &str = "must count the CVEs that violated the policy while phase is \"Failed\"";
+
 /// A `cveCount` whose severities can be added up. The mutations of counts write only to these.
 pub struct Summable<'s, 'a> {
     pub container: Spelling,

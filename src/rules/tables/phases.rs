@@ -133,6 +133,12 @@ pub const JUMPS: &[(Phase, Phase)] = &[
 ];
 
 impl PhaseRow {
+    /// Describes the contradiction: `must be "Error" while Succeeded is "False" and Scanning is not "True"`.
+    pub fn detail(&self) -> String {
+        let hint = if self.hint.is_empty() { String::new() } else { format!("; {}", self.hint) };
+        format!("must {} while {}{hint}", self.must, self.description())
+    }
+
     /// Describes the contradiction: `Succeeded is "False" and Scanning is not "True"`.
     pub fn description(&self) -> String {
         let statements: Vec<_> = self.when.iter().map(|when| when.description()).collect();

@@ -6,6 +6,11 @@ use crate::scan::{Field, Json, JsonType};
 /// The form of a valid image, as a message says it.
 pub const MUST_BE_IMAGE: &str = "must be an image reference such as \"registry.example.com/team/app:v1\"";
 
+/// What an integer from 0 to the largest int64 must be: if it is negative, if it is out of range, and if it is none.
+pub const NEGATIVE: &str = "must be greater than or equal to 0";
+pub const OUT_OF_RANGE: &str = "must be from 0 to 9223372036854775807";
+pub const NOT_AN_INTEGER: &str = "must be an integer";
+
 /// Returns the error of a value that is not an integer from 0 to the largest int64.
 pub fn not_an_integer(json: &Json<'_>) -> FieldError {
     let text = json.to_json();
@@ -13,14 +18,14 @@ pub fn not_an_integer(json: &Json<'_>) -> FieldError {
         Ok(number) if json.json_type() == JsonType::Number => {
             // 2^63. The next lower f64 is 1024 less, so no f64 is between it and the largest int64.
             if number.abs() >= 9_223_372_036_854_775_808.0 {
-                FieldError::invalid(json, format_args!("must be from 0 to {}", i64::MAX))
+                FieldError::invalid(json, OUT_OF_RANGE)
             } else if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
-                FieldError::invalid(json, "must be greater than or equal to 0")
+                FieldError::invalid(json, NEGATIVE)
             } else {
-                FieldError::type_invalid(json, "must be an integer")
+                FieldError::type_invalid(json, NOT_AN_INTEGER)
             }
         }
-        _ => FieldError::type_invalid(json, "must be an integer"),
+        _ => FieldError::type_invalid(json, NOT_AN_INTEGER),
     }
 }
 

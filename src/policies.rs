@@ -1,0 +1,194 @@
+//! Admission policies in CEL: the twins of the rules, as manifests that need no server.
+//!
+//! There are two validating policies for the status, since the actions of a binding apply to all validations of its
+//! policy: one whose findings deny, and one whose findings warn. The same two exist for the spec.
+
+mod findings;
+pub mod modes;
+
+use serde_json::{Value, json};
+
+use crate::admission::{FaultPolicy, ReviewSettings};
+use crate::engine::cel::literals;
+use crate::engine::{Part, Rule, Severity, View};
+use crate::rules::cel::spec::has_other_status;
+use crate::rules::cel::variables::{PolicyVariable, of_both, of_object};
+use crate::scan::{GROUP, Kind};
+use findings::Judgement;
+use modes::RuleModes;
+
+/// The end of the name of a policy in a static manifest, which the API server requires.
+const STATIC_SUFFIX: &str = ".static.k8s.io";
+
+/// The policies. Names are short, since the API server adds those of the policy and of its binding to each message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// Errors in a status, which deny the write.
+    Errors,
+    /// Warnings about a status, and errors that do not deny the write.
+    Warnings,
+    SpecErrors,
+    SpecWarnings,
+}
+
+impl Policy {
+    pub const ALL: [Policy; 4] = [Policy::Errors, Policy::Warnings, Policy::SpecErrors, Policy::SpecWarnings];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Policy::Errors => "scan-errors",
+            Policy::Warnings => "scan-warnings",
+            Policy::SpecErrors => "scan-spec-errors",
+            Policy::SpecWarnings => "scan-spec-warnings",
+        }
+    }
+
+    /// The severity of a finding that is not downgraded.
+    fn severity(self) -> Severity {
+        match self {
+            Policy::Errors | Policy::SpecErrors => Severity::Error,
+            Policy::Warnings | Policy::SpecWarnings => Severity::Warning,
+        }
+    }
+
+    fn is_about_spec(self) -> bool {
+        matches!(self, Policy::SpecErrors | Policy::SpecWarnings)
+    }
+
+    /// Whether the policy judges the rules of a part.
+    fn judges(self, part: Part) -> bool {
+        match part {
+            Part::Status => !self.is_about_spec(),
+            // The rule about rights is never downgraded, but its mode can turn its error into a warning.
+            Part::Writer => !self.is_about_spec(),
+            Part::Spec => self.is_about_spec(),
+            Part::Create => false,
+        }
+    }
+
+    fn failure_policy(self, settings: &ReviewSettings) -> &'static str {
+        let is_failing = self == Policy::Errors && settings.faults != FaultPolicy::Allow;
+        if is_failing { "Fail" } else { "Ignore" }
+    }
+
+    fn validation_actions(self) -> &'static [&'static str] {
+        match self.severity() {
+            Severity::Error => &["Deny"],
+            Severity::Warning => &["Warn", "Audit"],
+        }
+    }
+}
+
+/// Returns the policies and their bindings as the API has them, with every default spelled out.
+pub fn objects(rules: &[Rule], settings: &ReviewSettings, is_static: bool) -> Vec<Value> {
+    Policy::ALL
+        .into_iter()
+        .flat_map(|policy| [validating(policy, rules, settings, is_static), binding(policy, is_static)])
+        .collect()
+}
+
+fn object(kind: &str, name: &str, is_static: bool, spec: &Value) -> Value {
+    let suffix = if is_static { STATIC_SUFFIX } else { "" };
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": kind,
+        "metadata": {"name": format!("{name}{suffix}")},
+        "spec": spec,
+    })
+}
+
+fn binding(policy: Policy, is_static: bool) -> Value {
+    let suffix = if is_static { STATIC_SUFFIX } else { "" };
+    let spec = json!({
+        "policyName": format!("{}{suffix}", policy.name()),
+        "validationActions": policy.validation_actions(),
+    });
+    object("ValidatingAdmissionPolicyBinding", policy.name(), is_static, &spec)
+}
+
+fn validating(policy: Policy, rules: &[Rule], settings: &ReviewSettings, is_static: bool) -> Value {
+    let modes = RuleModes::new(settings);
+    let judged: Vec<&Rule> =
+        rules.iter().filter(|rule| policy.judges(rule.part)).filter(|rule| is_on(rule, settings)).collect();
+    let judgement = Judgement { policy, rules: &judged, modes: &modes };
+    let mut variables: Vec<PolicyVariable> =
+        [View::New, View::Old].into_iter().flat_map(of_object).chain(of_both()).chain(modes.variables()).collect();
+    if !settings.status_writers.is_empty() {
+        let expression = literals(&settings.status_writers);
+        variables.push(PolicyVariable { name: "statusWriters".to_owned(), expression });
+    }
+    let of_rules = judgement.variables();
+    let mut annotations = vec![json!({"key": "rules", "valueExpression": judgement.rule_ids("", &of_rules)})];
+    let audited = judgement.audited();
+    if !audited.is_empty() {
+        annotations.push(json!({"key": "audited", "valueExpression": judgement.rule_ids("Audited", &audited)}));
+    }
+    let validations = judgement.validations();
+    variables.extend(of_rules.into_iter().chain(audited));
+    let spec = json!({
+        "failurePolicy": policy.failure_policy(settings),
+        "matchConstraints": match_constraints(policy),
+        "matchConditions": match_conditions(policy),
+        "variables": used(variables, &[&validations, &annotations]),
+        "validations": validations,
+        "auditAnnotations": annotations,
+    });
+    object("ValidatingAdmissionPolicy", policy.name(), is_static, &spec)
+}
+
+/// Whether a rule can have findings. The rule about rights is off without a list of users.
+fn is_on(rule: &Rule, settings: &ReviewSettings) -> bool {
+    rule.part != Part::Writer || !settings.status_writers.is_empty()
+}
+
+/// Leaves out the variables that neither a later variable nor one of the other expressions uses.
+fn used(variables: Vec<PolicyVariable>, others: &[&[Value]]) -> Vec<Value> {
+    let mut texts: Vec<String> = others.iter().copied().flatten().map(Value::to_string).collect();
+    let mut kept = Vec::new();
+    for variable in variables.into_iter().rev() {
+        let name = format!("variables.{}", variable.name);
+        let is_name = |text: &String| {
+            text.match_indices(&name).any(|(at, _)| !text[at + name.len()..].starts_with(|c: char| c.is_alphanumeric()))
+        };
+        if texts.iter().any(is_name) {
+            kept.push(json!({"name": variable.name, "expression": variable.expression}));
+            texts.push(variable.expression);
+        }
+    }
+    kept.reverse();
+    kept
+}
+
+fn match_constraints(policy: Policy) -> Value {
+    let subresources: &[&str] = if policy.is_about_spec() { &[""] } else { &["", "/status"] };
+    let resources: Vec<String> = subresources
+        .iter()
+        .flat_map(|subresource| Kind::ALL.map(|kind| format!("{}{subresource}", kind.plural())))
+        .collect();
+    json!({
+        "matchPolicy": "Equivalent",
+        "namespaceSelector": {},
+        "objectSelector": {},
+        "resourceRules": [{
+            "apiGroups": [GROUP],
+            "apiVersions": ["*"],
+            "operations": ["CREATE", "UPDATE"],
+            "resources": resources,
+            "scope": "Namespaced",
+        }],
+    })
+}
+
+/// The requests that are judged. A status that is written through the object itself, which is possible only without a
+/// status subresource, is judged if it differs from the old one.
+fn match_conditions(policy: Policy) -> Value {
+    let groups =
+        format!("!has(request.userInfo.groups) || !('{}' in request.userInfo.groups)", crate::install::BREAK_GLASS);
+    let mut conditions = vec![json!({"name": "not-break-glass", "expression": groups})];
+    if !policy.is_about_spec() {
+        let expression =
+            format!("has(request.subResource) && request.subResource == 'status' || {}", has_other_status());
+        conditions.push(json!({"name": "writes-status", "expression": expression}));
+    }
+    Value::from(conditions)
+}

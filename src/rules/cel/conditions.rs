@@ -1,0 +1,379 @@
+//! The twins of the rules about conditions.
+
+use super::reading::{
+    ENTRIES_MAX, has_valid_type, is_absent, is_current, is_malformed, is_same_generations, is_same_in_status,
+    is_same_member, is_same_policy, is_there, is_violation, lacks_reason, not_an_integer, status, text, types,
+};
+use crate::engine::cel::{OTHER, VALUE, literal, literals, message, text_message};
+use crate::engine::{FieldError, Row, View, quoted_list};
+use crate::rules::tables::conditions::{ConditionRow, ErrorText, Message, OLD_VIOLATION, VOCABULARIES, Vocabulary};
+use crate::scan::ConditionStatus::{False, True};
+use crate::scan::conditions::{MESSAGE_MAX_CHARS, REASON_MAX_CHARS, TYPE_MAX_CHARS};
+use crate::scan::json;
+use crate::scan::{ConditionMember, ConditionStatus, ConditionType, Json, Phase};
+
+/// The indices of all entries that are read.
+fn indices() -> String {
+    let all: Vec<String> = (0..ENTRIES_MAX).map(|index| index.to_string()).collect();
+    format!("[{}]", all.join(", "))
+}
+
+/// The judged contents of an entry. What is null or empty counts as absent.
+fn contents(entry: &str) -> String {
+    let members = literals(ConditionMember::ALL.map(ConditionMember::name));
+    format!(
+        "(type({entry}) == map ? {members}.map(m, m in {entry} && {entry}[m] != null ? {entry}[m] : dyn('')) : [{entry}])"
+    )
+}
+
+/// The entries for which a rule about single entries may have a finding, which are few. Each is a map of
+///
+/// - `entry`: the entry itself,
+/// - `path`: its path, which names it by its type if it is the only entry of that type,
+/// - `named`: whether it does,
+/// - `first`: the index of the first well-formed entry of the same type,
+/// - `identities`: what identifies it in both objects: the type if it is named, and the contents with the number of earlier
+///   entries with the same contents.
+pub fn suspects(view: View) -> String {
+    let (entries, well_formed) = (view.variable("conditions"), view.variable("wellFormed"));
+    let is_suspect = format!(
+        "{entries}[i] != null && !({entries}[i] in {well_formed} && {entries}[i].type in {types} && !({lacks}) \
+         && {well_formed}.exists_one(d, d.type == {entries}[i].type))",
+        types = types(),
+        lacks = lacks_reason(&format!("{entries}[i]")),
+    );
+    let is_usual = format!(
+        "size({well_formed}) == size({entries}) && {well_formed}.all(c, c.type in {} && !({}) \
+         && {well_formed}.exists_one(d, d.type == c.type))",
+        types(),
+        lacks_reason("c")
+    );
+    let entry = "e[1]";
+    let is_named = format!(
+        "type({entry}) == map && {} && size({entries}.filter(d, type(d) == map && has(d.type) && d.type == {entry}.type)) == 1",
+        has_valid_type(entry)
+    );
+    let contents_of = contents(entry);
+    let earlier =
+        format!("size({}.filter(j, j < e[0] && {} == {contents_of}))", indices(), contents(&format!("{entries}[j]")));
+    let first = format!(
+        "({entry} in {well_formed} ? {}.filter(j, {entries}[j] in {well_formed} && {entries}[j].type == {entry}.type)[0] : -1)",
+        indices()
+    );
+    format!(
+        "({is_usual}) ? [] : {}.filter(i, i < size({entries}) && {is_suspect}).map(i, [dyn(i), {entries}[i]]).map(e, [e[0], {entry}, \
+         dyn({is_named})]).map(e, {{'index': dyn(e[0]), 'entry': {entry}, 'named': e[2], 'first': dyn({first}), \
+         'path': dyn('status.conditions[' + (e[2] ? {entry}.type : string(e[0])) + ']'), \
+         'identities': dyn([e[2] ? [{entry}.type] : [dyn('unnamed'), dyn(e[0])], [dyn({earlier}), dyn({contents_of})]])}})",
+        indices()
+    )
+}
+
+fn suspect_rows(view: View, row: Row, when: &str, path: &str, member: &str) -> Row {
+    let list = view.variable("suspects");
+    Row { when: when.to_owned(), ..row }
+        .for_each("e", list, format!("e.path + '{path}'"))
+        .identities(vec![format!("[dyn('{member}'), e.identities[0]]"), format!("[dyn('{member}'), e.identities[1]]")])
+}
+
+pub fn fields(view: View) -> Vec<Row> {
+    let status = view.variable("status");
+    let list = format!("has({status}.conditions) && type({status}.conditions) == list");
+    let size = format!("size({status}.conditions)");
+    let no_object = message(&FieldError::type_invalid(&VALUE, "must be an object"), "e.entry", "");
+    let is_malformed_entry = format!("!(e.entry in {})", view.variable("wellFormed"));
+    let mut rows = vec![
+        Row::error(
+            format!("{list} && {size} > {}", json::ENTRIES_MAX),
+            "status.conditions",
+            message(&FieldError::too_many(json::ENTRIES_MAX), "", ""),
+        )
+        .unchanged([format!("{size} == size(variables.oldStatus.conditions)")]),
+        Row::warning(
+            format!("{list} && {size} > {ENTRIES_MAX} && {size} <= {}", json::ENTRIES_MAX),
+            "status.conditions",
+            text_message(&format!(
+                "Too many: policies judge at most {ENTRIES_MAX} conditions, so none of these is judged"
+            )),
+        ),
+        suspect_rows(view, Row::error("", "", no_object), "type(e.entry) != map", "", ""),
+    ];
+    let old = "variables.oldConditions.filter(d, type(d) == map && has(d.type) && d.type == e.entry.type)[0]";
+    for member in ConditionMember::ALL {
+        let name = member.name();
+        let when = format!("type(e.entry) == map && {is_malformed_entry} && {}", is_malformed("e.entry", member));
+        let row = Row::error("", "", malformed_message("e.entry", member));
+        let row = suspect_rows(view, row, &when, &format!(".{name}"), name);
+        rows.push(row.unchanged([format!(
+            "!e.named || {} == [{old}].map(d, {})[0]",
+            text("e.entry", name),
+            text("d", name)
+        )]));
+    }
+    let reason = ConditionMember::Reason;
+    let when = format!("type(e.entry) == map && {}", lacks_reason("e.entry"));
+    let required = format!("[dyn('Required value: ' + {})]", details(reason, "e.entry"));
+    rows.push(suspect_rows(view, Row::warning("", "", required), &when, ".reason", ""));
+    rows
+}
+
+/// What a member must be, for the type and the status of its entry: a string.
+fn details(member: ConditionMember, entry: &str) -> String {
+    let of_type = |known: ConditionType| format!("has({entry}.type) && {entry}.type == '{}'", known.name());
+    let mut choices = String::new();
+    match member {
+        ConditionMember::Type => return literal("must be a qualified name such as \"Succeeded\""),
+        ConditionMember::LastTransitionTime => return literal("must say when the status last changed (RFC 3339)"),
+        ConditionMember::Status => {
+            let all = ConditionStatus::ALL.map(ConditionStatus::name);
+            for vocabulary in VOCABULARIES.iter().filter(|one| one.rows.len() < all.len()) {
+                let names = statuses(vocabulary);
+                let detail = literal(&format!("must be {}", quoted_list(&names, " or ")));
+                choices += &format!("{} ? {detail} : ", of_type(vocabulary.condition));
+            }
+            format!("({choices}{})", literal(&format!("must be {}", quoted_list(&all, " or "))))
+        }
+        _ => {
+            for (vocabulary, row) in VOCABULARIES.iter().flat_map(|all| all.rows.iter().map(move |row| (all, row))) {
+                let (Some(reason), name) = (row.reason, row.status.name()) else { continue };
+                let detail = literal(&format!("must be \"{reason}\" while the status is \"{name}\""));
+                let of_status = format!("has({entry}.status) && {entry}.status == '{name}'");
+                choices += &format!("{} && {of_status} ? {detail} : ", of_type(vocabulary.condition));
+            }
+            format!("({choices}{})", literal("must be a CamelCase word such as \"ResultsSent\""))
+        }
+    }
+}
+
+fn statuses(vocabulary: &Vocabulary) -> Vec<&'static str> {
+    vocabulary.rows.iter().map(|row| row.status.name()).collect()
+}
+
+/// The message of a member that is malformed.
+fn malformed_message(entry: &str, member: ConditionMember) -> String {
+    let value = format!("{entry}.{}", member.name());
+    let details = details(member, entry);
+    let invalid = |detail: &str| format!("[dyn('Invalid value: '), dyn({value}), dyn(': ' + {detail})]");
+    let too_long = |max: usize, otherwise: String| {
+        let text = message(&FieldError::too_long(max), "", "");
+        format!("(type({value}) == string && size({value}) > {max} ? {text} : {otherwise})")
+    };
+    let or_required = |otherwise: String| {
+        format!("({} == '' ? [dyn('Required value: ' + {details})] : {otherwise})", text(entry, member.name()))
+    };
+    match member {
+        ConditionMember::Type => or_required(too_long(TYPE_MAX_CHARS, invalid(&details))),
+        ConditionMember::Reason => or_required(too_long(REASON_MAX_CHARS, invalid(&details))),
+        ConditionMember::Status => or_required(unsupported_status(entry, &value)),
+        ConditionMember::LastTransitionTime => {
+            or_required(invalid(&literal("must be an RFC 3339 time such as \"2026-11-20T08:01:00Z\"")))
+        }
+        ConditionMember::Message | ConditionMember::Error => {
+            too_long(MESSAGE_MAX_CHARS, invalid(&literal("must be a string")))
+        }
+        ConditionMember::ObservedGeneration => not_an_integer(&value),
+    }
+}
+
+/// The message of a status that is none of those of the type.
+fn unsupported_status(entry: &str, value: &str) -> String {
+    let all = ConditionStatus::ALL.map(ConditionStatus::name);
+    let not_supported = |names: &[&str]| message(&FieldError::not_supported(&VALUE, names), value, "");
+    let mut choices = String::new();
+    for vocabulary in VOCABULARIES.iter().filter(|one| one.rows.len() < all.len()) {
+        let name = vocabulary.condition.name();
+        choices +=
+            &format!("has({entry}.type) && {entry}.type == '{name}' ? {} : ", not_supported(&statuses(vocabulary)));
+    }
+    format!("({choices}{})", not_supported(&all))
+}
+
+pub fn duplicate(view: View) -> Vec<Row> {
+    let detail = format!("must not repeat the type of status.conditions[{OTHER}]");
+    let text = message(&FieldError::duplicate(&VALUE, detail), "e.entry.type", "string(e.first)");
+    let row = suspect_rows(view, Row::error("", "", text), "e.first >= 0 && e.first < e.index", ".type", "duplicate");
+    let by_contents = row.identities[1..].to_vec();
+    vec![row.identities(by_contents)]
+}
+
+pub fn unknown_type(view: View) -> Vec<Row> {
+    let known = ConditionType::ALL.map(ConditionType::name);
+    let text = message(&FieldError::not_supported(&VALUE, &known), "e.entry.type", "");
+    let when = format!("e.first >= 0 && !(e.entry.type in {})", types());
+    vec![suspect_rows(view, Row::warning("", "", text), &when, ".type", "")]
+}
+
+pub fn scanning(view: View) -> Vec<Row> {
+    vocabulary(view, VOCABULARIES[0])
+}
+
+pub fn succeeded(view: View) -> Vec<Row> {
+    vocabulary(view, VOCABULARIES[1])
+}
+
+pub fn sending_results(view: View) -> Vec<Row> {
+    vocabulary(view, VOCABULARIES[2])
+}
+
+pub fn policy(view: View) -> Vec<Row> {
+    vocabulary(view, VOCABULARIES[3])
+}
+
+fn vocabulary(view: View, vocabulary: &'static Vocabulary) -> Vec<Row> {
+    let known = vocabulary.condition;
+    let path = |member: ConditionMember| format!("status.conditions[{}].{}", known.name(), member.name());
+    let supported: Vec<_> = vocabulary.rows.iter().map(|row| row.status.name()).collect();
+    let found = status(view, known);
+    let mut rows = Vec::new();
+    if supported.len() < ConditionStatus::ALL.len() {
+        let other: Vec<_> = ConditionStatus::ALL
+            .into_iter()
+            .map(ConditionStatus::name)
+            .filter(|name| !supported.contains(name))
+            .collect();
+        let error = FieldError::not_supported(&VALUE, &supported);
+        rows.push(
+            Row::error(
+                format!("{found} in {}", literals(other)),
+                &path(ConditionMember::Status),
+                message(&error, &found, ""),
+            )
+            .unchanged([is_same_member(known, ConditionMember::Status)]),
+        );
+    }
+    for row in vocabulary.rows {
+        let is_row = format!("{found} == '{}'", row.status.name());
+        rows.extend(row_of(view, known, row, &is_row, path));
+    }
+    rows
+}
+
+fn row_of(
+    view: View,
+    known: ConditionType,
+    row: &'static ConditionRow,
+    is_row: &str,
+    path: impl Fn(ConditionMember) -> String,
+) -> Vec<Row> {
+    let with_status = format!("while {} is \"{}\"", known.name(), row.status.name());
+    let condition = super::reading::known(view, known);
+    let value = |member: ConditionMember| format!("{condition}.{}", member.name());
+    let error = |member: ConditionMember, when: String, error: FieldError| {
+        Row::error(format!("{is_row} && {when}"), &path(member), message(&error, &value(member), ""))
+            .unchanged([member, ConditionMember::Status].map(|member| is_same_member(known, member)))
+    };
+    let warning = |member: ConditionMember, when: String, error: FieldError| {
+        Row::warning(format!("{is_row} && {when}"), &path(member), message(&error, &value(member), ""))
+    };
+    let (reason, found, said) =
+        (value(ConditionMember::Reason), value(ConditionMember::Message), value(ConditionMember::Error));
+    let mut rows = Vec::new();
+    if let Some(expected) = row.reason {
+        let detail = format!("must be \"{expected}\" {with_status}");
+        let when = format!("!({reason} in {})", literals(["", expected]));
+        rows.push(error(ConditionMember::Reason, when, FieldError::invalid(&VALUE, detail)));
+    }
+    let (is_wrong, is_old) = match row.message {
+        Message::Open | Message::Explains => (None, None),
+        Message::Exactly(right, old) => {
+            let all = ["", right].into_iter().chain(old.iter().copied());
+            let is_old = (!old.is_empty()).then(|| format!("{found} in {}", literals(old)));
+            (Some(format!("!({found} in {})", literals(all))), is_old)
+        }
+        Message::BeginsWith(start) => (Some(format!("{found} != '' && !{found}.startsWith({})", literal(start))), None),
+        Message::Violation => {
+            let is_old = format!("{found}.startsWith({})", literal(OLD_VIOLATION));
+            (Some(format!("{found} != '' && !{} && !{is_old}", is_violation(&found))), Some(is_old))
+        }
+    };
+    if let Some(expected) = row.message.expected() {
+        let member = ConditionMember::Message;
+        let detail = format!("must be {expected} {with_status}");
+        rows.extend(is_wrong.map(|when| error(member, when, FieldError::invalid(&VALUE, &detail))));
+        let old = format!("must be {expected}; this is the wording of an older release");
+        rows.extend(is_old.map(|when| warning(member, when, FieldError::invalid(&VALUE, old))));
+        rows.push(warning(member, format!("{found} == ''"), FieldError::required(&detail)));
+    } else if row.message == Message::Explains {
+        let error = FieldError::required("message or error must say what happened");
+        rows.push(warning(ConditionMember::Message, format!("{found} == '' && {said} == ''"), error));
+    }
+    match row.error {
+        ErrorText::Empty => {
+            let forbidden = FieldError::forbidden(format_args!("no error {with_status}"));
+            rows.push(error(ConditionMember::Error, format!("{said} != ''"), forbidden));
+        }
+        ErrorText::Explains => {
+            let required = FieldError::required("must say what went wrong");
+            rows.push(warning(ConditionMember::Error, format!("{said} == ''"), required));
+        }
+        ErrorText::Open => {}
+    }
+    rows
+}
+
+pub fn running_with_result(view: View) -> Vec<Row> {
+    let is_running = is_current(view, ConditionType::Scanning, &[True]);
+    let results = [ConditionType::Succeeded, ConditionType::PolicySucceeded];
+    let is_result = |known| format!("({})", is_current(view, known, &ConditionStatus::ALL));
+    let [succeeded, policy] = results.map(is_result);
+    let names = format!("({succeeded} ? ({policy} ? 'Succeeded, PolicySucceeded' : 'Succeeded') : 'PolicySucceeded')");
+    let detail = format!("must be \"False\" beside a result of this run ({OTHER})");
+    let same = |known| is_same_member(known, ConditionMember::Status);
+    let same_result = |known| format!("(!{} || {})", is_result(known), same(known));
+    vec![
+        Row::error(
+            format!("{is_running} && ({succeeded} || {policy})"),
+            "status.conditions[Scanning].status",
+            message(&FieldError::invalid(&Json::from_text(True.name()), detail), "", &names),
+        )
+        .unchanged([same(ConditionType::Scanning), same_result(results[0]), same_result(results[1])]),
+    ]
+}
+
+pub fn policy_without_success(view: View) -> Vec<Row> {
+    let (succeeded, policy) = (ConditionType::Succeeded, ConditionType::PolicySucceeded);
+    let is_verdict = is_current(view, policy, &[True, False]);
+    let found = status(view, policy);
+    let text = |detail: &str| message(&FieldError::invalid(&VALUE, detail), &found, "");
+    let path = "status.conditions[PolicySucceeded].status";
+    vec![
+        Row::error(
+            format!("{is_verdict} && {}", is_current(view, succeeded, &[False])),
+            path,
+            text("must be \"Unknown\" or absent while Succeeded is \"False\""),
+        )
+        .unchanged([policy, succeeded].map(|known| is_same_member(known, ConditionMember::Status))),
+        Row::warning(
+            format!("{is_verdict} && {}", is_absent(view, succeeded)),
+            path,
+            text("must have a condition Succeeded beside it"),
+        ),
+    ]
+}
+
+pub fn policy_without_scan_policy(view: View) -> Vec<Row> {
+    let policy = ConditionType::PolicySucceeded;
+    let phase = view.variable("phase");
+    let ended = literals([Phase::Completed, Phase::Failed, Phase::Error].map(Phase::name).into_iter().chain([""]));
+    let has_ended = format!("{phase} in {ended} && {}", view.variable("caughtUp"));
+    let is_verdict =
+        format!("{} == '' && {}", view.variable("scanPolicy"), is_current(view, policy, &ConditionStatus::ALL));
+    let text = message(&FieldError::forbidden("no PolicySucceeded while spec.scanPolicy is not set"), "", "");
+    let path = "status.conditions[PolicySucceeded]";
+    vec![
+        Row::error(format!("{is_verdict} && {has_ended}"), path, text.clone())
+            .unchanged([is_same_member(policy, ConditionMember::Status), is_same_in_status("phase"), is_same_policy()])
+            .unchanged(is_same_generations()),
+        Row::warning(format!("{is_verdict} && !({has_ended})"), path, text),
+    ]
+}
+
+/// Whether a status has an entry of conditions.
+pub fn has_entry(view: View) -> String {
+    format!(
+        "({}.exists(c, c != null) || {} && type({2}.conditions) == list && size({2}.conditions) > {ENTRIES_MAX})",
+        view.variable("conditions"),
+        is_there(&view.variable("status"), "conditions"),
+        view.variable("status")
+    )
+}

@@ -1,0 +1,385 @@
+//! The twins of the rules about CVE counts.
+
+use super::reading::{
+    ENTRIES_MAX, count_keys, has_wrong_type, is_count, is_current, is_phase, is_same_in_status, is_there, is_violation,
+    not_an_integer,
+};
+use crate::engine::cel::{OTHER, VALUE, literals, message, shown, text_message};
+use crate::engine::{FieldError, Row, View};
+use crate::rules::tables::conditions::VIOLATION_START;
+use crate::rules::tables::counts::FAILED;
+use crate::scan::ConditionStatus::True;
+use crate::scan::count::OTHERS_MAX;
+use crate::scan::field::{cve_count_name, metadata_url_name};
+use crate::scan::{ConditionStatus, ConditionType, Count, Json, Phase, Spelling};
+
+/// A container of counts.
+struct CountMap {
+    name: &'static str,
+    view: View,
+    /// The container, or an empty object if it is no object.
+    map: String,
+}
+
+impl CountMap {
+    fn of(view: View, spelling: Spelling) -> Self {
+        let name = cve_count_name(spelling);
+        CountMap { name, view, map: view.variable(name) }
+    }
+
+    fn path(&self) -> String {
+        format!("status.{}", self.name)
+    }
+
+    /// One of the variables that have a value for each container.
+    fn variable(&self, name: &str) -> String {
+        format!("{}.{}", self.view.variable(name), self.name)
+    }
+
+    /// Whether the container is there, whatever its type.
+    fn is_there(&self) -> String {
+        format!("'{}' in {}", self.name, self.view.variable("counted"))
+    }
+
+    /// Whether another member is a number, which the total may include.
+    fn has_other_number(&self) -> String {
+        let (map, others) = (&self.map, self.variable("others"));
+        format!(
+            "(size({map}) > {ENTRIES_MAX} || {others}.exists(m, type({map}[m]) == int || type({map}[m]) == double))"
+        )
+    }
+
+    fn has_severity(&self) -> String {
+        let keys = literals(Count::SEVERITIES.into_iter().flat_map(keys));
+        format!("{keys}.exists(m, m in {0} && {0}[m] != null)", self.map)
+    }
+
+    /// Whether there is no total, in neither spelling.
+    fn has_no_total(&self) -> String {
+        let [wire, documented] = keys(Count::Total).map(|key| is_there(&self.map, key));
+        format!("!({wire}) && !({documented})")
+    }
+
+    /// Whether the members of these names are the same in both objects.
+    fn is_same(&self, keys: &str) -> String {
+        let of = |map: &str| format!("(k in {map} ? {map}[k] : null)");
+        format!("{keys}.all(k, {} == {})", of(&self.map), of(&View::Old.variable(self.name)))
+    }
+}
+
+fn keys(count: Count) -> [&'static str; 2] {
+    Spelling::BOTH.map(|spelling| count.name(spelling))
+}
+
+/// Both names of each count, as lists of two.
+fn pairs(counts: &[Count]) -> String {
+    let pairs: Vec<String> = counts.iter().map(|count| literals(keys(*count))).collect();
+    format!("[{}]", pairs.join(", "))
+}
+
+/// The names of the containers that are there. A container of nulls is absent.
+pub fn counted(view: View) -> String {
+    let names = literals(Spelling::BOTH.map(cve_count_name));
+    let status = view.variable("status");
+    format!(
+        "{names}.filter(k, k in {status} && {status}[k] != null && (type({status}[k]) != map \
+         || size({status}[k]) > {ENTRIES_MAX} || {status}[k].exists(m, {status}[k][m] != null)))"
+    )
+}
+
+/// The six counts of a container: null if a count is absent, and the list of its values if it is invalid.
+pub fn counts(view: View, container: Spelling) -> String {
+    let CountMap { map, .. } = CountMap::of(view, container);
+    let values = format!("p.filter(k, k in {map} && {map}[k] != null).map(k, {map}[k])");
+    format!(
+        "{}.map(p, {values}).map(v, size(v) == 0 ? dyn(null) : v.all(c, {} && c == v[0]) ? v[0] : dyn(v))",
+        pairs(&Count::ALL),
+        is_count("c")
+    )
+}
+
+/// The names of the members of a container that are none of the six counts.
+pub fn others(view: View, container: Spelling) -> String {
+    let CountMap { map, .. } = CountMap::of(view, container);
+    format!("(size({map}) > {ENTRIES_MAX} ? {{}} : {map}).filter(m, !(m in {}) && {map}[m] != null)", count_keys())
+}
+
+/// The sum of the severities of a container: -1 if one of them is invalid, -2 if the sum does not fit int64.
+pub fn sum(view: View, container: Spelling) -> String {
+    let all = CountMap::of(view, container).variable("counts");
+    let max = i64::MAX;
+    format!(
+        "{all}.exists(c, type(c) == list) && [0, 1, 2, 3, 4].exists(i, type({all}[i]) == list) ? -1 : \
+         [{all}.map(c, c == null ? 0 : c)].map(v, v[0] <= {max} - v[1] && v[2] <= {max} - (v[0] + v[1]) \
+         && v[3] <= {max} - (v[0] + v[1] + v[2]) && v[4] <= {max} - (v[0] + v[1] + v[2] + v[3]) \
+         ? v[0] + v[1] + v[2] + v[3] + v[4] : -2)[0]"
+    )
+}
+
+/// The total of a container: -1 if it is absent or invalid.
+pub fn total_value(view: View, container: Spelling) -> String {
+    let total = format!("{}[5]", CountMap::of(view, container).variable("counts"));
+    format!("type({total}) == int ? {total} : -1")
+}
+
+pub fn values(view: View) -> Vec<Row> {
+    Spelling::BOTH.into_iter().flat_map(|container| values_of(view, container)).collect()
+}
+
+fn values_of(view: View, spelling: Spelling) -> Vec<Row> {
+    let container = CountMap::of(view, spelling);
+    let (name, map, path) = (container.name, &container.map, container.path());
+    let status = view.variable("status");
+    let known = Count::ALL.map(|count| count.name(spelling));
+    let member = format!("'{path}.' + m");
+    let too_much = format!("must be at most {}, the largest sum of the severities", i64::MAX);
+    let doubles = format!("{}.filter(c, type(c) == int).map(c, double(c))", container.variable("counts"));
+    let sum = format!("({doubles}.sum() - double({0} < 0 ? 0 : {0}))", container.variable("total"));
+    let no_object = FieldError::type_invalid(&VALUE, "must be an object of counts");
+    vec![
+        Row::error(has_wrong_type(&status, name, "map"), &path, message(&no_object, &format!("{status}.{name}"), ""))
+            .unchanged([format!("variables.status.{name} == variables.oldStatus.{name}")]),
+        Row::error(
+            format!("m in {map} && {map}[m] != null && !({})", is_count(&format!("{map}[m]"))),
+            &path,
+            not_an_integer(&format!("{map}[m]")),
+        )
+        .for_each("m", format!("(size({map}) == 0 ? [] : {})", count_keys()), member.clone())
+        .unchanged([format!("{map}[m] == {}[m]", View::Old.variable(name))]),
+        Row::error(
+            format!("{} == -2", container.variable("sum")),
+            &path,
+            message(&FieldError::invalid(&VALUE, too_much), &sum, ""),
+        )
+        .unchanged([container.is_same(&literals(Count::SEVERITIES.into_iter().flat_map(keys)))]),
+        Row::warning("true", &path, message(&FieldError::not_supported(&VALUE, &known), "m", "")).for_each(
+            "m",
+            container.variable("others"),
+            member,
+        ),
+        Row::warning(
+            format!("size({map}) > {ENTRIES_MAX}"),
+            &path,
+            text_message("Forbidden: must not have other members"),
+        ),
+    ]
+}
+
+pub fn total(view: View) -> Vec<Row> {
+    Spelling::BOTH.into_iter().flat_map(|container| total_of(view, container)).collect()
+}
+
+fn total_of(view: View, spelling: Spelling) -> Vec<Row> {
+    let container = CountMap::of(view, spelling);
+    let (map, path, sum) = (&container.map, container.path(), container.variable("sum"));
+    let required = FieldError::required(format_args!("must be {OTHER}, the sum of the severities"));
+    let keys_of_total = literals(keys(Count::Total));
+    let conflict = match view {
+        // `spelling-conflict` reports two totals that differ.
+        View::New => format!(" && type({}[5]) != list", container.variable("counts")),
+        View::Old => String::new(),
+    };
+    let when = format!("k in {map} && {} && {map}[k] != {sum}{conflict}", is_count(&format!("{map}[k]")));
+    let invalid =
+        |detail: String| message(&FieldError::invalid(&VALUE, detail), &format!("{map}[k]"), &format!("string({sum})"));
+    let list = format!("({sum} < 0 || size({map}) == 0 ? [] : {keys_of_total})");
+    let named = format!("'{path}.' + k");
+    let reads = literals(Count::SEVERITIES.into_iter().flat_map(keys));
+    let counted_too = format!("must be {OTHER}, the sum of the five severities, unless other members are counted too");
+    vec![
+        Row::warning(
+            format!("size({map}) > 0 && {sum} >= 0 && {} && {}", container.has_no_total(), container.has_severity()),
+            &format!("{path}.{}", Count::Total.name(spelling)),
+            message(&required, "", &format!("string({sum})")),
+        ),
+        Row::error(
+            format!("{when} && !{}", container.has_other_number()),
+            "",
+            invalid(format!("must be {OTHER}, the sum of the severities")),
+        )
+        .for_each("k", list.clone(), named.clone())
+        .unchanged([format!("{map}[k] == {}[k]", View::Old.variable(container.name)), container.is_same(&reads)]),
+        Row::warning(format!("{when} && {}", container.has_other_number()), "", invalid(counted_too))
+            .for_each("k", list, named),
+    ]
+}
+
+pub fn timing(view: View) -> Vec<Row> {
+    let wire = CountMap::of(view, Spelling::Wire);
+    let is_failed = is_phase(view, &[Phase::Failed]);
+    let mut rows: Vec<Row> = Spelling::BOTH.into_iter().flat_map(|spelling| timing_of(view, spelling)).collect();
+    rows.push(Row::warning(
+        format!("{is_failed} && size({}) == 0", view.variable("counted")),
+        &wire.path(),
+        message(&FieldError::required(FAILED), "", ""),
+    ));
+    rows
+}
+
+fn timing_of(view: View, spelling: Spelling) -> [Row; 3] {
+    let other = if spelling == Spelling::Wire { Spelling::Documented } else { Spelling::Wire };
+    let new = CountMap::of(view, spelling);
+    let old = [spelling, other].map(|spelling| CountMap::of(View::Old, spelling));
+    let (path, there) = (new.path(), new.is_there());
+    let first = |same: String, other: String, none: &str| {
+        format!("({} ? {same} : {} ? {other} : {none})", old[0].is_there(), old[1].is_there())
+    };
+    // An absent count is 0, and an absent total is the sum.
+    let all = |container: &CountMap| {
+        format!(
+            "[{counts}.map(c, c == null ? 0 : c)].map(v, [v[0], v[1], v[2], v[3], v[4], \
+             {total} >= 0 ? {total} : {} && {sum} != -1 ? {sum} : 0])[0]",
+            container.has_no_total(),
+            counts = container.variable("counts"),
+            total = container.variable("total"),
+            sum = container.variable("sum"),
+        )
+    };
+    let raw = |container: &CountMap| format!("{}.{}", container.view.variable("status"), container.name);
+    let changed = format!(
+        "(type({raw_new}) == map ? {} != {} : {raw_new} != {})",
+        all(&new),
+        first(all(&old[0]), all(&old[1]), "[dyn(0), dyn(0), dyn(0), dyn(0), dyn(0), dyn(0)]"),
+        first(raw(&old[0]), raw(&old[1]), "null"),
+        raw_new = raw(&new),
+    );
+    let (total, sum) = (new.variable("total"), new.variable("sum"));
+    let phase = |phase| is_phase(view, &[phase]);
+    let is_running = is_current(view, ConditionType::Scanning, &[True]);
+    [
+        Row::warning(
+            format!("{} && {there}", phase(Phase::Pending)),
+            &path,
+            text_message("Forbidden: no counts while phase is \"Pending\""),
+        ),
+        Row::warning(
+            format!("{is_running} && oldObject != null && {there} && {changed}"),
+            &path,
+            text_message("Forbidden: must not change while Scanning is \"True\""),
+        ),
+        Row::warning(
+            format!(
+                "{} && {there} && size({}) > 0 && ({total} == 0 || {total} < 0 && {sum} == 0)",
+                phase(Phase::Failed),
+                new.map
+            ),
+            &path,
+            message(&FieldError::invalid(&Json::Integer(0), FAILED), "", ""),
+        ),
+    ]
+}
+
+/// The longest number that surely fits int64, in digits.
+const INTEGER_MAX_DIGITS: usize = 18;
+
+pub fn violation(view: View) -> Vec<Row> {
+    let found = format!("{}.message", super::reading::known(view, ConditionType::PolicySucceeded));
+    let digits = format!("{found}.substring({}).split(' ')[0]", VIOLATION_START.chars().count());
+    let totals = Spelling::BOTH.map(|spelling| {
+        let container = CountMap::of(view, spelling);
+        let (total, sum) = (container.variable("total"), container.variable("sum"));
+        let is_sum = format!("{} && {} && {sum} >= 0", container.has_no_total(), container.has_severity());
+        format!("({total} >= 0 ? [{total}] : {is_sum} ? [{sum}] : [])")
+    });
+    let is_more = format!(
+        "(size({digits}) <= {INTEGER_MAX_DIGITS} ? int({digits}) > t : size({digits}) > {INTEGER_MAX_DIGITS} + 1 || double({digits}) > double(t))"
+    );
+    let detail = format!("must not name more CVEs than the total, which is {OTHER}");
+    let is_verdict = is_current(view, ConditionType::PolicySucceeded, &ConditionStatus::ALL);
+    vec![Row::warning(is_more, "", message(&FieldError::invalid(&VALUE, detail), &found, "string(t)")).for_each(
+        "t",
+        format!("({is_verdict} && {} ? {} + {} : [])", is_violation(&found), totals[0], totals[1]),
+        "'status.conditions[PolicySucceeded].message'",
+    )]
+}
+
+pub fn spelling(view: View) -> Vec<Row> {
+    let [wire, documented] = Spelling::BOTH.map(|spelling| CountMap::of(view, spelling));
+    let [wire_path, documented_path] = [&wire, &documented].map(CountMap::path);
+    let status = view.variable("status");
+    let same_raw = |key: &str| format!("variables.status.{key} == variables.oldStatus.{key}");
+    let mut rows = compare(
+        &format!("size({}) > 1", view.variable("counted")),
+        &is_same_container(&status, &wire, &documented),
+        [&format!("'{wire_path}'"), &format!("'{documented_path}'")],
+        None,
+        vec![same_raw(wire.name), same_raw(documented.name)],
+    )
+    .to_vec();
+    for container in [&wire, &documented] {
+        let map = &container.map;
+        let values = [format!("{map}[p[0]]"), format!("{map}[p[1]]")];
+        let list = format!("(size({map}) < 2 ? [] : {})", pairs(&Count::ALL));
+        let path = container.path();
+        let paths = [format!("'{path}.' + p[0]"), format!("'{path}.' + p[1]")];
+        let both = format!("p[0] in {map} && p[1] in {map} && {} != null && {} != null", values[0], values[1]);
+        let equal = format!("type({0}) == type({1}) && {0} == {1}", values[0], values[1]);
+        let of_pair = compare(&both, &equal, [&paths[0], &paths[1]], Some(values), vec![container.is_same("p")]);
+        rows.extend(of_pair.into_iter().map(|row| row.for_each("p", list.clone(), paths[1].clone())));
+    }
+    let names = Spelling::BOTH.map(metadata_url_name);
+    let texts = names.map(|key| super::reading::text(&status, key));
+    let values = names.map(|key| format!("{status}.{key}"));
+    let paths = names.map(|key| format!("'status.{key}'"));
+    rows.extend(compare(
+        &format!("{} != '' && {} != ''", texts[0], texts[1]),
+        &format!("{} == {}", values[0], values[1]),
+        [&paths[0], &paths[1]],
+        Some(values),
+        names.map(is_same_in_status).to_vec(),
+    ));
+    rows
+}
+
+/// Whether two containers have the same values, whatever the spelling of their keys. Of many other members, only the number
+/// is compared.
+fn is_same_container(status: &str, wire: &CountMap, documented: &CountMap) -> String {
+    let has = |one: &CountMap, other: &CountMap| {
+        format!(
+            "{}.all(m, {}.exists(n, n.lowerAscii() == m.lowerAscii() && {}[n] == {}[m]))",
+            one.variable("others"),
+            other.variable("others"),
+            other.map,
+            one.map
+        )
+    };
+    format!(
+        "(type({status}.{w}) == map && type({status}.{d}) == map ? {} == {} && size({others}) == size({}) \
+         && (size({others}) > {OTHERS_MAX} || {} && {}) : {status}.{w} == {status}.{d})",
+        wire.variable("counts"),
+        documented.variable("counts"),
+        documented.variable("others"),
+        has(wire, documented),
+        has(documented, wire),
+        w = wire.name,
+        d = documented.name,
+        others = wire.variable("others"),
+    )
+}
+
+/// The rows that compare two spellings of a value. The paths are expressions.
+fn compare(
+    both: &str,
+    is_equal: &str,
+    [wire, documented]: [&str; 2],
+    values: Option<[String; 2]>,
+    unchanged: Vec<String>,
+) -> [Row; 2] {
+    let repeats = FieldError::forbidden(format_args!("must not repeat {OTHER} in another spelling; keep {OTHER}"));
+    let differs = match &values {
+        Some([wire_value, value]) => {
+            let detail = format!("must not differ from {OTHER}; keep one of the two");
+            let other = format!("{wire} + ', which is ' + {}", shown(wire_value));
+            message(&FieldError::invalid(&VALUE, detail), value, &other)
+        }
+        None => {
+            let detail = format!("must not differ from {OTHER}; keep one of the two, preferably {OTHER}");
+            message(&FieldError::forbidden(detail), "", wire)
+        }
+    };
+    let path = documented.trim_matches('\'');
+    [
+        Row::error(format!("{both} && !({is_equal})"), path, differs).unchanged(unchanged),
+        Row::warning(format!("{both} && {is_equal}"), path, message(&repeats, "", wire)),
+    ]
+}
