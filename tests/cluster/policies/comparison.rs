@@ -59,7 +59,7 @@ impl Compared {
             }
         }
         if self == Compared::Mutations {
-            found.extend(Policies::errors(result).into_iter().map(|how| mismatch("error", "an evaluation error", how)));
+            found.extend(errors(result));
         } else {
             let case = Case { new: mutated.unwrap_or_else(|| case.new.clone()), ..case.clone() };
             found.extend(compare_findings(policies, &program_findings(&case), result));
@@ -68,16 +68,22 @@ impl Compared {
     }
 }
 
+fn errors(result: &Value) -> Vec<Mismatch> {
+    Policies::errors(result).into_iter().map(|error| mismatch("an error", &error, "")).collect()
+}
+
 pub fn program_findings(case: &Case) -> Findings {
     Findings::of_program(&case.answer(Webhook::Validating))
 }
 
 /// Compares the findings of the rules that these policies have, the errors of expressions, and the audit annotations.
 pub fn compare_findings(policies: &Policies, program: &Findings, result: &Value) -> Vec<Mismatch> {
-    let errors = Policies::errors(result).into_iter().map(|how| mismatch("error", "an evaluation error", how));
+    let mut found = errors(result);
+    if !found.is_empty() {
+        return found;
+    }
     let wrong = policies.wrong_annotations(result).into_iter();
-    let wrong = wrong.map(|how| mismatch("annotation", "a wrong annotation", how));
-    let mut found: Vec<Mismatch> = errors.chain(wrong).collect();
+    found.extend(wrong.map(|how| mismatch("annotation", "a wrong annotation", how)));
     let (rules, of_policies) = (policies.rules(), policies.findings(result));
     compare("denied", &rules, [&program.denied, &of_policies.denied], &mut found);
     compare("warned of", &rules, [&program.warned, &of_policies.warned], &mut found);

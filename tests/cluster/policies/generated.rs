@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use scan_admission::policies;
+use scan_admission::rules::RULES;
 use serde_json::Value;
 
+use super::case::SETTINGS;
 use super::findings::{Findings, split_rule};
 
 /// The names of the lists of errors in a result, besides those of its validations.
@@ -28,7 +31,7 @@ struct Validating {
 impl Policies {
     /// Returns the policies that are generated from the rules.
     pub fn generated() -> Policies {
-        Policies::new(Vec::new())
+        Policies::new(policies::objects(RULES, &SETTINGS, false))
     }
 
     pub fn new(objects: Vec<Value>) -> Policies {
@@ -87,15 +90,20 @@ impl Policies {
     }
 
     /// Returns the errors of all expressions, which a failurePolicy may hide from a client.
-    pub fn errors(result: &Value) -> Vec<String> {
-        let mut errors: Vec<String> = Vec::new();
+    pub fn errors(result: &Value) -> BTreeSet<String> {
+        let mut errors = BTreeSet::new();
         for name in ERRORS {
-            let list = result[name].as_array().into_iter().flatten();
-            errors.extend(list.map(|error| format!("{name}: {error}")));
+            for error in result[name].as_array().into_iter().flatten() {
+                let [policy, at, text] =
+                    ["policy", "expression", "error"].map(|key| error[key].as_str().unwrap_or_default());
+                errors.insert(format!("{name} of {policy}, {at}: {text}"));
+            }
         }
-        let validations = result["validations"].as_array().into_iter().flatten();
-        let failed = validations.filter(|validation| !validation["error"].is_null());
-        errors.extend(failed.map(|validation| format!("validations: {validation}")));
+        for validation in result["validations"].as_array().into_iter().flatten() {
+            if let Some(text) = validation["error"].as_str() {
+                errors.insert(format!("a validation of {}: {text}", validation["policy"]));
+            }
+        }
         errors.extend(result["error"].as_str().map(str::to_owned));
         errors
     }
