@@ -105,6 +105,11 @@ impl Policies {
             }
         }
         errors.extend(result["error"].as_str().map(str::to_owned));
+        // The error of a variable is one of everything that uses it, too.
+        let is_cause = |error: &String| !error.contains("composited variable");
+        if errors.iter().any(is_cause) {
+            errors.retain(is_cause);
+        }
         errors
     }
 
