@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::Path;
 
 use scan_admission::admission::Webhook;
+use scan_admission::engine::Cel;
+use scan_admission::rules::RULES;
 use serde_json::{Value, json};
 
 use super::case::Case;
@@ -14,10 +16,16 @@ use super::generated::Policies;
 use crate::support::reviews::patch;
 
 /// Mismatches of more rules than this are counted only.
-const REPORTED_MAX: usize = 12;
+const REPORTED_MAX: usize = 30;
 
 /// A reported object is cut after this many characters.
 const SHOWN_MAX_CHARS: usize = 2000;
+
+/// Policies do not read longer texts where their rule says so: the time that they take grows faster than the text.
+const LONG_TEXT_CHARS: usize = 1024;
+
+/// A longer text is shortened in a reported object.
+const REPORTED_TEXT_CHARS: usize = 40;
 
 /// A difference between the program and the policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +81,23 @@ fn errors(result: &Value) -> Vec<Mismatch> {
 }
 
 pub fn program_findings(case: &Case) -> Findings {
-    Findings::of_program(&case.answer(Webhook::Validating))
+    let has_long_text = has_long_text(&case.new) || case.old.as_ref().is_some_and(has_long_text);
+    Findings { has_long_text, ..Findings::of_program(&case.answer(Webhook::Validating)) }
+}
+
+fn has_long_text(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.chars().count() > LONG_TEXT_CHARS,
+        Value::Array(entries) => entries.iter().any(has_long_text),
+        Value::Object(members) => members.values().any(has_long_text),
+        _ => false,
+    }
+}
+
+/// Whether the policies may miss findings of a rule, which then says so. They may not deny what the program does not deny.
+fn may_miss(rule: &str, program: &Findings) -> bool {
+    let is_near = RULES.iter().any(|other| other.id == rule && matches!(other.cel, Cel::Near(..)));
+    is_near && program.has_long_text
 }
 
 /// Compares the findings of the rules that these policies have, the errors of expressions, and the audit annotations.
@@ -85,6 +109,11 @@ pub fn compare_findings(policies: &Policies, program: &Findings, result: &Value)
     let wrong = policies.wrong_annotations(result).into_iter();
     found.extend(wrong.map(|how| mismatch("annotation", "a wrong annotation", how)));
     let (rules, of_policies) = (policies.rules(), policies.findings(result));
+    let (near, rules): (BTreeSet<_>, BTreeSet<_>) = rules.into_iter().partition(|rule| may_miss(rule, program));
+    for rule in near.iter().filter(|rule| !program.denied.contains_key(*rule)) {
+        let denied = of_policies.denied.get(rule);
+        found.extend(denied.map(|_| mismatch(rule, "denied by the policies only", "a text is long")));
+    }
     compare("denied", &rules, [&program.denied, &of_policies.denied], &mut found);
     compare("warned of", &rules, [&program.warned, &of_policies.warned], &mut found);
     found
@@ -194,17 +223,19 @@ impl Shrinker<'_> {
         all.into_iter().find(|mismatch| mismatch.what == self.what)
     }
 
-    /// Removes members as long as the mismatch stays.
+    /// Removes members, and shortens texts, as long as the mismatch stays.
     fn shrink(&mut self, mut case: Case) -> Case {
         loop {
             let old = case.old.as_ref().map(pointers).unwrap_or_default().into_iter().map(|pointer| (true, pointer));
             let new = pointers(&case.new).into_iter().map(|pointer| (false, pointer));
             let mut is_smaller = false;
             for (is_old, pointer) in old.chain(new) {
-                let mut candidate = case.clone();
-                let object = if is_old { candidate.old.as_mut().unwrap() } else { &mut candidate.new };
-                if remove(object, &pointer) && self.mismatch(&candidate).is_some() {
-                    (case, is_smaller) = (candidate, true);
+                for edit in [remove, shorten] {
+                    let mut candidate = case.clone();
+                    let object = if is_old { candidate.old.as_mut().unwrap() } else { &mut candidate.new };
+                    if edit(object, &pointer) && self.mismatch(&candidate).is_some() {
+                        (case, is_smaller) = (candidate, true);
+                    }
                 }
             }
             if !is_smaller {
@@ -259,6 +290,17 @@ fn remove(object: &mut Value, pointer: &str) -> bool {
         Some(Value::Array(entries)) => {
             let at = key.parse().ok().filter(|at| *at < entries.len());
             at.map(|at: usize| entries.remove(at)).is_some()
+        }
+        _ => false,
+    }
+}
+
+/// Halves a long text, and returns whether there was one.
+fn shorten(object: &mut Value, pointer: &str) -> bool {
+    match object.pointer_mut(pointer) {
+        Some(Value::String(text)) if text.chars().count() > REPORTED_TEXT_CHARS => {
+            *text = text.chars().take(text.chars().count() / 2).collect();
+            true
         }
         _ => false,
     }

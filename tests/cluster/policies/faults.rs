@@ -95,7 +95,7 @@ fn variants(policies: &Policies) -> Vec<(String, String, Mutant)> {
     let mut all = Vec::new();
     for policy in policies.objects.iter().filter(|object| !object["spec"]["validations"].is_null()) {
         let name = policy["metadata"]["name"].as_str().unwrap();
-        for list in ["variables", "validations"] {
+        for list in ["matchConditions", "variables", "validations"] {
             for (index, entry) in policy["spec"][list].as_array().into_iter().flatten().enumerate() {
                 let pointer = format!("/spec/{list}/{index}/expression");
                 let found = mutants(entry["expression"].as_str().unwrap());
@@ -107,20 +107,23 @@ fn variants(policies: &Policies) -> Vec<(String, String, Mutant)> {
     all
 }
 
-/// Returns a policy with a fault, its validations that depend on it, and the variables that these need.
+/// Returns a policy with a fault, with its validations that depend on it, and with the variables that these need.
 fn with_fault(policies: &Policies, name: &str, pointer: &str, mutant: &Mutant) -> Policies {
     let mut objects = policies.named(name).objects;
     let policy = objects.iter_mut().find(|object| !object["spec"]["validations"].is_null()).unwrap();
     *policy.pointer_mut(pointer).unwrap() = json!(mutant.text);
     let spec = &mut policy["spec"];
     spec.as_object_mut().unwrap().remove("auditAnnotations");
-    if let Some(index) = pointer.strip_prefix("/spec/validations/") {
-        let index: usize = index.split('/').next().unwrap().parse().unwrap();
-        spec["validations"] = json!([spec["validations"][index]]);
-    } else {
-        let index: usize = pointer.split('/').nth(3).unwrap().parse().unwrap();
-        let reached = dependents(spec, spec["variables"][index]["name"].as_str().unwrap());
-        spec["validations"].as_array_mut().unwrap().retain(|validation| uses(validation, &reached));
+    let mut parts = pointer.split('/').skip(2);
+    let (list, index) = (parts.next().unwrap(), parts.next().unwrap().parse::<usize>().unwrap());
+    match list {
+        "validations" => spec["validations"] = json!([spec["validations"][index]]),
+        "variables" => {
+            let reached = dependents(spec, spec["variables"][index]["name"].as_str().unwrap());
+            spec["validations"].as_array_mut().unwrap().retain(|validation| uses(validation, &reached));
+        }
+        // A condition is for all validations.
+        _ => {}
     }
     let needed = needed(spec);
     let is_needed = |variable: &Value| needed.contains(variable["name"].as_str().unwrap());

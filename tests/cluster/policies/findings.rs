@@ -33,6 +33,8 @@ impl Listed {
 pub struct Findings {
     pub denied: ByRule,
     pub warned: ByRule,
+    /// Whether the object has a text that some policies do not read, since it is long.
+    pub has_long_text: bool,
 }
 
 impl Findings {
@@ -85,21 +87,29 @@ pub fn split_rule(text: &str) -> Option<(&str, &str)> {
     text.strip_suffix(']')?.rsplit_once(" [")
 }
 
-/// Returns a message without the parts that policies may show differently: the similar value, and a value that is neither
+/// Returns a message without the parts that policies may show differently: the similar value, and values that are neither
 /// a short text nor an integer.
 fn plain(text: &str) -> String {
     let (message, reason) = text.find(" (not denied: ").map_or((text, ""), |at| text.split_at(at));
-    let message = message.rsplit_once("; did you mean ").map_or(message, |(message, _)| message);
-    match message.split_once(" value: ") {
-        Some((start, shown)) if !is_shown_alike(shown) => format!("{start} value{reason}"),
-        _ => format!("{message}{reason}"),
+    let mut message = message.rsplit_once("; did you mean ").map_or(message, |(message, _)| message);
+    for before_value in ["Invalid value: ", "Unsupported value: ", "Duplicate value: ", ", which is "] {
+        if let Some((start, shown)) = message.split_once(before_value)
+            && !is_shown_alike(shown)
+        {
+            message = start;
+        }
     }
+    format!("{message}{reason}")
 }
 
-/// Whether a message behind ` value: ` begins with a value that the program and the policies show alike.
+/// Whether a text begins with a value that the program and the policies show alike. The program replaces characters that
+/// cannot be printed by `?`.
 fn is_shown_alike(shown: &str) -> bool {
-    let value = shown.split(": ").next().unwrap_or_default();
-    let is_plain = |c: char| c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric();
-    let is_short_text = value.starts_with('"') && !shown.contains(['…', '\\']) && value.chars().all(is_plain);
-    is_short_text || ["true", "false"].contains(&value) || value.parse::<i64>().is_ok()
+    let is_plain = |c: char| (c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric()) && !['?', '\\'].contains(&c);
+    if let Some(text) = shown.strip_prefix('"') {
+        let (text, rest) = text.split_once('"').unwrap_or((text, ""));
+        return text.chars().all(is_plain) && !rest.starts_with('…') && !text.contains('…');
+    }
+    let value = shown.split([':', ';']).next().unwrap_or_default();
+    ["true", "false"].contains(&value) || value.parse::<i64>().is_ok()
 }

@@ -94,9 +94,8 @@ impl Policies {
         let mut errors = BTreeSet::new();
         for name in ERRORS {
             for error in result[name].as_array().into_iter().flatten() {
-                let [policy, at, text] =
-                    ["policy", "expression", "error"].map(|key| error[key].as_str().unwrap_or_default());
-                errors.insert(format!("{name} of {policy}, {at}: {text}"));
+                let [at, text] = ["expression", "error"].map(|key| error[key].as_str().unwrap_or_default());
+                errors.insert(format!("{name}: {at}: {text}"));
             }
         }
         for validation in result["validations"].as_array().into_iter().flatten() {
