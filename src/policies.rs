@@ -5,6 +5,7 @@
 
 mod findings;
 pub mod modes;
+mod prefilter;
 
 use serde_json::{Value, json};
 
@@ -111,6 +112,7 @@ fn validating(policy: Policy, rules: &[Rule], settings: &ReviewSettings, is_stat
     let judged: Vec<&Rule> =
         rules.iter().filter(|rule| policy.judges(rule.part)).filter(|rule| is_on(rule, settings)).collect();
     let judgement = Judgement { policy, rules: &judged, modes: &modes };
+    let condition = prefilter::condition(&judgement);
     let mut variables: Vec<PolicyVariable> =
         [View::New, View::Old].into_iter().flat_map(of_object).chain(of_both()).chain(modes.variables()).collect();
     if !settings.status_writers.is_empty() {
@@ -128,7 +130,7 @@ fn validating(policy: Policy, rules: &[Rule], settings: &ReviewSettings, is_stat
     let spec = json!({
         "failurePolicy": policy.failure_policy(settings),
         "matchConstraints": match_constraints(policy),
-        "matchConditions": match_conditions(policy),
+        "matchConditions": match_conditions(policy, &condition),
         "variables": used(variables, &[&validations, &annotations]),
         "validations": validations,
         "auditAnnotations": annotations,
@@ -181,7 +183,7 @@ fn match_constraints(policy: Policy) -> Value {
 
 /// The requests that are judged. A status that is written through the object itself, which is possible only without a
 /// status subresource, is judged if it differs from the old one.
-fn match_conditions(policy: Policy) -> Value {
+fn match_conditions(policy: Policy, may_have_findings: &str) -> Value {
     let groups =
         format!("!has(request.userInfo.groups) || !('{}' in request.userInfo.groups)", crate::install::BREAK_GLASS);
     let mut conditions = vec![json!({"name": "not-break-glass", "expression": groups})];
@@ -190,5 +192,6 @@ fn match_conditions(policy: Policy) -> Value {
             format!("has(request.subResource) && request.subResource == 'status' || {}", has_other_status());
         conditions.push(json!({"name": "writes-status", "expression": expression}));
     }
+    conditions.push(json!({"name": "may-have-findings", "expression": may_have_findings}));
     Value::from(conditions)
 }

@@ -17,6 +17,23 @@ pub struct Judgement<'p> {
 }
 
 impl Judgement<'_> {
+    /// The rows that may have findings, without the ratchet: a list of booleans.
+    pub fn conditions(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for rule in self.rules {
+            for row in rule.cel.rows(View::New) {
+                if self.finding(rule, row.clone()).is_some() || self.modes.is_one_of(rule, &[Mode::Audit]).is_some() {
+                    all.push(match &row.each {
+                        None => format!("({})", row.when),
+                        Some((_, list)) if row.when == "true" => format!("size({list}) > 0"),
+                        Some((name, list)) => format!("{list}.exists({name}, {})", row.when),
+                    });
+                }
+            }
+        }
+        all
+    }
+
     /// The variables of all rules: what identifies the errors of the old object, and the messages of the findings.
     pub fn variables(&self) -> Vec<PolicyVariable> {
         let mut variables = Vec::new();

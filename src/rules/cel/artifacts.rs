@@ -55,19 +55,47 @@ pub fn ships(view: View) -> [String; 2] {
     [has_value(&map), is_judged]
 }
 
-/// The texts of the members of an artifact or of the spec, in the order of [`members`]; empty where there is none.
-pub fn texts(map: &str) -> String {
+/// Whether an artifact has nothing but objects of strings, as nearly all have.
+pub fn is_plain(map: &str) -> String {
     format!(
-        "{}.map(x, x[0] in {map} && type({map}[x[0]]) == map && x[1] in {map}[x[0]] && type({map}[x[0]][x[1]]) == string \
+        "size({map}) <= 3 && {map}.all(s, type({map}[s]) == map && size({map}[s]) <= 8 && {map}[s].all(m, type({map}[s][m]) == string))"
+    )
+}
+
+/// The texts of the members of an artifact, in the order of [`members`]; empty where there is none.
+pub fn texts(view: View, map: &str) -> String {
+    format!(
+        "!{} ? ['', '', '', '', '', ''] : {}.map(x, x[0] in {map} && type({map}[x[0]]) == map && x[1] in {map}[x[0]] && type({map}[x[0]][x[1]]) == string \
          ? string({map}[x[0]][x[1]]) : '')",
+        view.variable("differs"),
         members()
     )
 }
 
+/// Whether the compliant artifact differs from the scanned one, or that from the spec, so that the texts and their parts have to
+/// be compared. They are empty otherwise.
+pub fn differs(view: View) -> String {
+    let [scanned, compliant] = Artifact::BOTH.map(|artifact| view.variable(sources_name(artifact)));
+    let spec = view.variable("spec");
+    let of_spec =
+        [(Source::Blob, SourceMember::Url), (Source::Git, SourceMember::Url), (Source::Registry, SourceMember::Image)]
+            .map(|(source, member)| {
+                format!("{} != {}", text_of(&scanned, source, member), text_of(&spec, source, member))
+            });
+    format!(
+        "{} && {scanned} != {compliant} || {} && {} && ({})",
+        view.variable("ships"),
+        is_phase(view, &[Phase::Completed, Phase::Failed]),
+        view.variable("caughtUp"),
+        of_spec.join(" || ")
+    )
+}
+
 /// The parts of the two URLs and of the image of a list of texts, as lists.
-pub fn parts(texts: &str) -> String {
-    let [blob, git, image] = [0, 2, 4].map(|index| format!("{texts}[{index}]"));
-    format!("[dyn({}),\ndyn({}),\ndyn({})]", url_parts(&blob), url_parts(&git), image_parts(&image))
+pub fn parts(view: View, texts: &str) -> String {
+    let [blob, git, image] = [0, 2, 4].map(|index| format!("string({texts}[{index}])"));
+    let differs = view.variable("differs");
+    format!("!{differs} ? [] : [dyn({}),\ndyn({}),\ndyn({})]", url_parts(&blob), url_parts(&git), image_parts(&image))
 }
 
 pub fn compliant(view: View) -> Vec<Row> {
@@ -243,8 +271,7 @@ pub fn source(view: View) -> Vec<Row> {
     let status = view.variable("status");
     let mut rows = Vec::new();
     for artifact in Artifact::BOTH {
-        let (index, _) = position(Source::Registry, SourceMember::Image);
-        let text = format!("{}[{index}]", view.variable(&format!("{}Texts", sources_name(artifact))));
+        let text = text_of(&view.variable(sources_name(artifact)), Source::Registry, SourceMember::Image);
         let error = FieldError::invalid(&VALUE, MUST_BE_IMAGE);
         rows.push(Row::warning(
             format!("{text} != '' && {}", is_no_image(&text)),
@@ -308,7 +335,8 @@ fn compare(view: View, source: Source, member: SourceMember, is_judged: &str) ->
 
 fn compare_with_spec(view: View, source: Source) -> Row {
     let member = if source == Source::Registry { SourceMember::Image } else { SourceMember::Url };
-    let compared = Compared::of(view, [sources_name(Artifact::Scanned), "spec"], source, member);
+    let names = [sources_name(Artifact::Scanned), "spec"];
+    let compared = Compared::of(view, names, source, member);
     let detail = format!("must be the value of spec.{}.{}, {OTHER}", source.name(), member.name());
     Row::warning(
         format!(
@@ -321,5 +349,14 @@ fn compare_with_spec(view: View, source: Source) -> Row {
         ),
         &format!("status.artifact.{}.{}", source.name(), member.name()),
         message(&FieldError::invalid(&VALUE, detail), &compared.one, &shown(&compared.other)),
+    )
+}
+
+/// The text of a member of a source; empty if it is absent or no string.
+fn text_of(map: &str, source: Source, member: SourceMember) -> String {
+    let (source, member) = (source.name(), member.name());
+    format!(
+        "(has({map}.{source}) && type({map}.{source}) == map && has({map}.{source}.{member}) \
+         && type({map}.{source}.{member}) == string ? string({map}.{source}.{member}) : '')"
     )
 }

@@ -41,6 +41,11 @@ impl CountMap {
         format!("'{}' in {}", self.name, self.view.variable("counted"))
     }
 
+    /// Whether the container has nothing but integers in the spelling of the wire.
+    fn is_plain(&self) -> String {
+        format!("'{}' in {}", self.name, self.view.variable("plain"))
+    }
+
     /// Whether another member is a number, which the total may include.
     fn has_other_number(&self) -> String {
         let (map, others) = (&self.map, self.variable("others"));
@@ -87,12 +92,28 @@ pub fn counted(view: View) -> String {
     )
 }
 
+/// The names of the containers that have nothing but integers in the spelling of the wire, as nearly all have.
+pub fn plain(view: View) -> String {
+    let names = literals(Spelling::BOTH.map(cve_count_name));
+    let status = view.variable("status");
+    let keys = literals(Count::ALL.map(|count| count.name(Spelling::Wire)));
+    format!(
+        "{names}.filter(k, !(k in {status}) || type({status}[k]) == map && size({status}[k]) <= {} \
+         && {status}[k].all(m, m in {keys} && {}))",
+        Count::ALL.len(),
+        is_count(&format!("{status}[k][m]"))
+    )
+}
+
 /// The six counts of a container: null if a count is absent, and the list of its values if it is invalid.
 pub fn counts(view: View, container: Spelling) -> String {
-    let CountMap { map, .. } = CountMap::of(view, container);
+    let container = CountMap::of(view, container);
+    let (map, plain) = (&container.map, container.is_plain());
+    let all = Count::ALL.map(|count| format!("has({map}.{0}) ? dyn({map}.{0}) : null", count.name(Spelling::Wire)));
+    let all = all.join(", ");
     let values = format!("p.filter(k, k in {map} && {map}[k] != null).map(k, {map}[k])");
     format!(
-        "{}.map(p, {values}).map(v, size(v) == 0 ? dyn(null) : v.all(c, {} && c == v[0]) ? v[0] : dyn(v))",
+        "{plain} ? [{all}] : {}.map(p, {values}).map(v, size(v) == 0 ? dyn(null) : v.all(c, {} && c == v[0]) ? v[0] : dyn(v))",
         pairs(&Count::ALL),
         is_count("c")
     )
@@ -100,16 +121,22 @@ pub fn counts(view: View, container: Spelling) -> String {
 
 /// The names of the members of a container that are none of the six counts.
 pub fn others(view: View, container: Spelling) -> String {
-    let CountMap { map, .. } = CountMap::of(view, container);
-    format!("(size({map}) > {ENTRIES_MAX} ? {{}} : {map}).filter(m, !(m in {}) && {map}[m] != null)", count_keys())
+    let container = CountMap::of(view, container);
+    let map = &container.map;
+    format!(
+        "({} || size({map}) > {ENTRIES_MAX} ? {{}} : {map}).filter(m, !(m in {}) && {map}[m] != null)",
+        container.is_plain(),
+        count_keys()
+    )
 }
 
 /// The sum of the severities of a container: -1 if one of them is invalid, -2 if the sum does not fit int64.
 pub fn sum(view: View, container: Spelling) -> String {
-    let all = CountMap::of(view, container).variable("counts");
+    let container = CountMap::of(view, container);
+    let (all, plain) = (container.variable("counts"), container.is_plain());
     let max = i64::MAX;
     format!(
-        "{all}.exists(c, type(c) == list) && [0, 1, 2, 3, 4].exists(i, type({all}[i]) == list) ? -1 : \
+        "!({plain}) && [0, 1, 2, 3, 4].exists(i, type({all}[i]) == list) ? -1 : \
          [{all}.map(c, c == null ? 0 : c)].map(v, v[0] <= {max} - v[1] && v[2] <= {max} - (v[0] + v[1]) \
          && v[3] <= {max} - (v[0] + v[1] + v[2]) && v[4] <= {max} - (v[0] + v[1] + v[2] + v[3]) \
          ? v[0] + v[1] + v[2] + v[3] + v[4] : -2)[0]"
@@ -120,6 +147,20 @@ pub fn sum(view: View, container: Spelling) -> String {
 pub fn total_value(view: View, container: Spelling) -> String {
     let total = format!("{}[5]", CountMap::of(view, container).variable("counts"));
     format!("type({total}) == int ? {total} : -1")
+}
+
+/// The five severities and the total of a container, to compare those of two objects: an absent count is 0, and an absent
+/// total is the sum.
+pub fn comparable(view: View, container: Spelling) -> String {
+    let container = CountMap::of(view, container);
+    format!(
+        "[{counts}.map(c, c == null ? 0 : c)].map(v, [v[0], v[1], v[2], v[3], v[4], \
+         {total} >= 0 ? {total} : {} && {sum} != -1 ? {sum} : 0])[0]",
+        container.has_no_total(),
+        counts = container.variable("counts"),
+        total = container.variable("total"),
+        sum = container.variable("sum"),
+    )
 }
 
 pub fn values(view: View) -> Vec<Row> {
@@ -144,7 +185,7 @@ fn values_of(view: View, spelling: Spelling) -> Vec<Row> {
             &path,
             not_an_integer(&format!("{map}[m]")),
         )
-        .for_each("m", format!("(size({map}) == 0 ? [] : {})", count_keys()), member.clone())
+        .for_each("m", format!("({} ? [] : {})", container.is_plain(), count_keys()), member.clone())
         .unchanged([format!("{map}[m] == {}[m]", View::Old.variable(name))]),
         Row::error(
             format!("{} == -2", container.variable("sum")),
@@ -224,22 +265,15 @@ fn timing_of(view: View, spelling: Spelling) -> [Row; 3] {
     let first = |same: String, other: String, none: &str| {
         format!("({} ? {same} : {} ? {other} : {none})", old[0].is_there(), old[1].is_there())
     };
-    // An absent count is 0, and an absent total is the sum.
-    let all = |container: &CountMap| {
-        format!(
-            "[{counts}.map(c, c == null ? 0 : c)].map(v, [v[0], v[1], v[2], v[3], v[4], \
-             {total} >= 0 ? {total} : {} && {sum} != -1 ? {sum} : 0])[0]",
-            container.has_no_total(),
-            counts = container.variable("counts"),
-            total = container.variable("total"),
-            sum = container.variable("sum"),
-        )
-    };
     let raw = |container: &CountMap| format!("{}.{}", container.view.variable("status"), container.name);
     let changed = format!(
         "(type({raw_new}) == map ? {} != {} : {raw_new} != {})",
-        all(&new),
-        first(all(&old[0]), all(&old[1]), "[dyn(0), dyn(0), dyn(0), dyn(0), dyn(0), dyn(0)]"),
+        new.variable("comparable"),
+        first(
+            old[0].variable("comparable"),
+            old[1].variable("comparable"),
+            "[dyn(0), dyn(0), dyn(0), dyn(0), dyn(0), dyn(0)]"
+        ),
         first(raw(&old[0]), raw(&old[1]), "null"),
         raw_new = raw(&new),
     );
@@ -309,7 +343,7 @@ pub fn spelling(view: View) -> Vec<Row> {
     for container in [&wire, &documented] {
         let map = &container.map;
         let values = [format!("{map}[p[0]]"), format!("{map}[p[1]]")];
-        let list = format!("(size({map}) < 2 ? [] : {})", pairs(&Count::ALL));
+        let list = format!("({} || size({map}) < 2 ? [] : {})", container.is_plain(), pairs(&Count::ALL));
         let path = container.path();
         let paths = [format!("'{path}.' + p[0]"), format!("'{path}.' + p[1]")];
         let both = format!("p[0] in {map} && p[1] in {map} && {} != null && {} != null", values[0], values[1]);

@@ -2,7 +2,7 @@
 
 use crate::engine::cel::{VALUE, literals, message, pattern};
 use crate::engine::{FieldError, View};
-use crate::rules::tables::conditions::VIOLATION_START;
+use crate::rules::tables::conditions::{VIOLATION_START, VOCABULARIES};
 use crate::rules::tables::values::{NEGATIVE, NOT_AN_INTEGER, OUT_OF_RANGE};
 use crate::scan::conditions::{MESSAGE_MAX_CHARS, REASON_MAX_CHARS, TYPE_MAX_CHARS};
 use crate::scan::field::Artifact;
@@ -21,6 +21,9 @@ pub const MATCHED_MAX_CHARS: usize = 1024;
 const TIME: &str = "^([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))\
     |([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)\
     T([01][0-9]|2[0-3])(:[0-5][0-9]){2}([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$";
+
+/// Nearly every time: one that the API server's regular expressions match in a single pass.
+const USUAL_TIME: &str = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$";
 
 /// A type of `metav1.Condition`, as `scan::conditions` reads it.
 const TYPE: &str =
@@ -51,7 +54,11 @@ pub fn is_same(map: &str, old: &str, key: &str) -> String {
 
 /// Whether a value is a time.
 pub fn is_time(value: &str) -> String {
-    format!("type({value}) == string && size({value}) <= {MATCHED_MAX_CHARS} && {value}.matches({})", pattern(TIME))
+    format!(
+        "type({value}) == string && size({value}) <= {MATCHED_MAX_CHARS} && ({value}.matches({}) || {value}.matches({}))",
+        pattern(USUAL_TIME),
+        pattern(TIME)
+    )
 }
 
 /// A time as a timestamp. CEL knows the years 1 to 9999 in UTC, so the first and the last are cut off.
@@ -94,9 +101,10 @@ pub fn is_malformed(entry: &str, member: ConditionMember) -> String {
             format!("!({text} in {})", literals(ConditionStatus::ALL.map(ConditionStatus::name)))
         }
         ConditionMember::Reason => format!(
-            "({text} == '' ? has({entry}.type) && {entry}.type in {} : \
-             !(type({value}) == string && size({value}) <= {REASON_MAX_CHARS} && {value}.matches({})))",
+            "({text} == '' ? has({entry}.type) && {entry}.type in {} : !({value} in {} \
+             || type({value}) == string && size({value}) <= {REASON_MAX_CHARS} && {value}.matches({})))",
             types_with_reason(),
+            known_reasons(),
             pattern(REASON)
         ),
         ConditionMember::Message | ConditionMember::Error => {
@@ -112,10 +120,21 @@ pub fn is_malformed(entry: &str, member: ConditionMember) -> String {
     }
 }
 
+/// The reasons of the vocabularies, which need not be matched.
+fn known_reasons() -> String {
+    let mut reasons: Vec<_> =
+        VOCABULARIES.iter().flat_map(|all| all.rows.iter().filter_map(|row| row.reason)).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    literals(reasons)
+}
+
 /// Whether an entry, which is an object, has a valid type.
 pub fn has_valid_type(entry: &str) -> String {
     format!(
-        "has({entry}.type) && type({entry}.type) == string && size({entry}.type) <= {TYPE_MAX_CHARS} && {entry}.type.matches({})",
+        "has({entry}.type) && ({entry}.type in {} || type({entry}.type) == string && size({entry}.type) <= {TYPE_MAX_CHARS} \
+         && {entry}.type.matches({}))",
+        types(),
         pattern(TYPE)
     )
 }
@@ -140,7 +159,7 @@ fn negated(expression: &str) -> String {
 }
 
 /// The condition of a type: the first well-formed entry as a map of `status`, `reason`, `message`, `error`, which are empty if
-/// they are absent, `time`, `generation` and `entry`. If there is none, the status is empty.
+/// they are absent, and `entry`. If there is none, the status is empty.
 pub fn known(view: View, known: ConditionType) -> String {
     format!("{}.{}", view.variable("known"), known.name())
 }

@@ -49,7 +49,11 @@ pub fn status(view: View) -> Vec<Row> {
                 "",
                 must_be("an object", &format!("{map}[s]")),
             )
-            .for_each("s", format!("(size({map}) == 0 ? [] : {})", sources()), format!("'status.{name}.' + s"))
+            .for_each(
+                "s",
+                format!("({} ? [] : {})", view.variable(&format!("{}Plain", sources_name(artifact))), sources()),
+                format!("'status.{name}.' + s"),
+            )
             .unchanged([format!("{map}[s] == {old}[s]")]),
         );
         rows.push(
@@ -63,7 +67,7 @@ pub fn status(view: View) -> Vec<Row> {
             )
             .for_each(
                 "x",
-                format!("(size({map}) == 0 ? [] : {})", members()),
+                format!("({} ? [] : {})", view.variable(&format!("{}Plain", sources_name(artifact))), members()),
                 format!("'status.{name}.' + x[0] + '.' + x[1]"),
             )
             .unchanged([format!("{map}[x[0]][x[1]] == {old}[x[0]][x[1]]")]),

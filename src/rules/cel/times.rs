@@ -3,9 +3,7 @@
 //! CEL has no clock: the time of the request is the latest time in the managed fields. Where there is none, the rows that
 //! need the time do not hold.
 
-use super::reading::{
-    is_count, is_current, is_phase, is_same_in_status, is_there, is_time, not_an_integer, text, timestamp, transition,
-};
+use super::reading::{is_count, is_current, is_phase, is_same_in_status, is_there, not_an_integer, text, transition};
 use crate::engine::cel::{OTHER, VALUE, literal, message, shown};
 use crate::engine::{FieldError, Row, View};
 use crate::rules::tables::AHEAD_MAX;
@@ -24,8 +22,9 @@ pub fn scanned_at(view: View) -> Vec<Row> {
     let (value, old) = (format!("{status}.scannedAt"), "variables.oldStatus.scannedAt");
     let found = text(&status, "scannedAt");
     let is_set = format!("{found} != ''");
-    let is_valid = format!("{is_set} && {}", is_time(&value));
-    let (at, before) = (timestamp(&value), timestamp(old));
+    let [times, old_times] = [view, View::Old].map(|view| view.variable("scannedTime"));
+    let is_valid = format!("size({times}) > 0");
+    let (at, before) = (format!("{times}[0]"), format!("{old_times}[0]"));
     let done = is_phase(view, &[Phase::Completed, Phase::Failed]);
     let invalid = |detail: &str, other: &str| message(&FieldError::invalid(&VALUE, detail), &value, other);
     let time = "must be an RFC 3339 time such as \"2026-11-20T08:01:00Z\"";
@@ -48,7 +47,7 @@ pub fn scanned_at(view: View) -> Vec<Row> {
             "status.scannedAt",
             message(&FieldError::required(required), "", &shown(view.variable("phase"))),
         ),
-        Row::error(format!("{is_set} && !({})", is_time(&value)), "status.scannedAt", invalid(time, ""))
+        Row::error(format!("{is_set} && size({times}) == 0"), "status.scannedAt", invalid(time, ""))
             .unchanged([is_same_in_status("scannedAt")]),
         Row::warning(
             format!("{is_valid} && {}", is_ahead(&at)),
@@ -56,10 +55,7 @@ pub fn scanned_at(view: View) -> Vec<Row> {
             invalid("must not be more than 5 minutes in the future", ""),
         ),
         Row::warning(
-            format!(
-                "{is_valid} && oldObject != null && has({old}) && {} && {at} < {before} && {TIMES}.exists(w, {before} <= w)",
-                is_time(old)
-            ),
+            format!("{is_valid} && size({old_times}) > 0 && {at} < {before} && {TIMES}.exists(w, {before} <= w)"),
             "status.scannedAt",
             invalid(
                 &format!("must not be earlier than \"{OTHER}\", the time before this change"),
@@ -78,11 +74,8 @@ pub fn scanned_at(view: View) -> Vec<Row> {
 }
 
 pub fn transition_time(view: View) -> Vec<Row> {
-    let entries = view.variable("wellFormed");
     let old = "variables.oldWellFormed";
-    let is_first = |list: &str, entry: &str| format!("{list}.filter(d, d.type == {entry}.type)[0] == {entry}");
     let before = format!("{old}.filter(d, d.type == c.type)");
-    let changed = format!("{entries}.filter(c, !(c in {old}) && {})", is_first(&entries, "c"));
     let (at, since) = (transition("c"), format!("{before}.map(d, {})[0]", transition("d")));
     let has_old = format!("{old}.exists(d, d.type == c.type)");
     let same_status = format!("{before}[0].status == c.status");
@@ -96,7 +89,7 @@ pub fn transition_time(view: View) -> Vec<Row> {
         let error = FieldError::invalid(&VALUE, detail);
         Row::warning(when, "", message(&error, "c.lastTransitionTime", &was)).for_each(
             "c",
-            changed.clone(),
+            "variables.changed",
             name.clone(),
         )
     };

@@ -1,9 +1,10 @@
 //! The variables of the policies: the parts of a scan that several rules read, each read once.
 
-use super::artifacts::{parts, ships, texts};
-use super::counts::{counted, counts, others, sum, total_value};
+use super::artifacts::{differs, is_plain, parts, ships, texts};
+use super::counts::{comparable, counted, counts, others, plain, sum, total_value};
 use super::reading::{
-    ENTRIES_MAX, is_there, is_time, is_well_formed, same_name, sources_name, timestamp, transition, types,
+    ENTRIES_MAX, is_phase, is_there, is_time, is_well_formed, known as known_entry, same_name, sources_name, text,
+    timestamp, transition, types,
 };
 use crate::engine::View;
 use crate::scan::field::{Artifact, cve_count_name};
@@ -38,6 +39,14 @@ pub fn of_object(view: View) -> Vec<PolicyVariable> {
                 view.variable("generation")
             ),
         ),
+        variable(
+            "scannedTime",
+            format!(
+                "has({status}.scannedAt) && {} ? [{}] : []",
+                is_time(&format!("{status}.scannedAt")),
+                timestamp(&format!("{status}.scannedAt"))
+            ),
+        ),
         // Lower than every generation if there is none.
         variable(
             "observed",
@@ -64,13 +73,18 @@ pub fn of_object(view: View) -> Vec<PolicyVariable> {
     for artifact in Artifact::BOTH {
         variables.push(variable(sources_name(artifact), map(&status, artifact.name())));
     }
-    for name in Artifact::BOTH.map(sources_name).into_iter().chain(["spec"]) {
+    for name in Artifact::BOTH.map(sources_name) {
         let of = |what: &str| format!("{name}{what}");
-        variables.push(variable(&of("Texts"), texts(&view.variable(name))));
-        variables.push(variable(&of("Parts"), parts(&view.variable(&of("Texts")))));
+        variables.push(variable(&of("Plain"), is_plain(&view.variable(name))));
     }
     let [ships, is_shipped] = ships(view);
     variables.extend([variable("ships", ships), variable("isShipped", is_shipped)]);
+    variables.push(variable("differs", differs(view)));
+    for name in Artifact::BOTH.map(sources_name).into_iter().chain(["spec"]) {
+        let (texts_name, parts_name) = (format!("{name}Texts"), format!("{name}Parts"));
+        variables.push(variable(&texts_name, texts(view, &view.variable(name))));
+        variables.push(variable(&parts_name, parts(view, &view.variable(&texts_name))));
+    }
     for container in Spelling::BOTH {
         let name = cve_count_name(container);
         variables.push(variable(name, map(&status, name)));
@@ -81,9 +95,14 @@ pub fn of_object(view: View) -> Vec<PolicyVariable> {
             Spelling::BOTH.map(|container| format!("'{}': {}", cve_count_name(container), of(view, container)));
         format!("{{{wire},\n{documented}}}")
     };
-    for (name, of) in
-        [("counts", counts as fn(View, Spelling) -> String), ("others", others), ("sum", sum), ("total", total_value)]
-    {
+    variables.push(variable("plain", plain(view)));
+    for (name, of) in [
+        ("counts", counts as fn(View, Spelling) -> String),
+        ("others", others),
+        ("sum", sum),
+        ("total", total_value),
+        ("comparable", comparable),
+    ] {
         variables.push(variable(name, by_container(of)));
     }
     variables
@@ -106,11 +125,18 @@ pub fn of_both() -> Vec<PolicyVariable> {
              t in variables.repeated ? variables.known[t].entry in variables.oldConditions : \
              {any_old}.map(c, {})[0] == variables.known[t].{name})",
             types(),
-            super::reading::text("c", name)
+            text("c", name)
         );
         variables.push(variable(&same_name(member), same));
     }
-    variables.extend([variable("deleting", deleting()), variable("writeTimes", write_times())]);
+    let moved = "variables.conditions.exists(c, !(c in variables.oldConditions)) ? \
+                 variables.wellFormed.filter(c, !(c in variables.oldWellFormed) \
+                 && variables.wellFormed.filter(d, d.type == c.type)[0] == c) : []";
+    variables.extend([
+        variable("changed", moved.to_owned()),
+        variable("deleting", deleting()),
+        variable("writeTimes", write_times()),
+    ]);
     variables
 }
 
@@ -144,44 +170,46 @@ fn write_times() -> String {
 /// The condition of each type: its first well-formed entry.
 fn known(view: View) -> String {
     let entries = view.variable("wellFormed");
-    let text = |member: ConditionMember| {
-        let name = member.name();
-        format!("'{name}': dyn({})", super::reading::text("c", name))
-    };
+    let text = |member: ConditionMember| format!("'{0}': dyn({1})", member.name(), text("c", member.name()));
     let [reason, message, error] =
         [ConditionMember::Reason, ConditionMember::Message, ConditionMember::Error].map(text);
-    let read = format!(
-        "{entries}.filter(c, c.type == t).map(c, {{'status': c.status, {reason}, {message}, {error}, \
-         'time': dyn({}), 'generation': {} ? c.observedGeneration : dyn({}), 'entry': c}})",
-        transition("c"),
-        is_there("c", "observedGeneration"),
-        i64::MAX
-    );
-    let all = ConditionType::ALL.map(|known| {
-        let name = known.name();
-        format!("'{name}': ({} + [{NONE}])[0]", read.replace("c.type == t", &format!("c.type == '{name}'")))
-    });
-    format!("{{{}}}", all.join(",\n"))
+    let of_type = |known: ConditionType| {
+        format!(
+            "'{0}': ({entries}.filter(c, c.type == '{0}').map(c, {{'status': c.status, {reason}, {message}, {error}, \
+             'entry': c}}) + [dyn({{'status': ''}})])[0]",
+            known.name()
+        )
+    };
+    format!("{{{}}}", ConditionType::ALL.map(of_type).join(",\n"))
 }
-
-/// In place of a condition that is absent or malformed.
-const NONE: &str = "dyn({'status': ''})";
 
 /// The types of the stale conditions, as `scan::conditions` finds them.
 fn stale(view: View) -> String {
-    let condition = |known| super::reading::known(view, known);
     let [scanning, succeeded, policy] =
-        [ConditionType::Scanning, ConditionType::Succeeded, ConditionType::PolicySucceeded].map(condition);
+        [ConditionType::Scanning, ConditionType::Succeeded, ConditionType::PolicySucceeded]
+            .map(|known| known_entry(view, known));
     let (observed, of_type) = (view.variable("observed"), format!("{}[t]", view.variable("known")));
-    let is_before = |other: &str| format!("{other}.status != '' && {policy}.time < {other}.time");
+    let is_older = |condition: &str| {
+        format!(
+            "({} && {condition}.entry.observedGeneration < {observed})",
+            is_there(&format!("{condition}.entry"), "observedGeneration")
+        )
+    };
+    let time = |condition: &str| transition(&format!("{condition}.entry"));
+    let is_before = |other: &str| format!("{other}.status != '' && {} < {}", time(&policy), time(other));
     let is_policy_older = format!("({} || {})", is_before(&scanning), is_before(&succeeded));
     format!(
         "{done} \
-         ? ({scan_policy} == '' && {policy}.status != '' && ({is_policy_older} || {policy}.generation < {observed}) \
-         ? ['PolicySucceeded'] : [])\n: {types}.filter(t, {of_type}.status != '' && ({of_type}.generation < {observed}\n\
-         || t != 'Scanning' && {scanning}.status == 'True' && {scanning}.generation >= {observed} && {of_type}.time <= {scanning}.time\n\
+         ? ({scan_policy} == '' && {policy}.status != '' && ({is_policy_older} || {}) ? ['PolicySucceeded'] : [])\n\
+         : {types}.filter(t, {of_type}.status != '' && ({}\n\
+         || t != 'Scanning' && {scanning}.status == 'True' && !{} && {} <= {}\n\
          || t == 'PolicySucceeded' && {is_policy_older}))",
-        done = super::reading::is_phase(view, &[Phase::Completed, Phase::Failed]),
+        is_older(&policy),
+        is_older(&of_type),
+        is_older(&scanning),
+        time(&of_type),
+        time(&scanning),
+        done = is_phase(view, &[Phase::Completed, Phase::Failed]),
         scan_policy = view.variable("scanPolicy"),
         types = types(),
     )
