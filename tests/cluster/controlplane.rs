@@ -112,8 +112,7 @@ impl ControlPlane {
 
     /// Starts the control plane with additional flags of kube-apiserver.
     pub fn start_with(flags: &[&str]) -> Result<ControlPlane, ClusterError> {
-        static PROGRAMS: OnceLock<Result<Programs, ClusterError>> = OnceLock::new();
-        let programs = PROGRAMS.get_or_init(build).as_ref().map_err(ClusterError::clone)?;
+        let programs = programs().map_err(ClusterError::clone)?;
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let log = programs.folder.join(format!("{}-{number}.log", env!("CARGO_CRATE_NAME")));
@@ -317,6 +316,17 @@ struct Programs {
     folder: PathBuf,
     controlplane: PathBuf,
     kubectl: PathBuf,
+    policies: PathBuf,
+}
+
+fn programs() -> Result<&'static Programs, &'static ClusterError> {
+    static PROGRAMS: OnceLock<Result<Programs, ClusterError>> = OnceLock::new();
+    PROGRAMS.get_or_init(build).as_ref()
+}
+
+/// Returns the path of the program that evaluates policies in CEL.
+pub fn policy_evaluator() -> Result<&'static Path, &'static ClusterError> {
+    programs().map(|programs| programs.policies.as_path())
 }
 
 /// Builds missing or outdated programs. `go build` detects these; it takes about 2 s if there are none.
@@ -355,8 +365,8 @@ fn build() -> Result<Programs, ClusterError> {
         .arg(format!("-ldflags=-s -w -X k8s.io/component-base/version.gitVersion={VERSION}"))
         .args(assets.is_some().then_some("-tags=assets"))
         .arg("-o")
-        .arg(out.join("")) // the trailing slash names a folder for both programs
-        .arg(".")
+        .arg(out.join("")) // the trailing slash names a folder for all programs
+        .args([".", "./policies"])
         .args(kubectl.is_none().then_some("./kubectl"));
     let output = command.output().map_err(broken)?;
     if !output.status.success() {
@@ -365,5 +375,5 @@ fn build() -> Result<Programs, ClusterError> {
     }
     eprintln!("building the control plane of the tests: done in {:.0?}", start.elapsed());
     let kubectl = kubectl.unwrap_or_else(|| out.join("kubectl"));
-    Ok(Programs { controlplane: out.join("controlplane"), kubectl, folder })
+    Ok(Programs { controlplane: out.join("controlplane"), kubectl, policies: out.join("policies"), folder })
 }

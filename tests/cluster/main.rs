@@ -19,6 +19,7 @@ mod lifecycles;
 mod nodes;
 mod outage;
 mod page_commands;
+mod policies;
 mod readme_picture;
 mod reconciliation;
 mod recorded_reviews;
@@ -41,8 +42,12 @@ mod support {
     pub mod pki;
     pub mod process;
     pub mod program;
+    pub mod review_edits;
+    pub mod reviews;
     pub mod session;
     pub mod signals;
+    pub mod states;
+    pub mod status_edits;
     pub mod waits;
 }
 mod unusual_registrations;
@@ -112,7 +117,16 @@ fn main() -> ExitCode {
             Err(error) => result_without_cluster(&error),
         })
     });
-    let conclusion = libtest_mimic::run(&Arguments::from_args(), pages.chain(tests).collect());
+    let policies = policies::TESTS.iter().map(|&(name, test)| {
+        Trial::ignorable_test(name, move || match controlplane::policy_evaluator() {
+            Ok(program) => {
+                test(program);
+                Ok(Completion::Completed)
+            }
+            Err(error) => result_without_cluster(error),
+        })
+    });
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), pages.chain(tests).chain(policies).collect());
     // This is the last reference: the cluster stops here, before the process reports its result.
     drop(shared);
     conclusion.exit_code()

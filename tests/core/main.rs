@@ -16,7 +16,6 @@ mod ratchet;
 mod reading_values;
 mod rule_examples;
 mod states;
-mod status_edits;
 mod status_writer;
 #[path = "../support"]
 mod support {
@@ -24,6 +23,8 @@ mod support {
     pub mod review_context;
     pub mod review_edits;
     pub mod reviews;
+    pub mod states;
+    pub mod status_edits;
 }
 mod timestamps;
 mod transitions;

@@ -13,10 +13,10 @@ use scan_admission::rules::RULES;
 use scan_admission::scan::Scan;
 use serde_json::{Value, json};
 
-use crate::status_edits::{config, status_edits, updates};
 use crate::support::review_context::{context, now};
 use crate::support::review_edits::{self, Captured, Edit, captured, edited};
 use crate::support::reviews;
+use crate::support::status_edits::{config, status_edits, updates};
 
 const CASES: u32 = 10_000;
 

@@ -1,6 +1,6 @@
 //! A rule that panics in its check and in its mutation.
 
-use scan_admission::engine::{Change, Findings, Part, Patch, Rule};
+use scan_admission::engine::{Cel, Change, Findings, Part, Patch, Rule};
 
 pub const PANICS: Rule = Rule {
     id: "panics",
@@ -12,5 +12,6 @@ pub const PANICS: Rule = Rule {
     part: Part::Status,
     check: |_: &Change<'_>, _: &mut Findings<'_>| panic!("on purpose"),
     mutate: Some(|_: &Change<'_>, _: &mut Patch| panic!("on purpose")),
+    cel: Cel::Never("an expression in CEL does not panic"),
     examples: &[],
 };

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 
 use super::changes;
-use super::lifecycles::{lifecycles, warned_lifecycles};
+use crate::states::lifecycles::{lifecycles, warned_lifecycles};
 use crate::states::{self, Case, Expected, Kind, Observed, Phase, Spelling, State, Status};
 
 const KINDS: [Kind; 2] = [Kind::SourceScan, Kind::ImageScan];

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngSeed};
 
-use crate::support::review_edits::{Captured, Edit, captured, status_fields, value, without_unreadable_values};
+use super::review_edits::{Captured, Edit, captured, status_fields, value, without_unreadable_values};
 
 /// Returns a configuration with this many cases and a fixed seed, so that each run has the same cases. PROPTEST_CASES
 /// and PROPTEST_RNG_SEED override them.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Comparison, Phase, Status};
+use super::{Phase, Status};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -51,20 +51,7 @@ impl Compliant {
             Compliant::AnotherRepository | Compliant::AnotherDigest | Compliant::Tag => Kind::ImageScan,
         }
     }
-
-    /// §3 `artifact-source`.
-    pub fn compared(self) -> Comparison {
-        match self {
-            // "tag vs digest is fine, here and between the two artifacts"
-            Compliant::Same | Compliant::Tag => Comparison::Same,
-            Compliant::AnotherRevision | Compliant::AnotherPart => Comparison::Differs,
-            Compliant::AnotherUrl | Compliant::AnotherRepository | Compliant::AnotherDigest => Comparison::Contradicts,
-        }
-    }
 }
-
-/// The number X in the message `Policy violated because of X CVEs`.
-pub const VIOLATIONS: i64 = 7;
 
 const WIRE_COUNTS: [&str; 6] = ["critical", "high", "medium", "low", "unknown", "total"];
 const DOCUMENTED_COUNTS: [&str; 6] = ["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN", "CVETOTAL"];

@@ -1,0 +1,92 @@
+//! Runs `tests/controlplane/policies`, which evaluates policies as the API server does.
+
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+
+use serde_json::{Value, json};
+
+use super::case::Case;
+
+/// The most cases that are sent and not yet compared. Their objects are in memory.
+const IN_FLIGHT_MAX: usize = 512;
+
+pub struct Evaluator {
+    child: Child,
+    stdin: Option<BufWriter<ChildStdin>>,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Evaluator {
+    /// Starts a process with these policies and bindings.
+    pub fn start(program: &Path, policies: &[Value]) -> Evaluator {
+        let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let stdin = child.stdin.take().map(BufWriter::new);
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut evaluator = Evaluator { child, stdin, stdout };
+        evaluator.send(&json!({"policies": policies}).to_string());
+        evaluator
+    }
+
+    /// Replaces the policies. Returns the problems for which the API server would not store them.
+    pub fn replace(&mut self, policies: &[Value]) -> Vec<Value> {
+        self.send(&json!({"policies": policies}).to_string());
+        self.flush();
+        self.receive()["problems"].as_array().expect("a list").clone()
+    }
+
+    /// Returns the results of a few cases.
+    pub fn evaluate(&mut self, cases: &[&Case]) -> Vec<Value> {
+        cases.iter().for_each(|case| self.send(&case.line()));
+        self.flush();
+        cases.iter().map(|_| self.receive()).collect()
+    }
+
+    /// Calls `each` with every case and its result, while the next cases are made and evaluated.
+    pub fn evaluate_all(&mut self, cases: impl Iterator<Item = Case> + Send, mut each: impl FnMut(Case, Value)) {
+        let mut stdin = self.stdin.take().expect("running");
+        let (sender, receiver) = mpsc::sync_channel(IN_FLIGHT_MAX);
+        thread::scope(|scope| {
+            let writer = scope.spawn(move || {
+                for case in cases {
+                    writeln!(stdin, "{}", case.line()).expect("the evaluator reads");
+                    if sender.send(case).is_err() {
+                        break;
+                    }
+                    stdin.flush().expect("the evaluator reads");
+                }
+                stdin
+            });
+            for case in receiver {
+                let result = self.receive();
+                each(case, result);
+            }
+            self.stdin = Some(writer.join().expect("the writer does not panic"));
+        });
+    }
+
+    fn send(&mut self, line: &str) {
+        writeln!(self.stdin.as_mut().expect("running"), "{line}").expect("the evaluator reads");
+    }
+
+    fn flush(&mut self) {
+        self.stdin.as_mut().expect("running").flush().expect("the evaluator reads");
+    }
+
+    fn receive(&mut self) -> Value {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("the evaluator writes UTF-8");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("the evaluator ended or failed: {error}: {line}"))
+    }
+}
+
+impl Drop for Evaluator {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        // Its output is not read to the end if a test fails.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
