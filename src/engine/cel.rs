@@ -118,6 +118,11 @@ impl Row {
         }
     }
 
+    /// Replaces the path, which is an expression, and keeps what identifies the finding.
+    pub fn at(self, path: String) -> Self {
+        Row { path, ..self }
+    }
+
     pub fn identities(self, identities: Vec<String>) -> Self {
         Row { identities, ..self }
     }

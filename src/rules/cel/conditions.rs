@@ -1,8 +1,9 @@
 //! The twins of the rules about conditions.
 
 use super::reading::{
-    ENTRIES_MAX, has_valid_type, indices, is_absent, is_current, is_malformed, is_same_generations, is_same_in_status,
-    is_same_member, is_same_policy, is_there, is_violation, lacks_reason, not_an_integer, status, text, types,
+    ENTRIES_MAX, condition_path, has_valid_type, indices, is_absent, is_current, is_malformed, is_same_generations,
+    is_same_in_status, is_same_member, is_same_policy, is_there, is_violation, lacks_reason, not_an_integer, status,
+    text, types,
 };
 use crate::engine::cel::{OTHER, VALUE, literal, literals, message, text_message};
 use crate::engine::{FieldError, Row, View, quoted_list};
@@ -51,7 +52,7 @@ pub fn suspects(view: View) -> String {
     let earlier =
         format!("size({}.filter(j, j < e[0] && {} == {contents_of}))", indices(), contents(&format!("{entries}[j]")));
     let first = format!(
-        "({entry} in {well_formed} ? {}.filter(j, {entries}[j] in {well_formed} && {entries}[j].type == {entry}.type)[0] : -1)",
+        "({entry} in {well_formed} ? {}.filter(j, j < size({entries}) && {entries}[j] in {well_formed} && {entries}[j].type == {entry}.type)[0] : -1)",
         indices()
     );
     format!(
@@ -215,7 +216,7 @@ pub fn policy(view: View) -> Vec<Row> {
 
 fn vocabulary(view: View, vocabulary: &'static Vocabulary) -> Vec<Row> {
     let known = vocabulary.condition;
-    let path = |member: ConditionMember| format!("status.conditions[{}].{}", known.name(), member.name());
+    let path = |member: ConditionMember| condition_path(view, known, &format!(".{}", member.name()));
     let supported: Vec<_> = vocabulary.rows.iter().map(|row| row.status.name()).collect();
     let found = status(view, known);
     let mut rows = Vec::new();
@@ -229,9 +230,10 @@ fn vocabulary(view: View, vocabulary: &'static Vocabulary) -> Vec<Row> {
         rows.push(
             Row::error(
                 format!("{found} in {}", literals(other)),
-                &path(ConditionMember::Status),
+                ConditionMember::Status.name(),
                 message(&error, &found, ""),
             )
+            .at(path(ConditionMember::Status))
             .unchanged([is_same_member(known, ConditionMember::Status)]),
         );
     }
@@ -253,11 +255,12 @@ fn row_of(
     let condition = super::reading::known(view, known);
     let value = |member: ConditionMember| format!("{condition}.{}", member.name());
     let error = |member: ConditionMember, when: String, error: FieldError| {
-        Row::error(format!("{is_row} && {when}"), &path(member), message(&error, &value(member), ""))
+        Row::error(format!("{is_row} && {when}"), member.name(), message(&error, &value(member), ""))
+            .at(path(member))
             .unchanged([member, ConditionMember::Status].map(|member| is_same_member(known, member)))
     };
     let warning = |member: ConditionMember, when: String, error: FieldError| {
-        Row::warning(format!("{is_row} && {when}"), &path(member), message(&error, &value(member), ""))
+        Row::warning(format!("{is_row} && {when}"), member.name(), message(&error, &value(member), "")).at(path(member))
     };
     let (reason, found, said) =
         (value(ConditionMember::Reason), value(ConditionMember::Message), value(ConditionMember::Error));
@@ -320,6 +323,7 @@ pub fn running_with_result(view: View) -> Vec<Row> {
             "status.conditions[Scanning].status",
             message(&FieldError::invalid(&Json::from_text(True.name()), detail), "", &names),
         )
+        .at(condition_path(view, ConditionType::Scanning, ".status"))
         .unchanged([same(ConditionType::Scanning), same_result(results[0]), same_result(results[1])]),
     ]
 }
@@ -330,18 +334,21 @@ pub fn policy_without_success(view: View) -> Vec<Row> {
     let found = status(view, policy);
     let text = |detail: &str| message(&FieldError::invalid(&VALUE, detail), &found, "");
     let path = "status.conditions[PolicySucceeded].status";
+    let at = condition_path(view, policy, ".status");
     vec![
         Row::error(
             format!("{is_verdict} && {}", is_current(view, succeeded, &[False])),
             path,
             text("must be \"Unknown\" or absent while Succeeded is \"False\""),
         )
+        .at(at.clone())
         .unchanged([policy, succeeded].map(|known| is_same_member(known, ConditionMember::Status))),
         Row::warning(
             format!("{is_verdict} && {}", is_absent(view, succeeded)),
             path,
             text("must have a condition Succeeded beside it"),
-        ),
+        )
+        .at(at),
     ]
 }
 
@@ -354,11 +361,13 @@ pub fn policy_without_scan_policy(view: View) -> Vec<Row> {
         format!("{} == '' && {}", view.variable("scanPolicy"), is_current(view, policy, &ConditionStatus::ALL));
     let text = message(&FieldError::forbidden("no PolicySucceeded while spec.scanPolicy is not set"), "", "");
     let path = "status.conditions[PolicySucceeded]";
+    let at = condition_path(view, policy, "");
     vec![
         Row::error(format!("{is_verdict} && {has_ended}"), path, text.clone())
+            .at(at.clone())
             .unchanged([is_same_member(policy, ConditionMember::Status), is_same_in_status("phase"), is_same_policy()])
             .unchanged(is_same_generations()),
-        Row::warning(format!("{is_verdict} && !({has_ended})"), path, text),
+        Row::warning(format!("{is_verdict} && !({has_ended})"), path, text).at(at),
     ]
 }
 

@@ -1,8 +1,8 @@
 //! The twins of the rules about CVE counts.
 
 use super::reading::{
-    ENTRIES_MAX, count_keys, has_wrong_type, is_count, is_current, is_phase, is_same_in_status, is_there, is_violation,
-    not_an_integer,
+    ENTRIES_MAX, condition_path, count_keys, has_wrong_type, is_count, is_current, is_phase, is_same_in_status,
+    is_there, is_violation, not_an_integer,
 };
 use crate::engine::cel::{OTHER, VALUE, literals, message, shown, text_message};
 use crate::engine::{FieldError, Row, View};

@@ -283,3 +283,8 @@ pub fn indices() -> String {
     let all: Vec<String> = (0..ENTRIES_MAX).map(|index| index.to_string()).collect();
     format!("[{}]", all.join(", "))
 }
+
+/// The path of a member of a condition as an expression, since it is named by its index if its type is repeated.
+pub fn condition_path(view: View, known: ConditionType, member: &str) -> String {
+    format!("'status.conditions[' + {}.{} + ']{member}'", view.variable("names"), known.name())
+}

@@ -3,8 +3,8 @@
 use super::artifacts::{differs, is_plain, parts, ships, texts};
 use super::counts::{comparable, counted, counts, others, plain, sum, total_value};
 use super::reading::{
-    ENTRIES_MAX, is_phase, is_there, is_time, is_well_formed, known as known_entry, same_name, sources_name, text,
-    timestamp, transition, types,
+    ENTRIES_MAX, indices, is_phase, is_there, is_time, is_well_formed, known as known_entry, same_name, sources_name,
+    text, timestamp, transition, types,
 };
 use crate::engine::View;
 use crate::scan::field::{Artifact, cve_count_name};
@@ -74,6 +74,7 @@ pub fn of_parts(view: View, status: String, object: &str) -> Vec<PolicyVariable>
         variable("wellFormed", format!("{conditions}.filter(c, {})", is_well_formed("c"))),
         variable("suspects", super::conditions::suspects(view)),
         variable("known", known(view)),
+        variable("names", names(view)),
         variable("stale", stale(view)),
     ];
     if view != View::Old {
@@ -132,7 +133,7 @@ pub fn of_both() -> Vec<PolicyVariable> {
         let same = format!(
             "{}.filter(t, variables.known[t].status == '' ? variables.oldKnown[t].status == '' : \
              t in variables.repeated ? variables.known[t].entry in variables.oldConditions : \
-             {any_old}.map(c, {})[0] == variables.known[t].{name})",
+             ({any_old} + [dyn({{}})]).map(c, {})[0] == variables.known[t].{name})",
             types(),
             text("c", name)
         );
@@ -190,6 +191,20 @@ fn known(view: View) -> String {
         )
     };
     format!("{{{}}}", ConditionType::ALL.map(of_type).join(",\n"))
+}
+
+/// How findings name the condition of each type: by its type, or by its index if other entries have the same type.
+fn names(view: View) -> String {
+    let (entries, known) = (view.variable("conditions"), view.variable("known"));
+    let name = |of: ConditionType| {
+        let name = of.name();
+        format!(
+            "'{name}': {known}.{name}.status != '' && size({entries}.filter(c, type(c) == map && has(c.type) && c.type == '{name}')) > 1 \
+             ? string({}.filter(i, i < size({entries}) && {entries}[i] == {known}.{name}.entry)[0]) : '{name}'",
+            indices()
+        )
+    };
+    format!("{{{}}}", ConditionType::ALL.map(name).join(",\n"))
 }
 
 /// The types of the stale conditions, as `scan::conditions` finds them.
