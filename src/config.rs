@@ -29,7 +29,7 @@ pub struct ConfigError {
     pub message: String,
 }
 
-/// The number of bytes of the SHA-256 that identify a file: 12 hexadecimal digits.
+/// The number of bytes of the SHA-256 that identify contents: 12 hexadecimal digits.
 const DIGEST_BYTES: usize = 6;
 
 impl Config {
@@ -41,10 +41,22 @@ impl Config {
             ConfigError { line: line as u64, column: column as u64, message: error.to_string() }
         })?;
         let file = file::ConfigFile::read(text)?;
-        let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-        let digest: String = digest.as_ref().iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect();
-        file.config(digest)
+        file.config(digest(bytes))
     }
+}
+
+/// Checks that the modes of all rules can be applied without the webhook. `obstacle` says why that of a rule cannot; a rule
+/// that is off needs nothing.
+pub fn check_modes(bytes: &[u8], obstacle: impl Fn(&str) -> Option<String>) -> Result<(), ConfigError> {
+    let decoded = encoding::decode(bytes);
+    let text = encoding::text(&decoded).unwrap_or_default();
+    file::ConfigFile::read(text)?.check_modes(obstacle)
+}
+
+/// Returns the digest that identifies contents: the beginning of their SHA-256 in hexadecimal digits.
+pub fn digest(bytes: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    digest.as_ref().iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Returns the JSON Schema of the file.

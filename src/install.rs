@@ -8,6 +8,7 @@ use std::fmt;
 use crate::admission::{Decision, Fault};
 use crate::config::Limits;
 use crate::engine::{Action, Severity};
+use crate::policies::{BREAK_GLASS, DOMAIN};
 use crate::scan::{GROUP, Kind};
 use crate::server::{handler, health};
 
@@ -15,10 +16,6 @@ pub use dashboard::dashboard;
 
 /// The name of the namespace, the Service, the Deployment, the webhook configurations and the image.
 pub const NAME: &str = "scan-admission";
-/// The suffix of the names of the webhooks, since the API server requires domain names.
-const DOMAIN: &str = "scan-admission.dev";
-/// The user group whose writes bypass the webhooks.
-pub const BREAK_GLASS: &str = "scan-admission:break-glass";
 /// How long a terminating pod still accepts reviews. kube-proxy on every node stops sending them within 1 to 2 s.
 const STOP_DELAY_SECONDS: u64 = 5;
 

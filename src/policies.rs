@@ -1,9 +1,11 @@
 //! Admission policies in CEL: the twins of the rules, as manifests that need no server.
 //!
-//! There are two validating policies for the status, since the actions of a binding apply to all validations of its
-//! policy: one whose findings deny, and one whose findings warn. The same two exist for the spec.
+//! The actions of a binding apply to all validations of its policy, so findings that deny and findings that warn are in different
+//! policies.
 
+pub mod files;
 mod findings;
+pub mod metadata;
 pub mod modes;
 pub mod mutating;
 mod prefilter;
@@ -12,12 +14,19 @@ use serde_json::{Value, json};
 
 use crate::admission::{FaultPolicy, ReviewSettings};
 use crate::engine::cel::literals;
-use crate::engine::{Part, Rule, Severity, View};
+use crate::engine::{Part, Rule, View};
 use crate::rules::cel::spec::has_other_status;
 use crate::rules::cel::variables::{PolicyVariable, of_both, of_object};
 use crate::scan::{GROUP, Kind};
 use findings::Judgement;
 use modes::RuleModes;
+
+pub use metadata::{digest_of_spec, rules_digest};
+
+/// The suffix of the names of the webhooks and of the annotations, since the API server requires domain names.
+pub const DOMAIN: &str = "scan-admission.dev";
+/// The user group whose writes bypass the webhooks and the policies.
+pub const BREAK_GLASS: &str = "scan-admission:break-glass";
 
 /// The end of the name of a policy in a static manifest, which the API server requires.
 const STATIC_SUFFIX: &str = ".static.k8s.io";
@@ -27,30 +36,43 @@ const STATIC_SUFFIX: &str = ".static.k8s.io";
 pub enum Policy {
     /// Errors in a status, which deny the write.
     Errors,
-    /// Warnings about a status, and errors that do not deny the write.
+    /// Errors in a status that do not deny the write, as warnings.
+    Downgraded,
+    /// Warnings about a status.
     Warnings,
+    /// Errors in a spec, which deny the write.
     SpecErrors,
+    /// Warnings about a spec, and errors in it that do not deny the write.
     SpecWarnings,
 }
 
 impl Policy {
-    pub const ALL: [Policy; 4] = [Policy::Errors, Policy::Warnings, Policy::SpecErrors, Policy::SpecWarnings];
+    pub const ALL: [Policy; 5] =
+        [Policy::Errors, Policy::Downgraded, Policy::Warnings, Policy::SpecErrors, Policy::SpecWarnings];
 
     pub fn name(self) -> &'static str {
         match self {
             Policy::Errors => "scan-errors",
+            Policy::Downgraded => "scan-downgraded",
             Policy::Warnings => "scan-warnings",
             Policy::SpecErrors => "scan-spec-errors",
             Policy::SpecWarnings => "scan-spec-warnings",
         }
     }
 
-    /// The severity of a finding that is not downgraded.
-    fn severity(self) -> Severity {
-        match self {
-            Policy::Errors | Policy::SpecErrors => Severity::Error,
-            Policy::Warnings | Policy::SpecWarnings => Severity::Warning,
-        }
+    /// Whether the findings of the policy deny the write.
+    fn denies(self) -> bool {
+        matches!(self, Policy::Errors | Policy::SpecErrors)
+    }
+
+    /// Whether the policy warns of errors that do not deny the write.
+    fn has_downgraded(self) -> bool {
+        matches!(self, Policy::Downgraded | Policy::SpecWarnings)
+    }
+
+    /// Whether the policy has the warnings of the rules.
+    fn has_warnings(self) -> bool {
+        matches!(self, Policy::Warnings | Policy::SpecWarnings)
     }
 
     fn is_about_spec(self) -> bool {
@@ -78,10 +100,7 @@ impl Policy {
     }
 
     fn validation_actions(self) -> &'static [&'static str] {
-        match self.severity() {
-            Severity::Error => &["Deny"],
-            Severity::Warning => &["Warn", "Audit"],
-        }
+        if self.denies() { &["Deny"] } else { &["Warn", "Audit"] }
     }
 }
 
@@ -89,7 +108,9 @@ impl Policy {
 pub fn objects(rules: &[Rule], settings: &ReviewSettings, is_static: bool) -> Vec<Value> {
     let of_policy = |policy| [validating(policy, rules, settings, is_static), binding(policy, is_static)];
     let validating = Policy::ALL.into_iter().flat_map(of_policy);
-    validating.chain(mutating::objects(rules, settings, is_static)).collect()
+    let mut objects: Vec<Value> = validating.chain(mutating::objects(rules, settings, is_static)).collect();
+    objects.iter_mut().for_each(|object| metadata::add(object, rules, settings));
+    objects
 }
 
 fn object(kind: &str, name: &str, is_static: bool, spec: &Value) -> Value {
@@ -198,7 +219,6 @@ fn match_conditions(policy: Policy, may_have_findings: &str) -> Value {
 }
 
 fn not_break_glass() -> Value {
-    let group = crate::install::BREAK_GLASS;
-    let expression = format!("!has(request.userInfo.groups) || !('{group}' in request.userInfo.groups)");
+    let expression = format!("!has(request.userInfo.groups) || !('{BREAK_GLASS}' in request.userInfo.groups)");
     json!({"name": "not-break-glass", "expression": expression})
 }

@@ -7,21 +7,33 @@ use std::process::ExitCode;
 
 use clap::{Args, Command, ValueEnum};
 
+use super::flags::config::{ConfigFlags, LoadedConfig};
+use crate::config::{self, ConfigError};
+use crate::engine::Cel;
+use crate::policies::files::{PolicyFile, files};
 use crate::rules::RULES;
+use crate::scan::json::printable;
 use crate::{docs, install};
 
-/// Write generated files: manifests, docs, shell completions, man pages
+/// Write generated files: manifests, policies, docs, shell completions, man pages
 #[derive(Args)]
 #[command(after_help = "Examples:
   scan-admission generate manifests
+  scan-admission generate policies --config config.yaml
   scan-admission generate completions --to ~/.local/share/scan-admission")]
 pub struct GenerateCommand {
     /// Files to generate
     #[arg(value_enum)]
     target: GenerateTarget,
-    /// Folder to write to [default: docs for docs, manifests for manifests, otherwise the current folder]
+    /// Folder to write to [default: docs for docs, manifests for manifests, manifests/policies for policies,
+    /// manifests/static-policies for static policies, otherwise the current folder]
     #[arg(long, value_name = "DIR", env = "SCAN_ADMISSION_TO")]
     to: Option<PathBuf>,
+    /// For policies: write static manifests, which an API server reads from a folder
+    #[arg(long = "static", env = "SCAN_ADMISSION_STATIC")]
+    is_static: bool,
+    #[command(flatten)]
+    config: ConfigFlags,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -30,6 +42,8 @@ enum GenerateTarget {
     Docs,
     /// Manifests to install on a cluster with kubectl apply -k
     Manifests,
+    /// Admission policies in CEL, which enforce the rules without a server, to install with kubectl apply -k
+    Policies,
     /// Grafana dashboard, to import by hand
     Dashboard,
     /// Shell completions for bash, elvish, fish, PowerShell and zsh
@@ -40,7 +54,12 @@ enum GenerateTarget {
 
 impl GenerateCommand {
     pub fn run(self, mut cli: Command) -> io::Result<ExitCode> {
-        let to = self.to.unwrap_or_else(|| PathBuf::from(self.target.folder()));
+        let is_policies = matches!(self.target, GenerateTarget::Policies);
+        if !is_policies && (self.is_static || self.config.file().is_some()) {
+            return Err(io::Error::other("--config and --static are for policies"));
+        }
+        let to = self.to.unwrap_or_else(|| PathBuf::from(self.target.folder(self.is_static)));
+        let policies = if is_policies { policies(&self.config, self.is_static)? } else { Vec::new() };
         fs::create_dir_all(&to)?;
         match self.target {
             GenerateTarget::Docs => {
@@ -48,6 +67,9 @@ impl GenerateCommand {
             }
             GenerateTarget::Manifests => {
                 install::files().iter().try_for_each(|file| write(&to, &file.path, &file.text))?;
+            }
+            GenerateTarget::Policies => {
+                policies.iter().try_for_each(|file| write(&to, &file.path, &file.text))?;
             }
             GenerateTarget::Dashboard => write(&to, "dashboard.json", &install::dashboard())?,
             GenerateTarget::Completions => {
@@ -64,13 +86,33 @@ impl GenerateCommand {
 
 impl GenerateTarget {
     /// Returns the default folder.
-    fn folder(self) -> &'static str {
+    fn folder(self, is_static: bool) -> &'static str {
         match self {
+            GenerateTarget::Policies if is_static => "manifests/static-policies",
+            GenerateTarget::Policies => "manifests/policies",
             GenerateTarget::Docs => "docs",
             GenerateTarget::Manifests => "manifests",
             GenerateTarget::Dashboard | GenerateTarget::Completions | GenerateTarget::Man => ".",
         }
     }
+}
+
+/// Returns the policies for a configuration. An error names the first mode that no policy can apply.
+fn policies(flags: &ConfigFlags, is_static: bool) -> io::Result<Vec<PolicyFile>> {
+    let LoadedConfig { config, .. } = flags.load().map_err(io::Error::other)?;
+    if let Some(file) = flags.file() {
+        config::check_modes(&fs::read(file)?, obstacle).map_err(|ConfigError { line, column, message }| {
+            io::Error::other(format!("{}:{line}:{column}: {message}", printable(&file.to_string_lossy(), usize::MAX)))
+        })?;
+    }
+    files(RULES, &config.settings, is_static).map_err(io::Error::other)
+}
+
+/// Returns why policies cannot apply the mode of a rule.
+fn obstacle(rule: &str) -> Option<String> {
+    let rule = RULES.iter().find(|known| known.id == rule)?;
+    let Cel::Never(why) = rule.cel else { return None };
+    Some(format!("policies cannot judge {}, so set it to off. {why}", rule.id))
 }
 
 /// Writes a file at `path` below `to`.

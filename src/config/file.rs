@@ -73,6 +73,14 @@ impl ConfigFile {
         file.map(Option::unwrap_or_default).map_err(|error| config_error(&error))
     }
 
+    /// Returns an error at the first mode of a rule for which `obstacle` has a reason, unless the rule is off.
+    pub fn check_modes(&self, obstacle: impl Fn(&str) -> Option<String>) -> Result<(), ConfigError> {
+        let lists = [&self.rules].into_iter().chain(self.overrides.iter().map(|over| &over.value.rules));
+        let set = lists.flat_map(|rules| &rules.0).filter(|(_, mode)| mode.value != Mode::Off);
+        let mut problems = set.filter_map(|(rule, mode)| Some(error_at(mode.referenced, obstacle(rule.0)?)));
+        problems.next().map_or(Ok(()), Err)
+    }
+
     /// Checks the fields that depend on each other, and returns the configuration.
     pub fn config(self, digest: String) -> Result<Config, ConfigError> {
         // An empty list seems to allow no user, but would allow every user.

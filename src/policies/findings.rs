@@ -22,7 +22,8 @@ impl Judgement<'_> {
         let mut all = Vec::new();
         for rule in self.rules {
             for row in rule.cel.rows(View::New) {
-                if self.finding(rule, row.clone()).is_some() || self.modes.is_one_of(rule, &[Mode::Audit]).is_some() {
+                let is_audited = self.policy.has_warnings() && self.modes.is_one_of(rule, &[Mode::Audit]).is_some();
+                if is_audited || self.finding(rule, row.clone()).is_some() {
                     all.push(match &row.each {
                         None => format!("({})", row.when),
                         Some((_, list)) if row.when == "true" => format!("size({list}) > 0"),
@@ -61,20 +62,19 @@ impl Judgement<'_> {
     }
 
     fn finding(&self, rule: &Rule, row: Row) -> Option<String> {
-        let is_error = row.severity == Severity::Error;
-        match (self.policy.severity(), is_error) {
-            (Severity::Error, true) => {
+        match row.severity {
+            Severity::Error if self.policy.denies() => {
                 let denies = self.modes.is_one_of(rule, &[Mode::Deny])?;
                 let when = and([denies, row.when.clone(), not_downgraded(rule, &row)]);
                 Some(row.elements(&when, &message(&row, "''")))
             }
-            (Severity::Error, false) => None,
-            (Severity::Warning, false) => {
+            Severity::Error if self.policy.has_downgraded() => self.downgraded(rule, &row),
+            Severity::Warning if self.policy.has_warnings() => {
                 let warns = self.modes.is_one_of(rule, &[Mode::Deny, Mode::Warn])?;
                 let when = and([warns, row.when.clone(), "true".to_owned()]);
                 Some(row.elements(&when, &message(&row, "''")))
             }
-            (Severity::Warning, true) => self.downgraded(rule, &row),
+            _ => None,
         }
     }
 
@@ -109,7 +109,7 @@ impl Judgement<'_> {
     /// The variables of the rules that may be set to audit, in a policy of warnings.
     pub fn audited(&self) -> Vec<PolicyVariable> {
         let mut variables = Vec::new();
-        for rule in self.rules.iter().filter(|_| self.policy.severity() == Severity::Warning) {
+        for rule in self.rules.iter().filter(|_| self.policy.has_warnings()) {
             let Some(audits) = self.modes.is_one_of(rule, &[Mode::Audit]) else { continue };
             let of_row = |row: Row| {
                 let when = and([audits.clone(), row.when.clone(), "true".to_owned()]);

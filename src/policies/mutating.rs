@@ -7,7 +7,7 @@ use super::modes::RuleModes;
 use super::{Policy, STATIC_SUFFIX, match_constraints, not_break_glass, object, used};
 use crate::admission::ReviewSettings;
 use crate::engine::cel::literals;
-use crate::engine::{Mode, Rule, Severity, View};
+use crate::engine::{Mode, Row, Rule, Severity, View};
 use crate::rules::cel::mutations::{
     Enabled, condition_patch, count_patch, may_lack_a_field, of_conditions, of_scanned_at, of_status, phase_patch,
     scanned_at_patch,
@@ -66,7 +66,11 @@ fn mutations() -> Vec<String> {
         all.clone(),
         in_parts(format!("variables.deleting ? [] : {}", condition_patch())),
         all,
-        in_parts(format!("{}\n+ (variables.phase == '' ? [] : {})", count_patch(), scanned_at_patch())),
+        in_parts(format!(
+            "(!variables.deleting && variables.isKeptByCounts ? [] : {})\n+ (variables.phase == '' ? [] : {})",
+            count_patch(),
+            scanned_at_patch()
+        )),
     ]
 }
 
@@ -113,7 +117,7 @@ fn without_status(variables: Vec<PolicyVariable>) -> impl Iterator<Item = Policy
 
 /// The variables that say whether all mutations together are safe: no rule has an error that was not there before, and no
 /// error that was downgraded denies the write because the phase is filled in.
-fn safety(rules: &[&Rule]) -> [PolicyVariable; 4] {
+fn safety(rules: &[&Rule]) -> [PolicyVariable; 6] {
     let errors = |view: View| {
         let rows = rules.iter().flat_map(|rule| rule.cel.rows(view).into_iter().map(move |row| (rule, row)));
         let errors = rows.filter(|(rule, row)| row.severity == Severity::Error && rule.id != "status-writer");
@@ -122,19 +126,33 @@ fn safety(rules: &[&Rule]) -> [PolicyVariable; 4] {
         joined("", lists.collect())
     };
     let reads_phase = is_same_in_status("phase");
-    let mut kept = Vec::new();
-    for rule in rules.iter().filter(|rule| ["policy-without-scanpolicy", "compliant-artifact"].contains(&rule.id)) {
-        for row in rule.cel.rows(View::New).iter().filter(|row| row.unchanged.contains(&reads_phase)) {
-            kept.push(format!("{} && {}", row.when, is_pre_existing(rule, row)));
+    let kept = |ids: &[&str], reads: &dyn Fn(&Row) -> bool| {
+        let mut kept = Vec::new();
+        for rule in rules.iter().filter(|rule| ids.contains(&rule.id)) {
+            let rows = rule.cel.rows(View::New).into_iter().filter(|row| row.severity == Severity::Error && reads(row));
+            kept.extend(rows.map(|row| {
+                let when = format!("{} && {}", row.when, is_pre_existing(rule, &row));
+                row.each.as_ref().map_or_else(|| when.clone(), |(name, list)| format!("{list}.exists({name}, {when})"))
+            }));
         }
-    }
+        if kept.is_empty() { "false".to_owned() } else { kept.join("\n|| ") }
+    };
+    let by_phase =
+        kept(&["policy-without-scanpolicy", "compliant-artifact"], &|row| row.unchanged.contains(&reads_phase));
+    let by_counts = kept(&["spelling-conflict"], &|_| true);
     let is_safe = "variables.errorsAfter.all(e, e in variables.errorsBefore) \
-         && (variables.deleting || variables.phaseWrite == '' || !variables.isKeptByPhase)";
+         && (variables.deleting || (variables.phaseWrite == '' || !variables.isKeptByPhase) \
+                   && (!variables.writesCounts || !variables.isKeptByCounts))";
     let variable = |name: &str, expression: String| PolicyVariable { name: name.to_owned(), expression };
     [
         variable("errorsBefore", errors(View::New)),
         variable("errorsAfter", errors(View::Mutated)),
-        variable("isKeptByPhase", kept.join("\n|| ")),
+        variable("isKeptByPhase", by_phase),
+        variable("isKeptByCounts", by_counts),
+        variable(
+            "writesCounts",
+            "size(variables.countWrites.cveCount) + size(variables.countWrites.CVECount) > 0".to_owned(),
+        ),
         variable("isSafe", is_safe.to_owned()),
     ]
 }

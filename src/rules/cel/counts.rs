@@ -323,7 +323,7 @@ pub fn violation(view: View) -> Vec<Row> {
     vec![Row::warning(is_more, "", message(&FieldError::invalid(&VALUE, detail), &found, "string(t)")).for_each(
         "t",
         format!("({is_verdict} && {} ? {} + {} : [])", is_violation(&found), totals[0], totals[1]),
-        "'status.conditions[PolicySucceeded].message'",
+        condition_path(view, ConditionType::PolicySucceeded, ".message"),
     )]
 }
 
