@@ -5,6 +5,7 @@
 
 mod findings;
 pub mod modes;
+pub mod mutating;
 mod prefilter;
 
 use serde_json::{Value, json};
@@ -67,6 +68,10 @@ impl Policy {
         }
     }
 
+    fn subresources(self) -> &'static [&'static str] {
+        if self.is_about_spec() { &[""] } else { &["", "/status"] }
+    }
+
     fn failure_policy(self, settings: &ReviewSettings) -> &'static str {
         let is_failing = self == Policy::Errors && settings.faults != FaultPolicy::Allow;
         if is_failing { "Fail" } else { "Ignore" }
@@ -82,10 +87,9 @@ impl Policy {
 
 /// Returns the policies and their bindings as the API has them, with every default spelled out.
 pub fn objects(rules: &[Rule], settings: &ReviewSettings, is_static: bool) -> Vec<Value> {
-    Policy::ALL
-        .into_iter()
-        .flat_map(|policy| [validating(policy, rules, settings, is_static), binding(policy, is_static)])
-        .collect()
+    let of_policy = |policy| [validating(policy, rules, settings, is_static), binding(policy, is_static)];
+    let validating = Policy::ALL.into_iter().flat_map(of_policy);
+    validating.chain(mutating::objects(rules, settings, is_static)).collect()
 }
 
 fn object(kind: &str, name: &str, is_static: bool, spec: &Value) -> Value {
@@ -129,7 +133,7 @@ fn validating(policy: Policy, rules: &[Rule], settings: &ReviewSettings, is_stat
     variables.extend(of_rules.into_iter().chain(audited));
     let spec = json!({
         "failurePolicy": policy.failure_policy(settings),
-        "matchConstraints": match_constraints(policy),
+        "matchConstraints": match_constraints(policy.subresources(), &["CREATE", "UPDATE"]),
         "matchConditions": match_conditions(policy, &condition),
         "variables": used(variables, &[&validations, &annotations]),
         "validations": validations,
@@ -161,8 +165,7 @@ fn used(variables: Vec<PolicyVariable>, others: &[&[Value]]) -> Vec<Value> {
     kept
 }
 
-fn match_constraints(policy: Policy) -> Value {
-    let subresources: &[&str] = if policy.is_about_spec() { &[""] } else { &["", "/status"] };
+fn match_constraints(subresources: &[&str], operations: &[&str]) -> Value {
     let resources: Vec<String> = subresources
         .iter()
         .flat_map(|subresource| Kind::ALL.map(|kind| format!("{}{subresource}", kind.plural())))
@@ -174,7 +177,7 @@ fn match_constraints(policy: Policy) -> Value {
         "resourceRules": [{
             "apiGroups": [GROUP],
             "apiVersions": ["*"],
-            "operations": ["CREATE", "UPDATE"],
+            "operations": operations,
             "resources": resources,
             "scope": "Namespaced",
         }],
@@ -184,9 +187,7 @@ fn match_constraints(policy: Policy) -> Value {
 /// The requests that are judged. A status that is written through the object itself, which is possible only without a
 /// status subresource, is judged if it differs from the old one.
 fn match_conditions(policy: Policy, may_have_findings: &str) -> Value {
-    let groups =
-        format!("!has(request.userInfo.groups) || !('{}' in request.userInfo.groups)", crate::install::BREAK_GLASS);
-    let mut conditions = vec![json!({"name": "not-break-glass", "expression": groups})];
+    let mut conditions = vec![not_break_glass()];
     if !policy.is_about_spec() {
         let expression =
             format!("has(request.subResource) && request.subResource == 'status' || {}", has_other_status());
@@ -194,4 +195,10 @@ fn match_conditions(policy: Policy, may_have_findings: &str) -> Value {
     }
     conditions.push(json!({"name": "may-have-findings", "expression": may_have_findings}));
     Value::from(conditions)
+}
+
+fn not_break_glass() -> Value {
+    let group = crate::install::BREAK_GLASS;
+    let expression = format!("!has(request.userInfo.groups) || !('{group}' in request.userInfo.groups)");
+    json!({"name": "not-break-glass", "expression": expression})
 }

@@ -37,13 +37,17 @@ pub enum View {
     New,
     /// The old object, judged by itself for the ratchet, as [`Change::is_old_object`](super::Change) describes.
     Old,
+    /// The new object after the mutations of its conditions.
+    Filled,
+    /// The new object after all mutations.
+    Mutated,
 }
 
 impl View {
     /// Returns the object.
     pub fn object(self) -> &'static str {
         match self {
-            View::New => "object",
+            View::New | View::Filled | View::Mutated => "object",
             View::Old => "oldObject",
         }
     }
@@ -55,11 +59,14 @@ impl View {
 
     /// Returns the name of a variable of the policy: `status` or `oldStatus`.
     pub fn name(self, name: &str) -> String {
-        let mut chars = name.chars();
-        match (self, chars.next()) {
-            (View::Old, Some(first)) => format!("old{}{}", first.to_ascii_uppercase(), chars.as_str()),
-            _ => name.to_owned(),
-        }
+        let prefix = match self {
+            View::New => return name.to_owned(),
+            View::Old => "old",
+            View::Filled => "filled",
+            View::Mutated => "mutated",
+        };
+        let first = name.chars().next().map(|first| first.to_ascii_uppercase());
+        prefix.chars().chain(first).chain(name.chars().skip(1)).collect()
     }
 }
 
@@ -100,6 +107,15 @@ impl Row {
     pub fn for_each(self, name: &'static str, list: impl Into<String>, path: impl Into<String>) -> Self {
         let path = path.into();
         Row { each: Some((name, list.into())), identities: vec![path.clone()], path, ..self }
+    }
+
+    /// Returns a list with an element for each finding of the row, where `when` takes the place of its condition.
+    pub fn elements(&self, when: &str, element: &str) -> String {
+        match &self.each {
+            None => format!("({when} ? [{element}] : [])"),
+            Some((name, list)) if when == "true" => format!("{list}.map({name}, {element})"),
+            Some((name, list)) => format!("{list}.filter({name}, {when}).map({name}, {element})"),
+        }
     }
 
     pub fn identities(self, identities: Vec<String>) -> Self {

@@ -55,7 +55,7 @@ impl Judgement<'_> {
     fn old_errors(&self, rule: &Rule) -> Vec<String> {
         let mut lists = Vec::new();
         for row in rule.cel.rows(View::Old).iter().filter(|row| row.severity == Severity::Error) {
-            lists.extend(row.identities.iter().map(|identity| elements(row, &row.when, &identified(row, identity))));
+            lists.extend(row.identities.iter().map(|identity| row.elements(&row.when, &identified(row, identity))));
         }
         lists
     }
@@ -66,13 +66,13 @@ impl Judgement<'_> {
             (Severity::Error, true) => {
                 let denies = self.modes.is_one_of(rule, &[Mode::Deny])?;
                 let when = and([denies, row.when.clone(), not_downgraded(rule, &row)]);
-                Some(elements(&row, &when, &message(&row, "''")))
+                Some(row.elements(&when, &message(&row, "''")))
             }
             (Severity::Error, false) => None,
             (Severity::Warning, false) => {
                 let warns = self.modes.is_one_of(rule, &[Mode::Deny, Mode::Warn])?;
                 let when = and([warns, row.when.clone(), "true".to_owned()]);
-                Some(elements(&row, &when, &message(&row, "''")))
+                Some(row.elements(&when, &message(&row, "''")))
             }
             (Severity::Warning, true) => self.downgraded(rule, &row),
         }
@@ -103,7 +103,7 @@ impl Judgement<'_> {
             (when, reason)
         };
         let when = and(["true".to_owned(), row.when.clone(), when]);
-        Some(elements(row, &when, &message(row, &reason)))
+        Some(row.elements(&when, &message(row, &reason)))
     }
 
     /// The variables of the rules that may be set to audit, in a policy of warnings.
@@ -113,7 +113,7 @@ impl Judgement<'_> {
             let Some(audits) = self.modes.is_one_of(rule, &[Mode::Audit]) else { continue };
             let of_row = |row: Row| {
                 let when = and([audits.clone(), row.when.clone(), "true".to_owned()]);
-                elements(&row, &when, &message(&row, "''"))
+                row.elements(&when, &message(&row, "''"))
             };
             let rows = rule.cel.rows(View::New).into_iter().map(of_row).collect();
             variables.push(PolicyVariable {
@@ -174,17 +174,8 @@ fn messages(rule: &Rule, lists: Vec<String>) -> String {
 }
 
 /// Joins lists, one on each line.
-fn joined(start: &str, lists: Vec<String>) -> String {
+pub fn joined(start: &str, lists: Vec<String>) -> String {
     if lists.is_empty() { "[]".to_owned() } else { format!("{start}{}", lists.join("\n+ ")) }
-}
-
-/// A list with an element for each finding of a row.
-fn elements(row: &Row, when: &str, element: &str) -> String {
-    match &row.each {
-        None => format!("({when} ? [{element}] : [])"),
-        Some((name, list)) if when == "true" => format!("{list}.map({name}, {element})"),
-        Some((name, list)) => format!("{list}.filter({name}, {when}).map({name}, {element})"),
-    }
 }
 
 fn and(parts: [String; 3]) -> String {
@@ -199,7 +190,7 @@ fn identified(row: &Row, identity: &str) -> String {
 }
 
 /// Whether the old object has the same error, and what the rule reads for it is the same in both objects.
-fn is_pre_existing(rule: &Rule, row: &Row) -> String {
+pub fn is_pre_existing(rule: &Rule, row: &Row) -> String {
     let old = View::Old.variable(&variable_name(rule));
     let same: Vec<String> =
         row.identities.iter().map(|identity| format!("{} in {old}", identified(row, identity))).collect();

@@ -3,6 +3,7 @@
 pub mod artifacts;
 pub mod conditions;
 pub mod counts;
+pub mod mutations;
 pub mod phases;
 pub mod reading;
 pub mod shape;

@@ -49,8 +49,8 @@ pub fn ships(view: View) -> [String; 2] {
     let map = view.variable(sources_name(Artifact::Compliant));
     let any_wrong = Source::ALL.map(|source| is_wrong_source(&map, source)).join(" || ");
     let is_judged = match view {
-        View::New => format!("{} && !({any_wrong})", view.variable("ships")),
         View::Old => format!("{} || {}", view.variable("ships"), has_wrong_type(&status, name, "map")),
+        _ => format!("{} && !({any_wrong})", view.variable("ships")),
     };
     [has_value(&map), is_judged]
 }
@@ -282,14 +282,14 @@ pub fn source(view: View) -> Vec<Row> {
     let [scanned, shipped] = Artifact::BOTH.map(|artifact| view.variable(sources_name(artifact)));
     for source in Source::ALL {
         let is_judged = match view {
-            View::New => format!(
+            View::Old => view.variable("ships"),
+            _ => format!(
                 "{} && !({}) && !{} && !{}",
                 view.variable("ships"),
                 has_wrong_type(&status, Artifact::Scanned.name(), "map"),
                 is_wrong_source(&scanned, source),
                 is_wrong_source(&shipped, source)
             ),
-            View::Old => view.variable("ships"),
         };
         for &member in source.members() {
             rows.extend(compare(view, source, member, &is_judged));

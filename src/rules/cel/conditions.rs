@@ -1,7 +1,7 @@
 //! The twins of the rules about conditions.
 
 use super::reading::{
-    ENTRIES_MAX, has_valid_type, is_absent, is_current, is_malformed, is_same_generations, is_same_in_status,
+    ENTRIES_MAX, has_valid_type, indices, is_absent, is_current, is_malformed, is_same_generations, is_same_in_status,
     is_same_member, is_same_policy, is_there, is_violation, lacks_reason, not_an_integer, status, text, types,
 };
 use crate::engine::cel::{OTHER, VALUE, literal, literals, message, text_message};
@@ -11,12 +11,6 @@ use crate::scan::ConditionStatus::{False, True};
 use crate::scan::conditions::{MESSAGE_MAX_CHARS, REASON_MAX_CHARS, TYPE_MAX_CHARS};
 use crate::scan::json;
 use crate::scan::{ConditionMember, ConditionStatus, ConditionType, Json, Phase};
-
-/// The indices of all entries that are read.
-fn indices() -> String {
-    let all: Vec<String> = (0..ENTRIES_MAX).map(|index| index.to_string()).collect();
-    format!("[{}]", all.join(", "))
-}
 
 /// The judged contents of an entry. What is null or empty counts as absent.
 fn contents(entry: &str) -> String {

@@ -14,15 +14,15 @@ use crate::scan::field::{cve_count_name, metadata_url_name};
 use crate::scan::{ConditionStatus, ConditionType, Count, Json, Phase, Spelling};
 
 /// A container of counts.
-struct CountMap {
+pub struct CountMap {
     name: &'static str,
     view: View,
     /// The container, or an empty object if it is no object.
-    map: String,
+    pub map: String,
 }
 
 impl CountMap {
-    fn of(view: View, spelling: Spelling) -> Self {
+    pub fn of(view: View, spelling: Spelling) -> Self {
         let name = cve_count_name(spelling);
         CountMap { name, view, map: view.variable(name) }
     }
@@ -32,7 +32,7 @@ impl CountMap {
     }
 
     /// One of the variables that have a value for each container.
-    fn variable(&self, name: &str) -> String {
+    pub fn variable(&self, name: &str) -> String {
         format!("{}.{}", self.view.variable(name), self.name)
     }
 
@@ -47,20 +47,20 @@ impl CountMap {
     }
 
     /// Whether another member is a number, which the total may include.
-    fn has_other_number(&self) -> String {
+    pub fn has_other_number(&self) -> String {
         let (map, others) = (&self.map, self.variable("others"));
         format!(
             "(size({map}) > {ENTRIES_MAX} || {others}.exists(m, type({map}[m]) == int || type({map}[m]) == double))"
         )
     }
 
-    fn has_severity(&self) -> String {
+    pub fn has_severity(&self) -> String {
         let keys = literals(Count::SEVERITIES.into_iter().flat_map(keys));
         format!("{keys}.exists(m, m in {0} && {0}[m] != null)", self.map)
     }
 
     /// Whether there is no total, in neither spelling.
-    fn has_no_total(&self) -> String {
+    pub fn has_no_total(&self) -> String {
         let [wire, documented] = keys(Count::Total).map(|key| is_there(&self.map, key));
         format!("!({wire}) && !({documented})")
     }
@@ -217,8 +217,8 @@ fn total_of(view: View, spelling: Spelling) -> Vec<Row> {
     let keys_of_total = literals(keys(Count::Total));
     let conflict = match view {
         // `spelling-conflict` reports two totals that differ.
-        View::New => format!(" && type({}[5]) != list", container.variable("counts")),
         View::Old => String::new(),
+        _ => format!(" && type({}[5]) != list", container.variable("counts")),
     };
     let when = format!("k in {map} && {} && {map}[k] != {sum}{conflict}", is_count(&format!("{map}[k]")));
     let invalid =

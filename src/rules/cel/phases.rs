@@ -48,8 +48,8 @@ pub fn disagrees(view: View) -> Vec<Row> {
 /// Whether a statement of the table of phases holds.
 fn holds(view: View, when: When) -> String {
     let not_neither = |known: ConditionType| match view {
-        View::New => format!(" && !({})", is_neither(view, known)),
         View::Old => String::new(),
+        _ => format!(" && !({})", is_neither(view, known)),
     };
     let scan_policy = view.variable("scanPolicy");
     match when {

@@ -184,16 +184,16 @@ pub fn is_current(view: View, known: ConditionType, statuses: &[ConditionStatus]
 pub fn is_absent(view: View, known: ConditionType) -> String {
     let is_none = format!("{} == ''", status(view, known));
     match view {
-        View::New => format!("{is_none} && '{}' in {}", known.name(), view.variable("absent")),
         View::Old => is_none,
+        _ => format!("{is_none} && '{}' in {}", known.name(), view.variable("absent")),
     }
 }
 
 /// Whether a condition is malformed, so that rules say nothing of it. In the old object it counts as absent.
 pub fn is_neither(view: View, known: ConditionType) -> String {
     match view {
-        View::New => format!("{} == '' && !('{}' in {})", status(view, known), known.name(), view.variable("absent")),
         View::Old => "false".to_owned(),
+        _ => format!("{} == '' && !('{}' in {})", status(view, known), known.name(), view.variable("absent")),
     }
 }
 
@@ -276,4 +276,10 @@ pub fn sources_name(artifact: Artifact) -> &'static str {
         Artifact::Scanned => "scanned",
         Artifact::Compliant => "compliant",
     }
+}
+
+/// The indices of all entries that are read.
+pub fn indices() -> String {
+    let all: Vec<String> = (0..ENTRIES_MAX).map(|index| index.to_string()).collect();
+    format!("[{}]", all.join(", "))
 }

@@ -18,12 +18,21 @@ pub struct PolicyVariable {
 
 /// Returns the variables of one object. Each uses only those before it.
 pub fn of_object(view: View) -> Vec<PolicyVariable> {
+    of_parts(view, map(view.object(), "status"), view.object())
+}
+
+fn map(from: &str, key: &str) -> String {
+    format!("has({from}.{key}) && type({from}.{key}) == map ? {from}.{key} : {{}}")
+}
+
+/// Returns the variables of a status with the metadata and the spec of an object.
+pub fn of_parts(view: View, status: String, object: &str) -> Vec<PolicyVariable> {
     let variable = |name: &str, expression: String| PolicyVariable { name: view.name(name), expression };
-    let (object, status) = (view.object(), view.variable("status"));
+    let whole = status;
+    let status = view.variable("status");
     let conditions = view.variable("conditions");
-    let map = |from: &str, key: &str| format!("has({from}.{key}) && type({from}.{key}) == map ? {from}.{key} : {{}}");
     let mut variables = vec![
-        variable("status", map(object, "status")),
+        variable("status", whole),
         variable("phase", format!("{} ? {status}.phase : ''", is_there(&status, "phase"))),
         variable("spec", map(object, "spec")),
         variable(
@@ -67,8 +76,8 @@ pub fn of_object(view: View) -> Vec<PolicyVariable> {
         variable("known", known(view)),
         variable("stale", stale(view)),
     ];
-    if view == View::New {
-        variables.push(variable("absent", absent()));
+    if view != View::Old {
+        variables.push(variable("absent", absent(view)));
     }
     for artifact in Artifact::BOTH {
         variables.push(variable(sources_name(artifact), map(&status, artifact.name())));
@@ -217,11 +226,12 @@ fn stale(view: View) -> String {
 
 /// The types of which there is no entry. A type is neither there nor absent if its entries are malformed, and so are all
 /// types if the list is no list or too long to be read.
-fn absent() -> String {
+fn absent(view: View) -> String {
+    let (status, conditions) = (view.variable("status"), view.variable("conditions"));
     format!(
-        "{} && (type(variables.status.conditions) != list || size(variables.status.conditions) > {ENTRIES_MAX}) ? [] : \
-         {}.filter(t, !variables.conditions.exists(c, type(c) == map && has(c.type) && c.type == t))",
-        is_there("variables.status", "conditions"),
+        "{} && (type({status}.conditions) != list || size({status}.conditions) > {ENTRIES_MAX}) ? [] : \
+         {}.filter(t, !{conditions}.exists(c, type(c) == map && has(c.type) && c.type == t))",
+        is_there(&status, "conditions"),
         types()
     )
 }
