@@ -71,7 +71,7 @@ pub fn faults_are_found(program: &Path) {
     let rows = rows.into_iter().step_by(share(ROWS_STEP));
     let tried: Vec<&Variant> = rows.chain(others.into_iter().step_by(share(OTHERS_STEP))).collect();
     eprintln!("{} of {} variants, at most {} cases each", tried.len(), all.len(), samples.len());
-    let (next, survivors, refused) = (AtomicUsize::new(0), Mutex::new(Vec::new()), AtomicUsize::new(0));
+    let (next, survivors, invalid) = (AtomicUsize::new(0), Mutex::new(Vec::new()), AtomicUsize::new(0));
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
@@ -80,22 +80,22 @@ pub fn faults_are_found(program: &Path) {
                 while let Some(variant) = tried.get(next.fetch_add(1, Ordering::Relaxed)) {
                     match trial.outcome(variant) {
                         Outcome::Found => {}
-                        Outcome::Refused => drop(refused.fetch_add(1, Ordering::Relaxed)),
+                        Outcome::Invalid => drop(invalid.fetch_add(1, Ordering::Relaxed)),
                         Outcome::Survived => survivors.lock().unwrap().push(*variant),
                     }
                 }
             });
         }
     });
-    let (survivors, refused) = (survivors.into_inner().unwrap(), refused.into_inner());
-    eprintln!("{refused} variants do not compile; {} agree with the program", survivors.len());
+    let (survivors, invalid) = (survivors.into_inner().unwrap(), invalid.into_inner());
+    eprintln!("{invalid} variants do not compile; {} agree with the program", survivors.len());
     survivors.iter().for_each(|variant| eprintln!("{variant}"));
     let rows: Vec<String> =
         survivors.iter().filter(|variant| variant.mutant.is_row).map(|variant| variant.to_string()).collect();
     assert!(rows.is_empty(), "no case tells these policies, which lack a row, from the original:\n{}", rows.join("\n"));
-    let found = tried.len() - refused - survivors.len();
+    let found = tried.len() - invalid - survivors.len();
     assert!(100 * found >= FOUND_MIN_PERCENT * tried.len(), "only {found} of {} variants were found", tried.len());
-    assert!(refused * 5 < tried.len().max(5), "{refused} of {} variants do not compile", tried.len());
+    assert!(invalid * 5 < tried.len().max(5), "{invalid} of {} variants do not compile", tried.len());
 }
 
 fn is_equivalent(variant: &Variant) -> bool {
@@ -188,7 +188,7 @@ fn used(entry: &Value) -> BTreeSet<String> {
 enum Outcome {
     Found,
     /// The API server would not store the policy.
-    Refused,
+    Invalid,
     Survived,
 }
 
@@ -226,7 +226,7 @@ impl<'s> Trial<'s> {
 
     fn try_policies(&mut self, policies: &Policies) -> Outcome {
         if !self.evaluator.replace(&policies.objects).is_empty() {
-            return Outcome::Refused;
+            return Outcome::Invalid;
         }
         let (mut start, mut count) = (0, FIRST_CASES);
         while start < self.samples.len() {
@@ -267,6 +267,11 @@ fn samples() -> Vec<Sample> {
             *count += 1;
         }
         if is_new {
+            // As an update of itself, an object shows whether its errors are found in the old object, too.
+            if !program.denied.is_empty() {
+                let case = Case::update(case.title.clone(), case.new.clone(), case.new.clone());
+                samples.push(Sample { program: program_findings(&case), case });
+            }
             samples.push(Sample { case, program });
         }
     }
