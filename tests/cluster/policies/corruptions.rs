@@ -138,6 +138,9 @@ const STRUCTURES: &[Structure] = &[
     ("another numeric count", |status| status["cveCount"]["negligible"] = json!(3)),
     ("another count that is a text", |status| status["cveCount"]["negligible"] = json!("3")),
     ("counts whose sum overflows", |status| status["cveCount"] = json!({"high": i64::MAX, "low": 1, "total": 5})),
+    ("counts in the other spelling whose sum overflows", |status| {
+        status["CVECount"] = json!({"HIGH": i64::MAX, "LOW": 1, "CVETOTAL": 5});
+    }),
     ("the largest sum", |status| status["cveCount"] = json!({"high": i64::MAX, "low": 0, "total": i64::MAX})),
     ("the metadata URL in both spellings", |status| status["metadataURL"] = status["metadataUrl"].clone()),
     ("another metadata URL", |status| status["metadataURL"] = json!("https://example.com/")),
