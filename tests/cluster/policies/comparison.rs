@@ -114,8 +114,12 @@ pub fn compare_findings(policies: &Policies, program: &Findings, result: &Value)
         let denied = of_policies.denied.get(rule);
         found.extend(denied.map(|_| mismatch(rule, "denied by the policies only", "a text is long")));
     }
-    compare("denied", &rules, [&program.denied, &of_policies.denied], &mut found);
-    compare("warned of", &rules, [&program.warned, &of_policies.warned], &mut found);
+    if policies.acts(true) {
+        compare("denied", &rules, [&program.denied, &of_policies.denied], &mut found);
+    }
+    if policies.acts(false) {
+        compare("warned of", &rules, [&program.warned, &of_policies.warned], &mut found);
+    }
     found
 }
 

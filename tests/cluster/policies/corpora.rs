@@ -39,9 +39,10 @@ pub fn captured() -> impl Iterator<Item = Case> {
 pub fn product() -> impl Iterator<Item = Case> {
     let all: Vec<states::State> = states::all().collect();
     let variants = KINDS.into_iter().flat_map(|kind| SPELLINGS.map(|spelling| (kind, spelling)));
-    variants.flat_map(move |(kind, spelling)| {
+    variants.enumerate().flat_map(move |(first, (kind, spelling))| {
         let all = all.clone();
-        (0..all.len()).map(move |at| {
+        // Each variant has another share of the states.
+        (first % share(3)..all.len()).step_by(share(3)).map(move |at| {
             let object = all[at].object(kind, spelling);
             // The factor is a prime, so that the old states are a permutation of the new ones.
             let old = match at % 4 {
@@ -58,7 +59,7 @@ pub fn product() -> impl Iterator<Item = Case> {
 pub fn generations_and_artifacts() -> impl Iterator<Item = Case> {
     let older = states::Case::of_generations().chain(states::Case::of_other_artifacts());
     let older = older.enumerate().map(|(at, case)| (KINDS[at % 2], case));
-    let all = older.chain(states::Case::of_artifacts()).step_by(share(23));
+    let all = older.chain(states::Case::of_artifacts()).step_by(share(97));
     all.enumerate().map(|(at, (kind, case))| {
         let object = case.object(kind, SPELLINGS[at / 2 % 2]);
         let old = if at % 3 == 0 { object.clone() } else { without_status(&object) };
@@ -78,7 +79,7 @@ pub fn steps() -> impl Iterator<Item = Case> {
             .flat_map(|pair| [case(&pair[1], &pair[0]), case(&pair[0], &pair[1])])
             .collect::<Vec<_>>()
     });
-    all.step_by(share(3))
+    all.step_by(share(5))
 }
 
 /// Returns every example of every rule with its old object, and as every other request.

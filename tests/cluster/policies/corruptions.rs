@@ -20,8 +20,8 @@ pub fn fields() -> impl Iterator<Item = Case> {
             values.map(move |value| (captured, pointer.clone(), value))
         })
     });
-    // 53 and the number of the values have no common factor, so that each value is in each field of some review.
-    all.step_by(share(53)).flat_map(|(captured, pointer, value)| {
+    // 131 and the number of the values have no common factor, so that each value is in each field of some review.
+    all.step_by(share(131)).flat_map(|(captured, pointer, value)| {
         let title =
             format!("{}: {pointer} = {}", captured.name, value.as_ref().map_or("none".to_owned(), Value::to_string));
         let edit = |object: &mut Value| write(object, &pointer, value.clone());
@@ -89,7 +89,7 @@ fn corrupted(captured: &Captured, title: &str, edit: impl Fn(&mut Value)) -> Vec
 /// Returns each captured update with each change of its list of conditions and of its spellings.
 pub fn structures() -> impl Iterator<Item = Case> {
     let all = updates().into_iter().flat_map(|captured| STRUCTURES.iter().map(move |change| (captured, change)));
-    all.step_by(share(5)).flat_map(|(captured, (title, edit))| {
+    all.step_by(share(11)).flat_map(|(captured, (title, edit))| {
         let apply = |object: &mut Value| {
             if object["status"].is_object() {
                 edit(&mut object["status"]);
@@ -138,6 +138,9 @@ const STRUCTURES: &[Structure] = &[
     ("another numeric count", |status| status["cveCount"]["negligible"] = json!(3)),
     ("another count that is a text", |status| status["cveCount"]["negligible"] = json!("3")),
     ("counts whose sum overflows", |status| status["cveCount"] = json!({"high": i64::MAX, "low": 1, "total": 5})),
+    ("counts in the other spelling whose sum overflows", |status| {
+        status["CVECount"] = json!({"HIGH": i64::MAX, "LOW": 1, "CVETOTAL": 5});
+    }),
     ("the largest sum", |status| status["cveCount"] = json!({"high": i64::MAX, "low": 0, "total": i64::MAX})),
     ("the metadata URL in both spellings", |status| status["metadataURL"] = status["metadataUrl"].clone()),
     ("another metadata URL", |status| status["metadataURL"] = json!("https://example.com/")),
@@ -200,7 +203,7 @@ pub fn times() -> impl Iterator<Item = Case> {
         .find(|captured| captured.lean["request"]["object"]["status"]["scannedAt"].is_string())
         .unwrap();
     let (new, old) = (captured.lean["request"]["object"].clone(), captured.lean["request"]["oldObject"].clone());
-    texts.into_iter().step_by(share(4)).flat_map(move |text| {
+    texts.into_iter().step_by(share(17)).flat_map(move |text| {
         ["/status/scannedAt", "/status/conditions/1/lastTransitionTime"].map(|pointer| {
             let mut new = new.clone();
             write(&mut new, pointer, Some(text.clone()));

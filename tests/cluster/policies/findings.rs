@@ -99,6 +99,9 @@ fn plain(text: &str) -> String {
             message = start;
         }
     }
+    if message.contains(|c: char| c == '\\' || c.is_control()) {
+        message = message.split('"').next().unwrap_or_default();
+    }
     format!("{message}{reason}")
 }
 

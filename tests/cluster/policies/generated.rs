@@ -65,6 +65,11 @@ impl Policies {
         Policies::new(self.objects.iter().filter(is_kept).cloned().collect())
     }
 
+    /// Returns whether a policy denies, or whether one warns.
+    pub fn acts(&self, denies: bool) -> bool {
+        self.validating.values().any(|policy| policy.denies == denies)
+    }
+
     /// Returns the rules of all validations.
     pub fn rules(&self) -> BTreeSet<String> {
         let messages = self.validating.values().flat_map(|policy| &policy.messages);

@@ -8,6 +8,8 @@ pub struct Mutant {
     pub text: String,
     /// The place of the fault and what stands there now.
     pub change: String,
+    /// Whether a row is missing, which is never without effect.
+    pub is_row: bool,
 }
 
 /// A part of an expression that is one unit to the reader of the language.
@@ -31,7 +33,8 @@ pub fn mutants(expression: &str) -> Vec<Mutant> {
             Token::Other => {}
         }
     }
-    all.extend(rows(expression).into_iter().map(|row| replaced(expression, row, "[]")));
+    let rows = rows(expression).into_iter().map(|row| replaced(expression, row, "[]"));
+    all.extend(rows.map(|mutant| Mutant { is_row: true, ..mutant }));
     all
 }
 
@@ -56,7 +59,7 @@ fn replaced(expression: &str, range: Range<usize>, new: &str) -> Mutant {
     let start: String = before.chars().rev().take(60).collect::<Vec<_>>().into_iter().rev().collect();
     let end: String = after.chars().take(60).collect();
     let old: String = expression[range].chars().take(200).collect();
-    Mutant { text: format!("{before}{new}{after}"), change: format!("{start}«{old} → {new}»{end}") }
+    Mutant { text: format!("{before}{new}{after}"), change: format!("{start}«{old} → {new}»{end}"), is_row: false }
 }
 
 /// Returns the operators and the string literals of an expression.

@@ -12,7 +12,7 @@ use crate::support::states::{self, Kind, Spelling};
 use crate::support::status_edits::{config, status_edits, updates};
 
 /// The number of random cases. PROPTEST_CASES sets another one, and PROPTEST_RNG_SEED another seed.
-const CASES: u32 = 12_000;
+const CASES: u32 = 2_500;
 
 /// Times of the request, near and far from the times of the objects.
 const TIMES: [&str; 5] =
