@@ -59,16 +59,17 @@ pub fn suspects(view: View) -> String {
         "({is_usual}) ? [] : {}.filter(i, i < size({entries}) && {is_suspect}).map(i, [dyn(i), {entries}[i]]).map(e, [e[0], {entry}, \
          dyn({is_named})]).map(e, {{'index': dyn(e[0]), 'entry': {entry}, 'named': e[2], 'first': dyn({first}), \
          'path': dyn('status.conditions[' + (e[2] ? {entry}.type : string(e[0])) + ']'), \
-         'identities': dyn([e[2] ? [{entry}.type] : [dyn('unnamed'), dyn(e[0])], [dyn({earlier}), dyn({contents_of})]])}})",
+         'identities': dyn([[dyn({earlier}), dyn({contents_of})], e[2] ? [{entry}.type] : [dyn({earlier}), dyn({contents_of})]])}})",
         indices()
     )
 }
 
 fn suspect_rows(view: View, row: Row, when: &str, path: &str, member: &str) -> Row {
     let list = view.variable("suspects");
-    Row { when: when.to_owned(), ..row }
-        .for_each("e", list, format!("e.path + '{path}'"))
-        .identities(vec![format!("[dyn('{member}'), e.identities[0]]"), format!("[dyn('{member}'), e.identities[1]]")])
+    Row { when: when.to_owned(), ..row }.for_each("e", list, format!("e.path + '{path}'")).identities(vec![
+        format!("[dyn('{member}'), e.identities[0]]"),
+        format!("[dyn('{member}'), dyn(e.named), e.identities[1]]"),
+    ])
 }
 
 pub fn fields(view: View) -> Vec<Row> {
@@ -187,7 +188,7 @@ pub fn duplicate(view: View) -> Vec<Row> {
     let detail = format!("must not repeat the type of status.conditions[{OTHER}]");
     let text = message(&FieldError::duplicate(&VALUE, detail), "e.entry.type", "string(e.first)");
     let row = suspect_rows(view, Row::error("", "", text), "e.first >= 0 && e.first < e.index", ".type", "duplicate");
-    let by_contents = row.identities[1..].to_vec();
+    let by_contents = row.identities[..1].to_vec();
     vec![row.identities(by_contents)]
 }
 

@@ -65,6 +65,20 @@ impl CountMap {
         format!("!({wire}) && !({documented})")
     }
 
+    /// Whether the container is the same in both objects. Null counts as absent.
+    fn is_same_container(&self) -> String {
+        let (name, old) = (self.name, View::Old.variable(self.name));
+        let others = |view: View| format!("{}.{name}", view.variable("others"));
+        format!(
+            "(type(variables.status.{name}) == map && type(variables.oldStatus.{name}) == map ? {} && size({1}) == size({2}) \
+             && {1}.all(m, m in {old} && {old}[m] == {map}[m]) : variables.status.{name} == variables.oldStatus.{name})",
+            self.is_same(&count_keys()),
+            others(View::New),
+            others(View::Old),
+            map = self.map,
+        )
+    }
+
     /// Whether the members of these names are the same in both objects.
     fn is_same(&self, keys: &str) -> String {
         let of = |map: &str| format!("(k in {map} ? {map}[k] : null)");
@@ -331,13 +345,12 @@ pub fn spelling(view: View) -> Vec<Row> {
     let [wire, documented] = Spelling::BOTH.map(|spelling| CountMap::of(view, spelling));
     let [wire_path, documented_path] = [&wire, &documented].map(CountMap::path);
     let status = view.variable("status");
-    let same_raw = |key: &str| format!("variables.status.{key} == variables.oldStatus.{key}");
     let mut rows = compare(
         &format!("size({}) > 1", view.variable("counted")),
         &is_same_container(&status, &wire, &documented),
         [&format!("'{wire_path}'"), &format!("'{documented_path}'")],
         None,
-        vec![same_raw(wire.name), same_raw(documented.name)],
+        vec![wire.is_same_container(), documented.is_same_container()],
     )
     .to_vec();
     for container in [&wire, &documented] {

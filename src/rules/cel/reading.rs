@@ -249,7 +249,8 @@ pub fn is_violation(message: &str) -> String {
 pub fn not_an_integer(value: &str) -> String {
     let detail = |detail| message(&FieldError::invalid(&VALUE, detail), value, "");
     format!(
-        "(type({value}) == int ? {} : type({value}) == double && ({value} >= 9223372036854775808.0 || {value} <= -9223372036854775808.0) \
+        "(type({value}) == int && {value} > -9223372036854775807 - 1 ? {} \
+         : type({value}) in [dyn(int), dyn(double)] && ({value} >= 9223372036854775808.0 || {value} <= -9223372036854775808.0) \
          ? {} : {})",
         detail(NEGATIVE),
         detail(OUT_OF_RANGE),

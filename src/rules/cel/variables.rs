@@ -139,9 +139,9 @@ pub fn of_both() -> Vec<PolicyVariable> {
         );
         variables.push(variable(&same_name(member), same));
     }
-    let moved = "variables.conditions.exists(c, !(c in variables.oldConditions)) ? \
-                 variables.wellFormed.filter(c, !(c in variables.oldWellFormed) \
-                 && variables.wellFormed.filter(d, d.type == c.type)[0] == c) : []";
+    let moved = "variables.conditions != variables.oldConditions ? \
+                 variables.wellFormed.filter(c, !(variables.oldWellFormed.filter(d, d.type == c.type).map(d, d == c) \
+                 + [false])[0] && variables.wellFormed.filter(d, d.type == c.type)[0] == c) : []";
     variables.extend([
         variable("changed", moved.to_owned()),
         variable("deleting", deleting()),
