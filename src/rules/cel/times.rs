@@ -124,7 +124,7 @@ pub fn observed_generation(view: View) -> Vec<Row> {
     let generation = view.variable("generation");
     let path = "status.observedGeneration";
     let invalid = |value: &str, detail: String, other: &str| {
-        message(&FieldError::invalid(&VALUE, detail), &value, &format!("string({other})"))
+        message(&FieldError::invalid(&VALUE, detail), value, &format!("string({other})"))
     };
     let most = format!("must be at most {OTHER}, the metadata.generation");
     let entries = view.variable("wellFormed");
