@@ -18,7 +18,7 @@ pub fn page(rule: &Rule) -> String {
     ] {
         page += &format!("\n## {head}\n\n{text}\n");
     }
-    page += &format!("\n## As a policy\n\n{}\n", twin(rule));
+    page += &format!("\n## As a policy\n\n{}\n", policy_section(rule));
     page += EXAMPLES;
     for example in rule.examples {
         page += &self::example(rule, example);
@@ -27,7 +27,7 @@ pub fn page(rule: &Rule) -> String {
 }
 
 /// Describes the rule's twin in CEL.
-fn twin(rule: &Rule) -> String {
+fn policy_section(rule: &Rule) -> String {
     let (extent, differences) = match rule.cel {
         Cel::Exact(_) => ("has the same findings as the webhook", String::new()),
         Cel::Near(_, differences) => {
@@ -84,7 +84,7 @@ pub fn pages(rules: &[Rule]) -> Vec<Page> {
 
 pub(super) const NOTE: &str = "<!-- Generated from the table of rules by `scan-admission generate docs`. -->\n\n";
 
-fn twin_json(cel: Cel) -> Value {
+fn policy_json(cel: Cel) -> Value {
     match cel {
         Cel::Exact(_) => json!({"twin": "exact"}),
         Cel::Near(_, differences) => json!({"twin": "near", "differences": differences}),
@@ -132,7 +132,7 @@ pub fn json(rules: &[Rule]) -> String {
                 "breaks": rule.breaks,
                 "repair": rule.repair,
                 "mutates": rule.mutate.is_some(),
-                "policy": twin_json(rule.cel),
+                "policy": policy_json(rule.cel),
                 "examples": examples.collect::<Vec<_>>(),
             })
         })
