@@ -16,6 +16,7 @@
 //! | [`install`] | the manifests and the Grafana dashboard | `server` |
 //! | [`cluster`] | the client of the API server: the CA controller, caBundles, listing | `cluster` |
 //! | [`server`] | the HTTPS server: connections, limits, memory, handler, health, metrics | `server` |
+//! | [`policies`] | the admission policies in CEL, generated from the rules | `server` |
 //! | [`offline`] | outside a request: judging scans in documents, stored scans and writes in audit logs; fixing documents | `files` |
 //! | [`report`] | findings in documents and in a cluster, as text, JSON, SARIF, JUnit XML and more; differences between files | `files` |
 //! | [`config`] | the configuration file | `server` |
@@ -33,6 +34,7 @@
 //! | a rule | a file in `src/rules/` and its two lines in `src/rules.rs` ([`engine::Rule`]) |
 //! | a permitted content of a condition, a permitted state of a phase | a row in [`rules::tables`] |
 //! | a judged field | its type in [`scan`], its path in [`scan::field`] |
+//! | a twin of a rule in CEL | a function in [`rules::cel`], named in the rule's [`cel`](engine::Rule::cel) |
 //! | a metric | [`server::metrics`] |
 //! | a command | a file in `src/cli/`, its variant and its arm in `src/cli.rs` |
 //! | a flag of a command | the command's file in `src/cli/` (`serve` has groups of flags in `src/cli/serve/`); a shared flag in `src/cli/flags/` |

@@ -19,8 +19,9 @@ use crate::rules::cel::spec::has_other_status;
 use crate::rules::cel::variables::{PolicyVariable, of_both, of_object};
 use crate::scan::{GROUP, Kind};
 use findings::Judgement;
-use modes::RuleModes;
+use modes::ModeExpressions;
 
+pub use findings::variable_name;
 pub use metadata::{digest_of_spec, rules_digest};
 
 /// The suffix of the names of the webhooks and of the annotations, since the API server requires domain names.
@@ -113,6 +114,17 @@ pub fn objects(rules: &[Rule], settings: &ReviewSettings, is_static: bool) -> Ve
     objects
 }
 
+/// Returns the policies that judge a rule if its mode is deny.
+pub fn policies_of(rule: &Rule) -> Vec<Policy> {
+    let settings = ReviewSettings::default();
+    let modes = ModeExpressions::new(&settings);
+    let judges = |policy: &Policy| {
+        policy.judges(rule.part)
+            && !Judgement { policy: *policy, rules: &[rule], modes: &modes }.validations().is_empty()
+    };
+    Policy::ALL.into_iter().filter(judges).collect()
+}
+
 fn object(kind: &str, name: &str, is_static: bool, spec: &Value) -> Value {
     let suffix = if is_static { STATIC_SUFFIX } else { "" };
     json!({
@@ -133,7 +145,7 @@ fn binding(policy: Policy, is_static: bool) -> Value {
 }
 
 fn validating(policy: Policy, rules: &[Rule], settings: &ReviewSettings, is_static: bool) -> Value {
-    let modes = RuleModes::new(settings);
+    let modes = ModeExpressions::new(settings);
     let judged: Vec<&Rule> =
         rules.iter().filter(|rule| policy.judges(rule.part)).filter(|rule| is_on(rule, settings)).collect();
     let judgement = Judgement { policy, rules: &judged, modes: &modes };

@@ -16,13 +16,14 @@ pub mod time;
 pub mod url;
 
 pub use condition::{Condition, ConditionMember, ConditionStatus, ConditionType};
-pub use conditions::Conditions;
+pub use conditions::{Conditions, Form, member_form};
 pub use count::{Count, CveCount};
-pub use field::{Entry, Field};
-pub use json::{Container, Json, JsonType, Member, Object};
+pub use field::{Artifact, Entry, Field};
+pub use image::ImageReference;
+pub use json::{Container, ENTRIES_MAX, Json, JsonType, Member, Object};
 pub use reader::{Key, Reader};
 pub use scanner::{ScannedBy, ScannerForm, ScannerMember};
-pub use source::{Source, SourceMember, Sources};
+pub use source::{Difference, Source, SourceMember, Sources};
 
 use reader::ReadError;
 use reader::same::is_same_json;

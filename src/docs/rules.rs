@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::Page;
 use super::examples::parsed;
-use crate::engine::{Example, Expectation, Rule};
+use crate::engine::{Cel, Example, Expectation, Rule};
+use crate::policies::{policies_of, variable_name};
 
 /// Returns the page of a rule, in Markdown with fixed headings.
 pub fn page(rule: &Rule) -> String {
@@ -17,11 +18,33 @@ pub fn page(rule: &Rule) -> String {
     ] {
         page += &format!("\n## {head}\n\n{text}\n");
     }
+    page += &format!("\n## As a policy\n\n{}\n", policy_section(rule));
     page += EXAMPLES;
     for example in rule.examples {
         page += &self::example(rule, example);
     }
     page
+}
+
+/// Describes the rule's twin in CEL.
+fn policy_section(rule: &Rule) -> String {
+    let (extent, differences) = match rule.cel {
+        Cel::Exact(_) => ("has the same findings as the webhook", String::new()),
+        Cel::Near(_, differences) => {
+            ("has the same findings as the webhook, with one exception", format!(" {differences}"))
+        }
+        Cel::Never(why) => return format!("No policy in CEL judges this rule. {why}"),
+    };
+    let policies = policies_of(rule).iter().map(|policy| format!("`{}`", policy.name())).collect::<Vec<_>>();
+    let policies = match policies.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("policies {} and {last}", others.join(", ")),
+        _ => format!("policy {}", policies.concat()),
+    };
+    format!(
+        "As a policy in CEL, which needs no server, this rule {extent}.{differences} It is the variable `{}` of the {policies}. \
+         `scan-admission generate policies` writes them.",
+        variable_name(rule)
+    )
 }
 
 const EXAMPLES: &str = "\n## Examples\n\n\
@@ -60,6 +83,14 @@ pub fn pages(rules: &[Rule]) -> Vec<Page> {
 }
 
 pub(super) const NOTE: &str = "<!-- Generated from the table of rules by `scan-admission generate docs`. -->\n\n";
+
+fn policy_json(cel: Cel) -> Value {
+    match cel {
+        Cel::Exact(_) => json!({"twin": "exact"}),
+        Cel::Near(_, differences) => json!({"twin": "near", "differences": differences}),
+        Cel::Never(why) => json!({"twin": "never", "why": why}),
+    }
+}
 
 pub(super) fn mutates(rule: &Rule) -> &'static str {
     if rule.mutate.is_some() { "yes" } else { "" }
@@ -101,6 +132,7 @@ pub fn json(rules: &[Rule]) -> String {
                 "breaks": rule.breaks,
                 "repair": rule.repair,
                 "mutates": rule.mutate.is_some(),
+                "policy": policy_json(rule.cel),
                 "examples": examples.collect::<Vec<_>>(),
             })
         })

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::Policy;
-use super::modes::RuleModes;
+use super::modes::ModeExpressions;
 use crate::engine::cel::{literal, shown};
 use crate::engine::{Downgrade, Mode, Part, Row, Rule, Severity, View};
 use crate::rules::cel::variables::PolicyVariable;
@@ -13,7 +13,7 @@ use crate::rules::cel::variables::PolicyVariable;
 pub struct Judgement<'p> {
     pub policy: Policy,
     pub rules: &'p [&'p Rule],
-    pub modes: &'p RuleModes<'p>,
+    pub modes: &'p ModeExpressions<'p>,
 }
 
 impl Judgement<'_> {
@@ -152,7 +152,7 @@ impl Judgement<'_> {
 }
 
 /// The name of the variable with the findings of a rule: its id in camel case.
-fn variable_name(rule: &Rule) -> String {
+pub fn variable_name(rule: &Rule) -> String {
     let mut words = rule.id.split('-');
     let first = words.next().unwrap_or_default().to_owned();
     let capitalised = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];

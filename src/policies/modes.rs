@@ -6,13 +6,13 @@ use crate::engine::{Mode, Rule};
 use crate::rules::cel::variables::PolicyVariable;
 
 /// The modes of the rules, some of which depend on the request.
-pub struct RuleModes<'s> {
+pub struct ModeExpressions<'s> {
     settings: &'s ReviewSettings,
 }
 
-impl<'s> RuleModes<'s> {
+impl<'s> ModeExpressions<'s> {
     pub fn new(settings: &'s ReviewSettings) -> Self {
-        RuleModes { settings }
+        ModeExpressions { settings }
     }
 
     /// Returns a variable for each override: whether it applies to the request.

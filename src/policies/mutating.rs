@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::findings::{Judgement, is_pre_existing, joined};
-use super::modes::RuleModes;
+use super::modes::ModeExpressions;
 use super::{Policy, STATIC_SUFFIX, match_constraints, not_break_glass, object, used};
 use crate::admission::ReviewSettings;
 use crate::engine::cel::literals;
@@ -75,7 +75,7 @@ fn mutations() -> Vec<String> {
 }
 
 struct EnabledRules<'s> {
-    modes: RuleModes<'s>,
+    modes: ModeExpressions<'s>,
     rules: &'s [Rule],
 }
 
@@ -89,7 +89,7 @@ impl Enabled for EnabledRules<'_> {
 
 /// The metadata and the spec are those of the old object, since a write of the status does not change them.
 fn variables(rules: &[Rule], settings: &ReviewSettings) -> Vec<PolicyVariable> {
-    let enabled = EnabledRules { modes: RuleModes::new(settings), rules };
+    let enabled = EnabledRules { modes: ModeExpressions::new(settings), rules };
     let judged: Vec<&Rule> = rules.iter().filter(|rule| Policy::Errors.judges(rule.part)).collect();
     let mut variables = of_parts(View::New, status_of("object"), "oldObject");
     variables.extend(of_object(View::Old));

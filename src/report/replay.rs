@@ -178,7 +178,7 @@ struct RowKey {
 }
 
 #[derive(Debug)]
-struct Row {
+struct WriteRow {
     writes: u64,
     upper_bounds: u64,
     first: OffsetDateTime,
@@ -207,7 +207,7 @@ enum Reported<'w> {
 pub struct ReplayReport {
     pub counts: ReplayCounts,
     /// The rows of each outcome. No outcome is without a row.
-    rows: BTreeMap<Outcome, HashMap<RowKey, Row>>,
+    rows: BTreeMap<Outcome, HashMap<RowKey, WriteRow>>,
     /// The writes in rows beyond [`ROWS_MAX`]. A write counts once for each row.
     more: BTreeMap<Outcome, u64>,
     not_replayed: BTreeMap<NotReplayed, Tallied>,
@@ -252,7 +252,7 @@ impl ReplayReport {
             row.first = row.first.min(write.time);
             row.last = row.last.max(write.time);
         } else if self.rows.values().map(HashMap::len).sum::<usize>() < ROWS_MAX || self.evict_less_severe(outcome) {
-            self.rows.entry(outcome).or_default().insert(key, Row::new(write, reported));
+            self.rows.entry(outcome).or_default().insert(key, WriteRow::new(write, reported));
         } else {
             *self.more.entry(outcome).or_default() += 1;
         }
@@ -314,14 +314,14 @@ impl ReplayReport {
     }
 
     /// Returns the rows: the most severe outcome first, and of an outcome the row with the most writes.
-    fn sorted_rows(&self) -> Vec<(&RowKey, &Row)> {
+    fn sorted_rows(&self) -> Vec<(&RowKey, &WriteRow)> {
         let mut rows: Vec<_> = self.rows.values().flatten().collect();
         rows.sort_by(|a, b| report_order(*a, *b));
         rows
     }
 }
 
-impl Row {
+impl WriteRow {
     fn new(write: &ReplayedWrite<'_>, reported: &Reported<'_>) -> Self {
         let (path, message) = reported.path_and_message();
         let example = RowExample {
@@ -354,7 +354,7 @@ impl Reported<'_> {
 }
 
 /// Compares two rows: the most severe outcome is first, and of an outcome the row with the most writes.
-fn report_order((a, row_a): (&RowKey, &Row), (b, row_b): (&RowKey, &Row)) -> Ordering {
+fn report_order((a, row_a): (&RowKey, &WriteRow), (b, row_b): (&RowKey, &WriteRow)) -> Ordering {
     a.outcome.cmp(&b.outcome).then(row_b.writes.cmp(&row_a.writes)).then_with(|| a.cmp(b))
 }
 

@@ -3,9 +3,7 @@
 use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::cel;
 use crate::rules::tables::values::{MUST_BE_IMAGE, must_equal};
-use crate::scan::field::Artifact;
-use crate::scan::image::ImageReference;
-use crate::scan::source::Difference;
+use crate::scan::{Artifact, Difference, ImageReference};
 use crate::scan::{Field, Json, Member, Phase, Source, SourceMember, Sources};
 
 pub const RULE: Rule = Rule {

@@ -8,5 +8,7 @@ pub mod phases;
 pub mod reading;
 pub mod shape;
 pub mod spec;
+pub mod spelling;
 pub mod times;
 pub mod variables;
+pub mod vocabulary;

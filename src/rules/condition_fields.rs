@@ -3,9 +3,7 @@
 use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule, Severity};
 use crate::rules::cel;
 use crate::rules::tables::conditions::malformed;
-use crate::scan::conditions::{Form, member_form};
-use crate::scan::json::ENTRIES_MAX;
-use crate::scan::{Condition, ConditionMember, Entry, Field, Json, Member, time};
+use crate::scan::{Condition, ConditionMember, ENTRIES_MAX, Entry, Field, Form, Json, Member, member_form, time};
 
 pub const RULE: Rule = Rule {
     id: "condition-fields",

@@ -20,7 +20,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check: |change, findings| vocabulary::check(&conditions::POLICY_SUCCEEDED, change, findings),
     mutate: Some(|change, patch| vocabulary::mutate(&conditions::POLICY_SUCCEEDED, change, patch)),
-    cel: Cel::Exact(cel::conditions::policy),
+    cel: Cel::Exact(cel::vocabulary::policy),
     examples: &[
         Example {
             title: "a policy that passed",

@@ -18,7 +18,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check: |change, findings| vocabulary::check(&conditions::SCANNING, change, findings),
     mutate: Some(|change, patch| vocabulary::mutate(&conditions::SCANNING, change, patch)),
-    cel: Cel::Exact(cel::conditions::scanning),
+    cel: Cel::Exact(cel::vocabulary::scanning),
     examples: &[
         Example {
             title: "a running job",

@@ -16,7 +16,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check: |change, findings| vocabulary::check(&conditions::SENDING_RESULTS, change, findings),
     mutate: None,
-    cel: Cel::Exact(cel::conditions::sending_results),
+    cel: Cel::Exact(cel::vocabulary::sending_results),
     examples: &[
         Example {
             title: "results that were sent",

@@ -18,7 +18,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check,
     mutate: None,
-    cel: Cel::Exact(cel::counts::spelling),
+    cel: Cel::Exact(cel::spelling::conflict),
     examples: &[
         Example {
             title: "one spelling of each",

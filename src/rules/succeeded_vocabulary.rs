@@ -17,7 +17,7 @@ pub const RULE: Rule = Rule {
     part: Part::Status,
     check: |change, findings| vocabulary::check(&conditions::SUCCEEDED, change, findings),
     mutate: Some(|change, patch| vocabulary::mutate(&conditions::SUCCEEDED, change, patch)),
-    cel: Cel::Exact(cel::conditions::succeeded),
+    cel: Cel::Exact(cel::vocabulary::succeeded),
     examples: &[
         Example {
             title: "a job that succeeded",

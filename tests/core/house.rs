@@ -17,6 +17,7 @@ const ROOMS: &[&str] = &[
     "install",
     "cluster",
     "server",
+    "policies",
     "offline",
     "report",
     "config",
@@ -549,7 +550,11 @@ fn files_and_functions_stay_within_their_line_limits() {
     for source in sources() {
         let limit = match source.path.as_str() {
             "src/main.rs" => MAIN_MAX_LINES,
-            path if path.starts_with("src/rules/") && !path.starts_with("src/rules/tables/") => RULE_MAX_LINES,
+            path if path.starts_with("src/rules/")
+                && !["tables/", "cel/"].iter().any(|shared| path[10..].starts_with(shared)) =>
+            {
+                RULE_MAX_LINES
+            }
             _ => FILE_MAX_LINES,
         };
         if source.lines > limit {
@@ -592,7 +597,8 @@ fn long_functions(source: &Source) -> Vec<String> {
 fn every_rule_has_a_file_of_its_own() {
     let names = fs::read_dir(root().join("src/rules")).unwrap();
     let names = names.map(|file| file.unwrap().file_name().into_string().unwrap());
-    let files: BTreeSet<String> = names.filter(|name| !["tables", "tables.rs"].contains(&name.as_str())).collect();
+    let files: BTreeSet<String> =
+        names.filter(|name| !["cel", "cel.rs", "tables", "tables.rs"].contains(&name.as_str())).collect();
     let rules: BTreeSet<String> = RULES.iter().map(|rule| format!("{}.rs", rule.id.replace('-', "_"))).collect();
     assert_eq!(files, rules);
     assert_eq!(RULES.len(), rules.len(), "two rules have the same id");

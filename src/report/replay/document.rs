@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{NotReplayed, Outcome, ReplayReport, Row, RowKey, Unread};
+use super::{NotReplayed, Outcome, ReplayReport, RowKey, Unread, WriteRow};
 use crate::scan::time::format;
 
 /// The version of the document.
@@ -151,7 +151,7 @@ impl<'a> ReplayDocument<'a> {
     }
 }
 
-fn document_row<'a>(key: &'a RowKey, row: &'a Row) -> DocumentRow<'a> {
+fn document_row<'a>(key: &'a RowKey, row: &'a WriteRow) -> DocumentRow<'a> {
     let example = &row.example;
     DocumentRow {
         outcome: key.outcome,

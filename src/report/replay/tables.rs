@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Outcome, ReplayCounts, ReplayReport, Row, RowKey, Tallied};
+use super::{Outcome, ReplayCounts, ReplayReport, RowKey, Tallied, WriteRow};
 use crate::report::markdown::{REPORT_MAX_BYTES, cell, write_fitting};
 use crate::report::{column_width, counted};
 use crate::scan::time::format;
@@ -34,7 +34,7 @@ pub fn text(report: &ReplayReport, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{}", summary(&report.counts).join("\n"))
 }
 
-fn text_rows(rows: &[(&RowKey, &Row)], out: &mut impl Write) -> io::Result<()> {
+fn text_rows(rows: &[(&RowKey, &WriteRow)], out: &mut impl Write) -> io::Result<()> {
     let rules = column_width("RULE", rows.iter().map(|(key, _)| key.rule));
     let namespaces = column_width("NAMESPACE", rows.iter().map(|(key, _)| key.namespace.as_str()));
     let users = column_width("USER", rows.iter().map(|(key, _)| key.user.as_str()));
@@ -83,7 +83,7 @@ pub fn markdown(report: &ReplayReport, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn markdown_row(key: &RowKey, row: &Row) -> String {
+fn markdown_row(key: &RowKey, row: &WriteRow) -> String {
     let [first, last] = [row.first, row.last].map(|time| format(time).unwrap_or_default());
     let (outcome, rule, writes) = (key.outcome.name(), key.rule, row.writes);
     let [namespace, user, example] = [&key.namespace, &key.user, &example(key, row)].map(|text| cell(text));
@@ -98,7 +98,7 @@ fn reasons(report: &ReplayReport) -> Vec<(&'static str, &Tallied)> {
 }
 
 /// Returns the example of a row, on one line.
-fn example(key: &RowKey, row: &Row) -> String {
+fn example(key: &RowKey, row: &WriteRow) -> String {
     let example = &row.example;
     let slash = if key.namespace.is_empty() { "" } else { "/" };
     let bounds = match row.upper_bounds {

@@ -10,14 +10,11 @@ use crate::scan::field::{Artifact, metadata_url_name};
 use crate::scan::{ConditionType, Phase, ScannerMember, Spelling};
 
 fn must_be(what: &str, value: &str) -> String {
-    message(&FieldError::type_invalid(&VALUE, format_args!("must be {what}")), &value, "")
+    message(&FieldError::type_invalid(&VALUE, format_args!("must be {what}")), value, "")
 }
 
 pub fn status(view: View) -> Vec<Row> {
     let (object, status) = (view.object(), view.variable("status"));
-    let same = |path: &str| {
-        format!("{} == {}", format_args!("variables.status{path}"), format_args!("variables.oldStatus{path}"))
-    };
     let mut rows = vec![
         Row::error(
             has_wrong_type(object, "status", "map"),
@@ -30,50 +27,38 @@ pub fn status(view: View) -> Vec<Row> {
             "status.conditions",
             must_be("a list", &format!("{status}.conditions")),
         )
-        .unchanged([same(".conditions")]),
+        .unchanged(["variables.status.conditions == variables.oldStatus.conditions".to_owned()]),
     ];
-    for artifact in Artifact::BOTH {
-        let name = artifact.name();
-        let [map, old] = [view, View::Old].map(|view| view.variable(sources_name(artifact)));
-        rows.push(
-            Row::error(
-                has_wrong_type(&status, name, "map"),
-                &format!("status.{name}"),
-                must_be("an object", &format!("{status}.{name}")),
-            )
-            .unchanged([same(&format!(".{name}"))]),
-        );
-        rows.push(
-            Row::error(
-                format!("s in {map} && {map}[s] != null && type({map}[s]) != map"),
-                "",
-                must_be("an object", &format!("{map}[s]")),
-            )
-            .for_each(
-                "s",
-                format!("({} ? [] : {})", view.variable(&format!("{}Plain", sources_name(artifact))), sources()),
-                format!("'status.{name}.' + s"),
-            )
-            .unchanged([format!("{map}[s] == {old}[s]")]),
-        );
-        rows.push(
-            Row::error(
-                format!(
-                    "x[0] in {map} && type({map}[x[0]]) == map && x[1] in {map}[x[0]] && {map}[x[0]][x[1]] != null \
-                     && type({map}[x[0]][x[1]]) != string"
-                ),
-                "",
-                must_be("a string", &format!("{map}[x[0]][x[1]]")),
-            )
-            .for_each(
-                "x",
-                format!("({} ? [] : {})", view.variable(&format!("{}Plain", sources_name(artifact))), members()),
-                format!("'status.{name}.' + x[0] + '.' + x[1]"),
-            )
-            .unchanged([format!("{map}[x[0]][x[1]] == {old}[x[0]][x[1]]")]),
-        );
-    }
+    rows.extend(Artifact::BOTH.into_iter().flat_map(|artifact| artifact_rows(view, artifact)));
     rows
+}
+
+fn artifact_rows(view: View, artifact: Artifact) -> [Row; 3] {
+    let (status, name) = (view.variable("status"), artifact.name());
+    let [map, old] = [view, View::Old].map(|view| view.variable(sources_name(artifact)));
+    let unless_plain =
+        |list: String| format!("({} ? [] : {list})", view.variable(&format!("{}Plain", sources_name(artifact))));
+    let (source, member) = (format!("{map}[s]"), format!("{map}[x[0]][x[1]]"));
+    [
+        Row::error(
+            has_wrong_type(&status, name, "map"),
+            &format!("status.{name}"),
+            must_be("an object", &format!("{status}.{name}")),
+        )
+        .unchanged([format!("variables.status.{name} == variables.oldStatus.{name}")]),
+        Row::error(format!("s in {map} && {source} != null && type({source}) != map"), "", must_be("an object", &source))
+            .for_each("s", unless_plain(sources()), format!("'status.{name}.' + s"))
+            .unchanged([format!("{source} == {old}[s]")]),
+        Row::error(
+            format!(
+                "x[0] in {map} && type({map}[x[0]]) == map && x[1] in {map}[x[0]] && {member} != null && type({member}) != string"
+            ),
+            "",
+            must_be("a string", &member),
+        )
+        .for_each("x", unless_plain(members()), format!("'status.{name}.' + x[0] + '.' + x[1]"))
+        .unchanged([format!("{member} == {old}[x[0]][x[1]]")]),
+    ]
 }
 
 pub fn scanner(view: View) -> Vec<Row> {

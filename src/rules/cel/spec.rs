@@ -81,6 +81,6 @@ pub fn writer(_: View) -> Vec<Row> {
     vec![Row::error(
         format!("!({user} in variables.statusWriters) && {}", has_other_status()),
         "status",
-        message(&error, &user, ""),
+        message(&error, user, ""),
     )]
 }

@@ -79,11 +79,7 @@ pub fn transition_time(view: View) -> Vec<Row> {
     let (at, since) = (transition("c"), format!("{before}.map(d, {})[0]", transition("d")));
     let has_old = format!("{old}.exists(d, d.type == c.type)");
     let same_status = format!("{before}[0].status == c.status");
-    let name = format!(
-        "'status.conditions[' + (size({0}.filter(d, type(d) == map && has(d.type) && d.type == c.type)) == 1 ? c.type : \
-         string({0}.map(d, d == c).indexOf(true))) + '].lastTransitionTime'",
-        view.variable("conditions")
-    );
+    let name = path_of(view, "lastTransitionTime");
     let was = shown(format_args!("{before}[0].lastTransitionTime"));
     let row = |when: String, detail: &str| {
         let error = FieldError::invalid(&VALUE, detail);
@@ -116,6 +112,15 @@ pub fn transition_time(view: View) -> Vec<Row> {
     ]
 }
 
+/// The path of a member of the entry `c`.
+fn path_of(view: View, member: &str) -> String {
+    format!(
+        "'status.conditions[' + (size({0}.filter(d, type(d) == map && has(d.type) && d.type == c.type)) == 1 ? c.type : \
+         string({0}.map(d, d == c).indexOf(true))) + '].{member}'",
+        view.variable("conditions")
+    )
+}
+
 pub fn observed_generation(view: View) -> Vec<Row> {
     let status = view.variable("status");
     let observed = format!("{status}.observedGeneration");
@@ -124,15 +129,13 @@ pub fn observed_generation(view: View) -> Vec<Row> {
     let generation = view.variable("generation");
     let path = "status.observedGeneration";
     let invalid = |value: &str, detail: String, other: &str| {
-        message(&FieldError::invalid(&VALUE, detail), &value, &format!("string({other})"))
+        message(&FieldError::invalid(&VALUE, detail), value, &format!("string({other})"))
     };
     let most = format!("must be at most {OTHER}, the metadata.generation");
+    let least = format!("must be at least {OTHER}, the value before this change");
+    let same = format!("must be {OTHER}, the status.observedGeneration, while phase is \"Completed\" or \"Failed\"");
     let entries = view.variable("wellFormed");
-    let name = format!(
-        "'status.conditions[' + (size({0}.filter(d, type(d) == map && has(d.type) && d.type == c.type)) == 1 ? c.type : \
-         string({0}.map(d, d == c).indexOf(true))) + '].observedGeneration'",
-        view.variable("conditions")
-    );
+    let name = path_of(view, "observedGeneration");
     let of_entry =
         |when: String, text: String| Row::warning(when, "", text).for_each("c", entries.clone(), name.clone());
     let old = "variables.oldStatus";
@@ -160,11 +163,7 @@ pub fn observed_generation(view: View) -> Vec<Row> {
                 is_valid(&status),
                 view.variable("stale")
             ),
-            invalid(
-                "c.observedGeneration",
-                format!("must be {OTHER}, the status.observedGeneration, while phase is \"Completed\" or \"Failed\""),
-                &observed,
-            ),
+            invalid("c.observedGeneration", same, &observed),
         ),
         Row::warning(
             format!(
@@ -173,11 +172,7 @@ pub fn observed_generation(view: View) -> Vec<Row> {
                 is_valid(old)
             ),
             path,
-            invalid(
-                &observed,
-                format!("must be at least {OTHER}, the value before this change"),
-                &format!("{old}.observedGeneration"),
-            ),
+            invalid(&observed, least, &format!("{old}.observedGeneration")),
         ),
     ]
 }

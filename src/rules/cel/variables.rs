@@ -11,6 +11,7 @@ use crate::scan::field::{Artifact, cve_count_name};
 use crate::scan::{ConditionMember, ConditionType, Phase, Spelling};
 
 /// A variable of a policy.
+#[derive(Clone)]
 pub struct PolicyVariable {
     pub name: String,
     pub expression: String,
@@ -27,100 +28,96 @@ fn map(from: &str, key: &str) -> String {
 
 /// Returns the variables of a status with the metadata and the spec of an object.
 pub fn of_parts(view: View, status: String, object: &str) -> Vec<PolicyVariable> {
-    let variable = |name: &str, expression: String| PolicyVariable { name: view.name(name), expression };
-    let whole = status;
-    let status = view.variable("status");
+    let mut variables = vec![variable(view, "status", status), variable(view, "spec", map(object, "spec"))];
+    variables.extend(of_fields(view, object));
+    variables.extend(of_conditions(view));
+    variables.extend(of_artifacts(view));
+    variables.extend(of_counts(view));
+    variables
+}
+
+fn variable(view: View, name: &str, expression: String) -> PolicyVariable {
+    PolicyVariable { name: view.name(name), expression }
+}
+
+fn of_fields(view: View, object: &str) -> Vec<PolicyVariable> {
+    let (status, spec) = (view.variable("status"), view.variable("spec"));
+    let (observed, scanned_at) = (format!("{status}.observedGeneration"), format!("{status}.scannedAt"));
+    let is_observed = format!("has({observed}) && type({observed}) == int");
+    vec![
+        variable(view, "phase", format!("{} ? {status}.phase : ''", is_there(&status, "phase"))),
+        variable(view, "scanPolicy", format!("{} ? {spec}.scanPolicy : ''", is_there(&spec, "scanPolicy"))),
+        variable(view, "generation", generation(object)),
+        variable(view, "caughtUp", format!("{is_observed} && {observed} == {}", view.variable("generation"))),
+        // Lower than every generation if there is none.
+        variable(view, "observed", format!("{is_observed} ? {observed} : {}", i64::MIN)),
+        variable(
+            view,
+            "scannedTime",
+            format!("has({scanned_at}) && {} ? [{}] : []", is_time(&scanned_at), timestamp(&scanned_at)),
+        ),
+    ]
+}
+
+fn of_conditions(view: View) -> Vec<PolicyVariable> {
+    let list = format!("{}.conditions", view.variable("status"));
+    let is_read = format!("has({list}) && type({list}) == list && size({list}) <= {ENTRIES_MAX}");
     let conditions = view.variable("conditions");
     let mut variables = vec![
-        variable("status", whole),
-        variable("phase", format!("{} ? {status}.phase : ''", is_there(&status, "phase"))),
-        variable("spec", map(object, "spec")),
-        variable(
-            "scanPolicy",
-            format!("{0} ? {1}.scanPolicy : ''", is_there(&view.variable("spec"), "scanPolicy"), view.variable("spec")),
-        ),
-        variable("generation", generation(object)),
-        variable(
-            "caughtUp",
-            format!(
-                "has({status}.observedGeneration) && type({status}.observedGeneration) == int \
-                 && {status}.observedGeneration == {}",
-                view.variable("generation")
-            ),
-        ),
-        variable(
-            "scannedTime",
-            format!(
-                "has({status}.scannedAt) && {} ? [{}] : []",
-                is_time(&format!("{status}.scannedAt")),
-                timestamp(&format!("{status}.scannedAt"))
-            ),
-        ),
-        // Lower than every generation if there is none.
-        variable(
-            "observed",
-            format!(
-                "has({status}.observedGeneration) && type({status}.observedGeneration) == int ? {status}.observedGeneration : {}",
-                i64::MIN
-            ),
-        ),
-        variable(
-            "conditions",
-            format!(
-                "has({status}.conditions) && type({status}.conditions) == list && size({status}.conditions) <= {ENTRIES_MAX} \
-                 ? {status}.conditions : []"
-            ),
-        ),
-        variable("wellFormed", format!("{conditions}.filter(c, {})", is_well_formed("c"))),
-        variable("suspects", super::conditions::suspects(view)),
-        variable("known", known(view)),
-        variable("names", names(view)),
-        variable("stale", stale(view)),
+        variable(view, "conditions", format!("{is_read} ? {list} : []")),
+        variable(view, "wellFormed", format!("{conditions}.filter(c, {})", is_well_formed("c"))),
+        variable(view, "suspects", super::conditions::suspects(view)),
+        variable(view, "known", known(view)),
+        variable(view, "names", names(view)),
+        variable(view, "stale", stale(view)),
     ];
     if view != View::Old {
-        variables.push(variable("absent", absent(view)));
+        variables.push(variable(view, "absent", absent(view)));
     }
+    variables
+}
+
+fn of_artifacts(view: View) -> Vec<PolicyVariable> {
+    let status = view.variable("status");
+    let mut variables = Vec::new();
     for artifact in Artifact::BOTH {
-        variables.push(variable(sources_name(artifact), map(&status, artifact.name())));
-    }
-    for name in Artifact::BOTH.map(sources_name) {
-        let of = |what: &str| format!("{name}{what}");
-        variables.push(variable(&of("Plain"), is_plain(&view.variable(name))));
+        let name = sources_name(artifact);
+        variables.push(variable(view, name, map(&status, artifact.name())));
+        variables.push(variable(view, &format!("{name}Plain"), is_plain(&view.variable(name))));
     }
     let [ships, is_shipped] = ships(view);
-    variables.extend([variable("ships", ships), variable("isShipped", is_shipped)]);
-    variables.push(variable("differs", differs(view)));
+    variables.extend([variable(view, "ships", ships), variable(view, "isShipped", is_shipped)]);
+    variables.push(variable(view, "differs", differs(view)));
     for name in Artifact::BOTH.map(sources_name).into_iter().chain(["spec"]) {
         let (texts_name, parts_name) = (format!("{name}Texts"), format!("{name}Parts"));
-        variables.push(variable(&texts_name, texts(view, &view.variable(name))));
-        variables.push(variable(&parts_name, parts(view, &view.variable(&texts_name))));
+        variables.push(variable(view, &texts_name, texts(view, &view.variable(name))));
+        variables.push(variable(view, &parts_name, parts(view, &view.variable(&texts_name))));
     }
-    for container in Spelling::BOTH {
-        let name = cve_count_name(container);
-        variables.push(variable(name, map(&status, name)));
-    }
-    variables.push(variable("counted", counted(view)));
-    let by_container = |of: fn(View, Spelling) -> String| {
+    variables
+}
+
+/// Returns the expression of a container of counts.
+type OfContainer = fn(View, Spelling) -> String;
+
+fn of_counts(view: View) -> Vec<PolicyVariable> {
+    let status = view.variable("status");
+    let names = Spelling::BOTH.map(cve_count_name);
+    let mut variables = names.map(|name| variable(view, name, map(&status, name))).to_vec();
+    variables.push(variable(view, "counted", counted(view)));
+    variables.push(variable(view, "plain", plain(view)));
+    let by_container: [(&str, OfContainer); 5] =
+        [("counts", counts), ("others", others), ("sum", sum), ("total", total_value), ("comparable", comparable)];
+    for (name, of) in by_container {
         let [wire, documented] =
             Spelling::BOTH.map(|container| format!("'{}': {}", cve_count_name(container), of(view, container)));
-        format!("{{{wire},\n{documented}}}")
-    };
-    variables.push(variable("plain", plain(view)));
-    for (name, of) in [
-        ("counts", counts as fn(View, Spelling) -> String),
-        ("others", others),
-        ("sum", sum),
-        ("total", total_value),
-        ("comparable", comparable),
-    ] {
-        variables.push(variable(name, by_container(of)));
+        variables.push(variable(view, name, format!("{{{wire},\n{documented}}}")));
     }
     variables
 }
 
 /// Returns the variables that compare both objects. They use those of both.
 pub fn of_both() -> Vec<PolicyVariable> {
-    let variable = |name: &str, expression: String| PolicyVariable { name: name.to_owned(), expression };
+    let variable = |name: &str, expression: String| variable(View::New, name, expression);
     let has_type = |list: &str| format!("{list}.filter(c, type(c) == map && has(c.type) && c.type == t)");
     let any_old = format!("(variables.oldWellFormed.filter(c, c.type == t) + {})", has_type("variables.oldConditions"));
     let mut variables = vec![
