@@ -126,3 +126,37 @@ async fn of_kind(client: &Client, kind: PolicyKind) -> Lookup<Vec<StoredPolicy>>
         Err(error) => Lookup::Unknown(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use kube::client::Body;
+
+    use super::*;
+
+    /// Lists a kind of an API server that gives this answer.
+    async fn listed(code: u16, answer: &'static str) -> Lookup<Vec<StoredPolicy>> {
+        let service = tower::service_fn(move |request: axum::http::Request<Body>| {
+            let path = request.uri().path().to_owned();
+            assert_eq!(path, "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies");
+            let answer = axum::http::Response::builder().status(code).body(Body::from(answer.as_bytes().to_vec()));
+            async { Ok::<_, Infallible>(answer.unwrap()) }
+        });
+        of_kind(&Client::new(service, "default"), PolicyKind::Mutating).await
+    }
+
+    /// As an API server before 1.36 answers, which does not serve the kind.
+    #[tokio::test]
+    async fn a_kind_that_is_not_served_has_no_policies() {
+        let found = listed(404, "404 page not found\n").await;
+        assert!(found.found().is_some_and(Vec::is_empty), "{found:?}");
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_cannot_be_listed_is_unknown() {
+        let status = r#"{"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": "no"}"#;
+        let found = listed(403, status).await;
+        assert!(matches!(&found, Lookup::Unknown(why) if why == "no"), "{found:?}");
+    }
+}

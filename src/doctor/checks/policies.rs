@@ -188,9 +188,11 @@ fn generated_for<'o>(stored: &StoredPolicy, objects: &'o [Value]) -> Option<&'o 
 }
 
 fn policy_faults(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
+    let mut policies = snapshot.generated_policies().peekable();
     // Without the configuration, whether `faults: allow` was meant is unknown.
-    let expected = snapshot.settings.found().map(|settings| objects(RULES, settings, false));
-    for policy in snapshot.generated_policies() {
+    let settings = snapshot.settings.found().filter(|_| policies.peek().is_some());
+    let expected = settings.map(|settings| objects(RULES, settings, false));
+    for policy in policies {
         let spec = &policy.object["spec"];
         if !spec["paramKind"].is_null() {
             diagnostics.problem(format!("the {} has a paramKind", policy.id()));
