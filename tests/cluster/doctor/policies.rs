@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::How::{Change, Delete, Status};
 use super::{CONFIG, Object, Sabotage, Setup, VALIDATING, assert_found, named};
 use crate::controlplane::User;
-use crate::support::process::program;
+use crate::installed::program;
 
 const GROUP: &str = "admissionregistration.k8s.io/v1";
 const ERRORS: Object = (GROUP, "ValidatingAdmissionPolicy", "scan-errors", false);
