@@ -125,8 +125,12 @@ pub fn policies_of(rule: &Rule) -> Vec<Policy> {
     Policy::ALL.into_iter().filter(judges).collect()
 }
 
+/// Leaves out empty lists of the spec, as the API server does when it stores the object.
 fn object(kind: &str, name: &str, is_static: bool, spec: &Value) -> Value {
     let suffix = if is_static { STATIC_SUFFIX } else { "" };
+    let is_kept = |value: &Value| value.as_array().is_none_or(|list| !list.is_empty());
+    let members = spec.as_object().into_iter().flatten().filter(|(_, value)| is_kept(value));
+    let spec: serde_json::Map<String, Value> = members.map(|(key, value)| (key.clone(), value.clone())).collect();
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": kind,

@@ -131,7 +131,7 @@ impl Judgement<'_> {
             |rule: &&&Rule| variables.iter().any(|variable| variable.name == name(rule) && variable.expression != "[]");
         let of_rule = |rule: &&Rule| format!("(size(variables.{}) > 0 ? ['{}'] : [])", name(rule), rule.id);
         let lists: Vec<String> = self.rules.iter().filter(is_variable).map(of_rule).collect();
-        format!("({}).join(', ')", lists.join("\n+ "))
+        if lists.is_empty() { "''".to_owned() } else { format!("({}).join(', ')", lists.join("\n+ ")) }
     }
 
     /// A validation for each rule that may have findings.

@@ -20,7 +20,12 @@ const LAZY: &[&str] = &["absent", "generation", "deleting"];
 /// Variables are bound by macros: `[{'phase': …}].exists(a, …)` binds `a.phase`. All variables that need the same number of
 /// others before them are bound together, since each level slows down all expressions within.
 pub fn condition(judgement: &Judgement<'_>, settings: &ReviewSettings) -> String {
-    let body = judgement.conditions().join("\n|| ");
+    let conditions = judgement.conditions();
+    // No rule can have a finding, for instance if the modes of all rules are warn and the policy denies.
+    if conditions.is_empty() {
+        return "false".to_owned();
+    }
+    let body = conditions.join("\n|| ");
     // The API server rejects a match condition that reads a variable.
     let mut body = replaced(&body, "statusWriters", &literals(&settings.status_writers));
     let all: Vec<PolicyVariable> = [View::New, View::Old].into_iter().flat_map(of_object).chain(of_both()).collect();

@@ -73,7 +73,9 @@ fn policy_and_webhook(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     }
     let is_ours =
         |stored: &&StoredPolicy| stored.kind == PolicyKind::Validating && stored.name() == Policy::Errors.name();
-    let Some(policy) = snapshot.generated_policies().find(is_ours) else { return };
+    // If no rule can deny, the policy has no validations.
+    let has_validations = |policy: &&StoredPolicy| policy.object["spec"]["validations"].is_array();
+    let Some(policy) = snapshot.generated_policies().find(is_ours).filter(has_validations) else { return };
     let denies = |actions: &Value| actions.as_array().into_iter().flatten().any(|action| action == "Deny");
     let bindings = snapshot.stored(PolicyKind::ValidatingBinding).into_iter().flatten();
     let mut bindings = bindings.filter(|binding| binding.policy_name() == policy.name());
