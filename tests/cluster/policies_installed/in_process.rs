@@ -29,6 +29,7 @@ pub struct Answers {
     pub audited: String,
     /// The object after the mutations.
     pub object: Value,
+    pub is_mutated: bool,
 }
 
 impl Write<'_> {
@@ -51,7 +52,8 @@ impl Write<'_> {
             insert(&mut warned, warning.as_str().unwrap());
         }
         let audited = response["auditAnnotations"]["audited"].as_str().unwrap_or_default().to_owned();
-        Answers { denied, warned, audited, object }
+        let is_mutated = object != self.new;
+        Answers { denied, warned, audited, object, is_mutated }
     }
 
     fn answer(&self, object: &Value, webhook: Webhook) -> Answer {
@@ -75,5 +77,5 @@ fn insert(by_rule: &mut Messages, text: &str) {
     let (text, rule) = split_rule(text).unwrap_or_else(|| panic!("{text:?} should end with a rule"));
     let (message, reason) = text.find(" (not denied: ").map_or((text, ""), |at| text.split_at(at));
     let message = message.rsplit_once("; did you mean ").map_or(message, |(message, _)| message);
-    add(by_rule, rule, [format!("{message}{reason}").as_str()].into_iter());
+    add(by_rule, rule, &format!("{message}{reason}"));
 }

@@ -77,7 +77,7 @@ pub fn annotation(namespace: &Namespace<'_>, name: &str, annotation: &str) -> Op
 }
 
 /// Returns the ids of rules in the order of the table.
-fn listed<'r>(rules: impl Fn(&str) -> bool + 'r) -> String {
+pub fn listed(rules: impl Fn(&str) -> bool) -> String {
     RULES.iter().map(|rule| rule.id).filter(|rule| rules(rule)).collect::<Vec<_>>().join(", ")
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 /// The messages of each rule, without its id, sorted.
 pub type Messages = BTreeMap<String, Vec<String>>;
 
@@ -36,17 +38,33 @@ impl Printed {
             let by_rule = if is_warning { &mut printed.warned } else { &mut printed.denied };
             let (end, joint) = (format!(" [{rule}]"), format!(" [{rule}]; "));
             let messages = text.unwrap_or_default().split(&joint);
-            add(by_rule, rule, messages.map(|message| message.strip_suffix(&end).unwrap_or(message)));
+            for message in messages {
+                add(by_rule, rule, message.strip_suffix(&end).unwrap_or(message));
+            }
         }
         printed
     }
 }
 
-/// Adds messages of a rule.
-pub fn add<'m>(by_rule: &mut Messages, rule: &str, messages: impl Iterator<Item = &'m str>) {
+/// Adds a message of a rule.
+pub fn add(by_rule: &mut Messages, rule: &str, message: &str) {
     let listed = by_rule.entry(rule.to_owned()).or_default();
-    listed.extend(messages.map(str::to_owned));
+    listed.push(plain(message));
     listed.sort();
+}
+
+/// Returns a message without a value that policies show differently: they neither write out lists and objects nor know
+/// integers beyond 64 bits.
+fn plain(message: &str) -> String {
+    let Some((start, rest)) = message.split_once(" value: ") else { return message.to_owned() };
+    let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+    let length = match values.next() {
+        Some(Ok(Value::Array(_) | Value::Object(_))) => values.byte_offset(),
+        Some(Ok(Value::Number(number))) if !number.is_i64() => values.byte_offset(),
+        _ if rest.starts_with("{…}") || rest.starts_with("[…]") => "{…}".len(),
+        _ => return message.to_owned(),
+    };
+    format!("{start} value: …{}", &rest[length..])
 }
 
 /// Splits `text [rule-id]`.
