@@ -19,10 +19,6 @@ use crate::rules::cel::variables::{PolicyVariable, of_both, of_object, of_parts}
 /// The name of the policy and of its binding.
 pub const NAME: &str = "scan-mutations";
 
-/// The most conditions of a status whose mutations are tried in parts. In a larger one, nothing is written if any mutation
-/// would cause an error.
-const TRIED_MAX: usize = 16;
-
 /// Returns the policy and its binding.
 pub fn objects(rules: &[Rule], settings: &ReviewSettings, is_static: bool) -> [Value; 2] {
     let suffix = if is_static { STATIC_SUFFIX } else { "" };
@@ -60,11 +56,7 @@ fn match_conditions(settings: &ReviewSettings) -> Value {
 fn mutations() -> Vec<String> {
     let all = [condition_patch(), phase_patch(), count_patch(), scanned_at_patch()].join("\n+ ");
     let all = format!("variables.isPending && variables.isSafe ? ({all}) : []");
-    let in_parts = |patch: String| {
-        format!(
-            "variables.isPending && !variables.isSafe && size(variables.conditions) <= {TRIED_MAX} ? ({patch}) : []"
-        )
-    };
+    let in_parts = |patch: String| format!("variables.isPending && !variables.isSafe ? ({patch}) : []");
     vec![
         all.clone(),
         in_parts(format!("variables.deleting ? [] : {}", condition_patch())),

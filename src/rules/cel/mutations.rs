@@ -5,7 +5,8 @@
 
 use super::counts::CountMap;
 use super::reading::{
-    ENTRIES_MAX, has_valid_type, indices, is_absent, is_count, is_current, is_phase, is_time, text, transition,
+    CONDITIONS_MAX, MEMBERS_MAX, has_valid_type, indices, is_absent, is_count, is_current, is_phase, is_time, text,
+    transition,
 };
 use super::variables::PolicyVariable;
 use crate::engine::View;
@@ -171,7 +172,7 @@ fn count_writes(enabled: &dyn Enabled, spelling: Spelling) -> String {
         severities.join(", ")
     );
     format!(
-        "size({map}) > 0 && size({map}) <= {ENTRIES_MAX} && {sum} >= 0 && {sum} <= {SUM_MAX} && {} && !{} \
+        "size({map}) > 0 && size({map}) <= {MEMBERS_MAX} && {sum} >= 0 && {sum} <= {SUM_MAX} && {} && !{} \
          ? ({totals}.map(m, [dyn(m), dyn({sum})]) + {zeros}.map(m, [dyn(m), dyn(0)])).transformMapEntry(i, x, {{x[0]: x[1]}}) \
          : {{}}",
         container.has_severity(),
@@ -260,7 +261,7 @@ pub fn may_lack_a_field() -> String {
     format!(
         "has(object.status) && type(object.status) == map && [object.status].exists(s, {phase}\n\
          || has(s.phase) && s.phase in {phases} && {scanned_at}\n\
-         || has(s.conditions) && type(s.conditions) == list && size(s.conditions) <= {ENTRIES_MAX} \
+         || has(s.conditions) && type(s.conditions) == list && size(s.conditions) <= {CONDITIONS_MAX} \
          && s.conditions.exists(c, type(c) == map && ({entry}))\n\
          || has(s.{documented})\n\
          || has(s.cveCount) && type(s.cveCount) == map && [s.cveCount].exists(n, !({has_all}) || double(n.total) != {sum}))",
