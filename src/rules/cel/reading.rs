@@ -199,6 +199,11 @@ pub fn is_neither(view: View, known: ConditionType) -> String {
     }
 }
 
+/// Whether the condition of a type is the same entry in both objects, so that a finding about it is the same finding.
+pub fn is_same_entry(known: ConditionType) -> String {
+    format!("!('{}' in variables.elsewhere)", known.name())
+}
+
 /// Whether a member of a condition is the same in both objects.
 pub fn is_same_member(known: ConditionType, member: ConditionMember) -> String {
     format!("'{}' in variables.{}", known.name(), same_name(member))

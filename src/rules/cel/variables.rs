@@ -120,18 +120,17 @@ pub fn of_both() -> Vec<PolicyVariable> {
     let variable = |name: &str, expression: String| variable(View::New, name, expression);
     let has_type = |list: &str| format!("{list}.filter(c, type(c) == map && has(c.type) && c.type == t)");
     let any_old = format!("(variables.oldWellFormed.filter(c, c.type == t) + {})", has_type("variables.oldConditions"));
-    let mut variables = vec![
-        // A condition that only the new object has twice is paired by its contents.
-        variable("repeated", format!("{}.filter(t, size({}) > 1)", types(), has_type("variables.conditions"))),
-    ];
+    let mut variables = super::pairs::of_entries();
+    variables.push(variable("repeated", super::pairs::repeated()));
+    variables.push(variable("elsewhere", super::pairs::elsewhere()));
     let members = [ConditionMember::Status, ConditionMember::Reason, ConditionMember::Message, ConditionMember::Error];
     for member in members {
         let name = member.name();
         let same = format!(
             "{}.filter(t, variables.known[t].status == '' ? variables.oldKnown[t].status == '' : \
-             t in variables.repeated ? variables.known[t].entry in variables.oldConditions : \
-             ({any_old} + [dyn({{}})]).map(c, {})[0] == variables.known[t].{name})",
+             t in variables.repeated ? {} : ({any_old} + [dyn({{}})]).map(c, {})[0] == variables.known[t].{name})",
             types(),
+            super::pairs::is_same_in_pair(member),
             text("c", name)
         );
         variables.push(variable(&same_name(member), same));
