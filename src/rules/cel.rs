@@ -4,6 +4,7 @@ pub mod artifacts;
 pub mod conditions;
 pub mod counts;
 pub mod mutations;
+pub mod pairs;
 pub mod phases;
 pub mod reading;
 pub mod shape;

@@ -1,7 +1,8 @@
 //! The twins of the rules about conditions.
 
+use super::pairs::is_named;
 use super::reading::{
-    ENTRIES_MAX, condition_path, has_valid_type, indices, is_absent, is_current, is_malformed, is_same_generations,
+    CONDITIONS_MAX, condition_path, indices, is_absent, is_current, is_malformed, is_same_entry, is_same_generations,
     is_same_in_status, is_same_member, is_same_policy, is_there, lacks_reason, not_an_integer, status, text, types,
 };
 use crate::engine::cel::{OTHER, VALUE, literal, literals, message, text_message};
@@ -12,22 +13,12 @@ use crate::scan::conditions::{MESSAGE_MAX_CHARS, REASON_MAX_CHARS, TYPE_MAX_CHAR
 use crate::scan::json;
 use crate::scan::{ConditionMember, ConditionStatus, ConditionType, Json, Phase};
 
-/// The judged contents of an entry. What is null or empty counts as absent.
-fn contents(entry: &str) -> String {
-    let members = literals(ConditionMember::ALL.map(ConditionMember::name));
-    format!(
-        "(type({entry}) == map ? {members}.map(m, m in {entry} && {entry}[m] != null ? {entry}[m] : dyn('')) : [{entry}])"
-    )
-}
-
 /// The entries for which a rule about single entries may have a finding, which are few. Each is a map of
 ///
 /// - `entry`: the entry itself,
 /// - `path`: its path, which names it by its type if it is the only entry of that type,
 /// - `named`: whether it does,
-/// - `first`: the index of the first well-formed entry of the same type,
-/// - `identities`: what identifies it in both objects: the type if it is named, and the contents with the number of earlier
-///   entries with the same contents.
+/// - `first`: the index of the first well-formed entry of the same type.
 pub fn suspects(view: View) -> String {
     let (entries, well_formed) = (view.variable("conditions"), view.variable("wellFormed"));
     let is_suspect = format!(
@@ -43,13 +34,7 @@ pub fn suspects(view: View) -> String {
         lacks_reason("c")
     );
     let entry = "e[1]";
-    let is_named = format!(
-        "type({entry}) == map && {} && size({entries}.filter(d, type(d) == map && has(d.type) && d.type == {entry}.type)) == 1",
-        has_valid_type(entry)
-    );
-    let contents_of = contents(entry);
-    let earlier =
-        format!("size({}.filter(j, j < e[0] && {} == {contents_of}))", indices(), contents(&format!("{entries}[j]")));
+    let is_named = is_named(entry, &entries);
     let first = format!(
         "({entry} in {well_formed} ? {}.filter(j, j < size({entries}) && {entries}[j] in {well_formed} && {entries}[j].type == {entry}.type)[0] : -1)",
         indices()
@@ -57,18 +42,16 @@ pub fn suspects(view: View) -> String {
     format!(
         "({is_usual}) ? [] : {}.filter(i, i < size({entries}) && {is_suspect}).map(i, [dyn(i), {entries}[i]]).map(e, [e[0], {entry}, \
          dyn({is_named})]).map(e, {{'index': dyn(e[0]), 'entry': {entry}, 'named': e[2], 'first': dyn({first}), \
-         'path': dyn('status.conditions[' + (e[2] ? {entry}.type : string(e[0])) + ']'), \
-         'identities': dyn([[dyn({earlier}), dyn({contents_of})], e[2] ? [{entry}.type] : [dyn({earlier}), dyn({contents_of})]])}})",
+         'path': dyn('status.conditions[' + (e[2] ? {entry}.type : string(e[0])) + ']')}})",
         indices()
     )
 }
 
 fn suspect_rows(view: View, row: Row, when: &str, path: &str, member: &str) -> Row {
     let list = view.variable("suspects");
-    Row { when: when.to_owned(), ..row }.for_each("e", list, format!("e.path + '{path}'")).identities(vec![
-        format!("[dyn('{member}'), e.identities[0]]"),
-        format!("[dyn('{member}'), dyn(e.named), e.identities[1]]"),
-    ])
+    let index = if view == View::Old { "e.index" } else { "variables.pairs[e.index]" };
+    let row = Row { when: when.to_owned(), ..row }.for_each("e", list, format!("e.path + '{path}'"));
+    row.identities(vec![format!("[dyn('{member}'), dyn({index})]")])
 }
 
 pub fn fields(view: View) -> Vec<Row> {
@@ -85,22 +68,22 @@ pub fn fields(view: View) -> Vec<Row> {
         )
         .unchanged([format!("{size} == size(variables.oldStatus.conditions)")]),
         Row::warning(
-            format!("{list} && {size} > {ENTRIES_MAX} && {size} <= {}", json::ENTRIES_MAX),
+            format!("{list} && {size} > {CONDITIONS_MAX} && {size} <= {}", json::ENTRIES_MAX),
             "status.conditions",
             text_message(&format!(
-                "Too many: policies judge at most {ENTRIES_MAX} conditions, so none of these is judged"
+                "Too many: policies judge at most {CONDITIONS_MAX} conditions, so none of these is judged"
             )),
         ),
         suspect_rows(view, Row::error("", "", no_object), "type(e.entry) != map", "", ""),
     ];
-    let old = "variables.oldConditions.filter(d, type(d) == map && has(d.type) && d.type == e.entry.type)[0]";
+    let old = "[variables.oldConditions[variables.pairs[e.index]]]";
     for member in ConditionMember::ALL {
         let name = member.name();
         let when = format!("type(e.entry) == map && {is_malformed_entry} && {}", is_malformed("e.entry", member));
         let row = Row::error("", "", malformed_message("e.entry", member));
         let row = suspect_rows(view, row, &when, &format!(".{name}"), name);
         rows.push(row.unchanged([format!(
-            "!e.named || {} == [{old}].map(d, {})[0]",
+            "!e.named || {old}.all(d, {} == {})",
             text("e.entry", name),
             text("d", name)
         )]));
@@ -186,9 +169,7 @@ fn unsupported_status(entry: &str, value: &str) -> String {
 pub fn duplicate(view: View) -> Vec<Row> {
     let detail = format!("must not repeat the type of status.conditions[{OTHER}]");
     let text = message(&FieldError::duplicate(&VALUE, detail), "e.entry.type", "string(e.first)");
-    let row = suspect_rows(view, Row::error("", "", text), "e.first >= 0 && e.first < e.index", ".type", "duplicate");
-    let by_contents = row.identities[..1].to_vec();
-    vec![row.identities(by_contents)]
+    vec![suspect_rows(view, Row::error("", "", text), "e.first >= 0 && e.first < e.index", ".type", "duplicate")]
 }
 
 pub fn unknown_type(view: View) -> Vec<Row> {
@@ -214,7 +195,8 @@ pub fn running_with_result(view: View) -> Vec<Row> {
             message(&FieldError::invalid(&Json::from_text(True.name()), detail), "", &names),
         )
         .at(condition_path(view, ConditionType::Scanning, ".status"))
-        .unchanged([same(ConditionType::Scanning), same_result(results[0]), same_result(results[1])]),
+        .unchanged([is_same_entry(ConditionType::Scanning), same(ConditionType::Scanning)])
+        .unchanged([same_result(results[0]), same_result(results[1])]),
     ]
 }
 
@@ -232,6 +214,7 @@ pub fn policy_without_success(view: View) -> Vec<Row> {
             text("must be \"Unknown\" or absent while Succeeded is \"False\""),
         )
         .at(at.clone())
+        .unchanged([is_same_entry(policy)])
         .unchanged([policy, succeeded].map(|known| is_same_member(known, ConditionMember::Status))),
         Row::warning(
             format!("{is_verdict} && {}", is_absent(view, succeeded)),
@@ -255,6 +238,7 @@ pub fn policy_without_scan_policy(view: View) -> Vec<Row> {
     vec![
         Row::error(format!("{is_verdict} && {has_ended}"), path, text.clone())
             .at(at.clone())
+            .unchanged([is_same_entry(policy)])
             .unchanged([is_same_member(policy, ConditionMember::Status), is_same_in_status("phase"), is_same_policy()])
             .unchanged(is_same_generations()),
         Row::warning(format!("{is_verdict} && !({has_ended})"), path, text).at(at),
@@ -264,7 +248,7 @@ pub fn policy_without_scan_policy(view: View) -> Vec<Row> {
 /// Whether a status has an entry of conditions.
 pub fn has_entry(view: View) -> String {
     format!(
-        "({}.exists(c, c != null) || {} && type({2}.conditions) == list && size({2}.conditions) > {ENTRIES_MAX})",
+        "({}.exists(c, c != null) || {} && type({2}.conditions) == list && size({2}.conditions) > {CONDITIONS_MAX})",
         view.variable("conditions"),
         is_there(&view.variable("status"), "conditions"),
         view.variable("status")

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::support::reviews::review;
+use crate::support::reviews::{patch, review};
 
 /// The settings without a configuration file.
 pub static SETTINGS: LazyLock<ReviewSettings> = LazyLock::new(ReviewSettings::default);
@@ -101,6 +101,15 @@ impl Case {
         review["request"]["subResource"] = json!(self.request.subresource());
         let context = Context { webhook, now: self.now(), rules: RULES, settings: &SETTINGS };
         admission::answer(review.to_string().as_bytes(), &context)
+    }
+
+    /// Returns the case with the object after the patch of the mutating webhook.
+    pub fn mutated(&self) -> Case {
+        let mut object = self.new.clone();
+        let body: Value = serde_json::from_slice(&self.answer(Webhook::Mutating).body).unwrap();
+        let patch: json_patch::Patch = serde_json::from_value(patch(&body)).unwrap();
+        json_patch::patch(&mut object, &patch).unwrap();
+        Case { title: format!("{} (mutated)", self.title), new: object, ..self.clone() }
     }
 
     /// Returns the line of the evaluator's input.

@@ -1,14 +1,17 @@
 //! Runs `tests/controlplane/policies`, which evaluates policies as the API server does.
 
 use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use serde_json::{Value, json};
 
 use super::case::Case;
+use super::comparison::Compared;
+use super::generated::Policies;
 
 /// The most cases that are sent and not yet compared. Their objects are in memory.
 const IN_FLIGHT_MAX: usize = 512;
@@ -88,5 +91,44 @@ impl Drop for Evaluator {
         // Its output is not read to the end if a test fails.
         drop(self.child.kill());
         drop(self.child.wait());
+    }
+}
+
+/// The evaluators of the generated policies, which take long to compile.
+static FINDINGS: Mutex<Option<Evaluator>> = Mutex::new(None);
+static MUTATIONS: Mutex<Option<Evaluator>> = Mutex::new(None);
+
+/// The evaluator of the generated policies, which one test after another uses.
+pub struct Shared {
+    evaluator: Evaluator,
+    slot: MutexGuard<'static, Option<Evaluator>>,
+}
+
+impl Shared {
+    /// Returns the evaluator, or starts it the first time and after a test has failed.
+    pub fn of(program: &Path, compared: Compared, policies: &Policies) -> Shared {
+        let slot = if compared == Compared::Findings { &FINDINGS } else { &MUTATIONS };
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let evaluator = slot.take().unwrap_or_else(|| Evaluator::start(program, &policies.objects));
+        Shared { evaluator, slot }
+    }
+
+    /// Leaves the evaluator to the next test. All its results have been read.
+    pub fn give_back(mut self) {
+        *self.slot = Some(self.evaluator);
+    }
+}
+
+impl Deref for Shared {
+    type Target = Evaluator;
+
+    fn deref(&self) -> &Evaluator {
+        &self.evaluator
+    }
+}
+
+impl DerefMut for Shared {
+    fn deref_mut(&mut self) -> &mut Evaluator {
+        &mut self.evaluator
     }
 }

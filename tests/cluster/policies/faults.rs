@@ -10,10 +10,10 @@ use std::thread;
 use serde_json::{Value, json};
 
 use super::case::Case;
-use super::comparison::{compare_findings, program_findings};
+use super::comparison::{Compared, compare_findings, program_findings};
 use super::corpora::{self, share};
 use super::corruptions;
-use super::evaluator::Evaluator;
+use super::evaluator::{Evaluator, Shared};
 use super::findings::Findings;
 use super::generated::Policies;
 use super::mutants::{Mutant, mutants};
@@ -280,10 +280,11 @@ fn samples() -> Vec<Sample> {
 
 /// Returns the samples on which the policies without a fault agree with the program.
 fn agreeing(program: &Path, policies: &Policies, samples: Vec<Sample>) -> Vec<Sample> {
-    let mut evaluator = Evaluator::start(program, &policies.objects);
+    let mut evaluator = Shared::of(program, Compared::Findings, policies);
     let cases: Vec<Case> = samples.iter().map(|sample| sample.case.clone()).collect();
     let mut results = Vec::new();
     evaluator.evaluate_all(cases.into_iter(), |_, result| results.push(result));
+    evaluator.give_back();
     let all = samples.len();
     let agree = samples.into_iter().zip(results);
     let agree = agree.filter(|(sample, result)| compare_findings(policies, &sample.program, result).is_empty());

@@ -92,15 +92,14 @@ pub fn split_rule(text: &str) -> Option<(&str, &str)> {
 fn plain(text: &str) -> String {
     let (message, reason) = text.find(" (not denied: ").map_or((text, ""), |at| text.split_at(at));
     let mut message = message.rsplit_once("; did you mean ").map_or(message, |(message, _)| message);
-    for before_value in ["Invalid value: ", "Unsupported value: ", "Duplicate value: ", ", which is "] {
-        if let Some((start, shown)) = message.split_once(before_value)
-            && !is_shown_alike(shown)
-        {
-            message = start;
+    for before_value in ["Invalid value: ", "Unsupported value: ", "Duplicate value: ", ", which is ", ", \""] {
+        if let Some((start, rest)) = message.split_once(before_value) {
+            let shown = if before_value.ends_with('"') { &message[start.len() + ", ".len()..] } else { rest };
+            message = if is_shown_alike(shown) { message } else { start };
         }
     }
     if message.contains(|c: char| c == '\\' || c.is_control()) {
-        message = message.split('"').next().unwrap_or_default();
+        message = message.split('"').next().unwrap_or_default().trim_end_matches([',', ' ']);
     }
     format!("{message}{reason}")
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 
 	admissionregistration "k8s.io/api/admissionregistration/v1"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -55,46 +56,61 @@ func validatePolicies(policies []json.RawMessage) []problem {
 	version := admissionregistration.SchemeGroupVersion
 	ctx = genericrequest.WithRequestInfo(ctx, &genericrequest.RequestInfo{APIGroup: version.Group, APIVersion: version.Version})
 	problems := []problem{}
-	for _, policy := range policies {
-		object, err := decode(policy, internal.SchemeGroupVersion)
-		if err != nil {
-			problems = append(problems, problem{Message: err.Error()})
-			continue
-		}
-		var strategy rest.RESTCreateStrategy
-		switch object.(type) {
-		case *internal.ValidatingAdmissionPolicy:
-			strategy = validatingadmissionpolicy.NewStrategy(nil, nil)
-		case *internal.MutatingAdmissionPolicy:
-			strategy = mutatingadmissionpolicy.NewStrategy(nil, nil)
-		case *internal.ValidatingAdmissionPolicyBinding:
-			strategy = validatingadmissionpolicybinding.NewStrategy(nil, nil, nil)
-		case *internal.MutatingAdmissionPolicyBinding:
-			strategy = mutatingadmissionpolicybinding.NewStrategy(nil, nil, nil)
-		default:
-			problems = append(problems, problem{Message: fmt.Sprintf("neither a policy nor a binding: %T", object)})
-			continue
-		}
-		accessor, err := meta.Accessor(object)
-		if err != nil {
-			problems = append(problems, problem{Message: err.Error()})
-			continue
-		}
-		rest.FillObjectMetaSystemFields(accessor)
-		name := accessor.GetName()
-		err = rest.BeforeCreate(strategy, ctx, object)
-		var status *apierrors.StatusError
-		switch {
-		case err == nil:
-		case errors.As(err, &status) && status.ErrStatus.Details != nil && len(status.ErrStatus.Details.Causes) > 0:
-			for _, cause := range status.ErrStatus.Details.Causes {
-				problems = append(problems, problem{name, cause.Field, cause.Message})
-			}
-		default:
-			problems = append(problems, problem{Policy: name, Message: err.Error()})
-		}
+	for _, found := range each(policies, func(policy json.RawMessage) []problem { return validatePolicy(ctx, policy) }) {
+		problems = append(problems, found...)
 	}
 	return problems
+}
+
+// each calls a function for all policies at once, since they take long to compile. The results are in order.
+func each[T any](policies []json.RawMessage, do func(json.RawMessage) T) []T {
+	results := make([]T, len(policies))
+	var running sync.WaitGroup
+	for i, policy := range policies {
+		running.Go(func() { results[i] = do(policy) })
+	}
+	running.Wait()
+	return results
+}
+
+func validatePolicy(ctx context.Context, policy json.RawMessage) []problem {
+	object, err := decode(policy, internal.SchemeGroupVersion)
+	if err != nil {
+		return []problem{{Message: err.Error()}}
+	}
+	var strategy rest.RESTCreateStrategy
+	switch object.(type) {
+	case *internal.ValidatingAdmissionPolicy:
+		strategy = validatingadmissionpolicy.NewStrategy(nil, nil)
+	case *internal.MutatingAdmissionPolicy:
+		strategy = mutatingadmissionpolicy.NewStrategy(nil, nil)
+	case *internal.ValidatingAdmissionPolicyBinding:
+		strategy = validatingadmissionpolicybinding.NewStrategy(nil, nil, nil)
+	case *internal.MutatingAdmissionPolicyBinding:
+		strategy = mutatingadmissionpolicybinding.NewStrategy(nil, nil, nil)
+	default:
+		return []problem{{Message: fmt.Sprintf("neither a policy nor a binding: %T", object)}}
+	}
+	accessor, err := meta.Accessor(object)
+	if err != nil {
+		return []problem{{Message: err.Error()}}
+	}
+	rest.FillObjectMetaSystemFields(accessor)
+	name := accessor.GetName()
+	err = rest.BeforeCreate(strategy, ctx, object)
+	var status *apierrors.StatusError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &status) && status.ErrStatus.Details != nil && len(status.ErrStatus.Details.Causes) > 0:
+		var problems []problem
+		for _, cause := range status.ErrStatus.Details.Causes {
+			problems = append(problems, problem{name, cause.Field, cause.Message})
+		}
+		return problems
+	default:
+		return []problem{{Policy: name, Message: err.Error()}}
+	}
 }
 
 // typecheckPolicies returns the warnings of the type checker for validating policies; it knows no others. It skips a

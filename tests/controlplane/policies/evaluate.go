@@ -96,6 +96,25 @@ type evaluator struct {
 	expressions []*expression
 }
 
+// compiled is a policy or a binding, with what a policy is compiled to.
+type compiled struct {
+	object    runtime.Object
+	validator validating.Validator
+	mutator   mutating.PolicyEvaluator
+	err       error
+}
+
+func compile(policy json.RawMessage) (c compiled) {
+	c.object, c.err = decode(policy, admissionregistration.SchemeGroupVersion)
+	switch object := c.object.(type) {
+	case *validating.Policy:
+		c.validator = compileValidating(object)
+	case *mutating.Policy:
+		c.mutator = compileMutating(object)
+	}
+	return c
+}
+
 func newEvaluator(policies []json.RawMessage) (*evaluator, error) {
 	matcher := matching.NewMatcher(namespaces{}, nil)
 	nobody := authorizerfactory.NewAlwaysDenyAuthorizer()
@@ -106,20 +125,16 @@ func newEvaluator(policies []json.RawMessage) (*evaluator, error) {
 	}
 	validatingBindings := map[string][]*validating.PolicyBinding{}
 	mutatingBindings := map[string][]*mutating.PolicyBinding{}
-	for _, policy := range policies {
-		object, err := decode(policy, admissionregistration.SchemeGroupVersion)
-		if err != nil {
-			return nil, err
-		}
-		switch object := object.(type) {
+	for _, compiled := range each(policies, compile) {
+		switch object := compiled.object.(type) {
 		case *validating.Policy:
-			evaluator := compileValidating(object)
+			evaluator := compiled.validator
 			if err := e.observe(object.Name, &evaluator, expressionsOfValidating(object)); err != nil {
 				return nil, err
 			}
 			e.validations = append(e.validations, validating.PolicyHook{Policy: object, Evaluator: observedValidator{evaluator, object}})
 		case *mutating.Policy:
-			evaluator := compileMutating(object)
+			evaluator := compiled.mutator
 			if err := e.observe(object.Name, &evaluator, expressionsOfMutating(object)); err != nil {
 				return nil, err
 			}
@@ -132,7 +147,7 @@ func newEvaluator(policies []json.RawMessage) (*evaluator, error) {
 		case *mutating.PolicyBinding:
 			mutatingBindings[object.Spec.PolicyName] = append(mutatingBindings[object.Spec.PolicyName], object)
 		default:
-			return nil, fmt.Errorf("neither a policy nor a binding: %T", object)
+			return nil, fmt.Errorf("neither a policy nor a binding: %T %w", object, compiled.err)
 		}
 	}
 	e.bind(validatingBindings, mutatingBindings)

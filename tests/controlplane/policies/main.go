@@ -47,13 +47,13 @@ func main() {
 	if err := json.Unmarshal(line, &first); err != nil {
 		log.Fatal("the first line must have the policies: ", err)
 	}
-	problems := validatePolicies(first.Policies)
 	switch {
 	case *validate:
-		write(out, problems)
-	case len(problems) > 0:
-		log.Fatalf("%s: %s: %s", problems[0].Policy, problems[0].Field, problems[0].Message)
+		write(out, validatePolicies(first.Policies))
 	case *typecheck != "":
+		if problems := validatePolicies(first.Policies); len(problems) > 0 {
+			log.Fatal(problems[0])
+		}
 		warnings, err := typecheckPolicies(first.Policies, *typecheck)
 		if err != nil {
 			log.Fatal(err)
@@ -61,8 +61,8 @@ func main() {
 		write(out, warnings)
 	default:
 		load := loadPolicies(first.Policies)
-		if e, _ := load(); e == nil {
-			log.Fatal("the policies do not compile")
+		if _, problems := load(); len(problems) > 0 {
+			log.Fatal(problems[0])
 		}
 		if err := run(load, in, out); err != nil {
 			log.Fatal(err)
