@@ -13,13 +13,15 @@ use crate::rules::cel::variables::{PolicyVariable, of_both, of_object};
 /// that they are evaluated only then. All others are evaluated first.
 const LAZY: &[&str] = &["absent", "generation", "deleting"];
 
-/// Returns the match condition.
+/// Returns the match condition. Variables of a policy do not exist in it, so it needs all that the rows use, also that of
+/// the settings.
 ///
 /// Variables are bound by macros: `[{'phase': …}].exists(a, …)` binds `a.phase`. All variables that need the same number of
 /// others before them are bound together, since each level slows down all expressions within.
-pub fn condition(judgement: &Judgement<'_>) -> String {
+pub fn condition(judgement: &Judgement<'_>, of_settings: Option<PolicyVariable>) -> String {
     let mut body = judgement.conditions().join("\n|| ");
-    let all: Vec<PolicyVariable> = [View::New, View::Old].into_iter().flat_map(of_object).chain(of_both()).collect();
+    let of_objects = [View::New, View::Old].into_iter().flat_map(of_object).chain(of_both());
+    let all: Vec<PolicyVariable> = of_objects.chain(of_settings).collect();
     let mut bound: Vec<PolicyVariable> = Vec::new();
     for PolicyVariable { name, expression } in all.into_iter().rev() {
         if is_lazy(&name) {
