@@ -112,9 +112,13 @@ pub fn each_rule_warns_once(namespace: &Namespace<'_>) {
 
 /// kube-controller-manager writes the warnings of the type checker into the status of a policy, where users look.
 pub fn the_type_checker_has_no_warnings(program: &Path) {
-    let mut objects = policies::objects(RULES, &ReviewSettings::default(), false);
+    let objects = policies::objects(RULES, &ReviewSettings::default(), false);
+    assert_eq!(typecheck(program, &objects), "");
+    // The type checker skips rules for all versions, such as ours. With a version, it takes minutes for a policy of a
+    // status, so only those of the spec are checked.
+    let is_about_spec = |object: &&Value| object["metadata"]["name"].as_str().unwrap().starts_with("scan-spec-");
+    let mut objects: Vec<Value> = objects.iter().filter(is_about_spec).cloned().collect();
     for object in &mut objects {
-        // The type checker skips rules for all versions.
         if let Some(rule) = object.pointer_mut("/spec/matchConstraints/resourceRules/0") {
             rule["apiVersions"] = json!(["v1beta1"]);
         }
