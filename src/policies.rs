@@ -153,13 +153,10 @@ fn validating(policy: Policy, rules: &[Rule], settings: &ReviewSettings, is_stat
     let judged: Vec<&Rule> =
         rules.iter().filter(|rule| policy.judges(rule.part)).filter(|rule| is_on(rule, settings)).collect();
     let judgement = Judgement { policy, rules: &judged, modes: &modes };
-    let condition = prefilter::condition(&judgement, settings);
+    let condition = prefilter::condition(&judgement, status_writers(settings));
     let mut variables: Vec<PolicyVariable> =
         [View::New, View::Old].into_iter().flat_map(of_object).chain(of_both()).chain(modes.variables()).collect();
-    if !settings.status_writers.is_empty() {
-        let expression = literals(&settings.status_writers);
-        variables.push(PolicyVariable { name: "statusWriters".to_owned(), expression });
-    }
+    variables.extend(status_writers(settings));
     let of_rules = judgement.variables();
     let mut annotations = vec![json!({"key": "rules", "valueExpression": judgement.rule_ids("", &of_rules)})];
     let audited = judgement.audited();
@@ -177,6 +174,13 @@ fn validating(policy: Policy, rules: &[Rule], settings: &ReviewSettings, is_stat
         "auditAnnotations": annotations,
     });
     object("ValidatingAdmissionPolicy", policy.name(), is_static, &spec)
+}
+
+/// The variable with the users who may write a status, if they are configured.
+fn status_writers(settings: &ReviewSettings) -> Option<PolicyVariable> {
+    let expression = literals(&settings.status_writers);
+    let variable = PolicyVariable { name: "statusWriters".to_owned(), expression };
+    (!settings.status_writers.is_empty()).then_some(variable)
 }
 
 /// Whether a rule can have findings. The rule about rights is off without a list of users.

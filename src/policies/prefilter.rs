@@ -6,29 +6,30 @@
 //! as the rules, without the ratchet and the messages.
 
 use super::findings::Judgement;
-use crate::admission::ReviewSettings;
 use crate::engine::View;
-use crate::engine::cel::literals;
 use crate::rules::cel::variables::{PolicyVariable, of_both, of_object};
 
 /// The variables that few rows need, most of them only after another condition holds. They take the place of their names, so
 /// that they are evaluated only then. All others are evaluated first.
 const LAZY: &[&str] = &["absent", "generation", "deleting"];
 
-/// Returns the match condition.
+/// Returns the match condition. Variables of a policy do not exist in it, so it needs all that the rows use, also that of
+/// the settings.
 ///
 /// Variables are bound by macros: `[{'phase': …}].exists(a, …)` binds `a.phase`. All variables that need the same number of
 /// others before them are bound together, since each level slows down all expressions within.
-pub fn condition(judgement: &Judgement<'_>, settings: &ReviewSettings) -> String {
+pub fn condition(judgement: &Judgement<'_>, of_settings: Option<PolicyVariable>) -> String {
     let conditions = judgement.conditions();
     // No rule can have a finding, for instance if the modes of all rules are warn and the policy denies.
     if conditions.is_empty() {
         return "false".to_owned();
     }
-    let body = conditions.join("\n|| ");
-    // The API server rejects a match condition that reads a variable.
-    let mut body = replaced(&body, "statusWriters", &literals(&settings.status_writers));
-    let all: Vec<PolicyVariable> = [View::New, View::Old].into_iter().flat_map(of_object).chain(of_both()).collect();
+    let mut body = conditions.join(
+        "
+|| ",
+    );
+    let of_objects = [View::New, View::Old].into_iter().flat_map(of_object).chain(of_both());
+    let all: Vec<PolicyVariable> = of_objects.chain(of_settings).collect();
     let mut bound: Vec<PolicyVariable> = Vec::new();
     for PolicyVariable { name, expression } in all.into_iter().rev() {
         if is_lazy(&name) {

@@ -31,6 +31,9 @@ const NAMESPACES: [(&str, &str, bool); 5] = [
 /// The label that selects policies.
 const LABEL: &str = "tests.scan-admission.dev/policies";
 
+/// A mutation that changes nothing.
+const NO_PATCH: &str = "[JSONPatch{op: 'add', path: '/a', value: 'b'}].filter(operation, false)";
+
 const ROUNDS: usize = 12;
 const WRITES: usize = 25;
 
@@ -112,7 +115,7 @@ fn empty(text: &str) -> Value {
         "matchResources": {"namespaceSelector": {"matchLabels": {LABEL: "empty"}}}});
     if is_mutating {
         spec["reinvocationPolicy"] = json!("Never");
-        spec["mutations"] = json!([{"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}]);
+        spec["mutations"] = json!([{"patchType": "JSONPatch", "jsonPatch": {"expression": NO_PATCH}}]);
     } else {
         spec["validations"] = json!([{"expression": "true"}]);
         binding["validationActions"] = json!(["Deny"]);

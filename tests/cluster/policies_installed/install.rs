@@ -114,9 +114,20 @@ pub fn each_rule_warns_once(namespace: &Namespace<'_>) {
 pub fn the_type_checker_has_no_warnings(program: &Path) {
     let objects = policies::objects(RULES, &ReviewSettings::default(), false);
     assert_eq!(typecheck(program, &objects), "");
-    let mut wrong = objects;
-    wrong[0]["spec"]["validations"][0]["expression"] = json!("object.spec.nothing == 1");
-    let warnings = typecheck(program, &wrong);
+    // The type checker skips rules for all versions, such as ours. With a version, it takes minutes for a policy of a
+    // status, so only those of the spec are checked.
+    let is_about_spec = |object: &&Value| object["metadata"]["name"].as_str().unwrap().starts_with("scan-spec-");
+    let mut objects: Vec<Value> = objects.iter().filter(is_about_spec).cloned().collect();
+    for object in &mut objects {
+        if let Some(rule) = object.pointer_mut("/spec/matchConstraints/resourceRules/0") {
+            rule["apiVersions"] = json!(["v1beta1"]);
+        }
+    }
+    assert_eq!(typecheck(program, &objects), "");
+    let mut wrong = objects.remove(0);
+    wrong["spec"]["validations"] = json!([{"expression": "object.spec.nothing == 1"}]);
+    wrong["spec"]["auditAnnotations"] = json!([]);
+    let warnings = typecheck(program, &[wrong]);
     assert!(warnings.contains("undefined field 'nothing'"), "{warnings:?}");
 }
 

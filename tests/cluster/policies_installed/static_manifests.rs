@@ -15,6 +15,9 @@ use crate::support::folder::Folder;
 /// The feature gate, which is alpha in 1.36.
 const GATE: &str = "--feature-gates=ManifestBasedAdmissionControlConfig=true";
 
+/// The API server looks for new kinds from time to time.
+const KIND_MAX: Duration = Duration::from_secs(120);
+
 const PLUGINS: [(&str, &str); 2] = [("Validating", "validating"), ("Mutating", "mutating")];
 
 /// Generates the policies, and returns the flags of an API server that reads them.
@@ -43,9 +46,12 @@ pub fn are_enforced_and_not_listed(_: &Path) {
     fs::write(folder.join("policies/validating/more/a.yaml"), "not YAML: {").unwrap();
     let cluster = start(&[&flags[0], &flags[1]]).unwrap_or_else(|error| panic!("{error:?}"));
     let namespace = cluster.namespace("scans", &json!({}));
-    // The policies are in force from the first request on, so nothing is waited for.
     namespace.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("one").to_string()).run().ok();
-    let denied = patch_status(&namespace, "one", r#"{"status": {"phase": "Complete"}}"#, &[]);
+    // The mutating policy needs the schema of the kind. Until the API server has it, no status can be written at all.
+    let denied = poll("the API server knows the kind", KIND_MAX, || {
+        let denied = patch_status(&namespace, "one", r#"{"status": {"phase": "Complete"}}"#, &[]);
+        (!denied.stderr.contains("(ServiceUnavailable)")).then_some(denied)
+    });
     let policy = "ValidatingAdmissionPolicy 'scan-errors.static.k8s.io' with binding 'scan-errors.static.k8s.io'";
     assert!(denied.failed().contains(policy) && denied.stderr.contains("[phase-unknown]"), "{denied:?}");
     poll("the annotation is in the audit log", Duration::from_secs(10), || {
