@@ -138,6 +138,13 @@ impl Row {
     }
 }
 
+/// A variable of a policy: an expression that the API server evaluates when it is first used.
+#[derive(Clone)]
+pub struct PolicyVariable {
+    pub name: String,
+    pub expression: String,
+}
+
 /// Returns a string literal.
 pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))

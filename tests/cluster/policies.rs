@@ -21,7 +21,10 @@ use std::time::Instant;
 use case::Case;
 use comparison::{Compared, prove};
 
-pub const TESTS: &[(&str, fn(&Path))] = &[
+/// A test that needs the folder of the programs of the cluster, and no cluster.
+pub type ProgramTest = fn(&Path);
+
+pub const TESTS: &[(&str, ProgramTest)] = &[
     ("cel-policies-find-what-the-program-finds-in-examples-and-captured-reviews", |program| {
         let all = || corpora::examples().chain(corpora::captured());
         prove_all(program, &[Compared::Findings, Compared::Mutations], all);

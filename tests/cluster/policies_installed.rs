@@ -19,10 +19,11 @@ use serde_json::json;
 
 use crate::controlplane::{ClusterError, ControlPlane, Kubectl, KubectlOutput, Namespace, User};
 use crate::installed::{install_kinds, program};
-use crate::{break_glass, scan};
+use crate::policies::ProgramTest;
+use crate::{Test, break_glass, scan};
 
 /// Tests that share a cluster with the policies of manifests/policies. Each has its own namespace.
-pub const TESTS: &[(&str, fn(&Namespace<'_>))] = &[
+pub const TESTS: &[(&str, Test)] = &[
     ("installed-policies-judge-examples-as-the-webhook-does", examples::are_judged_as_expected),
     ("installed-policies-stay-below-the-limit-of-annotations", install::annotations_are_below_the_limit),
     ("installed-policies-can-be-applied-by-the-server", install::can_be_applied_by_the_server),
@@ -32,7 +33,7 @@ pub const TESTS: &[(&str, fn(&Namespace<'_>))] = &[
 ];
 
 /// Tests with clusters of their own.
-pub const OTHERS: &[(&str, fn(&Path))] = &[
+pub const OTHERS: &[(&str, ProgramTest)] = &[
     ("policies-of-a-configuration-apply-its-modes", configured::modes_are_applied),
     ("static-policies-are-enforced-and-not-listed", static_manifests::are_enforced_and_not_listed),
     ("static-policies-with-another-file-prevent-the-start", static_manifests::another_file_prevents_the_start),
@@ -41,7 +42,7 @@ pub const OTHERS: &[(&str, fn(&Path))] = &[
 ];
 
 /// A measurement that takes minutes: `cargo test --test cluster -- --ignored what-policies-cost`.
-pub const MEASUREMENTS: &[(&str, fn(&Path))] = &[("what-policies-cost", cost::measure)];
+pub const MEASUREMENTS: &[(&str, ProgramTest)] = &[("what-policies-cost", cost::measure)];
 
 /// The API server takes 10 s of processor time to compile the policies when they are stored, and again before they are
 /// in force. On a busy machine, this can take minutes.

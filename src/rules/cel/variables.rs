@@ -7,15 +7,9 @@ use super::reading::{
     sources_name, text, timestamp, transition, types,
 };
 use crate::engine::View;
+pub use crate::engine::cel::PolicyVariable;
 use crate::scan::field::{Artifact, cve_count_name};
 use crate::scan::{ConditionMember, ConditionType, Phase, Spelling};
-
-/// A variable of a policy.
-#[derive(Clone)]
-pub struct PolicyVariable {
-    pub name: String,
-    pub expression: String,
-}
 
 /// Returns the variables of one object. Each uses only those before it.
 pub fn of_object(view: View) -> Vec<PolicyVariable> {

@@ -205,7 +205,7 @@ fn differences(case: &Case, expected: &Answers, printed: &Printed) -> Vec<String
         && !expected.denied.contains_key(id)
         && !expected.warned.contains_key(id)
         && warned.is_none();
-    if !is_expected && !(is_corrected && denied.is_none()) {
+    if !(is_expected || is_corrected && denied.is_none()) {
         all.push(format!("{:?} is expected of {id}", example.expect));
     }
     // A policy shows the first rule that denies.

@@ -237,6 +237,9 @@ fn errors(result: &Value) -> Vec<String> {
     all.map(cut).chain(result["error"].as_str().map(str::to_owned)).collect()
 }
 
+/// A name, a status of about this many bytes, and the warning that it gets.
+type Growing<'a> = (&'a str, &'a dyn Fn(usize) -> Value, &'a str);
+
 pub fn large_objects_are_stored(namespace: &Namespace<'_>) {
     let entry = |index: usize| {
         json!({"type": format!("Type{index}"), "status": "True", "reason": "Sent", "lastTransitionTime": TIME,
@@ -247,7 +250,7 @@ pub fn large_objects_are_stored(namespace: &Namespace<'_>) {
     let text = |bytes: usize| "a".repeat(bytes);
     let url = |bytes: usize| format!("https://example.com/{}", text(bytes));
     // The second one of each is larger than etcd takes, so the policies judge it and it is not stored.
-    let cases: [(&str, &dyn Fn(usize) -> Value, &str); 3] = [
+    let cases: [Growing<'_>; 3] = [
         ("conditions", &|bytes| json!({"conditions": list(bytes)}), "[condition-fields]"),
         ("text", &|bytes| json!({"metadataUrl": url(bytes)}), ""),
         ("members", &|bytes| many(bytes / 30, |index| json!(index)), ""),
