@@ -18,8 +18,8 @@ pub struct PolicyFile {
 
 /// Returns the files: one for each policy with its binding, and a kustomization of all.
 ///
-/// Static manifests are in one folder for each of the two admission plugins, with nothing else in it, since the API server
-/// reads every file of the folder that `staticManifestsDir` names.
+/// Static manifests are in one folder for each of the two admission plugins, with nothing else in it: the API server reads every
+/// YAML and JSON file of the folder that `staticManifestsDir` names, and does not start if one has something else.
 pub fn files(
     rules: &[Rule],
     settings: &ReviewSettings,
