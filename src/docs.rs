@@ -6,6 +6,7 @@ mod decides;
 #[cfg(feature = "cluster")]
 mod doctor;
 mod examples;
+mod policies;
 pub mod rules;
 mod schemas;
 
@@ -24,6 +25,7 @@ pub struct Page {
 pub fn pages(rules: &[Rule]) -> Vec<Page> {
     let mut pages = rules::pages(rules);
     pages.push(decides::page(rules));
+    pages.push(policies::page(rules));
     pages.extend(config::pages());
     pages.extend(schemas::pages());
     #[cfg(feature = "cluster")]

@@ -10,6 +10,7 @@ pub mod dry_run;
 pub mod endpoint;
 pub mod expected;
 pub mod lookup;
+pub mod policies;
 mod read;
 pub mod report;
 pub mod snapshot;

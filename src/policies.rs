@@ -149,7 +149,7 @@ fn validating(policy: Policy, rules: &[Rule], settings: &ReviewSettings, is_stat
     let judged: Vec<&Rule> =
         rules.iter().filter(|rule| policy.judges(rule.part)).filter(|rule| is_on(rule, settings)).collect();
     let judgement = Judgement { policy, rules: &judged, modes: &modes };
-    let condition = prefilter::condition(&judgement);
+    let condition = prefilter::condition(&judgement, settings);
     let mut variables: Vec<PolicyVariable> =
         [View::New, View::Old].into_iter().flat_map(of_object).chain(of_both()).chain(modes.variables()).collect();
     if !settings.status_writers.is_empty() {

@@ -6,14 +6,16 @@ use kube::Client;
 use kube::api::Api;
 
 use super::lookup::Lookup;
+use crate::admission::ReviewSettings;
 use crate::config::Config;
 
-/// Returns whether status writers are configured; `Absent` if the Deployment has no configuration.
-pub async fn has_status_writers(
+/// Returns the settings of the replicas, which are the defaults if the Deployment has no configuration; `Absent` if there is
+/// no Deployment.
+pub async fn settings(
     client: &Client,
     namespace: &str,
     deployment: &Lookup<Box<Deployment>>,
-) -> Lookup<bool> {
+) -> Lookup<Box<ReviewSettings>> {
     let deployment = match deployment {
         Lookup::Found(deployment) => deployment,
         Lookup::Absent => return Lookup::Absent,
@@ -23,7 +25,7 @@ pub async fn has_status_writers(
     let Some((pod, container, path)) =
         pod.and_then(|pod| pod.containers.iter().find_map(|container| Some((pod, container, config_path(container)?))))
     else {
-        return Lookup::Absent;
+        return Lookup::Found(Box::default());
     };
     let Some(MountedKey { config_map, key }) = mounted_key(pod, container, path) else {
         return Lookup::Unknown(format!("the file of --config={path} is not mounted from a ConfigMap"));
@@ -35,7 +37,7 @@ pub async fn has_status_writers(
         Lookup::Unknown(why) => return Lookup::Unknown(why),
     };
     match found.data.as_ref().and_then(|data| data.get(&key)).map(|text| Config::read(text.as_bytes())) {
-        Some(Ok(config)) => Lookup::Found(!config.settings.status_writers.is_empty()),
+        Some(Ok(config)) => Lookup::Found(Box::new(config.settings)),
         Some(Err(error)) => Lookup::Unknown(format!("{key} of the ConfigMap {config_map} {error}")),
         None => Lookup::Unknown(format!("the ConfigMap {config_map} has no key {key}")),
     }

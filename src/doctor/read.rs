@@ -13,10 +13,11 @@ use kube::api::{Api, ListParams, PartialObjectMeta, PostParams, Resource};
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
-use super::configured::has_status_writers;
+use super::configured::settings;
 use super::endpoint::ClockReading;
 use super::expected::Expected;
 use super::lookup::Lookup;
+use super::policies::policies;
 use super::snapshot::{RegisteredConfiguration, Right, Snapshot};
 use super::target::{Backend, CallTarget};
 use crate::admission::Webhook;
@@ -63,7 +64,8 @@ pub async fn read(client: &Client, expected: Expected) -> Result<Snapshot, Diagn
         namespaces,
         definitions,
         pods: pods(client, &expected.namespace, &deployment).await,
-        has_status_writers: has_status_writers(client, &expected.namespace, &deployment).await,
+        settings: settings(client, &expected.namespace, &deployment).await,
+        policies: policies(client).await,
         deployment,
         rights: Vec::new(),
         targets: Vec::new(),

@@ -15,8 +15,9 @@ use super::dry_run::{DryRun, DryRunError};
 use super::endpoint::Probe;
 use super::expected::{Expected, configuration_kind};
 use super::lookup::Lookup;
+use super::policies::StoredPolicy;
 use super::target::CallTarget;
-use crate::admission::Webhook;
+use crate::admission::{ReviewSettings, Webhook};
 use crate::scan::Kind;
 
 /// A webhook configuration of either kind. Its webhooks have one type, since a `MutatingWebhook` has every field of a
@@ -54,8 +55,12 @@ pub struct Snapshot {
     pub namespaces: Lookup<Vec<BTreeMap<String, String>>>,
     pub definitions: [Lookup<Box<CustomResourceDefinition>>; 2],
     pub deployment: Lookup<Box<Deployment>>,
-    /// Whether `statusWriters` is configured; absent if there is no configuration.
-    pub has_status_writers: Lookup<bool>,
+    /// The settings of the replicas; absent if there is no Deployment.
+    pub settings: Lookup<Box<ReviewSettings>>,
+    /// All admission policies and bindings of the cluster, in the order of [`PolicyKind::ALL`].
+    ///
+    /// [`PolicyKind::ALL`]: super::policies::PolicyKind::ALL
+    pub policies: [Lookup<Vec<StoredPolicy>>; 4],
     pub pods: Lookup<Vec<Pod>>,
     pub rights: Vec<Right>,
     /// Each Service or URL that our webhooks call, once.

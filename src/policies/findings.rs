@@ -138,12 +138,18 @@ impl Judgement<'_> {
     pub fn validations(&self) -> Vec<Value> {
         let has_rows =
             |rule: &&&Rule| rule.cel.rows(View::New).into_iter().any(|row| self.finding(rule, row).is_some());
+        let help = self.modes.help();
+        let help = if self.policy.denies() && !help.is_empty() {
+            format!(" + {}", literal(&format!("; help: {help}")))
+        } else {
+            String::new()
+        };
         let validation = |rule: &&Rule| {
             let name = variable_name(rule);
             json!({
                 "expression": format!("size(variables.{name}) == 0"),
                 "message": format!("{} [{}]", rule.title.trim_end_matches('.'), rule.id),
-                "messageExpression": format!("variables.{name}.join('; ')"),
+                "messageExpression": format!("variables.{name}.join('; '){help}"),
                 "reason": "Invalid",
             })
         };

@@ -9,6 +9,8 @@ use crate::engine::{Rule, View};
 
 /// The value of the label `app.kubernetes.io/name`.
 pub const APP: &str = "scan-admission";
+/// The value of the label `app.kubernetes.io/component`.
+pub const COMPONENT: &str = "policies";
 
 /// Adds the labels and annotations to a policy or a binding.
 pub fn add(object: &mut Value, rules: &[Rule], settings: &ReviewSettings) {
@@ -19,7 +21,7 @@ pub fn add(object: &mut Value, rules: &[Rule], settings: &ReviewSettings) {
         annotation("config"): settings.digest,
         annotation("spec"): digest_of_spec(object),
     });
-    object["metadata"]["labels"] = json!({"app.kubernetes.io/name": APP, "app.kubernetes.io/component": "policies"});
+    object["metadata"]["labels"] = json!({"app.kubernetes.io/name": APP, "app.kubernetes.io/component": COMPONENT});
     object["metadata"]["annotations"] = annotations;
 }
 

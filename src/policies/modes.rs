@@ -15,6 +15,11 @@ impl<'s> ModeExpressions<'s> {
         ModeExpressions { settings }
     }
 
+    /// The link that is shown with each denial; may be empty.
+    pub fn help(&self) -> &str {
+        &self.settings.help
+    }
+
     /// Returns a variable for each override: whether it applies to the request.
     pub fn variables(&self) -> Vec<PolicyVariable> {
         let variable = |(index, over): (usize, &Override)| PolicyVariable {

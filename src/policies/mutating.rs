@@ -9,8 +9,8 @@ use crate::admission::ReviewSettings;
 use crate::engine::cel::literals;
 use crate::engine::{Mode, Row, Rule, Severity, View};
 use crate::rules::cel::mutations::{
-    Enabled, condition_patch, count_patch, may_lack_a_field, of_conditions, of_scanned_at, of_status, phase_patch,
-    scanned_at_patch,
+    Enabled, condition_patch, count_patch, is_pending, may_lack_a_field, of_conditions, of_scanned_at, of_status,
+    phase_patch, scanned_at_patch,
 };
 use crate::rules::cel::reading::is_same_in_status;
 use crate::rules::cel::spec::has_other_status;
@@ -18,10 +18,6 @@ use crate::rules::cel::variables::{PolicyVariable, of_both, of_object, of_parts}
 
 /// The name of the policy and of its binding.
 pub const NAME: &str = "scan-mutations";
-
-/// The most conditions of a status whose mutations are tried in parts. In a larger one, nothing is written if any mutation
-/// would cause an error.
-const TRIED_MAX: usize = 16;
 
 /// Returns the policy and its binding.
 pub fn objects(rules: &[Rule], settings: &ReviewSettings, is_static: bool) -> [Value; 2] {
@@ -59,9 +55,8 @@ fn match_conditions(settings: &ReviewSettings) -> Value {
 /// The mutations. Variables are evaluated anew for each, on the object as the ones before have left it.
 fn mutations() -> Vec<String> {
     let all = [condition_patch(), phase_patch(), count_patch(), scanned_at_patch()].join("\n+ ");
-    let all = format!("variables.isSafe ? ({all}) : []");
-    let in_parts =
-        |patch: String| format!("!variables.isSafe && size(variables.conditions) <= {TRIED_MAX} ? ({patch}) : []");
+    let all = format!("variables.isPending && variables.isSafe ? ({all}) : []");
+    let in_parts = |patch: String| format!("variables.isPending && !variables.isSafe ? ({patch}) : []");
     vec![
         all.clone(),
         in_parts(format!("variables.deleting ? [] : {}", condition_patch())),
@@ -100,6 +95,10 @@ fn variables(rules: &[Rule], settings: &ReviewSettings) -> Vec<PolicyVariable> {
     variables.extend(of_status(&enabled));
     variables.extend(without_status(of_parts(View::Mutated, String::new(), "oldObject")));
     variables.push(of_scanned_at(&enabled));
+    let variable = |name: &str, expression: String| PolicyVariable { name: name.to_owned(), expression };
+    let writes_counts = "size(variables.countWrites.cveCount) + size(variables.countWrites.CVECount) > 0";
+    variables.push(variable("writesCounts", writes_counts.to_owned()));
+    variables.push(variable("isPending", is_pending()));
     let judgement = Judgement { policy: Policy::Errors, rules: &judged, modes: &enabled.modes };
     variables.extend(judgement.variables().into_iter().filter(|variable| variable.name.starts_with("old")));
     variables.extend(safety(&judged));
@@ -117,7 +116,7 @@ fn without_status(variables: Vec<PolicyVariable>) -> impl Iterator<Item = Policy
 
 /// The variables that say whether all mutations together are safe: no rule has an error that was not there before, and no
 /// error that was downgraded denies the write because the phase is filled in.
-fn safety(rules: &[&Rule]) -> [PolicyVariable; 6] {
+fn safety(rules: &[&Rule]) -> [PolicyVariable; 5] {
     let errors = |view: View| {
         let rows = rules.iter().flat_map(|rule| rule.cel.rows(view).into_iter().map(move |row| (rule, row)));
         let errors = rows.filter(|(rule, row)| row.severity == Severity::Error && rule.id != "status-writer");
@@ -149,10 +148,6 @@ fn safety(rules: &[&Rule]) -> [PolicyVariable; 6] {
         variable("errorsAfter", errors(View::Mutated)),
         variable("isKeptByPhase", by_phase),
         variable("isKeptByCounts", by_counts),
-        variable(
-            "writesCounts",
-            "size(variables.countWrites.cveCount) + size(variables.countWrites.CVECount) > 0".to_owned(),
-        ),
         variable("isSafe", is_safe.to_owned()),
     ]
 }

@@ -6,7 +6,9 @@
 //! as the rules, without the ratchet and the messages.
 
 use super::findings::Judgement;
+use crate::admission::ReviewSettings;
 use crate::engine::View;
+use crate::engine::cel::literals;
 use crate::rules::cel::variables::{PolicyVariable, of_both, of_object};
 
 /// The variables that few rows need, most of them only after another condition holds. They take the place of their names, so
@@ -17,8 +19,10 @@ const LAZY: &[&str] = &["absent", "generation", "deleting"];
 ///
 /// Variables are bound by macros: `[{'phase': …}].exists(a, …)` binds `a.phase`. All variables that need the same number of
 /// others before them are bound together, since each level slows down all expressions within.
-pub fn condition(judgement: &Judgement<'_>) -> String {
-    let mut body = judgement.conditions().join("\n|| ");
+pub fn condition(judgement: &Judgement<'_>, settings: &ReviewSettings) -> String {
+    let body = judgement.conditions().join("\n|| ");
+    // The API server rejects a match condition that reads a variable.
+    let mut body = replaced(&body, "statusWriters", &literals(&settings.status_writers));
     let all: Vec<PolicyVariable> = [View::New, View::Old].into_iter().flat_map(of_object).chain(of_both()).collect();
     let mut bound: Vec<PolicyVariable> = Vec::new();
     for PolicyVariable { name, expression } in all.into_iter().rev() {

@@ -10,6 +10,7 @@ mod fix;
 mod generated_pages;
 mod manifests;
 mod monitoring;
+mod policies;
 mod replay;
 mod reports;
 mod review;

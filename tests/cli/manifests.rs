@@ -21,7 +21,7 @@ use crate::support::process::Process;
 const FOLDERS: [&str; 7] = ["base", "break-glass", "status-writers", "files", "cert-manager", "audit", "monitoring"];
 
 /// Returns the files below `folder` by their paths.
-fn files(folder: &Path) -> BTreeMap<String, String> {
+pub fn files(folder: &Path) -> BTreeMap<String, String> {
     walkdir::WalkDir::new(folder)
         .into_iter()
         .map(Result::unwrap)

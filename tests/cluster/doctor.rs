@@ -1,5 +1,7 @@
 //! Tests `doctor` on a healthy installation and on sabotaged ones: at least one sabotage for each check.
 
+mod policies;
+
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::fs;
@@ -82,7 +84,9 @@ enum Leaf {
 use How::{Add, Change, Delete, Endpoint, Status};
 
 /// The name of the sabotage, what it does, the exit code of `doctor`, and the checks that then have a finding.
-const SABOTAGES: &[(&str, How, i32, &[&str])] = &[
+type Sabotage = (&'static str, How, i32, &'static [&'static str]);
+
+const SABOTAGES: &[Sabotage] = &[
     ("no mutating configuration", Delete(MUTATING), 1, &["configuration-missing"]),
     ("no validating configuration", Delete(VALIDATING), 1, &["configuration-missing"]),
     ("a webhook is missing", Change(VALIDATING, |it| drop(webhooks(it).remove(0))), 1, &["webhook-missing"]),
@@ -598,6 +602,9 @@ impl Setup {
                             it[part] = before[part].clone();
                         }
                     }
+                    for part in ["labels", "annotations"] {
+                        it["metadata"][part] = before["metadata"][part].clone();
+                    }
                 });
                 report
             }
@@ -620,8 +627,8 @@ fn named(report: &Value) -> BTreeSet<&str> {
 }
 
 fn doctor_finds_every_sabotage(_: &Namespace<'_>) {
-    let sabotaged: BTreeSet<&str> =
-        SABOTAGES.iter().flat_map(|(.., due)| due.iter().copied()).chain([PROBED]).collect();
+    let all = SABOTAGES.iter().chain(policies::SABOTAGES);
+    let sabotaged: BTreeSet<&str> = all.flat_map(|(.., due)| due.iter().copied()).chain([PROBED]).collect();
     let checks: BTreeSet<&str> = CHECKS.iter().copied().flatten().map(|check| check.id).collect();
     assert_eq!(sabotaged, checks, "the checks of the sabotages must be all checks");
 
@@ -636,23 +643,30 @@ fn doctor_finds_every_sabotage(_: &Namespace<'_>) {
     assert_eq!((code, stdout.as_str()), (Some(0), ""), "{stderr}");
     assert_eq!(stderr, format!("{} checks: 0 problems, 0 notes\n", checks.len()));
 
-    let mut wrong = Vec::new();
-    for (name, how, expected_code, expected) in SABOTAGES {
-        let (code, report) = setup.sabotaged(how);
-        if (code, named(&report)) != (Some(*expected_code), expected.iter().copied().collect()) {
-            wrong.push(format!("{name}: exit {code:?}, {report:#}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_found(&setup, SABOTAGES);
     healthy();
     assert_text_output(&setup);
     without_a_status_subresource(&setup);
     with_a_client_certificate(&setup);
     with_status_writers(&setup);
     with_a_self_signed_certificate(&setup);
+    policies::with_policies(&setup);
+    healthy();
     with_the_documented_cluster_role(&setup);
     with_probe(&setup);
     without_a_reachable_api_server(&setup);
+}
+
+/// Asserts that `doctor` finds each sabotage.
+fn assert_found(setup: &Setup, sabotages: &[Sabotage]) {
+    let mut wrong = Vec::new();
+    for (name, how, expected_code, expected) in sabotages {
+        let (code, report) = setup.sabotaged(how);
+        if (code, named(&report)) != (Some(*expected_code), expected.iter().copied().collect()) {
+            wrong.push(format!("{name}: exit {code:?}, {report:#}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// The text output: the problem, its effect, the remedy, and a link to the page.

@@ -17,7 +17,7 @@ pub const TESTS: &[(&str, Test)] =
     &[("the-readme-shows-the-messages-of-kubectl", the_readme_shows_the_messages_of_kubectl)];
 
 /// The label of the namespaces that our webhooks do not apply to.
-const OWN: &str = "tests.scan-admission.dev/own-webhooks";
+pub const OWN: &str = "tests.scan-admission.dev/own-webhooks";
 
 pub struct Installed {
     cluster: ControlPlane,

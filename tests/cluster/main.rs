@@ -20,6 +20,7 @@ mod nodes;
 mod outage;
 mod page_commands;
 mod policies;
+mod policies_installed;
 mod readme_picture;
 mod reconciliation;
 mod recorded_reviews;
@@ -54,6 +55,7 @@ mod unusual_registrations;
 mod ways_of_writing;
 
 use std::env;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
@@ -102,7 +104,7 @@ fn main() -> ExitCode {
     let tests = TESTS.iter().flat_map(|&(hooks, tests)| tests.iter().map(move |&(name, test)| (hooks, name, test)));
     let tests = tests.map(|(hooks, name, test)| {
         let shared = shared.clone();
-        Trial::ignorable_test(name, move || match shared.get_or_init(installed) {
+        Trial::ignorable_test(name, move || match shared.get_or_init(|| set_up(Installed::new)) {
             Ok(installed) => {
                 test(&installed.namespace(name, hooks));
                 Ok(Completion::Completed)
@@ -117,18 +119,23 @@ fn main() -> ExitCode {
             Err(error) => result_without_cluster(&error),
         })
     });
-    let policies = policies::TESTS.iter().map(|&(name, test)| {
-        Trial::ignorable_test(name, move || match controlplane::policy_evaluator() {
-            Ok(program) => {
-                test(program);
+    let programs = policies::TESTS.iter().chain(policies_installed::OTHERS).map(with_programs);
+    let measurements = policies_installed::MEASUREMENTS.iter().map(|test| with_programs(test).with_ignored_flag(true));
+    let with_policies = Arc::new(OnceLock::new());
+    let policies = policies_installed::TESTS.iter().map(|&(name, test)| {
+        let with_policies = with_policies.clone();
+        Trial::ignorable_test(name, move || match with_policies.get_or_init(|| set_up(policies_installed::installed)) {
+            Ok(cluster) => {
+                test(&cluster.namespace(name, &json!({})));
                 Ok(Completion::Completed)
             }
             Err(error) => result_without_cluster(error),
         })
     });
-    let conclusion = libtest_mimic::run(&Arguments::from_args(), pages.chain(tests).chain(policies).collect());
-    // This is the last reference: the cluster stops here, before the process reports its result.
-    drop(shared);
+    let all = pages.chain(tests).chain(programs).chain(policies).chain(measurements).collect();
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), all);
+    // These are the last references: the clusters stop here, before the process reports its result.
+    drop((shared, with_policies));
     conclusion.exit_code()
 }
 
@@ -140,9 +147,20 @@ fn result_without_cluster(error: &ClusterError) -> Result<Completion, Failed> {
     }
 }
 
+/// Returns a test that runs programs of the control plane itself.
+fn with_programs(&(name, test): &(&'static str, fn(&Path))) -> Trial {
+    Trial::ignorable_test(name, move || match controlplane::policy_evaluator() {
+        Ok(program) => {
+            test(program);
+            Ok(Completion::Completed)
+        }
+        Err(error) => result_without_cluster(error),
+    })
+}
+
 /// Turns a panic of the set-up into an error, so that it is reported once.
-fn installed() -> Result<Installed, ClusterError> {
-    std::panic::catch_unwind(Installed::new).unwrap_or_else(|panic| {
+fn set_up<T>(start: fn() -> Result<T, ClusterError>) -> Result<T, ClusterError> {
+    std::panic::catch_unwind(start).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().cloned().unwrap_or_default();
         Err(ClusterError::Broken(format!("the cluster could not be set up: {words}")))
     })

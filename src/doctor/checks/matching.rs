@@ -103,17 +103,17 @@ fn needs<'s>(snapshot: &'s Snapshot, webhook: &MutatingWebhook, condition: &Matc
     if condition.name != NOT_BEING_DELETED || !judges_status(snapshot, webhook) {
         return Need::Present;
     }
-    match &snapshot.has_status_writers {
+    match &snapshot.settings {
         // Status writers are checked during a deletion, too.
-        Lookup::Found(true) => Need::Absent,
-        Lookup::Found(false) | Lookup::Absent => Need::Present,
+        Lookup::Found(settings) if !settings.status_writers.is_empty() => Need::Absent,
+        Lookup::Found(_) | Lookup::Absent => Need::Present,
         Lookup::Unknown(why) => Need::Unknown(why),
     }
 }
 
 /// Returns whether a webhook is called for writes of a status. Without a status subresource, that is the webhook for
 /// scans.
-fn judges_status(snapshot: &Snapshot, webhook: &MutatingWebhook) -> bool {
+pub fn judges_status(snapshot: &Snapshot, webhook: &MutatingWebhook) -> bool {
     let mut resources = webhook.rules.iter().flatten().flat_map(|rule| rule.resources.iter().flatten());
     resources.any(|resource| resource.ends_with("/status"))
         || (snapshot.lacks_status_subresource() && judges_scans(webhook))

@@ -2,7 +2,7 @@
 
 use super::pairs::is_named;
 use super::reading::{
-    ENTRIES_MAX, condition_path, indices, is_absent, is_current, is_malformed, is_same_entry, is_same_generations,
+    CONDITIONS_MAX, condition_path, indices, is_absent, is_current, is_malformed, is_same_entry, is_same_generations,
     is_same_in_status, is_same_member, is_same_policy, is_there, lacks_reason, not_an_integer, status, text, types,
 };
 use crate::engine::cel::{OTHER, VALUE, literal, literals, message, text_message};
@@ -68,10 +68,10 @@ pub fn fields(view: View) -> Vec<Row> {
         )
         .unchanged([format!("{size} == size(variables.oldStatus.conditions)")]),
         Row::warning(
-            format!("{list} && {size} > {ENTRIES_MAX} && {size} <= {}", json::ENTRIES_MAX),
+            format!("{list} && {size} > {CONDITIONS_MAX} && {size} <= {}", json::ENTRIES_MAX),
             "status.conditions",
             text_message(&format!(
-                "Too many: policies judge at most {ENTRIES_MAX} conditions, so none of these is judged"
+                "Too many: policies judge at most {CONDITIONS_MAX} conditions, so none of these is judged"
             )),
         ),
         suspect_rows(view, Row::error("", "", no_object), "type(e.entry) != map", "", ""),
@@ -248,7 +248,7 @@ pub fn policy_without_scan_policy(view: View) -> Vec<Row> {
 /// Whether a status has an entry of conditions.
 pub fn has_entry(view: View) -> String {
     format!(
-        "({}.exists(c, c != null) || {} && type({2}.conditions) == list && size({2}.conditions) > {ENTRIES_MAX})",
+        "({}.exists(c, c != null) || {} && type({2}.conditions) == list && size({2}.conditions) > {CONDITIONS_MAX})",
         view.variable("conditions"),
         is_there(&view.variable("status"), "conditions"),
         view.variable("status")

@@ -1,7 +1,7 @@
 //! The twins of the rules about CVE counts.
 
 use super::reading::{
-    ENTRIES_MAX, condition_path, count_keys, has_wrong_type, is_count, is_current, is_phase, is_there, is_violation,
+    MEMBERS_MAX, condition_path, count_keys, has_wrong_type, is_count, is_current, is_phase, is_there, is_violation,
     not_an_integer,
 };
 use crate::engine::cel::{OTHER, VALUE, literals, message, text_message};
@@ -49,7 +49,7 @@ impl CountMap {
     pub fn has_other_number(&self) -> String {
         let (map, others) = (&self.map, self.variable("others"));
         format!(
-            "(size({map}) > {ENTRIES_MAX} || {others}.exists(m, type({map}[m]) == int || type({map}[m]) == double))"
+            "(size({map}) > {MEMBERS_MAX} || {others}.exists(m, type({map}[m]) == int || type({map}[m]) == double))"
         )
     }
 
@@ -101,7 +101,7 @@ pub fn counted(view: View) -> String {
     let status = view.variable("status");
     format!(
         "{names}.filter(k, k in {status} && {status}[k] != null && (type({status}[k]) != map \
-         || size({status}[k]) > {ENTRIES_MAX} || {status}[k].exists(m, {status}[k][m] != null)))"
+         || size({status}[k]) > {MEMBERS_MAX} || {status}[k].exists(m, {status}[k][m] != null)))"
     )
 }
 
@@ -137,7 +137,7 @@ pub fn others(view: View, container: Spelling) -> String {
     let container = CountMap::of(view, container);
     let map = &container.map;
     format!(
-        "({} || size({map}) > {ENTRIES_MAX} ? {{}} : {map}).filter(m, !(m in {}) && {map}[m] != null)",
+        "({} || size({map}) > {MEMBERS_MAX} ? {{}} : {map}).filter(m, !(m in {}) && {map}[m] != null)",
         container.is_plain(),
         count_keys()
     )
@@ -212,7 +212,7 @@ fn values_of(view: View, spelling: Spelling) -> Vec<Row> {
             member,
         ),
         Row::warning(
-            format!("size({map}) > {ENTRIES_MAX}"),
+            format!("size({map}) > {MEMBERS_MAX}"),
             &path,
             text_message("Forbidden: must not have other members"),
         ),

@@ -5,12 +5,13 @@
 
 use super::counts::CountMap;
 use super::reading::{
-    ENTRIES_MAX, has_valid_type, indices, is_absent, is_count, is_current, is_phase, is_time, text, transition,
+    CONDITIONS_MAX, MEMBERS_MAX, has_valid_type, indices, is_absent, is_count, is_current, is_phase, is_time, text,
+    transition,
 };
 use super::variables::PolicyVariable;
 use crate::engine::View;
 use crate::engine::cel::{literal, literals};
-use crate::rules::tables::conditions::{Message, VOCABULARIES};
+use crate::rules::tables::conditions::{ConditionRow, Message, VOCABULARIES, Vocabulary};
 use crate::scan::ConditionStatus::{False, True, Unknown};
 use crate::scan::field::cve_count_name;
 use crate::scan::{ConditionMember, ConditionType, Count, Phase, Spelling};
@@ -171,7 +172,7 @@ fn count_writes(enabled: &dyn Enabled, spelling: Spelling) -> String {
         severities.join(", ")
     );
     format!(
-        "size({map}) > 0 && size({map}) <= {ENTRIES_MAX} && {sum} >= 0 && {sum} <= {SUM_MAX} && {} && !{} \
+        "size({map}) > 0 && size({map}) <= {MEMBERS_MAX} && {sum} >= 0 && {sum} <= {SUM_MAX} && {} && !{} \
          ? ({totals}.map(m, [dyn(m), dyn({sum})]) + {zeros}.map(m, [dyn(m), dyn(0)])).transformMapEntry(i, x, {{x[0]: x[1]}}) \
          : {{}}",
         container.has_severity(),
@@ -228,17 +229,39 @@ pub fn scanned_at_patch() -> String {
     "variables.scannedAtWrite.map(t, JSONPatch{op: 'add', path: '/status/scannedAt', value: t})".to_owned()
 }
 
+/// Whether there is anything to write.
+pub fn is_pending() -> String {
+    let fillable = literals(FILLED.map(ConditionMember::name));
+    format!(
+        "variables.fills.exists(f, {fillable}.exists(m, f[m] != '')) || variables.phaseWrite != '' || variables.writesCounts \
+         || size(variables.scannedAtWrite) > 0"
+    )
+}
+
 /// Whether a status may lack a derived field, so that the policy has to be evaluated: an expression without variables.
 pub fn may_lack_a_field() -> String {
     let lacks = |map: &str, key: &str| format!("{} == ''", text(map, key));
-    let entry = FILLED.map(|member| lacks("c", member.name())).join(" || ");
+    let phases = literals([Phase::Completed, Phase::Failed].map(Phase::name));
+    let of_types = |has_text: fn(&ConditionRow) -> bool| {
+        let has_row = |vocabulary: &&&Vocabulary| vocabulary.rows.iter().any(has_text);
+        literals(VOCABULARIES.iter().filter(has_row).map(|vocabulary| vocabulary.condition.name()))
+    };
+    let entry = format!(
+        "{} || has(c.type) && (c.type in {} && {} || c.type in {} && {})",
+        lacks("c", ConditionMember::LastTransitionTime.name()),
+        of_types(|row| row.reason.is_some()),
+        lacks("c", ConditionMember::Reason.name()),
+        of_types(|row| matches!(row.message, Message::Exactly(..))),
+        lacks("c", ConditionMember::Message.name()),
+    );
     let keys = Count::ALL.map(|count| count.name(Spelling::Wire));
     let has_all = keys.map(|key| format!("has(n.{key}) && type(n.{key}) == int")).join(" && ");
     let sum = Count::SEVERITIES.map(|count| format!("double(n.{})", count.name(Spelling::Wire))).join(" + ");
     let documented = cve_count_name(Spelling::Documented);
     format!(
-        "has(object.status) && type(object.status) == map && [object.status].exists(s, {phase} || {scanned_at}\n\
-         || has(s.conditions) && type(s.conditions) == list && size(s.conditions) <= {ENTRIES_MAX} \
+        "has(object.status) && type(object.status) == map && [object.status].exists(s, {phase}\n\
+         || has(s.phase) && s.phase in {phases} && {scanned_at}\n\
+         || has(s.conditions) && type(s.conditions) == list && size(s.conditions) <= {CONDITIONS_MAX} \
          && s.conditions.exists(c, type(c) == map && ({entry}))\n\
          || has(s.{documented})\n\
          || has(s.cveCount) && type(s.cveCount) == map && [s.cveCount].exists(n, !({has_all}) || double(n.total) != {sum}))",

@@ -3,8 +3,8 @@
 use super::artifacts::{differs, is_plain, parts, ships, texts};
 use super::counts::{comparable, counted, counts, others, plain, sum, total_value};
 use super::reading::{
-    ENTRIES_MAX, indices, is_phase, is_there, is_time, is_well_formed, known as known_entry, same_name, sources_name,
-    text, timestamp, transition, types,
+    CONDITIONS_MAX, MEMBERS_MAX, indices, is_phase, is_there, is_time, is_well_formed, known as known_entry, same_name,
+    sources_name, text, timestamp, transition, types,
 };
 use crate::engine::View;
 use crate::scan::field::{Artifact, cve_count_name};
@@ -61,7 +61,7 @@ fn of_fields(view: View, object: &str) -> Vec<PolicyVariable> {
 
 fn of_conditions(view: View) -> Vec<PolicyVariable> {
     let list = format!("{}.conditions", view.variable("status"));
-    let is_read = format!("has({list}) && type({list}) == list && size({list}) <= {ENTRIES_MAX}");
+    let is_read = format!("has({list}) && type({list}) == list && size({list}) <= {CONDITIONS_MAX}");
     let conditions = view.variable("conditions");
     let mut variables = vec![
         variable(view, "conditions", format!("{is_read} ? {list} : []")),
@@ -166,7 +166,7 @@ fn deleting() -> String {
 fn write_times() -> String {
     format!(
         "(has(object.metadata) && type(object.metadata) == map && has(object.metadata.managedFields) \
-         && type(object.metadata.managedFields) == list && size(object.metadata.managedFields) <= {ENTRIES_MAX} \
+         && type(object.metadata.managedFields) == list && size(object.metadata.managedFields) <= {MEMBERS_MAX} \
          ? object.metadata.managedFields : []).filter(f, type(f) == map && has(f.time) && {}).map(f, {})",
         is_time("f.time"),
         timestamp("f.time")
@@ -240,7 +240,7 @@ fn stale(view: View) -> String {
 fn absent(view: View) -> String {
     let (status, conditions) = (view.variable("status"), view.variable("conditions"));
     format!(
-        "{} && (type({status}.conditions) != list || size({status}.conditions) > {ENTRIES_MAX}) ? [] : \
+        "{} && (type({status}.conditions) != list || size({status}.conditions) > {CONDITIONS_MAX}) ? [] : \
          {}.filter(t, !{conditions}.exists(c, type(c) == map && has(c.type) && c.type == t))",
         is_there(&status, "conditions"),
         types()
