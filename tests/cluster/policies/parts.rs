@@ -159,7 +159,9 @@ fn mutations_less(policies: &Policies) -> Vec<(String, Vec<Value>)> {
         let (start, end) = (text.find("? (").unwrap() + "? (".len(), text.rfind(") : []").unwrap());
         let mut at = start;
         for part in text[start..end].split("\n+ ") {
-            let less = format!("{}[]{}", &text[..at], &text[at + part.len()..]);
+            // An empty list of patches, with the type that the API server requires.
+            let none = "[JSONPatch{op: 'test', path: ''}].filter(p, false)";
+            let less = format!("{}{none}{}", &text[..at], &text[at + part.len()..]);
             let mut objects = policies.objects.clone();
             let policy = objects.iter_mut().find(|object| !object["spec"]["mutations"].is_null()).unwrap();
             for mutation in policy["spec"]["mutations"].as_array_mut().unwrap() {
