@@ -12,6 +12,7 @@ mod faults;
 mod findings;
 mod generated;
 mod mutants;
+mod parts;
 mod random;
 mod values;
 
@@ -43,6 +44,7 @@ pub const TESTS: &[(&str, ProgramTest)] = &[
         prove_all(program, &[Compared::Findings], random::cases);
     }),
     ("cel-policies-with-a-fault-are-told-from-the-program", faults::faults_are_found),
+    ("cel-policies-with-a-mutation-less-are-told-from-the-program", parts::of_mutations_are_needed),
     ("cel-policies-mutate-as-the-program-does", |program| {
         let all = || corruptions::structures().chain(corpora::steps()).chain(corruptions::fields().step_by(3));
         prove_all(program, &[Compared::Mutations], all);

@@ -1,9 +1,9 @@
 //! The twins of the rules about conditions.
 
-use super::pairs::is_named;
 use super::reading::{
-    CONDITIONS_MAX, condition_path, indices, is_absent, is_current, is_malformed, is_same_entry, is_same_generations,
-    is_same_in_status, is_same_member, is_same_policy, is_there, lacks_reason, not_an_integer, status, text, types,
+    CONDITIONS_MAX, condition_path, indices, is_absent, is_current, is_malformed, is_named, is_same_entry,
+    is_same_generations, is_same_in_status, is_same_member, is_same_policy, is_there, lacks_reason, not_an_integer,
+    status, text, types,
 };
 use crate::engine::cel::{OTHER, VALUE, literal, literals, message, text_message};
 use crate::engine::{FieldError, Row, View, quoted_list};

@@ -3,8 +3,7 @@
 //! The variables are evaluated only for an error, and only if an entry is malformed or repeats a type. All others are paired by
 //! their types.
 
-use super::reading::{has_valid_type, indices, text, types};
-use super::variables::PolicyVariable;
+use super::reading::{indices, is_named, of_type, text, types};
 use crate::engine::cel::literals;
 use crate::scan::ConditionMember;
 
@@ -17,20 +16,6 @@ fn contents(entry: &str) -> String {
     let members = literals(ConditionMember::ALL.map(ConditionMember::name));
     format!(
         "(type({entry}) == map ? {members}.map(m, m in {entry} && {entry}[m] != null ? {entry}[m] : dyn('')) : [{entry}])"
-    )
-}
-
-/// The entries of a list that have a type.
-fn of_type(entries: &str, name: &str) -> String {
-    format!("{entries}.filter(d, type(d) == map && has(d.type) && d.type == {name})")
-}
-
-/// Whether an entry is named by its type, since it is the only one of a valid type.
-pub fn is_named(entry: &str, entries: &str) -> String {
-    format!(
-        "type({entry}) == map && {} && size({}) == 1",
-        has_valid_type(entry),
-        of_type(entries, &format!("{entry}.type"))
     )
 }
 
@@ -52,7 +37,7 @@ fn is_filled(one: &str, other: &str) -> String {
 
 /// Returns the variable `pairs`, the index of the same entry in the old object for each entry of the new one, or -1; and those
 /// before it. Each step pairs what the one before has left.
-pub fn of_entries() -> Vec<PolicyVariable> {
+pub fn of_entries() -> [(&'static str, String); 10] {
     let places = |entries: &str| format!("{}.filter(i, i < size({entries}))", indices());
     let keys = |entries: &str| format!("{entries}.map(c, {})", contents("c"));
     let (entry, conditions, old) = ("variables.conditions[i]", "variables.conditions", "variables.oldConditions");
@@ -73,10 +58,7 @@ pub fn of_entries() -> Vec<PolicyVariable> {
         ("oldPlaces", places(old)),
         ("keys", keys(conditions)),
         ("oldKeys", keys(old)),
-        (
-            "pairsOfTypes",
-            format!("variables.places.map(i, {is_named} && size({of_old_type}) == 1 ? {old_index} : -1)"),
-        ),
+        ("pairsOfTypes", format!("variables.places.map(i, {is_named} && size({of_old_type}) == 1 ? {old_index} : -1)")),
         ("equal", format!("variables.places.map(i, variables.oldPlaces.filter(j, {old_key} == {key}))")),
         ("pairsOfEqual", in_turn("variables.pairsOfTypes", "variables.equal")),
         (
@@ -97,8 +79,6 @@ pub fn of_entries() -> Vec<PolicyVariable> {
             ),
         ),
     ]
-    .map(|(name, expression)| PolicyVariable { name: name.to_owned(), expression })
-    .into()
 }
 
 /// The types that several entries of the new or of the old object have, so that their entries are not paired by type.

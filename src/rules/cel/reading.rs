@@ -141,6 +141,20 @@ pub fn has_valid_type(entry: &str) -> String {
     )
 }
 
+/// The entries of a list that have a type.
+pub fn of_type(entries: &str, name: &str) -> String {
+    format!("{entries}.filter(d, type(d) == map && has(d.type) && d.type == {name})")
+}
+
+/// Whether an entry is named by its type, since it is the only one of a valid type.
+pub fn is_named(entry: &str, entries: &str) -> String {
+    format!(
+        "type({entry}) == map && {} && size({}) == 1",
+        has_valid_type(entry),
+        of_type(entries, &format!("{entry}.type"))
+    )
+}
+
 /// Whether an entry lacks a reason that it should have but need not have.
 pub fn lacks_reason(entry: &str) -> String {
     let reason = text(entry, ConditionMember::Reason.name());

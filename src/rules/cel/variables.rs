@@ -114,7 +114,7 @@ pub fn of_both() -> Vec<PolicyVariable> {
     let variable = |name: &str, expression: String| variable(View::New, name, expression);
     let has_type = |list: &str| format!("{list}.filter(c, type(c) == map && has(c.type) && c.type == t)");
     let any_old = format!("(variables.oldWellFormed.filter(c, c.type == t) + {})", has_type("variables.oldConditions"));
-    let mut variables = super::pairs::of_entries();
+    let mut variables = super::pairs::of_entries().map(|(name, expression)| variable(name, expression)).to_vec();
     variables.push(variable("repeated", super::pairs::repeated()));
     variables.push(variable("elsewhere", super::pairs::elsewhere()));
     let members = [ConditionMember::Status, ConditionMember::Reason, ConditionMember::Message, ConditionMember::Error];

@@ -1,6 +1,6 @@
 //! The twins of the four rules about the vocabulary of a condition.
 
-use super::reading::{condition_path, is_same_member, is_violation, known as known_entry, status};
+use super::reading::{condition_path, is_same_entry, is_same_member, is_violation, known as known_entry, status};
 use crate::engine::cel::{VALUE, literal, literals, message};
 use crate::engine::{FieldError, Row, View};
 use crate::rules::tables::conditions::{
@@ -44,7 +44,7 @@ fn vocabulary(view: View, vocabulary: &'static Vocabulary) -> Vec<Row> {
                 message(&error, &found, ""),
             )
             .at(path(ConditionMember::Status))
-            .unchanged([is_same_member(known, ConditionMember::Status)]),
+            .unchanged([is_same_entry(known), is_same_member(known, ConditionMember::Status)]),
         );
     }
     for row in vocabulary.rows {
@@ -67,6 +67,7 @@ fn row_of(
     let error = |member: ConditionMember, when: String, error: FieldError| {
         Row::error(format!("{is_row} && {when}"), member.name(), message(&error, &value(member), ""))
             .at(path(member))
+            .unchanged([is_same_entry(known)])
             .unchanged([member, ConditionMember::Status].map(|member| is_same_member(known, member)))
     };
     let warning = |member: ConditionMember, when: String, error: FieldError| {

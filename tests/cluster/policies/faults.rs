@@ -17,6 +17,7 @@ use super::evaluator::{Evaluator, Shared};
 use super::findings::Findings;
 use super::generated::Policies;
 use super::mutants::{Mutant, mutants};
+use super::parts;
 use super::random;
 
 /// One of so many variants with a row less is tried, or all with POLICIES=all.
@@ -58,14 +59,23 @@ impl fmt::Display for Variant {
 }
 
 /// A case and what the program finds.
-struct Sample {
-    case: Case,
+pub struct Sample {
+    pub case: Case,
     program: Findings,
+    /// The policies without a fault that find something.
+    pub failed: BTreeSet<String>,
+}
+
+impl Sample {
+    fn of(case: Case) -> Sample {
+        Sample { program: program_findings(&case), case, failed: BTreeSet::new() }
+    }
 }
 
 pub fn faults_are_found(program: &Path) {
     let policies = Policies::generated().only("Validating");
     let samples = agreeing(program, &policies, samples());
+    parts::of_conditions_are_needed(program, &policies, &samples);
     let all = variants(&policies);
     let (rows, others): (Vec<&Variant>, Vec<&Variant>) = all.iter().partition(|variant| variant.mutant.is_row);
     let rows = rows.into_iter().step_by(share(ROWS_STEP));
@@ -270,9 +280,9 @@ fn samples() -> Vec<Sample> {
             // As an update of itself, an object shows whether its errors are found in the old object, too.
             if !program.denied.is_empty() {
                 let case = Case::update(case.title.clone(), case.new.clone(), case.new.clone());
-                samples.push(Sample { program: program_findings(&case), case });
+                samples.push(Sample::of(case));
             }
-            samples.push(Sample { case, program });
+            samples.push(Sample { case, program, failed: BTreeSet::new() });
         }
     }
     samples
@@ -288,7 +298,8 @@ fn agreeing(program: &Path, policies: &Policies, samples: Vec<Sample>) -> Vec<Sa
     let all = samples.len();
     let agree = samples.into_iter().zip(results);
     let agree = agree.filter(|(sample, result)| compare_findings(policies, &sample.program, result).is_empty());
-    let samples: Vec<Sample> = agree.map(|(sample, _)| sample).collect();
+    let samples: Vec<Sample> =
+        agree.map(|(sample, result)| Sample { failed: parts::failed(&result), ..sample }).collect();
     eprintln!("{} of {all} cases agree without a fault", samples.len());
     samples
 }
