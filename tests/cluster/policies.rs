@@ -1,7 +1,8 @@
 //! Proves that the generated policies in CEL agree with the program, in the API server's own evaluator and without a
 //! server: the same rules deny, the same rules warn, with the same messages, and the mutations write the same object.
 //!
-//! POLICIES=all proves it for all cases, which takes much longer, and not for a share of them.
+//! POLICIES=all proves it for all cases and not for a share of them, which takes hours. POLICIES=10 proves it for about ten
+//! times as many.
 
 mod case;
 mod comparison;
@@ -30,14 +31,19 @@ pub const TESTS: &[(&str, ProgramTest)] = &[
         let all = || corpora::examples().chain(corpora::captured());
         prove_all(program, &[Compared::Findings, Compared::Mutations], all);
         // The policies judge what the mutations have left, beside the old object as it was.
-        prove_all(program, &[Compared::Findings], || all().map(|case| case.mutated()));
+        prove_all(program, &[Compared::Findings], || all().filter_map(|case| case.if_mutated()));
     }),
     ("cel-policies-find-what-the-program-finds-in-states", |program| {
         let all = || corpora::product().chain(corpora::steps()).chain(corpora::generations_and_artifacts());
         prove_all(program, &[Compared::Findings], all);
     }),
     ("cel-policies-find-what-the-program-finds-in-corrupted-reviews", |program| {
-        let all = || corruptions::structures().chain(corruptions::times()).chain(corruptions::fields());
+        let all = || {
+            corruptions::structures()
+                .chain(corruptions::repeated_before())
+                .chain(corruptions::times())
+                .chain(corruptions::fields())
+        };
         prove_all(program, &[Compared::Findings], all);
     }),
     ("cel-policies-find-what-the-program-finds-in-random-objects", |program| {
@@ -49,7 +55,7 @@ pub const TESTS: &[(&str, ProgramTest)] = &[
         let all = || corruptions::structures().chain(corpora::steps()).chain(corruptions::fields().step_by(3));
         prove_all(program, &[Compared::Mutations], all);
         prove_all(program, &[Compared::Mutations], random::cases);
-        prove_all(program, &[Compared::Findings], || random::cases().step_by(5).map(|case| case.mutated()));
+        prove_all(program, &[Compared::Findings], || random::cases().step_by(5).filter_map(|case| case.if_mutated()));
     }),
 ];
 

@@ -103,6 +103,11 @@ impl Case {
         admission::answer(review.to_string().as_bytes(), &context)
     }
 
+    /// Returns the case with the object after the mutations, if they change it.
+    pub fn if_mutated(&self) -> Option<Case> {
+        Some(self.mutated()).filter(|mutated| mutated.new != self.new)
+    }
+
     /// Returns the case with the object after the patch of the mutating webhook.
     pub fn mutated(&self) -> Case {
         let mut object = self.new.clone();

@@ -76,7 +76,7 @@ impl Compared {
 /// integer when it applies a patch of a policy, so the policy writes none.
 fn with_large_counts_as_sent(mut mutated: Value, sent: &Value) -> Value {
     for name in ["cveCount", "CVECount"] {
-        let (counts, as_sent) = (&mut mutated["status"][name], &sent["status"][name]);
+        let (Some(counts), as_sent) = (mutated["status"].get_mut(name), &sent["status"][name]) else { continue };
         let mut values = counts.as_object().into_iter().flat_map(|counts| counts.values());
         if values.any(|count| count.as_i64().is_some_and(|count| count > WRITTEN_MAX)) {
             *counts = as_sent.clone();

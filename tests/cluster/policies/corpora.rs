@@ -15,9 +15,14 @@ use crate::support::status_edits::updates;
 const KINDS: [Kind; 2] = [Kind::SourceScan, Kind::ImageScan];
 const SPELLINGS: [Spelling; 2] = [Spelling::Wire, Spelling::Documented];
 
-/// Returns one of `step` cases, or all of them with POLICIES=all in the environment.
+/// Returns the step through a list of which one in so many is tried. With a number in POLICIES, it is so many times as
+/// many, and all with POLICIES=all.
 pub fn share(step: usize) -> usize {
-    if env::var_os("POLICIES").is_some_and(|share| share == "all") { 1 } else { step }
+    match env::var("POLICIES").as_deref() {
+        Err(_) => step,
+        Ok("all") => 1,
+        Ok(times) => step.div_ceil(times.parse().expect("POLICIES is a number or \"all\"")),
+    }
 }
 
 fn without_status(object: &Value) -> Value {
@@ -42,7 +47,7 @@ pub fn product() -> impl Iterator<Item = Case> {
     variants.enumerate().flat_map(move |(first, (kind, spelling))| {
         let all = all.clone();
         // Each variant has another share of the states.
-        (first % share(3)..all.len()).step_by(share(3)).map(move |at| {
+        (first % share(5)..all.len()).step_by(share(5)).map(move |at| {
             let object = all[at].object(kind, spelling);
             // The factor is a prime, so that the old states are a permutation of the new ones.
             let old = match at % 4 {

@@ -20,8 +20,8 @@ pub fn fields() -> impl Iterator<Item = Case> {
             values.map(move |value| (captured, pointer.clone(), value))
         })
     });
-    // 131 and the number of the values have no common factor, so that each value is in each field of some review.
-    all.step_by(share(131)).flat_map(|(captured, pointer, value)| {
+    // 211 and the number of the values have no common factor, so that each value is in each field of some review.
+    all.step_by(share(211)).flat_map(|(captured, pointer, value)| {
         let title =
             format!("{}: {pointer} = {}", captured.name, value.as_ref().map_or("none".to_owned(), Value::to_string));
         let edit = |object: &mut Value| write(object, &pointer, value.clone());
@@ -89,13 +89,26 @@ fn corrupted(captured: &Captured, title: &str, edit: impl Fn(&mut Value)) -> Vec
 /// Returns each captured update with each change of its list of conditions and of its spellings.
 pub fn structures() -> impl Iterator<Item = Case> {
     let all = updates().into_iter().flat_map(|captured| STRUCTURES.iter().map(move |change| (captured, change)));
-    all.step_by(share(11)).flat_map(|(captured, (title, edit))| {
+    all.step_by(share(17)).flat_map(|(captured, (title, edit))| {
         let apply = |object: &mut Value| {
             if object["status"].is_object() {
                 edit(&mut object["status"]);
             }
         };
         corrupted(captured, &format!("{}: {title}", captured.name), apply)
+    })
+}
+
+/// Returns each captured update with a wrong member in each condition, where the old object has the same conditions twice.
+pub fn repeated_before() -> impl Iterator<Item = Case> {
+    let wrong = [("reason", "Wrong"), ("message", "wrong"), ("error", "wrong"), ("status", "Maybe")];
+    let all = updates().into_iter().flat_map(move |captured| wrong.map(|wrong| (captured, wrong)));
+    all.step_by(share(5)).map(|(captured, (key, value))| {
+        let mut new = captured.lean["request"]["object"].clone();
+        each_list(&mut new["status"], |list| set(list, key, &json!(value)));
+        let mut old = new.clone();
+        each_list(&mut old["status"], |list| list.extend(list.clone()));
+        Case::update(format!("{}: a wrong {key}, repeated before", captured.name), new, old)
     })
 }
 

@@ -261,6 +261,7 @@ fn samples() -> Vec<Sample> {
     let all = corpora::examples()
         .chain(corpora::steps().step_by(3))
         .chain(corruptions::structures().step_by(3))
+        .chain(corruptions::repeated_before())
         .chain(corruptions::fields().step_by(2))
         .chain(corruptions::times().step_by(8))
         .chain(corpora::product().step_by(7))
