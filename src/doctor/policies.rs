@@ -5,7 +5,6 @@ use kube::{Client, Error};
 use serde_json::Value;
 
 use super::lookup::Lookup;
-use super::snapshot::Snapshot;
 use crate::policies::metadata::{APP, COMPONENT};
 use crate::policies::{DOMAIN, digest_of_spec};
 
@@ -75,26 +74,9 @@ impl StoredPolicy {
     }
 
     /// Returns whether `generate policies` has made the policy or the binding.
-    fn is_generated(&self) -> bool {
+    pub fn is_generated(&self) -> bool {
         let labels = &self.object["metadata"]["labels"];
         labels["app.kubernetes.io/name"] == APP && labels["app.kubernetes.io/component"] == COMPONENT
-    }
-}
-
-impl Snapshot {
-    /// Returns the generated policies of the cluster, and their bindings.
-    pub fn generated(&self) -> impl Iterator<Item = &StoredPolicy> {
-        self.policies.iter().filter_map(Lookup::found).flatten().filter(|stored| stored.is_generated())
-    }
-
-    /// Returns the generated policies of the cluster without their bindings.
-    pub fn generated_policies(&self) -> impl Iterator<Item = &StoredPolicy> {
-        self.generated().filter(|stored| stored.kind.binding().is_some())
-    }
-
-    /// Returns all policies or bindings of a kind, whoever has made them; `None` if they are unknown.
-    pub fn stored(&self, kind: PolicyKind) -> Option<&Vec<StoredPolicy>> {
-        self.policies[kind as usize].found()
     }
 }
 
