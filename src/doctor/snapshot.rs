@@ -15,7 +15,7 @@ use super::dry_run::{DryRun, DryRunError};
 use super::endpoint::Probe;
 use super::expected::{Expected, configuration_kind};
 use super::lookup::Lookup;
-use super::policies::StoredPolicy;
+use super::policies::{PolicyKind, StoredPolicy};
 use super::target::CallTarget;
 use crate::admission::{ReviewSettings, Webhook};
 use crate::scan::Kind;
@@ -58,8 +58,6 @@ pub struct Snapshot {
     /// The settings of the replicas; absent if there is no Deployment.
     pub settings: Lookup<Box<ReviewSettings>>,
     /// All admission policies and bindings of the cluster, in the order of [`PolicyKind::ALL`].
-    ///
-    /// [`PolicyKind::ALL`]: super::policies::PolicyKind::ALL
     pub policies: [Lookup<Vec<StoredPolicy>>; 4],
     pub pods: Lookup<Vec<Pod>>,
     pub rights: Vec<Right>,
@@ -86,6 +84,21 @@ impl Snapshot {
                 OurWebhook { configuration, webhook, expected }
             })
         })
+    }
+
+    /// Returns the generated policies of the cluster, and their bindings.
+    pub fn generated(&self) -> impl Iterator<Item = &StoredPolicy> {
+        self.policies.iter().filter_map(Lookup::found).flatten().filter(|stored| stored.is_generated())
+    }
+
+    /// Returns the generated policies of the cluster without their bindings.
+    pub fn generated_policies(&self) -> impl Iterator<Item = &StoredPolicy> {
+        self.generated().filter(|stored| stored.kind.binding().is_some())
+    }
+
+    /// Returns all policies or bindings of a kind, generated or not; `None` if they are unknown.
+    pub fn stored(&self, kind: PolicyKind) -> Option<&Vec<StoredPolicy>> {
+        self.policies[kind as usize].found()
     }
 
     /// Returns whether the replicas run with `--certs cluster`, for which they need rights.

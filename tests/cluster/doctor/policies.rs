@@ -203,7 +203,7 @@ pub fn with_policies(setup: &Setup) {
     let (code, report) = setup.report([&at, &at], &[]);
     assert_eq!((code, named(&report)), (Some(0), BTreeSet::from(["policy-and-webhook"])), "{report:#}");
     the_messages_name_the_policies(setup);
-    setup.cluster.kubectl(User::Admin).args(["delete", "-k", &folder]).run().ok();
+    setup.cluster.kubectl(User::Admin).args(["delete", "--ignore-not-found", "-k", &folder]).run().ok();
 }
 
 /// Each default is spelled out, so that the digest of a stored spec is the generated one.
