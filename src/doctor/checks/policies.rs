@@ -220,20 +220,3 @@ fn policy_type_checking(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
         }
     }
 }
-
-impl Snapshot {
-    /// Returns the generated policies of the cluster, and their bindings.
-    fn generated(&self) -> impl Iterator<Item = &StoredPolicy> {
-        self.policies.iter().filter_map(Lookup::found).flatten().filter(|stored| stored.is_generated())
-    }
-
-    /// Returns the generated policies of the cluster without their bindings.
-    fn generated_policies(&self) -> impl Iterator<Item = &StoredPolicy> {
-        self.generated().filter(|stored| stored.kind.binding().is_some())
-    }
-
-    /// Returns all policies or bindings of a kind, not only those of scan-admission; `None` if they are unknown.
-    fn stored(&self, kind: PolicyKind) -> Option<&Vec<StoredPolicy>> {
-        self.policies[kind as usize].found()
-    }
-}
