@@ -16,6 +16,7 @@ pub mod validate;
 
 pub use cel::{Cel, Row, View};
 pub use change::Change;
+pub use comparison::FILLED;
 pub use field_error::{CauseReason, FieldError, VALUE_MAX_CHARS, quoted_list};
 pub use finding::{Action, Downgrade, Finding, Findings, Severity};
 pub use mode::{Mode, Modes, RuleMode};

@@ -83,9 +83,8 @@ impl Policy {
     /// Whether the policy judges the rules of a part.
     fn judges(self, part: Part) -> bool {
         match part {
-            Part::Status => !self.is_about_spec(),
             // The rule about rights is never downgraded, but its mode can turn its error into a warning.
-            Part::Writer => !self.is_about_spec(),
+            Part::Status | Part::Writer => !self.is_about_spec(),
             Part::Spec => self.is_about_spec(),
             Part::Create => false,
         }
@@ -110,7 +109,8 @@ pub fn objects(rules: &[Rule], settings: &ReviewSettings, is_static: bool) -> Ve
     let of_policy = |policy| [validating(policy, rules, settings, is_static), binding(policy, is_static)];
     let validating = Policy::ALL.into_iter().flat_map(of_policy);
     let mut objects: Vec<Value> = validating.chain(mutating::objects(rules, settings, is_static)).collect();
-    objects.iter_mut().for_each(|object| metadata::add(object, rules, settings));
+    let digest = rules_digest(rules);
+    objects.iter_mut().for_each(|object| metadata::add(object, &digest, settings));
     objects
 }
 
@@ -127,22 +127,24 @@ pub fn policies_of(rule: &Rule) -> Vec<Policy> {
 
 /// Leaves out empty lists of the spec, as the API server does when it stores the object.
 fn object(kind: &str, name: &str, is_static: bool, spec: &Value) -> Value {
-    let suffix = if is_static { STATIC_SUFFIX } else { "" };
     let is_kept = |value: &Value| value.as_array().is_none_or(|list| !list.is_empty());
     let members = spec.as_object().into_iter().flatten().filter(|(_, value)| is_kept(value));
     let spec: serde_json::Map<String, Value> = members.map(|(key, value)| (key.clone(), value.clone())).collect();
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": kind,
-        "metadata": {"name": format!("{name}{suffix}")},
+        "metadata": {"name": full_name(name, is_static)},
         "spec": spec,
     })
 }
 
+fn full_name(name: &str, is_static: bool) -> String {
+    format!("{name}{}", if is_static { STATIC_SUFFIX } else { "" })
+}
+
 fn binding(policy: Policy, is_static: bool) -> Value {
-    let suffix = if is_static { STATIC_SUFFIX } else { "" };
     let spec = json!({
-        "policyName": format!("{}{suffix}", policy.name()),
+        "policyName": full_name(policy.name(), is_static),
         "validationActions": policy.validation_actions(),
     });
     object("ValidatingAdmissionPolicyBinding", policy.name(), is_static, &spec)
@@ -178,8 +180,7 @@ fn validating(policy: Policy, rules: &[Rule], settings: &ReviewSettings, is_stat
 
 /// The variable with the users who may write a status, if they are configured.
 fn status_writers(settings: &ReviewSettings) -> Option<PolicyVariable> {
-    let expression = literals(&settings.status_writers);
-    let variable = PolicyVariable { name: "statusWriters".to_owned(), expression };
+    let variable = PolicyVariable::new("statusWriters", literals(&settings.status_writers));
     (!settings.status_writers.is_empty()).then_some(variable)
 }
 
@@ -193,11 +194,7 @@ fn used(variables: Vec<PolicyVariable>, others: &[&[Value]]) -> Vec<Value> {
     let mut texts: Vec<String> = others.iter().copied().flatten().map(Value::to_string).collect();
     let mut kept = Vec::new();
     for variable in variables.into_iter().rev() {
-        let name = format!("variables.{}", variable.name);
-        let is_name = |text: &String| {
-            text.match_indices(&name).any(|(at, _)| !text[at + name.len()..].starts_with(|c: char| c.is_alphanumeric()))
-        };
-        if texts.iter().any(is_name) {
+        if texts.iter().any(|text| prefilter::is_used(text, &variable.name)) {
             kept.push(json!({"name": variable.name, "expression": variable.expression}));
             texts.push(variable.expression);
         }

@@ -257,6 +257,21 @@ impl<'a> Object<'a> for Status<'a> {
 }
 
 impl<'a> Status<'a> {
+    /// The names of the members that are judged.
+    pub const MEMBERS: [&'static str; 11] = [
+        "phase",
+        "conditions",
+        "cveCount",
+        "CVECount",
+        "metadataUrl",
+        "metadataURL",
+        "scannedBy",
+        "scannedAt",
+        "observedGeneration",
+        "artifact",
+        "compliantArtifact",
+    ];
+
     /// The entries of the conditions list; empty if there is no list.
     pub fn conditions(&self) -> &[Container<'a, Condition<'a>>] {
         self.conditions.present().map_or(&[], Vec::as_slice)

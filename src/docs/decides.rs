@@ -3,7 +3,8 @@
 
 use super::Page;
 use super::examples::parsed;
-use super::rules::{NOTE, capitalised, mutates};
+use super::rules::{NOTE, mutates};
+use crate::engine::cel::capitalised;
 use crate::engine::{Downgrade, Expectation, Part, Rule, Severity};
 use crate::rules::tables::conditions::{ErrorText, Message, VOCABULARIES};
 use crate::rules::tables::phases;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Page;
 use super::examples::parsed;
+use crate::engine::cel::capitalised;
 use crate::engine::{Cel, Example, Expectation, Rule};
 use crate::policies::{policies_of, variable_name};
 
@@ -68,11 +69,6 @@ fn example(rule: &Rule, example: &Example) -> String {
 
 fn findings(rule: &Rule, example: &Example) -> String {
     format!("```text\n{}\n```", super::examples::findings(rule, example).join("\n"))
-}
-
-pub(super) fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// Returns a page for each rule.

@@ -65,8 +65,7 @@ impl View {
             View::Filled => "filled",
             View::Mutated => "mutated",
         };
-        let first = name.chars().next().map(|first| first.to_ascii_uppercase());
-        prefix.chars().chain(first).chain(name.chars().skip(1)).collect()
+        format!("{prefix}{}", capitalised(name))
     }
 }
 
@@ -109,6 +108,15 @@ impl Row {
         Row { each: Some((name, list.into())), identities: vec![path.clone()], path, ..self }
     }
 
+    /// Returns whether the row has a finding, where `when` takes the place of its condition: a boolean.
+    pub fn exists(&self, when: &str) -> String {
+        match &self.each {
+            None => format!("({when})"),
+            Some((_, list)) if when == "true" => format!("size({list}) > 0"),
+            Some((name, list)) => format!("{list}.exists({name}, {when})"),
+        }
+    }
+
     /// Returns a list with an element for each finding of the row, where `when` takes the place of its condition.
     pub fn elements(&self, when: &str, element: &str) -> String {
         match &self.each {
@@ -145,6 +153,18 @@ pub struct PolicyVariable {
     pub expression: String,
 }
 
+impl PolicyVariable {
+    pub fn new(name: impl Into<String>, expression: impl Into<String>) -> Self {
+        PolicyVariable { name: name.into(), expression: expression.into() }
+    }
+}
+
+/// Returns a name with a capital first letter.
+pub fn capitalised(name: &str) -> String {
+    let mut chars = name.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
 /// Returns a string literal.
 pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))
@@ -161,8 +181,10 @@ pub fn pattern(regex: &str) -> String {
     format!("r'{regex}'")
 }
 
-/// Stands for a value of the object in the message of a [`FieldError`]. It is not JSON, and a character that no message
-/// has.
+/// Stands for a value of the object in the message of a [`FieldError`]: a character that no message has.
+pub const FOUND: char = '\u{E000}';
+
+/// [`FOUND`] in place of a value. It is not JSON.
 pub const VALUE: Json<'static> = Json::Other("\u{E000}");
 
 /// Stands for another value in a message.
@@ -175,7 +197,7 @@ pub fn message(error: &FieldError, value: &str, other: &str) -> String {
         let parts: Vec<String> = text.split(OTHER).map(literal).collect();
         parts.join(&format!(" + {other} + ")).replace("'' + ", "").replace(" + ''", "")
     };
-    match error.message.split_once('\u{E000}') {
+    match error.message.split_once(FOUND) {
         Some((before, after)) => format!("[dyn({}), dyn({value}), dyn({})]", text(before), text(after)),
         None => format!("[dyn({})]", text(&error.message)),
     }

@@ -150,7 +150,7 @@ enum EntryKey {
 }
 
 /// The members that our mutations fill in.
-const FILLED: [ConditionMember; 3] =
+pub const FILLED: [ConditionMember; 3] =
     [ConditionMember::LastTransitionTime, ConditionMember::Reason, ConditionMember::Message];
 
 impl EntryKey {

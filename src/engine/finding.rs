@@ -75,6 +75,16 @@ impl Downgrade {
             Downgrade::Deleting => "deleting",
         }
     }
+
+    /// Why the write is not denied, as a message says it. `action` is what is done about the finding instead.
+    pub fn reason(self, action: Action) -> &'static str {
+        match (self, action) {
+            (Downgrade::Mode, Action::Audit) => "the rule is set to audit",
+            (Downgrade::Mode, _) => "the rule is set to warn",
+            (Downgrade::PreExisting, _) => "the old object has the same error",
+            (Downgrade::Deleting, _) => "the object is being deleted",
+        }
+    }
 }
 
 /// A finding of a rule.
@@ -104,14 +114,10 @@ impl Finding<'_> {
 
     /// Returns the message. For a downgraded error it ends with the reason why the write is not denied.
     pub fn explained(&self) -> Cow<'_, str> {
-        let reason = match (self.downgraded, self.action) {
-            (None, _) => return Cow::Borrowed(&self.error.message),
-            (Some(Downgrade::Mode), Action::Audit) => "the rule is set to audit",
-            (Some(Downgrade::Mode), _) => "the rule is set to warn",
-            (Some(Downgrade::PreExisting), _) => "the old object has the same error",
-            (Some(Downgrade::Deleting), _) => "the object is being deleted",
-        };
-        Cow::Owned(format!("{} (not denied: {reason})", self.error.message))
+        match self.downgraded {
+            None => Cow::Borrowed(&self.error.message),
+            Some(why) => Cow::Owned(format!("{} (not denied: {})", self.error.message, why.reason(self.action))),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::path;
 use crate::scan::reader::ReadError;
-use crate::scan::{Container, Json, Key, Kind, Member, Object, Reader, Scan, reader};
+use crate::scan::{Container, Json, Key, Kind, Member, Object, Reader, Scan, Status, reader};
 
 /// A scan in a document: its JSON and its name.
 pub struct ScanManifest<'a> {
@@ -55,21 +55,6 @@ impl<'a> ScanManifest<'a> {
 /// The types of watch events whose objects are judged.
 const EVENTS: [&str; 3] = ["ADDED", "MODIFIED", "DELETED"];
 
-/// The members of a status that are judged.
-const STATUS_MEMBERS: [&str; 11] = [
-    "phase",
-    "conditions",
-    "cveCount",
-    "CVECount",
-    "metadataUrl",
-    "metadataURL",
-    "scannedBy",
-    "scannedAt",
-    "observedGeneration",
-    "artifact",
-    "compliantArtifact",
-];
-
 /// The members of an object that identify it.
 #[derive(Default)]
 pub struct ObjectHead<'a> {
@@ -106,7 +91,7 @@ impl<'a> Object<'a> for ObjectHead<'a> {
                 value.skip()?;
             }
             name => {
-                self.has_status_member |= STATUS_MEMBERS.contains(&name);
+                self.has_status_member |= Status::MEMBERS.contains(&name);
                 value.skip()?;
             }
         }
@@ -197,17 +182,16 @@ impl<'a> ObjectHead<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::Status;
 
     #[test]
     fn status_members_are_the_members_that_a_status_reads() {
         let read = |json: &str| format!("{:?}", reader::read::<Container<'_, Status<'_>>>(json).unwrap());
-        for name in STATUS_MEMBERS {
+        for name in Status::MEMBERS {
             assert_ne!(read(&format!("{{\"{name}\": 1}}")), read("{\"other\": 1}"), "{name}");
         }
         let all = read(
             &serde_json::json!(
-                STATUS_MEMBERS.map(|name| (name, 1)).into_iter().collect::<std::collections::HashMap<_, _>>()
+                Status::MEMBERS.map(|name| (name, 1)).into_iter().collect::<std::collections::HashMap<_, _>>()
             )
             .to_string(),
         );

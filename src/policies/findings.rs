@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::Policy;
 use super::modes::ModeExpressions;
-use crate::engine::cel::{literal, shown};
-use crate::engine::{Downgrade, Mode, Part, Row, Rule, Severity, View};
+use crate::engine::cel::{capitalised, literal, shown};
+use crate::engine::{Action, Downgrade, Mode, Part, Row, Rule, Severity, View};
 use crate::rules::cel::variables::PolicyVariable;
 
 /// The rules that a policy judges.
@@ -21,14 +21,10 @@ impl Judgement<'_> {
     pub fn conditions(&self) -> Vec<String> {
         let mut all = Vec::new();
         for rule in self.rules {
+            let is_audited = self.policy.has_warnings() && self.modes.is_one_of(rule, &[Mode::Audit]).is_some();
             for row in rule.cel.rows(View::New) {
-                let is_audited = self.policy.has_warnings() && self.modes.is_one_of(rule, &[Mode::Audit]).is_some();
                 if is_audited || self.finding(rule, row.clone()).is_some() {
-                    all.push(match &row.each {
-                        None => format!("({})", row.when),
-                        Some((_, list)) if row.when == "true" => format!("size({list}) > 0"),
-                        Some((name, list)) => format!("{list}.exists({name}, {})", row.when),
-                    });
+                    all.push(row.exists(&row.when));
                 }
             }
         }
@@ -41,13 +37,10 @@ impl Judgement<'_> {
         for rule in self.rules {
             let name = variable_name(rule);
             let old = self.old_errors(rule);
-            variables.push(PolicyVariable {
-                name: View::Old.name(&name),
-                expression: joined("oldObject == null ? [] : ", old),
-            });
+            variables.push(PolicyVariable::new(View::Old.name(&name), joined("oldObject == null ? [] : ", old)));
             let rows = rule.cel.rows(View::New);
             let found = rows.into_iter().filter_map(|row| self.finding(rule, row)).collect();
-            variables.push(PolicyVariable { name, expression: messages(rule, found) });
+            variables.push(PolicyVariable::new(name, messages(rule, found)));
         }
         variables
     }
@@ -65,13 +58,13 @@ impl Judgement<'_> {
         match row.severity {
             Severity::Error if self.policy.denies() => {
                 let denies = self.modes.is_one_of(rule, &[Mode::Deny])?;
-                let when = and([denies, row.when.clone(), not_downgraded(rule, &row)]);
+                let when = and(&[&denies, &row.when, &not_downgraded(rule, &row)]);
                 Some(row.elements(&when, &message(&row, "''")))
             }
             Severity::Error if self.policy.has_downgraded() => self.downgraded(rule, &row),
             Severity::Warning if self.policy.has_warnings() => {
                 let warns = self.modes.is_one_of(rule, &[Mode::Deny, Mode::Warn])?;
-                let when = and([warns, row.when.clone(), "true".to_owned()]);
+                let when = and(&[&warns, &row.when]);
                 Some(row.elements(&when, &message(&row, "''")))
             }
             _ => None,
@@ -81,7 +74,7 @@ impl Judgement<'_> {
     /// The warning about an error that does not deny the write.
     fn downgraded(&self, rule: &Rule, row: &Row) -> Option<String> {
         let [denies, warns] = [&[Mode::Deny][..], &[Mode::Warn]].map(|modes| self.modes.is_one_of(rule, modes));
-        let reason = |downgrade| literal(&downgrade_text(downgrade));
+        let reason = |why: Downgrade| literal(&format!(" (not denied: {})", why.reason(Action::Warn)));
         let (when, reason) = if rule.part == Part::Writer {
             (warns?, reason(Downgrade::Mode))
         } else {
@@ -90,7 +83,7 @@ impl Judgement<'_> {
             let when = match (&denies, &warns) {
                 (None, None) => return None,
                 (None, Some(warns)) => warns.clone(),
-                (Some(denies), None) => and([denies.clone(), downgraded, "true".to_owned()]),
+                (Some(denies), None) => and(&[denies, &downgraded]),
                 (Some(denies), Some(warns)) => format!("({warns} || {denies} && {downgraded})"),
             };
             let deleting = reason(Downgrade::Deleting);
@@ -102,7 +95,7 @@ impl Judgement<'_> {
             };
             (when, reason)
         };
-        let when = and(["true".to_owned(), row.when.clone(), when]);
+        let when = and(&[&row.when, &when]);
         Some(row.elements(&when, &message(row, &reason)))
     }
 
@@ -112,14 +105,11 @@ impl Judgement<'_> {
         for rule in self.rules.iter().filter(|_| self.policy.has_warnings()) {
             let Some(audits) = self.modes.is_one_of(rule, &[Mode::Audit]) else { continue };
             let of_row = |row: Row| {
-                let when = and([audits.clone(), row.when.clone(), "true".to_owned()]);
+                let when = and(&[&audits, &row.when]);
                 row.elements(&when, &message(&row, "''"))
             };
             let rows = rule.cel.rows(View::New).into_iter().map(of_row).collect();
-            variables.push(PolicyVariable {
-                name: format!("{}Audited", variable_name(rule)),
-                expression: messages(rule, rows),
-            });
+            variables.push(PolicyVariable::new(format!("{}Audited", variable_name(rule)), messages(rule, rows)));
         }
         variables
     }
@@ -161,7 +151,6 @@ impl Judgement<'_> {
 pub fn variable_name(rule: &Rule) -> String {
     let mut words = rule.id.split('-');
     let first = words.next().unwrap_or_default().to_owned();
-    let capitalised = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
     words.fold(first, |name, word| name + &capitalised(word))
 }
 
@@ -184,10 +173,11 @@ pub fn joined(start: &str, lists: Vec<String>) -> String {
     if lists.is_empty() { "[]".to_owned() } else { format!("{start}{}", lists.join("\n+ ")) }
 }
 
-fn and(parts: [String; 3]) -> String {
-    let is_open = |part: &String| part.contains(" || ") || part.contains(" ? ");
-    let parts = parts.into_iter().filter(|part| part != "true");
-    let parts: Vec<_> = parts.map(|part| if is_open(&part) { format!("({part})") } else { part }).collect();
+fn and(parts: &[&str]) -> String {
+    let is_open = |part: &str| part.contains(" || ") || part.contains(" ? ");
+    let parts = parts.iter().filter(|part| **part != "true");
+    let parts: Vec<_> =
+        parts.map(|part| if is_open(part) { format!("({part})") } else { (*part).to_owned() }).collect();
     if parts.is_empty() { "true".to_owned() } else { parts.join(" && ") }
 }
 
@@ -215,14 +205,4 @@ fn not_downgraded(rule: &Rule, row: &Row) -> String {
 /// The path, the reason why the write is not denied, and the message.
 fn message(row: &Row, reason: &str) -> String {
     format!("[dyn({}), dyn({reason})] + {}", row.path, row.message)
-}
-
-/// The end of the message of an error that is not denied.
-fn downgrade_text(downgrade: Downgrade) -> String {
-    let reason = match downgrade {
-        Downgrade::Mode => "the rule is set to warn",
-        Downgrade::PreExisting => "the old object has the same error",
-        Downgrade::Deleting => "the object is being deleted",
-    };
-    format!(" (not denied: {reason})")
 }

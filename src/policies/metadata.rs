@@ -12,12 +12,12 @@ pub const APP: &str = "scan-admission";
 /// The value of the label `app.kubernetes.io/component`.
 pub const COMPONENT: &str = "policies";
 
-/// Adds the labels and annotations to a policy or a binding.
-pub fn add(object: &mut Value, rules: &[Rule], settings: &ReviewSettings) {
+/// Adds the labels and annotations to a policy or a binding. `rules` is the digest of the table of rules.
+pub fn add(object: &mut Value, rules: &str, settings: &ReviewSettings) {
     let annotation = |name: &str| format!("{DOMAIN}/{name}");
     let annotations = json!({
         annotation("version"): env!("CARGO_PKG_VERSION"),
-        annotation("rules"): rules_digest(rules),
+        annotation("rules"): rules,
         annotation("config"): settings.digest,
         annotation("spec"): digest_of_spec(object),
     });

@@ -22,10 +22,7 @@ impl<'s> ModeExpressions<'s> {
 
     /// Returns a variable for each override: whether it applies to the request.
     pub fn variables(&self) -> Vec<PolicyVariable> {
-        let variable = |(index, over): (usize, &Override)| PolicyVariable {
-            name: variable_name(index),
-            expression: applies(over),
-        };
+        let variable = |(index, over): (usize, &Override)| PolicyVariable::new(variable_name(index), applies(over));
         self.settings.overrides.iter().enumerate().map(variable).collect()
     }
 

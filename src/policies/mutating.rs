@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::findings::{Judgement, is_pre_existing, joined};
 use super::modes::ModeExpressions;
-use super::{Policy, STATIC_SUFFIX, match_constraints, not_break_glass, object, used};
+use super::{Policy, full_name, match_constraints, not_break_glass, object, used};
 use crate::admission::ReviewSettings;
 use crate::engine::cel::literals;
 use crate::engine::{Mode, Row, Rule, Severity, View};
@@ -14,14 +14,13 @@ use crate::rules::cel::mutations::{
 };
 use crate::rules::cel::reading::is_same_in_status;
 use crate::rules::cel::spec::has_other_status;
-use crate::rules::cel::variables::{PolicyVariable, of_both, of_object, of_parts};
+use crate::rules::cel::variables::{PolicyVariable, map, of_both, of_object, of_parts};
 
 /// The name of the policy and of its binding.
 pub const NAME: &str = "scan-mutations";
 
 /// Returns the policy and its binding.
 pub fn objects(rules: &[Rule], settings: &ReviewSettings, is_static: bool) -> [Value; 2] {
-    let suffix = if is_static { STATIC_SUFFIX } else { "" };
     let mutations: Vec<Value> = mutations()
         .iter()
         .map(|expression| json!({"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}))
@@ -34,7 +33,7 @@ pub fn objects(rules: &[Rule], settings: &ReviewSettings, is_static: bool) -> [V
         "variables": used(variables(rules, settings), &[&mutations]),
         "mutations": mutations,
     });
-    let binding = json!({"policyName": format!("{NAME}{suffix}")});
+    let binding = json!({"policyName": full_name(NAME, is_static)});
     [
         object("MutatingAdmissionPolicy", NAME, is_static, &spec),
         object("MutatingAdmissionPolicyBinding", NAME, is_static, &binding),
@@ -86,7 +85,7 @@ impl Enabled for EnabledRules<'_> {
 fn variables(rules: &[Rule], settings: &ReviewSettings) -> Vec<PolicyVariable> {
     let enabled = EnabledRules { modes: ModeExpressions::new(settings), rules };
     let judged: Vec<&Rule> = rules.iter().filter(|rule| Policy::Errors.judges(rule.part)).collect();
-    let mut variables = of_parts(View::New, status_of("object"), "oldObject");
+    let mut variables = of_parts(View::New, map("object", "status"), "oldObject");
     variables.extend(of_object(View::Old));
     variables.extend(of_both());
     variables.extend(enabled.modes.variables());
@@ -95,18 +94,13 @@ fn variables(rules: &[Rule], settings: &ReviewSettings) -> Vec<PolicyVariable> {
     variables.extend(of_status(&enabled));
     variables.extend(without_status(of_parts(View::Mutated, String::new(), "oldObject")));
     variables.push(of_scanned_at(&enabled));
-    let variable = |name: &str, expression: String| PolicyVariable { name: name.to_owned(), expression };
     let writes_counts = "size(variables.countWrites.cveCount) + size(variables.countWrites.CVECount) > 0";
-    variables.push(variable("writesCounts", writes_counts.to_owned()));
-    variables.push(variable("isPending", is_pending()));
+    variables.push(PolicyVariable::new("writesCounts", writes_counts));
+    variables.push(PolicyVariable::new("isPending", is_pending()));
     let judgement = Judgement { policy: Policy::Errors, rules: &judged, modes: &enabled.modes };
     variables.extend(judgement.variables().into_iter().filter(|variable| variable.name.starts_with("old")));
     variables.extend(safety(&judged));
     variables
-}
-
-fn status_of(object: &str) -> String {
-    format!("has({object}.status) && type({object}.status) == map ? {object}.status : {{}}")
 }
 
 /// Leaves out the status, which the variables of the mutations define.
@@ -129,10 +123,7 @@ fn safety(rules: &[&Rule]) -> [PolicyVariable; 5] {
         let mut kept = Vec::new();
         for rule in rules.iter().filter(|rule| ids.contains(&rule.id)) {
             let rows = rule.cel.rows(View::New).into_iter().filter(|row| row.severity == Severity::Error && reads(row));
-            kept.extend(rows.map(|row| {
-                let when = format!("{} && {}", row.when, is_pre_existing(rule, &row));
-                row.each.as_ref().map_or_else(|| when.clone(), |(name, list)| format!("{list}.exists({name}, {when})"))
-            }));
+            kept.extend(rows.map(|row| row.exists(&format!("{} && {}", row.when, is_pre_existing(rule, &row)))));
         }
         if kept.is_empty() { "false".to_owned() } else { kept.join("\n|| ") }
     };
@@ -142,12 +133,11 @@ fn safety(rules: &[&Rule]) -> [PolicyVariable; 5] {
     let is_safe = "variables.errorsAfter.all(e, e in variables.errorsBefore) \
          && (variables.deleting || (variables.phaseWrite == '' || !variables.isKeptByPhase) \
                    && (!variables.writesCounts || !variables.isKeptByCounts))";
-    let variable = |name: &str, expression: String| PolicyVariable { name: name.to_owned(), expression };
     [
-        variable("errorsBefore", errors(View::New)),
-        variable("errorsAfter", errors(View::Mutated)),
-        variable("isKeptByPhase", by_phase),
-        variable("isKeptByCounts", by_counts),
-        variable("isSafe", is_safe.to_owned()),
+        PolicyVariable::new("errorsBefore", errors(View::New)),
+        PolicyVariable::new("errorsAfter", errors(View::Mutated)),
+        PolicyVariable::new("isKeptByPhase", by_phase),
+        PolicyVariable::new("isKeptByCounts", by_counts),
+        PolicyVariable::new("isSafe", is_safe),
     ]
 }

@@ -24,10 +24,7 @@ pub fn condition(judgement: &Judgement<'_>, of_settings: Option<PolicyVariable>)
     if conditions.is_empty() {
         return "false".to_owned();
     }
-    let mut body = conditions.join(
-        "
-|| ",
-    );
+    let mut body = conditions.join("\n|| ");
     let of_objects = [View::New, View::Old].into_iter().flat_map(of_object).chain(of_both());
     let all: Vec<PolicyVariable> = of_objects.chain(of_settings).collect();
     let mut bound: Vec<PolicyVariable> = Vec::new();
@@ -74,7 +71,8 @@ fn is_lazy(name: &str) -> bool {
     LAZY.iter().any(|lazy| [View::New, View::Old].iter().any(|view| view.name(lazy) == name))
 }
 
-fn is_used(text: &str, name: &str) -> bool {
+/// Returns whether a text uses a variable.
+pub fn is_used(text: &str, name: &str) -> bool {
     !uses(text, name).is_empty()
 }
 

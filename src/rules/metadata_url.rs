@@ -2,7 +2,7 @@
 
 use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::cel;
-use crate::rules::tables::values::invalid_string;
+use crate::rules::tables::values::{MUST_BE_URL, invalid_string};
 use crate::scan::{ConditionStatus, ConditionType, Field, Member, Spelling, url};
 
 pub const RULE: Rule = Rule {
@@ -71,7 +71,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
         is_absent = false;
         let field = Field::MetadataUrl(spelling);
         if !matches!(text, Member::Present(text) if url::is_http(text)) {
-            findings.error(field, invalid_string(json, "must be an absolute http(s) URL with a host"));
+            findings.error(field, invalid_string(json, MUST_BE_URL));
         }
         if sending == Some(ConditionStatus::False) {
             findings.warning(field, FieldError::forbidden("no URL while SendingResults is \"False\""));

@@ -2,7 +2,7 @@
 
 use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Rule};
 use crate::rules::cel;
-use crate::rules::tables::values::{MUST_BE_IMAGE, invalid_string};
+use crate::rules::tables::values::{MUST_BE_IMAGE, MUST_BE_URL, invalid_string};
 use crate::scan::image::ImageReference;
 use crate::scan::{Field, Json, Kind, Member, Source, SourceMember, url};
 
@@ -93,7 +93,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     };
     if let Some(found) = unsound(blob, url::is_http) {
         let field = Field::SpecSource { source: Source::Blob, member: SourceMember::Url };
-        findings.warning(field, invalid_string(found, "must be an absolute http(s) URL with a host"));
+        findings.warning(field, invalid_string(found, MUST_BE_URL));
     }
     if let Some(found) = unsound(image, |image| ImageReference::parse(image).is_some()) {
         let field = Field::SpecSource { source: Source::Registry, member: SourceMember::Image };

@@ -31,15 +31,13 @@ fn has_value(map: &str) -> String {
 }
 
 /// Whether a source of an artifact, which is an object, is not an object of strings.
-fn is_wrong(map: &str, source: &str, members: &str) -> String {
+fn is_wrong_source(map: &str, source: Source) -> String {
+    let members = literals(source.members().iter().map(|member| member.name()));
+    let source = source.name();
     format!(
         "(has({map}.{source}) && {map}.{source} != null && (type({map}.{source}) != map \
          || {members}.exists(m, m in {map}.{source} && {map}.{source}[m] != null && type({map}.{source}[m]) != string)))"
     )
-}
-
-fn is_wrong_source(map: &str, source: Source) -> String {
-    is_wrong(map, source.name(), &literals(source.members().iter().map(|member| member.name())))
 }
 
 /// Whether the compliant artifact has a value, and whether it also has no wrong type: where it has, `status-shape` says so,

@@ -7,7 +7,8 @@ use super::reading::{
 };
 use crate::engine::cel::{OTHER, VALUE, literal, literals, message, text_message};
 use crate::engine::{FieldError, Row, View, quoted_list};
-use crate::rules::tables::conditions::{VOCABULARIES, Vocabulary};
+use crate::rules::tables::conditions::{MUST_BE_REASON, MUST_BE_TYPE, MUST_HAVE_TIME, VOCABULARIES, Vocabulary};
+use crate::rules::tables::values::MUST_BE_TIME;
 use crate::scan::ConditionStatus::{False, True};
 use crate::scan::conditions::{MESSAGE_MAX_CHARS, REASON_MAX_CHARS, TYPE_MAX_CHARS};
 use crate::scan::json;
@@ -100,8 +101,8 @@ fn details(member: ConditionMember, entry: &str) -> String {
     let of_type = |known: ConditionType| format!("has({entry}.type) && {entry}.type == '{}'", known.name());
     let mut choices = String::new();
     match member {
-        ConditionMember::Type => literal("must be a qualified name such as \"Succeeded\""),
-        ConditionMember::LastTransitionTime => literal("must say when the status last changed (RFC 3339)"),
+        ConditionMember::Type => literal(MUST_BE_TYPE),
+        ConditionMember::LastTransitionTime => literal(MUST_HAVE_TIME),
         ConditionMember::Status => {
             let all = ConditionStatus::ALL.map(ConditionStatus::name);
             for vocabulary in VOCABULARIES.iter().filter(|one| one.rows.len() < all.len()) {
@@ -118,7 +119,7 @@ fn details(member: ConditionMember, entry: &str) -> String {
                 let of_status = format!("has({entry}.status) && {entry}.status == '{name}'");
                 choices += &format!("{} && {of_status} ? {detail} : ", of_type(vocabulary.condition));
             }
-            format!("({choices}{})", literal("must be a CamelCase word such as \"ResultsSent\""))
+            format!("({choices}{})", literal(MUST_BE_REASON))
         }
     }
 }
@@ -143,9 +144,7 @@ fn malformed_message(entry: &str, member: ConditionMember) -> String {
         ConditionMember::Type => or_required(too_long(TYPE_MAX_CHARS, invalid(&details))),
         ConditionMember::Reason => or_required(too_long(REASON_MAX_CHARS, invalid(&details))),
         ConditionMember::Status => or_required(unsupported_status(entry, &value)),
-        ConditionMember::LastTransitionTime => {
-            or_required(invalid(&literal("must be an RFC 3339 time such as \"2026-11-20T08:01:00Z\"")))
-        }
+        ConditionMember::LastTransitionTime => or_required(invalid(&literal(MUST_BE_TIME))),
         ConditionMember::Message | ConditionMember::Error => {
             too_long(MESSAGE_MAX_CHARS, invalid(&literal("must be a string")))
         }

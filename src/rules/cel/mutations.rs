@@ -9,12 +9,12 @@ use super::reading::{
     transition,
 };
 use super::variables::PolicyVariable;
-use crate::engine::View;
 use crate::engine::cel::{literal, literals};
+use crate::engine::{FILLED, View};
 use crate::rules::tables::conditions::{ConditionRow, Message, VOCABULARIES, Vocabulary};
 use crate::scan::ConditionStatus::{False, True, Unknown};
 use crate::scan::field::cve_count_name;
-use crate::scan::{ConditionMember, ConditionType, Count, Phase, Spelling};
+use crate::scan::{ConditionMember, ConditionType, Count, Phase, Spelling, Status};
 
 /// The largest sum that a patch writes as a number: the API server turns larger ones into strings.
 const SUM_MAX: i64 = 1 << 53;
@@ -23,27 +23,6 @@ const SUM_MAX: i64 = 1 << 53;
 pub trait Enabled {
     fn is_enabled(&self, rule: &str) -> String;
 }
-
-/// The members of the status that rules judge.
-fn judged() -> String {
-    literals([
-        "phase",
-        "conditions",
-        "cveCount",
-        "CVECount",
-        "metadataUrl",
-        "metadataURL",
-        "scannedBy",
-        "scannedAt",
-        "observedGeneration",
-        "artifact",
-        "compliantArtifact",
-    ])
-}
-
-/// The members of a condition that mutations fill in.
-const FILLED: [ConditionMember; 3] =
-    [ConditionMember::LastTransitionTime, ConditionMember::Reason, ConditionMember::Message];
 
 /// Returns the variables with what the conditions lack, by index: a map of members, each with its value or the empty string.
 pub fn of_conditions(enabled: &dyn Enabled) -> Vec<PolicyVariable> {
@@ -79,9 +58,13 @@ pub fn of_conditions(enabled: &dyn Enabled) -> Vec<PolicyVariable> {
     let status = format!(
         "{}.filter(k, k in variables.status).transformMapEntry(i, k, {{k: k == 'conditions' && type(variables.status[k]) == list \
          && size(variables.conditions) > 0 ? variables.filledEntries : variables.status[k]}})",
-        judged()
+        literals(Status::MEMBERS)
     );
-    vec![variable("fills", fills), variable("filledEntries", filled), variable("filledStatus", status)]
+    vec![
+        PolicyVariable::new("fills", fills),
+        PolicyVariable::new("filledEntries", filled),
+        PolicyVariable::new("filledStatus", status),
+    ]
 }
 
 /// The reason or the message of the row of an entry, if it is absent and the row has exactly one.
@@ -142,12 +125,12 @@ pub fn of_status(enabled: &dyn Enabled) -> Vec<PolicyVariable> {
         "{}.filter(k, k in variables.filledStatus || k == 'phase' && variables.phaseWrite != '').transformMapEntry(i, k, \
          {{k: k == 'phase' && variables.phaseWrite != '' ? dyn(variables.phaseWrite) : \
          k in {containers} && size(variables.countWrites[k]) > 0 ? {container} : variables.filledStatus[k]}})",
-        judged()
+        literals(Status::MEMBERS)
     );
     vec![
-        variable("phaseWrite", phase),
-        variable("countWrites", format!("{{{wire},\n{documented}}}")),
-        variable("mutatedStatus", status),
+        PolicyVariable::new("phaseWrite", phase),
+        PolicyVariable::new("countWrites", format!("{{{wire},\n{documented}}}")),
+        PolicyVariable::new("mutatedStatus", status),
     ]
 }
 
@@ -199,7 +182,7 @@ pub fn of_scanned_at(enabled: &dyn Enabled) -> PolicyVariable {
         is_phase(view, &[Phase::Completed, Phase::Failed]),
         is_current(view, ConditionType::Succeeded, &[True]),
     );
-    variable("scannedAtWrite", times)
+    PolicyVariable::new("scannedAtWrite", times)
 }
 
 /// The patch of the conditions: a list of operations.
@@ -268,8 +251,4 @@ pub fn may_lack_a_field() -> String {
         phase = lacks("s", "phase"),
         scanned_at = lacks("s", "scannedAt"),
     )
-}
-
-fn variable(name: &str, expression: String) -> PolicyVariable {
-    PolicyVariable { name: name.to_owned(), expression }
 }

@@ -4,12 +4,9 @@
 //! their types.
 
 use super::reading::{indices, is_named, of_type, text, types};
+use crate::engine::FILLED;
 use crate::engine::cel::literals;
 use crate::scan::ConditionMember;
-
-/// The members that mutations fill in: an entry is still the same one if only they are absent on one side.
-const FILLED: [ConditionMember; 3] =
-    [ConditionMember::LastTransitionTime, ConditionMember::Reason, ConditionMember::Message];
 
 /// The judged contents of an entry. What is null or empty counts as absent.
 fn contents(entry: &str) -> String {

@@ -1,6 +1,6 @@
 //! How expressions read a scan. Each function returns an expression that has a value on every object, whatever its types.
 
-use crate::engine::cel::{VALUE, literals, message, pattern};
+use crate::engine::cel::{VALUE, capitalised, literals, message, pattern};
 use crate::engine::{FieldError, View};
 use crate::rules::tables::conditions::{VIOLATION_START, VOCABULARIES};
 use crate::rules::tables::values::{NEGATIVE, NOT_AN_INTEGER, OUT_OF_RANGE};
@@ -226,10 +226,6 @@ pub fn is_same_member(known: ConditionType, member: ConditionMember) -> String {
 /// The name of the variable with the types of the conditions in which a member is the same.
 pub fn same_name(member: ConditionMember) -> String {
     format!("same{}", capitalised(member.name()))
-}
-
-fn capitalised(word: &str) -> String {
-    word[..1].to_ascii_uppercase() + &word[1..]
 }
 
 /// Whether a member of the status is the same in both objects.

@@ -3,8 +3,9 @@
 use super::reading::{
     MATCHED_MAX_CHARS, has_wrong_type, is_current, is_phase, is_same, is_there, members, sources, sources_name, text,
 };
-use crate::engine::cel::{VALUE, message, pattern, text_message};
+use crate::engine::cel::{FOUND, OTHER, VALUE, message, pattern, text_message};
 use crate::engine::{FieldError, Row, View};
+use crate::rules::tables::values::MUST_BE_URL;
 use crate::scan::ConditionStatus::{False, True};
 use crate::scan::field::{Artifact, metadata_url_name};
 use crate::scan::{ConditionType, Phase, ScannerMember, Spelling};
@@ -109,7 +110,7 @@ fn missing_scanner(view: View, by: &str, [is_map, is_nested]: [&str; 2]) -> Row 
         )
     };
     let [name, version] = [ScannerMember::Name, ScannerMember::Version].map(has);
-    let detail = "must have the scanner's \u{E001} while phase is \u{E000}";
+    let detail = format!("must have the scanner's {OTHER} while phase is {FOUND}");
     let missing = format!("({name} ? 'version' : {version} ? 'name' : 'name and version')");
     Row::warning(
         format!(
@@ -144,7 +145,7 @@ pub fn metadata_url(view: View) -> Vec<Row> {
         let is_set = format!("{} != ''", text(&status, name));
         absent.push(format!("{} == ''", text(&status, name)));
         let path = format!("status.{name}");
-        let invalid = FieldError::invalid(&VALUE, "must be an absolute http(s) URL with a host");
+        let invalid = FieldError::invalid(&VALUE, MUST_BE_URL);
         rows.push(
             Row::error(format!("{is_set} && {}", is_no_url(&value)), &path, message(&invalid, &value, ""))
                 .unchanged([is_same(&status, "variables.oldStatus", name)]),

@@ -3,9 +3,9 @@
 use super::artifacts::is_no_image;
 use super::reading::{is_same, is_there, text};
 use super::shape::is_no_url;
-use crate::engine::cel::{VALUE, message};
+use crate::engine::cel::{FOUND, VALUE, message};
 use crate::engine::{FieldError, Row, View};
-use crate::rules::tables::values::MUST_BE_IMAGE;
+use crate::rules::tables::values::{MUST_BE_IMAGE, MUST_BE_URL};
 use crate::scan::Kind;
 
 /// The differences of `scan-target`.
@@ -48,7 +48,7 @@ pub fn target(view: View) -> Vec<Row> {
         Row::warning(
             format!("{blob} && {}", is_no_url(&url)),
             "spec.blob.url",
-            message(&FieldError::invalid(&VALUE, "must be an absolute http(s) URL with a host"), &url, ""),
+            message(&FieldError::invalid(&VALUE, MUST_BE_URL), &url, ""),
         ),
         Row::warning(
             format!("{image} && {}", is_no_image(&reference)),
@@ -76,8 +76,7 @@ pub fn has_other_status() -> String {
 /// The policies add the list of users, which the configuration has.
 pub fn writer(_: View) -> Vec<Row> {
     let user = "request.userInfo.username";
-    let detail = format!("Forbidden: must be written by one of the statusWriters, and not by {}", '\u{E000}');
-    let error = FieldError { reason: crate::engine::CauseReason::Forbidden, message: detail };
+    let error = FieldError::forbidden(format_args!("must be written by one of the statusWriters, and not by {FOUND}"));
     vec![Row::error(
         format!("!({user} in variables.statusWriters) && {}", has_other_status()),
         "status",

@@ -3,10 +3,13 @@
 //! CEL has no clock: the time of the request is the latest time in the managed fields. Where there is none, the rows that
 //! need the time do not hold.
 
-use super::reading::{is_count, is_current, is_phase, is_same_in_status, is_there, not_an_integer, text, transition};
+use super::reading::{
+    is_count, is_current, is_phase, is_same_in_status, is_there, not_an_integer, of_type, text, transition,
+};
 use crate::engine::cel::{OTHER, VALUE, literal, message, shown};
 use crate::engine::{FieldError, Row, View};
 use crate::rules::tables::AHEAD_MAX;
+use crate::rules::tables::values::MUST_BE_TIME;
 use crate::scan::ConditionStatus::{False, True};
 use crate::scan::{ConditionType, Phase};
 
@@ -27,7 +30,6 @@ pub fn scanned_at(view: View) -> Vec<Row> {
     let (at, before) = (format!("{times}[0]"), format!("{old_times}[0]"));
     let done = is_phase(view, &[Phase::Completed, Phase::Failed]);
     let invalid = |detail: &str, other: &str| message(&FieldError::invalid(&VALUE, detail), &value, other);
-    let time = "must be an RFC 3339 time such as \"2026-11-20T08:01:00Z\"";
     let required = format!("must say when the scan succeeded (RFC 3339) while phase is {OTHER}");
     let succeeded = |statuses| is_current(view, ConditionType::Succeeded, statuses);
     let phase = |phase| is_phase(view, &[phase]);
@@ -47,7 +49,7 @@ pub fn scanned_at(view: View) -> Vec<Row> {
             "status.scannedAt",
             message(&FieldError::required(required), "", &shown(view.variable("phase"))),
         ),
-        Row::error(format!("{is_set} && size({times}) == 0"), "status.scannedAt", invalid(time, ""))
+        Row::error(format!("{is_set} && size({times}) == 0"), "status.scannedAt", invalid(MUST_BE_TIME, ""))
             .unchanged([is_same_in_status("scannedAt")]),
         Row::warning(
             format!("{is_valid} && {}", is_ahead(&at)),
@@ -114,10 +116,10 @@ pub fn transition_time(view: View) -> Vec<Row> {
 
 /// The path of a member of the entry `c`.
 fn path_of(view: View, member: &str) -> String {
+    let conditions = view.variable("conditions");
     format!(
-        "'status.conditions[' + (size({0}.filter(d, type(d) == map && has(d.type) && d.type == c.type)) == 1 ? c.type : \
-         string({0}.map(d, d == c).indexOf(true))) + '].{member}'",
-        view.variable("conditions")
+        "'status.conditions[' + (size({}) == 1 ? c.type : string({conditions}.map(d, d == c).indexOf(true))) + '].{member}'",
+        of_type(&conditions, "c.type")
     )
 }
 

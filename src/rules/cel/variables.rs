@@ -3,11 +3,12 @@
 use super::artifacts::{differs, is_plain, parts, ships, texts};
 use super::counts::{comparable, counted, counts, others, plain, sum, total_value};
 use super::reading::{
-    CONDITIONS_MAX, MEMBERS_MAX, indices, is_phase, is_there, is_time, is_well_formed, known as known_entry, same_name,
-    sources_name, text, timestamp, transition, types,
+    CONDITIONS_MAX, MEMBERS_MAX, indices, is_phase, is_there, is_time, is_well_formed, known as known_entry, of_type,
+    same_name, sources_name, text, timestamp, transition, types,
 };
 use crate::engine::View;
 pub use crate::engine::cel::PolicyVariable;
+use crate::engine::cel::literal;
 use crate::scan::field::{Artifact, cve_count_name};
 use crate::scan::{ConditionMember, ConditionType, Phase, Spelling};
 
@@ -16,7 +17,8 @@ pub fn of_object(view: View) -> Vec<PolicyVariable> {
     of_parts(view, map(view.object(), "status"), view.object())
 }
 
-fn map(from: &str, key: &str) -> String {
+/// A member that is an object, or an empty object.
+pub fn map(from: &str, key: &str) -> String {
     format!("has({from}.{key}) && type({from}.{key}) == map ? {from}.{key} : {{}}")
 }
 
@@ -31,7 +33,7 @@ pub fn of_parts(view: View, status: String, object: &str) -> Vec<PolicyVariable>
 }
 
 fn variable(view: View, name: &str, expression: String) -> PolicyVariable {
-    PolicyVariable { name: view.name(name), expression }
+    PolicyVariable::new(view.name(name), expression)
 }
 
 fn of_fields(view: View, object: &str) -> Vec<PolicyVariable> {
@@ -112,8 +114,8 @@ fn of_counts(view: View) -> Vec<PolicyVariable> {
 /// Returns the variables that compare both objects. They use those of both.
 pub fn of_both() -> Vec<PolicyVariable> {
     let variable = |name: &str, expression: String| variable(View::New, name, expression);
-    let has_type = |list: &str| format!("{list}.filter(c, type(c) == map && has(c.type) && c.type == t)");
-    let any_old = format!("(variables.oldWellFormed.filter(c, c.type == t) + {})", has_type("variables.oldConditions"));
+    let any_old =
+        format!("(variables.oldWellFormed.filter(c, c.type == t) + {})", of_type("variables.oldConditions", "t"));
     let mut variables = super::pairs::of_entries().map(|(name, expression)| variable(name, expression)).to_vec();
     variables.push(variable("repeated", super::pairs::repeated()));
     variables.push(variable("elsewhere", super::pairs::elsewhere()));
@@ -189,8 +191,9 @@ fn names(view: View) -> String {
     let name = |of: ConditionType| {
         let name = of.name();
         format!(
-            "'{name}': {known}.{name}.status != '' && size({entries}.filter(c, type(c) == map && has(c.type) && c.type == '{name}')) > 1 \
+            "'{name}': {known}.{name}.status != '' && size({}) > 1 \
              ? string({}.filter(i, i < size({entries}) && {entries}[i] == {known}.{name}.entry)[0]) : '{name}'",
+            of_type(&entries, &literal(name)),
             indices()
         )
     };

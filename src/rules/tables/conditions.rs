@@ -46,6 +46,11 @@ pub enum ErrorText {
 const OLD_PASSED: &[&str] = &["No non-compliant vulnerabilities found", "No noncompliant vulnerabilities found"];
 pub const OLD_VIOLATION: &str = "Vulnerabilities that failed OPA policy:";
 
+/// What a type, a reason without a row, and an absent time must be.
+pub const MUST_BE_TYPE: &str = "must be a qualified name such as \"Succeeded\"";
+pub const MUST_BE_REASON: &str = "must be a CamelCase word such as \"ResultsSent\"";
+pub const MUST_HAVE_TIME: &str = "must say when the status last changed (RFC 3339)";
+
 /// The beginning of the message about violations, before their number.
 pub const VIOLATION_START: &str = "Policy violated because of ";
 
@@ -201,19 +206,17 @@ pub fn malformed(condition: &Condition<'_>, member: ConditionMember) -> FieldErr
             }
             FieldError::not_supported(json, &statuses)
         }
-        ConditionMember::LastTransitionTime if is_absent => {
-            FieldError::required("must say when the status last changed (RFC 3339)")
-        }
+        ConditionMember::LastTransitionTime if is_absent => FieldError::required(MUST_HAVE_TIME),
         ConditionMember::LastTransitionTime => values::not_a_time(json),
         ConditionMember::ObservedGeneration => values::not_an_integer(json),
         ConditionMember::Type if length > TYPE_MAX_CHARS => FieldError::too_long(TYPE_MAX_CHARS),
-        ConditionMember::Type => word(json, is_absent, "must be a qualified name such as \"Succeeded\""),
+        ConditionMember::Type => word(json, is_absent, MUST_BE_TYPE),
         ConditionMember::Reason if length > REASON_MAX_CHARS => FieldError::too_long(REASON_MAX_CHARS),
         ConditionMember::Reason => {
             let row = vocabulary.zip(condition.status()).and_then(|(vocabulary, status)| vocabulary.row(status));
             let detail = match row.and_then(|row| Some((row.status, row.reason?))) {
                 Some((status, reason)) => format!("must be \"{reason}\" while the status is \"{}\"", status.name()),
-                None => "must be a CamelCase word such as \"ResultsSent\"".to_owned(),
+                None => MUST_BE_REASON.to_owned(),
             };
             word(json, is_absent, &detail)
         }

@@ -6,6 +6,10 @@ use crate::scan::{Field, Json, JsonType};
 /// The form of a valid image, as a message says it.
 pub const MUST_BE_IMAGE: &str = "must be an image reference such as \"registry.example.com/team/app:v1\"";
 
+/// The form of a valid URL and of a valid time, as a message says it.
+pub const MUST_BE_URL: &str = "must be an absolute http(s) URL with a host";
+pub const MUST_BE_TIME: &str = "must be an RFC 3339 time such as \"2026-11-20T08:01:00Z\"";
+
 /// What an integer from 0 to the largest int64 must be: if it is negative, if it is out of range, and if it is none.
 pub const NEGATIVE: &str = "must be greater than or equal to 0";
 pub const OUT_OF_RANGE: &str = "must be from 0 to 9223372036854775807";
@@ -36,7 +40,7 @@ pub fn not_a_string(json: &Json<'_>) -> FieldError {
 
 /// Returns the error of a value that is not a time.
 pub fn not_a_time(json: &Json<'_>) -> FieldError {
-    invalid_string(json, "must be an RFC 3339 time such as \"2026-11-20T08:01:00Z\"")
+    invalid_string(json, MUST_BE_TIME)
 }
 
 /// Returns the part of a message which says that a value must equal that of another field.
