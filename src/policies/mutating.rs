@@ -9,8 +9,8 @@ use crate::admission::ReviewSettings;
 use crate::engine::cel::literals;
 use crate::engine::{Mode, Row, Rule, Severity, View};
 use crate::rules::cel::mutations::{
-    Enabled, condition_patch, count_patch, is_pending, may_lack_a_field, of_conditions, of_scanned_at, of_status,
-    phase_patch, scanned_at_patch,
+    Enabled, condition_patch, count_patch, is_denied, is_pending, may_lack_a_field, of_conditions, of_scanned_at,
+    of_status, phase_patch, scanned_at_patch,
 };
 use crate::rules::cel::reading::is_same_in_status;
 use crate::rules::cel::spec::has_other_status;
@@ -54,12 +54,12 @@ fn match_conditions(settings: &ReviewSettings) -> Value {
 
 /// The mutations. Variables are evaluated anew for each, on the object as the ones before have left it.
 fn mutations() -> Vec<String> {
-    let all = [condition_patch(), phase_patch(), count_patch(), scanned_at_patch()].join("\n+ ");
+    let all = [condition_patch("true"), phase_patch(), count_patch(), scanned_at_patch()].join("\n+ ");
     let all = format!("variables.isPending && variables.isSafe ? ({all}) : []");
     let in_parts = |patch: String| format!("variables.isPending && !variables.isSafe ? ({patch}) : []");
     vec![
         all.clone(),
-        in_parts(format!("variables.deleting ? [] : {}", condition_patch())),
+        in_parts(format!("variables.deleting ? [] : {}", condition_patch(&is_denied("variables.conditionFields")))),
         all,
         in_parts(format!(
             "(!variables.deleting && variables.isKeptByCounts ? [] : {})\n+ (variables.phase == '' ? [] : {})",
@@ -100,7 +100,12 @@ fn variables(rules: &[Rule], settings: &ReviewSettings) -> Vec<PolicyVariable> {
     variables.push(variable("writesCounts", writes_counts.to_owned()));
     variables.push(variable("isPending", is_pending()));
     let judgement = Judgement { policy: Policy::Errors, rules: &judged, modes: &enabled.modes };
-    variables.extend(judgement.variables().into_iter().filter(|variable| variable.name.starts_with("old")));
+    variables.extend(
+        judgement
+            .variables()
+            .into_iter()
+            .filter(|variable| variable.name.starts_with("old") || variable.name == "conditionFields"),
+    );
     variables.extend(safety(&judged));
     variables
 }

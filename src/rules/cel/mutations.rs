@@ -5,8 +5,8 @@
 
 use super::counts::CountMap;
 use super::reading::{
-    CONDITIONS_MAX, MEMBERS_MAX, has_valid_type, indices, is_absent, is_count, is_current, is_phase, is_time, text,
-    transition,
+    CONDITIONS_MAX, MEMBERS_MAX, has_valid_type, indices, is_absent, is_count, is_current, is_named, is_phase, is_time,
+    text, transition,
 };
 use super::variables::PolicyVariable;
 use crate::engine::View;
@@ -64,11 +64,12 @@ pub fn of_conditions(enabled: &dyn Enabled) -> Vec<PolicyVariable> {
         enabled.is_enabled("condition-fields"),
         text("c", ConditionMember::LastTransitionTime.name())
     );
+    let time = unless_unpaired(ConditionMember::LastTransitionTime, &time);
     let fills = format!(
-        "{entries}.map(c, type(c) == map ? {{'lastTransitionTime': dyn({time}), 'reason': dyn({}), 'message': dyn({})}} \
+        "{entries}.transformList(i, c, type(c) == map ? {{'lastTransitionTime': ({time})[0], 'reason': ({})[0], 'message': ({})[0]}} \
          : {{'lastTransitionTime': dyn(''), 'reason': dyn(''), 'message': dyn('')}})",
-        of_rows(enabled, ConditionMember::Reason),
-        of_rows(enabled, ConditionMember::Message)
+        unless_unpaired(ConditionMember::Reason, &of_rows(enabled, ConditionMember::Reason)),
+        unless_unpaired(ConditionMember::Message, &of_rows(enabled, ConditionMember::Message))
     );
     let members = literals(ConditionMember::ALL.map(ConditionMember::name));
     let fillable = literals(FILLED.map(ConditionMember::name));
@@ -82,6 +83,22 @@ pub fn of_conditions(enabled: &dyn Enabled) -> Vec<PolicyVariable> {
         judged()
     );
     vec![variable("fills", fills), variable("filledEntries", filled), variable("filledStatus", status)]
+}
+
+/// The value to fill in, or nothing where the entry would no longer be the same one as in the old object: it is not named by its
+/// type, and the old entry has a member that it lacks. The errors that both have would then deny the write.
+fn unless_unpaired(member: ConditionMember, value: &str) -> String {
+    let is_other = |other: ConditionMember| {
+        let value = if other == member { "v".to_owned() } else { text("c", other.name()) };
+        format!("{0} != '' && {0} != {value}", text("o", other.name()))
+    };
+    let is_other =
+        format!("type(o) == map && {} != v && ({})", text("o", member.name()), FILLED.map(is_other).join(" || "));
+    format!(
+        "[{value}].filter(v, v == '' || {} || variables.pairs[i] < 0 \
+         || ![variables.oldConditions[variables.pairs[i]]].exists(o, {is_other})).map(v, dyn(v))",
+        is_named("c", &View::New.variable("conditions"))
+    ) + " + [dyn('')]"
 }
 
 /// The reason or the message of the row of an entry, if it is absent and the row has exactly one.
@@ -202,11 +219,18 @@ pub fn of_scanned_at(enabled: &dyn Enabled) -> PolicyVariable {
     variable("scannedAtWrite", times)
 }
 
-/// The patch of the conditions: a list of operations.
-pub fn condition_patch() -> String {
+/// Whether the write is denied for the entry `i`: `errors` are the messages of the rule about its fields.
+pub fn is_denied(errors: &str) -> String {
+    let entry = "variables.conditions[i]";
+    let is_named = is_named(entry, &View::New.variable("conditions"));
+    format!("{errors}.exists(e, e.startsWith('status.conditions[' + ({is_named} ? {entry}.type : string(i)) + ']'))")
+}
+
+/// The patch of the conditions for which a condition holds: a list of operations.
+pub fn condition_patch(when: &str) -> String {
     let fillable = literals(FILLED.map(ConditionMember::name));
     format!(
-        "{}.filter(i, i < size(variables.conditions)).map(i, {fillable}.filter(m, variables.fills[i][m] != '').map(m, \
+        "{}.filter(i, i < size(variables.conditions) && {when}).map(i, {fillable}.filter(m, variables.fills[i][m] != '').map(m, \
          JSONPatch{{op: 'add', path: '/status/conditions/' + string(i) + '/' + m, value: variables.fills[i][m]}})).flatten()",
         indices()
     )

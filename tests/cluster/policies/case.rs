@@ -84,6 +84,10 @@ impl Case {
         }
     }
 
+    pub fn is_deleting(&self) -> bool {
+        !self.new["metadata"]["deletionTimestamp"].is_null()
+    }
+
     fn now(&self) -> OffsetDateTime {
         let entries = self.new["metadata"]["managedFields"].as_array().into_iter().flatten();
         let times = entries.filter_map(|entry| OffsetDateTime::parse(entry["time"].as_str()?, &Rfc3339).ok());

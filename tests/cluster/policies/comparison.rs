@@ -9,7 +9,7 @@ use scan_admission::engine::Cel;
 use scan_admission::rules::RULES;
 use serde_json::{Value, json};
 
-use super::case::Case;
+use super::case::{Case, Request};
 use super::evaluator::{Evaluator, Shared};
 use super::findings::{ByRule, Findings};
 use super::generated::Policies;
@@ -61,14 +61,84 @@ impl Compared {
             Compared::Findings => compare_findings(policies, &program_findings(case), result),
             Compared::Mutations => {
                 let after = if result["mutated"].is_null() { &case.new } else { &result["mutated"] };
-                let mutated = case.mutated().new;
                 let mut found = errors(result);
-                if *after != mutated && *after != with_large_counts_as_sent(mutated.clone(), &case.new) {
-                    found.push(mismatch("mutations", "another object", differences(&mutated, after)));
-                }
+                found.extend(compare_mutations(case, as_read(after.clone())));
                 found
             }
         }
+    }
+}
+
+/// Compares the objects after the mutations. Policies may write less in three cases: counts above 2^53, conditions where
+/// the old object has a malformed one, and an object that is being deleted, whose phase they may also fill in where the
+/// program does not. They try the mutations in parts, and not one by one, so they do not know which value would reveal an
+/// error. In no case may they cause a denial.
+fn compare_mutations(case: &Case, after: Value) -> Vec<Mismatch> {
+    let (sent, mutated) = (as_read(case.new.clone()), case.mutated());
+    let expected = as_read(mutated.new.clone());
+    if after == expected {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut others = expected.clone();
+    if case.is_deleting() {
+        if let (Some(status), Some(phase)) = (others["status"].as_object_mut(), after["status"].get("phase")) {
+            status.insert("phase".to_owned(), phase.clone());
+        }
+        others = if is_less(&sent, &others, &after) { after.clone() } else { others };
+    }
+    let [sent_list, list, found_list] = [&sent, &expected, &after].map(|object| &object["status"]["conditions"]);
+    if is_less(sent_list, list, found_list) && has_malformed_condition(case) {
+        others["status"]["conditions"] = found_list.clone();
+    }
+    let as_sent = with_large_counts_as_sent(others.clone(), &sent);
+    if after != others && after != as_sent {
+        found.push(mismatch("mutations", "another object", differences(&expected, &after)));
+    }
+    let denied = |case: &Case| program_findings(case).denied.into_keys().collect::<BTreeSet<_>>();
+    let before = denied(&mutated);
+    let mut more = denied(&Case { new: after, ..case.clone() });
+    // Wrong counts stay wrong if the right ones cannot be written.
+    more.retain(|rule| {
+        !before.contains(rule) && !(as_sent != others && ["cve-total", "cve-count-values"].contains(&rule.as_str()))
+    });
+    if !more.is_empty() {
+        found.push(mismatch("mutations", "a denial", format!("{more:?}")));
+    }
+    found
+}
+
+/// Whether each part of an object is as it should be after the mutations, or as it was sent.
+fn is_less(sent: &Value, expected: &Value, found: &Value) -> bool {
+    match (expected, found) {
+        _ if found == expected || found == sent => true,
+        (Value::Object(all), Value::Object(_)) => {
+            let mut keys = all.keys().chain(found.as_object().into_iter().flat_map(|found| found.keys()));
+            keys.all(|key| is_less(&sent[key], &expected[key], &found[key]))
+        }
+        (Value::Array(all), Value::Array(some)) if all.len() == some.len() => {
+            (0..all.len()).all(|at| is_less(&sent[at], &expected[at], &some[at]))
+        }
+        _ => false,
+    }
+}
+
+fn has_malformed_condition(case: &Case) -> bool {
+    let Some(old) = &case.old else { return false };
+    let written = Case { new: old.clone(), ..case.clone() }.sent_as(Request::Create);
+    program_findings(&written).denied.contains_key("condition-fields")
+}
+
+/// Returns a value as the API server reads it: an integer that does not fit int64 is a float. The last digits of a float are
+/// left out, since serde_json does not read them exactly.
+fn as_read(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.as_i64().is_none() => {
+            json!(format!("{:.9e}", number.as_f64().unwrap_or_default()))
+        }
+        Value::Array(entries) => entries.into_iter().map(as_read).collect(),
+        Value::Object(members) => members.into_iter().map(|(key, value)| (key, as_read(value))).collect(),
+        other => other,
     }
 }
 
