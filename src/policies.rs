@@ -156,8 +156,12 @@ fn validating(policy: Policy, rules: &[Rule], settings: &ReviewSettings, is_stat
         rules.iter().filter(|rule| policy.judges(rule.part)).filter(|rule| is_on(rule, settings)).collect();
     let judgement = Judgement { policy, rules: &judged, modes: &modes };
     let condition = prefilter::condition(&judgement, status_writers(settings));
-    let mut variables: Vec<PolicyVariable> =
-        [View::New, View::Old].into_iter().flat_map(of_object).chain(of_both()).chain(modes.variables()).collect();
+    let mut variables: Vec<PolicyVariable> = [View::New, View::Old]
+        .into_iter()
+        .flat_map(of_object)
+        .chain(of_both("object"))
+        .chain(modes.variables())
+        .collect();
     variables.extend(status_writers(settings));
     let of_rules = judgement.variables();
     let mut annotations = vec![json!({"key": "rules", "valueExpression": judgement.rule_ids("", &of_rules)})];

@@ -10,11 +10,13 @@ use crate::engine::cel::literals;
 use crate::engine::{Mode, Row, Rule, Severity, View};
 use crate::rules::cel::mutations::{
     Enabled, condition_patch, count_patch, is_pending, may_lack_a_field, of_conditions, of_scanned_at, of_status,
-    phase_patch, scanned_at_patch,
+    phase_patch, reveals_nothing, scanned_at_patch,
 };
 use crate::rules::cel::reading::is_same_in_status;
 use crate::rules::cel::spec::has_other_status;
 use crate::rules::cel::variables::{PolicyVariable, map, of_both, of_object, of_parts};
+use crate::scan::Spelling;
+use crate::scan::field::metadata_url_name;
 
 /// The name of the policy and of its binding.
 pub const NAME: &str = "scan-mutations";
@@ -53,18 +55,14 @@ fn match_conditions(settings: &ReviewSettings) -> Value {
 
 /// The mutations. Variables are evaluated anew for each, on the object as the ones before have left it.
 fn mutations() -> Vec<String> {
-    let all = [condition_patch(), phase_patch(), count_patch(), scanned_at_patch()].join("\n+ ");
+    let all = [condition_patch("true"), phase_patch(), count_patch(), scanned_at_patch()].join("\n+ ");
     let all = format!("variables.isPending && variables.isSafe ? ({all}) : []");
     let in_parts = |patch: String| format!("variables.isPending && !variables.isSafe ? ({patch}) : []");
     vec![
         all.clone(),
-        in_parts(format!("variables.deleting ? [] : {}", condition_patch())),
+        in_parts(condition_patch(&reveals_nothing("variables.conditionFields"))),
         all,
-        in_parts(format!(
-            "(!variables.deleting && variables.isKeptByCounts ? [] : {})\n+ (variables.phase == '' ? [] : {})",
-            count_patch(),
-            scanned_at_patch()
-        )),
+        in_parts(format!("{}\n+ (variables.phase == '' ? [] : {})", count_patch(), scanned_at_patch())),
     ]
 }
 
@@ -87,18 +85,20 @@ fn variables(rules: &[Rule], settings: &ReviewSettings) -> Vec<PolicyVariable> {
     let judged: Vec<&Rule> = rules.iter().filter(|rule| Policy::Errors.judges(rule.part)).collect();
     let mut variables = of_parts(View::New, map("object", "status"), "oldObject");
     variables.extend(of_object(View::Old));
-    variables.extend(of_both());
+    variables.extend(of_both("oldObject"));
     variables.extend(enabled.modes.variables());
+    let judgement = Judgement { policy: Policy::Errors, rules: &judged, modes: &enabled.modes };
+    variables.extend(judgement.variables().into_iter().filter(|variable| {
+        // The errors of the old object, and those that the conditions have.
+        variable.name.starts_with("old") || variable.name == "conditionFields"
+    }));
+    variables.extend(kept_errors(&judged));
     variables.extend(of_conditions(&enabled));
     variables.extend(without_status(of_parts(View::Filled, String::new(), "oldObject")));
     variables.extend(of_status(&enabled));
     variables.extend(without_status(of_parts(View::Mutated, String::new(), "oldObject")));
     variables.push(of_scanned_at(&enabled));
-    let writes_counts = "size(variables.countWrites.cveCount) + size(variables.countWrites.CVECount) > 0";
-    variables.push(PolicyVariable::new("writesCounts", writes_counts));
     variables.push(PolicyVariable::new("isPending", is_pending()));
-    let judgement = Judgement { policy: Policy::Errors, rules: &judged, modes: &enabled.modes };
-    variables.extend(judgement.variables().into_iter().filter(|variable| variable.name.starts_with("old")));
     variables.extend(safety(&judged));
     variables
 }
@@ -108,9 +108,28 @@ fn without_status(variables: Vec<PolicyVariable>) -> impl Iterator<Item = Policy
     variables.into_iter().filter(|variable| !variable.name.ends_with("Status"))
 }
 
+/// The variables that say whether an error of the old object, which does not deny the write, would deny it if a mutation
+/// changed what its rule reads: if it fills in the phase, or writes counts.
+fn kept_errors(rules: &[&Rule]) -> [PolicyVariable; 2] {
+    let kept = |ids: &[&str], reads: &dyn Fn(&Row) -> bool| {
+        let mut kept = Vec::new();
+        for rule in rules.iter().filter(|rule| ids.contains(&rule.id)) {
+            let rows = rule.cel.rows(View::New).into_iter().filter(|row| row.severity == Severity::Error && reads(row));
+            kept.extend(rows.map(|row| row.exists(&format!("{} && {}", row.when, is_pre_existing(rule, &row)))));
+        }
+        if kept.is_empty() { "false".to_owned() } else { format!("!variables.deleting && ({})", kept.join("\n|| ")) }
+    };
+    let reads_phase = is_same_in_status("phase");
+    let by_phase =
+        kept(&["policy-without-scanpolicy", "compliant-artifact"], &|row| row.unchanged.contains(&reads_phase));
+    let reads_url = is_same_in_status(metadata_url_name(Spelling::Wire));
+    let by_counts = kept(&["spelling-conflict"], &|row| !row.unchanged.contains(&reads_url));
+    [PolicyVariable::new("isKeptByPhase", by_phase), PolicyVariable::new("isKeptByCounts", by_counts)]
+}
+
 /// The variables that say whether all mutations together are safe: no rule has an error that was not there before, and no
 /// error that was downgraded denies the write because the phase is filled in.
-fn safety(rules: &[&Rule]) -> [PolicyVariable; 5] {
+fn safety(rules: &[&Rule]) -> [PolicyVariable; 3] {
     let errors = |view: View| {
         let rows = rules.iter().flat_map(|rule| rule.cel.rows(view).into_iter().map(move |row| (rule, row)));
         let errors = rows.filter(|(rule, row)| row.severity == Severity::Error && rule.id != "status-writer");
@@ -118,26 +137,11 @@ fn safety(rules: &[&Rule]) -> [PolicyVariable; 5] {
             errors.map(|(rule, row)| row.elements(&row.when, &format!("['{} {}', {}]", rule.id, row.row, row.path)));
         joined("", lists.collect())
     };
-    let reads_phase = is_same_in_status("phase");
-    let kept = |ids: &[&str], reads: &dyn Fn(&Row) -> bool| {
-        let mut kept = Vec::new();
-        for rule in rules.iter().filter(|rule| ids.contains(&rule.id)) {
-            let rows = rule.cel.rows(View::New).into_iter().filter(|row| row.severity == Severity::Error && reads(row));
-            kept.extend(rows.map(|row| row.exists(&format!("{} && {}", row.when, is_pre_existing(rule, &row)))));
-        }
-        if kept.is_empty() { "false".to_owned() } else { kept.join("\n|| ") }
-    };
-    let by_phase =
-        kept(&["policy-without-scanpolicy", "compliant-artifact"], &|row| row.unchanged.contains(&reads_phase));
-    let by_counts = kept(&["spelling-conflict"], &|_| true);
     let is_safe = "variables.errorsAfter.all(e, e in variables.errorsBefore) \
-         && (variables.deleting || (variables.phaseWrite == '' || !variables.isKeptByPhase) \
-                   && (!variables.writesCounts || !variables.isKeptByCounts))";
+         && (variables.phaseWrite == '' || !variables.isKeptByPhase)";
     [
         PolicyVariable::new("errorsBefore", errors(View::New)),
         PolicyVariable::new("errorsAfter", errors(View::Mutated)),
-        PolicyVariable::new("isKeptByPhase", by_phase),
-        PolicyVariable::new("isKeptByCounts", by_counts),
         PolicyVariable::new("isSafe", is_safe),
     ]
 }

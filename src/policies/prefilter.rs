@@ -25,7 +25,7 @@ pub fn condition(judgement: &Judgement<'_>, of_settings: Option<PolicyVariable>)
         return "false".to_owned();
     }
     let mut body = conditions.join("\n|| ");
-    let of_objects = [View::New, View::Old].into_iter().flat_map(of_object).chain(of_both());
+    let of_objects = [View::New, View::Old].into_iter().flat_map(of_object).chain(of_both("object"));
     let all: Vec<PolicyVariable> = of_objects.chain(of_settings).collect();
     let mut bound: Vec<PolicyVariable> = Vec::new();
     for PolicyVariable { name, expression } in all.into_iter().rev() {

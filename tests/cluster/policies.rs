@@ -13,6 +13,7 @@ mod faults;
 mod findings;
 mod generated;
 mod mutants;
+mod mutations;
 mod parts;
 mod random;
 mod values;

@@ -5,8 +5,8 @@
 
 use super::counts::CountMap;
 use super::reading::{
-    CONDITIONS_MAX, MEMBERS_MAX, has_valid_type, indices, is_absent, is_count, is_current, is_phase, is_time, text,
-    transition,
+    CONDITIONS_MAX, MEMBERS_MAX, has_valid_type, indices, is_absent, is_count, is_current, is_named, is_phase, is_time,
+    text, transition,
 };
 use super::variables::PolicyVariable;
 use crate::engine::cel::{literal, literals};
@@ -43,11 +43,12 @@ pub fn of_conditions(enabled: &dyn Enabled) -> Vec<PolicyVariable> {
         enabled.is_enabled("condition-fields"),
         text("c", ConditionMember::LastTransitionTime.name())
     );
+    let time = unless_unpaired(ConditionMember::LastTransitionTime, &time);
     let fills = format!(
-        "{entries}.map(c, type(c) == map ? {{'lastTransitionTime': dyn({time}), 'reason': dyn({}), 'message': dyn({})}} \
+        "{entries}.transformList(i, c, type(c) == map ? {{'lastTransitionTime': ({time})[0], 'reason': ({})[0], 'message': ({})[0]}} \
          : {{'lastTransitionTime': dyn(''), 'reason': dyn(''), 'message': dyn('')}})",
-        of_rows(enabled, ConditionMember::Reason),
-        of_rows(enabled, ConditionMember::Message)
+        unless_unpaired(ConditionMember::Reason, &of_rows(enabled, ConditionMember::Reason)),
+        unless_unpaired(ConditionMember::Message, &of_rows(enabled, ConditionMember::Message))
     );
     let members = literals(ConditionMember::ALL.map(ConditionMember::name));
     let fillable = literals(FILLED.map(ConditionMember::name));
@@ -65,6 +66,22 @@ pub fn of_conditions(enabled: &dyn Enabled) -> Vec<PolicyVariable> {
         PolicyVariable::new("filledEntries", filled),
         PolicyVariable::new("filledStatus", status),
     ]
+}
+
+/// The value to fill in, or nothing where the entry would no longer be the same one as in the old object: it is not named by its
+/// type, and the old entry has a member that it lacks. The errors that both have would then deny the write.
+fn unless_unpaired(member: ConditionMember, value: &str) -> String {
+    let is_other = |other: ConditionMember| {
+        let value = if other == member { "v".to_owned() } else { text("c", other.name()) };
+        format!("{0} != '' && {0} != {value}", text("o", other.name()))
+    };
+    let is_other = FILLED.map(is_other).join(" || ");
+    let old = text("o", member.name());
+    format!(
+        "[{value}].filter(v, v == '' || {} || variables.pairs[i] < 0 || [variables.oldConditions[variables.pairs[i]]].all(o, \
+         type(o) != map || {old} == v || o in variables.oldWellFormed && !({is_other}))).map(v, dyn(v)) + [dyn('')]",
+        is_named("c", &View::New.variable("conditions"))
+    )
 }
 
 /// The reason or the message of the row of an entry, if it is absent and the row has exactly one.
@@ -134,7 +151,8 @@ pub fn of_status(enabled: &dyn Enabled) -> Vec<PolicyVariable> {
     ]
 }
 
-/// The counts of a container that are filled in or recomputed: a map of keys and values.
+/// The counts of a container that are filled in or recomputed: a map of keys and values. It is empty where an error of the old
+/// object would deny the write if a count were written.
 fn count_writes(enabled: &dyn Enabled, spelling: Spelling) -> String {
     let container = CountMap::of(View::New, spelling);
     let (map, sum) = (&container.map, container.variable("sum"));
@@ -155,7 +173,7 @@ fn count_writes(enabled: &dyn Enabled, spelling: Spelling) -> String {
         severities.join(", ")
     );
     format!(
-        "size({map}) > 0 && size({map}) <= {MEMBERS_MAX} && {sum} >= 0 && {sum} <= {SUM_MAX} && {} && !{} \
+        "size({map}) > 0 && size({map}) <= {MEMBERS_MAX} && {sum} >= 0 && {sum} <= {SUM_MAX} && {} && !{} && !variables.isKeptByCounts \
          ? ({totals}.map(m, [dyn(m), dyn({sum})]) + {zeros}.map(m, [dyn(m), dyn(0)])).transformMapEntry(i, x, {{x[0]: x[1]}}) \
          : {{}}",
         container.has_severity(),
@@ -185,11 +203,22 @@ pub fn of_scanned_at(enabled: &dyn Enabled) -> PolicyVariable {
     PolicyVariable::new("scannedAtWrite", times)
 }
 
-/// The patch of the conditions: a list of operations.
-pub fn condition_patch() -> String {
+/// Whether to fill in the entry `i` reveals no error that would deny a write which is not denied: the entry is well-formed, or
+/// the write is denied for it. `errors` are the messages of the rule about its fields.
+pub fn reveals_nothing(errors: &str) -> String {
+    let entry = "variables.conditions[i]";
+    let is_named = is_named(entry, &View::New.variable("conditions"));
+    format!(
+        "({entry} in variables.wellFormed \
+         || {errors}.exists(e, e.startsWith('status.conditions[' + ({is_named} ? {entry}.type : string(i)) + ']')))"
+    )
+}
+
+/// The patch of the conditions for which a condition holds: a list of operations.
+pub fn condition_patch(when: &str) -> String {
     let fillable = literals(FILLED.map(ConditionMember::name));
     format!(
-        "{}.filter(i, i < size(variables.conditions)).map(i, {fillable}.filter(m, variables.fills[i][m] != '').map(m, \
+        "{}.filter(i, i < size(variables.conditions) && {when}).map(i, {fillable}.filter(m, variables.fills[i][m] != '').map(m, \
          JSONPatch{{op: 'add', path: '/status/conditions/' + string(i) + '/' + m, value: variables.fills[i][m]}})).flatten()",
         indices()
     )
@@ -216,7 +245,7 @@ pub fn scanned_at_patch() -> String {
 pub fn is_pending() -> String {
     let fillable = literals(FILLED.map(ConditionMember::name));
     format!(
-        "variables.fills.exists(f, {fillable}.exists(m, f[m] != '')) || variables.phaseWrite != '' || variables.writesCounts \
+        "variables.fills.exists(f, {fillable}.exists(m, f[m] != '')) || variables.phaseWrite != '' || variables.countWrites.exists(k, size(variables.countWrites[k]) > 0) \
          || size(variables.scannedAtWrite) > 0"
     )
 }
@@ -247,7 +276,9 @@ pub fn may_lack_a_field() -> String {
          || has(s.conditions) && type(s.conditions) == list && size(s.conditions) <= {CONDITIONS_MAX} \
          && s.conditions.exists(c, type(c) == map && ({entry}))\n\
          || has(s.{documented})\n\
-         || has(s.cveCount) && type(s.cveCount) == map && [s.cveCount].exists(n, !({has_all}) || double(n.total) != {sum}))",
+         || has(s.cveCount) && type(s.cveCount) == map \
+         && [s.cveCount].exists(n, size(n) != {counts} || !({has_all}) || double(n.total) != {sum}))",
+        counts = Count::ALL.len(),
         phase = lacks("s", "phase"),
         scanned_at = lacks("s", "scannedAt"),
     )

@@ -111,8 +111,9 @@ fn of_counts(view: View) -> Vec<PolicyVariable> {
     variables
 }
 
-/// Returns the variables that compare both objects. They use those of both.
-pub fn of_both() -> Vec<PolicyVariable> {
+/// Returns the variables that compare both objects. They use those of both. `object` is the one that says whether it is being
+/// deleted.
+pub fn of_both(object: &str) -> Vec<PolicyVariable> {
     let variable = |name: &str, expression: String| variable(View::New, name, expression);
     let any_old =
         format!("(variables.oldWellFormed.filter(c, c.type == t) + {})", of_type("variables.oldConditions", "t"));
@@ -136,7 +137,7 @@ pub fn of_both() -> Vec<PolicyVariable> {
                  + [false])[0] && variables.wellFormed.filter(d, d.type == c.type)[0] == c) : []";
     variables.extend([
         variable("changed", moved.to_owned()),
-        variable("deleting", deleting()),
+        variable("deleting", deleting(object)),
         variable("writeTimes", write_times()),
     ]);
     variables
@@ -151,10 +152,12 @@ fn generation(object: &str) -> String {
     )
 }
 
-fn deleting() -> String {
-    "has(object.metadata) && type(object.metadata) == map && has(object.metadata.deletionTimestamp) \
-     && !(object.metadata.deletionTimestamp in [dyn(null), dyn('')])"
-        .to_owned()
+fn deleting(object: &str) -> String {
+    let metadata = format!("{object}.metadata");
+    format!(
+        "has({metadata}) && type({metadata}) == map && has({metadata}.deletionTimestamp) \
+         && !({metadata}.deletionTimestamp in [dyn(null), dyn('')])"
+    )
 }
 
 /// The times of the writes of the object. The latest is the time of the request, since CEL has no clock: the API server

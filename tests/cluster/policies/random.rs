@@ -70,5 +70,7 @@ fn of_object((field, value): Edit) -> Option<Edit> {
 }
 
 fn read(object: &Value, edits: &[Edit]) -> Option<Value> {
-    serde_json::from_str(&edited(object, edits)).ok()
+    // serde_json reads 127 levels, and the object has to leave one for the result that it is part of.
+    let mut within: Value = serde_json::from_str(&format!("[[{}]]", edited(object, edits))).ok()?;
+    Some(within[0][0].take())
 }
