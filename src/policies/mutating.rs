@@ -8,15 +8,15 @@ use super::{Policy, full_name, match_constraints, not_break_glass, object, used}
 use crate::admission::ReviewSettings;
 use crate::engine::cel::literals;
 use crate::engine::{Mode, Row, Rule, Severity, View};
+use crate::rules::cel::counts::CountMap;
 use crate::rules::cel::mutations::{
-    Enabled, condition_patch, count_patch, is_pending, may_lack_a_field, of_conditions, of_scanned_at, of_status,
-    phase_patch, reveals_nothing, scanned_at_patch,
+    Enabled, condition_patch, count_patch, is_pending, lacks_what_scanned_at_reads, may_lack_a_field, of_conditions,
+    of_scanned_at, of_status, phase_patch, reveals_nothing, scanned_at_patch,
 };
 use crate::rules::cel::reading::is_same_in_status;
 use crate::rules::cel::spec::has_other_status;
 use crate::rules::cel::variables::{PolicyVariable, map, of_both, of_object, of_parts};
 use crate::scan::Spelling;
-use crate::scan::field::metadata_url_name;
 
 /// The name of the policy and of its binding.
 pub const NAME: &str = "scan-mutations";
@@ -62,7 +62,7 @@ fn mutations() -> Vec<String> {
         all.clone(),
         in_parts(condition_patch(&reveals_nothing("variables.conditionFields"))),
         all,
-        in_parts(format!("{}\n+ (variables.phase == '' ? [] : {})", count_patch(), scanned_at_patch())),
+        in_parts(format!("{}\n+ ({} ? [] : {})", count_patch(), lacks_what_scanned_at_reads(), scanned_at_patch())),
     ]
 }
 
@@ -122,9 +122,16 @@ fn kept_errors(rules: &[&Rule]) -> [PolicyVariable; 2] {
     let reads_phase = is_same_in_status("phase");
     let by_phase =
         kept(&["policy-without-scanpolicy", "compliant-artifact"], &|row| row.unchanged.contains(&reads_phase));
-    let reads_url = is_same_in_status(metadata_url_name(Spelling::Wire));
-    let by_counts = kept(&["spelling-conflict"], &|row| !row.unchanged.contains(&reads_url));
-    [PolicyVariable::new("isKeptByPhase", by_phase), PolicyVariable::new("isKeptByCounts", by_counts)]
+    let by_counts = Spelling::BOTH.map(|spelling| {
+        let container = CountMap::of(View::New, spelling);
+        let reads = [container.is_same_container(), container.is_same("p")];
+        let by_counts = kept(&["spelling-conflict"], &|row| row.unchanged.iter().any(|read| reads.contains(read)));
+        format!("'{}': {by_counts}", container.name)
+    });
+    [
+        PolicyVariable::new("isKeptByPhase", by_phase),
+        PolicyVariable::new("isKeptByCounts", format!("{{{}}}", by_counts.join(",\n"))),
+    ]
 }
 
 /// The variables that say whether all mutations together are safe: no rule has an error that was not there before, and no

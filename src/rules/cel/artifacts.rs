@@ -109,7 +109,19 @@ pub fn compliant(view: View) -> Vec<Row> {
     let member = |map: &str| {
         format!("(s in {map} && type({map}[s]) == map && m in {map}[s] && {map}[s][m] != null ? {map}[s][m] : '')")
     };
-    let same = format!("{}.all(s, {}.all(m, {} == {}))", sources(), strings(), member(&map), member(&old_map));
+    // What is not an object is compared as it is, and an empty object is not the same as none.
+    let kind = |map: &str| {
+        format!("(!(s in {map}) || {map}[s] == null ? dyn(null) : type({map}[s]) == map ? dyn({{}}) : dyn({map}[s]))")
+    };
+    let same = format!(
+        "{}.all(s, {} == {} && {}.all(m, {} == {}))",
+        sources(),
+        kind(&map),
+        kind(&old_map),
+        strings(),
+        member(&map),
+        member(&old_map)
+    );
     let same_verdict = is_same_member(policy, ConditionMember::Status);
     let phase = |phases: &[Phase]| is_phase(view, phases);
     let is_done = format!("({} == 'Completed' || {0} == '')", view.variable("phase"));

@@ -173,11 +173,12 @@ fn count_writes(enabled: &dyn Enabled, spelling: Spelling) -> String {
         severities.join(", ")
     );
     format!(
-        "size({map}) > 0 && size({map}) <= {MEMBERS_MAX} && {sum} >= 0 && {sum} <= {SUM_MAX} && {} && !{} && !variables.isKeptByCounts \
+        "size({map}) > 0 && size({map}) <= {MEMBERS_MAX} && {sum} >= 0 && {sum} <= {SUM_MAX} && {} && !{} && !{} \
          ? ({totals}.map(m, [dyn(m), dyn({sum})]) + {zeros}.map(m, [dyn(m), dyn(0)])).transformMapEntry(i, x, {{x[0]: x[1]}}) \
          : {{}}",
         container.has_severity(),
-        container.has_other_number()
+        container.has_other_number(),
+        container.variable("isKeptByCounts")
     )
 }
 
@@ -243,11 +244,22 @@ pub fn scanned_at_patch() -> String {
 
 /// Whether there is anything to write.
 pub fn is_pending() -> String {
-    let fillable = literals(FILLED.map(ConditionMember::name));
     format!(
-        "variables.fills.exists(f, {fillable}.exists(m, f[m] != '')) || variables.phaseWrite != '' || variables.countWrites.exists(k, size(variables.countWrites[k]) > 0) \
-         || size(variables.scannedAtWrite) > 0"
+        "{} || variables.phaseWrite != '' || variables.countWrites.exists(k, size(variables.countWrites[k]) > 0) \
+         || size(variables.scannedAtWrite) > 0",
+        is_condition_pending()
     )
+}
+
+/// Whether a condition has anything to fill in.
+fn is_condition_pending() -> String {
+    let fillable = literals(FILLED.map(ConditionMember::name));
+    format!("variables.fills.exists(f, {fillable}.exists(m, f[m] != ''))")
+}
+
+/// Whether the phase, or a member of a condition, has not been filled in, so that the time of the scan is not known.
+pub fn lacks_what_scanned_at_reads() -> String {
+    format!("(variables.phase == '' || {})", is_condition_pending())
 }
 
 /// Whether a status may lack a derived field, so that the policy has to be evaluated: an expression without variables.

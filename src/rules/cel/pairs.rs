@@ -8,11 +8,13 @@ use crate::engine::FILLED;
 use crate::engine::cel::literals;
 use crate::scan::ConditionMember;
 
-/// The judged contents of an entry. What is null or empty counts as absent.
+/// The judged contents of an entry. What is null or an empty text counts as absent.
 fn contents(entry: &str) -> String {
     let members = literals(ConditionMember::ALL.map(ConditionMember::name));
     format!(
-        "(type({entry}) == map ? {members}.map(m, m in {entry} && {entry}[m] != null ? {entry}[m] : dyn('')) : [{entry}])"
+        "(type({entry}) == map ? {members}.map(m, m in {entry} && {entry}[m] != null ? {entry}[m] \
+         : m == '{}' ? dyn(null) : dyn('')) : [{entry}])",
+        ConditionMember::ObservedGeneration.name()
     )
 }
 
@@ -26,10 +28,14 @@ fn old_index(name: &str) -> String {
     )
 }
 
-/// Whether the contents of one entry are those of the other with some members filled in.
-fn is_filled(one: &str, other: &str) -> String {
+/// The old entries of `s` for which the contents of one entry are those of the other with some members filled in: those with
+/// the fewest of them first.
+fn alike(one: &str, other: &str) -> String {
     let filled = FILLED.map(|member| (member as usize).to_string()).join(", ");
-    format!("[0, 1, 2, 3, 4, 5, 6].all(x, {one}[x] == {other}[x] || x in [{filled}] && {other}[x] == '')")
+    format!(
+        "[1, 2, 3].map(n, s.filter(j, [0, 1, 2, 3, 4, 5, 6].all(x, {one}[x] == {other}[x] || x in [{filled}] && {other}[x] == '') \
+         && size([{filled}].filter(x, {one}[x] != {other}[x])) == n)).flatten()"
+    )
 }
 
 /// Returns the variable `pairs`, the index of the same entry in the old object for each entry of the new one, or -1; and those
@@ -63,9 +69,9 @@ pub fn of_entries() -> [(&'static str, String); 10] {
             format!(
                 "variables.places.map(i, variables.pairsOfEqual[i] >= 0 ? [] : \
                  [variables.oldPlaces.filter(j, !(j in variables.pairsOfEqual) && size({key}) == 7 && size({old_key}) == 7)]\
-                 .map(s, s.filter(j, {}) + s.filter(j, {}))[0])",
-                is_filled(key, old_key),
-                is_filled(old_key, key)
+                 .map(s, {} + {})[0])",
+                alike(key, old_key),
+                alike(old_key, key)
             ),
         ),
         ("pairsOfAlike", in_turn("variables.pairsOfEqual", "variables.alike")),

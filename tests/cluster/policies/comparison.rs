@@ -24,6 +24,9 @@ const SHOWN_MAX_CHARS: usize = 2000;
 /// Policies do not read longer texts where their rule says so: the time that they take grows faster than the text.
 const LONG_TEXT_CHARS: usize = 1024;
 
+/// Policies read no more conditions.
+const CONDITIONS_MAX: usize = 16;
+
 /// How findings of a rule differ that both have.
 const OTHER_MESSAGES: &str = "with other messages";
 
@@ -77,7 +80,20 @@ fn errors(result: &Value) -> Vec<Mismatch> {
 pub fn program_findings(case: &Case) -> Findings {
     let has_long_text = has_long_text(&case.new) || case.old.as_ref().is_some_and(has_long_text);
     let has_several_unnamed = unnamed_conditions(&case.new) > 1;
-    Findings { has_long_text, has_several_unnamed, ..Findings::of_program(&case.answer(Webhook::Validating)) }
+    let has_long_list = has_long_list(case);
+    Findings {
+        has_long_text,
+        has_long_list,
+        has_several_unnamed,
+        ..Findings::of_program(&case.answer(Webhook::Validating))
+    }
+}
+
+/// Whether an object has more conditions than the policies read.
+pub fn has_long_list(case: &Case) -> bool {
+    let is_long =
+        |object: &Value| object["status"]["conditions"].as_array().is_some_and(|all| all.len() > CONDITIONS_MAX);
+    is_long(&case.new) || case.old.as_ref().is_some_and(is_long)
 }
 
 /// Returns the number of conditions without a type, or with one that others have too.
@@ -97,10 +113,10 @@ fn has_long_text(value: &Value) -> bool {
     }
 }
 
-/// Whether the policies may miss findings of a rule, which then says so. They may not deny what the program does not deny.
+/// Whether the policies may miss findings of a rule, which then says so, or of any in a long list. They may not deny what the program does not deny.
 fn may_miss(rule: &str, program: &Findings) -> bool {
     let is_near = RULES.iter().any(|other| other.id == rule && matches!(other.cel, Cel::Near(..)));
-    is_near && program.has_long_text
+    program.has_long_list || is_near && program.has_long_text
 }
 
 /// Compares the findings of the rules that these policies have, the errors of expressions, and the audit annotations.
