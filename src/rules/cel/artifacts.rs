@@ -96,6 +96,26 @@ pub fn parts(view: View, texts: &str) -> String {
     format!("!{differs} ? [] : [dyn({}),\ndyn({}),\ndyn({})]", url_parts(&blob), url_parts(&git), image_parts(&image))
 }
 
+/// Whether the sources of two artifacts are the same. What is not an object is compared as it is, and an empty object is not
+/// the same as none.
+fn is_same_artifact(map: &str, old_map: &str) -> String {
+    let kind = |map: &str| {
+        format!("(!(s in {map}) || {map}[s] == null ? dyn(null) : type({map}[s]) == map ? dyn({{}}) : dyn({map}[s]))")
+    };
+    let member = |map: &str| {
+        format!("(s in {map} && type({map}[s]) == map && m in {map}[s] && {map}[s][m] != null ? {map}[s][m] : '')")
+    };
+    format!(
+        "{}.all(s, {} == {} && {}.all(m, {} == {}))",
+        sources(),
+        kind(map),
+        kind(old_map),
+        strings(),
+        member(map),
+        member(old_map)
+    )
+}
+
 pub fn compliant(view: View) -> Vec<Row> {
     let status_map = view.variable("status");
     let name = Artifact::Compliant.name();
@@ -106,22 +126,7 @@ pub fn compliant(view: View) -> Vec<Row> {
     let has_policy = format!("{} != ''", view.variable("scanPolicy"));
     let forbidden = |reason: &str| text_message(&format!("Forbidden: no compliantArtifact while {reason}"));
     let path = "status.compliantArtifact";
-    let member = |map: &str| {
-        format!("(s in {map} && type({map}[s]) == map && m in {map}[s] && {map}[s][m] != null ? {map}[s][m] : '')")
-    };
-    // What is not an object is compared as it is, and an empty object is not the same as none.
-    let kind = |map: &str| {
-        format!("(!(s in {map}) || {map}[s] == null ? dyn(null) : type({map}[s]) == map ? dyn({{}}) : dyn({map}[s]))")
-    };
-    let same = format!(
-        "{}.all(s, {} == {} && {}.all(m, {} == {}))",
-        sources(),
-        kind(&map),
-        kind(&old_map),
-        strings(),
-        member(&map),
-        member(&old_map)
-    );
+    let same = is_same_artifact(&map, &old_map);
     let same_verdict = is_same_member(policy, ConditionMember::Status);
     let phase = |phases: &[Phase]| is_phase(view, phases);
     let is_done = format!("({} == 'Completed' || {0} == '')", view.variable("phase"));
