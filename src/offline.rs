@@ -6,6 +6,8 @@ pub mod documents;
 pub mod fix;
 pub mod input;
 pub mod judge;
+#[cfg(feature = "cluster")]
+pub mod managed_fields;
 mod non_strings;
 #[cfg(feature = "server")]
 pub mod replace_file;

@@ -14,6 +14,7 @@ pub mod replay;
 pub mod reports;
 mod sarif;
 mod sarif_uri;
+pub mod sources;
 mod text;
 pub mod totals;
 mod worst;
@@ -21,6 +22,7 @@ mod worst;
 pub use finding::{Location, ReportedError, ReportedFinding, ReportedObject, Subject};
 pub use format::{Format, Output, ReportFormat};
 pub use reports::Reports;
+pub use sources::Source;
 pub use totals::Totals;
 
 use std::fmt::Display;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Report;
 use super::finding::{ReportedError, ReportedFinding, ReportedObject};
+use super::sources::JsonSource;
 use super::totals::{ActionCounts, Tally, Totals};
 use crate::manifest::Position;
 
@@ -22,6 +23,10 @@ pub struct JsonDocument<'a> {
     pub findings: Vec<JsonFinding<'a>>,
     /// The number of findings of each rule in each namespace.
     pub rules: Vec<JsonRuleCounts<'a>>,
+    /// The findings of each ScanTemplate and manager, those with the most findings first, at most 1,000; absent for files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "server", schemars(default))]
+    pub sources: Vec<JsonSource<'a>>,
     /// The inputs that could not be read.
     pub errors: Vec<JsonError>,
     pub counts: JsonCounts,
@@ -61,6 +66,12 @@ pub struct JsonFinding<'a> {
     downgraded: Option<&'a str>,
     /// The finding in the form of a field error of Kubernetes.
     message: &'a str,
+    /// The ScanTemplate that the spec names; absent for files, empty if it names none.
+    #[serde(rename = "scanTemplate", skip_serializing_if = "Option::is_none")]
+    scan_template: Option<&'a str>,
+    /// The manager that has written the field; absent for files, empty if it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manager: Option<&'a str>,
 }
 
 /// The number of findings of a rule in a namespace, by action.
@@ -138,6 +149,11 @@ impl<W: Write> Report for JsonReport<W> {
         }
         self.out.write_all(if has_findings { b"\n],\"rules\":" } else { b"],\"rules\":" })?;
         serde_json::to_writer(&mut self.out, &rules.collect::<Vec<_>>())?;
+        let sources = totals.sources.groups();
+        if !sources.is_empty() {
+            self.out.write_all(b",\"sources\":")?;
+            serde_json::to_writer(&mut self.out, &sources)?;
+        }
         self.out.write_all(b",\"errors\":")?;
         serde_json::to_writer(&mut self.out, &self.errors)?;
         self.out.write_all(b",\"counts\":")?;
@@ -177,6 +193,8 @@ impl<'a> JsonFinding<'a> {
             action: finding.action.name(),
             downgraded: finding.downgraded.map(|downgraded| downgraded.name()),
             message: &finding.message,
+            scan_template: finding.source.as_ref().map(|source| source.template.as_str()),
+            manager: finding.source.as_ref().map(|source| source.manager.as_str()),
         }
     }
 }

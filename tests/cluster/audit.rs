@@ -242,7 +242,9 @@ fn assert_text_output(cluster: &ControlPlane, report: &Value) {
                 values: \"Pending\", \"Scanning\", \"Completed\", \"Failed\", \"Error\" [phase-unknown]";
     assert!(lines.lines().any(|found| found == line), "{lines}");
     assert!(table.starts_with("NAMESPACE  RULE "), "{table}");
+    let (table, sources) = table.split_once("\n\n").unwrap();
     assert_eq!(table.lines().count(), report["rules"].as_array().unwrap().len() + 1);
+    assert_sources(cluster, report, sources);
     assert!(!stderr.contains('\r'), "no progress unless stderr is a terminal: {stderr}");
     assert!(stderr.ends_with(" clean\n"), "{stderr}");
     // A reader that closes the pipe early causes no error.
@@ -251,6 +253,35 @@ fn assert_text_output(cluster: &ControlPlane, report: &Value) {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+/// Findings are grouped by the manager that the API server has recorded, and by the template of the scan.
+fn assert_sources(cluster: &ControlPlane, report: &Value, text: &str) {
+    let arguments = ["get", "sourcescan", "scan-0", "--namespace=team-0", "--show-managed-fields", "-o", "json"];
+    let stored = cluster.kubectl(User::Admin).args(arguments).run();
+    let stored: Value = serde_json::from_str(stored.ok()).unwrap();
+    let of = |keys: [&str; 2]| {
+        let findings = report["findings"].as_array().unwrap().iter();
+        findings.filter(|finding| keys == ["scanTemplate", "manager"].map(|key| finding[key].as_str().unwrap())).count()
+    };
+    let sources = report["sources"].as_array().unwrap();
+    let mut total = 0;
+    for source in sources {
+        let keys = ["scanTemplate", "manager"].map(|key| source[key].as_str().unwrap());
+        assert_eq!(source["findings"], of(keys), "{source}");
+        assert_eq!(source["manager"], stored["metadata"]["managedFields"][0]["manager"], "{source}");
+        total += of(keys);
+    }
+    assert_eq!(total, report["findings"].as_array().unwrap().len());
+    assert!(sources.iter().any(|source| source["scanTemplate"] == stored["spec"]["scanTemplate"]), "{sources:?}");
+    let times = [&sources[0]["since"], &stored["metadata"]["managedFields"][0]["time"]].map(|it| it.as_str().unwrap());
+    assert!(times[0] <= times[1], "{times:?}");
+    let [findings, template, manager, since] =
+        ["findings", "scanTemplate", "manager", "since"].map(|key| sources[0][key].to_string().replace('"', ""));
+    let first =
+        format!("{findings} of {total} findings come from ScanTemplate {template}, manager {manager}, since {since}");
+    assert_eq!(text.lines().next(), Some(first.as_str()));
+    assert_eq!(text.lines().count(), sources.len());
 }
 
 /// Several reports are written in one run. A scan of a cluster has no file, so its namespace is the suite of JUnit.
@@ -270,6 +301,7 @@ fn assert_reports(cluster: &ControlPlane, folder: &Folder, report: &Value) {
     assert_eq!(junit.matches("<testsuite ").count(), NAMESPACES, "{junit}");
     let markdown = fs::read_to_string(markdown).unwrap();
     assert!(markdown.starts_with(&format!("### scan-admission: {scans} scans: ")), "{markdown}");
+    assert!(markdown.contains(" findings come from ScanTemplate "), "{markdown}");
     assert!(markdown.contains("| `SourceScan team-0/scan-0` |  | :x: `status"), "{markdown}");
     // The other formats need a place in a file.
     for format in ["sarif", "github"] {
