@@ -8,21 +8,21 @@ mod github;
 pub mod json;
 mod junit;
 mod markdown;
+pub mod origins;
 pub mod progress;
 pub mod relative_path;
 pub mod replay;
 pub mod reports;
 mod sarif;
 mod sarif_uri;
-pub mod sources;
 mod text;
 pub mod totals;
 mod worst;
 
 pub use finding::{Location, ReportedError, ReportedFinding, ReportedObject, Subject};
 pub use format::{Format, Output, ReportFormat};
+pub use origins::Origin;
 pub use reports::Reports;
-pub use sources::Source;
 pub use totals::Totals;
 
 use std::fmt::Display;

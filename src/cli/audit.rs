@@ -19,7 +19,7 @@ use crate::offline::Judge;
 use crate::offline::managed_fields::ManagedFields;
 use crate::report::format::Stdout;
 use crate::report::totals::Tally;
-use crate::report::{Output, ReportedError, ReportedFinding, ReportedObject, Reports, Source, Subject, Totals};
+use crate::report::{Origin, Output, ReportedError, ReportedFinding, ReportedObject, Reports, Subject, Totals};
 use crate::scan::{Container, Kind, Member, Scan, reader};
 
 /// Judge every scan that a cluster stores, without changing anything
@@ -133,13 +133,13 @@ fn judge_scan(kind: Kind, json: &RawValue, judge: &Judge, reports: &mut Reports)
     let parts = [Part::Spec, Part::Status];
     judge.judge(kind, &scan, subject.namespace, &parts, |findings| {
         let mut findings: Vec<ReportedFinding> = findings.list().iter().map(ReportedFinding::from).collect();
-        add_sources(&mut findings, &scan, metadata.managed_fields);
+        add_origins(&mut findings, &scan, metadata.managed_fields);
         reports.object(&ReportedObject { file: None, subject: Some(subject), position: None, findings: &findings })
     })
 }
 
 /// Adds to each finding whose it is.
-fn add_sources(findings: &mut [ReportedFinding], scan: &Scan<'_>, managed_fields: Option<&RawValue>) {
+fn add_origins(findings: &mut [ReportedFinding], scan: &Scan<'_>, managed_fields: Option<&RawValue>) {
     if findings.is_empty() {
         return;
     }
@@ -152,6 +152,6 @@ fn add_sources(findings: &mut [ReportedFinding], scan: &Scan<'_>, managed_fields
         let writer = managers.writer(&finding.path);
         let (manager, written) =
             writer.map_or((String::new(), None), |writer| (writer.manager.to_owned(), writer.time));
-        finding.source = Some(Source { template: template.clone(), manager, written });
+        finding.origin = Some(Origin { template: template.clone(), manager, written });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::sources::Source;
+use super::origins::Origin;
 use crate::engine::{Action, Downgrade, Finding, Severity};
 use crate::manifest::{ManifestError, Position, Region};
 use crate::scan::Kind;
@@ -82,7 +82,7 @@ pub struct ReportedFinding {
     /// The edit that repairs the finding; `None` if no mutation repairs it.
     pub fix: Option<Replacement>,
     /// Where the finding comes from; `None` for a finding in a file.
-    pub source: Option<Source>,
+    pub origin: Option<Origin>,
 }
 
 /// Where a finding is in a file.
@@ -105,7 +105,7 @@ impl From<&Finding<'_>> for ReportedFinding {
     fn from(finding: &Finding<'_>) -> Self {
         let Finding { rule, severity, action, downgraded, ref field, .. } = *finding;
         let (path, message) = (field.to_string(), finding.explained().into_owned());
-        Self { path, rule: Some(rule), severity, action, downgraded, message, location: None, fix: None, source: None }
+        Self { path, rule: Some(rule), severity, action, downgraded, message, location: None, fix: None, origin: None }
     }
 }
 
@@ -114,7 +114,7 @@ impl ReportedFinding {
     pub fn warning(path: impl Into<String>, message: String) -> Self {
         let (severity, action) = (Severity::Warning, Action::Warn);
         let path = path.into();
-        Self { path, rule: None, severity, action, downgraded: None, message, location: None, fix: None, source: None }
+        Self { path, rule: None, severity, action, downgraded: None, message, location: None, fix: None, origin: None }
     }
 
     pub fn at(self, location: Location) -> Self {

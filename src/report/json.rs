@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Report;
 use super::finding::{ReportedError, ReportedFinding, ReportedObject};
-use super::sources::JsonSource;
+use super::origins::JsonOrigin;
 use super::totals::{ActionCounts, Tally, Totals};
 use crate::manifest::Position;
 
@@ -26,7 +26,7 @@ pub struct JsonDocument<'a> {
     /// The findings of each ScanTemplate and manager, those with the most findings first, at most 1,000; absent for files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "server", schemars(default))]
-    pub sources: Vec<JsonSource<'a>>,
+    pub origins: Vec<JsonOrigin<'a>>,
     /// The inputs that could not be read.
     pub errors: Vec<JsonError>,
     pub counts: JsonCounts,
@@ -149,10 +149,10 @@ impl<W: Write> Report for JsonReport<W> {
         }
         self.out.write_all(if has_findings { b"\n],\"rules\":" } else { b"],\"rules\":" })?;
         serde_json::to_writer(&mut self.out, &rules.collect::<Vec<_>>())?;
-        let sources = totals.sources.groups();
-        if !sources.is_empty() {
-            self.out.write_all(b",\"sources\":")?;
-            serde_json::to_writer(&mut self.out, &sources)?;
+        let origins = totals.origins.groups();
+        if !origins.is_empty() {
+            self.out.write_all(b",\"origins\":")?;
+            serde_json::to_writer(&mut self.out, &origins)?;
         }
         self.out.write_all(b",\"errors\":")?;
         serde_json::to_writer(&mut self.out, &self.errors)?;
@@ -193,8 +193,8 @@ impl<'a> JsonFinding<'a> {
             action: finding.action.name(),
             downgraded: finding.downgraded.map(|downgraded| downgraded.name()),
             message: &finding.message,
-            scan_template: finding.source.as_ref().map(|source| source.template.as_str()),
-            manager: finding.source.as_ref().map(|source| source.manager.as_str()),
+            scan_template: finding.origin.as_ref().map(|origin| origin.template.as_str()),
+            manager: finding.origin.as_ref().map(|origin| origin.manager.as_str()),
         }
     }
 }

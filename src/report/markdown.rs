@@ -14,10 +14,10 @@ use crate::scan::json::printable;
 pub const REPORT_MAX_BYTES: usize = 60_000;
 
 /// The most bytes of the lists of errors and findings. Heads and counts take less than 500 bytes.
-const LISTS_MAX_BYTES: usize = REPORT_MAX_BYTES - SOURCES_MAX_BYTES - 500;
+const LISTS_MAX_BYTES: usize = REPORT_MAX_BYTES - ORIGINS_MAX_BYTES - 500;
 
-/// The most bytes of the list of sources: 11 lines with names of usual lengths.
-const SOURCES_MAX_BYTES: usize = 11 * 310;
+/// The most bytes of the list of origins: 11 lines with names of usual lengths. The rest is left out.
+const ORIGINS_MAX_BYTES: usize = 11 * 310;
 
 /// The most findings, and the most errors, that are kept for the table. A row has 60 bytes or more, so the table never
 /// has room for more of them.
@@ -89,9 +89,9 @@ impl<W: Write> Report for MarkdownReport<W> {
             writeln!(out)?;
         }
         more(out, rows.len() - shown + rows_omitted, "finding")?;
-        let sentences = totals.sources.sentences();
+        let sentences = totals.origins.sentences();
         let lines = sentences.iter().map(|sentence| format!("- {}\n", code(sentence)));
-        let mut room = SOURCES_MAX_BYTES;
+        let mut room = ORIGINS_MAX_BYTES;
         write_fitting(out, "\n", lines, &mut room)?;
         out.flush()
     }

@@ -87,7 +87,7 @@ impl Reports {
             self.totals.tally.count(object.findings.iter().map(|finding| finding.action));
             for finding in object.findings {
                 let Some(rule) = finding.rule else { continue };
-                finding.source.iter().for_each(|source| self.totals.sources.count(source));
+                finding.origin.iter().for_each(|origin| self.totals.origins.count(origin));
                 self.totals.rules.entry((subject.namespace.to_owned(), rule)).or_default().count(finding.action);
             }
         }

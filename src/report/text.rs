@@ -32,7 +32,7 @@ impl<W: Write> Report for TextReport<W> {
     fn finish(mut self: Box<Self>, totals: &Totals) -> io::Result<()> {
         if totals.files.is_none() && !totals.rules.is_empty() {
             write_table(&mut self.out, &totals.rules)?;
-            let sentences = totals.sources.sentences();
+            let sentences = totals.origins.sentences();
             if !sentences.is_empty() {
                 writeln!(self.out, "\n{}", sentences.join("\n"))?;
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::counted;
-use super::sources::Sources;
+use super::origins::Origins;
 use crate::engine::Action;
 
 /// The number of findings of each rule in each namespace.
@@ -17,7 +17,7 @@ pub struct Totals {
     pub tally: Tally,
     pub rules: RuleTable,
     /// The findings in a cluster by whose they are.
-    pub sources: Sources,
+    pub origins: Origins,
     /// The files that could be opened; `None` for a cluster.
     pub files: Option<usize>,
     /// The objects of other kinds; `None` for a cluster.

@@ -133,7 +133,7 @@ fn audit_finds_the_planted_errors(_: &Namespace<'_>) {
     generate(folder.path());
     for kind in ["sourcescans", "imagescans"] {
         let path = folder.join(&format!("base/crds/{kind}.yaml"));
-        let text = fs::read_to_string(&path).unwrap().replace("    subresources:\n      status: {}\n", "");
+        let text = fs::read_to_string(&path).unwrap().replace("    subreorigins:\n      status: {}\n", "");
         cluster.kubectl(User::Admin).args(["apply", "-f", "-"]).input(text).run().ok();
     }
     let wait = ["wait", "--for=condition=Established", "--timeout=30s", "--all", "crd"];
@@ -242,9 +242,9 @@ fn assert_text_output(cluster: &ControlPlane, report: &Value) {
                 values: \"Pending\", \"Scanning\", \"Completed\", \"Failed\", \"Error\" [phase-unknown]";
     assert!(lines.lines().any(|found| found == line), "{lines}");
     assert!(table.starts_with("NAMESPACE  RULE "), "{table}");
-    let (table, sources) = table.split_once("\n\n").unwrap();
+    let (table, origins) = table.split_once("\n\n").unwrap();
     assert_eq!(table.lines().count(), report["rules"].as_array().unwrap().len() + 1);
-    assert_sources(cluster, report, sources);
+    assert_origins(cluster, report, origins);
     assert!(!stderr.contains('\r'), "no progress unless stderr is a terminal: {stderr}");
     assert!(stderr.ends_with(" clean\n"), "{stderr}");
     // A reader that closes the pipe early causes no error.
@@ -256,7 +256,7 @@ fn assert_text_output(cluster: &ControlPlane, report: &Value) {
 }
 
 /// Findings are grouped by the manager that the API server has recorded, and by the template of the scan.
-fn assert_sources(cluster: &ControlPlane, report: &Value, text: &str) {
+fn assert_origins(cluster: &ControlPlane, report: &Value, text: &str) {
     let arguments = ["get", "sourcescan", "scan-0", "--namespace=team-0", "--show-managed-fields", "-o", "json"];
     let stored = cluster.kubectl(User::Admin).args(arguments).run();
     let stored: Value = serde_json::from_str(stored.ok()).unwrap();
@@ -264,24 +264,24 @@ fn assert_sources(cluster: &ControlPlane, report: &Value, text: &str) {
         let findings = report["findings"].as_array().unwrap().iter();
         findings.filter(|finding| keys == ["scanTemplate", "manager"].map(|key| finding[key].as_str().unwrap())).count()
     };
-    let sources = report["sources"].as_array().unwrap();
+    let origins = report["origins"].as_array().unwrap();
     let mut total = 0;
-    for source in sources {
-        let keys = ["scanTemplate", "manager"].map(|key| source[key].as_str().unwrap());
-        assert_eq!(source["findings"], of(keys), "{source}");
-        assert_eq!(source["manager"], stored["metadata"]["managedFields"][0]["manager"], "{source}");
+    for origin in origins {
+        let keys = ["scanTemplate", "manager"].map(|key| origin[key].as_str().unwrap());
+        assert_eq!(origin["findings"], of(keys), "{origin}");
+        assert_eq!(origin["manager"], stored["metadata"]["managedFields"][0]["manager"], "{origin}");
         total += of(keys);
     }
     assert_eq!(total, report["findings"].as_array().unwrap().len());
-    assert!(sources.iter().any(|source| source["scanTemplate"] == stored["spec"]["scanTemplate"]), "{sources:?}");
-    let times = [&sources[0]["since"], &stored["metadata"]["managedFields"][0]["time"]].map(|it| it.as_str().unwrap());
+    assert!(origins.iter().any(|origin| origin["scanTemplate"] == stored["spec"]["scanTemplate"]), "{origins:?}");
+    let times = [&origins[0]["since"], &stored["metadata"]["managedFields"][0]["time"]].map(|it| it.as_str().unwrap());
     assert!(times[0] <= times[1], "{times:?}");
     let [findings, template, manager, since] =
-        ["findings", "scanTemplate", "manager", "since"].map(|key| sources[0][key].to_string().replace('"', ""));
+        ["findings", "scanTemplate", "manager", "since"].map(|key| origins[0][key].to_string().replace('"', ""));
     let first =
         format!("{findings} of {total} findings come from ScanTemplate {template}, manager {manager}, since {since}");
     assert_eq!(text.lines().next(), Some(first.as_str()));
-    assert_eq!(text.lines().count(), sources.len());
+    assert_eq!(text.lines().count(), origins.len());
 }
 
 /// Several reports are written in one run. A scan of a cluster has no file, so its namespace is the suite of JUnit.

@@ -21,7 +21,7 @@ const NAME_MAX_CHARS: usize = 253;
 
 /// Where a finding in a stored scan comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub struct Origin {
     /// The ScanTemplate that the spec names; empty if it names none.
     pub template: String,
     /// The manager that has written the field; empty if it is not known.
@@ -32,13 +32,13 @@ pub struct Source {
 
 /// The findings by template and manager.
 #[derive(Debug, Default)]
-pub struct Sources {
-    groups: BTreeMap<(String, String), SourceCounts>,
+pub struct Origins {
+    groups: BTreeMap<(String, String), OriginCounts>,
     findings: u64,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-struct SourceCounts {
+struct OriginCounts {
     findings: u64,
     since: Option<OffsetDateTime>,
 }
@@ -47,7 +47,7 @@ struct SourceCounts {
 #[derive(Debug, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
-pub struct JsonSource<'a> {
+pub struct JsonOrigin<'a> {
     /// The ScanTemplate of the scans; empty if they name none.
     scan_template: &'a str,
     /// The manager that has written the fields; empty if it is not known.
@@ -58,26 +58,26 @@ pub struct JsonSource<'a> {
     since: Option<String>,
 }
 
-impl Sources {
+impl Origins {
     /// Counts a finding.
-    pub fn count(&mut self, source: &Source) {
+    pub fn count(&mut self, origin: &Origin) {
         self.findings += 1;
-        let key = [&source.template, &source.manager].map(|name| printable(name, NAME_MAX_CHARS));
+        let key = [&origin.template, &origin.manager].map(|name| printable(name, NAME_MAX_CHARS));
         let key = <(String, String)>::from(key);
         if self.groups.len() == GROUPS_MAX && !self.groups.contains_key(&key) {
             return;
         }
         let counts = self.groups.entry(key).or_default();
         counts.findings += 1;
-        counts.since = [counts.since, source.written].into_iter().flatten().min();
+        counts.since = [counts.since, origin.written].into_iter().flatten().min();
     }
 
     /// Returns the groups, those with the most findings first.
-    pub fn groups(&self) -> Vec<JsonSource<'_>> {
-        let mut groups: Vec<JsonSource<'_>> = self
+    pub fn groups(&self) -> Vec<JsonOrigin<'_>> {
+        let mut groups: Vec<JsonOrigin<'_>> = self
             .groups
             .iter()
-            .map(|((scan_template, manager), counts)| JsonSource {
+            .map(|((scan_template, manager), counts)| JsonOrigin {
                 scan_template,
                 manager,
                 findings: counts.findings,
@@ -93,13 +93,13 @@ impl Sources {
         let groups = self.groups();
         let mut sentences: Vec<String> = groups.iter().take(SHOWN_MAX).map(|group| self.sentence(group)).collect();
         if let Some(more @ 1..) = groups.len().checked_sub(SHOWN_MAX) {
-            sentences.push(format!("and {}", counted(more, "more source")));
+            sentences.push(format!("and {}", counted(more, "more origin")));
         }
         sentences
     }
 
-    fn sentence(&self, group: &JsonSource<'_>) -> String {
-        let JsonSource { scan_template, manager, findings, since } = group;
+    fn sentence(&self, group: &JsonOrigin<'_>) -> String {
+        let JsonOrigin { scan_template, manager, findings, since } = group;
         let all = counted(self.findings, "finding");
         let verb = if *findings == 1 { "comes" } else { "come" };
         let template = if scan_template.is_empty() {
@@ -118,38 +118,38 @@ mod tests {
     use super::*;
     use crate::scan::time as scan_time;
 
-    fn source(template: &str, manager: &str, written: &str) -> Source {
-        Source { template: template.to_owned(), manager: manager.to_owned(), written: scan_time::parse(written) }
+    fn origin(template: &str, manager: &str, written: &str) -> Origin {
+        Origin { template: template.to_owned(), manager: manager.to_owned(), written: scan_time::parse(written) }
     }
 
     #[test]
     fn findings_are_grouped() {
-        let mut sources = Sources::default();
+        let mut origins = Origins::default();
         for (template, manager, written) in [
             ("public", "kubectl", ""),
             ("private", "controller", "2026-11-20T08:02:00Z"),
             ("private", "controller", "2026-11-20T08:01:00Z"),
             ("", "", "2026-11-20T08:03:00Z"),
         ] {
-            sources.count(&source(template, manager, written));
+            origins.count(&origin(template, manager, written));
         }
         let expected = [
             "2 of 4 findings come from ScanTemplate private, manager controller, since 2026-11-20T08:01:00Z",
             "1 of 4 findings comes from scans without a ScanTemplate, an unknown manager, since 2026-11-20T08:03:00Z",
             "1 of 4 findings comes from ScanTemplate public, manager kubectl",
         ];
-        assert_eq!(sources.sentences(), expected);
+        assert_eq!(origins.sentences(), expected);
     }
 
     #[test]
     fn the_number_of_groups_is_limited() {
-        let mut sources = Sources::default();
+        let mut origins = Origins::default();
         for index in 0..2 * GROUPS_MAX {
-            sources.count(&source("template", &index.to_string(), ""));
+            origins.count(&origin("template", &index.to_string(), ""));
         }
-        sources.count(&source("template", "0", ""));
-        assert_eq!(sources.groups().len(), GROUPS_MAX);
-        assert_eq!(sources.sentences()[0], "2 of 2001 findings come from ScanTemplate template, manager 0");
-        assert_eq!(sources.sentences()[SHOWN_MAX..], ["and 990 more sources"]);
+        origins.count(&origin("template", "0", ""));
+        assert_eq!(origins.groups().len(), GROUPS_MAX);
+        assert_eq!(origins.sentences()[0], "2 of 2001 findings come from ScanTemplate template, manager 0");
+        assert_eq!(origins.sentences()[SHOWN_MAX..], ["and 990 more origins"]);
     }
 }
