@@ -133,7 +133,7 @@ fn audit_finds_the_planted_errors(_: &Namespace<'_>) {
     generate(folder.path());
     for kind in ["sourcescans", "imagescans"] {
         let path = folder.join(&format!("base/crds/{kind}.yaml"));
-        let text = fs::read_to_string(&path).unwrap().replace("    subreorigins:\n      status: {}\n", "");
+        let text = fs::read_to_string(&path).unwrap().replace("    subresources:\n      status: {}\n", "");
         cluster.kubectl(User::Admin).args(["apply", "-f", "-"]).input(text).run().ok();
     }
     let wait = ["wait", "--for=condition=Established", "--timeout=30s", "--all", "crd"];
