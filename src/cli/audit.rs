@@ -20,7 +20,7 @@ use crate::offline::managed_fields::ManagedFields;
 use crate::report::format::Stdout;
 use crate::report::totals::Tally;
 use crate::report::{Origin, Output, ReportedError, ReportedFinding, ReportedObject, Reports, Subject, Totals};
-use crate::scan::{Container, Kind, Member, Scan, reader};
+use crate::scan::{Container, Kind, Scan, reader};
 
 /// Judge every scan that a cluster stores, without changing anything
 #[derive(Args)]
@@ -144,14 +144,12 @@ fn add_origins(findings: &mut [ReportedFinding], scan: &Scan<'_>, managed_fields
         return;
     }
     let managers = managed_fields.map(|json| ManagedFields::read(json.get())).unwrap_or_default();
-    let template = match scan.spec.present().map(|spec| spec.scan_template.string()) {
-        Some(Member::Present(template)) => template.to_owned(),
-        _ => String::new(),
-    };
+    let template = scan.spec.present().and_then(|spec| spec.scan_template.string().present().copied());
+    let template = template.unwrap_or_default();
     for finding in findings {
         let writer = managers.writer(&finding.path);
         let (manager, written) =
             writer.map_or((String::new(), None), |writer| (writer.manager.to_owned(), writer.time));
-        finding.origin = Some(Origin { template: template.clone(), manager, written });
+        finding.origin = Some(Origin { template: template.to_owned(), manager, written });
     }
 }

@@ -45,7 +45,7 @@ pub fn of_conditions(enabled: &dyn Enabled) -> Vec<PolicyVariable> {
     );
     let time = unless_unpaired(ConditionMember::LastTransitionTime, &time);
     let fills = format!(
-        "{entries}.transformList(i, c, type(c) == map ? {{'lastTransitionTime': ({time})[0], 'reason': ({})[0], 'message': ({})[0]}} \
+        "{entries}.transformList(i, c, type(c) == map ? {{'lastTransitionTime': {time}, 'reason': {}, 'message': {}}} \
          : {{'lastTransitionTime': dyn(''), 'reason': dyn(''), 'message': dyn('')}})",
         unless_unpaired(ConditionMember::Reason, &of_rows(enabled, ConditionMember::Reason)),
         unless_unpaired(ConditionMember::Message, &of_rows(enabled, ConditionMember::Message))
@@ -78,8 +78,8 @@ fn unless_unpaired(member: ConditionMember, value: &str) -> String {
     let is_other = FILLED.map(is_other).join(" || ");
     let old = text("o", member.name());
     format!(
-        "[{value}].filter(v, v == '' || {} || variables.pairs[i] < 0 || [variables.oldConditions[variables.pairs[i]]].all(o, \
-         type(o) != map || {old} == v || o in variables.oldWellFormed && !({is_other}))).map(v, dyn(v)) + [dyn('')]",
+        "([{value}].filter(v, v == '' || {} || variables.pairs[i] < 0 || [variables.oldConditions[variables.pairs[i]]].all(o, \
+         type(o) != map || {old} == v || o in variables.oldWellFormed && !({is_other}))).map(v, dyn(v)) + [dyn('')])[0]",
         is_named("c", &View::New.variable("conditions"))
     )
 }

@@ -113,7 +113,8 @@ fn has_long_text(value: &Value) -> bool {
     }
 }
 
-/// Whether the policies may miss findings of a rule, which then says so, or of any in a long list. They may not deny what the program does not deny.
+/// Whether the policies may miss findings of a rule: of any where a list is long, and of those that say so where a text is.
+/// They may not deny what the program does not deny.
 fn may_miss(rule: &str, program: &Findings) -> bool {
     let is_near = RULES.iter().any(|other| other.id == rule && matches!(other.cel, Cel::Near(..)));
     program.has_long_list || is_near && program.has_long_text

@@ -92,10 +92,6 @@ impl Less {
     }
 }
 
-fn is_digit(c: char) -> bool {
-    c.is_ascii_digit()
-}
-
 fn is_policy(object: &Value) -> bool {
     !object["spec"]["validations"].is_null()
 }
@@ -109,7 +105,9 @@ fn conditions_less(object: &Value) -> Vec<Less> {
     };
     let text = condition["expression"].as_str().unwrap();
     // The maps of variables are called `a1`, `a2` and so on.
-    let levels = text.match_indices("}].exists(a").filter(|(at, start)| text[at + start.len()..].starts_with(is_digit));
+    let levels = text
+        .match_indices("}].exists(a")
+        .filter(|(at, start)| text[at + start.len()..].starts_with(|c: char| c.is_ascii_digit()));
     let levels: Vec<usize> = levels.map(|(at, _)| at).collect();
     let start = levels.last().map_or(0, |at| at + text[*at..].find('\n').unwrap() + 1);
     let end = text.len() - levels.len();
