@@ -50,8 +50,10 @@ impl Evaluator {
     /// Calls `each` with every case and its result, while the next cases are made and evaluated.
     pub fn evaluate_all(&mut self, cases: impl Iterator<Item = Case> + Send, mut each: impl FnMut(Case, Value)) {
         let mut stdin = self.stdin.take().expect("running");
+        let Evaluator { child, stdout, .. } = self;
         let (sender, receiver) = mpsc::sync_channel(IN_FLIGHT_MAX);
-        thread::scope(|scope| {
+        let stdin = thread::scope(|scope| {
+            let _guard = KilledOnPanic(child);
             let writer = scope.spawn(move || {
                 for case in cases {
                     writeln!(stdin, "{}", case.line()).expect("the evaluator reads");
@@ -63,11 +65,11 @@ impl Evaluator {
                 stdin
             });
             for case in receiver {
-                let result = self.receive();
-                each(case, result);
+                each(case, receive(stdout));
             }
-            self.stdin = Some(writer.join().expect("the writer does not panic"));
+            writer.join().expect("the writer does not panic")
         });
+        self.stdin = Some(stdin);
     }
 
     fn send(&mut self, line: &str) {
@@ -79,9 +81,24 @@ impl Evaluator {
     }
 
     fn receive(&mut self) -> Value {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).expect("the evaluator writes UTF-8");
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("the evaluator ended or failed: {error}: {line}"))
+        receive(&mut self.stdout)
+    }
+}
+
+fn receive(stdout: &mut BufReader<ChildStdout>) -> Value {
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("the evaluator writes UTF-8");
+    serde_json::from_str(&line).unwrap_or_else(|error| panic!("the evaluator ended or failed: {error}: {line}"))
+}
+
+/// Ends the evaluator if the comparison panics. Nothing reads its results then, and the writer would wait for it forever.
+struct KilledOnPanic<'a>(&'a mut Child);
+
+impl Drop for KilledOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            drop(self.0.kill());
+        }
     }
 }
 
