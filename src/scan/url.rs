@@ -11,6 +11,10 @@ pub fn is_http(text: &str) -> bool {
 
 /// Whether two URLs are the same. The scheme and the host are compared case-insensitively, as clients do.
 pub fn is_same(one: &str, other: &str) -> bool {
+    // Nearly all are, and splitting takes ten times as long as comparing.
+    if one == other {
+        return true;
+    }
     let split = |url| {
         let (scheme, rest) = str::split_once(url, "://")?;
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -23,7 +27,7 @@ pub fn is_same(one: &str, other: &str) -> bool {
                 && host.eq_ignore_ascii_case(other.1)
                 && (user, path) == (other.2, other.3)
         }
-        _ => one == other,
+        _ => false,
     }
 }
 
