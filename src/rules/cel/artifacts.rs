@@ -96,12 +96,10 @@ pub fn parts(view: View, texts: &str) -> String {
     format!("!{differs} ? [] : [dyn({}),\ndyn({}),\ndyn({})]", url_parts(&blob), url_parts(&git), image_parts(&image))
 }
 
-/// Whether the sources of two artifacts are the same. What is not an object is compared as it is, and an empty object is not
-/// the same as none.
+/// Whether the sources of two artifacts are the same. What is not an object is compared as it is. A source without a value
+/// is the same as none.
 fn is_same_artifact(map: &str, old_map: &str) -> String {
-    let kind = |map: &str| {
-        format!("(!(s in {map}) || {map}[s] == null ? dyn(null) : type({map}[s]) == map ? dyn({{}}) : dyn({map}[s]))")
-    };
+    let kind = |map: &str| format!("(s in {map} && type({map}[s]) != map ? dyn({map}[s]) : dyn(null))");
     let member = |map: &str| {
         format!("(s in {map} && type({map}[s]) == map && m in {map}[s] && {map}[s][m] != null ? {map}[s][m] : '')")
     };

@@ -326,7 +326,7 @@ pub fn violation(view: View) -> Vec<Row> {
         let container = CountMap::of(view, spelling);
         let (total, sum) = (container.variable("total"), container.variable("sum"));
         let is_sum = format!("{} && {} && {sum} >= 0", container.has_no_total(), container.has_severity());
-        format!("({total} >= 0 ? [{total}] : {is_sum} ? [{sum}] : [])")
+        format!("{total} >= 0 ? [{total}] : {is_sum} ? [{sum}]")
     });
     let is_more = format!(
         "(size({digits}) <= {INTEGER_MAX_DIGITS} ? int({digits}) > t : size({digits}) > {INTEGER_MAX_DIGITS} + 1 || double({digits}) > double(t))"
@@ -335,7 +335,7 @@ pub fn violation(view: View) -> Vec<Row> {
     let is_verdict = is_current(view, ConditionType::PolicySucceeded, &ConditionStatus::ALL);
     vec![Row::warning(is_more, "", message(&FieldError::invalid(&VALUE, detail), &found, "string(t)")).for_each(
         "t",
-        format!("({is_verdict} && {} ? {} + {} : [])", is_violation(&found), totals[0], totals[1]),
+        format!("(!({is_verdict} && {}) ? [] : {} : [])", is_violation(&found), totals.join(" : ")),
         condition_path(view, ConditionType::PolicySucceeded, ".message"),
     )]
 }

@@ -28,13 +28,18 @@ fn old_index(name: &str) -> String {
     )
 }
 
-/// The old entries of `s` for which the contents of one entry are those of the other with some members filled in: those with
-/// the fewest of them first.
+/// The old entries of `s` for which the contents of one entry are those of the other with some members filled in. Each set of
+/// such members is tried in turn, in the order in which the ratchet tries them.
 fn alike(one: &str, other: &str) -> String {
-    let filled = FILLED.map(|member| (member as usize).to_string()).join(", ");
+    let filled = |set: usize| {
+        let members = FILLED.iter().enumerate().filter(|(bit, _)| set >> bit & 1 == 1);
+        members.map(|(_, member)| (*member as usize).to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let sets: Vec<String> = (1..1 << FILLED.len()).map(|set| format!("[{}]", filled(set))).collect();
     format!(
-        "[1, 2, 3].map(n, s.filter(j, [0, 1, 2, 3, 4, 5, 6].all(x, {one}[x] == {other}[x] || x in [{filled}] && {other}[x] == '') \
-         && size([{filled}].filter(x, {one}[x] != {other}[x])) == n)).flatten()"
+        "[{}].map(f, s.filter(j, [0, 1, 2, 3, 4, 5, 6].all(x, x in f ? {one}[x] != '' && {other}[x] == '' : {one}[x] == {other}[x])))\
+         .flatten()",
+        sets.join(", ")
     )
 }
 

@@ -80,10 +80,10 @@ fn errors(result: &Value) -> Vec<Mismatch> {
 pub fn program_findings(case: &Case) -> Findings {
     let has_long_text = has_long_text(&case.new) || case.old.as_ref().is_some_and(has_long_text);
     let has_several_unnamed = unnamed_conditions(&case.new) > 1;
-    let has_long_list = has_long_list(case);
     Findings {
         has_long_text,
-        has_long_list,
+        has_long_list: has_long_list(case),
+        has_long_old_list: case.old.as_ref().is_some_and(is_long_list),
         has_several_unnamed,
         ..Findings::of_program(&case.answer(Webhook::Validating))
     }
@@ -91,9 +91,11 @@ pub fn program_findings(case: &Case) -> Findings {
 
 /// Whether an object has more conditions than the policies read.
 pub fn has_long_list(case: &Case) -> bool {
-    let is_long =
-        |object: &Value| object["status"]["conditions"].as_array().is_some_and(|all| all.len() > CONDITIONS_MAX);
-    is_long(&case.new) || case.old.as_ref().is_some_and(is_long)
+    is_long_list(&case.new) || case.old.as_ref().is_some_and(is_long_list)
+}
+
+fn is_long_list(object: &Value) -> bool {
+    object["status"]["conditions"].as_array().is_some_and(|all| all.len() > CONDITIONS_MAX)
 }
 
 /// Returns the number of conditions without a type, or with one that others have too.
@@ -130,9 +132,11 @@ pub fn compare_findings(policies: &Policies, program: &Findings, result: &Value)
     found.extend(wrong.map(|how| mismatch("annotation", "a wrong annotation", how)));
     let (rules, of_policies) = (policies.rules(), policies.findings(result));
     let (near, rules): (BTreeSet<_>, BTreeSet<_>) = rules.into_iter().partition(|rule| may_miss(rule, program));
-    for rule in near.iter().filter(|rule| !program.denied.contains_key(*rule)) {
+    // Errors of an old list that the policies do not read are no errors that the new object had before.
+    let may_deny = |rule: &str| program.has_long_old_list && program.warned.contains_key(rule);
+    for rule in near.iter().filter(|rule| !program.denied.contains_key(*rule) && !may_deny(rule)) {
         let denied = of_policies.denied.get(rule);
-        found.extend(denied.map(|_| mismatch(rule, "denied by the policies only", "a text is long")));
+        found.extend(denied.map(|_| mismatch(rule, "denied by the policies only", "a text or a list is long")));
     }
     if policies.acts(true) {
         compare("denied", &rules, [&program.denied, &of_policies.denied], &mut found);

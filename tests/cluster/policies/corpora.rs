@@ -87,9 +87,9 @@ pub fn steps() -> impl Iterator<Item = Case> {
     all.step_by(share(5))
 }
 
-/// Returns every example of every rule with its old object, and as every other request.
+/// Returns every example of every rule with its old object, and as every other request; and the updates of [`RARE`].
 pub fn examples() -> impl Iterator<Item = Case> {
-    RULES.iter().flat_map(|rule| {
+    let of_rules = RULES.iter().flat_map(|rule| {
         rule.examples.iter().flat_map(|example| {
             let title = format!("{}: {}", rule.id, example.title);
             let mut new = scan(example.new);
@@ -108,11 +108,68 @@ pub fn examples() -> impl Iterator<Item = Case> {
             }
             all
         })
-    })
+    });
+    of_rules.chain(rare())
 }
 
 fn deleted(object: &Value) -> Value {
     let mut object = object.clone();
     object["metadata"]["deletionTimestamp"] = json!("2026-11-24T11:00:00Z");
     object
+}
+
+/// Updates of a status that random objects have shown to be judged in different ways: the old status and the new one.
+const RARE: &[(&str, &str, &str)] = &[
+    (
+        "a source without a value is removed",
+        r#"{"phase": "Failed", "compliantArtifact": {"blob": {}, "git": {"url": "a"}}}"#,
+        r#"{"phase": "Failed", "compliantArtifact": {"git": {"url": "a"}}}"#,
+    ),
+    (
+        "a source without a value is added",
+        r#"{"phase": "Failed", "compliantArtifact": {"git": {"url": "a"}}}"#,
+        r#"{"phase": "Failed", "compliantArtifact": {"blob": {"url": ""}, "git": {"url": "a"}}}"#,
+    ),
+    (
+        "a source is replaced by what is no object",
+        r#"{"phase": "Failed", "compliantArtifact": {"blob": {}, "git": {"url": "a"}}}"#,
+        r#"{"phase": "Failed", "compliantArtifact": {"blob": [], "git": {"url": "a"}}}"#,
+    ),
+    (
+        "a condition loses one of two members",
+        r#"{"conditions": [{"message": []}, {"lastTransitionTime": "2026-11-20T08:03:00Z"}]}"#,
+        r#"{"conditions": [{}]}"#,
+    ),
+    (
+        "two members count less than a later one",
+        r#"{"conditions": [{"message": "a"}, {"reason": "A", "lastTransitionTime": "2026-11-20T08:03:00Z"}]}"#,
+        r#"{"conditions": [{}]}"#,
+    ),
+    (
+        "one of three conditions is removed",
+        r#"{"conditions": [{"reason": "Error"}, {}, {"lastTransitionTime": "2026-11-20T08:00:00Z"}]}"#,
+        r#"{"conditions": [{}, {}]}"#,
+    ),
+    (
+        "one of the totals is high enough",
+        r#"{}"#,
+        r#"{"CVECount": {"critical": 0}, "cveCount": {"total": 192}, "conditions": [{"type": "PolicySucceeded",
+            "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs",
+            "lastTransitionTime": "2026-11-20T08:03:00Z"}]}"#,
+    ),
+    (
+        "the first of the totals is too low",
+        r#"{}"#,
+        r#"{"CVECount": {"critical": 9}, "cveCount": {"total": 2}, "conditions": [{"type": "PolicySucceeded",
+            "status": "False", "reason": "EvaluationFailed", "message": "Policy violated because of 7 CVEs",
+            "lastTransitionTime": "2026-11-20T08:03:00Z"}]}"#,
+    ),
+];
+
+/// Returns the updates of [`RARE`].
+fn rare() -> impl Iterator<Item = Case> {
+    RARE.iter().map(|(title, old, new)| {
+        let [new, old] = [new, old].map(|status| scan(&format!(r#"{{"status": {status}}}"#)));
+        Case::update(*title, new, old)
+    })
 }

@@ -37,6 +37,8 @@ pub struct Findings {
     pub has_long_text: bool,
     /// Whether the object has more conditions than the policies read.
     pub has_long_list: bool,
+    /// Whether the old object has.
+    pub has_long_old_list: bool,
     /// Whether several conditions have no type, or one that others have too. If the old object has fewer of them, the program
     /// and the policies may differ in which ones are new. Both deny the write.
     pub has_several_unnamed: bool,
