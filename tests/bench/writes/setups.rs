@@ -41,13 +41,23 @@ pub struct Setup {
     denies: bool,
 }
 
+impl Setup {
+    /// The number of calls of a webhook for each write.
+    pub fn calls(&self) -> usize {
+        self.paths.iter().flatten().count()
+    }
+}
+
 /// A setup that is in force.
 pub struct Installed {
     pub setup: Setup,
     pub server: Option<Server>,
 }
 
-/// Returns all setups. The first one has no admission.
+/// The index of the setup without admission. That of a floor with one or two webhooks is the number of its calls.
+pub const NONE: usize = 0;
+
+/// Returns all setups.
 pub fn all(controller_runtime: Option<&Path>) -> Vec<Setup> {
     let setup = |name, title, contender, paths, has_policies, denies| Setup {
         name,
