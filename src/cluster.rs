@@ -9,3 +9,4 @@ pub mod client;
 pub mod error;
 pub mod listing;
 pub mod shared_ca;
+pub mod watch;

@@ -12,7 +12,7 @@ use super::flags::config::ConfigFlags;
 use super::flags::{output, parse_time};
 use super::{DENIED, UNUSABLE};
 use crate::cluster::client::{ClusterOptions, client};
-use crate::cluster::listing::{ScanPage, listings};
+use crate::cluster::listing::{ListPage, listings};
 use crate::offline::Judge;
 use crate::offline::stored::StoredScan;
 use crate::report::format::Stdout;
@@ -77,8 +77,8 @@ async fn audit(cluster: &ClusterOptions, judge: &Judge, reports: &mut Reports) -
     for mut listing in listings {
         loop {
             match listing.next().await {
-                Ok(Some(ScanPage { scans, left })) => {
-                    scans.iter().try_for_each(|json| judge_scan(listing.kind, json, judge, reports))?;
+                Ok(Some(ListPage { items, left, .. })) => {
+                    items.iter().try_for_each(|json| judge_scan(listing.kind, json, judge, reports))?;
                     reports.progress(|totals| {
                         let Tally { scans, denied, .. } = totals.tally;
                         format!("{scans} scans judged, {left} more of this kind, {denied} would be denied")
