@@ -1,5 +1,7 @@
 //! `audit`: reports the stored scans that the webhook would deny.
 
+mod watch;
+
 use std::io;
 use std::process::ExitCode;
 
@@ -7,6 +9,7 @@ use clap::Args;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
+use self::watch::WatchFlags;
 use super::flags::cluster::{self, ClusterFlags};
 use super::flags::config::ConfigFlags;
 use super::flags::{output, parse_time};
@@ -35,6 +38,10 @@ Examples:
   scan-admission audit
   scan-admission audit --config config.yaml
   scan-admission audit -o json | jq '.rules'
+  scan-admission audit --watch --reports openreports --admin :8080
+
+With --watch, the command keeps watching, and exports metrics at the address of --admin; docs/reports.md lists them.
+With --reports, it also keeps a report for each scan with findings. It ends with 0 on a signal.
 
 Exit codes:
   0  no scan would be denied
@@ -43,19 +50,24 @@ Exit codes:
 pub struct AuditCommand {
     /// Report to write, to standard output or a file; may be repeated, or several separated by commas [default: text]
     #[arg(short, long, value_name = "FORMAT[=FILE]", value_parser = output::parse_of_cluster, value_delimiter = ',',
-          env = "SCAN_ADMISSION_OUTPUT")]
+          env = "SCAN_ADMISSION_OUTPUT", conflicts_with = "watch")]
     output: Vec<Output>,
     /// Time at which to judge [default: the current time]
-    #[arg(long, value_name = "RFC3339", value_parser = parse_time, env = "SCAN_ADMISSION_NOW")]
+    #[arg(long, value_name = "RFC3339", value_parser = parse_time, env = "SCAN_ADMISSION_NOW", conflicts_with = "watch")]
     now: Option<OffsetDateTime>,
     #[command(flatten)]
     config: ConfigFlags,
     #[command(flatten)]
     cluster: ClusterFlags,
+    #[command(flatten)]
+    watch: WatchFlags,
 }
 
 impl AuditCommand {
     pub fn run(self) -> io::Result<ExitCode> {
+        if self.watch.is_set() {
+            return self.watch.run(&self.config, &self.cluster.options());
+        }
         let config = self.config.load().map_err(io::Error::other)?.config;
         let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), settings: config.settings };
         let outputs = Output::complete(self.output, Stdout::Free).map_err(io::Error::other)?;
@@ -104,10 +116,5 @@ fn judge_scan(kind: Kind, json: &RawValue, judge: &Judge, reports: &mut Reports)
         }
     };
     let findings = stored.findings(judge);
-    reports.object(&ReportedObject {
-        file: None,
-        subject: Some(stored.subject()),
-        position: None,
-        findings: &findings,
-    })
+    reports.object(&ReportedObject { file: None, subject: Some(stored.subject()), position: None, findings: &findings })
 }

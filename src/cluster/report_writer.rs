@@ -177,7 +177,8 @@ impl ReportWriter {
         let answer = found(self.client.request_text(request).await)?;
         let mut view = self.view.lock();
         let judge = Judge { now: (self.clock)(), settings: (*self.settings).clone() };
-        let judged = answer.map(|json| view.judge(kind, version, &json, &judge)).transpose().map_err(ReportError::Read)?;
+        let judged =
+            answer.map(|json| view.judge(kind, version, &json, &judge)).transpose().map_err(ReportError::Read)?;
         // A scan of another uid has the name of one that was deleted.
         let Some(mut judged) = judged.filter(|judged| judged.uid == uid) else {
             view.remove(uid);

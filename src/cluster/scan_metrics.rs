@@ -128,10 +128,8 @@ impl Collector for TotalsCollector {
         let sums = sums.map(|(severity, sum)| ([("severity", severity.name(Spelling::Wire))], sum));
         gauges(&mut out, ("verified_cves", "Sums of the counts of the verified scans", None), sums)?;
         let help = "Scans that are not counted: with an error in the status, or Completed without a scanner and counts";
-        let left_out = [
-            ([("reason", "error")], totals.with_errors),
-            ([("reason", "no-evidence")], totals.without_evidence),
-        ];
+        let left_out =
+            [([("reason", "error")], totals.with_errors), ([("reason", "no-evidence")], totals.without_evidence)];
         gauges(&mut out, ("scans_unverified", help, None), left_out)?;
         let help = "Time since the list or watch that is furthest behind last had every change";
         gauges(&mut out, ("oldest_pass_age", help, Some(Unit::Seconds)), [([], totals.pass_age_seconds)])?;

@@ -326,7 +326,10 @@ mod tests {
         findings.push(denied);
         let report = report(&findings, None).unwrap();
         let results = report["results"].as_array().unwrap();
-        assert_eq!((results.len(), &results[0]["message"], &results[0]["severity"]), (64, &json!("denied"), &json!("high")));
+        assert_eq!(
+            (results.len(), &results[0]["message"], &results[0]["severity"]),
+            (64, &json!("denied"), &json!("high"))
+        );
         let message = results[1]["message"].as_str().unwrap();
         assert_eq!((message.chars().count(), message.chars().last()), (1_024, Some('…')));
         assert_eq!((&report["summary"]["fail"], &report["summary"]["warn"]), (&json!(1), &json!(70)));
@@ -337,12 +340,14 @@ mod tests {
     fn members_of_others_are_ignored() {
         let json = stored();
         let stored = StoredScan::read(Kind::ImageScan, &json).unwrap();
-        let report =
-            ScanReport::of_scan(ReportApi::Openreports, "x/v1", &stored, &[finding("a")], None).unwrap();
+        let report = ScanReport::of_scan(ReportApi::Openreports, "x/v1", &stored, &[finding("a")], None).unwrap();
         let mut changed = serde_json::to_value(&report).unwrap();
         changed["metadata"]["labels"]["team"] = json!("a");
         changed["metadata"]["resourceVersion"] = json!("7");
-        changed["metadata"]["ownerReferences"].as_array_mut().unwrap().push(json!({"kind": "Team", "name": "a", "uid": "b"}));
+        changed["metadata"]["ownerReferences"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"kind": "Team", "name": "a", "uid": "b"}));
         assert_eq!(ScanReport::read(&changed.to_string()).unwrap(), report);
         changed["results"][0]["message"] = json!("b");
         assert_ne!(ScanReport::read(&changed.to_string()).unwrap(), report);

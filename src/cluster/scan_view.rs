@@ -139,12 +139,11 @@ impl ScanView {
         let waiting = waiting_since(&stored);
         let stuck_at = waiting.map(|since| since + self.settings.stuck_after);
         let stuck_since = waiting.filter(|_| stuck_at.is_some_and(|at| at <= judge.now));
-        let report = self
-            .settings
-            .reports
-            .and_then(|api| ScanReport::of_scan(api, version, &stored, &findings, stuck_since));
+        let report =
+            self.settings.reports.and_then(|api| ScanReport::of_scan(api, version, &stored, &findings, stuck_since));
         let hash = report.as_ref().map_or(0, |report| self.hash(report));
-        let judged = Judged { report: hash, due: due(&stored, stuck_at, judge.now), ..judged(&stored, &findings, waiting) };
+        let judged =
+            Judged { report: hash, due: due(&stored, stuck_at, judge.now), ..judged(&stored, &findings, waiting) };
         Ok(JudgedScan { uid, kind, namespace: stored.metadata.namespace, name: stored.metadata.name, judged, report })
     }
 
@@ -304,7 +303,8 @@ impl ScanView {
 
     /// Adds up the scans as they are now.
     pub fn totals(&self, now: OffsetDateTime) -> ScanTotals {
-        let mut totals = ScanTotals { reports: self.reports.len() as u64, queued: self.queue.len() as u64, ..ScanTotals::default() };
+        let mut totals =
+            ScanTotals { reports: self.reports.len() as u64, queued: self.queue.len() as u64, ..ScanTotals::default() };
         let stuck_before = seconds(now - self.settings.stuck_after);
         for ScanEntry { kind, judged, .. } in self.scans.values() {
             let Judged { phase, changed, waiting_since, .. } = *judged;
@@ -313,7 +313,9 @@ impl ScanView {
             *oldest = (*oldest).max(seconds(now).saturating_sub(changed));
             totals.stuck[*kind as usize] += u64::from(waiting_since != 0 && waiting_since <= stuck_before);
             for (severity, bits) in judged.rules.into_iter().enumerate() {
-                (0..RULES_MAX).filter(|rule| bits >> rule & 1 == 1).for_each(|rule| totals.findings[rule][severity] += 1);
+                (0..RULES_MAX)
+                    .filter(|rule| bits >> rule & 1 == 1)
+                    .for_each(|rule| totals.findings[rule][severity] += 1);
             }
             totals.with_errors += u64::from(judged.has_status_error);
             totals.without_evidence += u64::from(judged.is_without_evidence);
@@ -346,7 +348,8 @@ fn judged(stored: &StoredScan<'_>, findings: &[ReportedFinding], waiting: Option
         has_status_error |= finding.severity == Severity::Error && RULES[index].part == Part::Status;
     }
     let status = stored.scan.status();
-    let cve_count = status.and_then(|status| Spelling::BOTH.into_iter().find_map(|key| status.cve_count.get(key).present()));
+    let cve_count =
+        status.and_then(|status| Spelling::BOTH.into_iter().find_map(|key| status.cve_count.get(key).present()));
     let count = |counts: &CveCount<'_>, severity| {
         u32::try_from(counts.count(severity).value().unwrap_or_default()).unwrap_or(u32::MAX)
     };

@@ -143,12 +143,10 @@ impl ResourceWatch {
         handle: &mut impl FnMut(WatchedEvent<'_>),
     ) -> Result<(), WatchError> {
         let mut is_list = since.is_none();
-        let params = WatchParams {
-            label_selector: self.labels.clone(),
-            send_initial_events: is_list,
-            ..WatchParams::default()
-        };
-        let request = Request::new(&self.path).watch(&params, &since.unwrap_or_default()).map_err(Error::BuildRequest)?;
+        let params =
+            WatchParams { label_selector: self.labels.clone(), send_initial_events: is_list, ..WatchParams::default() };
+        let request =
+            Request::new(&self.path).watch(&params, &since.unwrap_or_default()).map_err(Error::BuildRequest)?;
         let started = Instant::now();
         let events = match self.client.request_events::<Box<RawValue>>(request).await {
             // The feature is off. An API server that does not know the parameter is found below.
