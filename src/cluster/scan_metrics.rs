@@ -169,7 +169,12 @@ fn gauges<const N: usize, V: EncodeGaugeValue>(
 ) -> fmt::Result {
     let mut family = out.encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?;
     for (labels, value) in series {
-        family.encode_family(&labels)?.encode_gauge(&value)?;
+        // Without labels, a family would be written with empty braces.
+        if labels.is_empty() {
+            family.encode_gauge(&value)?
+        } else {
+            family.encode_family(&labels)?.encode_gauge(&value)?
+        }
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! The judged view of all stored scans: what is known of each scan and of its report, without the objects.
 //!
-//! A scan takes 184 bytes: [`Judged`] has 52, the uid, name, namespace and list of its [`ScanEntry`] have 44 with padding, the
-//! table has 8/7 to 16/7 slots for each entry, and its name is about 40 bytes on the heap. So 100,000 scans take 10 to 25 MB,
-//! of which a table that grows is copied. A report takes 32 bytes more. tests/cluster/reports.rs measures the whole process.
+//! A scan takes 112 bytes in the table: its uid 16, [`Judged`] 56, and kind, namespace, name and list 40 with padding. The
+//! table is filled from 7/16 to 7/8, and the name takes about 40 bytes on the heap, so that a scan takes 170 to 300 bytes, and
+//! 100,000 scans 17 to 30 MB. A table that grows is copied, for which half of its size is needed once more. A stored report
+//! takes 48 bytes in its table. tests/cluster/reports.rs measures the whole process.
 //!
 //! All methods take the time as an argument.
 
@@ -31,7 +32,7 @@ pub struct ViewSettings {
     pub reports: Option<ReportApi>,
 }
 
-/// What is known of a scan, in 52 bytes. Times are in Unix seconds, and 0 stands for none.
+/// What is known of a scan, in at most 64 bytes. Times are in Unix seconds, and 0 stands for none.
 #[derive(Debug, Clone, Copy)]
 pub struct Judged {
     /// The hash of the report that the scan should have; 0 if it should have none.
@@ -272,6 +273,9 @@ impl ScanView {
     /// are no longer used.
     pub fn enqueue_due(&mut self, now: OffsetDateTime) {
         self.namespaces.retain(|namespace| Arc::strong_count(namespace) > 1);
+        if !self.is_listed() {
+            return;
+        }
         let now = seconds(now);
         for (uid, entry) in &mut self.scans {
             if entry.judged.due != 0 && entry.judged.due <= now {

@@ -280,10 +280,8 @@ fn assert_reports_follow_changes(cluster: &ReportCluster, api: ReportApi) -> Wat
 
 /// The report has the findings of `audit`.
 fn assert_report(cluster: &ReportCluster, api: ReportApi, report: &Value) {
-    let scan: Value = serde_json::from_str(
-        cluster.admin().args(["get", "sourcescan", "bad", "-o", "json"]).run().ok(),
-    )
-    .unwrap();
+    let scan: Value =
+        serde_json::from_str(cluster.admin().args(["get", "sourcescan", "bad", "-o", "json"]).run().ok()).unwrap();
     let uid = scan["metadata"]["uid"].as_str().unwrap();
     let mut owner = json!({"apiVersion": scan["apiVersion"], "kind": "SourceScan", "name": "bad", "uid": uid});
     assert_eq!(report["metadata"]["name"], format!("scan-admission-{uid}"));
@@ -499,7 +497,11 @@ fn reports_of_many_scans(_: &Namespace<'_>) {
     let first_pass = started.elapsed();
     let metric = |watcher: &Watcher, name: &str| watcher.metric(&cluster.runtime, name).unwrap();
     let has_reports = |watcher: &Watcher| metric(watcher, "reports") == bad as f64;
-    wait("the reports are written", &|watcher| has_reports(watcher) && metric(watcher, "reports_queued") == 0.0, &watcher);
+    wait(
+        "the reports are written",
+        &|watcher| has_reports(watcher) && metric(watcher, "reports_queued") == 0.0,
+        &watcher,
+    );
     let applied = "report_writes_total{result=\"applied\"}";
     assert_eq!(metric(&watcher, applied), bad as f64);
     let peak = watcher.memory_kb("VmHWM");
