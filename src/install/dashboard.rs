@@ -110,11 +110,18 @@ const PANELS: &[Panel] = &[
         legend: "{{ phase }}",
     },
     Panel {
-        title: "Stored scans: stuck and without evidence",
+        title: "Stored scans: stuck",
         kind: "timeseries",
         unit: "short",
-        expr: "max by (kind) (scan_admission_scans_stuck) or max by (reason) (scan_admission_scans_unverified)",
-        legend: "{{ kind }} {{ reason }}",
+        expr: "max by (kind) (scan_admission_scans_stuck)",
+        legend: "{{ kind }}",
+    },
+    Panel {
+        title: "Stored scans: not in the verified totals",
+        kind: "timeseries",
+        unit: "short",
+        expr: "max by (reason) (scan_admission_scans_unverified)",
+        legend: "{{ reason }}",
     },
     Panel {
         title: "Stored scans with findings",
