@@ -1,4 +1,5 @@
-//! The client of the API server: the CA that all replicas share, the caBundles of the webhooks, and the stored scans.
+//! The client of the API server: the CA that all replicas share, the caBundles of the webhooks, the stored scans and their
+//! reports.
 //!
 //! Invariants: objects that belong to others are not overwritten; each write either names the resourceVersion that was
 //! read or owns a single field; serving continues while the API server is unavailable.
@@ -8,4 +9,14 @@ pub mod ca_controller;
 pub mod client;
 pub mod error;
 pub mod listing;
+pub mod report_writer;
+pub mod scan_metrics;
+pub mod scan_report;
+pub mod scan_totals;
+pub mod scan_view;
+pub mod scan_watch;
 pub mod shared_ca;
+pub mod watch;
+
+/// The label of the objects that this program creates. Its value is also the name of the field manager.
+pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "scan-admission");

@@ -44,10 +44,15 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("files/kustomization.yaml", include_str!("install/files/kustomization.yaml")),
     ("cert-manager/kustomization.yaml", include_str!("install/cert-manager/kustomization.yaml")),
     ("cert-manager/certificate.yaml", include_str!("install/cert-manager/certificate.yaml")),
+    ("reports/kustomization.yaml", include_str!("install/reports/kustomization.yaml")),
+    ("reports/rbac.yaml", include_str!("install/reports/rbac.yaml")),
+    ("reports/deployment.yaml", include_str!("install/reports/deployment.yaml")),
+    ("reports/networkpolicy.yaml", include_str!("install/reports/networkpolicy.yaml")),
     ("audit/policy.yaml", include_str!("install/audit/policy.yaml")),
     ("monitoring/kustomization.yaml", include_str!("install/monitoring/kustomization.yaml")),
     ("monitoring/servicemonitor.yaml", include_str!("install/monitoring/servicemonitor.yaml")),
     ("monitoring/podmonitor.yaml", include_str!("install/monitoring/podmonitor.yaml")),
+    ("monitoring/reports.yaml", include_str!("install/monitoring/reports.yaml")),
     ("monitoring/prometheusrule.yaml", include_str!("install/monitoring/prometheusrule.yaml")),
 ];
 
@@ -69,6 +74,7 @@ pub fn files() -> Vec<ManifestFile> {
         ("break_glass", &BREAK_GLASS),
         ("group", &GROUP),
         ("resources", &format!("[{resources}]")),
+        ("plurals", &Kind::ALL.map(Kind::plural).join(", ")),
         ("validate", &handler::VALIDATE),
         ("mutate", &handler::MUTATE),
         ("livez", &health::LIVEZ),

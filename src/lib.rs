@@ -14,7 +14,7 @@
 //! | [`docs`] | the pages that are generated from tables: rules, how a status is judged, configuration, checks of `doctor` | `server` |
 //! | [`doctor`] | the checks of an installation | `cluster` |
 //! | [`install`] | the manifests and the Grafana dashboard | `server` |
-//! | [`cluster`] | the client of the API server: the CA controller, caBundles, listing | `cluster` |
+//! | [`cluster`] | the client of the API server: the CA controller, caBundles, listing, the watch of scans and their reports | `cluster` |
 //! | [`server`] | the HTTPS server: connections, limits, memory, handler, health, metrics | `server` |
 //! | [`policies`] | the admission policies in CEL, generated from the rules | `server` |
 //! | [`offline`] | outside a request: judging scans in documents, stored scans and writes in audit logs; fixing documents | `files` |
@@ -35,7 +35,7 @@
 //! | a permitted content of a condition, a permitted state of a phase | a row in [`rules::tables`] |
 //! | a judged field | its type in [`scan`], its path in [`scan::field`] |
 //! | a twin of a rule in CEL | a function in [`rules::cel`], named in the rule's [`cel`](engine::Rule::cel) |
-//! | a metric | [`server::metrics`] |
+//! | a metric | [`server::metrics`], or [`cluster::scan_metrics`] for one of stored scans |
 //! | a command | a file in `src/cli/`, its variant and its arm in `src/cli.rs` |
 //! | a flag of a command | the command's file in `src/cli/` (`serve` has groups of flags in `src/cli/serve/`); a shared flag in `src/cli/flags/` |
 //! | a member of the configuration | `src/config/file.rs`, or [`config::limits`] for a limit; an example in `src/docs/config.example.yaml` |

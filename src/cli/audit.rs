@@ -1,26 +1,27 @@
 //! `audit`: reports the stored scans that the webhook would deny.
 
+mod watch;
+
 use std::io;
 use std::process::ExitCode;
 
 use clap::Args;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
+use self::watch::WatchFlags;
 use super::flags::cluster::{self, ClusterFlags};
 use super::flags::config::ConfigFlags;
 use super::flags::{output, parse_time};
 use super::{DENIED, UNUSABLE};
 use crate::cluster::client::{ClusterOptions, client};
-use crate::cluster::listing::{ScanPage, listings};
-use crate::engine::Part;
+use crate::cluster::listing::{ListPage, listings};
 use crate::offline::Judge;
-use crate::offline::managed_fields::ManagedFields;
+use crate::offline::stored::StoredScan;
 use crate::report::format::Stdout;
 use crate::report::totals::Tally;
-use crate::report::{Origin, Output, ReportedError, ReportedFinding, ReportedObject, Reports, Subject, Totals};
-use crate::scan::{Container, Kind, Scan, reader};
+use crate::report::{Output, ReportedError, ReportedObject, Reports, Totals};
+use crate::scan::Kind;
 
 /// Judge every scan that a cluster stores, without changing anything
 #[derive(Args)]
@@ -37,6 +38,10 @@ Examples:
   scan-admission audit
   scan-admission audit --config config.yaml
   scan-admission audit -o json | jq '.rules'
+  scan-admission audit --watch --reports openreports --admin :8080
+
+With --watch, the command keeps watching, and exports metrics at the address of --admin; docs/reports.md lists them.
+With --reports, it also keeps a report for each scan with findings. It ends with 0 on a signal.
 
 Exit codes:
   0  no scan would be denied
@@ -45,19 +50,24 @@ Exit codes:
 pub struct AuditCommand {
     /// Report to write, to standard output or a file; may be repeated, or several separated by commas [default: text]
     #[arg(short, long, value_name = "FORMAT[=FILE]", value_parser = output::parse_of_cluster, value_delimiter = ',',
-          env = "SCAN_ADMISSION_OUTPUT")]
+          env = "SCAN_ADMISSION_OUTPUT", conflicts_with = "watch")]
     output: Vec<Output>,
     /// Time at which to judge [default: the current time]
-    #[arg(long, value_name = "RFC3339", value_parser = parse_time, env = "SCAN_ADMISSION_NOW")]
+    #[arg(long, value_name = "RFC3339", value_parser = parse_time, env = "SCAN_ADMISSION_NOW", conflicts_with = "watch")]
     now: Option<OffsetDateTime>,
     #[command(flatten)]
     config: ConfigFlags,
     #[command(flatten)]
     cluster: ClusterFlags,
+    #[command(flatten)]
+    watch: WatchFlags,
 }
 
 impl AuditCommand {
     pub fn run(self) -> io::Result<ExitCode> {
+        if self.watch.is_set() {
+            return self.watch.run(&self.config, &self.cluster.options());
+        }
         let config = self.config.load().map_err(io::Error::other)?.config;
         let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), settings: config.settings };
         let outputs = Output::complete(self.output, Stdout::Free).map_err(io::Error::other)?;
@@ -79,8 +89,8 @@ async fn audit(cluster: &ClusterOptions, judge: &Judge, reports: &mut Reports) -
     for mut listing in listings {
         loop {
             match listing.next().await {
-                Ok(Some(ScanPage { scans, left })) => {
-                    scans.iter().try_for_each(|json| judge_scan(listing.kind, json, judge, reports))?;
+                Ok(Some(ListPage { items, left, .. })) => {
+                    items.iter().try_for_each(|json| judge_scan(listing.kind, json, judge, reports))?;
                     reports.progress(|totals| {
                         let Tally { scans, denied, .. } = totals.tally;
                         format!("{scans} scans judged, {left} more of this kind, {denied} would be denied")
@@ -97,59 +107,14 @@ async fn audit(cluster: &ClusterOptions, judge: &Judge, reports: &mut Reports) -
     Ok(())
 }
 
-/// The metadata of a stored scan.
-#[derive(Deserialize)]
-struct StoredHead<'a> {
-    #[serde(borrow)]
-    metadata: StoredMetadata<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct StoredMetadata<'a> {
-    #[serde(default)]
-    namespace: String,
-    #[serde(default)]
-    name: String,
-    /// Is read only if the scan has findings.
-    #[serde(borrow)]
-    managed_fields: Option<&'a RawValue>,
-}
-
 /// Judges one scan. A scan that cannot be read is reported as an error.
 fn judge_scan(kind: Kind, json: &RawValue, judge: &Judge, reports: &mut Reports) -> io::Result<()> {
-    let json = json.get();
-    let read = serde_json::from_str::<StoredHead<'_>>(json).map_err(|error| error.to_string()).and_then(|head| {
-        let scan = reader::read::<Container<'_, Scan<'_>>>(json).map_err(|error| error.message(json))?;
-        Ok((head.metadata, scan.value().unwrap_or_default()))
-    });
-    let (metadata, scan) = match read {
-        Ok(read) => read,
+    let stored = match StoredScan::read(kind, json.get()) {
+        Ok(stored) => stored,
         Err(message) => {
             return reports.error(&ReportedError::of_cluster(format!("a {} cannot be read: {message}", kind.name())));
         }
     };
-    let subject = Subject { kind, namespace: &metadata.namespace, name: &metadata.name };
-    let parts = [Part::Spec, Part::Status];
-    judge.judge(kind, &scan, subject.namespace, &parts, |findings| {
-        let mut findings: Vec<ReportedFinding> = findings.list().iter().map(ReportedFinding::from).collect();
-        add_origins(&mut findings, &scan, metadata.managed_fields);
-        reports.object(&ReportedObject { file: None, subject: Some(subject), position: None, findings: &findings })
-    })
-}
-
-/// Adds to each finding whose it is.
-fn add_origins(findings: &mut [ReportedFinding], scan: &Scan<'_>, managed_fields: Option<&RawValue>) {
-    if findings.is_empty() {
-        return;
-    }
-    let managers = managed_fields.map(|json| ManagedFields::read(json.get())).unwrap_or_default();
-    let template = scan.spec.present().and_then(|spec| spec.scan_template.string().present().copied());
-    let template = template.unwrap_or_default();
-    for finding in findings {
-        let writer = managers.writer(&finding.path);
-        let (manager, written) =
-            writer.map_or((String::new(), None), |writer| (writer.manager.to_owned(), writer.time));
-        finding.origin = Some(Origin { template: template.to_owned(), manager, written });
-    }
+    let findings = stored.findings(judge);
+    reports.object(&ReportedObject { file: None, subject: Some(stored.subject()), position: None, findings: &findings })
 }

@@ -40,7 +40,7 @@ const EXAMPLE: &str = "tests/fixtures/reviews/sourcescan-failed-5-completed.vali
 
 /// The default log filter. It omits the watches, which log each retry: the CA controller logs an error of the cluster
 /// once.
-const LOG: &str = "info,kube_runtime::watcher=off";
+pub const LOG: &str = "info,kube_runtime::watcher=off";
 
 /// The exit code after a second signal: some answers may be unsent.
 const EXIT_INTERRUPTED: u8 = 1;
@@ -78,7 +78,7 @@ pub struct ServeCommand {
     client_auth: ClientAuthFlags,
 }
 
-fn local(port: u16) -> SocketAddr {
+pub fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
@@ -186,17 +186,18 @@ fn curl(address: SocketAddr) -> String {
     format!("curl --cacert {DEVELOPMENT}/ca.crt -H 'Content-Type: application/json' --data-binary @{EXAMPLE} {to}\n")
 }
 
-struct Signals {
+/// The signals that stop the program.
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn next(&mut self) {
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -21,6 +21,7 @@ use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
+use super::MANAGED_BY;
 use super::ca_bundle::{ApplyOutcome, WebhookConfiguration, kinds};
 use super::error::ApiError;
 use super::shared_ca::{Bundle, CaStep, CaTimes, Damage, ParsedCa, SharedCa, distinct};
@@ -36,8 +37,6 @@ const ROUND_MAX: StdDuration = StdDuration::from_secs(30);
 const PAUSE: StdDuration = StdDuration::from_millis(50);
 /// A leaf is renewed at two thirds of its lifetime, less a random part of up to this fraction, so not all at once.
 const JITTER: f64 = 0.1;
-
-const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "scan-admission");
 
 /// The CA controller, with the names of the objects that it manages.
 pub struct CaController {

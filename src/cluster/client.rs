@@ -10,6 +10,8 @@ use kube::{Client, Config};
 const CONNECT: Duration = Duration::from_secs(5);
 /// The longest time between two reads of a response. The API server itself ends a request after 60 s.
 const READ: Duration = Duration::from_secs(65);
+/// The longest time between two reads of a watch. The API server sends a bookmark at least every 75 s.
+const WATCH_READ: Duration = Duration::from_secs(90);
 
 /// Why no client can be made. Each message names the flag, or says which one to use.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,16 @@ pub struct ClusterOptions {
 /// Returns a client of the cluster that kubectl would use: that of the options, else of `KUBECONFIG`, else of
 /// ~/.kube/config, else the cluster that this process runs in. Must be called within a Tokio runtime.
 pub async fn client(options: &ClusterOptions) -> Result<Client, ClientError> {
+    client_with(options, READ).await
+}
+
+/// Returns a client like [`client`] whose connections may be silent for as long as a watch is.
+pub async fn watch_client(options: &ClusterOptions) -> Result<Client, ClientError> {
+    client_with(options, WATCH_READ).await
+}
+
+/// The client repeats requests that are answered with 429, 503 or 504, after the time that Retry-After names.
+async fn client_with(options: &ClusterOptions, read: Duration) -> Result<Client, ClientError> {
     let kube_options = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
     let mut config = match &options.kubeconfig {
         Some(path) => from_file(path, &kube_options).await?,
@@ -48,7 +60,7 @@ pub async fn client(options: &ClusterOptions) -> Result<Client, ClientError> {
         None => Config::infer().await.map_err(ClientError::NotFound)?,
     };
     config.connect_timeout = Some(CONNECT);
-    config.read_timeout = Some(READ);
+    config.read_timeout = Some(read);
     Client::try_from(config).map_err(ClientError::Client)
 }
 

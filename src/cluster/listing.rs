@@ -1,4 +1,4 @@
-//! Lists every scan of a cluster, page by page, so that memory does not grow with their number.
+//! Lists objects of a cluster page by page, so that memory does not grow with their number.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroup, ListMeta};
 use kube::api::{GetParams, ListParams, Request};
@@ -9,22 +9,70 @@ use serde_json::value::RawValue;
 use super::error::ApiError;
 use crate::scan::{GROUP, Kind};
 
-/// The number of scans in a page. A scan with its managedFields is about 8 KB, so a page takes 2 MB of memory, and
+/// The number of objects in a page. A scan with its managedFields is about 8 KB, so a page takes 2 MB of memory, and
 /// 100,000 scans take 400 requests.
 const PAGE: u32 = 250;
 
-/// A page of scans.
+/// A page of a list.
 #[derive(Default)]
-pub struct ScanPage {
-    pub scans: Vec<Box<RawValue>>,
-    /// The number of scans after this page, as the API server estimates it; 0 where it gives no estimate.
+pub struct ListPage {
+    pub items: Vec<Box<RawValue>>,
+    /// The number of objects after this page, as the API server estimates it; 0 where it gives no estimate.
     pub left: u64,
+    /// The version of the list. It differs from that of the first page if the continue token has expired meanwhile.
+    pub resource_version: String,
 }
 
 #[derive(Deserialize)]
 struct List {
     metadata: ListMeta,
     items: Vec<Box<RawValue>>,
+}
+
+/// An iterator over the pages of a list.
+pub struct Pages {
+    client: Client,
+    path: String,
+    params: ListParams,
+    /// Whether there is a next page.
+    has_next: bool,
+}
+
+impl Pages {
+    /// Lists the objects at a path of the API, such as `/apis/GROUP/VERSION/PLURAL`, with these labels.
+    pub fn new(client: Client, path: String, labels: Option<&str>) -> Self {
+        let params = ListParams { label_selector: labels.map(str::to_owned), ..ListParams::default().limit(PAGE) };
+        Self { client, path, params, has_next: true }
+    }
+
+    /// Returns the next page; `None` after the last page.
+    pub async fn next(&mut self) -> Result<Option<ListPage>, Error> {
+        if !self.has_next {
+            return Ok(None);
+        }
+        let page = match self.page().await {
+            // A continue token expires after about five minutes. The error then holds a token that continues with
+            // the current objects instead of the snapshot of the first page.
+            Err(Error::Api(status)) if status.code == 410 => {
+                self.params.continue_token = status.metadata.as_ref().and_then(|metadata| metadata.continue_.clone());
+                if self.params.continue_token.is_none() {
+                    return Err(Error::Api(status));
+                }
+                self.page().await
+            }
+            page => page,
+        };
+        let List { metadata, items } = page?;
+        self.params.continue_token = metadata.continue_.filter(|next| !next.is_empty());
+        self.has_next = self.params.continue_token.is_some();
+        let left = metadata.remaining_item_count.and_then(|left| left.try_into().ok()).unwrap_or(0);
+        Ok(Some(ListPage { items, left, resource_version: metadata.resource_version.unwrap_or_default() }))
+    }
+
+    async fn page(&self) -> Result<List, Error> {
+        let request = Request::new(&self.path).list(&self.params);
+        self.client.request(request.map_err(Error::BuildRequest)?).await
+    }
 }
 
 /// Why scans cannot be listed. Each message says what to do.
@@ -45,14 +93,12 @@ pub enum ListingError {
     List { plural: &'static str, error: ApiError },
 }
 
-/// An iterator over the pages of all scans of a kind.
+/// The pages of all scans of a kind.
 pub struct Listing {
-    client: Client,
     pub kind: Kind,
     /// The apiVersion: group and version.
     version: String,
-    /// The continue token of the next page, empty for the first page; `None` after the last page.
-    next: Option<String>,
+    pages: Pages,
 }
 
 /// Returns a listing for each kind that the cluster serves.
@@ -72,8 +118,8 @@ pub async fn listings(client: &Client) -> Result<Vec<Listing>, ListingError> {
         for kind in Kind::ALL {
             let is_new = !listings.iter().any(|listing| listing.kind == kind);
             if is_new && resources.resources.iter().any(|resource| resource.name == kind.plural()) {
-                let (client, version) = (client.clone(), version.clone());
-                listings.push(Listing { client, kind, version, next: Some(String::new()) });
+                let pages = Pages::new(client.clone(), path(version, kind), None);
+                listings.push(Listing { kind, version: version.clone(), pages });
             }
         }
     }
@@ -91,37 +137,21 @@ impl Listing {
     }
 
     /// Returns the next page; `None` after the last page.
-    pub async fn next(&mut self) -> Result<Option<ScanPage>, ListingError> {
-        let Some(from) = &self.next else { return Ok(None) };
-        let page = match self.page(from).await {
-            // A continue token expires after about five minutes. The error then holds a token that continues with
-            // the current objects instead of the snapshot of the first page.
-            Err(Error::Api(status)) if status.code == 410 => {
-                match status.metadata.as_ref().and_then(|metadata| metadata.continue_.clone()) {
-                    Some(from) => self.page(&from).await,
-                    None => Err(Error::Api(status)),
-                }
-            }
-            page => page,
-        };
-        let List { metadata, items } = page.map_err(|error| {
+    pub async fn next(&mut self) -> Result<Option<ListPage>, ListingError> {
+        self.pages.next().await.map_err(|error| {
             let error = ApiError(error);
             if error.is_forbidden() {
                 ListingError::Forbidden(error)
             } else {
                 ListingError::List { plural: self.kind.plural(), error }
             }
-        })?;
-        self.next = metadata.continue_.filter(|next| !next.is_empty());
-        let left = metadata.remaining_item_count.and_then(|left| left.try_into().ok()).unwrap_or(0);
-        Ok(Some(ScanPage { scans: items, left }))
+        })
     }
+}
 
-    async fn page(&self, from: &str) -> Result<List, Error> {
-        let path = format!("/apis/{}/{}", self.version, self.kind.plural());
-        let request = Request::new(path).list(&ListParams::default().limit(PAGE).continue_token(from));
-        self.client.request(request.map_err(Error::BuildRequest)?).await
-    }
+/// Returns the path of all scans of a kind.
+pub fn path(version: &str, kind: Kind) -> String {
+    format!("/apis/{version}/{}", kind.plural())
 }
 
 #[cfg(test)]
@@ -161,13 +191,12 @@ mod tests {
             (200, page("b", &["3"])),
             (200, page("", &["4"])),
         ]);
-        let version = "x/v1".to_owned();
-        let mut listing = Listing { client, kind: Kind::SourceScan, version, next: Some(String::new()) };
+        let mut pages = Pages::new(client, path("x/v1", Kind::SourceScan), None);
         let mut found = Vec::new();
-        while let Some(page) = listing.next().await.unwrap() {
+        while let Some(page) = pages.next().await.unwrap() {
             assert_eq!(page.left, 7);
             found.extend(
-                page.scans
+                page.items
                     .iter()
                     .map(|scan| serde_json::from_str::<Value>(scan.get()).unwrap()["metadata"]["name"].clone()),
             );

@@ -67,7 +67,7 @@ async fn attempt(client: &Client) -> Result<Attempt, DryRunError> {
     let version = listings.first().map(|listing| listing.version().to_owned()).ok_or(ListingError::NoKinds)?;
     for mut listing in listings {
         let page = listing.next().await?.unwrap_or_default();
-        for scan in &page.scans {
+        for scan in &page.items {
             let scan: Value = serde_json::from_str(scan.get())?;
             let metadata = &scan["metadata"];
             let (Some(namespace), Some(name)) = (metadata["namespace"].as_str(), metadata["name"].as_str()) else {

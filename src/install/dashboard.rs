@@ -95,6 +95,55 @@ const PANELS: &[Panel] = &[
         expr: "sum by (name) (increase(apiserver_admission_webhook_fail_open_count{name=~\".*[.]scan-admission[.]dev\"}[$__rate_interval]))",
         legend: "{{ name }}",
     },
+    Panel {
+        title: "Stored scans by phase",
+        kind: "timeseries",
+        unit: "short",
+        expr: "max by (kind, phase) (scan_admission_scans) > 0",
+        legend: "{{ kind }} {{ phase }}",
+    },
+    Panel {
+        title: "Stored scans: oldest in each phase",
+        kind: "timeseries",
+        unit: "s",
+        expr: "max by (phase) (scan_admission_oldest_scan_age_seconds{phase=~\"none|Pending|Scanning\"})",
+        legend: "{{ phase }}",
+    },
+    Panel {
+        title: "Stored scans: stuck",
+        kind: "timeseries",
+        unit: "short",
+        expr: "max by (kind) (scan_admission_scans_stuck)",
+        legend: "{{ kind }}",
+    },
+    Panel {
+        title: "Stored scans: not in the verified totals",
+        kind: "timeseries",
+        unit: "short",
+        expr: "max by (reason) (scan_admission_scans_unverified)",
+        legend: "{{ reason }}",
+    },
+    Panel {
+        title: "Stored scans with findings",
+        kind: "timeseries",
+        unit: "short",
+        expr: "max by (rule, severity) (scan_admission_scans_with_findings) > 0",
+        legend: "{{ rule }} ({{ severity }})",
+    },
+    Panel {
+        title: "Verified totals of CVEs",
+        kind: "timeseries",
+        unit: "short",
+        expr: "max by (severity) (scan_admission_verified_cves)",
+        legend: "{{ severity }}",
+    },
+    Panel {
+        title: "Reports: writes",
+        kind: "timeseries",
+        unit: "reqps",
+        expr: "sum by (result) (rate(scan_admission_report_writes_total[$__rate_interval]))",
+        legend: "{{ result }}",
+    },
 ];
 
 /// Returns the dashboard as JSON to import.

@@ -43,6 +43,12 @@ impl ManagedFields {
         let ((_, time), entry) = found.max_by_key(|(key, _)| *key)?;
         Some(FieldWriter { manager: &entry.manager, time })
     }
+
+    /// The time of the last write that changed `spec`.
+    pub fn spec_written(&self) -> Option<OffsetDateTime> {
+        let of_spec = self.0.iter().filter(|entry| entry.fields_v1.get("f:spec").is_some());
+        of_spec.filter_map(|entry| scan_time::parse(&entry.time)).max()
+    }
 }
 
 /// Splits a path into the names of members and, in brackets, of entries of lists. Only the latter can contain dots.

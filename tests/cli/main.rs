@@ -14,6 +14,7 @@ mod policies;
 mod replay;
 mod reports;
 mod review;
+mod scan_view;
 #[path = "../support"]
 mod support {
     pub mod client;

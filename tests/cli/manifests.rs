@@ -18,7 +18,8 @@ use crate::support::folder::Folder;
 use crate::support::process::Process;
 
 /// The generated folders; the other files of manifests are written by hand.
-const FOLDERS: [&str; 7] = ["base", "break-glass", "status-writers", "files", "cert-manager", "audit", "monitoring"];
+const FOLDERS: [&str; 8] =
+    ["base", "break-glass", "status-writers", "files", "cert-manager", "audit", "monitoring", "reports"];
 
 /// Returns the files below `folder` by their paths.
 pub fn files(folder: &Path) -> BTreeMap<String, String> {

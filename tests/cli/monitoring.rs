@@ -7,7 +7,14 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::{env, fs};
 
+use hyper::HeaderMap;
+use prometheus_client::metrics::counter::Counter;
+use scan_admission::cluster::scan_metrics::{ScanMetrics, SharedView, WatchCounts};
+use scan_admission::cluster::scan_view::{ScanView, ViewSettings};
+use scan_admission::scan::Kind;
+use scan_admission::server::exposition::Exposition;
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use crate::support::client::Client;
 use crate::support::fixtures::fixture;
@@ -70,6 +77,14 @@ fn grouped(expr: &str) -> Vec<String> {
     lists.flat_map(|list| list.split(", ")).map(str::to_owned).collect()
 }
 
+/// Returns the metrics of `audit --watch`, which needs a cluster to run.
+fn metrics_of_scans() -> String {
+    let settings = ViewSettings { stuck_after: time::Duration::HOUR, reports: None };
+    let view = SharedView::new(ScanView::new(settings, Kind::ALL, OffsetDateTime::UNIX_EPOCH));
+    let metrics = ScanMetrics::new(view, || OffsetDateTime::UNIX_EPOCH, &WatchCounts::default(), Counter::default());
+    metrics.text(Exposition::negotiate(&HeaderMap::new())).unwrap()
+}
+
 #[tokio::test]
 async fn every_metric_and_label_in_manifests_and_pages_exists() {
     let folder = Folder::new();
@@ -78,7 +93,8 @@ async fn every_metric_and_label_in_manifests_and_pages_exists() {
     let server = Process::start(command(folder.path(), &["--config=config.yaml"]), folder.join("errors"));
     let review = fixture("sourcescan-failed-5-completed.validate.json");
     Client::new(&folder.join("certs/ca.crt"), server.address, "http/1.1").await.post("/validate", review).await;
-    let all = exposed(&String::from_utf8(get(server.admin, "/metrics").await.body).unwrap());
+    let mut all = exposed(&String::from_utf8(get(server.admin, "/metrics").await.body).unwrap());
+    all.append(&mut exposed(&metrics_of_scans()));
     for expr in expressions() {
         let named = named(&expr);
         for (name, labels) in named.iter().filter(|(name, _)| name.starts_with("scan_admission_")) {

@@ -39,7 +39,7 @@ const PLANTED: &[Planted] = &[
     (389, "metadata-url", "status.metadataUrl", |status| status["metadataUrl"] = json!("here")),
 ];
 
-fn valid_status() -> Value {
+pub fn valid_status() -> Value {
     let condition = |kind: &str, status: &str, message: &str| {
         json!({"type": kind, "status": status, "reason": "JobFinished", "message": message,
             "lastTransitionTime": "2026-11-20T08:03:00Z"})
@@ -55,7 +55,7 @@ fn valid_status() -> Value {
 }
 
 /// Returns scan number n and the rules that it breaks.
-fn planted(number: usize) -> (Value, Vec<(&'static str, &'static str)>) {
+pub fn planted(number: usize) -> (Value, Vec<(&'static str, &'static str)>) {
     let mut status = valid_status();
     let faults = PLANTED.iter().filter(|(every, ..)| number.is_multiple_of(*every));
     let broken = faults.map(|(_, rule, field, plant)| {
@@ -75,7 +75,8 @@ fn namespace_of(number: usize) -> String {
     format!("team-{}", number % NAMESPACES)
 }
 
-async fn write(client: Client, count: usize) {
+/// Creates this many scans, in [`NAMESPACES`] namespaces.
+pub async fn write(client: Client, count: usize) {
     let permits = Arc::new(Semaphore::new(WRITERS));
     let mut writes = JoinSet::new();
     for number in 0..count {

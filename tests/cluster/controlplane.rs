@@ -25,11 +25,13 @@ pub enum User {
     ScanController,
     Developer,
     Webhook,
+    /// The ServiceAccount of `audit --watch`.
+    Reports,
 }
 
 impl User {
     /// The users besides the admin, whom the control plane always has.
-    const CONFIGURED: [User; 3] = [User::ScanController, User::Developer, User::Webhook];
+    const CONFIGURED: [User; 4] = [User::ScanController, User::Developer, User::Webhook, User::Reports];
 
     fn name(self) -> &'static str {
         match self {
@@ -37,6 +39,7 @@ impl User {
             User::ScanController => "scan-controller",
             User::Developer => "developer",
             User::Webhook => "webhook",
+            User::Reports => "reports",
         }
     }
 
@@ -52,6 +55,10 @@ impl User {
             User::Developer => "developer,developers",
             User::Webhook => {
                 "system:serviceaccount:scan-admission:scan-admission,\
+                 system:serviceaccounts,system:serviceaccounts:scan-admission"
+            }
+            User::Reports => {
+                "system:serviceaccount:scan-admission:scan-admission-reports,\
                  system:serviceaccounts,system:serviceaccounts:scan-admission"
             }
         }

@@ -11,6 +11,7 @@ mod controlplane;
 mod denials;
 mod doctor;
 mod failing_webhooks;
+mod faulty_proxy;
 mod forwarder;
 mod installed;
 mod kubectl_messages;
@@ -28,6 +29,7 @@ mod recording_webhook;
 mod registration;
 mod replay;
 mod replicas;
+mod reports;
 mod requests_and_answers;
 mod rolling_restart;
 mod stand_in_webhook;
@@ -92,6 +94,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, rolling_restart::TESTS),
     (Hooks::Own, reconciliation::TESTS),
     (Hooks::Own, audit::TESTS),
+    (Hooks::Own, reports::TESTS),
     (Hooks::Own, replay::TESTS),
     (Hooks::Own, doctor::TESTS),
     (Hooks::Own, kubectl_messages::TESTS),

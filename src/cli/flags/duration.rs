@@ -15,6 +15,9 @@ pub enum DurationError {
     #[cfg(feature = "cluster")]
     #[error("must be a duration from 1s to 87672h, such as 2160h")]
     Life,
+    #[cfg(feature = "cluster")]
+    #[error("must be a duration from 1s to 8760h, such as 30m")]
+    Stuck,
 }
 
 /// Parses the interval of polling files.
@@ -36,4 +39,13 @@ pub fn parse_life(text: &str) -> Result<time::Duration, DurationError> {
     // At least a second, since certificates have times in whole seconds.
     let range = time::Duration::SECOND..=crate::tls::ca::LIFE_MAX;
     life.filter(|life| range.contains(life)).ok_or(DurationError::Life)
+}
+
+/// Parses how long a scan may wait for its controller.
+#[cfg(feature = "cluster")]
+pub fn parse_stuck(text: &str) -> Result<time::Duration, DurationError> {
+    let wait = parse_duration(text).and_then(|wait| time::Duration::try_from(wait).ok());
+    // A year: no controller works longer than that.
+    let range = time::Duration::SECOND..=time::Duration::hours(8760);
+    wait.filter(|wait| range.contains(wait)).ok_or(DurationError::Stuck)
 }

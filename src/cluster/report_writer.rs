@@ -1,0 +1,204 @@
+//! Writes the reports that differ from those that are stored, and removes those of scans that are clean or gone.
+//!
+//! A task of the queue names only a scan. The scan is read again, so that the report is of its current state, and the
+//! memory of the queue does not grow with the findings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use kube::api::{DeleteParams, GetParams, Patch, PatchParams, Request};
+use kube::runtime::watcher::DefaultBackoff;
+use kube::{Client, Error};
+use time::OffsetDateTime;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::MANAGED_BY;
+use super::error::ApiError;
+use super::scan_metrics::{SharedView, WatchCounts, WriteResult};
+use super::scan_report::{ReportApi, ScanReport, ScanUid};
+use super::scan_view::ReportTask;
+use crate::admission::ReviewSettings;
+use crate::offline::Judge;
+use crate::scan::Kind;
+
+/// The number of tasks at the same time. The API server reads the scan and writes the report of each.
+const BATCH: usize = 4;
+/// The shortest time between the starts of two batches: 20 reports a second, the default of the controllers of Kubernetes.
+/// So 5,000 reports are written in 250 s.
+const BATCH_INTERVAL: Duration = Duration::from_millis(200);
+/// How often the queue is looked at while it is empty.
+const TICK: Duration = Duration::from_millis(250);
+/// How often the scans are searched for those whose findings depend on the time, and after how long a report that the API
+/// server denied is tried again. The search takes about a millisecond for 100,000 scans.
+const SLOW_TICK: Duration = Duration::from_secs(10);
+
+/// Writes the reports of a view.
+pub struct ReportWriter {
+    pub client: Client,
+    pub view: SharedView,
+    /// The apiVersion of each kind that the cluster serves.
+    pub versions: Vec<(Kind, String)>,
+    pub settings: Arc<ReviewSettings>,
+    pub api: Option<ReportApi>,
+    pub clock: fn() -> OffsetDateTime,
+    pub counts: WatchCounts,
+}
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+enum ReportError {
+    #[error("the scan cannot be read: {0}")]
+    Read(String),
+    #[error("{}", with_remedy(.0))]
+    Api(ApiError),
+}
+
+impl From<Error> for ReportError {
+    fn from(error: Error) -> Self {
+        Self::Api(ApiError(error))
+    }
+}
+
+impl ReportError {
+    /// Whether the fault is with this report, so that others can still be written.
+    fn is_of_report(&self) -> bool {
+        match self {
+            Self::Read(_) => true,
+            Self::Api(ApiError(Error::Api(status))) => status.code != 429 && (400..500).contains(&status.code),
+            Self::Api(_) => false,
+        }
+    }
+}
+
+/// Returns the message, and for a missing right the manifest that grants it.
+pub fn with_remedy(error: &ApiError) -> String {
+    if error.is_forbidden() {
+        format!("{error}; apply the component manifests/reports, which grants this right")
+    } else {
+        error.to_string()
+    }
+}
+
+/// Returns an answer, or `None` if the object does not exist.
+fn found(answer: Result<String, Error>) -> Result<Option<String>, Error> {
+    match answer {
+        Err(Error::Api(status)) if status.code == 404 => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+impl ReportWriter {
+    /// Writes reports whenever the queue has tasks. Never returns.
+    pub async fn run(&self) {
+        let mut backoff = DefaultBackoff::default();
+        let mut denied: Vec<ScanUid> = Vec::new();
+        let mut searched = Instant::now();
+        let mut logged = None;
+        loop {
+            let now = Instant::now();
+            if now >= searched + SLOW_TICK {
+                searched = now;
+                let mut view = self.view.lock();
+                denied.drain(..).for_each(|uid| view.enqueue_again(uid));
+                view.enqueue_due((self.clock)());
+            }
+            let tasks = self.view.lock().take_tasks(BATCH);
+            if tasks.is_empty() {
+                sleep(TICK).await;
+                continue;
+            }
+            let mut has_failed = false;
+            for (uid, result) in join_all(tasks.iter().map(async |task| (task.uid, self.reconcile(task).await))).await {
+                let Err(error) = result else { continue };
+                self.counts.write(WriteResult::Failed).inc();
+                let message = error.to_string();
+                if logged.as_ref() != Some(&message) {
+                    tracing::error!(scan = %uid, "a report cannot be written: {message}");
+                    logged = Some(message);
+                }
+                if error.is_of_report() {
+                    denied.push(uid);
+                } else {
+                    has_failed = true;
+                    self.view.lock().enqueue_again(uid);
+                }
+            }
+            if has_failed {
+                sleep(backoff.next().unwrap_or(SLOW_TICK)).await;
+            } else if denied.is_empty() && logged.take().is_some() {
+                tracing::info!("reports can be written again");
+            }
+            sleep_until(now + BATCH_INTERVAL).await;
+        }
+    }
+
+    /// Makes the report of a scan what it should be.
+    async fn reconcile(&self, task: &ReportTask) -> Result<(), ReportError> {
+        let report = match &task.scan {
+            Some((kind, namespace, name)) => self.judge(task.uid, *kind, namespace, name).await?,
+            None => None,
+        };
+        let Some(api) = self.api else { return Ok(()) };
+        let stored_in = self.view.lock().report_namespace(task.uid);
+        match (report, stored_in) {
+            (Some(report), _) => {
+                // Read before the `await`, during which the view must not be locked.
+                let is_stored = self.view.lock().has_report(task.uid, &report);
+                if !is_stored {
+                    self.apply(api, &report).await?;
+                    self.counts.write(WriteResult::Applied).inc();
+                }
+            }
+            (None, Some(namespace)) => {
+                let request = reports(api, &namespace).delete(&task.uid.report_name(), &DeleteParams::default());
+                let answer = self.client.request_text(request.map_err(Error::BuildRequest)?).await;
+                // The garbage collector, the deletion of a namespace or another replica may have been first.
+                if found(answer)?.is_some() {
+                    self.counts.write(WriteResult::Deleted).inc();
+                }
+            }
+            (None, None) => {}
+        }
+        Ok(())
+    }
+
+    /// Reads a scan and judges it. Returns its report, or `None` if it is clean or gone.
+    async fn judge(
+        &self,
+        uid: ScanUid,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<ScanReport>, ReportError> {
+        let Some((_, version)) = self.versions.iter().find(|(served, _)| *served == kind) else { return Ok(None) };
+        let path = format!("/apis/{version}/namespaces/{namespace}/{}", kind.plural());
+        let request = Request::new(path).get(name, &GetParams::default()).map_err(Error::BuildRequest)?;
+        let answer = found(self.client.request_text(request).await)?;
+        let mut view = self.view.lock();
+        let judge = Judge { now: (self.clock)(), settings: (*self.settings).clone() };
+        let judged =
+            answer.map(|json| view.judge(kind, version, &json, &judge)).transpose().map_err(ReportError::Read)?;
+        // A scan of another uid has the name of one that was deleted.
+        let Some(mut judged) = judged.filter(|judged| judged.uid == uid) else {
+            view.remove(uid);
+            return Ok(None);
+        };
+        let report = judged.report.take();
+        view.update(judged);
+        Ok(report)
+    }
+
+    async fn apply(&self, api: ReportApi, report: &ScanReport) -> Result<(), Error> {
+        // Two replicas apply the same, with the same manager. The API server stores the second only if it differs.
+        let params = PatchParams::apply(MANAGED_BY.1).force().validation_strict();
+        let path = reports(api, &report.metadata.namespace);
+        let request = path.patch(&report.metadata.name, &params, &Patch::Apply(report)).map_err(Error::BuildRequest)?;
+        self.client.request_text(request).await.map(drop)
+    }
+}
+
+/// The reports of a namespace.
+fn reports(api: ReportApi, namespace: &str) -> Request {
+    Request::new(format!("/apis/{}/namespaces/{namespace}/{}", api.version(), api.plural()))
+}
