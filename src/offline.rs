@@ -11,5 +11,9 @@ pub mod managed_fields;
 mod non_strings;
 #[cfg(feature = "server")]
 pub mod replace_file;
+#[cfg(feature = "cluster")]
+pub mod stored;
+#[cfg(feature = "cluster")]
+pub mod stuck;
 
 pub use judge::Judge;

@@ -4,7 +4,6 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Args;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
@@ -16,11 +15,11 @@ use crate::cluster::client::{ClusterOptions, client};
 use crate::cluster::listing::{ScanPage, listings};
 use crate::engine::Part;
 use crate::offline::Judge;
-use crate::offline::managed_fields::ManagedFields;
+use crate::offline::stored::{StoredScan, with_origins};
 use crate::report::format::Stdout;
 use crate::report::totals::Tally;
-use crate::report::{Origin, Output, ReportedError, ReportedFinding, ReportedObject, Reports, Subject, Totals};
-use crate::scan::{Container, Kind, Scan, reader};
+use crate::report::{Output, ReportedError, ReportedObject, Reports, Subject, Totals};
+use crate::scan::Kind;
 
 /// Judge every scan that a cluster stores, without changing anything
 #[derive(Args)]
@@ -97,59 +96,18 @@ async fn audit(cluster: &ClusterOptions, judge: &Judge, reports: &mut Reports) -
     Ok(())
 }
 
-/// The metadata of a stored scan.
-#[derive(Deserialize)]
-struct StoredHead<'a> {
-    #[serde(borrow)]
-    metadata: StoredMetadata<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct StoredMetadata<'a> {
-    #[serde(default)]
-    namespace: String,
-    #[serde(default)]
-    name: String,
-    /// Is read only if the scan has findings.
-    #[serde(borrow)]
-    managed_fields: Option<&'a RawValue>,
-}
-
 /// Judges one scan. A scan that cannot be read is reported as an error.
 fn judge_scan(kind: Kind, json: &RawValue, judge: &Judge, reports: &mut Reports) -> io::Result<()> {
-    let json = json.get();
-    let read = serde_json::from_str::<StoredHead<'_>>(json).map_err(|error| error.to_string()).and_then(|head| {
-        let scan = reader::read::<Container<'_, Scan<'_>>>(json).map_err(|error| error.message(json))?;
-        Ok((head.metadata, scan.value().unwrap_or_default()))
-    });
-    let (metadata, scan) = match read {
-        Ok(read) => read,
+    let stored = match StoredScan::read(json.get()) {
+        Ok(stored) => stored,
         Err(message) => {
             return reports.error(&ReportedError::of_cluster(format!("a {} cannot be read: {message}", kind.name())));
         }
     };
-    let subject = Subject { kind, namespace: &metadata.namespace, name: &metadata.name };
+    let subject = Subject { kind, namespace: &stored.metadata.namespace, name: &stored.metadata.name };
     let parts = [Part::Spec, Part::Status];
-    judge.judge(kind, &scan, subject.namespace, &parts, |findings| {
-        let mut findings: Vec<ReportedFinding> = findings.list().iter().map(ReportedFinding::from).collect();
-        add_origins(&mut findings, &scan, metadata.managed_fields);
+    judge.judge(kind, &stored.scan, subject.namespace, &parts, |findings| {
+        let findings = with_origins(findings, &stored);
         reports.object(&ReportedObject { file: None, subject: Some(subject), position: None, findings: &findings })
     })
-}
-
-/// Adds to each finding whose it is.
-fn add_origins(findings: &mut [ReportedFinding], scan: &Scan<'_>, managed_fields: Option<&RawValue>) {
-    if findings.is_empty() {
-        return;
-    }
-    let managers = managed_fields.map(|json| ManagedFields::read(json.get())).unwrap_or_default();
-    let template = scan.spec.present().and_then(|spec| spec.scan_template.string().present().copied());
-    let template = template.unwrap_or_default();
-    for finding in findings {
-        let writer = managers.writer(&finding.path);
-        let (manager, written) =
-            writer.map_or((String::new(), None), |writer| (writer.manager.to_owned(), writer.time));
-        finding.origin = Some(Origin { template: template.to_owned(), manager, written });
-    }
 }

@@ -132,6 +132,20 @@ pub const JUMPS: &[(Phase, Phase)] = &[
     (Phase::Failed, Phase::Completed),
 ];
 
+/// Returns the phase that follows from the current conditions, if they allow only one.
+pub fn of_conditions(conditions: &Conditions<'_>, has_scan_policy: bool) -> Option<Phase> {
+    let [scanning, succeeded, policy] = [Scanning, Succeeded, PolicySucceeded].map(|known| conditions.current(known));
+    let has_no_policy = conditions.is_absent(PolicySucceeded) && !has_scan_policy;
+    match (scanning, succeeded, policy) {
+        (Some(True), _, _) => Some(Phase::Scanning),
+        (_, Some(False), _) | (_, _, Some(Unknown)) => Some(Phase::Error),
+        (_, Some(True), Some(False)) => Some(Phase::Failed),
+        (_, Some(True), Some(True)) => Some(Phase::Completed),
+        (_, Some(True), None) if has_no_policy => Some(Phase::Completed),
+        _ => None,
+    }
+}
+
 impl PhaseRow {
     /// Describes the contradiction: `must be "Error" while Succeeded is "False" and Scanning is not "True"`.
     pub fn detail(&self) -> String {
