@@ -2,6 +2,8 @@
 //! the writes in audit logs. Fixes scans in documents.
 
 pub mod audit_log;
+#[cfg(feature = "cluster")]
+pub mod describe;
 pub mod documents;
 pub mod fix;
 pub mod input;

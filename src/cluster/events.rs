@@ -88,7 +88,12 @@ struct EventSeries {
 }
 
 /// Returns the Events about a scan, the newest first, at most [`KEPT_MAX`].
-pub async fn events_of(client: &Client, namespace: &str, name: &str, uid: &str) -> Result<Vec<ReportedEvent>, EventsError> {
+pub async fn events_of(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    uid: &str,
+) -> Result<Vec<ReportedEvent>, EventsError> {
     // A uid selects the Events of this scan, and not those of an earlier one of its name.
     let selector = format!("regarding.name={name},regarding.uid={uid}");
     let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
@@ -169,7 +174,8 @@ impl From<Event> for ReportedEvent {
             .or(time(&event.metadata.creation_timestamp));
         let series = event.series.unwrap_or_default();
         let last = [time(&series.last_observed_time), time(&event.deprecated_last_timestamp), begun];
-        let controller = event.reporting_controller.filter(|name| !name.is_empty()).or(event.deprecated_source.component);
+        let controller =
+            event.reporting_controller.filter(|name| !name.is_empty()).or(event.deprecated_source.component);
         Self {
             is_warning: event.event_type.as_deref() == Some("Warning"),
             reason: event.reason.unwrap_or_default(),

@@ -10,6 +10,7 @@ use super::finding::{ReportedError, ReportedFinding, ReportedObject};
 use super::origins::JsonOrigin;
 use super::totals::{ActionCounts, Tally, Totals};
 use crate::manifest::Position;
+use crate::scan::time::format;
 
 /// The version of the form of the document.
 pub const VERSION: u32 = 1;
@@ -72,6 +73,9 @@ pub struct JsonFinding<'a> {
     /// The manager that has written the field; absent for files, empty if it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     manager: Option<&'a str>,
+    /// When the manager has written last (RFC 3339); absent for files, and if it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written: Option<String>,
 }
 
 /// The number of findings of a rule in a namespace, by action.
@@ -180,7 +184,7 @@ impl<W: Write> JsonReport<W> {
 }
 
 impl<'a> JsonFinding<'a> {
-    fn new(object: &ReportedObject<'a>, finding: &'a ReportedFinding) -> Self {
+    pub fn new(object: &ReportedObject<'a>, finding: &'a ReportedFinding) -> Self {
         Self {
             file: object.file,
             position: finding.location.map(|location| location.position),
@@ -195,6 +199,7 @@ impl<'a> JsonFinding<'a> {
             message: &finding.message,
             scan_template: finding.origin.as_ref().map(|origin| origin.template.as_str()),
             manager: finding.origin.as_ref().map(|origin| origin.manager.as_str()),
+            written: finding.origin.as_ref().and_then(|origin| format(origin.written?)),
         }
     }
 }
