@@ -8,7 +8,6 @@ pub mod documents;
 pub mod fix;
 pub mod input;
 pub mod judge;
-#[cfg(feature = "cluster")]
 pub mod managed_fields;
 mod non_strings;
 #[cfg(feature = "server")]

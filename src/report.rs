@@ -18,6 +18,7 @@ pub mod replay;
 pub mod reports;
 mod sarif;
 mod sarif_uri;
+pub mod stuck;
 mod text;
 pub mod totals;
 mod worst;

@@ -1,13 +1,16 @@
 //! Which stored scans are stuck: for how long a scan has waited for its controller or its scan job.
+//!
+//! [`Waiting`] does not depend on the time, so a watch can keep it, and ask it later whether the scan is stuck.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
 use super::managed_fields::{FieldWriter, ManagedFields};
-use super::stored::StoredScan;
+use super::stored::{StoredMetadata, StoredScan};
+use crate::report::stuck::{LastCondition, StuckScan};
 use crate::rules::tables::phases;
-use crate::scan::{Condition, ConditionStatus, ConditionType, Conditions, Member, Phase, Scan};
+use crate::scan::{Condition, ConditionMember, ConditionStatus, ConditionType, Conditions, Kind, Member, Phase, Scan};
 
 /// What a scan waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,9 +126,21 @@ fn current<'a>(conditions: &Conditions<'a>) -> impl Iterator<Item = &'a Conditio
     current.filter_map(|known| conditions.get(known))
 }
 
-/// Returns the current condition that has changed last. Of several, the one that a run writes last.
-pub fn last_condition<'a>(conditions: &Conditions<'a>) -> Option<&'a Condition<'a>> {
-    current(conditions).max_by_key(|condition| condition.last_transition_time())
+/// Returns the scan for a report, if it has waited for longer than `after`.
+pub fn stuck_scan(kind: Kind, stored: &StoredScan<'_>, after: Duration, now: OffsetDateTime) -> Option<StuckScan> {
+    let Waiting { state, since } = Waiting::of(stored).filter(|waiting| waiting.is_stuck(after, now))?;
+    let conditions = Conditions::of(&stored.scan);
+    // Of several that have changed at once, the one that a run writes last.
+    let last = current(&conditions).max_by_key(|condition| condition.last_transition_time());
+    let condition = last.map(|last| {
+        let member = |member| last[member].string().value().unwrap_or_default().to_owned();
+        let [condition_type, status] = [ConditionMember::Type, ConditionMember::Status].map(member);
+        let [reason, message] = [ConditionMember::Reason, ConditionMember::Message].map(member);
+        LastCondition { condition_type, status, reason, message }
+    });
+    let StoredMetadata { namespace, name, uid, .. } = &stored.metadata;
+    let [namespace, name, uid] = [namespace, name, uid].map(String::clone);
+    Some(StuckScan { kind, namespace, name, uid, state: state.name(), since, condition, event: None })
 }
 
 #[cfg(test)]

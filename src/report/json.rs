@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Report;
 use super::finding::{ReportedError, ReportedFinding, ReportedObject};
 use super::origins::JsonOrigin;
+use super::stuck::JsonStuckScan;
 use super::totals::{ActionCounts, Tally, Totals};
 use crate::manifest::Position;
 use crate::scan::time::format;
@@ -28,6 +29,10 @@ pub struct JsonDocument<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "server", schemars(default))]
     pub origins: Vec<JsonOrigin<'a>>,
+    /// The scans that have waited for too long, those that have waited longest first, at most 1,000; absent without `--stuck`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "server", schemars(default))]
+    pub stuck: Vec<JsonStuckScan<'a>>,
     /// The inputs that could not be read.
     pub errors: Vec<JsonError>,
     pub counts: JsonCounts,
@@ -111,6 +116,9 @@ pub struct JsonCounts {
     /// Objects of other kinds; absent for a cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<usize>,
+    /// The scans that have waited for too long; absent without `--stuck`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stuck: Option<usize>,
     /// Inputs that could not be read.
     errors: usize,
 }
@@ -147,6 +155,7 @@ impl<W: Write> Report for JsonReport<W> {
         let Totals { tally, files, skipped, errors, .. } = *totals;
         let rules =
             totals.rules.iter().map(|((namespace, rule), counts)| JsonRuleCounts { namespace, rule, counts: *counts });
+        let stuck = totals.stuck.as_ref().map(|stuck| stuck.count);
         let has_findings = self.is_begun;
         if !has_findings {
             self.begin()?;
@@ -158,10 +167,14 @@ impl<W: Write> Report for JsonReport<W> {
             self.out.write_all(b",\"origins\":")?;
             serde_json::to_writer(&mut self.out, &origins)?;
         }
+        if let Some(stuck) = &totals.stuck {
+            self.out.write_all(b",\"stuck\":")?;
+            serde_json::to_writer(&mut self.out, &stuck.json().collect::<Vec<_>>())?;
+        }
         self.out.write_all(b",\"errors\":")?;
         serde_json::to_writer(&mut self.out, &self.errors)?;
         self.out.write_all(b",\"counts\":")?;
-        serde_json::to_writer(&mut self.out, &JsonCounts { files, tally, skipped, errors })?;
+        serde_json::to_writer(&mut self.out, &JsonCounts { files, tally, skipped, stuck, errors })?;
         self.out.write_all(b"}\n")?;
         self.out.flush()
     }

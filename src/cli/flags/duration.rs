@@ -15,6 +15,9 @@ pub enum DurationError {
     #[cfg(feature = "cluster")]
     #[error("must be a duration from 1s to 87672h, such as 2160h")]
     Life,
+    #[cfg(feature = "cluster")]
+    #[error("must be a duration from 1s to 8784h, such as 30m")]
+    Stuck,
 }
 
 /// Parses the interval of polling files.
@@ -36,4 +39,12 @@ pub fn parse_life(text: &str) -> Result<time::Duration, DurationError> {
     // At least a second, since certificates have times in whole seconds.
     let range = time::Duration::SECOND..=crate::tls::ca::LIFE_MAX;
     life.filter(|life| range.contains(life)).ok_or(DurationError::Life)
+}
+
+/// Parses the duration after which a waiting scan is stuck.
+#[cfg(feature = "cluster")]
+pub fn parse_stuck(text: &str) -> Result<Duration, DurationError> {
+    // Up to a year: no scan waits for longer.
+    let range = Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 60 * 60);
+    parse_duration(text).filter(|after| range.contains(after)).ok_or(DurationError::Stuck)
 }
