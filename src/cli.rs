@@ -6,7 +6,10 @@
 #[cfg(feature = "cluster")]
 mod audit;
 mod check;
+mod complete;
 mod config;
+#[cfg(feature = "cluster")]
+mod describe;
 #[cfg(feature = "cluster")]
 mod doctor;
 mod explain;
@@ -19,6 +22,7 @@ mod serve;
 
 use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::builder::Resettable;
@@ -47,6 +51,8 @@ enum Command {
     Audit(audit::AuditCommand),
     Replay(replay::ReplayCommand),
     #[cfg(feature = "cluster")]
+    Describe(describe::DescribeCommand),
+    #[cfg(feature = "cluster")]
     Doctor(Box<doctor::DoctorCommand>),
     Explain(explain::ExplainCommand),
     Rules(rules::RulesCommand),
@@ -54,11 +60,23 @@ enum Command {
     Config(config::ConfigCommand),
 }
 
+/// The names by which kubectl calls the program, as its plugin `scan-admission` and to complete the arguments of the plugin.
+const PLUGIN_NAMES: [&str; 2] = ["kubectl-scan_admission", "kubectl_complete-scan_admission"];
+
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
-    let matches = without_empty_variables(Cli::command()).get_matches();
+    let command = without_empty_variables(Cli::command());
+    let command = match PLUGIN_NAMES.iter().position(|name| is_called(name)) {
+        Some(0) => as_plugin(command),
+        Some(_) => return exit_code(complete::answer_kubectl(&command).map(|()| ExitCode::SUCCESS)),
+        None => {
+            complete::answer_shell(&command);
+            command
+        }
+    };
+    let matches = command.get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let done = match cli.command {
+    exit_code(match cli.command {
         Command::Serve(command) => command.run(),
         Command::Review(command) => command.run(),
         Command::Check(command) => command.run(),
@@ -66,12 +84,17 @@ pub fn run() -> ExitCode {
         Command::Audit(command) => command.run(),
         Command::Replay(command) => command.run(),
         #[cfg(feature = "cluster")]
+        Command::Describe(command) => command.run(),
+        #[cfg(feature = "cluster")]
         Command::Doctor(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Rules(command) => command.run(),
         Command::Generate(command) => command.run(Cli::command()),
         Command::Config(command) => command.run(),
-    };
+    })
+}
+
+fn exit_code(done: io::Result<ExitCode>) -> ExitCode {
     match done {
         Ok(code) => code,
         // The reader of the results, such as `head`, has closed the pipe.
@@ -81,6 +104,24 @@ pub fn run() -> ExitCode {
             ExitCode::from(UNUSABLE)
         }
     }
+}
+
+/// Whether the program is called by this name.
+fn is_called(name: &str) -> bool {
+    std::env::args_os().next().is_some_and(|called| Path::new(&called).file_name().is_some_and(|found| found == name))
+}
+
+/// Makes the help name the plugin of kubectl, also in the examples of each command.
+fn as_plugin(command: clap::Command) -> clap::Command {
+    let name = command.get_name().to_owned();
+    let verbs: Vec<String> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    command.bin_name(format!("kubectl {name}")).mut_subcommands(|subcommand| {
+        let help = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let name_plugin =
+            |help: String, verb: &String| help.replace(&format!("{name} {verb}"), &format!("kubectl {name} {verb}"));
+        let help = verbs.iter().fold(help, name_plugin);
+        subcommand.after_help(help)
+    })
 }
 
 /// Makes a command ignore environment variables that are empty. Manifests and scripts unset a flag in this way, but

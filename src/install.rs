@@ -103,15 +103,13 @@ pub fn files() -> Vec<ManifestFile> {
 /// Returns the CustomResourceDefinition of a kind. Those of both kinds differ only in names, the spec, and the printer
 /// columns of the scanned artifact.
 fn definition(kind: Kind) -> ManifestFile {
-    let (short, description, spec, columns) = match kind {
+    let (description, spec, columns) = match kind {
         Kind::SourceScan => (
-            "srcscan",
             "A scan of source code for vulnerabilities.",
             include_str!("install/crd/sourcescan.spec.yaml"),
             include_str!("install/crd/sourcescan.columns.yaml"),
         ),
         Kind::ImageScan => (
-            "imgscan",
             "A scan of a container image for vulnerabilities.",
             include_str!("install/crd/imagescan.spec.yaml"),
             include_str!("install/crd/imagescan.columns.yaml"),
@@ -121,7 +119,7 @@ fn definition(kind: Kind) -> ManifestFile {
         ("kind", &kind.name()),
         ("plural", &kind.plural()),
         ("singular", &kind.name().to_lowercase()),
-        ("short", &short),
+        ("short", &kind.short_name()),
         ("description", &description),
         ("spec", &spec.trim_end()),
         ("columns", &columns.trim_end()),

@@ -14,11 +14,11 @@
 //! | [`docs`] | the pages that are generated from tables: rules, how a status is judged, configuration, checks of `doctor` | `server` |
 //! | [`doctor`] | the checks of an installation | `cluster` |
 //! | [`install`] | the manifests and the Grafana dashboard | `server` |
-//! | [`cluster`] | the client of the API server: the CA controller, caBundles, listing, the watch of scans and their reports | `cluster` |
+//! | [`cluster`] | the client of the API server: the CA controller, caBundles, listing, the watch of scans, their reports and Events | `cluster` |
 //! | [`server`] | the HTTPS server: connections, limits, memory, handler, health, metrics | `server` |
 //! | [`policies`] | the admission policies in CEL, generated from the rules | `server` |
 //! | [`offline`] | outside a request: judging scans in documents, stored scans and writes in audit logs; fixing documents | `files` |
-//! | [`report`] | findings in documents and in a cluster, as text, JSON, SARIF, JUnit XML and more; differences between files | `files` |
+//! | [`report`] | findings in documents and in a cluster, as text, JSON, SARIF, JUnit XML and more; the page of a scan; differences between files | `files` |
 //! | [`config`] | the configuration file | `server` |
 //! | [`manifest`] | YAML and JSON documents, with positions, and edits of them | `files` |
 //! | [`tls`] | certificates: PEM and caBundles, dates and usages, verification, CAs, watched files | `server` |

@@ -2,11 +2,12 @@
 //! the writes in audit logs. Fixes scans in documents.
 
 pub mod audit_log;
+#[cfg(feature = "cluster")]
+pub mod describe;
 pub mod documents;
 pub mod fix;
 pub mod input;
 pub mod judge;
-#[cfg(feature = "cluster")]
 pub mod managed_fields;
 mod non_strings;
 #[cfg(feature = "server")]
@@ -14,6 +15,6 @@ pub mod replace_file;
 #[cfg(feature = "cluster")]
 pub mod stored;
 #[cfg(feature = "cluster")]
-pub mod waiting;
+pub mod stuck;
 
 pub use judge::Judge;

@@ -1,7 +1,10 @@
 //! Reports findings as text, JSON, SARIF, JUnit XML, workflow commands of GitHub, and Markdown, regardless of the source
 //! of the scans, and differences between files.
 
+pub mod age;
+pub mod describe;
 pub mod diff;
+pub mod event;
 pub mod finding;
 pub mod format;
 mod github;
@@ -15,10 +18,12 @@ pub mod replay;
 pub mod reports;
 mod sarif;
 mod sarif_uri;
+pub mod stuck;
 mod text;
 pub mod totals;
 mod worst;
 
+pub use event::ReportedEvent;
 pub use finding::{Location, ReportedError, ReportedFinding, ReportedObject, Subject};
 pub use format::{Format, Output, ReportFormat};
 pub use origins::Origin;

@@ -16,7 +16,7 @@ pub mod time;
 pub mod url;
 
 pub use condition::{Condition, ConditionMember, ConditionStatus, ConditionType};
-pub use conditions::{Conditions, Form, member_form};
+pub use conditions::{Conditions, Form, Staleness, member_form};
 pub use count::{Count, CveCount};
 pub use field::{Artifact, Entry, Field};
 pub use image::ImageReference;
@@ -54,6 +54,14 @@ impl Kind {
         match self {
             Kind::SourceScan => "sourcescans",
             Kind::ImageScan => "imagescans",
+        }
+    }
+
+    /// The resource's short name in our CustomResourceDefinitions.
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Kind::SourceScan => "srcscan",
+            Kind::ImageScan => "imgscan",
         }
     }
 }

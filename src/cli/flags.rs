@@ -6,6 +6,8 @@ pub mod cluster;
 pub mod config;
 pub mod duration;
 pub mod output;
+#[cfg(feature = "cluster")]
+pub mod scan;
 
 use time::OffsetDateTime;
 

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Command, ValueEnum};
 
 use super::flags::config::{ConfigFlags, LoadedConfig};
+use super::{PLUGIN_NAMES, complete};
 use crate::config::{self, ConfigError};
 use crate::engine::Cel;
 use crate::policies::files::{PolicyFile, files};
@@ -20,7 +21,8 @@ use crate::{docs, install};
 #[command(after_help = "Examples:
   scan-admission generate manifests
   scan-admission generate policies --config config.yaml
-  scan-admission generate completions --to ~/.local/share/scan-admission")]
+  scan-admission generate completions --to ~/.local/share/scan-admission
+  scan-admission generate plugin --to ~/.local/bin")]
 pub struct GenerateCommand {
     /// Files to generate
     #[arg(value_enum)]
@@ -48,12 +50,14 @@ enum GenerateTarget {
     Dashboard,
     /// Shell completions for bash, elvish, fish, PowerShell and zsh
     Completions,
+    /// Links to this program by which kubectl finds it as its plugin `scan-admission`, with its completion
+    Plugin,
     /// Man pages, one per command
     Man,
 }
 
 impl GenerateCommand {
-    pub fn run(self, mut cli: Command) -> io::Result<ExitCode> {
+    pub fn run(self, cli: Command) -> io::Result<ExitCode> {
         let is_policies = matches!(self.target, GenerateTarget::Policies);
         if !is_policies && (self.is_static || self.config.file().is_some()) {
             return Err(io::Error::other("--config and --static are for policies"));
@@ -73,10 +77,9 @@ impl GenerateCommand {
             }
             GenerateTarget::Dashboard => write(&to, "dashboard.json", &install::dashboard())?,
             GenerateTarget::Completions => {
-                for shell in clap_complete::Shell::value_variants() {
-                    clap_complete::generate_to(*shell, &mut cli, "scan-admission", &to)?;
-                }
+                complete::scripts(cli.get_name())?.iter().try_for_each(|(file, script)| write(&to, file, script))?;
             }
+            GenerateTarget::Plugin => PLUGIN_NAMES.iter().try_for_each(|name| link(&to.join(name)))?,
             GenerateTarget::Man => clap_mangen::generate_to(cli, &to)?,
         }
         writeln!(io::stderr(), "written to {}", to.display())?;
@@ -92,7 +95,9 @@ impl GenerateTarget {
             GenerateTarget::Policies => "manifests/policies",
             GenerateTarget::Docs => "docs",
             GenerateTarget::Manifests => "manifests",
-            GenerateTarget::Dashboard | GenerateTarget::Completions | GenerateTarget::Man => ".",
+            GenerateTarget::Dashboard | GenerateTarget::Completions | GenerateTarget::Plugin | GenerateTarget::Man => {
+                "."
+            }
         }
     }
 }
@@ -113,6 +118,15 @@ fn obstacle(rule: &str) -> Option<String> {
     let rule = RULES.iter().find(|known| known.id == rule)?;
     let Cel::Never(why) = rule.cel else { return None };
     Some(format!("policies cannot judge {}, so set it to off. {why}", rule.id))
+}
+
+/// Links a path to this program. A link that is there is replaced, and nothing else.
+fn link(path: &Path) -> io::Result<()> {
+    if path.is_symlink() {
+        fs::remove_file(path)?;
+    }
+    std::os::unix::fs::symlink(std::env::current_exe()?, path)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot make the link {}: {error}", path.display())))
 }
 
 /// Writes a file at `path` below `to`.

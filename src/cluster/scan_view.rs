@@ -10,15 +10,16 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::scan_report::{ReportApi, ScanReport, ScanUid};
 use super::scan_totals::{PhaseLabel, RULES_MAX, ScanTotals};
 use crate::engine::{Part, Severity};
 use crate::offline::Judge;
 use crate::offline::stored::StoredScan;
-use crate::offline::waiting::{last_changed, waiting_since};
+use crate::offline::stuck::Waiting;
 use crate::report::ReportedFinding;
 use crate::rules::RULES;
 use crate::rules::tables::AHEAD_MAX;
@@ -137,7 +138,7 @@ impl ScanView {
         let stored = StoredScan::read(kind, json)?;
         let uid = ScanUid::parse(&stored.metadata.uid).ok_or("its uid is not a UUID")?;
         let findings = stored.findings(judge);
-        let waiting = waiting_since(&stored);
+        let waiting = Waiting::of(&stored).map(|waiting| waiting.since);
         let stuck_at = waiting.map(|since| since + self.settings.stuck_after);
         let stuck_since = waiting.filter(|_| stuck_at.is_some_and(|at| at <= judge.now));
         let report =
@@ -342,6 +343,13 @@ fn due(stored: &StoredScan<'_>, stuck_at: Option<OffsetDateTime>, now: OffsetDat
     let due = [stuck_at, scanned_at].into_iter().flatten().filter(|due| *due > now).min();
     // The next whole second, at which the finding has certainly changed.
     due.map_or(0, |due| seconds(due).saturating_add(1))
+}
+
+/// Returns when the status of a scan changed last: the last transition of a condition, or the creation of the scan.
+fn last_changed(stored: &StoredScan<'_>) -> Option<OffsetDateTime> {
+    let conditions = stored.scan.status().map(|status| status.conditions()).unwrap_or_default();
+    let transitions = conditions.iter().filter_map(|entry| entry.present()?.last_transition_time());
+    transitions.chain(stored.metadata.created()).max()
 }
 
 fn judged(stored: &StoredScan<'_>, findings: &[ReportedFinding], waiting: Option<OffsetDateTime>) -> Judged {

@@ -7,7 +7,7 @@ use super::rules::{NOTE, mutates};
 use crate::engine::cel::capitalised;
 use crate::engine::{Downgrade, Expectation, Part, Rule, Severity};
 use crate::rules::tables::conditions::{ErrorText, Message, VOCABULARIES};
-use crate::rules::tables::phases;
+use crate::rules::tables::phases::{self, PhaseMeaning};
 use crate::scan::Phase;
 
 const BEGINNING: &str = "\
@@ -167,7 +167,7 @@ fn lifecycle() -> String {
     text
 }
 
-/// Returns the diagram of the phase transitions that do not skip a run.
+/// Returns the diagram of the phase transitions that do not skip a run, and the meanings of the phases.
 fn diagram() -> String {
     let mut text = "\n## The lifecycle\n\n\
         A scan can leave every phase again. The diagram shows the changes of phase that are expected. Any other change skips a run \
@@ -179,5 +179,9 @@ fn diagram() -> String {
             text += &format!("    {} --> {}\n", from.name(), to.name());
         }
     }
-    text + "```\n"
+    text += "```\n\n| phase | what it means | what happens next |\n|---|---|---|\n";
+    for PhaseMeaning { phase, meaning, next } in phases::MEANINGS {
+        text += &format!("| {} | {meaning} | {next} |\n", phase.name());
+    }
+    text
 }

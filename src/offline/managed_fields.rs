@@ -18,6 +18,8 @@ struct ManagedFieldsEntry {
     #[serde(default)]
     time: String,
     #[serde(default)]
+    subresource: String,
+    #[serde(default)]
     fields_v1: Value,
 }
 
@@ -26,6 +28,8 @@ struct ManagedFieldsEntry {
 pub struct FieldWriter<'a> {
     pub manager: &'a str,
     pub time: Option<OffsetDateTime>,
+    /// The subresource that it has written through, such as `status`; empty for the object itself.
+    pub subresource: &'a str,
 }
 
 impl ManagedFields {
@@ -41,13 +45,7 @@ impl ManagedFields {
         let of_entry = |entry: &'_ ManagedFieldsEntry| (depth(&entry.fields_v1, &steps), scan_time::parse(&entry.time));
         let found = self.0.iter().map(|entry| (of_entry(entry), entry)).filter(|((depth, _), _)| *depth > 0);
         let ((_, time), entry) = found.max_by_key(|(key, _)| *key)?;
-        Some(FieldWriter { manager: &entry.manager, time })
-    }
-
-    /// The time of the last write that changed `spec`.
-    pub fn spec_written(&self) -> Option<OffsetDateTime> {
-        let of_spec = self.0.iter().filter(|entry| entry.fields_v1.get("f:spec").is_some());
-        of_spec.filter_map(|entry| scan_time::parse(&entry.time)).max()
+        Some(FieldWriter { manager: &entry.manager, time, subresource: &entry.subresource })
     }
 }
 

@@ -45,7 +45,7 @@ impl StoredMetadata<'_> {
         scan_time::parse(&self.creation_timestamp)
     }
 
-    pub fn managed_fields(&self) -> ManagedFields {
+    pub fn managers(&self) -> ManagedFields {
         self.managed_fields.map(|json| ManagedFields::read(json.get())).unwrap_or_default()
     }
 }
@@ -78,7 +78,7 @@ impl<'a> StoredScan<'a> {
         if findings.is_empty() {
             return findings;
         }
-        let managers = self.metadata.managed_fields();
+        let managers = self.metadata.managers();
         for finding in &mut findings {
             let writer = managers.writer(&finding.path);
             let (manager, written) =

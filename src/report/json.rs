@@ -8,8 +8,10 @@ use serde::Serialize;
 use super::Report;
 use super::finding::{ReportedError, ReportedFinding, ReportedObject};
 use super::origins::JsonOrigin;
+use super::stuck::JsonStuckScan;
 use super::totals::{ActionCounts, Tally, Totals};
 use crate::manifest::Position;
+use crate::scan::time::format;
 
 /// The version of the form of the document.
 pub const VERSION: u32 = 1;
@@ -27,6 +29,10 @@ pub struct JsonDocument<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "server", schemars(default))]
     pub origins: Vec<JsonOrigin<'a>>,
+    /// The scans that have waited for too long, those that have waited longest first, at most 1,000; absent without `--stuck`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "server", schemars(default))]
+    pub stuck: Vec<JsonStuckScan<'a>>,
     /// The inputs that could not be read.
     pub errors: Vec<JsonError>,
     pub counts: JsonCounts,
@@ -72,6 +78,9 @@ pub struct JsonFinding<'a> {
     /// The manager that has written the field; absent for files, empty if it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     manager: Option<&'a str>,
+    /// When the manager has written last (RFC 3339); absent for files, and if it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written: Option<String>,
 }
 
 /// The number of findings of a rule in a namespace, by action.
@@ -107,6 +116,9 @@ pub struct JsonCounts {
     /// Objects of other kinds; absent for a cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<usize>,
+    /// The scans that have waited for too long; absent without `--stuck`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stuck: Option<usize>,
     /// Inputs that could not be read.
     errors: usize,
 }
@@ -143,6 +155,7 @@ impl<W: Write> Report for JsonReport<W> {
         let Totals { tally, files, skipped, errors, .. } = *totals;
         let rules =
             totals.rules.iter().map(|((namespace, rule), counts)| JsonRuleCounts { namespace, rule, counts: *counts });
+        let stuck = totals.stuck.as_ref().map(|stuck| stuck.count);
         let has_findings = self.is_begun;
         if !has_findings {
             self.begin()?;
@@ -154,10 +167,14 @@ impl<W: Write> Report for JsonReport<W> {
             self.out.write_all(b",\"origins\":")?;
             serde_json::to_writer(&mut self.out, &origins)?;
         }
+        if let Some(stuck) = &totals.stuck {
+            self.out.write_all(b",\"stuck\":")?;
+            serde_json::to_writer(&mut self.out, &stuck.json().collect::<Vec<_>>())?;
+        }
         self.out.write_all(b",\"errors\":")?;
         serde_json::to_writer(&mut self.out, &self.errors)?;
         self.out.write_all(b",\"counts\":")?;
-        serde_json::to_writer(&mut self.out, &JsonCounts { files, tally, skipped, errors })?;
+        serde_json::to_writer(&mut self.out, &JsonCounts { files, tally, skipped, stuck, errors })?;
         self.out.write_all(b"}\n")?;
         self.out.flush()
     }
@@ -180,7 +197,7 @@ impl<W: Write> JsonReport<W> {
 }
 
 impl<'a> JsonFinding<'a> {
-    fn new(object: &ReportedObject<'a>, finding: &'a ReportedFinding) -> Self {
+    pub fn new(object: &ReportedObject<'a>, finding: &'a ReportedFinding) -> Self {
         Self {
             file: object.file,
             position: finding.location.map(|location| location.position),
@@ -195,6 +212,7 @@ impl<'a> JsonFinding<'a> {
             message: &finding.message,
             scan_template: finding.origin.as_ref().map(|origin| origin.template.as_str()),
             manager: finding.origin.as_ref().map(|origin| origin.manager.as_str()),
+            written: finding.origin.as_ref().and_then(|origin| format(origin.written?)),
         }
     }
 }

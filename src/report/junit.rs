@@ -1,12 +1,14 @@
 //! The report as JUnit XML, for CI systems: a suite for each file, or for each namespace of a cluster, and a test case
 //! for each scan.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite, XmlString};
 
 use super::Report;
 use super::finding::{ReportedError, ReportedFinding, ReportedObject};
+use super::stuck::StuckScans;
 use super::totals::Totals;
 use crate::engine::Action;
 use crate::manifest::Position;
@@ -46,7 +48,14 @@ impl<W: Write> Report for JunitReport<W> {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>, _: &Totals) -> io::Result<()> {
+    fn finish(mut self: Box<Self>, totals: &Totals) -> io::Result<()> {
+        // A stuck scan is no failure, so it stands with the warnings of its test case.
+        let stuck: HashMap<String, String> = totals.stuck.iter().flat_map(StuckScans::lines).collect();
+        for case in self.suites.iter_mut().flat_map(|suite| &mut suite.test_cases) {
+            let Some(line) = stuck.get(case.name.as_str()) else { continue };
+            let before = case.system_out.take().map(|output| format!("{}\n", output.as_str())).unwrap_or_default();
+            case.set_system_out(before + line);
+        }
         let mut report = quick_junit::Report::new("scan-admission");
         report.add_test_suites(self.suites);
         report.serialize(&mut self.out).map_err(io::Error::other)?;

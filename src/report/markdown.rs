@@ -14,10 +14,13 @@ use crate::scan::json::printable;
 pub const REPORT_MAX_BYTES: usize = 60_000;
 
 /// The most bytes of the lists of errors and findings. Heads and counts take less than 500 bytes.
-const LISTS_MAX_BYTES: usize = REPORT_MAX_BYTES - ORIGINS_MAX_BYTES - 500;
+const LISTS_MAX_BYTES: usize = REPORT_MAX_BYTES - ORIGINS_MAX_BYTES - STUCK_MAX_BYTES - 500;
 
 /// The most bytes of the list of origins: 11 lines with names of usual lengths. The rest is left out.
-const ORIGINS_MAX_BYTES: usize = 11 * 310;
+pub const ORIGINS_MAX_BYTES: usize = 11 * 310;
+
+/// The most bytes of the list of stuck scans: 20 lines of 300 characters, nearly all of one byte. The rest is counted.
+const STUCK_MAX_BYTES: usize = 20 * 330;
 
 /// The most findings, and the most errors, that are kept for the table. A row has 60 bytes or more, so the table never
 /// has room for more of them.
@@ -93,6 +96,13 @@ impl<W: Write> Report for MarkdownReport<W> {
         let lines = sentences.iter().map(|sentence| format!("- {}\n", code(sentence)));
         let mut room = ORIGINS_MAX_BYTES;
         write_fitting(out, "\n", lines, &mut room)?;
+        if let Some(stuck) = &totals.stuck {
+            let lines =
+                stuck.lines().map(|(title, line)| format!("- :hourglass: {}\n", code(&format!("{title} is {line}"))));
+            let mut room = STUCK_MAX_BYTES;
+            let shown = write_fitting(out, "\n", lines, &mut room)?;
+            more(out, stuck.count - shown, "stuck scan")?;
+        }
         out.flush()
     }
 }
@@ -139,7 +149,7 @@ fn description(finding: &ReportedFinding) -> String {
 
 /// Returns text as code. The text may come from an object: in code, no character is markup, and GitHub and GitLab link no
 /// mention, issue or address.
-fn code(text: &str) -> String {
+pub fn code(text: &str) -> String {
     let text = printable(text, TEXT_MAX_CHARS);
     let longest = text.split(|character| character != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);

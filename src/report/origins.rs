@@ -1,13 +1,13 @@
-//! Whose findings in a cluster are: the manager that has written the field, and the ScanTemplate of the scan.
+//! Whose findings in a cluster or an audit log are: the manager that has written the field, and the ScanTemplate of the scan.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::counted;
 use crate::scan::json::printable;
+use crate::scan::time::format;
 
 /// The most groups of findings that are kept. A group takes at most 600 bytes, since names have at most 253. Clients choose the
 /// names of managers, so there could be one for each finding.
@@ -19,7 +19,7 @@ const SHOWN_MAX: usize = 10;
 /// The most characters of a name: the limit of names in Kubernetes. Those of managers have at most 128.
 const NAME_MAX_CHARS: usize = 253;
 
-/// Where a finding in a stored scan comes from.
+/// Where a finding in a stored scan, or in a write of an audit log, comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The ScanTemplate that the spec names; empty if it names none.
@@ -53,7 +53,8 @@ pub struct JsonOrigin<'a> {
     /// The manager that has written the fields; empty if it is not known.
     manager: &'a str,
     findings: u64,
-    /// The earliest time at which the manager wrote one of the scans last (RFC 3339); absent if it is not known.
+    /// The earliest time at which the manager wrote one of these fields (RFC 3339), of the times that are known; absent if none
+    /// is.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
 }
@@ -81,7 +82,7 @@ impl Origins {
                 scan_template,
                 manager,
                 findings: counts.findings,
-                since: counts.since.and_then(|since| since.format(&Rfc3339).ok()),
+                since: counts.since.and_then(format),
             })
             .collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.findings));

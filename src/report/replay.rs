@@ -11,6 +11,7 @@ use std::io::{self, Write};
 
 use time::OffsetDateTime;
 
+use super::origins::Origins;
 use super::print_error;
 use crate::engine::{Action, Finding, Findings, PatchOperation};
 use crate::scan::Kind;
@@ -213,6 +214,8 @@ pub struct ReplayReport {
     not_replayed: BTreeMap<NotReplayed, Tallied>,
     unread: BTreeMap<Unread, Tallied>,
     errors: Vec<String>,
+    /// The findings in all judged writes, by whose they are.
+    pub origins: Origins,
 }
 
 impl ReplayReport {

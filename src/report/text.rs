@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::finding::{ReportedError, ReportedFinding, ReportedObject};
 use super::totals::{ActionCounts, RuleTable, Totals};
-use super::{Report, column_width};
+use super::{Report, column_width, counted};
 use crate::engine::Action;
 use crate::scan::json::printable;
 
@@ -35,6 +35,16 @@ impl<W: Write> Report for TextReport<W> {
             let sentences = totals.origins.sentences();
             if !sentences.is_empty() {
                 writeln!(self.out, "\n{}", sentences.join("\n"))?;
+            }
+        }
+        if let Some(stuck) = totals.stuck.as_ref().filter(|stuck| stuck.count > 0) {
+            let blank = if totals.rules.is_empty() { "" } else { "\n" };
+            self.out.write_all(blank.as_bytes())?;
+            for (title, line) in stuck.lines() {
+                writeln!(self.out, "{title} is {line}")?;
+            }
+            if stuck.omitted() > 0 {
+                writeln!(self.out, "and {}", counted(stuck.omitted(), "more stuck scan"))?;
             }
         }
         self.out.flush()

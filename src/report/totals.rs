@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::counted;
 use super::origins::Origins;
+use super::stuck::StuckScans;
 use crate::engine::Action;
 
 /// The number of findings of each rule in each namespace.
@@ -24,6 +25,8 @@ pub struct Totals {
     pub skipped: Option<usize>,
     /// The inputs that could not be read.
     pub errors: usize,
+    /// The stuck scans of a cluster; `None` if they are not looked for.
+    pub stuck: Option<StuckScans>,
 }
 
 impl Totals {
@@ -45,6 +48,9 @@ impl Totals {
         };
         if let Some(skipped @ 1..) = self.skipped {
             summary += &format!("; {} skipped", counted(skipped, "other object"));
+        }
+        if let Some(stuck) = &self.stuck {
+            summary += &format!("; {} stuck", stuck.count);
         }
         if self.errors > 0 {
             let errors = counted(self.errors, "error");

@@ -2,8 +2,8 @@
 
 use crate::engine::{Cel, Change, Example, Expectation, FieldError, Findings, Part, Patch, Rule, quoted_list};
 use crate::rules::cel;
-use crate::scan::ConditionStatus::{False, True, Unknown};
-use crate::scan::{ConditionType, Field, Json, Member, Phase};
+use crate::rules::tables::phases;
+use crate::scan::{Field, Json, Member, Phase};
 
 pub const RULE: Rule = Rule {
     id: "phase-unknown",
@@ -54,15 +54,15 @@ pub const RULE: Rule = Rule {
 
 fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
-    let phases = Phase::ALL.map(Phase::name);
+    let names = Phase::ALL.map(Phase::name);
     if status.phase.string() == Member::Absent {
         if status.conditions().iter().any(|entry| !matches!(entry, Member::Absent)) {
-            let phases = quoted_list(&phases, ", ");
-            let error = FieldError::required(format_args!("must be one of {phases} beside conditions"));
+            let names = quoted_list(&names, ", ");
+            let error = FieldError::required(format_args!("must be one of {names} beside conditions"));
             findings.warning(Field::Phase, error);
         }
     } else if status.phase().is_none() {
-        findings.error(Field::Phase, FieldError::not_supported(&status.phase, &phases));
+        findings.error(Field::Phase, FieldError::not_supported(&status.phase, &names));
     }
 }
 
@@ -71,18 +71,6 @@ fn mutate(change: &Change<'_>, patch: &mut Patch) {
     if change.new.status().is_none_or(|status| status.phase.string() != Member::Absent) {
         return;
     }
-    let conditions = change.conditions();
-    let [scanning, succeeded, policy] =
-        [ConditionType::Scanning, ConditionType::Succeeded, ConditionType::PolicySucceeded]
-            .map(|known| conditions.current(known));
-    let has_no_policy = conditions.is_absent(ConditionType::PolicySucceeded) && !change.new.has_scan_policy();
-    let phase = match (scanning, succeeded, policy) {
-        (Some(True), _, _) => Phase::Scanning,
-        (_, Some(False), _) | (_, _, Some(Unknown)) => Phase::Error,
-        (_, Some(True), Some(False)) => Phase::Failed,
-        (_, Some(True), Some(True)) => Phase::Completed,
-        (_, Some(True), None) if has_no_policy => Phase::Completed,
-        _ => return,
-    };
+    let Some(phase) = phases::of_conditions(change.conditions(), change.new.has_scan_policy()) else { return };
     patch.set(Field::Phase, Json::from_text(phase.name()));
 }

@@ -31,7 +31,7 @@ pub enum Form {
 pub struct Conditions<'a> {
     entries: Vec<NamedEntry<'a>>,
     known: [KnownCondition<'a>; 4],
-    stale: [bool; 4],
+    stale: [Option<Staleness>; 4],
     /// The entries of each well-formed type; filled only if the list has more than [`FEW_ENTRIES`].
     table: HashMap<&'a str, TypeEntries>,
 }
@@ -46,6 +46,17 @@ pub struct NamedEntry<'a> {
     type_name: Option<&'a str>,
     /// Whether this is the only entry of its type, so that findings can name it by its type.
     is_only: bool,
+}
+
+/// Why a condition is stale: a result of an earlier run that a rescan has kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Staleness {
+    /// Its observedGeneration is lower than that of the status.
+    OlderGeneration,
+    /// The scan job runs, and its time is not later than that of Scanning.
+    BeforeRun,
+    /// It is a PolicySucceeded whose time is earlier than that of this condition.
+    OlderThan(ConditionType),
 }
 
 /// The entries of one type.
@@ -175,7 +186,12 @@ impl<'a> Conditions<'a> {
 
     /// The status of the condition, if it is current.
     pub fn current(&self, known: ConditionType) -> Option<ConditionStatus> {
-        if self.stale[known as usize] { None } else { self.status(known) }
+        if self.stale[known as usize].is_some() { None } else { self.status(known) }
+    }
+
+    /// Why the condition is stale; `None` if it is current or absent.
+    pub fn staleness(&self, known: ConditionType) -> Option<Staleness> {
+        self.stale[known as usize]
     }
 
     /// The field of a member of this condition.
@@ -237,32 +253,33 @@ fn table<'a>(entries: &mut [NamedEntry<'a>]) -> HashMap<&'a str, TypeEntries> {
     table
 }
 
-/// Returns which conditions are stale: results of an earlier run that a rescan has kept.
-fn stale(scan: &Scan<'_>, status: &Status<'_>, conditions: &Conditions<'_>) -> [bool; 4] {
+/// Returns which conditions are stale, and why.
+fn stale(scan: &Scan<'_>, status: &Status<'_>, conditions: &Conditions<'_>) -> [Option<Staleness>; 4] {
     let observed = status.observed_generation.integer().value();
-    let is_older_generation = |known| {
+    let of_older_generation = |known| {
         let own = conditions.get(known).and_then(|own| own[ConditionMember::ObservedGeneration].integer().value());
-        matches!((own, observed), (Some(own), Some(observed)) if own < observed)
+        let is_older = matches!((own, observed), (Some(own), Some(observed)) if own < observed);
+        is_older.then_some(Staleness::OlderGeneration)
     };
     let (policy, scanning) = (ConditionType::PolicySucceeded, ConditionType::Scanning);
-    let is_policy_older = [scanning, ConditionType::Succeeded].into_iter().any(
-        |known| matches!((conditions.time(policy), conditions.time(known)), (Some(policy), Some(other)) if policy < other),
-    );
-    let is_policy_stale = is_policy_older || is_older_generation(policy);
-    let mut stale = [false; 4];
+    let is_policy_older_than = |known: &ConditionType| matches!((conditions.time(policy), conditions.time(*known)), (Some(policy), Some(other)) if policy < other);
+    let newer = [scanning, ConditionType::Succeeded].into_iter().find(is_policy_older_than);
+    let of_policy = of_older_generation(policy).or(newer.map(Staleness::OlderThan));
+    let mut stale = [None; 4];
     if matches!(status.phase(), Some(Phase::Completed | Phase::Failed)) {
         // The run has ended, so no earlier results remain, except those of a policy that is no longer set.
-        stale[policy as usize] = is_policy_stale && !scan.has_scan_policy();
+        stale[policy as usize] = of_policy.filter(|_| !scan.has_scan_policy());
         return stale;
     }
-    let is_running = conditions.status(scanning) == Some(ConditionStatus::True) && !is_older_generation(scanning);
+    let is_running =
+        conditions.status(scanning) == Some(ConditionStatus::True) && of_older_generation(scanning).is_none();
     let started = conditions.time(scanning).filter(|_| is_running);
     for known in ConditionType::ALL {
         let is_before_run = known != scanning
             && matches!((conditions.time(known), started), (Some(at), Some(started)) if at <= started);
-        stale[known as usize] = is_before_run || is_older_generation(known);
+        stale[known as usize] = of_older_generation(known).or(is_before_run.then_some(Staleness::BeforeRun));
     }
-    stale[policy as usize] |= is_policy_stale;
+    stale[policy as usize] = stale[policy as usize].or(of_policy);
     stale
 }
 

@@ -8,6 +8,8 @@ use std::path::Path;
 use scan_admission::docs;
 use scan_admission::engine::Expectation;
 use scan_admission::rules::RULES;
+use scan_admission::rules::tables::phases::MEANINGS;
+use scan_admission::scan::Phase;
 
 #[test]
 fn the_committed_pages_are_the_generated_ones() {
@@ -48,6 +50,15 @@ fn every_example_is_json_and_every_text_is_a_sentence() {
             }
         }
     }
+}
+
+#[test]
+fn the_glossary_has_the_meanings_of_the_phases() {
+    let glossary = fs::read_to_string("docs/glossary.md").unwrap();
+    let table = glossary.split_once("\n| phase | meaning |\n|---|---|\n").unwrap().1.split_once("\n\n").unwrap().0;
+    let rows: Vec<String> = MEANINGS.iter().map(|row| format!("| {} | {} |", row.phase.name(), row.meaning)).collect();
+    assert_eq!(table.lines().collect::<Vec<_>>(), rows);
+    assert_eq!(MEANINGS.iter().map(|row| row.phase).collect::<Vec<_>>(), Phase::ALL);
 }
 
 /// CONTRIBUTING.md shows an existing rule as its example.

@@ -79,7 +79,7 @@ fn grouped(expr: &str) -> Vec<String> {
 
 /// Returns the metrics of `audit --watch`, which needs a cluster to run.
 fn metrics_of_scans() -> String {
-    let settings = ViewSettings { stuck_after: time::Duration::HOUR, reports: None };
+    let settings = ViewSettings { stuck_after: std::time::Duration::from_secs(3600), reports: None };
     let view = SharedView::new(ScanView::new(settings, Kind::ALL, OffsetDateTime::UNIX_EPOCH));
     let metrics = ScanMetrics::new(view, || OffsetDateTime::UNIX_EPOCH, &WatchCounts::default(), Counter::default());
     metrics.text(Exposition::negotiate(&HeaderMap::new())).unwrap()

@@ -4,6 +4,7 @@
 mod input;
 mod log;
 mod memory;
+mod origins;
 mod output;
 mod webhooks;
 mod writes;

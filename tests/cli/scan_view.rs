@@ -1,5 +1,7 @@
 //! Tests the judged view of `audit --watch`, with the time as an argument.
 
+use std::time::Duration;
+
 use scan_admission::admission::ReviewSettings;
 use scan_admission::cluster::scan_report::{ReportApi, ScanReport};
 use scan_admission::cluster::scan_totals::{PhaseLabel, ScanTotals};
@@ -9,9 +11,10 @@ use scan_admission::rules::RULES;
 use scan_admission::scan::Kind;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 const API: ReportApi = ReportApi::Openreports;
+const STUCK: Duration = Duration::from_secs(30 * 60);
 
 fn at(time: &str) -> OffsetDateTime {
     OffsetDateTime::parse(&format!("2026-11-20T{time}Z"), &Rfc3339).unwrap()
@@ -58,7 +61,7 @@ struct Watched(ScanView);
 impl Watched {
     /// Both kinds and the reports have been listed, and there were none.
     fn new() -> Self {
-        let settings = ViewSettings { stuck_after: Duration::minutes(30), reports: Some(API) };
+        let settings = ViewSettings { stuck_after: STUCK, reports: Some(API) };
         let mut view = ScanView::new(settings, Kind::ALL, at("09:00:00"));
         for collection in [Collection::Scans(Kind::SourceScan), Collection::Scans(Kind::ImageScan), Collection::Reports]
         {
@@ -195,7 +198,7 @@ fn only_reports_that_differ_are_written() {
 
 #[test]
 fn nothing_is_written_before_everything_is_listed() {
-    let settings = ViewSettings { stuck_after: Duration::minutes(30), reports: Some(API) };
+    let settings = ViewSettings { stuck_after: STUCK, reports: Some(API) };
     let mut view = Watched(ScanView::new(settings, [Kind::SourceScan], at("08:00:00")));
     let now = at("09:00:00");
     view.0.start_list(Collection::Scans(Kind::SourceScan));

@@ -9,6 +9,7 @@ mod certificates;
 mod client_auth;
 mod controlplane;
 mod denials;
+mod describe;
 mod doctor;
 mod failing_webhooks;
 mod faulty_proxy;
@@ -96,6 +97,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, audit::TESTS),
     (Hooks::Own, reports::TESTS),
     (Hooks::Own, replay::TESTS),
+    (Hooks::Own, describe::TESTS),
     (Hooks::Own, doctor::TESTS),
     (Hooks::Own, kubectl_messages::TESTS),
     (Hooks::Own, page_commands::TESTS),

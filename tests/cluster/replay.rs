@@ -164,6 +164,16 @@ fn replay_finds_the_planted_errors(_: &Namespace<'_>) {
     ];
     let rows: Vec<&String> = rows.iter().filter(|row| !row.contains("phase-disagrees")).collect();
     assert_eq!(rows, expected.iter().collect::<Vec<_>>(), "{report:#}");
+    // The API server has named the managers of the last scan in the same way, although the log has no managedFields.
+    let whole =
+        namespace.kubectl(User::Admin).args(["get", "imagescan", "whole", "--show-managed-fields", "-o", "json"]);
+    let whole: Value = serde_json::from_str(whole.run().ok()).unwrap();
+    let managers = whole["metadata"]["managedFields"].as_array().unwrap();
+    assert!(managers.len() > 1, "{managers:?}");
+    let origins = report["origins"].as_array().unwrap();
+    for entry in managers {
+        assert!(origins.iter().any(|origin| origin["manager"] == entry["manager"]), "{entry}: {origins:?}");
+    }
     let counts = &report["counts"];
     let is_dry_run = |event: &&Value| event["requestURI"].as_str().unwrap().contains("dryRun=All");
     let dry_runs = events.iter().filter(is_dry_run).count();

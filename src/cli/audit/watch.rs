@@ -16,7 +16,6 @@ use tracing_subscriber::filter::Targets;
 use crate::cli::flags::address::parse_listen;
 use crate::cli::flags::cluster;
 use crate::cli::flags::config::{ConfigFiles, ConfigFlags, LoadedConfig};
-use crate::cli::flags::duration::parse_stuck;
 use crate::cli::serve::{LOG, Signals, local};
 use crate::cluster::client::{ClusterOptions, watch_client};
 use crate::cluster::scan_metrics::ScanMetrics;
@@ -34,6 +33,9 @@ use crate::server::reload::{ReloadCounts, poll_and_apply};
 
 /// How often the configuration file is read. A change applies after two polls, and every scan is then listed again.
 const CONFIG_POLL: Duration = Duration::from_secs(5);
+
+/// The default of `--stuck` with `--watch`.
+const STUCK: Duration = Duration::from_secs(30 * 60);
 
 /// The reports that `--reports` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -65,9 +67,6 @@ pub struct WatchFlags {
     /// With --watch: keep a report for each scan with findings, in this API
     #[arg(long, requires = "watch", env = "SCAN_ADMISSION_REPORTS", value_enum, default_value = "none")]
     reports: ReportsFlag,
-    /// With --watch: how long a scan may wait for its controller before it counts as stuck
-    #[arg(long, requires = "watch", env = "SCAN_ADMISSION_STUCK", value_name = "DURATION", default_value = "30m", value_parser = parse_stuck)]
-    stuck: time::Duration,
     /// With --watch: address for /livez, /readyz and /metrics over plain HTTP
     #[arg(long, requires = "watch", env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value_t = local(ADMIN_PORT), value_parser = parse_listen)]
     admin: SocketAddr,
@@ -78,11 +77,11 @@ impl WatchFlags {
         self.watch
     }
 
-    /// Watches until a signal.
-    pub fn run(&self, config: &ConfigFlags, options: &ClusterOptions) -> io::Result<ExitCode> {
+    /// Watches until a signal. A scan is stuck that has waited for longer than `stuck`.
+    pub fn run(&self, config: &ConfigFlags, options: &ClusterOptions, stuck: Option<Duration>) -> io::Result<ExitCode> {
         let log_lines_lost = log::to_stderr(&LOG.parse::<Targets>().map_err(io::Error::other)?, LogFormat::Auto)?;
         let LoadedConfig { config, file } = config.load().map_err(io::Error::other)?;
-        cluster::run(self.watch(config, file, options, log_lines_lost))??;
+        cluster::run(self.watch(config, file, options, stuck.unwrap_or(STUCK), log_lines_lost))??;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -91,6 +90,7 @@ impl WatchFlags {
         config: Config,
         file: Option<ConfigFiles>,
         options: &ClusterOptions,
+        stuck_after: Duration,
         log_lines_lost: Counter,
     ) -> io::Result<()> {
         let mut signals = Signals::new()?;
@@ -103,7 +103,7 @@ impl WatchFlags {
         }
         let clock = OffsetDateTime::now_utc;
         let client = watch_client(options).await.map_err(io::Error::other)?;
-        let settings = ViewSettings { stuck_after: self.stuck, reports: self.reports.api() };
+        let settings = ViewSettings { stuck_after, reports: self.reports.api() };
         let scans = ScanWatch::new(client, settings, config.clone(), clock).await.map_err(io::Error::other)?;
         let metrics = Arc::new(ScanMetrics::new(scans.view.clone(), clock, &scans.counts, log_lines_lost.clone()));
         let view = scans.view.clone();

@@ -16,7 +16,7 @@ pub enum DurationError {
     #[error("must be a duration from 1s to 87672h, such as 2160h")]
     Life,
     #[cfg(feature = "cluster")]
-    #[error("must be a duration from 1s to 8760h, such as 30m")]
+    #[error("must be a duration from 1s to 8784h, such as 30m")]
     Stuck,
 }
 
@@ -41,11 +41,10 @@ pub fn parse_life(text: &str) -> Result<time::Duration, DurationError> {
     life.filter(|life| range.contains(life)).ok_or(DurationError::Life)
 }
 
-/// Parses how long a scan may wait for its controller.
+/// Parses the duration after which a waiting scan is stuck.
 #[cfg(feature = "cluster")]
-pub fn parse_stuck(text: &str) -> Result<time::Duration, DurationError> {
-    let wait = parse_duration(text).and_then(|wait| time::Duration::try_from(wait).ok());
-    // A year: no controller works longer than that.
-    let range = time::Duration::SECOND..=time::Duration::hours(8760);
-    wait.filter(|wait| range.contains(wait)).ok_or(DurationError::Stuck)
+pub fn parse_stuck(text: &str) -> Result<Duration, DurationError> {
+    // Up to a year: no scan waits for longer.
+    let range = Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 60 * 60);
+    parse_duration(text).filter(|after| range.contains(after)).ok_or(DurationError::Stuck)
 }

@@ -25,6 +25,7 @@ pub struct AuditEvent<'a> {
     pub stage: Json<'a>,
     pub verb: Json<'a>,
     request_uri: Json<'a>,
+    user_agent: Json<'a>,
     user: Container<'a, User<'a>>,
     impersonated_user: Container<'a, User<'a>>,
     object_ref: Container<'a, ObjectRef<'a>>,
@@ -82,6 +83,8 @@ pub struct ResponseMetadata<'a> {
     pub name: Json<'a>,
     pub uid: Json<'a>,
     resource_version: Json<'a>,
+    /// The JSON text of managedFields; empty if the log has none.
+    pub managed_fields: &'a str,
     of_scan: Metadata<'a>,
 }
 
@@ -108,6 +111,7 @@ impl<'a> Object<'a> for AuditEvent<'a> {
             "auditID" => self.audit_id = value.read()?,
             "stage" => self.stage = value.read()?,
             "requestURI" => self.request_uri = value.read()?,
+            "userAgent" => self.user_agent = value.read()?,
             "verb" => self.verb = value.read()?,
             "user" => self.user = value.read()?,
             "impersonatedUser" => self.impersonated_user = value.read()?,
@@ -193,6 +197,7 @@ impl<'a> Object<'a> for ResponseMetadata<'a> {
             "name" => self.name = value.read()?,
             "uid" => self.uid = value.read()?,
             "resourceVersion" => self.resource_version = value.read()?,
+            "managedFields" => self.managed_fields = value.with_text(|value| value.skip_repeated())?.1,
             _ => self.of_scan.member(key, value)?,
         }
         Ok(())
@@ -229,12 +234,26 @@ impl<'a> AuditEvent<'a> {
 
     /// Returns whether nothing was stored, as the client asked for.
     pub fn is_dry_run(&self) -> bool {
-        let query = text(&self.request_uri).split_once('?').map_or("", |(_, query)| query);
-        let is_dry_run = |(name, value): (&str, &str)| percent_decode_str(name).eq(*b"dryRun") && !value.is_empty();
-        let is_in_query = query.split('&').filter_map(|part| part.split_once('=')).any(is_dry_run);
+        let is_in_query = self.parameter("dryRun").is_some_and(|value| !value.is_empty());
         // The body of a deletion has its options. That of another request is an object or a patch.
         let options = self.request_object.present().filter(|_| self.verb.is_text("delete"));
         is_in_query || options.is_some_and(|options| !options.dry_run.is_absent())
+    }
+
+    /// Returns the manager of the fields that the request has written, as the API server names it: by the parameter
+    /// `fieldManager`, else by the beginning of the User-Agent.
+    pub fn field_manager(&self) -> String {
+        let named =
+            self.parameter("fieldManager").map(|value| percent_decode_str(value).decode_utf8_lossy().into_owned());
+        let program = || text(&self.user_agent).split('/').next().unwrap_or_default().to_owned();
+        named.filter(|name| !name.is_empty()).unwrap_or_else(program)
+    }
+
+    /// Returns the value of a parameter of the URI, still encoded.
+    fn parameter(&self, wanted: &str) -> Option<&str> {
+        let (_, query) = text(&self.request_uri).split_once('?')?;
+        let mut parameters = query.split('&').filter_map(|part| part.split_once('='));
+        parameters.find(|(name, _)| percent_decode_str(name).eq(wanted.bytes())).map(|(_, value)| value)
     }
 
     pub fn is_truncated(&self) -> bool {

@@ -12,6 +12,8 @@ use crate::admission::review::Operation;
 use crate::admission::user::User;
 use crate::admission::{ReviewSettings, is_mutated, parts};
 use crate::engine::{Change, Findings, Mutated, Part, mutate, validate};
+use crate::offline::managed_fields::ManagedFields;
+use crate::report::Origin;
 use crate::report::replay::{LogPosition, NotReplayed, ReplayReport, ReplayedWrite, Tallied, Unread, tally};
 use crate::rules::RULES;
 use crate::scan::reader::same::is_same_json;
@@ -225,6 +227,7 @@ impl Replay {
             is_upper_bound: !is_create && !old.is_some_and(is_surely_replaced),
         };
         report.write(&write, &mutated.operations, &findings);
+        count_origins(event, received, object, &findings, report);
     }
 
     /// Keeps the scan of a response as the old object of the next write.
@@ -275,6 +278,30 @@ impl Replay {
         if self.old_objects.get(&key).is_some_and(is_deleted) {
             self.old_objects.remove(&key);
         }
+    }
+}
+
+/// Counts the findings in a write by their origins. The manager of a field is that of the managedFields in the response. If the
+/// log has none, as with `omitManagedFields` in the audit policy, it is the manager of the write.
+fn count_origins(
+    event: &AuditEvent<'_>,
+    received: OffsetDateTime,
+    object: &ResponseObject<'_>,
+    findings: &Findings<'_>,
+    report: &mut ReplayReport,
+) {
+    if findings.list().is_empty() {
+        return;
+    }
+    let managers = ManagedFields::read(object.metadata.managed_fields);
+    let template = object.scan.spec.present().map(|spec| text(&spec.scan_template)).unwrap_or_default();
+    for finding in findings.list() {
+        let writer = managers.writer(&finding.field.to_string());
+        let (manager, written) = match writer {
+            Some(writer) => (writer.manager.to_owned(), writer.time.unwrap_or(received)),
+            None => (event.field_manager(), received),
+        };
+        report.origins.count(&Origin { template: template.to_owned(), manager, written: Some(written) });
     }
 }
 

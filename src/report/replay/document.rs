@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{NotReplayed, Outcome, ReplayReport, RowKey, Unread, WriteRow};
+use crate::report::origins::JsonOrigin;
 use crate::scan::time::format;
 
 /// The version of the document.
@@ -22,6 +23,9 @@ pub struct ReplayDocument<'a> {
     rows: Vec<DocumentRow<'a>>,
     /// The writes of further rows, counted by outcome. A write counts once for each row.
     more: Vec<MoreRows>,
+    /// The findings of each ScanTemplate and manager in all judged writes, those with the most findings first, at most
+    /// 1,000. A finding counts in each write that has it.
+    origins: Vec<JsonOrigin<'a>>,
     /// The events that could not be judged, by reason.
     not_replayed: Vec<NotReplayedCount<'a>>,
     /// The parts of the input that are not audit events, by reason.
@@ -140,6 +144,7 @@ impl<'a> ReplayDocument<'a> {
             counts: report.counts,
             rows: report.sorted_rows().into_iter().map(|(key, row)| document_row(key, row)).collect(),
             more: report.more.iter().map(|(&outcome, &writes)| MoreRows { outcome, writes }).collect(),
+            origins: report.origins.groups(),
             not_replayed: not_replayed
                 .map(|(&reason, tallied)| NotReplayedCount { reason, count: tallied.count, first: &tallied.first })
                 .collect(),

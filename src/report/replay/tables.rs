@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 
 use super::{Outcome, ReplayCounts, ReplayReport, RowKey, Tallied, WriteRow};
-use crate::report::markdown::{REPORT_MAX_BYTES, cell, write_fitting};
+use crate::report::markdown::{ORIGINS_MAX_BYTES, REPORT_MAX_BYTES, cell, code, write_fitting};
 use crate::report::{column_width, counted};
 use crate::scan::time::format;
 
 /// The most bytes of the rows in Markdown. The other parts take less than 15,000 bytes: a sentence of at most 100 bytes for
 /// each of the 13 counts, and a line for each of the 10 reasons, with a position of at most 1,100 bytes.
-const MARKDOWN_ROWS_MAX_BYTES: usize = REPORT_MAX_BYTES - 15_000;
+const MARKDOWN_ROWS_MAX_BYTES: usize = REPORT_MAX_BYTES - ORIGINS_MAX_BYTES - 15_000;
 
 /// Writes the report for a terminal.
 pub fn text(report: &ReplayReport, out: &mut impl Write) -> io::Result<()> {
@@ -21,6 +21,10 @@ pub fn text(report: &ReplayReport, out: &mut impl Write) -> io::Result<()> {
             writeln!(out, "{}{padding}  {} in further rows", coloured(*outcome), counted(*writes, "write"))?;
         }
         writeln!(out)?;
+    }
+    let origins = report.origins.sentences();
+    if !origins.is_empty() {
+        writeln!(out, "{}\n", origins.join("\n"))?;
     }
     let reasons = reasons(report);
     if !reasons.is_empty() {
@@ -74,6 +78,9 @@ pub fn markdown(report: &ReplayReport, out: &mut impl Write) -> io::Result<()> {
     if left > 0 {
         writeln!(out, "| | further rows | | | {left} | | | |")?;
     }
+    let sentences = report.origins.sentences();
+    let lines = sentences.iter().map(|sentence| format!("- {}\n", code(sentence)));
+    write_fitting(out, "\n", lines, &mut { ORIGINS_MAX_BYTES })?;
     for (index, (reason, Tallied { count, first })) in reasons(report).into_iter().enumerate() {
         if index == 0 {
             writeln!(out, "\n| not replayed | count | first |\n|---|--:|---|")?;

@@ -5,6 +5,45 @@ use crate::scan::ConditionStatus::{self, False, True, Unknown};
 use crate::scan::ConditionType::{self, PolicySucceeded, Scanning, SendingResults, Succeeded};
 use crate::scan::{ConditionMember, Conditions, Field, Phase};
 
+/// What a phase means, and what happens next.
+pub struct PhaseMeaning {
+    pub phase: Phase,
+    /// Follows the name of the phase.
+    pub meaning: &'static str,
+    pub next: &'static str,
+}
+
+pub const MEANINGS: &[PhaseMeaning] = &[
+    PhaseMeaning {
+        phase: Phase::Pending,
+        meaning: "the scan waits to start",
+        next: "The controller starts the scan job, and the phase becomes Scanning.",
+    },
+    PhaseMeaning {
+        phase: Phase::Scanning,
+        meaning: "the scan job is running, or the policy is not evaluated yet",
+        next: "If the scan job fails, the phase becomes Error. Otherwise the policy is evaluated: the phase becomes Completed if the \
+               artifact complies, Failed if it does not, and Error if the policy cannot be evaluated. Without a policy it \
+               becomes Completed.",
+    },
+    PhaseMeaning {
+        phase: Phase::Completed,
+        meaning: "the scan succeeded, and the artifact complies with its scan policy, if the scan has a policy",
+        next: "The supply chain ships the compliant artifact. The scan runs again when its spec, its template or its policy \
+               changes.",
+    },
+    PhaseMeaning {
+        phase: Phase::Failed,
+        meaning: "the scan succeeded, but the artifact violates its scan policy",
+        next: "The supply chain ships nothing. The scan runs again when its spec, its template or its policy changes.",
+    },
+    PhaseMeaning {
+        phase: Phase::Error,
+        meaning: "the scan failed, or the policy could not be evaluated",
+        next: "The controller runs the scan again, about once a minute.",
+    },
+];
+
 /// A combination of conditions that contradicts a phase.
 pub struct PhaseRow {
     pub phase: Phase,
@@ -131,6 +170,20 @@ pub const JUMPS: &[(Phase, Phase)] = &[
     (Phase::Completed, Phase::Failed),
     (Phase::Failed, Phase::Completed),
 ];
+
+/// Returns the phase that follows from the current conditions, if they allow only one.
+pub fn of_conditions(conditions: &Conditions<'_>, has_scan_policy: bool) -> Option<Phase> {
+    let [scanning, succeeded, policy] = [Scanning, Succeeded, PolicySucceeded].map(|known| conditions.current(known));
+    let has_no_policy = conditions.is_absent(PolicySucceeded) && !has_scan_policy;
+    match (scanning, succeeded, policy) {
+        (Some(True), _, _) => Some(Phase::Scanning),
+        (_, Some(False), _) | (_, _, Some(Unknown)) => Some(Phase::Error),
+        (_, Some(True), Some(False)) => Some(Phase::Failed),
+        (_, Some(True), Some(True)) => Some(Phase::Completed),
+        (_, Some(True), None) if has_no_policy => Some(Phase::Completed),
+        _ => None,
+    }
+}
 
 impl PhaseRow {
     /// Describes the contradiction: `must be "Error" while Succeeded is "False" and Scanning is not "True"`.

@@ -40,6 +40,8 @@ mutate   cve-count-values  dev        jane|doe@example.com                      
 mutate   cve-total         dev        jane|doe@example.com                                              1  2026-11-20T08:00:03Z  2026-11-20T08:00:03Z
          dev/app SourceScan status.cveCount.total: was 2, set to 1 (standard input:3, audit ID audit-3)
 
+2 of 2 findings come from ScanTemplate blob-source-scan-template, manager x, since 2026-11-20T08:00:02Z
+
 NOT REPLAYED                                                          COUNT  FIRST
 recorded at level Metadata: the policy has to record RequestResponse      1  standard input:4
 
