@@ -4,7 +4,7 @@ use crate::rules::RULES;
 use crate::scan::{Phase, Status};
 
 /// The number of rules that fit the bits of a judged scan.
-pub const RULES_MAX: usize = 32;
+const RULES_MAX: usize = 32;
 const _: () = assert!(RULES.len() <= RULES_MAX);
 
 /// A phase as a label. Clients can write any text as a phase, so that all but the five are one.

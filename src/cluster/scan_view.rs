@@ -15,7 +15,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::scan_report::{ReportApi, ScanReport, ScanUid};
-use super::scan_totals::{PhaseLabel, RULES_MAX, ScanTotals};
+use super::scan_totals::{PhaseLabel, ScanTotals};
 use crate::engine::{Part, Severity};
 use crate::offline::Judge;
 use crate::offline::stored::StoredScan;
@@ -317,10 +317,12 @@ impl ScanView {
             let oldest = &mut totals.age_seconds[phase as usize];
             *oldest = (*oldest).max(seconds(now).saturating_sub(changed));
             totals.stuck[*kind as usize] += u64::from(waiting_since != 0 && waiting_since <= stuck_before);
-            for (severity, bits) in judged.rules.into_iter().enumerate() {
-                (0..RULES_MAX)
-                    .filter(|rule| bits >> rule & 1 == 1)
-                    .for_each(|rule| totals.findings[rule][severity] += 1);
+            for (severity, mut bits) in judged.rules.into_iter().enumerate() {
+                // Most scans have no findings.
+                while bits != 0 {
+                    totals.findings[bits.trailing_zeros() as usize][severity] += 1;
+                    bits &= bits - 1;
+                }
             }
             totals.with_errors += u64::from(judged.has_status_error);
             totals.without_evidence += u64::from(judged.is_without_evidence);

@@ -63,7 +63,7 @@ pub struct ScanWatch {
 
 /// The identity of an object.
 #[derive(Deserialize)]
-struct ObjectHead {
+struct ObjectIdentity {
     metadata: ObjectName,
 }
 
@@ -150,7 +150,7 @@ impl ScanWatch {
                 }
             }
             WatchedEvent::Deleted(object) => {
-                let head: Option<ObjectHead> = serde_json::from_str(object.get()).ok();
+                let head: Option<ObjectIdentity> = serde_json::from_str(object.get()).ok();
                 if let Some(uid) = head.and_then(|head| ScanUid::parse(&head.metadata.uid)) {
                     self.view.lock().remove(uid);
                 }
@@ -168,7 +168,7 @@ impl ScanWatch {
         let watch = ResourceWatch::new(self.client.clone(), path, Some(&labels));
         let handle = |event: WatchedEvent<'_>| match event {
             WatchedEvent::Stored(object) | WatchedEvent::Deleted(object) => {
-                let Ok(ObjectHead { metadata }) = serde_json::from_str(object.get()) else { return };
+                let Ok(ObjectIdentity { metadata }) = serde_json::from_str(object.get()) else { return };
                 let mut view = self.view.lock();
                 if matches!(event, WatchedEvent::Stored(_)) {
                     let report = ScanReport::read(object.get());
