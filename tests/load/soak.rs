@@ -7,7 +7,7 @@ use std::time::Instant;
 use prometheus_client::metrics::counter::Counter;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use scan_admission::admission::{Context, ReviewSettings, Webhook, answer};
+use scan_admission::admission::{Context, EventReasons, ReviewSettings, Webhook, answer};
 use scan_admission::rules::RULES;
 use scan_admission::server::memory::SharedMemory;
 use scan_admission::server::metrics::Metrics;
@@ -151,7 +151,13 @@ fn print_the_cost_of_metrics() {
     let legal = fixture(LEGAL);
     let denied = String::from_utf8(legal.clone()).unwrap().replacen("\"Completed\"", "\"Done\"", 1).into_bytes();
     for (name, body) in [("allowed", legal), ("denied", denied)] {
-        let context = Context { webhook: Webhook::Validating, now, rules: RULES, settings: &settings };
+        let context = Context {
+            webhook: Webhook::Validating,
+            now,
+            rules: RULES,
+            settings: &settings,
+            events: EventReasons::default(),
+        };
         let mut least = [f64::MAX; 2];
         for _ in 0..10 {
             let begun = Instant::now();
