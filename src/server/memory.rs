@@ -330,16 +330,24 @@ mod tests {
     async fn the_connection_of_the_oldest_answer_is_closed() {
         let memory = SharedMemory::new(BODIES_BYTES);
         let [first, second] = [(); 2].map(|()| memory.connection());
-        let answers =
-            [first.answer(vec![b' '; MIB], ()), first.answer(vec![b' '; MIB], ()), second.answer(vec![b' '; MIB], ())];
+        let until_left = Arc::new(());
+        let answers = [
+            first.answer(vec![b' '; MIB], until_left.clone()),
+            first.answer(vec![b' '; MIB], ()),
+            second.answer(vec![b' '; MIB], ()),
+        ];
         // A slice keeps the reservation of the whole answer.
         let part = answers[0].slice(10..20);
         assert_eq!(held(&memory), 3 * (MIB + REQUEST_BYTES));
+        assert_eq!(Arc::strong_count(&until_left), 2);
         let body = body(&second, 2 * MIB);
         assert!(!body.is_shed());
         first.evicted().await;
         assert_eq!(held(&memory), 3 * MIB + 2 * REQUEST_BYTES, "both answers of the first connection are evicted");
-        drop((part, answers));
+        drop(answers);
+        assert_eq!(Arc::strong_count(&until_left), 2, "a part has not left");
+        drop(part);
+        assert_eq!(Arc::strong_count(&until_left), 1);
         assert_eq!(held(&memory), 2 * MIB + REQUEST_BYTES);
 
         let limit = Duration::from_secs(10);

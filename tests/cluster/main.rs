@@ -10,6 +10,7 @@ mod client_auth;
 mod controlplane;
 mod denials;
 mod doctor;
+mod events;
 mod failing_webhooks;
 mod forwarder;
 mod installed;
@@ -89,6 +90,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, recorded_reviews::TESTS),
     (Hooks::Installed, lifecycles::TESTS),
     (Hooks::Own, ca_rotation::TESTS),
+    (Hooks::Own, events::TESTS),
     (Hooks::Own, rolling_restart::TESTS),
     (Hooks::Own, reconciliation::TESTS),
     (Hooks::Own, audit::TESTS),

@@ -29,6 +29,9 @@ pub struct SeriesLimits {
 /// The time in which [`SeriesLimits::writes`] are allowed.
 pub const WINDOW: Duration = Duration::from_secs(60);
 
+/// The shortest time between two searches of a full table for series that have ended. A search takes microseconds.
+const SWEEP_PAUSE: Duration = Duration::from_secs(1);
+
 impl Default for SeriesLimits {
     /// - Controllers retry a denied write after up to 16 minutes, most of them within seconds. After 10 minutes without a
     ///   denial, the next one is news. The API server keeps an Event for an hour after its last write.
@@ -97,7 +100,7 @@ pub enum WriteOutcome {
     Deleted,
     /// To be tried again while the series is current.
     Failed,
-    /// Never to be tried again.
+    /// Not to be tried again before the next occurrence.
     Rejected,
 }
 
@@ -114,7 +117,7 @@ pub struct SeriesTable {
     writes: VecDeque<Instant>,
     /// The API server wants no write before this time.
     paused_until: Option<Instant>,
-    /// While the table is full, the earliest time at which a series can end.
+    /// While the table is full, the time at which there may be room again.
     full_until: Option<Instant>,
     metrics: EventMetrics,
 }
@@ -138,6 +141,9 @@ impl SeriesTable {
         let key = SeriesKey { uid: event.scan.uid.clone(), reason: event.reason, rules: event.rules.clone() };
         if let Some(series) = self.series.get_mut(&key) {
             if series.is_current(&self.limits, now) {
+                if series.count == 0 {
+                    series.first = time;
+                }
                 (series.last, series.last_seen) = (time, now);
                 series.count += 1;
             } else {
@@ -198,8 +204,7 @@ impl SeriesTable {
             WriteOutcome::Failed => {}
             WriteOutcome::Rejected => {
                 self.metrics.count_dropped(EventDrop::Rejected, series.unwritten());
-                self.series.remove(&write.key);
-                return;
+                series.count = series.written;
             }
         }
         series.state = SeriesState::Resting;
@@ -240,17 +245,18 @@ impl SeriesTable {
         if self.full_until.is_some_and(|until| now < until) {
             return false;
         }
+        self.end_rests(now);
         let (limits, metrics) = (self.limits, &self.metrics);
         self.series.retain(|_, series| {
-            let is_kept = series.is_current(&limits, now);
+            let is_kept = series.is_current(&limits, now) || series.state == SeriesState::Resting;
             if !is_kept {
                 metrics.count_dropped(EventDrop::Age, series.unwritten());
             }
             is_kept
         });
         self.ready.iter_mut().for_each(|keys| keys.retain(|key| self.series.contains_key(key)));
-        self.resting.retain(|(_, key)| self.series.contains_key(key));
-        self.full_until = self.series.values().map(|series| series.last_seen + limits.current).min();
+        let next_end = self.series.values().map(|series| series.last_seen + limits.current).min();
+        self.full_until = next_end.map(|end| end.max(now + SWEEP_PAUSE));
         self.series.len() < self.limits.series
     }
 }
