@@ -14,7 +14,7 @@
 //! | [`docs`] | the pages that are generated from tables: rules, how a status is judged, configuration, checks of `doctor` | `server` |
 //! | [`doctor`] | the checks of an installation | `cluster` |
 //! | [`install`] | the manifests and the Grafana dashboard | `server` |
-//! | [`cluster`] | the client of the API server: the CA controller, caBundles, listing | `cluster` |
+//! | [`cluster`] | the client of the API server: the CA controller, caBundles, listing, Events | `cluster` |
 //! | [`server`] | the HTTPS server: connections, limits, memory, handler, health, metrics | `server` |
 //! | [`policies`] | the admission policies in CEL, generated from the rules | `server` |
 //! | [`offline`] | outside a request: judging scans in documents, stored scans and writes in audit logs; fixing documents | `files` |
@@ -59,7 +59,9 @@
 //! 3. For the validating webhook, [`engine::validate`](engine::validate()) applies the rules, and the ratchet downgrades
 //!    errors that the old object already had. For the mutating webhook, [`engine::mutate`](engine::mutate()) writes
 //!    derived fields to our own copy of the object.
-//! 4. [`admission::reply`] encodes the decision, the warnings and the patch.
+//! 4. [`admission::reply`] encodes the decision, the warnings and the patch. If the context asks for it, the answer has an
+//!    [`admission::event`] about the scan.
+//! 5. When the answer has left, its Event enters the queue of [`server::events`], from which [`cluster::events`] writes it.
 //!
 //! # Invariants
 //!
