@@ -3,6 +3,7 @@
 //! It does not fail, since errors are answers too, and it does not wait: the time, the rules and the settings are
 //! values.
 
+pub mod event;
 pub mod patch;
 pub mod reply;
 pub mod review;
@@ -15,6 +16,8 @@ use time::OffsetDateTime;
 
 use crate::engine::{self, Action, Change, Downgrade, Findings, Part, Rule, Severity};
 use crate::scan::Member;
+pub use event::EventReasons;
+use event::StatusEvent;
 use reply::Reply;
 use review::{Operation, Request, Review, Target};
 pub use settings::{FaultPolicy, Override, ReviewSettings};
@@ -80,6 +83,8 @@ pub struct Context<'a> {
     pub now: OffsetDateTime,
     pub rules: &'a [Rule],
     pub settings: &'a ReviewSettings,
+    /// Which answers have a [`StatusEvent`].
+    pub events: EventReasons,
 }
 
 /// The effect of an answer on the write.
@@ -104,7 +109,7 @@ impl Decision {
     }
 }
 
-/// The data of a review for metrics and logs. It never has contents of the object.
+/// The data of a review for metrics, logs and Events. Only the Event has contents of the object.
 #[derive(Debug)]
 pub struct Summary {
     pub decision: Decision,
@@ -116,6 +121,8 @@ pub struct Summary {
     pub mutations: Vec<&'static str>,
     /// `None` if the decision is [`Decision::Allow`], since nothing is logged then.
     pub request: Option<RequestInfo>,
+    /// The Event about the scan, if the [`Context`] asks for one.
+    pub event: Option<Box<StatusEvent>>,
 }
 
 /// A finding without the contents of the object, for metrics.
@@ -226,7 +233,7 @@ fn judge(request: &Request<'_>, target: Target<'_>, context: &Context<'_>) -> An
             let validate = |parts: Vec<Part>, reply: &mut Reply<'_>| {
                 let mut findings = Findings::default();
                 parts.into_iter().for_each(|part| engine::validate(context.rules, part, &change, &mut findings));
-                reply.validate(kind, &findings);
+                reply.validate(kind, &findings, context.events);
             };
             match (context.webhook, operation) {
                 (Webhook::Validating, _) => validate(parts(operation, is_status, &change), &mut reply),

@@ -12,6 +12,7 @@ pub mod events;
 pub mod listing;
 pub mod names;
 pub mod report_writer;
+pub mod scan_events;
 pub mod scan_metrics;
 pub mod scan_report;
 pub mod scan_totals;

@@ -31,6 +31,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("base/namespace.yaml", include_str!("install/base/namespace.yaml")),
     ("base/resourcequota.yaml", include_str!("install/base/resourcequota.yaml")),
     ("base/rbac.yaml", include_str!("install/base/rbac.yaml")),
+    ("base/events.yaml", include_str!("install/base/events.yaml")),
     ("base/service.yaml", include_str!("install/base/service.yaml")),
     ("base/configmap.yaml", include_str!("install/base/configmap.yaml")),
     ("base/deployment.yaml", include_str!("install/base/deployment.yaml")),
@@ -38,6 +39,10 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("base/networkpolicy.yaml", include_str!("install/base/networkpolicy.yaml")),
     ("base/webhooks.yaml", include_str!("install/base/webhooks.yaml")),
     ("base/crds/kustomization.yaml", include_str!("install/base/crds/kustomization.yaml")),
+    ("events/kustomization.yaml", include_str!("install/events/kustomization.yaml")),
+    // The files of a kustomization cannot be outside of its folder.
+    ("events/rbac.yaml", include_str!("install/base/events.yaml")),
+    ("no-events/kustomization.yaml", include_str!("install/no-events/kustomization.yaml")),
     ("break-glass/kustomization.yaml", include_str!("install/break-glass/kustomization.yaml")),
     ("break-glass/rbac.yaml", include_str!("install/break-glass/rbac.yaml")),
     ("status-writers/kustomization.yaml", include_str!("install/status-writers/kustomization.yaml")),

@@ -59,7 +59,9 @@
 //! 3. For the validating webhook, [`engine::validate`](engine::validate()) applies the rules, and the ratchet downgrades
 //!    errors that the old object already had. For the mutating webhook, [`engine::mutate`](engine::mutate()) writes
 //!    derived fields to our own copy of the object.
-//! 4. [`admission::reply`] encodes the decision, the warnings and the patch.
+//! 4. [`admission::reply`] encodes the decision, the warnings and the patch. If the context asks for it, the answer has an
+//!    [`admission::event`] about the scan.
+//! 5. When the answer has left, its Event enters the queue of [`server::events`], from which [`cluster::events`] writes it.
 //!
 //! # Invariants
 //!

@@ -192,9 +192,10 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The judged part of `metadata`.
+/// The judged part of `metadata`, and the uid, for Events.
 #[derive(Debug, Clone, Default)]
 pub struct Metadata<'a> {
+    pub uid: Json<'a>,
     pub generation: Json<'a>,
     pub deletion_timestamp: Json<'a>,
 }
@@ -202,6 +203,7 @@ pub struct Metadata<'a> {
 impl<'a> Object<'a> for Metadata<'a> {
     fn member(&mut self, key: Key<'a>, value: &mut Reader<'a>) -> Result<(), ReadError> {
         match key.as_ref() {
+            "uid" => self.uid = value.read()?,
             "generation" => self.generation = value.read()?,
             "deletionTimestamp" => self.deletion_timestamp = value.read()?,
             "managedFields" => value.skip_repeated()?,

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod connection;
 #[cfg(target_os = "linux")]
 pub mod descriptors;
+pub mod events;
 pub mod expiry;
 pub mod exposition;
 pub mod frame_limiter;
@@ -47,6 +48,7 @@ use self::accept::{accept, drain};
 use self::admin::AdminServer;
 use self::clock::Clock;
 use self::connection::{ConnectionContext, StopStage, serve_tls};
+use self::events::EventQueue;
 use self::expiry::Readiness;
 use self::limits::{LONG_REVIEWS, READ_BYTES, TICK};
 use self::log_limiter::LogLimiter;
@@ -75,6 +77,8 @@ pub struct ServerSettings {
     pub stop_delay: Duration,
     /// The number of log lines that were lost: incremented by the log, and exported with the metrics.
     pub log_lines_lost: Counter,
+    /// Receives an Event for each review that has one. `None` makes no Events.
+    pub events: Option<Arc<EventQueue>>,
 }
 
 /// The certificate that the server presents to clients.
@@ -96,6 +100,7 @@ pub struct Shared {
     clock: Clock,
     pub metrics: Metrics,
     log_limiter: LogLimiter,
+    events: Option<Arc<EventQueue>>,
 }
 
 impl Shared {
@@ -104,11 +109,13 @@ impl Shared {
         config: watch::Receiver<Arc<Config>>,
         clock: fn() -> OffsetDateTime,
         log_lines_lost: Counter,
+        events: Option<Arc<EventQueue>>,
     ) -> Self {
         let bodies_bytes = config.borrow().limits.bodies_bytes;
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let memory = SharedMemory::new(bodies_bytes);
-        let metrics = Metrics::new(rules, &memory, log_lines_lost);
+        let event_metrics = events.as_ref().map(|queue| queue.metrics.clone()).unwrap_or_default();
+        let metrics = Metrics::new(rules, &memory, log_lines_lost, event_metrics);
         Self {
             rules,
             config,
@@ -117,6 +124,7 @@ impl Shared {
             clock: Clock::new(clock, metrics.clock_jumps.clone()),
             metrics,
             log_limiter: LogLimiter::new(Instant::now()),
+            events,
         }
     }
 
@@ -150,7 +158,8 @@ pub enum BindError {
 
 /// Binds both addresses. Each handshake presents the certificate that `certificate` contains at that time.
 pub async fn bind(settings: ServerSettings, certificate: ServedCertificate) -> Result<Server, BindError> {
-    let ServerSettings { listen, admin, rules, config, client_auth, clock, stop_delay, log_lines_lost } = settings;
+    let ServerSettings { listen, admin, rules, config, client_auth, clock, stop_delay, log_lines_lost, events } =
+        settings;
     let connections = config.borrow().limits.connections;
     #[cfg(target_os = "linux")]
     let connections = descriptors::limit_connections(connections);
@@ -163,7 +172,7 @@ pub async fn bind(settings: ServerSettings, certificate: ServedCertificate) -> R
         certificate,
         wall_clock: clock,
         stop_delay,
-        shared: Arc::new(Shared::new(rules, config, clock, log_lines_lost)),
+        shared: Arc::new(Shared::new(rules, config, clock, log_lines_lost, events)),
     })
 }
 

@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use allocation_counter::measure;
-use scan_admission::admission::{self, Context, JUDGEMENT_MAX_BYTES, Override, ReviewSettings, Webhook, review};
+use scan_admission::admission::{
+    self, Context, EventReasons, JUDGEMENT_MAX_BYTES, Override, ReviewSettings, Webhook, review,
+};
 use scan_admission::engine::{Mode, RuleMode};
 use serde_json::{Map, Value, json};
 
@@ -99,6 +101,28 @@ fn a_configuration_costs_at_most_one_allocation() {
             let (without, with) =
                 (count(&context(webhook)), count(&Context { settings: &settings, ..context(webhook) }));
             assert!(with == without + additional, "{settings:?}: {with}, {without} without the settings");
+        }
+    }
+}
+
+/// A review pays for an Event only if it has one.
+#[test]
+fn events_cost_nothing_where_nothing_is_denied() {
+    let text = grown(1_000, in_managed_fields);
+    let denied = text.replacen("\"Completed\"", "\"Complete\"", 1);
+    for webhook in Webhook::BOTH {
+        for (text, is_denied) in [(&text, false), (&denied, webhook == Webhook::Validating)] {
+            let [without, with] = [false, true].map(|denied| {
+                let events = EventReasons { denied, warned: denied };
+                let mut has_event = false;
+                let used = measure(|| {
+                    let answer = admission::answer(text.as_bytes(), &Context { events, ..context(webhook) });
+                    has_event = answer.summary.event.is_some();
+                });
+                assert_eq!(has_event, denied && is_denied, "{webhook:?}");
+                used.count_total
+            });
+            assert_eq!(with > without, is_denied, "{webhook:?}: {with}, {without} without Events");
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::event::{EventReason, EventReasons, StatusEvent};
 use super::review::{Request, Review};
 use super::{Answer, Context, Decision, Fault, FaultPolicy, ReviewSettings, RuleFinding, Summary, Webhook, patch};
 use crate::engine::{Action, Finding, Findings, PatchOperation};
@@ -138,7 +139,7 @@ impl<'r> Reply<'r> {
     }
 
     /// Adds the findings. The write is denied if the action of any is [`Action::Deny`].
-    pub fn validate(&mut self, kind: Kind, findings: &Findings<'_>) {
+    pub fn validate(&mut self, kind: Kind, findings: &Findings<'_>, events: EventReasons) {
         let mut causes = Vec::new();
         for finding in findings.list() {
             let Finding { rule, severity, action, downgraded, .. } = *finding;
@@ -149,10 +150,17 @@ impl<'r> Reply<'r> {
                 Action::Audit => self.audited.push(finding_warning(finding)),
             }
         }
-        if !causes.is_empty() {
+        let is_denied = !causes.is_empty();
+        if is_denied {
             self.summary.decision = Decision::Deny;
             self.denial = Some(DenialCauses { kind, causes });
         }
+        let reason = match is_denied {
+            true if events.denied => EventReason::StatusDenied,
+            false if events.warned => EventReason::StatusWarned,
+            _ => return,
+        };
+        self.summary.event = StatusEvent::new(reason, findings, || self.request.updated_scan());
     }
 
     /// Encodes the reply.
@@ -248,6 +256,7 @@ fn summary(request: &Request<'_>, decision: Decision) -> Summary {
         findings: Vec::new(),
         mutations: Vec::new(),
         request: None,
+        event: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //! kept, so that the answer to a malformed review can have its uid.
 
 use super::RequestInfo;
+use super::event::ScanReference;
 use super::user::User;
 use crate::scan::json::printable;
 use crate::scan::reader::ReadError;
@@ -32,6 +33,7 @@ pub struct Request<'a> {
     name: Json<'a>,
     namespace: Json<'a>,
     operation: Json<'a>,
+    dry_run: Json<'a>,
     user: Container<'a, User<'a>>,
     object: Container<'a, Scan<'a>>,
     old_object: Container<'a, Scan<'a>>,
@@ -104,6 +106,7 @@ impl<'a> Object<'a> for Request<'a> {
             "name" => self.name = value.read()?,
             "namespace" => self.namespace = value.read()?,
             "operation" => self.operation = value.read()?,
+            "dryRun" => self.dry_run = value.read()?,
             "userInfo" => self.user = value.read()?,
             "object" => self.object.fill(value)?,
             "oldObject" => self.old_object.fill(value)?,
@@ -218,6 +221,24 @@ impl Request<'_> {
             name: self.name().to_owned(),
             user: self.user().to_owned(),
         }
+    }
+
+    /// Returns the scan whose status the request updates; `None` for other requests and for a dry run.
+    pub fn updated_scan(&self) -> Option<ScanReference> {
+        let kind = self.scan_kind()?;
+        let is_stored = self.dry_run.is_absent() || matches!(self.dry_run, Json::Other("false"));
+        if !is_stored || self.is_status() != Some(true) || self.operation() != "UPDATE" {
+            return None;
+        }
+        let uid = |object: &Container<'_, Scan<'_>>| Some(text(&object.present()?.metadata.present()?.uid).to_owned());
+        let version = self.kind.present().map(|found| text(&found.version)).unwrap_or_default();
+        Some(ScanReference {
+            api_version: format!("{GROUP}/{version}"),
+            kind: kind.name(),
+            namespace: self.namespace().to_owned(),
+            name: self.name().to_owned(),
+            uid: uid(&self.object).or_else(|| uid(&self.old_object))?,
+        })
     }
 
     fn scan_kind(&self) -> Option<Kind> {

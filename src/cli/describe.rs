@@ -13,7 +13,7 @@ use super::flags::config::ConfigFlags;
 use super::flags::parse_time;
 use super::flags::scan::{ScanFlags, ScanName};
 use crate::cluster::client::client;
-use crate::cluster::events::events_of;
+use crate::cluster::scan_events::events_of;
 use crate::cluster::stored_scan::stored_scan;
 use crate::engine::Action;
 use crate::offline::Judge;

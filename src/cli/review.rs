@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::flags::config::ConfigFlags;
 use super::flags::parse_time;
 use super::{DENIED, UNUSABLE};
-use crate::admission::{self, Answer, BODY_MAX_BYTES, Context, ReviewSettings, Webhook};
+use crate::admission::{self, Answer, BODY_MAX_BYTES, Context, EventReasons, ReviewSettings, Webhook};
 use crate::manifest::stream::StreamedValue;
 use crate::manifest::{Position, Values, encoding};
 use crate::offline::input;
@@ -111,7 +111,10 @@ impl ReviewCommand {
                 print_error(format_args!("{}:{line}:{column}: {error}", printable(name, usize::MAX)));
             }
             let now = self.now.unwrap_or_else(OffsetDateTime::now_utc);
-            let answer = admission::answer(bytes, &Context { webhook, now, rules: RULES, settings });
+            let answer = admission::answer(
+                bytes,
+                &Context { webhook, now, rules: RULES, settings, events: EventReasons::default() },
+            );
             worst = worst.max(exit_code(&answer));
             match output {
                 Format::Json => {

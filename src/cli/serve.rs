@@ -5,6 +5,8 @@ mod client_auth;
 #[cfg(feature = "cluster")]
 mod cluster_ca;
 mod config_reload;
+#[cfg(feature = "cluster")]
+mod events;
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -23,6 +25,8 @@ use tracing_subscriber::filter::Targets;
 use self::certificates::{CertificateFlags, CertificateSourceError, DEVELOPMENT};
 use self::client_auth::ClientAuthFlags;
 use self::config_reload::ConfigPollFlags;
+#[cfg(feature = "cluster")]
+use self::events::{EventFlags, EventsError};
 use super::flags::address::parse_listen;
 use super::flags::config::{ConfigFlags, LoadedConfig};
 use super::flags::duration::parse_delay;
@@ -72,6 +76,9 @@ pub struct ServeCommand {
     /// Format of the log; auto is text on a terminal and JSON elsewhere
     #[arg(long, env = "SCAN_ADMISSION_LOG_FORMAT", value_enum, default_value = "auto")]
     log_format: LogFormat,
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    events: EventFlags,
     #[command(flatten)]
     certs: CertificateFlags,
     #[command(flatten)]
@@ -101,6 +108,9 @@ enum StartError {
     ClientAuth(#[from] FileError<TlsFileError>),
     #[error(transparent)]
     Certificate(#[from] CertificateSourceError),
+    #[cfg(feature = "cluster")]
+    #[error(transparent)]
+    Events(#[from] EventsError),
     #[error("cannot handle signals: {0}")]
     Signals(io::Error),
     #[error("{}", bind_message(.0))]
@@ -125,6 +135,8 @@ fn start(args: &ServeCommand, log_lines_lost: Counter) -> Result<ExitCode, Start
         let (reload, config) = watch::channel(Arc::new(config));
         let client_auth = args.client_auth.load()?;
         let source = args.certs.source().await?;
+        #[cfg(feature = "cluster")]
+        let event_task = args.events.task(args.certs.kubeconfig()).await?;
         // The senders are for the task that renews the certificate. If it ends, the server keeps the last certificate.
         let (renew, current) = watch::channel(source.first.map(Arc::new));
         let (trusted, is_trusted) = watch::channel(false);
@@ -137,11 +149,19 @@ fn start(args: &ServeCommand, log_lines_lost: Counter) -> Result<ExitCode, Start
             clock: OffsetDateTime::now_utc,
             stop_delay: args.stop_delay,
             log_lines_lost,
+            #[cfg(feature = "cluster")]
+            events: event_task.as_ref().map(|task| task.queue.clone()),
+            #[cfg(not(feature = "cluster"))]
+            events: None,
         };
         let signals = Signals::new().map_err(StartError::Signals)?;
         let server = server::bind(settings, ServedCertificate { current, is_trusted }).await?;
         server.install_panic_hook();
         source.renewal.spawn(renew, trusted, &server);
+        #[cfg(feature = "cluster")]
+        if let Some(task) = event_task {
+            task.spawn();
+        }
         if let Some(file) = file {
             args.config_poll.spawn(file, reload, &server);
         }

@@ -67,17 +67,29 @@ async fn client_with(options: &ClusterOptions, read: Duration) -> Result<Client,
 /// Returns a client for `serve`: of the cluster of `--kubeconfig`, else the cluster that this process runs in, else
 /// that of `KUBECONFIG` or ~/.kube/config. Must be called within a Tokio runtime.
 pub async fn server_client(kubeconfig: Option<&Path>) -> Result<Client, ClientError> {
+    let config = server_config(kubeconfig).await?;
+    tracing::info!(cluster = %config.cluster_url, "using this API server");
+    Client::try_from(config).map_err(ClientError::Client)
+}
+
+/// Returns a client like [`server_client`], which does not retry. It is for Events, whose writes are limited.
+pub async fn event_client(kubeconfig: Option<&Path>) -> Result<Client, ClientError> {
+    let mut config = server_config(kubeconfig).await?;
+    config.default_retry = false;
+    tracing::info!(cluster = %config.cluster_url, "writing Events to this API server");
+    Client::try_from(config).map_err(ClientError::Client)
+}
+
+async fn server_config(kubeconfig: Option<&Path>) -> Result<Config, ClientError> {
     let options = KubeConfigOptions::default();
-    let config = match (kubeconfig, Config::incluster()) {
-        (Some(path), _) => from_file(path, &options).await?,
-        (None, Ok(config)) => config,
+    match (kubeconfig, Config::incluster()) {
+        (Some(path), _) => from_file(path, &options).await,
+        (None, Ok(config)) => Ok(config),
         // A pod without a token is no error yet: a kubeconfig may be mounted instead.
         (None, Err(in_cluster)) => Config::from_kubeconfig(&options)
             .await
-            .map_err(|kubeconfig| ClientError::NotInCluster { in_cluster, kubeconfig })?,
-    };
-    tracing::info!(cluster = %config.cluster_url, "using this API server");
-    Client::try_from(config).map_err(ClientError::Client)
+            .map_err(|kubeconfig| ClientError::NotInCluster { in_cluster, kubeconfig }),
+    }
 }
 
 async fn from_file(path: &Path, options: &KubeConfigOptions) -> Result<Config, ClientError> {

@@ -1,189 +1,182 @@
-//! Reads Events: those of one scan, or those of many scans of a kind.
-//!
-//! The API server shows every Event as events.k8s.io/v1, also those that are written as core/v1. It selects by the fields of
-//! `regarding`, without an index, and keeps an Event for an hour by default (`--event-ttl` of kube-apiserver).
+//! Writes the Events about scans: one task that takes them from the queue of the server, groups them into series, and
+//! creates and updates the Event objects. No review waits for it, and no error of it fails a review.
 
-use std::collections::HashMap;
+pub mod object;
+pub mod series;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
-use kube::api::{ListParams, Request};
-use kube::{Client, Error};
-use serde::Deserialize;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::http::{Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Limited};
+use k8s_openapi::api::events::v1::Event;
+use kube::Client;
+use kube::client::Body;
+use kube::core::params::{Patch, PatchParams, PostParams};
+use kube::core::{Resource as _, Status};
 use time::OffsetDateTime;
+use tokio::sync::mpsc::Receiver;
+use tokio::time::{Instant, sleep_until, timeout};
 
-use super::error::ApiError;
-use crate::report::ReportedEvent;
-use crate::scan::time::parse;
-use crate::scan::{GROUP, Kind};
+use self::series::{EventWrite, SeriesLimits, SeriesTable, WriteOutcome};
+use crate::admission::event::StatusEvent;
+use crate::server::metrics::EventMetrics;
 
-/// The number of Events in a page: an Event is about 1 KB, so a page takes 0.5 MB of memory.
-const PAGE: u32 = 500;
+/// The longest time of a write: with six in a minute, the table of series still drains.
+const WRITE_MAX: Duration = Duration::from_secs(10);
+/// The pause after an answer of 429 or 503 that does not say how long.
+const PAUSE: Duration = Duration::from_secs(5);
+/// The longest pause: an API server asks for seconds.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// The longest part of an answer that is read. An Event has at most 4 KiB, and a `Status` less.
+const ANSWER_MAX_BYTES: usize = 64 << 10;
+/// The field manager of the Events.
+const FIELD_MANAGER: &str = "scan-admission";
 
-/// The most Events of one scan that are kept, the newest ones. Clients of Kubernetes write at most 25 Events about an object
-/// at once, and then one in 5 minutes (the spam filter of client-go).
-pub const KEPT_MAX: usize = 25;
-
-/// The most pages that are read of the Events of one scan.
-const PAGES_MAX: usize = 4;
-
-/// Why Events cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum EventsError {
-    #[error("{0}; this needs the right to list events of events.k8s.io")]
-    Forbidden(ApiError),
-    #[error("{0}")]
-    List(ApiError),
+/// Writes Events. Created for each process.
+pub struct EventWriter {
+    /// A client that does not retry by itself, since retries are writes, too.
+    pub client: Client,
+    /// The name of this replica, of 1 to [`object::INSTANCE_MAX_BYTES`] bytes.
+    pub instance: String,
+    pub limits: SeriesLimits,
 }
 
-#[derive(Deserialize)]
-struct EventList {
-    metadata: ListMeta,
-    items: Vec<Event>,
+/// The answer to a write.
+struct WriteAnswer {
+    outcome: WriteOutcome,
+    /// The label `result` of the metric.
+    result: &'static str,
+    /// Why no Event was written, for the log; `None` if that is no problem.
+    problem: Option<String>,
+    /// How long the API server wants no further write.
+    pause: Option<Duration>,
 }
 
-/// The members of an Event that are shown. Those of another type than the API has make the list unreadable.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
-struct Event {
-    metadata: EventMetadata,
-    regarding: Regarding,
-    #[serde(rename = "type")]
-    event_type: Option<String>,
-    reason: Option<String>,
-    note: Option<String>,
-    reporting_controller: Option<String>,
-    deprecated_source: EventSource,
-    event_time: Option<String>,
-    series: Option<EventSeries>,
-    deprecated_count: Option<u64>,
-    deprecated_first_timestamp: Option<String>,
-    deprecated_last_timestamp: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct EventMetadata {
-    creation_timestamp: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Regarding {
-    api_version: Option<String>,
-    uid: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct EventSource {
-    component: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct EventSeries {
-    count: u64,
-    last_observed_time: Option<String>,
-}
-
-/// Returns the Events about a scan, the newest first, at most [`KEPT_MAX`].
-pub async fn events_of(
-    client: &Client,
-    namespace: &str,
-    name: &str,
-    uid: &str,
-) -> Result<Vec<ReportedEvent>, EventsError> {
-    // A uid selects the Events of this scan, and not those of an earlier one of its name.
-    let selector = format!("regarding.name={name},regarding.uid={uid}");
-    let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
-    let mut found = Vec::new();
-    let mut pages = Pages::new(client, path, selector);
-    for _ in 0..PAGES_MAX {
-        let Some(page) = pages.next().await? else { break };
-        found.extend(page.into_iter().map(ReportedEvent::from));
-        found.sort_by_key(|event| std::cmp::Reverse(event.last));
-        found.truncate(KEPT_MAX);
-    }
-    Ok(found)
-}
-
-/// Finds for each of these scans of a kind, by uid, the Event that explains best why it waits: the newest warning, else the
-/// newest Event.
-pub async fn explain(
-    client: &Client,
-    kind: Kind,
-    scans: &mut HashMap<String, Option<ReportedEvent>>,
-) -> Result<(), EventsError> {
-    let selector = format!("regarding.kind={}", kind.name());
-    let mut pages = Pages::new(client, "/apis/events.k8s.io/v1/events".to_owned(), selector);
-    while let Some(page) = pages.next().await? {
-        for event in page.into_iter().filter(Event::is_of_group) {
-            let Some(best) = event.regarding.uid.as_ref().and_then(|uid| scans.get_mut(uid)) else { continue };
-            let event = ReportedEvent::from(event);
-            if best.as_ref().is_none_or(|best| best.rank() < event.rank()) {
-                *best = Some(event);
+impl EventWriter {
+    /// Writes the Events of the queue until its other end is dropped.
+    pub async fn run(
+        self,
+        clock: fn() -> OffsetDateTime,
+        mut events: Receiver<Box<StatusEvent>>,
+        metrics: EventMetrics,
+    ) {
+        let mut table = SeriesTable::new(self.limits, metrics.clone());
+        let mut logged = None;
+        loop {
+            let now = Instant::now();
+            if let Some(write) = table.next_write(now) {
+                let mut answered = pin!(self.write(&write));
+                let answer = loop {
+                    tokio::select! {
+                        answer = &mut answered => break answer,
+                        Some(event) = events.recv() => table.observe(*event, clock(), Instant::now()),
+                    }
+                };
+                let now = Instant::now();
+                table.finish(&write, answer.outcome, now);
+                if let Some(pause) = answer.pause {
+                    table.pause(now + pause);
+                }
+                log(&mut logged, &answer);
+                // Counted after the line is logged, so that the log explains each count.
+                metrics.count_write(answer.result);
+                continue;
+            }
+            let due = table.next_time(now);
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => table.observe(*event, clock(), Instant::now()),
+                    None => return,
+                },
+                () = sleep_until(due.unwrap_or(now)), if due.is_some() => {}
             }
         }
     }
-    Ok(())
-}
 
-/// The pages of a list of Events.
-struct Pages<'c> {
-    client: &'c Client,
-    path: String,
-    selector: String,
-    /// The continue token of the next page, empty for the first page; `None` after the last page.
-    next: Option<String>,
-}
-
-impl<'c> Pages<'c> {
-    fn new(client: &'c Client, path: String, selector: String) -> Self {
-        Self { client, path, selector, next: Some(String::new()) }
-    }
-
-    async fn next(&mut self) -> Result<Option<Vec<Event>>, EventsError> {
-        let Some(from) = self.next.take() else { return Ok(None) };
-        let params = ListParams::default().limit(PAGE).continue_token(&from).fields(&self.selector);
-        let page = match Request::new(&self.path).list(&params).map_err(Error::BuildRequest) {
-            Ok(request) => self.client.request::<EventList>(request).await,
-            Err(error) => Err(error),
-        };
-        let EventList { metadata, items } = page.map_err(ApiError).map_err(|error| {
-            if error.is_forbidden() { EventsError::Forbidden(error) } else { EventsError::List(error) }
-        })?;
-        self.next = metadata.continue_.filter(|next| !next.is_empty());
-        Ok(Some(items))
-    }
-}
-
-impl Event {
-    /// Whether the scan is of our group. The API server cannot select by a group without its version.
-    fn is_of_group(&self) -> bool {
-        let version = self.regarding.api_version.as_deref().unwrap_or_default();
-        version.split_once('/').is_some_and(|(group, _)| group == GROUP)
-    }
-}
-
-impl From<Event> for ReportedEvent {
-    fn from(event: Event) -> Self {
-        let time = |text: &Option<String>| text.as_deref().and_then(parse);
-        let begun: Option<OffsetDateTime> = time(&event.event_time)
-            .or(time(&event.deprecated_first_timestamp))
-            .or(time(&event.metadata.creation_timestamp));
-        let series = event.series.unwrap_or_default();
-        let last = [time(&series.last_observed_time), time(&event.deprecated_last_timestamp), begun];
-        let controller =
-            event.reporting_controller.filter(|name| !name.is_empty()).or(event.deprecated_source.component);
-        Self {
-            is_warning: event.event_type.as_deref() == Some("Warning"),
-            reason: event.reason.unwrap_or_default(),
-            note: event.note.unwrap_or_default(),
-            controller: controller.unwrap_or_default(),
-            count: series.count.max(event.deprecated_count.unwrap_or_default()).max(1),
-            first: begun,
-            last: last.into_iter().flatten().max(),
+    async fn write(&self, write: &EventWrite) -> WriteAnswer {
+        match timeout(WRITE_MAX, self.send(write)).await {
+            Ok(Ok((status, retry_after, body))) => read_answer(write, status, retry_after, &body),
+            Ok(Err(problem)) => WriteAnswer::failed(problem),
+            Err(_) => WriteAnswer::failed(format!("the API server did not answer within {WRITE_MAX:?}")),
         }
+    }
+
+    /// Sends the request. Returns the status, Retry-After and the body of the answer.
+    async fn send(&self, write: &EventWrite) -> Result<(StatusCode, Option<Duration>, Vec<u8>), String> {
+        let url = Event::url_path(&(), Some(&write.event.scan.namespace));
+        let resource = kube::core::Request::new(url);
+        let request: Request<Vec<u8>> = if write.is_update {
+            let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+            let name = object::name(write, &self.instance);
+            resource.patch(&name, &params, &Patch::Merge(object::patch(write))).map_err(|error| error.to_string())?
+        } else {
+            let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+            let event = serde_json::to_vec(&object::event(write, &self.instance)).map_err(|error| error.to_string())?;
+            resource.create(&params, event).map_err(|error| error.to_string())?
+        };
+        let response = self.client.send(request.map(Body::from)).await;
+        let response = response.map_err(|error| super::error::ApiError(error).to_string())?;
+        let status = response.status();
+        let retry_after =
+            response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES).collect().await;
+        let body = body.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
+        Ok((status, retry_after.map(Duration::from_secs), body))
+    }
+}
+
+impl WriteAnswer {
+    fn failed(problem: String) -> Self {
+        Self { outcome: WriteOutcome::Failed, result: "failed", problem: Some(problem), pause: None }
+    }
+}
+
+/// Interprets the answer of the API server.
+fn read_answer(write: &EventWrite, code: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> WriteAnswer {
+    let answer = |outcome, result, problem| WriteAnswer { outcome, result, problem, pause: None };
+    let status: Status = serde_json::from_slice(body).unwrap_or_default();
+    let is_terminating = || {
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+    };
+    match code {
+        // An Event of this name exists if an earlier answer was lost.
+        _ if code.is_success() && write.is_update => answer(WriteOutcome::Written, "updated", None),
+        StatusCode::CONFLICT if !write.is_update => answer(WriteOutcome::Written, "created", None),
+        _ if code.is_success() => answer(WriteOutcome::Written, "created", None),
+        StatusCode::NOT_FOUND if write.is_update => answer(WriteOutcome::Deleted, "missing", None),
+        // The namespace is gone, and so is the scan.
+        StatusCode::NOT_FOUND => answer(WriteOutcome::Rejected, "missing", None),
+        StatusCode::FORBIDDEN if is_terminating() => answer(WriteOutcome::Rejected, "missing", None),
+        StatusCode::FORBIDDEN => {
+            let problem = format!("{}; apply manifests/base/events.yaml, which grants this right", status.message);
+            answer(WriteOutcome::Failed, "forbidden", Some(problem))
+        }
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            let result = if code == StatusCode::TOO_MANY_REQUESTS { "throttled" } else { "failed" };
+            let problem = format!("the API server answers {code}");
+            let pause = Some(retry_after.unwrap_or(PAUSE).min(PAUSE_MAX));
+            WriteAnswer { pause, ..answer(WriteOutcome::Failed, result, Some(problem)) }
+        }
+        // The message may repeat the Event, so only its reason is logged.
+        _ if code.is_client_error() && code != StatusCode::UNAUTHORIZED && code != StatusCode::REQUEST_TIMEOUT => {
+            let problem = format!("the API server rejects it: {code} {}", status.reason);
+            answer(WriteOutcome::Rejected, "rejected", Some(problem))
+        }
+        _ => WriteAnswer::failed(format!("the API server answers {code}")),
+    }
+}
+
+/// Logs a problem, unless the last write had the same result. `logged` is the result that was logged last.
+fn log(logged: &mut Option<&'static str>, answer: &WriteAnswer) {
+    let Some(problem) = &answer.problem else {
+        if answer.outcome == WriteOutcome::Written && logged.take().is_some() {
+            tracing::info!("Events are written again");
+        }
+        return;
+    };
+    if logged.replace(answer.result) != Some(answer.result) {
+        tracing::warn!(result = answer.result, "an Event was not written: {problem}");
     }
 }

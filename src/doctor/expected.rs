@@ -20,7 +20,9 @@ pub struct Expected {
     /// The webhooks of the two configurations, in the order of [`Webhook::BOTH`].
     pub webhooks: [Vec<MutatingWebhook>; 2],
     /// The rights that the ServiceAccount needs for `--certs cluster`.
-    pub rights: Vec<ResourceAttributes>,
+    pub certificate_rights: Vec<ResourceAttributes>,
+    /// The rights that the ServiceAccount needs for `--events`.
+    pub event_rights: Vec<ResourceAttributes>,
 }
 
 /// Why the built-in manifests cannot be read. They are tested, so this error is a bug.
@@ -51,18 +53,22 @@ impl Expected {
                 webhooks[kind as usize] = found.map_err(unreadable)?;
             }
         }
-        let mut rights = Vec::new();
-        for object in objects("base/rbac.yaml")? {
-            let namespace = (object["kind"] == "Role").then(|| namespace.to_owned());
-            let rules = object["rules"].as_array().into_iter().flatten();
-            rights.extend(rules.flat_map(|rule| rights_of(rule, namespace.as_ref(), configuration)));
-        }
+        let rights = |path| {
+            let mut rights = Vec::new();
+            for object in objects(path)? {
+                let namespace = (object["kind"] == "Role").then(|| namespace.to_owned());
+                let rules = object["rules"].as_array().into_iter().flatten();
+                rights.extend(rules.flat_map(|rule| rights_of(rule, namespace.as_ref(), configuration)));
+            }
+            Ok(rights)
+        };
         Ok(Self {
             namespace: namespace.to_owned(),
             service: service.to_owned(),
             configuration: configuration.to_owned(),
             webhooks,
-            rights,
+            certificate_rights: rights("base/rbac.yaml")?,
+            event_rights: rights("base/events.yaml")?,
         })
     }
 }
@@ -78,7 +84,8 @@ fn rights_of(rule: &Value, namespace: Option<&String>, configuration: &str) -> V
     let mut rights = Vec::new();
     for resource in list("resources") {
         // The configurations of this installation may have another name than in the manifests.
-        let name = if namespace.is_none() { Some(configuration.to_owned()) } else { names.first().cloned() };
+        let is_configuration = namespace.is_none() && !names.is_empty();
+        let name = if is_configuration { Some(configuration.to_owned()) } else { names.first().cloned() };
         for verb in list("verbs") {
             rights.push(ResourceAttributes {
                 group: Some(group.clone()),

@@ -73,9 +73,7 @@ pub async fn read(client: &Client, expected: Expected) -> Result<Snapshot, Diagn
         dry_run: None,
         expected,
     };
-    if snapshot.manages_certificates() {
-        snapshot.rights = rights(client, &snapshot.expected).await;
-    }
+    snapshot.rights = rights(client, &snapshot).await;
     snapshot.targets = targets(client, &snapshot).await;
     Ok(snapshot)
 }
@@ -131,13 +129,14 @@ async fn pods(client: &Client, namespace: &str, deployment: &Lookup<Box<Deployme
     Lookup::of(pods.list(&ListParams::default().labels_from(&selector)).await.map(|list| Some(list.items)))
 }
 
-/// Asks for each expected right whether the ServiceAccount has it.
-async fn rights(client: &Client, expected: &Expected) -> Vec<Right> {
+/// Asks for each needed right whether the ServiceAccount has it.
+async fn rights(client: &Client, snapshot: &Snapshot) -> Vec<Right> {
+    let expected = &snapshot.expected;
     let reviews: Api<SubjectAccessReview> = Api::all(client.clone());
     let namespace = &expected.namespace;
     let groups = ["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
     let mut rights = Vec::new();
-    for wanted in &expected.rights {
+    for wanted in snapshot.needed_rights() {
         let review = SubjectAccessReview {
             spec: SubjectAccessReviewSpec {
                 // The ServiceAccount has the name of the Service.

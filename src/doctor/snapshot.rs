@@ -101,11 +101,18 @@ impl Snapshot {
         self.policies[kind as usize].found()
     }
 
-    /// Returns whether the replicas run with `--certs cluster`, for which they need rights.
-    pub fn manages_certificates(&self) -> bool {
+    /// Returns the rights that the replicas need for their arguments.
+    pub fn needed_rights(&self) -> impl Iterator<Item = &ResourceAttributes> {
+        let Expected { certificate_rights, event_rights, .. } = &self.expected;
+        let certificate_rights = certificate_rights.iter().filter(|_| self.has_argument("--certs=cluster"));
+        certificate_rights.chain(event_rights.iter().filter(|_| self.has_argument("--events")))
+    }
+
+    /// Returns whether a container of the Deployment has an argument that begins with `start`.
+    fn has_argument(&self, start: &str) -> bool {
         let template = self.deployment.found().and_then(|deployment| deployment.spec.as_ref()?.template.spec.as_ref());
         let mut arguments = template.into_iter().flat_map(|spec| &spec.containers).flat_map(|one| &one.args).flatten();
-        arguments.any(|argument| argument == "--certs=cluster")
+        arguments.any(|argument| argument.starts_with(start))
     }
 
     /// Returns each kind that has a definition, with its served versions.

@@ -61,6 +61,20 @@ const PANELS: &[Panel] = &[
         legend: "{{ instance }}",
     },
     Panel {
+        title: "Events: writes by result",
+        kind: "timeseries",
+        unit: "reqps",
+        expr: "sum by (result) (rate(scan_admission_event_writes_total[$__rate_interval]))",
+        legend: "{{ result }}",
+    },
+    Panel {
+        title: "Events: denials and warnings not shown",
+        kind: "timeseries",
+        unit: "reqps",
+        expr: "sum by (reason) (rate(scan_admission_events_dropped_total[$__rate_interval]))",
+        legend: "{{ reason }}",
+    },
+    Panel {
         title: "Serving certificates: time to expiry",
         kind: "timeseries",
         unit: "s",

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::Shared;
 use super::body::{BodyBuffer, End, discard, request_timeout};
 use super::connection::ConnectionContext;
+use super::events::EventAfterAnswer;
 use super::review::PendingReview;
 use crate::admission::{Decision, Fault, RequestInfo, Summary, Webhook};
 use crate::engine::Action;
@@ -84,7 +85,7 @@ async fn review(shared: Arc<Shared>, connection: ConnectionContext, webhook: Web
     let (body, memory, has_all) = buffer.finish();
     let body_bytes = body.bytes();
     let review = PendingReview { shared: shared.clone(), config: config.clone(), webhook, body, memory };
-    let answer = match end {
+    let mut answer = match end {
         End::Complete if has_all => review.judge(deadline).await,
         End::Complete | End::Shed => review.fault(Fault::TooManyRequests),
         End::Timeout => review.fault(Fault::Timeout),
@@ -97,12 +98,14 @@ async fn review(shared: Arc<Shared>, connection: ConnectionContext, webhook: Web
     {
         log(webhook, connection.peer, &answer.summary, &config.settings.digest, latency, left_out);
     }
+    let event = answer.summary.event.take().zip(shared.events.as_ref());
+    let event = event.map(|(event, queue)| EventAfterAnswer::new(queue, event));
     // A review is answered even if its Content-Type is wrong. A body that is not a review probably has the type that
     // its Content-Type says, so the message names that.
     match content_type_error {
         _ if end == End::Broken => status(&connection, BROKEN),
         Some(message) if answer.http == 400 => status(&connection, unsupported(&message)),
-        _ => response(&connection, StatusCode::from_u16(answer.http).unwrap_or_default(), answer.body),
+        _ => response(&connection, StatusCode::from_u16(answer.http).unwrap_or_default(), answer.body, event),
     }
 }
 
@@ -144,11 +147,16 @@ fn status(connection: &ConnectionContext, (code, reason, message): ErrorStatus<'
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": code.as_u16(),
     });
-    response(connection, code, format!("{body}\n").into_bytes())
+    response(connection, code, format!("{body}\n").into_bytes(), None)
 }
 
-fn response(connection: &ConnectionContext, code: StatusCode, json: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(connection.memory.answer(json)));
+fn response(
+    connection: &ConnectionContext,
+    code: StatusCode,
+    json: Vec<u8>,
+    event: Option<EventAfterAnswer>,
+) -> Response {
+    let mut response = Response::new(Body::from(connection.memory.answer(json, event)));
     *response.status_mut() = code;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

@@ -75,15 +75,17 @@ impl ConnectionMemory {
         BodyMemory { guard: ReservationGuard { connection: self.clone(), id }, partial, is_finished: false }
     }
 
-    /// Reserves memory for the bytes of an answer, until the last clone or slice of the returned value is dropped.
-    pub fn answer(self: &Arc<Self>, bytes: Vec<u8>) -> Bytes {
+    /// Reserves memory for the bytes of an answer, until the last clone or slice of the returned value is dropped. That is
+    /// when the answer has left, or its connection has ended. `until_left` is dropped then, too.
+    pub fn answer(self: &Arc<Self>, bytes: Vec<u8>, until_left: impl Send + 'static) -> Bytes {
         let mut reservations = self.memory.lock();
         let id =
             reservations.add(self.id, REQUEST_BYTES + bytes.capacity(), ReservedFor::Answer { since: Instant::now() });
         reservations.make_room_for_any(self.id, id);
         self.memory.update_gauge(&reservations);
         drop(reservations);
-        Bytes::from_owner(AnswerBytes { bytes, _guard: ReservationGuard { connection: self.clone(), id } })
+        let guard = ReservationGuard { connection: self.clone(), id };
+        Bytes::from_owner(AnswerBytes { bytes, _guard: guard, _until_left: until_left })
     }
 
     /// Waits until an answer has been unsent for `limit`, or for up to a tenth longer. HTTP/2 needs this check: while
@@ -129,12 +131,13 @@ impl Drop for ReservationGuard {
     }
 }
 
-struct AnswerBytes {
+struct AnswerBytes<T> {
     bytes: Vec<u8>,
     _guard: ReservationGuard,
+    _until_left: T,
 }
 
-impl AsRef<[u8]> for AnswerBytes {
+impl<T> AsRef<[u8]> for AnswerBytes<T> {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -327,20 +330,29 @@ mod tests {
     async fn the_connection_of_the_oldest_answer_is_closed() {
         let memory = SharedMemory::new(BODIES_BYTES);
         let [first, second] = [(); 2].map(|()| memory.connection());
-        let answers = [first.answer(vec![b' '; MIB]), first.answer(vec![b' '; MIB]), second.answer(vec![b' '; MIB])];
+        let until_left = Arc::new(());
+        let answers = [
+            first.answer(vec![b' '; MIB], until_left.clone()),
+            first.answer(vec![b' '; MIB], ()),
+            second.answer(vec![b' '; MIB], ()),
+        ];
         // A slice keeps the reservation of the whole answer.
         let part = answers[0].slice(10..20);
         assert_eq!(held(&memory), 3 * (MIB + REQUEST_BYTES));
+        assert_eq!(Arc::strong_count(&until_left), 2);
         let body = body(&second, 2 * MIB);
         assert!(!body.is_shed());
         first.evicted().await;
         assert_eq!(held(&memory), 3 * MIB + 2 * REQUEST_BYTES, "both answers of the first connection are evicted");
-        drop((part, answers));
+        drop(answers);
+        assert_eq!(Arc::strong_count(&until_left), 2, "a part has not left");
+        drop(part);
+        assert_eq!(Arc::strong_count(&until_left), 1);
         assert_eq!(held(&memory), 2 * MIB + REQUEST_BYTES);
 
         let limit = Duration::from_secs(10);
         let begun = Instant::now();
-        let _unsent = second.answer(vec![b' ']);
+        let _unsent = second.answer(vec![b' '], ());
         second.unsent_for(limit).await;
         assert!((limit..=limit + limit / 10).contains(&begun.elapsed()), "{:?}", begun.elapsed());
     }

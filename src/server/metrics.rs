@@ -25,6 +25,7 @@ const LATENCY_BUCKETS_SECONDS: [f64; 17] =
 /// From the smallest review to the size limit of a review, in factors of four.
 const BODY_BUCKETS_BYTES: [f64; 8] = [1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 8388608.0];
 
+type ByLabel = Family<[(&'static str, &'static str); 1], Counter>;
 type ByWebhook = Family<[(&'static str, &'static str); 1], Histogram>;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -81,6 +82,7 @@ pub struct Metrics {
     pub certificate: ReloadCounts,
     pub config: ConfigMetrics,
     pub ca: CaMetrics,
+    events: EventMetrics,
 }
 
 /// The metrics of the connections to a port.
@@ -137,9 +139,72 @@ pub struct CaMetrics {
     pub failures: Counter,
 }
 
+/// The metrics of the Events about scans.
+#[derive(Clone, Default)]
+pub struct EventMetrics {
+    writes: ByLabel,
+    dropped: ByLabel,
+}
+
+/// Why no Event shows a denial or a warning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventDrop {
+    /// The queue of the writer is full.
+    Queue,
+    /// Too many series of Events are current.
+    Series,
+    /// The limit of writes was reached, or writes failed, until the Event was no longer current.
+    Age,
+    /// The API server does not store the Event.
+    Rejected,
+}
+
+impl EventDrop {
+    pub const ALL: [EventDrop; 4] = [EventDrop::Queue, EventDrop::Series, EventDrop::Age, EventDrop::Rejected];
+
+    fn name(self) -> &'static str {
+        match self {
+            EventDrop::Queue => "queue",
+            EventDrop::Series => "series",
+            EventDrop::Age => "age",
+            EventDrop::Rejected => "rejected",
+        }
+    }
+}
+
+impl EventMetrics {
+    /// Counts a write by its result, which is one of [`EVENT_WRITE_RESULTS`].
+    pub fn count_write(&self, result: &'static str) {
+        self.writes.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// Counts denials or warnings that no Event shows.
+    pub fn count_dropped(&self, why: EventDrop, count: u64) {
+        self.dropped.get_or_create(&[("reason", why.name())]).inc_by(count);
+    }
+
+    pub fn dropped(&self, why: EventDrop) -> u64 {
+        self.dropped.get_or_create(&[("reason", why.name())]).get()
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        for result in EVENT_WRITE_RESULTS {
+            self.writes.get_or_create(&[("result", result)]).inc_by(0);
+        }
+        EventDrop::ALL.into_iter().for_each(|why| self.count_dropped(why, 0));
+        registry.register("event_writes", "Requests that create or update an Event, by result", self.writes.clone());
+        let help = "Denials and warnings that no Event shows, by reason";
+        registry.register("events_dropped", help, self.dropped.clone());
+    }
+}
+
+/// The results of [`EventMetrics::count_write`].
+pub const EVENT_WRITE_RESULTS: [&str; 7] =
+    ["created", "updated", "missing", "forbidden", "throttled", "rejected", "failed"];
+
 impl Metrics {
     /// Creates the metrics. The series of every rule start at zero, since a rate needs a first value.
-    pub fn new(rules: &[Rule], memory: &SharedMemory, log_lines_lost: Counter) -> Self {
+    pub fn new(rules: &[Rule], memory: &SharedMemory, log_lines_lost: Counter, events: EventMetrics) -> Self {
         let latency: ByWebhook = Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS_SECONDS));
         let body_bytes: ByWebhook = Family::new_with_constructor(|| Histogram::new(BODY_BUCKETS_BYTES));
         let of = |family: &ByWebhook| Webhook::BOTH.map(|one| family.get_or_create_owned(&[("webhook", one.name())]));
@@ -167,6 +232,7 @@ impl Metrics {
             certificate: ReloadCounts::default(),
             config: ConfigMetrics::default(),
             ca: CaMetrics::default(),
+            events,
             registry: Registry::default(),
         };
         for rule in rules {
@@ -236,6 +302,7 @@ impl Metrics {
         registry.register("ca_bundle_synced", help, bundle_synced);
         let help = "Rounds of the CA controller that failed";
         registry.register("ca_failures", help, failures);
+        self.events.register(registry);
         registry.register("build", "The version of the program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         all
     }

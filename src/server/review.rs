@@ -106,6 +106,8 @@ impl PendingReview {
 
     fn with_context<T>(&self, answer: impl FnOnce(&Context<'_>) -> T) -> T {
         let now = self.shared.clock.now();
-        answer(&Context { webhook: self.webhook, now, rules: self.shared.rules, settings: &self.config.settings })
+        let events = self.shared.events.as_ref().map(|queue| queue.reasons).unwrap_or_default();
+        let (rules, settings) = (self.shared.rules, &self.config.settings);
+        answer(&Context { webhook: self.webhook, now, rules, settings, events })
     }
 }

@@ -20,7 +20,6 @@ use crate::load::{self, Answers, Connection, Target, WAIT_MAX};
 use crate::support::bodies::Body;
 use crate::support::client::{connector, handshake};
 use crate::support::folder::Folder;
-use crate::support::pki::Pair;
 use crate::support::program::{self, addresses};
 use crate::support::request_head::head;
 
@@ -109,12 +108,6 @@ impl Workspace {
         Workspace { folder }
     }
 
-    /// Replaces the certificates: a server that is started later uses this one.
-    pub fn replace_certificate(&self, ca: &str, pair: &Pair) {
-        std::fs::write(self.folder.join("ca.crt"), ca).expect("a folder");
-        pair.write(&self.folder.join("tls.crt"), &self.folder.join("tls.key"));
-    }
-
     pub fn start(&self, contender: &Contender) -> Server {
         let [certificate, key] = ["tls.crt", "tls.key"].map(|name| self.folder.join(name));
         let this_program = |name| {
@@ -148,14 +141,6 @@ impl Workspace {
 }
 
 impl Server {
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub fn port(&self) -> u16 {
-        self.address.port()
-    }
-
     /// Returns a target that expects other answers than the server's own.
     pub fn expecting(&self, answers: Answers) -> ReviewTarget {
         ReviewTarget(Target { answers, ..self.target("http/1.1") })

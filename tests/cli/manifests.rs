@@ -18,8 +18,18 @@ use crate::support::folder::Folder;
 use crate::support::process::Process;
 
 /// The generated folders; the other files of manifests are written by hand.
-const FOLDERS: [&str; 8] =
-    ["base", "break-glass", "status-writers", "files", "cert-manager", "audit", "monitoring", "reports"];
+const FOLDERS: [&str; 10] = [
+    "base",
+    "break-glass",
+    "status-writers",
+    "events",
+    "no-events",
+    "files",
+    "cert-manager",
+    "audit",
+    "monitoring",
+    "reports",
+];
 
 /// Returns the files below `folder` by their paths.
 pub fn files(folder: &Path) -> BTreeMap<String, String> {
@@ -101,13 +111,18 @@ async fn the_arguments_of_the_deployment_start_the_program() {
         "--webhook-configuration=scan-admission",
         "--ca-secret=scan-admission-ca",
     ];
-    let more = ["--config=/etc/scan-admission/config/config.yaml", "--stop-delay=5s"];
+    let more = ["--config=/etc/scan-admission/config/config.yaml", "--stop-delay=5s", "--events"];
     assert_eq!(arguments, [&arguments_of_base[..], &more].concat());
     // Without a cluster, the arguments must at least be parsed.
     let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
     // The kubelet replaces the variable.
     let arguments_of_base = arguments_of_base.map(|argument| argument.replace("$(NAMESPACE)", "scan-admission"));
-    program.args(arguments_of_base).arg(&config).env_clear().env("HOME", READ_ONLY).current_dir(READ_ONLY);
+    program
+        .args(arguments_of_base)
+        .args([&config, "--events"])
+        .env_clear()
+        .env("HOME", READ_ONLY)
+        .current_dir(READ_ONLY);
     let (code, errors) = failed_start::fails(program);
     assert_eq!((code, errors.contains("not running in a pod of a cluster")), (Some(2), true), "{errors}");
 

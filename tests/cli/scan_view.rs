@@ -10,8 +10,8 @@ use scan_admission::offline::Judge;
 use scan_admission::rules::RULES;
 use scan_admission::scan::Kind;
 use serde_json::{Value, json};
-use time::format_description::well_known::Rfc3339;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 const API: ReportApi = ReportApi::Openreports;
 const STUCK: Duration = Duration::from_secs(30 * 60);

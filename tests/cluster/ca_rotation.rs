@@ -158,6 +158,7 @@ fn assert_ca_change_is_complete(fleet: &Fleet, replicas: &[Process]) {
         let log = replica.errors();
         assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
     }
+    crate::events::write_series(&fleet.runtime, &fleet.cluster);
     let rights = fleet.cluster.rights(User::Webhook);
     assert!(rights.denied.is_empty() && rights.unused.is_empty(), "{rights:?}");
 }

@@ -42,6 +42,7 @@ const DEPLOYMENT: Object = ("apps/v1", "Deployment", NAME, true);
 const CONFIG: Object = ("v1", "ConfigMap", NAME, true);
 const POD: Object = ("v1", "Pod", "two", true);
 const BINDING: Object = ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", NAME, false);
+const EVENTS_BINDING: Object = ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "scan-admission-events", false);
 const SOURCES: Object =
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "sourcescans.scanning.apps.tanzu.vmware.com", false);
 const IMAGES: Object =
@@ -169,12 +170,7 @@ const SABOTAGES: &[Sabotage] = &[
         1,
         &["reinvocation"],
     ),
-    (
-        "side effects",
-        Change(VALIDATING, |it| webhooks(it)[0]["sideEffects"] = json!("NoneOnDryRun")),
-        1,
-        &["side-effects"],
-    ),
+    ("side effects", Change(VALIDATING, |it| webhooks(it)[0]["sideEffects"] = json!("None")), 1, &["side-effects"]),
     (
         "another webhook mutates",
         Add(("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "z-other", false), || {
@@ -361,6 +357,7 @@ const SABOTAGES: &[Sabotage] = &[
         &["replicas-differ"],
     ),
     ("the rights are missing", Delete(BINDING), 1, &["rights-missing"]),
+    ("the rights on Events are missing", Delete(EVENTS_BINDING), 1, &["rights-missing"]),
     ("a kind is missing", Delete(IMAGES), 1, &["kind-missing"]),
     (
         "a version is not served",

@@ -11,6 +11,7 @@ mod controlplane;
 mod denials;
 mod describe;
 mod doctor;
+mod events;
 mod failing_webhooks;
 mod faulty_proxy;
 mod forwarder;
@@ -92,6 +93,7 @@ const TESTS: &[(Hooks, &[(&str, Test)])] = &[
     (Hooks::Own, recorded_reviews::TESTS),
     (Hooks::Installed, lifecycles::TESTS),
     (Hooks::Own, ca_rotation::TESTS),
+    (Hooks::Own, events::TESTS),
     (Hooks::Own, rolling_restart::TESTS),
     (Hooks::Own, reconciliation::TESTS),
     (Hooks::Own, audit::TESTS),

@@ -202,6 +202,7 @@ fn a_foreign_secret_is_not_overwritten(fleet: &Fleet) {
 
 /// The log says which right is missing and how to grant it.
 fn missing_rights_are_logged(fleet: &Fleet) {
+    crate::events::write_series(&fleet.runtime, &fleet.cluster);
     let rights = fleet.cluster.rights(User::Webhook);
     assert!(rights.denied.is_empty() && rights.unused.is_empty(), "{rights:?}");
     fleet.admin(["delete", "clusterrolebinding", NAME]).ok();

@@ -21,6 +21,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("the-port-is-changed-by-the-documented-patch", the_port_is_changed_by_the_documented_patch),
     ("the-configuration-is-changed-by-the-documented-patch", the_configuration_is_changed_by_the_documented_patch),
     ("overlays-for-other-certificates", overlays_for_other_certificates),
+    ("events-are-turned-off-and-on-by-a-component", events_are_turned_off_and_on_by_a_component),
     ("break-glass-bypasses-the-webhooks", break_glass_bypasses_the_webhooks),
 ];
 
@@ -195,7 +196,7 @@ fn overlays_for_other_certificates(namespace: &Namespace<'_>) {
     // The Service differs here, as there is no kube-proxy.
     let objects: Vec<&str> = files.split("---\n").filter(|object| !object.contains("\nkind: Service\n")).collect();
     namespace.cluster.kubectl(User::Admin).args(apply).input(objects.join("---\n")).run().ok();
-    for absent in ["kind: Role", "kind: ClusterRole", "--certs", "fieldRef"] {
+    for absent in ["kind: Role", "kind: ClusterRole", "--certs", "--events", "fieldRef"] {
         assert!(!files.contains(absent), "{absent} in {files}");
     }
     assert_eq!(files.matches("automountServiceAccountToken: false").count(), 2);
@@ -218,6 +219,54 @@ fn overlays_for_other_certificates(namespace: &Namespace<'_>) {
     assert!(cert_manager.contains("  secretName: scan-admission-tls\n"), "the Certificate");
     assert!(cert_manager.contains("          secretName: scan-admission-tls\n"), "the volume");
     assert!(cert_manager.contains("  - scan-admission.scan-admission.svc\n"));
+}
+
+/// One component takes the flag and the rights away from the base, and the other gives them to an overlay without
+/// rights. Neither changes anything else.
+fn events_are_turned_off_and_on_by_a_component(namespace: &Namespace<'_>) {
+    let folder = Folder::new();
+    generate(folder.path());
+    fs::create_dir(folder.join("mine")).unwrap();
+    let build = |text: &str| {
+        fs::write(folder.join("mine/kustomization.yaml"), text).unwrap();
+        let build = namespace.cluster.kubectl(User::Admin).args(["kustomize"]).args([folder.join("mine")]).run();
+        let built: Vec<String> = build.ok().split("---\n").map(str::to_owned).collect();
+        built
+    };
+    // Without the objects and the line that are only for Events.
+    let without_events = |objects: &[String]| -> Vec<String> {
+        let others = objects.iter().filter(|object| !object.contains("name: scan-admission-events"));
+        others.map(|object| object.replace("        - --events\n", "")).collect()
+    };
+    let base = build("resources: [../base]\n");
+    let off = build("resources: [../base]\ncomponents: [../no-events]\n");
+    assert_eq!(off, without_events(&base));
+    assert_eq!(base.len(), off.len() + 2);
+    let files = build("resources: [../files]\n");
+    let on = build("resources: [../files]\ncomponents: [../events]\n");
+    assert_eq!(files, without_events(&files));
+    let only_events = |object: &&String| object.contains("name: scan-admission-events");
+    assert_eq!(on.iter().filter(only_events).collect::<Vec<_>>(), base.iter().filter(only_events).collect::<Vec<_>>());
+    let changes: Vec<(String, String)> = files
+        .iter()
+        .zip(without_events(&on))
+        .flat_map(|(before, after)| {
+            let before: Vec<String> = before.lines().map(str::to_owned).collect();
+            let added: Vec<String> =
+                after.lines().filter(|line| !before.iter().any(|one| one == line)).map(str::to_owned).collect();
+            let removed: Vec<String> =
+                before.into_iter().filter(|line| !after.lines().any(|one| one == line)).collect();
+            removed.into_iter().zip(added)
+        })
+        .collect();
+    let pair = |before: &str, after: &str| (before.to_owned(), after.to_owned());
+    assert_eq!(
+        changes,
+        [
+            pair("      automountServiceAccountToken: false", "      automountServiceAccountToken: true"),
+            pair("  egress: []", "  egress:"),
+        ]
+    );
 }
 
 /// The component lets the users that it is bound to write scans without review, and grants nothing else.

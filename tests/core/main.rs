@@ -6,6 +6,7 @@ mod artifact_source;
 mod condition_vocabulary;
 mod damaged_statuses;
 mod engine;
+mod events;
 mod findings;
 mod house;
 mod json_reader;

@@ -170,6 +170,7 @@ async fn readiness_waits_for_a_certificate_within_its_dates_and_then_stays() {
         clock: now,
         stop_delay: Duration::ZERO,
         log_lines_lost: Counter::default(),
+        events: None,
     };
     let server = bind(settings, certificate).await.unwrap();
     let admin = server.admin_address();

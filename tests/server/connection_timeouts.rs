@@ -58,7 +58,7 @@ fn pipe_to(router: impl FnOnce(Arc<Shared>) -> Router) -> Pipe {
     let (stop, stopping) = watch::channel(StopStage::Serving);
     let (io, server_io) = duplex(16 << 10);
     let (_, config) = watch::channel(Arc::default());
-    let shared = Arc::new(Shared::new(&[], config, OffsetDateTime::now_utc, Counter::default()));
+    let shared = Arc::new(Shared::new(&[], config, OffsetDateTime::now_utc, Counter::default(), None));
     let (peer, memory) = (([127, 0, 0, 1], 1).into(), shared.memory.connection());
     let connection = ConnectionContext { peer, activity: Activity::new(), memory };
     let server = tokio::spawn({

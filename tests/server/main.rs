@@ -8,6 +8,8 @@ mod config_reload;
 mod configuration;
 mod connection_timeouts;
 mod development_certificate;
+mod event_series;
+mod events;
 mod logs;
 mod requests;
 mod serve;

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use hyper::Method;
-use scan_admission::admission::{self, BODY_MAX_BYTES, Context, Fault, ReviewSettings, Webhook};
+use scan_admission::admission::{self, BODY_MAX_BYTES, Context, EventReasons, Fault, ReviewSettings, Webhook};
 use scan_admission::config::{Config, Limits};
 use scan_admission::engine::{Change, Findings, Rule};
 use scan_admission::rules::RULES;
@@ -49,7 +49,13 @@ fn fixtures() -> Vec<(String, Vec<u8>)> {
 
 fn context(webhook: Webhook) -> Context<'static> {
     static SETTINGS: LazyLock<ReviewSettings> = LazyLock::new(ReviewSettings::default);
-    Context { webhook, now: OffsetDateTime::now_utc(), rules: RULES, settings: &SETTINGS }
+    Context {
+        webhook,
+        now: OffsetDateTime::now_utc(),
+        rules: RULES,
+        settings: &SETTINGS,
+        events: EventReasons::default(),
+    }
 }
 
 fn answer(body: &[u8], webhook: Webhook) -> (u16, String) {

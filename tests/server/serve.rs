@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use rcgen::{BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use scan_admission::admission::{self, Context, ReviewSettings, Webhook};
+use scan_admission::admission::{self, Context, EventReasons, ReviewSettings, Webhook};
 use scan_admission::rules::RULES;
 use scan_admission::scan::time as clock;
 use scan_admission::tls::development;
@@ -38,8 +38,13 @@ fn start(folder: &Folder, arguments: &[&str]) -> Process {
 /// Returns the core's answer to the legal review. The time does not matter to it.
 fn expected() -> String {
     let settings = ReviewSettings::default();
-    let context =
-        Context { webhook: Webhook::Validating, now: OffsetDateTime::now_utc(), rules: RULES, settings: &settings };
+    let context = Context {
+        webhook: Webhook::Validating,
+        now: OffsetDateTime::now_utc(),
+        rules: RULES,
+        settings: &settings,
+        events: EventReasons::default(),
+    };
     String::from_utf8(admission::answer(&fixture(LEGAL), &context).body).unwrap()
 }
 

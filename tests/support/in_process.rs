@@ -36,6 +36,7 @@ pub fn settings() -> ServerSettings {
         clock: OffsetDateTime::now_utc,
         stop_delay: Duration::ZERO,
         log_lines_lost: Counter::default(),
+        events: None,
     }
 }
 

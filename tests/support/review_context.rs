@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use scan_admission::admission::{Context, ReviewSettings, Webhook};
+use scan_admission::admission::{Context, EventReasons, ReviewSettings, Webhook};
 use scan_admission::rules::RULES;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -18,5 +18,5 @@ pub fn now() -> OffsetDateTime {
 static SETTINGS: LazyLock<ReviewSettings> = LazyLock::new(ReviewSettings::default);
 
 pub fn context(webhook: Webhook) -> Context<'static> {
-    Context { webhook, now: now(), rules: RULES, settings: &SETTINGS }
+    Context { webhook, now: now(), rules: RULES, settings: &SETTINGS, events: EventReasons::default() }
 }

@@ -32,7 +32,7 @@ pub fn each(body: &Body, context: &Context<'_>, mut stage: impl FnMut(&'static s
             let findings = judge();
             let encode = || {
                 let mut reply = Reply::new(&review.request, context.settings);
-                reply.validate(kind, &findings);
+                reply.validate(kind, &findings, context.events);
                 reply.answer()
             };
             check(body, &encode());

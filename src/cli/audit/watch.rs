@@ -115,7 +115,7 @@ impl WatchFlags {
         // Errors are ignored, since stdout may be closed.
         let _ = writeln!(io::stdout(), "ready: health and metrics on http://{}", admin.address());
         let (_stop, is_stopping) = watch::channel(StopStage::Serving);
-        let shared = Arc::new(Shared::new(RULES, config, clock, log_lines_lost));
+        let shared = Arc::new(Shared::new(RULES, config, clock, log_lines_lost, None));
         tokio::select! {
             () = signals.next() => tracing::info!("stopping"),
             () = scans.run() => {}

@@ -96,6 +96,12 @@ pub enum Renewal {
 }
 
 impl CertificateFlags {
+    /// Returns the kubeconfig, which is also that of `--events`.
+    #[cfg(feature = "cluster")]
+    pub fn kubeconfig(&self) -> Option<&Path> {
+        self.cluster.kubeconfig.as_deref()
+    }
+
     pub async fn source(&self) -> Result<CertificateSource, CertificateSourceError> {
         let now = OffsetDateTime::now_utc();
         match (&self.tls_cert, &self.tls_key) {

@@ -15,9 +15,9 @@ use crate::install::NAME;
 #[command(next_help_heading = "With --certs cluster")]
 #[group(id = "ca")]
 pub struct ClusterCaFlags {
-    /// kubeconfig of the cluster [default: the cluster of this pod, otherwise $KUBECONFIG or ~/.kube/config]
+    /// kubeconfig of the cluster, also for --events [default: the cluster of this pod, otherwise $KUBECONFIG or ~/.kube/config]
     #[arg(long, env = "SCAN_ADMISSION_KUBECONFIG", value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
+    pub kubeconfig: Option<PathBuf>,
     /// Service that the API server calls
     #[arg(long, env = "SCAN_ADMISSION_SERVICE", value_name = "NAMESPACE/NAME", default_value_t = ServiceName { namespace: NAME.to_owned(), name: NAME.to_owned() }, value_parser = parse_service)]
     service: ServiceName,

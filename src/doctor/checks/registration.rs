@@ -71,9 +71,9 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         id: "side-effects",
-        title: "Each webhook declares that it has no side effects and that it supports admission.k8s.io/v1.",
-        causes: "Without the first, the API server rejects dry runs (`kubectl apply --dry-run=server`, `kubectl diff`) without calling the webhook. Without the second, it sends reviews in a version that gets no answer.",
-        remedy: "Set `sideEffects: None` and `admissionReviewVersions: [v1]`, as the manifests do.",
+        title: "Each webhook declares its side effects, and that it supports admission.k8s.io/v1.",
+        causes: "`status.validate.scan-admission.dev` has a side effect, except on dry runs: with `--events` it writes Events. A webhook that declares less misleads the readers of the registration. In another version, reviews get no answer.",
+        remedy: "Set `sideEffects: NoneOnDryRun` at `status.validate.scan-admission.dev`, `sideEffects: None` at the others, and `admissionReviewVersions: [v1]`, as the manifests do.",
         run: side_effects,
     },
     Check {

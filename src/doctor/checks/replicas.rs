@@ -32,9 +32,9 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         id: "rights-missing",
-        title: "The ServiceAccount has the rights of manifests/base/rbac.yaml, if the replicas run with `--certs cluster`.",
-        causes: "The replicas cannot share a CA or write the caBundles: new replicas do not become ready, and once the CA has expired every call fails.",
-        remedy: "Apply `manifests/base/rbac.yaml` again.",
+        title: "The ServiceAccount has the rights of manifests/base/rbac.yaml, if the replicas run with `--certs cluster`, and those of manifests/base/events.yaml, if they run with `--events`.",
+        causes: "The replicas cannot share a CA or write the caBundles: new replicas do not become ready, and once the CA has expired every call fails. Without the rights on Events, a team does not see that a status was denied.",
+        remedy: "Apply `manifests/base/rbac.yaml` and `manifests/base/events.yaml` again.",
         run: rights_missing,
     },
 ];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::rc::Rc;
 
-use scan_admission::admission::{self, Context, ReviewSettings, Webhook};
+use scan_admission::admission::{self, Context, EventReasons, ReviewSettings, Webhook};
 use scan_admission::config::Config;
 use scan_admission::offline::audit_log::old_objects::{OLD_OBJECT_MAX_BYTES, OLD_OBJECTS_MAX_BYTES};
 use scan_admission::offline::audit_log::{AuditLogs, Replay};
@@ -47,7 +47,13 @@ const TIME: &str = "2026-11-20T08:05:00Z";
 
 /// Returns what both webhooks do to a review: the mutating webhook first, and the validating webhook with its result.
 fn answered(review: &Value, settings: &ReviewSettings) -> BTreeSet<(String, String)> {
-    let context = |webhook| Context { webhook, now: parse(TIME).unwrap(), rules: RULES, settings };
+    let context = |webhook| Context {
+        webhook,
+        now: parse(TIME).unwrap(),
+        rules: RULES,
+        settings,
+        events: EventReasons::default(),
+    };
     let mut review = review.clone();
     let answer = admission::answer(review.to_string().as_bytes(), &context(Webhook::Mutating));
     let finding = |finding: &admission::RuleFinding| (finding.action.name().to_owned(), finding.rule.to_owned());

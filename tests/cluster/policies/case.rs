@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use scan_admission::admission::{self, Answer, Context, ReviewSettings, Webhook};
+use scan_admission::admission::{self, Answer, Context, EventReasons, ReviewSettings, Webhook};
 use scan_admission::rules::RULES;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -99,7 +99,8 @@ impl Case {
         let mut review = review(&self.new, self.old.as_ref());
         review["request"]["operation"] = json!(self.request.operation());
         review["request"]["subResource"] = json!(self.request.subresource());
-        let context = Context { webhook, now: self.now(), rules: RULES, settings: &SETTINGS };
+        let context =
+            Context { webhook, now: self.now(), rules: RULES, settings: &SETTINGS, events: EventReasons::default() };
         admission::answer(review.to_string().as_bytes(), &context)
     }
 

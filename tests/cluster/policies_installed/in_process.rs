@@ -1,6 +1,6 @@
 //! What the webhooks answer to a write, in this process.
 
-use scan_admission::admission::{self, Answer, Context, ReviewSettings, Webhook};
+use scan_admission::admission::{self, Answer, Context, EventReasons, ReviewSettings, Webhook};
 use scan_admission::rules::RULES;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -63,7 +63,13 @@ impl Write<'_> {
         request["userInfo"] = json!({"username": self.user, "groups": self.groups});
         request["operation"] = json!(if self.old.is_some() { "UPDATE" } else { "CREATE" });
         request["subResource"] = json!(if self.is_status { "status" } else { "" });
-        let context = Context { webhook, now: OffsetDateTime::now_utc(), rules: RULES, settings: self.settings };
+        let context = Context {
+            webhook,
+            now: OffsetDateTime::now_utc(),
+            rules: RULES,
+            settings: self.settings,
+            events: EventReasons::default(),
+        };
         admission::answer(review.to_string().as_bytes(), &context)
     }
 }
