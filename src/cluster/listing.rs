@@ -39,10 +39,9 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// Lists the objects at a path of the API, such as `/apis/GROUP/VERSION/PLURAL`, with these labels.
-    pub fn new(client: Client, path: String, labels: Option<&str>) -> Self {
-        let params = ListParams { label_selector: labels.map(str::to_owned), ..ListParams::default().limit(PAGE) };
-        Self { client, path, params, has_next: true }
+    /// Lists the objects at a path of the API, such as `/apis/GROUP/VERSION/PLURAL`, that the selectors of `params` select.
+    pub fn new(client: Client, path: String, params: ListParams) -> Self {
+        Self { client, path, params: params.limit(PAGE), has_next: true }
     }
 
     /// Returns the next page; `None` after the last page.
@@ -118,7 +117,7 @@ pub async fn listings(client: &Client) -> Result<Vec<Listing>, ListingError> {
         for kind in Kind::ALL {
             let is_new = !listings.iter().any(|listing| listing.kind == kind);
             if is_new && resources.resources.iter().any(|resource| resource.name == kind.plural()) {
-                let pages = Pages::new(client.clone(), path(version, kind), None);
+                let pages = Pages::new(client.clone(), path(version, kind), ListParams::default());
                 listings.push(Listing { kind, version: version.clone(), pages });
             }
         }
@@ -191,7 +190,7 @@ mod tests {
             (200, page("b", &["3"])),
             (200, page("", &["4"])),
         ]);
-        let mut pages = Pages::new(client, path("x/v1", Kind::SourceScan), None);
+        let mut pages = Pages::new(client, path("x/v1", Kind::SourceScan), ListParams::default());
         let mut found = Vec::new();
         while let Some(page) = pages.next().await.unwrap() {
             assert_eq!(page.left, 7);

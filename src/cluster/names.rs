@@ -14,11 +14,11 @@ const NAMES_MAX: usize = 5_000;
 #[derive(Deserialize)]
 struct Table {
     #[serde(default)]
-    rows: Vec<Row>,
+    rows: Vec<TableRow>,
 }
 
 #[derive(Deserialize)]
-struct Row {
+struct TableRow {
     /// The first column of every kind is the name.
     cells: Vec<Value>,
 }

@@ -5,26 +5,23 @@
 
 use std::collections::HashMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
-use kube::api::{ListParams, Request};
+use kube::api::ListParams;
 use kube::{Client, Error};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::error::ApiError;
+use super::listing::{ListPage, Pages};
 use crate::report::ReportedEvent;
 use crate::scan::time::parse;
 use crate::scan::{GROUP, Kind};
-
-/// The number of Events in a page: an Event is about 1 KB, so a page takes 0.5 MB of memory.
-const PAGE: u32 = 500;
 
 /// The most Events of one scan that are kept, the newest ones. Clients of Kubernetes write at most 25 Events about an object
 /// at once, and then one in 5 minutes (the spam filter of client-go).
 pub const KEPT_MAX: usize = 25;
 
 /// The most pages that are read of the Events of one scan.
-const PAGES_MAX: usize = 4;
+const PAGES_MAX: usize = 8;
 
 /// Why Events cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -33,12 +30,6 @@ pub enum ScanEventsError {
     Forbidden(ApiError),
     #[error("{0}")]
     List(ApiError),
-}
-
-#[derive(Deserialize)]
-struct EventList {
-    metadata: ListMeta,
-    items: Vec<Event>,
 }
 
 /// The members of an Event that are shown. Those of another type than the API has make the list unreadable.
@@ -98,9 +89,9 @@ pub async fn events_of(
     let selector = format!("regarding.name={name},regarding.uid={uid}");
     let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
     let mut found = Vec::new();
-    let mut pages = Pages::new(client, path, selector);
+    let mut pages = Pages::new(client.clone(), path, ListParams::default().fields(&selector));
     for _ in 0..PAGES_MAX {
-        let Some(page) = pages.next().await? else { break };
+        let Some(page) = next_page(&mut pages).await? else { break };
         found.extend(page.into_iter().map(ReportedEvent::from));
         found.sort_by_key(|event| std::cmp::Reverse(event.last));
         found.truncate(KEPT_MAX);
@@ -116,8 +107,9 @@ pub async fn explain(
     scans: &mut HashMap<String, Option<ReportedEvent>>,
 ) -> Result<(), ScanEventsError> {
     let selector = format!("regarding.kind={}", kind.name());
-    let mut pages = Pages::new(client, "/apis/events.k8s.io/v1/events".to_owned(), selector);
-    while let Some(page) = pages.next().await? {
+    let path = "/apis/events.k8s.io/v1/events".to_owned();
+    let mut pages = Pages::new(client.clone(), path, ListParams::default().fields(&selector));
+    while let Some(page) = next_page(&mut pages).await? {
         for event in page.into_iter().filter(Event::is_of_group) {
             let Some(best) = event.regarding.uid.as_ref().and_then(|uid| scans.get_mut(uid)) else { continue };
             let event = ReportedEvent::from(event);
@@ -129,33 +121,14 @@ pub async fn explain(
     Ok(())
 }
 
-/// The pages of a list of Events.
-struct Pages<'c> {
-    client: &'c Client,
-    path: String,
-    selector: String,
-    /// The continue token of the next page, empty for the first page; `None` after the last page.
-    next: Option<String>,
-}
-
-impl<'c> Pages<'c> {
-    fn new(client: &'c Client, path: String, selector: String) -> Self {
-        Self { client, path, selector, next: Some(String::new()) }
-    }
-
-    async fn next(&mut self) -> Result<Option<Vec<Event>>, ScanEventsError> {
-        let Some(from) = self.next.take() else { return Ok(None) };
-        let params = ListParams::default().limit(PAGE).continue_token(&from).fields(&self.selector);
-        let page = match Request::new(&self.path).list(&params).map_err(Error::BuildRequest) {
-            Ok(request) => self.client.request::<EventList>(request).await,
-            Err(error) => Err(error),
-        };
-        let EventList { metadata, items } = page.map_err(ApiError).map_err(|error| {
-            if error.is_forbidden() { ScanEventsError::Forbidden(error) } else { ScanEventsError::List(error) }
-        })?;
-        self.next = metadata.continue_.filter(|next| !next.is_empty());
-        Ok(Some(items))
-    }
+/// Returns the next page of Events; `None` after the last page.
+async fn next_page(pages: &mut Pages) -> Result<Option<Vec<Event>>, ScanEventsError> {
+    let page = pages.next().await.map_err(ApiError).map_err(|error| {
+        if error.is_forbidden() { ScanEventsError::Forbidden(error) } else { ScanEventsError::List(error) }
+    })?;
+    let Some(ListPage { items, .. }) = page else { return Ok(None) };
+    let events: Result<Vec<Event>, _> = items.iter().map(|json| serde_json::from_str(json.get())).collect();
+    events.map(Some).map_err(|error| ScanEventsError::List(ApiError(Error::SerdeError(error))))
 }
 
 impl Event {

@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use kube::api::{Request, WatchEvent, WatchParams};
+use kube::api::{ListParams, Request, WatchEvent, WatchParams};
 use kube::runtime::watcher::DefaultBackoff;
 use kube::{Client, Error};
 use serde::Deserialize;
@@ -122,7 +122,8 @@ impl ResourceWatch {
     /// Lists the objects page by page.
     async fn list(&mut self, handle: &mut impl FnMut(WatchedEvent<'_>)) -> Result<(), WatchError> {
         handle(WatchedEvent::ListStarted);
-        let mut pages = Pages::new(self.client.clone(), self.path.clone(), self.labels.as_deref());
+        let params = ListParams { label_selector: self.labels.clone(), ..ListParams::default() };
+        let mut pages = Pages::new(self.client.clone(), self.path.clone(), params);
         let mut first: Option<String> = None;
         while let Some(page) = pages.next().await? {
             // A list whose token expired goes on with a newer version, and lacks the changes of its first pages.
