@@ -12,13 +12,13 @@ const NAMES_MAX: usize = 5_000;
 
 /// A list in the form that `kubectl get` prints, which is a hundredth of the objects.
 #[derive(Deserialize)]
-struct Table {
+struct NameTable {
     #[serde(default)]
-    rows: Vec<TableRow>,
+    rows: Vec<NameRow>,
 }
 
 #[derive(Deserialize)]
-struct TableRow {
+struct NameRow {
     /// The first column of every kind is the name.
     cells: Vec<Value>,
 }
@@ -43,7 +43,7 @@ async fn names(client: &Client, path: &str) -> Result<Vec<String>, Error> {
     let request = request
         .body(Vec::new())
         .map_err(|error| Error::BuildRequest(kube::core::request::Error::BuildRequest(error)))?;
-    let table: Table = client.request(request).await?;
+    let table: NameTable = client.request(request).await?;
     let names = table.rows.into_iter().filter_map(|row| Some(row.cells.first()?.as_str()?.to_owned()));
     Ok(names.take(NAMES_MAX).collect())
 }

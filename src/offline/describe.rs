@@ -36,7 +36,7 @@ pub fn describe<'s>(
         created: metadata.created().and_then(format),
         scan_template: spec.and_then(|spec| shown(&spec.scan_template)),
         scan_policy: spec.and_then(|spec| shown(&spec.scan_policy)),
-        verdict: policy_result(scan, &conditions),
+        verdict: policy_outcome(scan, &conditions),
         meaning: meaning(scan, &conditions),
         phase,
         waiting: waiting
@@ -133,7 +133,7 @@ fn meaning(scan: &Scan<'_>, conditions: &Conditions<'_>) -> String {
 }
 
 /// Returns what is known of the verdict.
-fn policy_result(scan: &Scan<'_>, conditions: &Conditions<'_>) -> String {
+fn policy_outcome(scan: &Scan<'_>, conditions: &Conditions<'_>) -> String {
     let policy = ConditionType::PolicySucceeded;
     let verdict = match conditions.status(policy) {
         Some(ConditionStatus::True) => "the artifact complies",

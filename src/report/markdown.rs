@@ -14,12 +14,13 @@ use crate::scan::json::printable;
 pub const REPORT_MAX_BYTES: usize = 60_000;
 
 /// The most bytes of the lists of errors and findings. Heads and counts take less than 500 bytes.
-const LISTS_MAX_BYTES: usize = REPORT_MAX_BYTES - ORIGINS_MAX_BYTES - STUCK_MAX_BYTES - 500;
+const LISTS_MAX_BYTES: usize = REPORT_MAX_BYTES - ORIGINS_MAX_BYTES - 500;
 
 /// The most bytes of the list of origins: 11 lines with names of usual lengths. The rest is left out.
 pub const ORIGINS_MAX_BYTES: usize = 11 * 310;
 
-/// The most bytes of the list of stuck scans: 20 lines of 300 characters, nearly all of one byte. The rest is counted.
+/// The most bytes of the list of stuck scans, if there may be one: 20 lines of 300 characters, nearly all of one byte. The rest is
+/// counted.
 const STUCK_MAX_BYTES: usize = 20 * 330;
 
 /// The most findings, and the most errors, that are kept for the table. A row has 60 bytes or more, so the table never
@@ -78,7 +79,7 @@ impl<W: Write> Report for MarkdownReport<W> {
         let out = &mut self.out;
         writeln!(out, "### scan-admission: {}\n", totals.summary().replace(", see above", ""))?;
         let (errors, errors_omitted) = self.errors.finish();
-        let mut room = LISTS_MAX_BYTES;
+        let mut room = LISTS_MAX_BYTES - totals.stuck.as_ref().map_or(0, |_| STUCK_MAX_BYTES);
         let lines = errors.iter().map(|error| format!("- :x: {error}\n"));
         let shown = write_fitting(out, "", lines, &mut room)?;
         more(out, errors.len() - shown + errors_omitted, "error")?;

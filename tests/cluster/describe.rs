@@ -485,7 +485,7 @@ fn describe_is_a_plugin_of_kubectl(namespace: &Namespace<'_>) {
     let name = ["-n", &namespace.name];
     assert_eq!(complete(&["describe", name[0], name[1], "sourcescan/h"]), "sourcescan/hound\n:4\n");
     assert_eq!(complete(&["describe", "s"]), "sourcescan/\n:6\n");
-    assert_eq!(complete(&["explain", "policy-v"]), "policy-violation-count\npolicy-vocabulary\n:4\n");
+    assert_eq!(complete(&["explain", "policy-v"]), "policy-vocabulary\npolicy-violation-count\n:4\n");
     assert_eq!(complete(&["describe", "pod/"]), ":4\n");
 }
 

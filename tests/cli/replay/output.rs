@@ -196,7 +196,8 @@ fn check(root: &Value, schema: &Value, value: &Value, path: &str) {
     if let Some(values) = schema["oneOf"].as_array() {
         return assert!(values.iter().any(|one| one["const"] == *value), "{path}: {value}");
     }
-    match schema["type"].as_str().unwrap() {
+    // An optional member may have two types, of which the second is null.
+    match schema["type"].as_str().or(schema["type"][0].as_str()).unwrap() {
         "object" => {
             let members = value.as_object().unwrap_or_else(|| panic!("{path}: {value}"));
             for name in schema["required"].as_array().unwrap() {
