@@ -17,7 +17,7 @@ use crate::cli::flags::address::parse_listen;
 use crate::cli::flags::cluster;
 use crate::cli::flags::config::{ConfigFiles, ConfigFlags, LoadedConfig};
 use crate::cli::flags::duration::parse_stuck;
-use crate::cli::serve::{LOG, Signals, local};
+use crate::cli::serve::{Signals, local};
 use crate::cluster::client::{ClusterOptions, watch_client};
 use crate::cluster::scan_metrics::ScanMetrics;
 use crate::cluster::scan_report::ReportApi;
@@ -31,6 +31,9 @@ use crate::server::connection::StopStage;
 use crate::server::health::{ADMIN_PORT, routes};
 use crate::server::log::{self, LogFormat};
 use crate::server::reload::{ReloadCounts, poll_and_apply};
+
+/// The log filter. It omits the client, which logs each failed request: a failure of a watch is logged once.
+const LOG: &str = "info,kube_client=off";
 
 /// How often the configuration file is read. A change applies after two polls, and every scan is then listed again.
 const CONFIG_POLL: Duration = Duration::from_secs(5);
