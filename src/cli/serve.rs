@@ -44,7 +44,7 @@ const EXAMPLE: &str = "tests/fixtures/reviews/sourcescan-failed-5-completed.vali
 
 /// The default log filter. It omits the watches, which log each retry: the CA controller logs an error of the cluster
 /// once.
-pub const LOG: &str = "info,kube_runtime::watcher=off";
+const LOG: &str = "info,kube_runtime::watcher=off";
 
 /// The exit code after a second signal: some answers may be unsent.
 const EXIT_INTERRUPTED: u8 = 1;

@@ -504,6 +504,11 @@ fn reports_survive_a_faulty_api_server(_: &Namespace<'_>) {
         (!reports.contains_key("slow") && reports.contains_key("late")).then_some(())
     });
     eventually("the log says so", || watcher.log().contains("the sourcescans are watched again").then_some(()));
+    let log = watcher.log();
+    let is_away =
+        |line: &&str| line.contains("sourcescans cannot") && line.to_lowercase().contains("connection refused");
+    assert_eq!(log.lines().filter(is_away).count(), 1, "{log}");
+    assert!(!log.contains("kube_client"), "{log}");
     watcher.stop();
 }
 

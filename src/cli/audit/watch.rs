@@ -16,7 +16,7 @@ use tracing_subscriber::filter::Targets;
 use crate::cli::flags::address::parse_listen;
 use crate::cli::flags::cluster;
 use crate::cli::flags::config::{ConfigFiles, ConfigFlags, LoadedConfig};
-use crate::cli::serve::{LOG, Signals, local};
+use crate::cli::serve::{Signals, local};
 use crate::cluster::client::{ClusterOptions, watch_client};
 use crate::cluster::scan_metrics::ScanMetrics;
 use crate::cluster::scan_report::ReportApi;
@@ -30,6 +30,9 @@ use crate::server::connection::StopStage;
 use crate::server::health::{ADMIN_PORT, routes};
 use crate::server::log::{self, LogFormat};
 use crate::server::reload::{ReloadCounts, poll_and_apply};
+
+/// The log filter. It omits the client, which logs each failed request: a failure of a watch is logged once.
+const LOG: &str = "info,kube_client=off";
 
 /// How often the configuration file is read. A change applies after two polls, and every scan is then listed again.
 const CONFIG_POLL: Duration = Duration::from_secs(5);
@@ -68,7 +71,7 @@ pub struct WatchFlags {
     #[arg(long, requires = "watch", env = "SCAN_ADMISSION_REPORTS", value_enum, default_value = "none")]
     reports: ReportsFlag,
     /// With --watch: address for /livez, /readyz and /metrics over plain HTTP
-    #[arg(long, requires = "watch", env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value_t = local(ADMIN_PORT), value_parser = parse_listen)]
+    #[arg(long, env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value_t = local(ADMIN_PORT), value_parser = parse_listen)]
     admin: SocketAddr,
 }
 
