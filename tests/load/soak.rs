@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use scan_admission::admission::{Context, EventReasons, ReviewSettings, Webhook, answer};
 use scan_admission::rules::RULES;
 use scan_admission::server::memory::SharedMemory;
-use scan_admission::server::metrics::Metrics;
+use scan_admission::server::metrics::{EventMetrics, Metrics};
 use time::OffsetDateTime;
 
 use crate::support::client::Client;
@@ -147,7 +147,7 @@ async fn a_long_run_repeats_the_recorded_decisions_in_constant_memory() {
 fn print_the_cost_of_metrics() {
     const RUNS: u32 = 20_000;
     let (now, settings) = (OffsetDateTime::now_utc(), ReviewSettings::default());
-    let metrics = Metrics::new(RULES, &SharedMemory::new(1 << 20), Counter::default());
+    let metrics = Metrics::new(RULES, &SharedMemory::new(1 << 20), Counter::default(), EventMetrics::default());
     let legal = fixture(LEGAL);
     let denied = String::from_utf8(legal.clone()).unwrap().replacen("\"Completed\"", "\"Done\"", 1).into_bytes();
     for (name, body) in [("allowed", legal), ("denied", denied)] {
