@@ -116,7 +116,7 @@ impl Team<'_> {
 fn events_tell_a_team_what_was_denied(_: &Namespace<'_>) {
     let fleet = Fleet::new();
     fleet.cluster.namespace(TEAM, &json!({}));
-    let replica = fleet.start("1s", &["--events"]);
+    let replica = fleet.start("1s", &[]);
     fleet.forwarder.add(endpoint(&replica));
     eventually("the replica is ready", || (fleet.is_ready(&replica) && fleet.is_in_step(1)).then_some(()));
     let team = Team { fleet: &fleet };

@@ -80,7 +80,8 @@ pub fn install(cluster: &ControlPlane, folder: &Folder, port: u16) -> Result<(),
 
 /// Returns the command of a pod of the Deployment.
 pub fn replica(cluster: &ControlPlane, folder: &Folder, settle: &str) -> Command {
-    let mut command = program::command(folder.path(), &["--certs=cluster", "--ca-settle", settle, "--kubeconfig"]);
+    let mut command =
+        program::command(folder.path(), &["--certs=cluster", "--events", "--ca-settle", settle, "--kubeconfig"]);
     command.arg(cluster.kubeconfig(User::Webhook));
     command
 }
