@@ -101,7 +101,7 @@ pub struct ScanReport {
     kind: String,
     pub metadata: ReportMetadata,
     #[serde(default)]
-    scope: ScanReference,
+    scope: ObjectReference,
     #[serde(default)]
     summary: ReportSummary,
     #[serde(default)]
@@ -117,13 +117,13 @@ pub struct ReportMetadata {
     labels: BTreeMap<String, String>,
     /// The garbage collector deletes the report with its scan.
     #[serde(default)]
-    owner_references: Vec<ScanReference>,
+    owner_references: Vec<ObjectReference>,
 }
 
 /// A reference to a scan: the scope of a report, or without its namespace the owner.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ScanReference {
+struct ObjectReference {
     #[serde(default)]
     api_version: String,
     #[serde(default)]
@@ -186,7 +186,7 @@ impl ScanReport {
         // Those that deny first: `fail` is sorted before `warn`. The order within is that of the rules.
         results.sort_by(|one, other| one.result.cmp(&other.result));
         results.truncate(RESULTS_MAX);
-        let owner = ScanReference {
+        let owner = ObjectReference {
             api_version: version.to_owned(),
             kind: stored.kind.name().to_owned(),
             namespace: String::new(),
@@ -197,7 +197,7 @@ impl ScanReport {
         Some(Self {
             api_version: api.version().to_owned(),
             kind: api.kind().to_owned(),
-            scope: ScanReference { namespace: namespace.clone(), ..owner.clone() },
+            scope: ObjectReference { namespace: namespace.clone(), ..owner.clone() },
             metadata: ReportMetadata {
                 name: uid.report_name(),
                 namespace,

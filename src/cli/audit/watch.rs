@@ -70,6 +70,7 @@ pub struct WatchFlags {
     /// With --watch: keep a report for each scan with findings, in this API
     #[arg(long, requires = "watch", env = "SCAN_ADMISSION_REPORTS", value_enum, default_value = "none")]
     reports: ReportsFlag,
+    // Does not require --watch, since the variable may be set for `serve`.
     /// With --watch: address for /livez, /readyz and /metrics over plain HTTP
     #[arg(long, env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value_t = local(ADMIN_PORT), value_parser = parse_listen)]
     admin: SocketAddr,
