@@ -211,10 +211,11 @@ impl ScanView {
         self.enqueue(uid);
     }
 
-    /// Replaces a scan that is still part of the view. It may have been deleted since it was read.
+    /// Replaces a scan that is still part of the view: it may have been deleted since it was read. Does not queue it, since
+    /// its report is about to be written.
     pub fn update(&mut self, scan: JudgedScan) {
-        if self.scans.contains_key(&scan.uid) {
-            self.put(scan);
+        if let Some(entry) = self.scans.get_mut(&scan.uid) {
+            entry.judged = scan.judged;
         }
     }
 
