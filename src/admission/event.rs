@@ -3,6 +3,9 @@
 
 use crate::engine::{Action, Findings};
 
+/// The controller that the Events name: a qualified name.
+pub const REPORTING_CONTROLLER: &str = "scan-admission.dev/webhook";
+
 /// The longest note: the limit of the API server, in bytes.
 pub const NOTE_MAX_BYTES: usize = 1024;
 /// The longest end of a note, which lists the rules of the other findings. It leaves half of the note to the first

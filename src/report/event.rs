@@ -4,13 +4,9 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::counted;
+use crate::admission::event::{EventReason, REPORTING_CONTROLLER};
 use crate::scan::json::printable;
 use crate::scan::time::format;
-
-/// The reportingController of the Events that `serve --events` writes.
-const WEBHOOK: &str = "scan-admission.dev/webhook";
-/// The reason of its Events about denied writes.
-const DENIED: &str = "StatusDenied";
 
 /// The most characters of a note that a line shows: the limit of the API for a new Event.
 const NOTE_MAX_CHARS: usize = 1_024;
@@ -53,7 +49,7 @@ pub struct JsonEvent<'a> {
 impl ReportedEvent {
     /// Whether the webhook has written it about writes that it has denied.
     pub fn is_denial(&self) -> bool {
-        self.controller == WEBHOOK && self.reason == DENIED
+        self.controller == REPORTING_CONTROLLER && self.reason == EventReason::StatusDenied.name()
     }
 
     /// The order in which Events explain why a scan waits: the newest warning is the last.

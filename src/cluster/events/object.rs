@@ -11,9 +11,8 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::series::EventWrite;
+use crate::admission::event::REPORTING_CONTROLLER;
 
-/// The controller that the Events name: a qualified name.
-pub const REPORTING_CONTROLLER: &str = "scan-admission.dev/webhook";
 /// What the controller did when the Event occurred.
 const ACTION: &str = "Validate";
 /// The longest name of a reporting instance: the limit of the API server, in bytes.
