@@ -57,10 +57,10 @@ Exit codes:
 pub struct AuditCommand {
     /// Report to write, to standard output or a file; may be repeated, or several separated by commas [default: text]
     #[arg(short, long, value_name = "FORMAT[=FILE]", value_parser = output::parse_of_cluster, value_delimiter = ',',
-          env = "SCAN_ADMISSION_OUTPUT", conflicts_with = "watch")]
+          env = "SCAN_ADMISSION_OUTPUT")]
     output: Vec<Output>,
     /// Time at which to judge [default: the current time]
-    #[arg(long, value_name = "RFC3339", value_parser = parse_time, env = "SCAN_ADMISSION_NOW", conflicts_with = "watch")]
+    #[arg(long, value_name = "RFC3339", value_parser = parse_time, env = "SCAN_ADMISSION_NOW")]
     now: Option<OffsetDateTime>,
     /// List the scans that have waited for longer than this, such as 30m, for their run to begin or to end, or for a run for
     /// their current spec. With --watch: count them [default: 30m]
@@ -77,8 +77,14 @@ pub struct AuditCommand {
 impl AuditCommand {
     pub fn run(self) -> io::Result<ExitCode> {
         if self.watch.is_set() {
+            if !self.output.is_empty() || self.now.is_some() {
+                return Err(io::Error::other(
+                    "--watch writes no report and judges at the current time: omit -o and --now",
+                ));
+            }
             return self.watch.run(&self.config, &self.cluster.options(), self.stuck);
         }
+        self.watch.check_unused()?;
         let config = self.config.load().map_err(io::Error::other)?.config;
         let judge = Judge { now: self.now.unwrap_or_else(OffsetDateTime::now_utc), settings: config.settings };
         let outputs = Output::complete(self.output, Stdout::Free).map_err(io::Error::other)?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use kube::api::{DeleteParams, GetParams, Patch, PatchParams, Request};
+use kube::core::Status;
 use kube::runtime::watcher::DefaultBackoff;
 use kube::{Client, Error};
 use time::OffsetDateTime;
@@ -45,28 +46,42 @@ pub struct ReportWriter {
     pub counts: WatchCounts,
 }
 
-/// Why a report could not be written.
+/// Why a report could not be written. The messages have no contents of the scan.
 #[derive(Debug, thiserror::Error)]
 enum ReportError {
     #[error("the scan cannot be read: {0}")]
     Read(String),
+    /// The API server does not accept the report. Its message may quote the report, and that quotes the scan.
+    #[error("the API server does not accept it: {code} {reason}")]
+    Rejected { code: u16, reason: String },
     #[error("{}", with_remedy(.0))]
     Api(ApiError),
 }
 
 impl From<Error> for ReportError {
     fn from(error: Error) -> Self {
-        Self::Api(ApiError(error))
+        match error {
+            Error::Api(status) if matches!(status.code, 400 | 409 | 413 | 422) => {
+                Self::Rejected { code: status.code, reason: status.reason }
+            }
+            error => Self::Api(ApiError(error)),
+        }
     }
 }
 
 impl ReportError {
     /// Whether the fault is with this report, so that others can still be written.
     fn is_of_report(&self) -> bool {
+        matches!(self, Self::Read(_) | Self::Rejected { .. })
+    }
+
+    /// What is alike in the errors of several reports: each is logged once.
+    fn kind(&self) -> String {
         match self {
-            Self::Read(_) => true,
-            Self::Api(ApiError(Error::Api(status))) => status.code != 429 && (400..500).contains(&status.code),
-            Self::Api(_) => false,
+            Self::Read(_) => "read".to_owned(),
+            Self::Rejected { code, .. } => code.to_string(),
+            Self::Api(ApiError(Error::Api(status))) => status.code.to_string(),
+            Self::Api(error) => error.to_string(),
         }
     }
 }
@@ -108,14 +123,17 @@ impl ReportWriter {
                 sleep(TICK).await;
                 continue;
             }
-            let mut has_failed = false;
+            let (mut has_failed, mut has_succeeded) = (false, false);
             for (uid, result) in join_all(tasks.iter().map(async |task| (task.uid, self.reconcile(task).await))).await {
-                let Err(error) = result else { continue };
+                let Err(error) = result else {
+                    has_succeeded = true;
+                    continue;
+                };
                 self.counts.write(WriteResult::Failed).inc();
-                let message = error.to_string();
-                if logged.as_ref() != Some(&message) {
-                    tracing::error!(scan = %uid, "a report cannot be written: {message}");
-                    logged = Some(message);
+                let kind = error.kind();
+                if logged.as_ref() != Some(&kind) {
+                    tracing::error!(scan = %uid, "a report cannot be written: {error}");
+                    logged = Some(kind);
                 }
                 if error.is_of_report() {
                     denied.push(uid);
@@ -124,9 +142,13 @@ impl ReportWriter {
                     self.view.lock().enqueue_again(uid);
                 }
             }
-            if has_failed {
+            if has_succeeded {
+                backoff = DefaultBackoff::default();
+            }
+            // Other reports can be written as long as some can.
+            if has_failed && !has_succeeded {
                 sleep(backoff.next().unwrap_or(SLOW_TICK)).await;
-            } else if denied.is_empty() && logged.take().is_some() {
+            } else if !has_failed && denied.is_empty() && logged.take().is_some() {
                 tracing::info!("reports can be written again");
             }
             sleep_until(now + BATCH_INTERVAL).await;
@@ -194,8 +216,17 @@ impl ReportWriter {
         let params = PatchParams::apply(MANAGED_BY.1).force().validation_strict();
         let path = reports(api, &report.metadata.namespace);
         let request = path.patch(&report.metadata.name, &params, &Patch::Apply(report)).map_err(Error::BuildRequest)?;
-        self.client.request_text(request).await.map(drop)
+        match self.client.request_text(request).await {
+            // The namespace is being deleted, and its reports with it.
+            Err(Error::Api(status)) if is_terminating(&status) => Ok(()),
+            answer => answer.map(drop),
+        }
     }
+}
+
+fn is_terminating(status: &Status) -> bool {
+    let mut causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 403 && causes.any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 /// The reports of a namespace.

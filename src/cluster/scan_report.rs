@@ -65,7 +65,7 @@ impl ReportApi {
 }
 
 /// The uid of a scan. The API server makes it as a random UUID.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ScanUid(u128);
 
 impl ScanUid {

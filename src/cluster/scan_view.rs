@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,6 +112,8 @@ pub struct ScanView {
     collections: Vec<(Collection, CollectionState)>,
     /// The scans whose reports may have to be written.
     queue: BTreeSet<ScanUid>,
+    /// The last scan that was taken from the queue.
+    taken: ScanUid,
     hasher: RandomState,
     started: OffsetDateTime,
 }
@@ -128,6 +131,7 @@ impl ScanView {
             namespaces: BTreeSet::new(),
             collections: collections.map(|collection| (collection, CollectionState::default())).collect(),
             queue: BTreeSet::new(),
+            taken: ScanUid::default(),
             hasher: RandomState::new(),
             started: now,
         }
@@ -139,7 +143,9 @@ impl ScanView {
         let uid = ScanUid::parse(&stored.metadata.uid).ok_or("its uid is not a UUID")?;
         let findings = stored.findings(judge);
         let waiting = Waiting::of(&stored).map(|waiting| waiting.since);
-        let stuck_at = waiting.map(|since| since + self.settings.stuck_after);
+        // A time in the last year that can be written has no such sum.
+        let after = time::Duration::try_from(self.settings.stuck_after).ok();
+        let stuck_at = waiting.and_then(|since| since.checked_add(after?));
         let stuck_since = waiting.filter(|_| stuck_at.is_some_and(|at| at <= judge.now));
         let report =
             self.settings.reports.and_then(|api| ScanReport::of_scan(api, version, &stored, &findings, stuck_since));
@@ -289,7 +295,13 @@ impl ScanView {
 
     /// Takes up to `count` scans from the queue.
     pub fn take_tasks(&mut self, count: usize) -> Vec<ReportTask> {
-        let taken = std::iter::from_fn(|| self.queue.pop_first()).take(count);
+        // In turn, so that scans whose reports fail do not keep the others from being written.
+        let taken = std::iter::from_fn(|| {
+            let after = (Bound::Excluded(self.taken), Bound::Unbounded);
+            self.taken = self.queue.range(after).next().or(self.queue.first()).copied()?;
+            self.queue.take(&self.taken)
+        });
+        let taken = taken.take(count);
         let scan = |uid: &ScanUid| {
             let entry = self.scans.get(uid)?;
             Some((entry.kind, entry.namespace.to_string(), entry.name.to_string()))
@@ -340,10 +352,13 @@ impl ScanView {
 }
 
 /// Returns when a scan has to be judged again, in Unix seconds: when it will be stuck, or when a time that is too far in the
-/// future no longer is.
+/// future no longer is: that of the scan, or that of a condition.
 fn due(stored: &StoredScan<'_>, stuck_at: Option<OffsetDateTime>, now: OffsetDateTime) -> u32 {
-    let scanned_at = stored.scan.status().and_then(Status::scanned_at).map(|at| at - AHEAD_MAX);
-    let due = [stuck_at, scanned_at].into_iter().flatten().filter(|due| *due > now).min();
+    let status = stored.scan.status();
+    let conditions = status.map(|status| status.conditions()).unwrap_or_default();
+    let transitions = conditions.iter().filter_map(|entry| entry.present()?.last_transition_time());
+    let ahead = status.and_then(Status::scanned_at).into_iter().chain(transitions).map(|at| at - AHEAD_MAX);
+    let due = stuck_at.into_iter().chain(ahead).filter(|due| *due > now).min();
     // The next whole second, at which the finding has certainly changed.
     due.map_or(0, |due| seconds(due).saturating_add(1))
 }

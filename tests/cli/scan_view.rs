@@ -162,6 +162,45 @@ fn a_time_in_the_future_is_judged_again_when_it_has_passed() {
 }
 
 #[test]
+fn a_transition_in_the_future_is_judged_again_when_it_has_passed() {
+    let mut view = Watched::new();
+    let mut status = completed(0);
+    status["conditions"][0]["lastTransitionTime"] = json!("2026-11-20T10:00:00Z");
+    let ahead = scan(1, status);
+    let report = view.put(&ahead, at("09:00:00")).unwrap();
+    assert_eq!(serde_json::to_value(&report).unwrap()["results"][0]["policy"], "transition-time");
+    view.put_report(1, Some(&report));
+    view.tasks();
+    view.0.enqueue_due(at("09:55:01"));
+    assert_eq!(view.tasks(), [(uid(1), true)]);
+}
+
+#[test]
+fn a_time_in_the_last_year_is_never_stuck() {
+    let mut view = Watched::new();
+    let last = "9999-12-31T23:59:59Z";
+    let conditions = json!([{"type": "Scanning", "status": "True", "reason": "A", "lastTransitionTime": last}]);
+    view.put(&scan(1, json!({"phase": "Scanning", "scannedAt": last, "conditions": conditions})), at("09:00:00"));
+    assert_eq!(view.totals(at("23:00:00")).stuck, [0, 0]);
+}
+
+#[test]
+fn scans_whose_reports_fail_do_not_keep_others_from_the_queue() {
+    let mut view = Watched::new();
+    for number in 1..=6 {
+        view.put(&scan(number, broken()), at("09:00:00"));
+    }
+    let mut taken = Vec::new();
+    for _ in 0..3 {
+        for task in view.0.take_tasks(2) {
+            view.0.enqueue_again(task.uid);
+            taken.push(task.uid.to_string());
+        }
+    }
+    assert_eq!(taken, (1..=6).map(uid).collect::<Vec<_>>());
+}
+
+#[test]
 fn only_reports_that_differ_are_written() {
     let mut view = Watched::new();
     let now = at("09:00:00");

@@ -68,9 +68,8 @@ pub struct WatchFlags {
     #[arg(long, env = "SCAN_ADMISSION_WATCH", value_parser = BoolishValueParser::new())]
     watch: bool,
     /// With --watch: keep a report for each scan with findings, in this API
-    #[arg(long, requires = "watch", env = "SCAN_ADMISSION_REPORTS", value_enum, default_value = "none")]
+    #[arg(long, env = "SCAN_ADMISSION_REPORTS", value_enum, default_value = "none")]
     reports: ReportsFlag,
-    // Does not require --watch, since the variable may be set for `serve`.
     /// With --watch: address for /livez, /readyz and /metrics over plain HTTP
     #[arg(long, env = "SCAN_ADMISSION_ADMIN", value_name = "ADDRESS", default_value_t = local(ADMIN_PORT), value_parser = parse_listen)]
     admin: SocketAddr,
@@ -79,6 +78,14 @@ pub struct WatchFlags {
 impl WatchFlags {
     pub fn is_set(&self) -> bool {
         self.watch
+    }
+
+    /// Returns an error if reports are to be kept without --watch.
+    pub fn check_unused(&self) -> io::Result<()> {
+        match self.reports {
+            ReportsFlag::None => Ok(()),
+            _ => Err(io::Error::other("--reports keeps reports while the command watches: add --watch")),
+        }
     }
 
     /// Watches until a signal. A scan is stuck that has waited for longer than `stuck`.

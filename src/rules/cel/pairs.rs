@@ -28,18 +28,18 @@ fn old_index(name: &str) -> String {
     )
 }
 
-/// The old entries of `s` for which the contents of one entry are those of the other with some members filled in. Each set of
-/// such members is tried in turn, in the order in which the ratchet tries them.
+/// The old entries of `s` for which the contents of one entry are those of the other with some members filled in, in the order
+/// in which the ratchet tries the sets of such members. Texts can be long, so they are compared once, before that order.
 fn alike(one: &str, other: &str) -> String {
-    let filled = |set: usize| {
+    let members = |set: usize| {
         let members = FILLED.iter().enumerate().filter(|(bit, _)| set >> bit & 1 == 1);
-        members.map(|(_, member)| (*member as usize).to_string()).collect::<Vec<_>>().join(", ")
+        format!("[{}]", members.map(|(_, member)| (*member as usize).to_string()).collect::<Vec<_>>().join(", "))
     };
-    let sets: Vec<String> = (1..1 << FILLED.len()).map(|set| format!("[{}]", filled(set))).collect();
+    let all = (1 << FILLED.len()) - 1;
+    let (filled, sets) = (members(all), (1..=all).map(members).collect::<Vec<_>>().join(", "));
     format!(
-        "[{}].map(f, s.filter(j, [0, 1, 2, 3, 4, 5, 6].all(x, x in f ? {one}[x] != '' && {other}[x] == '' : {one}[x] == {other}[x])))\
-         .flatten()",
-        sets.join(", ")
+        "[s.filter(j, [0, 1, 2, 3, 4, 5, 6].all(x, {one}[x] == {other}[x] || x in {filled} && {other}[x] == ''))]\
+         .map(t, [{sets}].map(f, t.filter(j, {filled}.all(x, (x in f) == ({one}[x] != '' && {other}[x] == '')))).flatten())[0]"
     )
 }
 
