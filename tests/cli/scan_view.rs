@@ -84,9 +84,12 @@ impl Watched {
         self.0.put_report(&format!("scan-admission-{}", uid(number)), "team", report);
     }
 
-    /// Takes the queue, as the numbers of the scans and whether they are still there.
+    /// Takes the queue, as the uids of the scans, sorted, and whether they are still there.
     fn tasks(&mut self) -> Vec<(String, bool)> {
-        self.0.take_tasks(100).into_iter().map(|task| (task.uid.to_string(), task.scan.is_some())).collect()
+        let tasks = self.0.take_tasks(100).into_iter();
+        let mut tasks: Vec<_> = tasks.map(|task| (task.uid.to_string(), task.scan.is_some())).collect();
+        tasks.sort();
+        tasks
     }
 
     fn totals(&self, now: OffsetDateTime) -> ScanTotals {
