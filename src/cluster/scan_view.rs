@@ -301,12 +301,9 @@ impl ScanView {
             self.taken = self.queue.range(after).next().or(self.queue.first()).copied()?;
             self.queue.take(&self.taken)
         });
-        let taken = taken.take(count);
-        let scan = |uid: &ScanUid| {
-            let entry = self.scans.get(uid)?;
-            Some((entry.kind, entry.namespace.to_string(), entry.name.to_string()))
-        };
-        taken.collect::<Vec<_>>().into_iter().map(|uid| ReportTask { uid, scan: scan(&uid) }).collect()
+        let taken: Vec<ScanUid> = taken.take(count).collect();
+        let name = |entry: &ScanEntry| (entry.kind, entry.namespace.to_string(), entry.name.to_string());
+        taken.into_iter().map(|uid| ReportTask { uid, scan: self.scans.get(&uid).map(name) }).collect()
     }
 
     /// Whether the stored report of a scan is this one.
@@ -354,20 +351,17 @@ impl ScanView {
 /// Returns when a scan has to be judged again, in Unix seconds: when it will be stuck, or when a time that is too far in the
 /// future no longer is: that of the scan, or that of a condition.
 fn due(stored: &StoredScan<'_>, stuck_at: Option<OffsetDateTime>, now: OffsetDateTime) -> u32 {
-    let status = stored.scan.status();
-    let conditions = status.map(|status| status.conditions()).unwrap_or_default();
-    let transitions = conditions.iter().filter_map(|entry| entry.present()?.last_transition_time());
-    let ahead = status.and_then(Status::scanned_at).into_iter().chain(transitions).map(|at| at - AHEAD_MAX);
+    let scanned_at = stored.scan.status().and_then(Status::scanned_at);
+    let ahead = scanned_at.into_iter().chain(transitions(stored)).map(|at| at - AHEAD_MAX);
     let due = stuck_at.into_iter().chain(ahead).filter(|due| *due > now).min();
     // The next whole second, at which the finding has certainly changed.
     due.map_or(0, |due| seconds(due).saturating_add(1))
 }
 
-/// Returns when the status of a scan changed last: the last transition of a condition, or the creation of the scan.
-fn last_changed(stored: &StoredScan<'_>) -> Option<OffsetDateTime> {
+/// The times at which the conditions of a scan have changed.
+fn transitions<'s>(stored: &'s StoredScan<'_>) -> impl Iterator<Item = OffsetDateTime> + 's {
     let conditions = stored.scan.status().map(|status| status.conditions()).unwrap_or_default();
-    let transitions = conditions.iter().filter_map(|entry| entry.present()?.last_transition_time());
-    transitions.chain(stored.metadata.created()).max()
+    conditions.iter().filter_map(|entry| entry.present()?.last_transition_time())
 }
 
 fn judged(stored: &StoredScan<'_>, findings: &[ReportedFinding], waiting: Option<OffsetDateTime>) -> Judged {
@@ -389,7 +383,8 @@ fn judged(stored: &StoredScan<'_>, findings: &[ReportedFinding], waiting: Option
         report: 0,
         rules,
         counts: cve_count.map(|counts| Count::SEVERITIES.map(|severity| count(counts, severity))).unwrap_or_default(),
-        changed: last_changed(stored).map_or(0, seconds),
+        // The last transition of a condition, or the creation of the scan.
+        changed: transitions(stored).chain(stored.metadata.created()).max().map_or(0, seconds),
         waiting_since: waiting.map_or(0, seconds),
         due: 0,
         phase: PhaseLabel::of(status),
