@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 
 use super::MANAGED_BY;
 use super::ca_bundle::{ApplyOutcome, WebhookConfiguration, kinds};
-use super::error::ApiError;
+use super::error::{ApiError, SERVE_RIGHTS};
 use super::shared_ca::{Bundle, CaStep, CaTimes, Damage, ParsedCa, SharedCa, distinct};
 use crate::server::metrics::CaMetrics;
 use crate::server::reload::ReloadCounts;
@@ -96,7 +96,7 @@ enum RoundError {
 impl RoundError {
     fn api(what: impl Into<String>, verb: &'static str) -> impl FnOnce(kube::Error) -> Self {
         let what = what.into();
-        move |error| Self::Api { what, verb, error: ApiError(error).with_remedy() }
+        move |error| Self::Api { what, verb, error: ApiError(error).with_remedy(SERVE_RIGHTS) }
     }
 }
 
@@ -395,5 +395,5 @@ fn forbidden(error: watcher::Error) -> Option<String> {
         WatchError(status) => ApiError(kube::Error::Api(status)),
         _ => return None,
     };
-    error.is_forbidden().then(|| error.with_remedy())
+    error.is_forbidden().then(|| error.with_remedy(SERVE_RIGHTS))
 }

@@ -2,6 +2,12 @@
 
 use std::error::Error as _;
 
+use kube::core::Status;
+
+/// The manifests that grant the rights of `serve` and of `audit --watch`, as messages name them.
+pub const SERVE_RIGHTS: &str = "manifests/base/rbac.yaml";
+pub const WATCH_RIGHTS: &str = "the component manifests/reports";
+
 /// An error of a request. Displays the message of the API server, or, if there was no response, the error with all its
 /// causes.
 #[derive(Debug, thiserror::Error)]
@@ -24,12 +30,18 @@ impl ApiError {
         matches!(&self.0, kube::Error::Api(status) if status.code == 403)
     }
 
-    /// Returns the message, and for a missing right the manifest that grants it. For requests of `serve`.
-    pub fn with_remedy(&self) -> String {
+    /// Returns the message, and for a missing right the manifest that grants it.
+    pub fn with_remedy(&self, manifest: &str) -> String {
         if self.is_forbidden() {
-            format!("{self}; apply manifests/base/rbac.yaml, which grants this right")
+            format!("{self}; apply {manifest}, which grants this right")
         } else {
             self.to_string()
         }
     }
+}
+
+/// Returns whether a denial, with the code 403, says that the namespace of the object is being deleted.
+pub fn is_terminating(status: &Status) -> bool {
+    let mut causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.any(|cause| cause.reason == "NamespaceTerminating")
 }

@@ -19,6 +19,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::series::{EventWrite, SeriesLimits, SeriesTable, WriteOutcome};
+use super::error::is_terminating;
 use crate::admission::event::StatusEvent;
 use crate::server::metrics::EventMetrics;
 
@@ -136,10 +137,6 @@ impl WriteAnswer {
 fn read_answer(write: &EventWrite, code: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> WriteAnswer {
     let answer = |outcome, result, problem| WriteAnswer { outcome, result, problem, pause: None };
     let status: Status = serde_json::from_slice(body).unwrap_or_default();
-    let is_terminating = || {
-        let causes = status.details.iter().flat_map(|details| &details.causes);
-        causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
-    };
     match code {
         // An Event of this name exists if an earlier answer was lost.
         _ if code.is_success() && write.is_update => answer(WriteOutcome::Written, "updated", None),
@@ -148,7 +145,7 @@ fn read_answer(write: &EventWrite, code: StatusCode, retry_after: Option<Duratio
         StatusCode::NOT_FOUND if write.is_update => answer(WriteOutcome::Deleted, "missing", None),
         // The namespace is gone, and so is the scan.
         StatusCode::NOT_FOUND => answer(WriteOutcome::Rejected, "missing", None),
-        StatusCode::FORBIDDEN if is_terminating() => answer(WriteOutcome::Rejected, "missing", None),
+        StatusCode::FORBIDDEN if is_terminating(&status) => answer(WriteOutcome::Rejected, "missing", None),
         StatusCode::FORBIDDEN => {
             let problem = format!("{}; apply manifests/base/events.yaml, which grants this right", status.message);
             answer(WriteOutcome::Failed, "forbidden", Some(problem))

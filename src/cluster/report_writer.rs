@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use kube::api::{DeleteParams, GetParams, Patch, PatchParams, Request};
-use kube::core::Status;
 use kube::runtime::watcher::DefaultBackoff;
 use kube::{Client, Error};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::MANAGED_BY;
-use super::error::ApiError;
+use super::error::{ApiError, WATCH_RIGHTS, is_terminating};
 use super::scan_metrics::{SharedView, WatchCounts, WriteResult};
 use super::scan_report::{ReportApi, ScanReport, ScanUid};
 use super::scan_view::ReportTask;
@@ -54,7 +53,7 @@ enum ReportError {
     /// The API server does not accept the report. Its message may quote the report, and that quotes the scan.
     #[error("the API server does not accept it: {code} {reason}")]
     Rejected { code: u16, reason: String },
-    #[error("{}", with_remedy(.0))]
+    #[error("{}", .0.with_remedy(WATCH_RIGHTS))]
     Api(ApiError),
 }
 
@@ -83,15 +82,6 @@ impl ReportError {
             Self::Api(ApiError(Error::Api(status))) => status.code.to_string(),
             Self::Api(error) => error.to_string(),
         }
-    }
-}
-
-/// Returns the message, and for a missing right the manifest that grants it.
-pub fn with_remedy(error: &ApiError) -> String {
-    if error.is_forbidden() {
-        format!("{error}; apply the component manifests/reports, which grants this right")
-    } else {
-        error.to_string()
     }
 }
 
@@ -218,15 +208,10 @@ impl ReportWriter {
         let request = path.patch(&report.metadata.name, &params, &Patch::Apply(report)).map_err(Error::BuildRequest)?;
         match self.client.request_text(request).await {
             // The namespace is being deleted, and its reports with it.
-            Err(Error::Api(status)) if is_terminating(&status) => Ok(()),
+            Err(Error::Api(status)) if status.code == 403 && is_terminating(&status) => Ok(()),
             answer => answer.map(drop),
         }
     }
-}
-
-fn is_terminating(status: &Status) -> bool {
-    let mut causes = status.details.iter().flat_map(|details| &details.causes);
-    status.code == 403 && causes.any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 /// The reports of a namespace.

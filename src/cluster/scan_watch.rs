@@ -9,9 +9,9 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use super::MANAGED_BY;
-use super::error::ApiError;
+use super::error::{ApiError, WATCH_RIGHTS};
 use super::listing::{ListingError, listings, path};
-use super::report_writer::{ReportWriter, with_remedy};
+use super::report_writer::ReportWriter;
 use super::scan_metrics::{SharedView, WatchCounts};
 use super::scan_report::{ReportApi, ScanReport, ScanUid};
 use super::scan_view::{Collection, ScanView, ViewSettings};
@@ -216,7 +216,8 @@ impl FailureLog {
     }
 
     fn fail(&mut self, error: &WatchError) {
-        let message = if let WatchError::Api(error) = error { with_remedy(error) } else { error.to_string() };
+        let message =
+            if let WatchError::Api(error) = error { error.with_remedy(WATCH_RIGHTS) } else { error.to_string() };
         if self.failure.as_ref() != Some(&message) {
             tracing::error!("the {} cannot be watched: {message}", self.plural);
             self.failure = Some(message);

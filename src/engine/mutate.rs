@@ -85,13 +85,13 @@ fn mutate_once<'a>(rules: &[Rule], change: &Change<'a>, attempts: &mut usize) ->
     let all = apply_all(rules, change, |_, _| true);
     let Some(copy) = &all.scan else { return all };
     let after = StatusFindings::of(rules, &change.with_new(copy));
-    let has_own_finding = !after.has_no_own_finding(&all.operations);
+    let has_no_own_finding = after.has_no_own_finding(&all.operations);
     // Nearly every result is free of errors, and the errors before the mutation need not be known then.
-    if !has_own_finding && after.errors.is_empty() {
+    if has_no_own_finding && after.errors.is_empty() {
         return all;
     }
     let mut before = StatusFindings::of(rules, change);
-    if !has_own_finding && after.has_no_new_error(&before) {
+    if has_no_own_finding && after.has_no_new_error(&before) {
         return all;
     }
     if !is_small(change) {
