@@ -9,6 +9,7 @@ pub mod ca_controller;
 pub mod client;
 pub mod error;
 pub mod events;
+pub mod judged;
 pub mod listing;
 pub mod names;
 pub mod report_writer;

@@ -16,8 +16,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::MANAGED_BY;
 use super::error::{ApiError, WATCH_RIGHTS, is_terminating};
 use super::scan_metrics::{SharedView, WatchCounts, WriteResult};
-use super::scan_report::{ReportApi, ScanReport, ScanUid};
-use super::scan_view::ReportTask;
+use super::scan_report::{ReportApi, ScanReport};
+use super::scan_view::{ReportKey, ReportTask};
 use crate::admission::ReviewSettings;
 use crate::offline::Judge;
 use crate::scan::Kind;
@@ -97,7 +97,7 @@ impl ReportWriter {
     /// Writes reports whenever the queue has tasks. Never returns.
     pub async fn run(&self) {
         let mut backoff = DefaultBackoff::default();
-        let mut denied: Vec<ScanUid> = Vec::new();
+        let mut denied: Vec<ReportKey> = Vec::new();
         let mut searched = Instant::now();
         let mut logged = None;
         loop {
@@ -105,7 +105,7 @@ impl ReportWriter {
             if now >= searched + SLOW_TICK {
                 searched = now;
                 let mut view = self.view.lock();
-                denied.drain(..).for_each(|uid| view.enqueue_again(uid));
+                denied.drain(..).for_each(|key| view.enqueue_again(key));
                 view.enqueue_due((self.clock)());
             }
             let tasks = self.view.lock().take_tasks(BATCH);
@@ -114,7 +114,8 @@ impl ReportWriter {
                 continue;
             }
             let (mut has_failed, mut has_succeeded) = (false, false);
-            for (uid, result) in join_all(tasks.iter().map(async |task| (task.uid, self.reconcile(task).await))).await {
+            let results = join_all(tasks.iter().map(|task| self.reconcile(task))).await;
+            for (ReportTask { key, .. }, result) in tasks.into_iter().zip(results) {
                 let Err(error) = result else {
                     has_succeeded = true;
                     continue;
@@ -122,14 +123,14 @@ impl ReportWriter {
                 self.counts.write(WriteResult::Failed).inc();
                 let kind = error.kind();
                 if logged.as_ref() != Some(&kind) {
-                    tracing::error!(scan = %uid, "a report cannot be written: {error}");
+                    tracing::error!(scan = %key.0, "a report cannot be written: {error}");
                     logged = Some(kind);
                 }
                 if error.is_of_report() {
-                    denied.push(uid);
+                    denied.push(key);
                 } else {
                     has_failed = true;
-                    self.view.lock().enqueue_again(uid);
+                    self.view.lock().enqueue_again(key);
                 }
             }
             if has_succeeded {
@@ -148,29 +149,27 @@ impl ReportWriter {
     /// Makes the report of a scan what it should be.
     async fn reconcile(&self, task: &ReportTask) -> Result<(), ReportError> {
         let report = match &task.scan {
-            Some((kind, namespace, name)) => self.judge(task.uid, *kind, namespace, name).await?,
+            Some((kind, name)) => self.judge(&task.key, *kind, name).await?,
             None => None,
         };
         let Some(api) = self.api else { return Ok(()) };
-        let stored_in = self.view.lock().report_namespace(task.uid);
-        match (report, stored_in) {
-            (Some(report), _) => {
-                // Read before the `await`, during which the view must not be locked.
-                let is_stored = self.view.lock().has_report(task.uid, &report);
-                if !is_stored {
-                    self.apply(api, &report).await?;
-                    self.counts.write(WriteResult::Applied).inc();
-                }
+        // Read before each `await`, during which the view must not be locked.
+        let is_stored = self.view.lock().is_stored(&task.key, report.as_ref());
+        match report {
+            _ if is_stored => {}
+            Some(report) => {
+                self.apply(api, &report).await?;
+                self.counts.write(WriteResult::Applied).inc();
             }
-            (None, Some(namespace)) => {
-                let request = reports(api, &namespace).delete(&task.uid.report_name(), &DeleteParams::default());
+            None => {
+                let (uid, namespace) = &task.key;
+                let request = reports(api, namespace).delete(&uid.report_name(), &DeleteParams::default());
                 let answer = self.client.request_text(request.map_err(Error::BuildRequest)?).await;
                 // The garbage collector, the deletion of a namespace or another replica may have been first.
                 if found(answer)?.is_some() {
                     self.counts.write(WriteResult::Deleted).inc();
                 }
             }
-            (None, None) => {}
         }
         Ok(())
     }
@@ -178,9 +177,8 @@ impl ReportWriter {
     /// Reads a scan and judges it. Returns its report, or `None` if it is clean or gone.
     async fn judge(
         &self,
-        uid: ScanUid,
+        (uid, namespace): &ReportKey,
         kind: Kind,
-        namespace: &str,
         name: &str,
     ) -> Result<Option<ScanReport>, ReportError> {
         let Some((_, version)) = self.versions.iter().find(|(served, _)| *served == kind) else { return Ok(None) };
@@ -192,8 +190,8 @@ impl ReportWriter {
         let judged =
             answer.map(|json| view.judge(kind, version, &json, &judge)).transpose().map_err(ReportError::Read)?;
         // A scan of another uid has the name of one that was deleted.
-        let Some(mut judged) = judged.filter(|judged| judged.uid == uid) else {
-            view.remove(uid);
+        let Some(mut judged) = judged.filter(|judged| judged.uid == *uid) else {
+            view.remove(*uid);
             return Ok(None);
         };
         let report = judged.report.take();

@@ -119,7 +119,16 @@ impl fmt::Debug for TotalsCollector {
 
 impl Collector for TotalsCollector {
     fn encode(&self, mut out: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let totals = self.view.lock().totals((self.clock)());
+        let (totals, is_listed) = {
+            let view = self.view.lock();
+            (view.totals((self.clock)()), view.is_listed())
+        };
+        let help = "Time since the list or watch that is furthest behind last had every change";
+        gauges(&mut out, ("oldest_pass_age", help, Some(Unit::Seconds)), [([], totals.pass_age_seconds)])?;
+        // The totals of a part of the scans would look as if the others had been deleted.
+        if !is_listed {
+            return Ok(());
+        }
         encode_scans(&totals, &mut out)?;
         encode_findings(&totals, &mut out)?;
         let help = "Scans with counts and without an error in the status";
@@ -131,8 +140,6 @@ impl Collector for TotalsCollector {
         let left_out =
             [([("reason", "error")], totals.with_errors), ([("reason", "no-evidence")], totals.without_evidence)];
         gauges(&mut out, ("scans_unverified", help, None), left_out)?;
-        let help = "Time since the list or watch that is furthest behind last had every change";
-        gauges(&mut out, ("oldest_pass_age", help, Some(Unit::Seconds)), [([], totals.pass_age_seconds)])?;
         gauges(&mut out, ("reports", "Stored reports", None), [([], totals.reports)])?;
         let help = "Scans that wait for their reports to be written or removed";
         gauges(&mut out, ("reports_queued", help, None), [([], totals.queued)])

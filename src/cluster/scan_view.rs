@@ -15,16 +15,13 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::judged::{Judged, due, seconds};
 use super::scan_report::{ReportApi, ScanReport, ScanUid};
-use super::scan_totals::{PhaseLabel, ScanTotals};
-use crate::engine::{Part, Severity};
+use super::scan_totals::ScanTotals;
 use crate::offline::Judge;
 use crate::offline::stored::StoredScan;
 use crate::offline::stuck::Waiting;
-use crate::report::ReportedFinding;
-use crate::rules::RULES;
-use crate::rules::tables::AHEAD_MAX;
-use crate::scan::{Count, CveCount, Kind, Member, Phase, Spelling, Status};
+use crate::scan::Kind;
 
 /// How scans are judged.
 pub struct ViewSettings {
@@ -32,26 +29,6 @@ pub struct ViewSettings {
     pub stuck_after: Duration,
     /// `None` if no reports are written.
     pub reports: Option<ReportApi>,
-}
-
-/// What is known of a scan, in at most 64 bytes. Times are in Unix seconds, and 0 stands for none.
-#[derive(Debug, Clone, Copy)]
-pub struct Judged {
-    /// The hash of the report that the scan should have; 0 if it should have none.
-    report: u64,
-    /// The rules with errors and with warnings, as bits in the order of [`RULES`].
-    rules: [u32; 2],
-    /// The CVE counts by severity, in the order of [`Count::SEVERITIES`].
-    counts: [u32; 5],
-    /// When the status changed last.
-    changed: u32,
-    waiting_since: u32,
-    /// When the scan has to be judged again, since a finding depends on the time.
-    due: u32,
-    phase: PhaseLabel,
-    has_status_error: bool,
-    has_counts: bool,
-    is_without_evidence: bool,
 }
 
 /// A scan that was judged, before it becomes part of the view.
@@ -73,9 +50,11 @@ struct ScanEntry {
     judged: Judged,
 }
 
+/// The scan of a report, and the namespace of the report. A copy in another namespace is another report.
+pub type ReportKey = (ScanUid, Arc<str>);
+
 struct StoredReport {
     hash: u64,
-    namespace: Arc<str>,
     list: u32,
 }
 
@@ -95,30 +74,28 @@ struct CollectionState {
     current: Option<OffsetDateTime>,
 }
 
-/// A scan whose report may have to be written.
+/// A report that may have to be written.
 pub struct ReportTask {
-    pub uid: ScanUid,
-    /// Kind, namespace and name of the scan; `None` if it is gone.
-    pub scan: Option<(Kind, String, String)>,
+    pub key: ReportKey,
+    /// Kind and name of the scan; `None` if it is gone.
+    pub scan: Option<(Kind, String)>,
 }
 
 /// The view of all scans.
 pub struct ScanView {
     pub settings: ViewSettings,
     scans: HashMap<ScanUid, ScanEntry>,
-    reports: HashMap<ScanUid, StoredReport>,
+    reports: HashMap<ReportKey, StoredReport>,
     /// Each namespace once.
     namespaces: BTreeSet<Arc<str>>,
     collections: Vec<(Collection, CollectionState)>,
-    /// The scans whose reports may have to be written.
-    queue: BTreeSet<ScanUid>,
-    /// The last scan that was taken from the queue.
-    taken: ScanUid,
+    /// The reports that may have to be written.
+    queue: BTreeSet<ReportKey>,
+    /// The last report that was taken from the queue.
+    taken: ReportKey,
     hasher: RandomState,
     started: OffsetDateTime,
 }
-
-const _: () = assert!(size_of::<Judged>() <= 64);
 
 impl ScanView {
     pub fn new(settings: ViewSettings, kinds: impl IntoIterator<Item = Kind>, now: OffsetDateTime) -> Self {
@@ -131,7 +108,7 @@ impl ScanView {
             namespaces: BTreeSet::new(),
             collections: collections.map(|collection| (collection, CollectionState::default())).collect(),
             queue: BTreeSet::new(),
-            taken: ScanUid::default(),
+            taken: ReportKey::default(),
             hasher: RandomState::new(),
             started: now,
         }
@@ -142,16 +119,13 @@ impl ScanView {
         let stored = StoredScan::read(kind, json)?;
         let uid = ScanUid::parse(&stored.metadata.uid).ok_or("its uid is not a UUID")?;
         let findings = stored.findings(judge);
-        let waiting = Waiting::of(&stored).map(|waiting| waiting.since);
-        // A time in the last year that can be written has no such sum.
-        let after = time::Duration::try_from(self.settings.stuck_after).ok();
-        let stuck_at = waiting.and_then(|since| since.checked_add(after?));
-        let stuck_since = waiting.filter(|_| stuck_at.is_some_and(|at| at <= judge.now));
-        let report =
-            self.settings.reports.and_then(|api| ScanReport::of_scan(api, version, &stored, &findings, stuck_since));
+        let waiting = Waiting::of(&stored);
+        let stuck_after = self.settings.stuck_after;
+        let stuck = waiting.filter(|waiting| waiting.is_stuck(stuck_after, judge.now)).map(|waiting| waiting.since);
+        let report = self.settings.reports.and_then(|api| ScanReport::of_scan(api, version, &stored, &findings, stuck));
         let hash = report.as_ref().map_or(0, |report| self.hash(report));
-        let judged =
-            Judged { report: hash, due: due(&stored, stuck_at, judge.now), ..judged(&stored, &findings, waiting) };
+        let due = due(&stored, waiting.and_then(|waiting| waiting.stuck_at(stuck_after)), judge.now);
+        let judged = Judged { report: hash, due, ..Judged::of(&stored, &findings, waiting) };
         Ok(JudgedScan { uid, kind, namespace: stored.metadata.namespace, name: stored.metadata.name, judged, report })
     }
 
@@ -191,8 +165,9 @@ impl ScanView {
         }
         self.set_current(collection, now);
         if self.is_listed() {
-            let all: BTreeSet<ScanUid> = self.scans.keys().chain(self.reports.keys()).copied().collect();
-            all.into_iter().for_each(|uid| self.enqueue(uid));
+            let scans = self.scans.iter().map(|(uid, entry)| (*uid, entry.namespace.clone()));
+            let all: BTreeSet<ReportKey> = scans.chain(self.reports.keys().cloned()).collect();
+            all.into_iter().for_each(|key| self.enqueue(key));
         }
     }
 
@@ -207,14 +182,15 @@ impl ScanView {
     pub fn put(&mut self, scan: JudgedScan) {
         let JudgedScan { uid, kind, namespace, name, judged, .. } = scan;
         let list = self.list_number(Collection::Scans(kind));
+        let namespace = self.interned(&namespace);
+        let key = (uid, namespace.clone());
         match self.scans.get_mut(&uid) {
             Some(entry) => (entry.list, entry.judged) = (list, judged),
             None => {
-                let namespace = self.interned(&namespace);
                 self.scans.insert(uid, ScanEntry { kind, namespace, name: name.into_boxed_str(), list, judged });
             }
         }
-        self.enqueue(uid);
+        self.enqueue(key);
     }
 
     /// Replaces a scan that is still part of the view: it may have been deleted since it was read. Does not queue it, since
@@ -226,27 +202,26 @@ impl ScanView {
     }
 
     pub fn remove(&mut self, uid: ScanUid) {
-        self.scans.remove(&uid);
-        self.enqueue(uid);
+        if let Some(entry) = self.scans.remove(&uid) {
+            self.enqueue((uid, entry.namespace));
+        }
     }
 
     /// Adds or replaces a stored report. Reports that this program did not name are ignored.
     pub fn put_report(&mut self, name: &str, namespace: &str, report: Option<&ScanReport>) {
         let Some(uid) = ScanUid::of_report(name) else { return };
-        let stored = StoredReport {
-            // A report that cannot be read is written again.
-            hash: report.map_or(0, |report| self.hash(report)),
-            namespace: self.interned(namespace),
-            list: self.list_number(Collection::Reports),
-        };
-        self.reports.insert(uid, stored);
-        self.enqueue(uid);
+        // A report that cannot be read is written again.
+        let hash = report.map_or(0, |report| self.hash(report));
+        let key = (uid, self.interned(namespace));
+        self.reports.insert(key.clone(), StoredReport { hash, list: self.list_number(Collection::Reports) });
+        self.enqueue(key);
     }
 
-    pub fn remove_report(&mut self, name: &str) {
+    pub fn remove_report(&mut self, name: &str, namespace: &str) {
         let Some(uid) = ScanUid::of_report(name) else { return };
-        self.reports.remove(&uid);
-        self.enqueue(uid);
+        let key = (uid, self.interned(namespace));
+        self.reports.remove(&key);
+        self.enqueue(key);
     }
 
     /// Returns the one allocation of the name of a namespace.
@@ -259,22 +234,30 @@ impl ScanView {
         name
     }
 
-    /// Queues a scan if its report is not as it should be. Before everything is listed, nothing is queued: a report may
-    /// be stored that is not known yet.
-    fn enqueue(&mut self, uid: ScanUid) {
-        let wanted = self.scans.get(&uid).map_or(0, |entry| entry.judged.report);
-        let is_right = match self.reports.get(&uid) {
-            Some(report) => wanted != 0 && report.hash == wanted,
-            None => wanted == 0,
-        };
-        if !is_right && self.is_listed() {
-            self.queue.insert(uid);
+    fn scan(&self, (uid, namespace): &ReportKey) -> Option<&ScanEntry> {
+        self.scans.get(uid).filter(|entry| entry.namespace == *namespace)
+    }
+
+    /// Queues a report if it is not as it should be. Before everything is listed, nothing is queued: a report may be stored
+    /// that is not known yet.
+    fn enqueue(&mut self, key: ReportKey) {
+        let wanted = self.scan(&key).map_or(0, |entry| entry.judged.report);
+        if self.is_listed() && !self.is_right(&key, wanted) {
+            self.queue.insert(key);
         }
     }
 
-    /// Queues a scan in any case.
-    pub fn enqueue_again(&mut self, uid: ScanUid) {
-        self.queue.insert(uid);
+    /// Whether the report with this hash is stored, or for 0 none.
+    fn is_right(&self, key: &ReportKey, wanted: u64) -> bool {
+        match self.reports.get(key) {
+            Some(report) => wanted != 0 && report.hash == wanted,
+            None => wanted == 0,
+        }
+    }
+
+    /// Queues a report in any case.
+    pub fn enqueue_again(&mut self, key: ReportKey) {
+        self.queue.insert(key);
     }
 
     /// Queues the scans that have to be judged again, since their findings depend on the time. Forgets the namespaces that
@@ -288,32 +271,27 @@ impl ScanView {
         for (uid, entry) in &mut self.scans {
             if entry.judged.due != 0 && entry.judged.due <= now {
                 entry.judged.due = 0;
-                self.queue.insert(*uid);
+                self.queue.insert((*uid, entry.namespace.clone()));
             }
         }
     }
 
-    /// Takes up to `count` scans from the queue.
+    /// Takes up to `count` reports from the queue.
     pub fn take_tasks(&mut self, count: usize) -> Vec<ReportTask> {
-        // In turn, so that scans whose reports fail do not keep the others from being written.
+        // In turn, so that reports that cannot be written do not keep the others from being written.
         let taken = std::iter::from_fn(|| {
-            let after = (Bound::Excluded(self.taken), Bound::Unbounded);
-            self.taken = self.queue.range(after).next().or(self.queue.first()).copied()?;
+            let after = (Bound::Excluded(self.taken.clone()), Bound::Unbounded);
+            self.taken = self.queue.range(after).next().or(self.queue.first()).cloned()?;
             self.queue.take(&self.taken)
         });
-        let taken: Vec<ScanUid> = taken.take(count).collect();
-        let name = |entry: &ScanEntry| (entry.kind, entry.namespace.to_string(), entry.name.to_string());
-        taken.into_iter().map(|uid| ReportTask { uid, scan: self.scans.get(&uid).map(name) }).collect()
+        let taken: Vec<ReportKey> = taken.take(count).collect();
+        let name = |entry: &ScanEntry| (entry.kind, entry.name.to_string());
+        taken.into_iter().map(|key| ReportTask { scan: self.scan(&key).map(name), key }).collect()
     }
 
-    /// Whether the stored report of a scan is this one.
-    pub fn has_report(&self, uid: ScanUid, report: &ScanReport) -> bool {
-        self.reports.get(&uid).is_some_and(|stored| stored.hash == self.hash(report))
-    }
-
-    /// The namespace of the stored report of a scan, if there is one.
-    pub fn report_namespace(&self, uid: ScanUid) -> Option<String> {
-        self.reports.get(&uid).map(|report| report.namespace.to_string())
+    /// Whether this report is stored, or none.
+    pub fn is_stored(&self, key: &ReportKey, report: Option<&ScanReport>) -> bool {
+        self.is_right(key, report.map_or(0, |report| self.hash(report)))
     }
 
     /// Adds up the scans as they are now.
@@ -326,7 +304,7 @@ impl ScanView {
             totals.scans[*kind as usize][phase as usize] += 1;
             let oldest = &mut totals.age_seconds[phase as usize];
             *oldest = (*oldest).max(seconds(now).saturating_sub(changed));
-            totals.stuck[*kind as usize] += u64::from(waiting_since != 0 && waiting_since <= stuck_before);
+            totals.stuck[*kind as usize] += u64::from(waiting_since != 0 && waiting_since < stuck_before);
             for (severity, mut bits) in judged.rules.into_iter().enumerate() {
                 // Most scans have no findings.
                 while bits != 0 {
@@ -346,55 +324,4 @@ impl ScanView {
         totals.pass_age_seconds = (now - oldest).as_seconds_f64().max(0.0);
         totals
     }
-}
-
-/// Returns when a scan has to be judged again, in Unix seconds: when it will be stuck, or when a time that is too far in the
-/// future no longer is: that of the scan, or that of a condition.
-fn due(stored: &StoredScan<'_>, stuck_at: Option<OffsetDateTime>, now: OffsetDateTime) -> u32 {
-    let scanned_at = stored.scan.status().and_then(Status::scanned_at);
-    let ahead = scanned_at.into_iter().chain(transitions(stored)).map(|at| at - AHEAD_MAX);
-    let due = stuck_at.into_iter().chain(ahead).filter(|due| *due > now).min();
-    // The next whole second, at which the finding has certainly changed.
-    due.map_or(0, |due| seconds(due).saturating_add(1))
-}
-
-/// The times at which the conditions of a scan have changed.
-fn transitions<'s>(stored: &'s StoredScan<'_>) -> impl Iterator<Item = OffsetDateTime> + 's {
-    let conditions = stored.scan.status().map(|status| status.conditions()).unwrap_or_default();
-    conditions.iter().filter_map(|entry| entry.present()?.last_transition_time())
-}
-
-fn judged(stored: &StoredScan<'_>, findings: &[ReportedFinding], waiting: Option<OffsetDateTime>) -> Judged {
-    let (mut rules, mut has_status_error) = ([0, 0], false);
-    for finding in findings {
-        let Some(index) = RULES.iter().position(|rule| Some(rule.id) == finding.rule) else { continue };
-        rules[finding.severity as usize] |= 1 << index;
-        has_status_error |= finding.severity == Severity::Error && RULES[index].part == Part::Status;
-    }
-    let status = stored.scan.status();
-    let cve_count =
-        status.and_then(|status| Spelling::BOTH.into_iter().find_map(|key| status.cve_count.get(key).present()));
-    let count = |counts: &CveCount<'_>, severity| {
-        u32::try_from(counts.count(severity).value().unwrap_or_default()).unwrap_or(u32::MAX)
-    };
-    let is_completed = status.and_then(Status::phase) == Some(Phase::Completed);
-    let has_scanner = status.is_some_and(|status| !matches!(status.scanned_by, Member::Absent));
-    Judged {
-        report: 0,
-        rules,
-        counts: cve_count.map(|counts| Count::SEVERITIES.map(|severity| count(counts, severity))).unwrap_or_default(),
-        // The last transition of a condition, or the creation of the scan.
-        changed: transitions(stored).chain(stored.metadata.created()).max().map_or(0, seconds),
-        waiting_since: waiting.map_or(0, seconds),
-        due: 0,
-        phase: PhaseLabel::of(status),
-        has_status_error,
-        has_counts: cve_count.is_some(),
-        is_without_evidence: is_completed && !has_scanner && cve_count.is_none(),
-    }
-}
-
-/// Returns a time in Unix seconds, from 1970 to 2106.
-fn seconds(time: OffsetDateTime) -> u32 {
-    u32::try_from(time.unix_timestamp().max(0)).unwrap_or(u32::MAX)
 }

@@ -174,7 +174,7 @@ impl ScanWatch {
                     let report = ScanReport::read(object.get());
                     view.put_report(&metadata.name, &metadata.namespace, report.as_ref());
                 } else {
-                    view.remove_report(&metadata.name);
+                    view.remove_report(&metadata.name, &metadata.namespace);
                 }
             }
             event => self.follow(Collection::Reports, event, &mut log),

@@ -103,8 +103,11 @@ impl ResourceWatch {
                 Ok(()) => continue,
                 Err(error) => error,
             };
-            if matches!(error, WatchError::Expired | WatchError::SlowList) {
-                self.resource_version = None;
+            match error {
+                WatchError::Expired | WatchError::SlowList => self.resource_version = None,
+                // A list that takes longer than a watch may last is read page by page.
+                WatchError::PartOfList => self.has_streaming_lists = false,
+                _ => {}
             }
             handle(WatchedEvent::Failed(error));
             sleep(backoff.next().unwrap_or(SHORT)).await;

@@ -68,9 +68,14 @@ impl Waiting {
         of_run.into_iter().chain(behind).min_by_key(|waiting| waiting.since)
     }
 
+    /// Returns when the scan will have waited for `after`. A time in the last year that can be written has no such sum.
+    pub fn stuck_at(&self, after: Duration) -> Option<OffsetDateTime> {
+        self.since.checked_add(time::Duration::try_from(after).ok()?)
+    }
+
     /// Returns whether the scan has waited for longer than `after`.
     pub fn is_stuck(&self, after: Duration, now: OffsetDateTime) -> bool {
-        now - self.since > after
+        self.stuck_at(after).is_some_and(|at| at < now)
     }
 }
 

@@ -10,7 +10,7 @@ use std::{env, fs};
 use hyper::HeaderMap;
 use prometheus_client::metrics::counter::Counter;
 use scan_admission::cluster::scan_metrics::{ScanMetrics, SharedView, WatchCounts};
-use scan_admission::cluster::scan_view::{ScanView, ViewSettings};
+use scan_admission::cluster::scan_view::{Collection, ScanView, ViewSettings};
 use scan_admission::scan::Kind;
 use scan_admission::server::exposition::Exposition;
 use serde_json::Value;
@@ -81,8 +81,14 @@ fn grouped(expr: &str) -> Vec<String> {
 fn metrics_of_scans() -> String {
     let settings = ViewSettings { stuck_after: std::time::Duration::from_secs(3600), reports: None };
     let view = SharedView::new(ScanView::new(settings, Kind::ALL, OffsetDateTime::UNIX_EPOCH));
-    let metrics = ScanMetrics::new(view, || OffsetDateTime::UNIX_EPOCH, &WatchCounts::default(), Counter::default());
-    metrics.text(Exposition::negotiate(&HeaderMap::new())).unwrap()
+    let counts = WatchCounts::default();
+    let metrics = ScanMetrics::new(view.clone(), || OffsetDateTime::UNIX_EPOCH, &counts, Counter::default());
+    let text = || metrics.text(Exposition::negotiate(&HeaderMap::new())).unwrap();
+    for kind in Kind::ALL {
+        assert!(text().contains("oldest_pass_age") && !text().contains("scans_stuck"), "of a part of the scans");
+        view.lock().end_list(Collection::Scans(kind), OffsetDateTime::UNIX_EPOCH);
+    }
+    text()
 }
 
 #[tokio::test]

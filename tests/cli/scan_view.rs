@@ -5,7 +5,7 @@ use std::time::Duration;
 use scan_admission::admission::ReviewSettings;
 use scan_admission::cluster::scan_report::{ReportApi, ScanReport};
 use scan_admission::cluster::scan_totals::{PhaseLabel, ScanTotals};
-use scan_admission::cluster::scan_view::{Collection, ScanView, ViewSettings};
+use scan_admission::cluster::scan_view::{Collection, ReportTask, ScanView, ViewSettings};
 use scan_admission::offline::Judge;
 use scan_admission::rules::RULES;
 use scan_admission::scan::Kind;
@@ -87,7 +87,7 @@ impl Watched {
     /// Takes the queue, as the uids of the scans, sorted, and whether they are still there.
     fn tasks(&mut self) -> Vec<(String, bool)> {
         let tasks = self.0.take_tasks(100).into_iter();
-        let mut tasks: Vec<_> = tasks.map(|task| (task.uid.to_string(), task.scan.is_some())).collect();
+        let mut tasks: Vec<_> = tasks.map(|task| (task.key.0.to_string(), task.scan.is_some())).collect();
         tasks.sort();
         tasks
     }
@@ -132,7 +132,7 @@ fn a_scan_is_stuck_when_its_time_has_come() {
     let mut view = Watched::new();
     let pending = scan(1, json!({"phase": "Pending"}));
     assert_eq!(view.put(&pending, at("08:10:00")), None);
-    for (now, stuck) in [("08:29:59", 0), ("08:30:00", 1)] {
+    for (now, stuck) in [("08:30:00", 0), ("08:30:01", 1)] {
         assert_eq!(view.totals(at(now)).stuck, [stuck, 0], "{now}");
     }
     view.0.enqueue_due(at("08:30:00"));
@@ -196,8 +196,8 @@ fn scans_whose_reports_fail_do_not_keep_others_from_the_queue() {
     let mut taken = Vec::new();
     for _ in 0..3 {
         for task in view.0.take_tasks(2) {
-            view.0.enqueue_again(task.uid);
-            taken.push(task.uid.to_string());
+            view.0.enqueue_again(task.key.clone());
+            taken.push(task.key.0.to_string());
         }
     }
     assert_eq!(taken, (1..=6).map(uid).collect::<Vec<_>>());
@@ -225,7 +225,7 @@ fn only_reports_that_differ_are_written() {
     assert_eq!(view.tasks(), [(uid(1), true), (uid(2), true)]);
     view.put_report(1, None);
     assert_eq!(view.tasks(), [(uid(1), true)]);
-    view.0.remove_report(&format!("scan-admission-{}", uid(1)));
+    view.0.remove_report(&format!("scan-admission-{}", uid(1)), "team");
     assert_eq!(view.tasks(), [(uid(1), true)]);
     // The report of a scan that is clean, and that of one that is gone.
     view.put_report(1, Some(&report));
@@ -236,6 +236,25 @@ fn only_reports_that_differ_are_written() {
     // A report that this program has not named.
     view.0.put_report("scan-admission-of-a-person", "team", None);
     assert_eq!((view.tasks(), view.totals(now).reports), (vec![], 2));
+}
+
+/// Somebody has copied a report to another namespace, with its labels.
+#[test]
+fn a_copy_of_a_report_in_another_namespace_is_removed_and_not_mistaken_for_the_report() {
+    let mut view = Watched::new();
+    let report = view.put(&scan(1, broken()), at("09:00:00")).unwrap();
+    view.put_report(1, Some(&report));
+    view.tasks();
+    let name = format!("scan-admission-{}", uid(1));
+    view.0.put_report(&name, "other", Some(&report));
+    let tasks = view.0.take_tasks(100);
+    let [ReportTask { key: (_, namespace), scan: None }] = &tasks[..] else { panic!("one task, without a scan") };
+    assert_eq!(&**namespace, "other");
+    view.0.remove_report(&name, "other");
+    assert_eq!(view.tasks(), []);
+    view.put(&scan(1, completed(0)), at("09:00:00"));
+    let tasks = view.0.take_tasks(100);
+    assert_eq!(tasks.iter().map(|task| &*task.key.1).collect::<Vec<_>>(), ["team"]);
 }
 
 #[test]
