@@ -40,13 +40,35 @@ const SCANS: usize = 5_000;
 const FIRST_PASS_MAX: Duration = Duration::from_secs(60);
 const MEMORY_MAX_KB: u64 = 96 << 10;
 
-/// Returns the CustomResourceDefinition of an API of reports. It is not part of this repository: the variable REPORT_CRDS
-/// names its folder.
+/// The Go module with the CustomResourceDefinitions of openreports.io, and its checksum.
+const OPENREPORTS: &str = "github.com/openreports/reports-api@v0.2.1";
+const OPENREPORTS_SUM: &str = "h1:g9KS3yle9Y1elmww4TK9EkD1rl6inIaiIJPX6e+u680=";
+
+/// Returns the CustomResourceDefinition of an API of reports. None is part of this repository: that of openreports.io is
+/// downloaded as a Go module, and the variable REPORT_CRDS names the folder of the other.
 fn report_definition(api: ReportApi) -> Option<PathBuf> {
-    let folder = env::var_os("REPORT_CRDS").map(PathBuf::from);
-    let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/crds"));
-    let group = api.version().split('/').next().unwrap();
-    let path = folder.join(format!("{group}_{}.yaml", api.plural()));
+    let path = match api {
+        ReportApi::Openreports => {
+            let go = env::var_os("GO").unwrap_or_else(|| "go".into());
+            let arguments = ["mod", "download", "-json", OPENREPORTS];
+            let output = Command::new(go).args(arguments).current_dir(env::temp_dir()).output().unwrap();
+            let module: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            let Some(folder) = module["Dir"].as_str() else {
+                eprintln!(
+                    "skipped: {OPENREPORTS} cannot be downloaded: {module}{}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
+                return None;
+            };
+            assert_eq!(module["Sum"], OPENREPORTS_SUM);
+            Path::new(folder).join("config/crd/openreports.io_reports.yaml")
+        }
+        ReportApi::Policyreport => {
+            let folder = env::var_os("REPORT_CRDS").map(PathBuf::from);
+            let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/crds"));
+            folder.join("wgpolicyk8s.io_policyreports.yaml")
+        }
+    };
     if !path.exists() {
         eprintln!("skipped: {} is missing; name its folder in REPORT_CRDS", path.display());
     }
@@ -458,7 +480,9 @@ fn reports_survive_a_faulty_api_server(_: &Namespace<'_>) {
     // The versions that the watches continue with are gone. Meanwhile a scan is repaired, and another one is broken.
     proxy.set_fault(|_, uri| {
         let is_watch = uri.contains("watch=true") && !uri.contains("sendInitialEvents");
-        is_watch.then(expired).or_else(|| uri.contains("scans?").then(|| denied(503, "ServiceUnavailable")))
+        // Scans and reports.
+        let is_list = uri.contains("scans?") || uri.contains("reports?");
+        is_watch.then(expired).or_else(|| is_list.then(|| denied(503, "ServiceUnavailable")))
     });
     proxy.cut();
     // The first failure is the connection that was cut.
