@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use hyper::server::conn::{http1, http2};
@@ -18,6 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
+use memchr::memmem;
 use scan_admission::tls::key_pair;
 use scan_admission::tls::server_config::server_config;
 use time::OffsetDateTime;
@@ -35,10 +36,18 @@ pub const CONSTANT: &str = concat!(
     r#"000000000000","allowed":true,"auditAnnotations":{"decision":"allow"}}}"#
 );
 
+/// The path of the floor that answers with the uid of the request, as API servers require.
+pub const ECHO: &str = "/echo";
+/// The same, and closes the connection after the answer.
+pub const CLOSE: &str = "/close";
+
 /// Serves until it is killed, with as many threads and the same TLS settings as ours.
 pub fn serve(name: &str, certificate: &Path, key: &Path) {
     let router = match name {
-        FLOOR => Router::new().route("/validate", post(async |_: Bytes| json(CONSTANT.into()))),
+        FLOOR => Router::new()
+            .route("/validate", post(async |_: Bytes| json(CONSTANT.into())))
+            .route(ECHO, post(async |body: Bytes| json(with_uid_of(&body))))
+            .route(CLOSE, post(async |body: Bytes| ([(CONNECTION, "close")], json(with_uid_of(&body))))),
         KUBE => Router::new().route("/validate", post(review)),
         _ => panic!("unknown contender {name}: must be floor or kube"),
     };
@@ -97,6 +106,18 @@ async fn review(body: Bytes) -> Response {
         }
     }
     json(serde_json::to_vec(&response.into_review()).expect("JSON"))
+}
+
+/// Returns the constant answer with the uid of a request, which is its first member of that name.
+fn with_uid_of(body: &[u8]) -> Vec<u8> {
+    const MEMBER: &[u8] = b"\"uid\":\"";
+    const LEN: usize = 36;
+    let mut answer = CONSTANT.as_bytes().to_vec();
+    let value = |text: &[u8]| memmem::find(text, MEMBER).map(|at| at + MEMBER.len()..at + MEMBER.len() + LEN);
+    if let (Some(from), Some(to)) = (value(body), value(&answer)) {
+        answer[to].copy_from_slice(&body[from]);
+    }
+    answer
 }
 
 fn json(body: Vec<u8>) -> Response {

@@ -4,6 +4,7 @@
 //!     cargo bench -- --quick        the same in under 1 minute and less precise; writes nothing
 //!     cargo bench -- worst          the bodies that cost the most time per byte to judge, inside the process
 //!     cargo bench -- replay         the replay of audit logs
+//!     cargo bench -- writes         writes of a status through a real API server, with webhooks and with policies
 //!     cargo bench -- core FILTER    only the stages inside the process, compared with the last run: `decode`, `answer/6 KB`, …
 //!
 //! `cargo test` takes no measurements. It tests that every contender answers every review correctly.
@@ -17,10 +18,12 @@ mod plan;
 mod replay;
 mod report;
 mod smoke;
+mod writes;
 #[path = "../support"]
 mod support {
     pub mod bodies;
     pub mod client;
+    pub mod controlplane;
     pub mod folder;
     pub mod program;
     pub mod request_head;
@@ -54,6 +57,10 @@ fn main() -> ExitCode {
     }
     if let ["worst"] = words[..] {
         core::worst();
+        return ExitCode::SUCCESS;
+    }
+    if let ["writes"] = words[..] {
+        writes::run(has("--quick"));
         return ExitCode::SUCCESS;
     }
     if let ["replay"] = words[..] {

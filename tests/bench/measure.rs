@@ -108,6 +108,13 @@ impl Workspace {
         Workspace { folder }
     }
 
+    /// Replaces the certificates by one that signs itself: a server that is started later uses it.
+    pub fn replace_certificate(&self, certificate: &str, key: &str) {
+        for (name, text) in [("ca.crt", certificate), ("tls.crt", certificate), ("tls.key", key)] {
+            std::fs::write(self.folder.join(name), text).expect("a folder");
+        }
+    }
+
     pub fn start(&self, contender: &Contender) -> Server {
         let [certificate, key] = ["tls.crt", "tls.key"].map(|name| self.folder.join(name));
         let this_program = |name| {
@@ -141,6 +148,14 @@ impl Workspace {
 }
 
 impl Server {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// Returns a target that expects other answers than the server's own.
     pub fn expecting(&self, answers: Answers) -> ReviewTarget {
         ReviewTarget(Target { answers, ..self.target("http/1.1") })

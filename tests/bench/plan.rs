@@ -145,7 +145,7 @@ impl Plan {
 }
 
 /// Builds the webhook of tests/bench/controller-runtime, if Go is installed.
-fn controller_runtime() -> Result<PathBuf, String> {
+pub fn controller_runtime() -> Result<PathBuf, String> {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench/controller-runtime");
     let built = Command::new("go")
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/controller-runtime"))

@@ -32,8 +32,26 @@ pub fn show(figures: &Figures, is_kept: bool) {
         let readme = fs::read_to_string(readme_path()).expect("README.md");
         let (before, _, after) = around(&readme).expect("README.md has the marks");
         fs::write(readme_path(), format!("{before}{}{after}", headline(figures))).expect("README.md");
-        fs::write(results_path(), text).expect("RESULTS.md");
+        let (_, writes) = split_results();
+        fs::write(results_path(), text + &writes).expect("RESULTS.md");
     }
+}
+
+/// The heading of the results of `cargo bench -- writes`, at the end of RESULTS.md.
+const WRITES: &str = "\n## What a write of a status costs\n";
+
+/// Returns RESULTS.md up to the results of `cargo bench -- writes`, and these.
+fn split_results() -> (String, String) {
+    let text = fs::read_to_string(results_path()).expect("RESULTS.md");
+    let at = text.find(WRITES).unwrap_or(text.len());
+    (text[..at].to_owned(), text[at..].to_owned())
+}
+
+/// Writes the results of `cargo bench -- writes`.
+pub fn keep_writes(tables: &str) {
+    let (before, _) = split_results();
+    let command = format!("\nWritten by `cargo bench -- writes` on {}; do not edit.\n\n{}\n", machine(), versions());
+    fs::write(results_path(), before + WRITES + &command + "\n" + tables).expect("RESULTS.md");
 }
 
 pub fn results_path() -> PathBuf {

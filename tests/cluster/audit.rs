@@ -324,7 +324,7 @@ fn assert_unreadable_clusters_are_errors(cluster: &ControlPlane) {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let text = fs::read_to_string(cluster.kubeconfig(User::Admin)).unwrap();
     let folder = Folder::new();
-    fs::write(folder.join("kubeconfig"), text.replace(&cluster.ready.address, &format!("https://127.0.0.1:{port}")))
+    fs::write(folder.join("kubeconfig"), text.replace(&cluster.ready().address, &format!("https://127.0.0.1:{port}")))
         .unwrap();
     let mut command = program(&["audit", "--kubeconfig"]);
     command.arg(folder.join("kubeconfig"));

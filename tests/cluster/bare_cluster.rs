@@ -27,7 +27,7 @@ fn the_cluster_is_the_pinned_release(namespace: &Namespace<'_>) {
     // With KUBEBUILDER_ASSETS, the release is that of the given binaries.
     if env::var_os("KUBEBUILDER_ASSETS").is_none() {
         assert_eq!(versions["serverVersion"]["minor"], "36", "{versions}");
-        assert_eq!(versions["serverVersion"]["gitVersion"], namespace.cluster.ready.version, "{versions}");
+        assert_eq!(versions["serverVersion"]["gitVersion"], namespace.cluster.ready().version, "{versions}");
     }
     assert_eq!(namespace.kubectl(User::Admin).args(["get", "--raw", "/readyz"]).run().ok(), "ok");
 }
@@ -51,7 +51,7 @@ fn kubectl_writes_and_reads_scans(namespace: &Namespace<'_>) {
     assert_eq!((rows[1][0], rows[1][1], rows[1][3]), ("one", "Completed", "3"));
     assert_eq!(rows.len(), 4, "{rows:?}");
 
-    let editor = namespace.cluster.ready.folder.join("editor.sh");
+    let editor = namespace.cluster.folder().join("editor.sh");
     fs::write(&editor, "sed -i s/code.tar.gz/edited.tar.gz/ \"$1\"\n").unwrap();
     let edit = developer().env("KUBE_EDITOR", format!("sh {}", editor.display()));
     edit.args(["edit", "sourcescan", "two"]).run().ok();
@@ -169,13 +169,13 @@ fn a_deleted_namespace_is_removed(namespace: &Namespace<'_>) {
 fn a_stopped_control_plane_leaves_nothing_behind(_: &Namespace<'_>) {
     for signal in [false, true] {
         let mut cluster = ControlPlane::start().unwrap_or_else(|error| panic!("{error:?}"));
-        assert!(cluster.ready.folder.exists());
+        assert!(cluster.folder().exists());
         if signal {
             assert!(Command::new("kill").arg(cluster.pid().to_string()).status().unwrap().success());
             cluster.wait().unwrap();
         } else {
             cluster.stop().unwrap();
         }
-        assert!(!cluster.ready.folder.exists(), "signal: {signal}");
+        assert!(!cluster.folder().exists(), "signal: {signal}");
     }
 }

@@ -17,7 +17,7 @@ pub const TESTS: &[(&str, Test)] = &[
 ];
 
 fn the_api_server_presents_its_client_certificate(namespace: &Namespace<'_>) {
-    let client = &namespace.cluster.ready.webhook_client;
+    let client = &namespace.cluster.ready().webhook_client;
     let folder = Folder::new();
     let start = |listen: &str, name: &str| {
         let ca = format!("--client-ca={}", client.ca.display());
@@ -68,7 +68,7 @@ fn block(heading: &str, file: &str) -> String {
 }
 
 fn the_docs_show_the_files_that_the_api_server_reads(namespace: &Namespace<'_>) {
-    let folder = &namespace.cluster.ready.folder;
+    let folder = &namespace.cluster.folder();
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
     let value = |yaml: &str| serde_saphyr::from_str::<serde_json::Value>(yaml).unwrap();
     let heading = "## Only the API server may call";

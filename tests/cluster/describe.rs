@@ -463,9 +463,7 @@ fn describe_is_a_plugin_of_kubectl(namespace: &Namespace<'_>) {
         let mut command = Command::new(namespace.cluster.kubectl_path());
         crate::support::program::clean(&mut command);
         command.args(arguments).env("PATH", &path).env("KUBECONFIG", namespace.cluster.kubeconfig(User::Admin));
-        command
-            .env("KUBECACHEDIR", namespace.cluster.ready.folder.join("kubectl-cache"))
-            .env("KUBECTL_KUBERC", "false");
+        command.env("KUBECACHEDIR", namespace.cluster.folder().join("kubectl-cache")).env("KUBECTL_KUBERC", "false");
         run(command)
     };
     let with_plugin = |arguments: &[&str]| kubectl(&[&["scan-admission"], arguments].concat());
@@ -543,7 +541,7 @@ fn shells_complete_from_the_cluster(namespace: &Namespace<'_>) {
     let text = fs::read_to_string(kubeconfig).unwrap();
     let address = format!("https://{}", silent.local_addr().unwrap());
     let dead = folder.join("dead");
-    fs::write(&dead, text.replace(&namespace.cluster.ready.address, &address)).unwrap();
+    fs::write(&dead, text.replace(&namespace.cluster.ready().address, &address)).unwrap();
     let start = std::time::Instant::now();
     assert_eq!(complete_with(dead.to_str().unwrap(), &["describe", "-n", name, "sourcescan/"]), [""; 0]);
     assert!(start.elapsed() < std::time::Duration::from_secs(40), "{:?}", start.elapsed());

@@ -861,7 +861,7 @@ fn without_a_reachable_api_server(setup: &Setup) {
     let (address, _) = setup.stand_in(StandInServer::ClosedPort);
     let text = fs::read_to_string(setup.cluster.kubeconfig(User::Admin)).unwrap();
     let path = setup.folder.join("closed-port.kubeconfig");
-    fs::write(&path, text.replace(&setup.cluster.ready.address, &format!("https://{address}"))).unwrap();
+    fs::write(&path, text.replace(&setup.cluster.ready().address, &format!("https://{address}"))).unwrap();
     for (kubeconfig, words) in
         [(path, "the API server cannot be reached: "), (setup.folder.join("none"), "--kubeconfig ")]
     {

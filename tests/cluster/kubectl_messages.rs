@@ -113,7 +113,7 @@ const MESSAGES: &[Message] = &[
         setup.asked(webhook)
     }),
     Message("remote error: tls: unknown certificate", |setup| {
-        let ca = format!("--client-ca={}", setup.namespace.cluster.ready.webhook_client.ca.display());
+        let ca = format!("--client-ca={}", setup.namespace.cluster.ready().webhook_client.ca.display());
         let (_server, webhook) = setup.program(&[&ca, "--client-name=somebody"]);
         setup.asked(webhook)
     }),

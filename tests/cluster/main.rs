@@ -38,6 +38,7 @@ mod stand_in_webhook;
 #[path = "../support"]
 mod support {
     pub mod client;
+    pub mod controlplane;
     pub mod fixtures;
     pub mod folder;
     pub mod http;
@@ -158,7 +159,7 @@ fn result_without_cluster(error: &ClusterError) -> Result<Completion, Failed> {
 fn with_programs(&(name, test): &(&'static str, fn(&Path))) -> Trial {
     Trial::ignorable_test(name, move || match controlplane::policy_evaluator() {
         Ok(program) => {
-            test(program);
+            test(&program);
             Ok(Completion::Completed)
         }
         Err(error) => result_without_cluster(error),

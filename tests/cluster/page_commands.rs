@@ -66,10 +66,10 @@ fn prepare(nodes: &Nodes, is_new: bool) {
 fn settings<'a>(nodes: &Nodes, settle: &'a dyn Fn()) -> SessionSettings<'a> {
     let variables = vec![
         ("KUBECONFIG", nodes.cluster.kubeconfig(User::Admin).into()),
-        ("KUBECACHEDIR", nodes.cluster.ready.folder.join("kubectl-cache").into()),
+        ("KUBECACHEDIR", nodes.cluster.folder().join("kubectl-cache").into()),
         ("KUBECTL_KUBERC", OsString::from("false")),
     ];
-    let links = vec![("audit/control-plane-1/audit.log", nodes.cluster.ready.audit_log.clone())];
+    let links = vec![("audit/control-plane-1/audit.log", nodes.cluster.ready().audit_log.clone())];
     SessionSettings { variables, links, settle, kubectl: Some(nodes.cluster.kubectl_path().to_owned()) }
 }
 

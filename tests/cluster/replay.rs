@@ -143,8 +143,8 @@ fn replay_finds_the_planted_errors(_: &Namespace<'_>) {
 
     let events = cluster.audit();
     assert!(events.iter().all(|event| event["objectRef"]["apiGroup"] == GROUP && event["stage"] == "ResponseComplete"));
-    assert!(!fs::read_to_string(&cluster.ready.audit_log).unwrap().contains("managedFields"));
-    let output = program(&["replay", "-o", "json"]).arg(&cluster.ready.audit_log).output().unwrap();
+    assert!(!fs::read_to_string(&cluster.ready().audit_log).unwrap().contains("managedFields"));
+    let output = program(&["replay", "-o", "json"]).arg(&cluster.ready().audit_log).output().unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let row = |row: &Value| {
