@@ -9,6 +9,7 @@ use criterion::{Criterion, Throughput};
 use scan_admission::admission::{self, Webhook};
 use serde_json::Value;
 
+use crate::results::{WorstRow, rounded};
 use crate::support::bodies::Body;
 use crate::support::review_context::context;
 use crate::support::{stages, worst_bodies};
@@ -66,21 +67,24 @@ fn cost(stage: &str, name: &str) -> Cost {
     Cost { median_nanos: of("/point_estimate"), spread_nanos: (high - low) / 2.0 }
 }
 
-/// Prints the costs of the worst bodies at both webhooks. The best of a few runs counts, since other load only adds
-/// time.
-pub fn worst() {
-    println!("{:<46} {:>5} {:>16} {:>16}", "body", "MB", "validating", "mutating");
-    for body in worst_bodies::all() {
-        let costs = [Webhook::Validating, Webhook::Mutating].map(|webhook| {
+/// Measures the worst bodies at both webhooks. The best of a few runs counts, since other load only adds time.
+pub fn worst() -> Vec<WorstRow> {
+    let rows = worst_bodies::all().into_iter().map(|body| {
+        let cost = |webhook| {
             let runs = (0..5).map(|_| {
                 let start = Instant::now();
                 let answer = admission::answer(body.text.as_bytes(), &context(webhook));
                 assert!(!answer.body.is_empty());
                 start.elapsed()
             });
-            let nanos = runs.min().unwrap_or_default().as_secs_f64() * 1e9 / body.text.len() as f64;
-            format!("{nanos:.1} ns a byte")
-        });
-        println!("{:<46} {:>5.1} {:>16} {:>16}", body.name, body.text.len() as f64 / 1e6, costs[0], costs[1]);
-    }
+            rounded(runs.min().unwrap_or_default().as_secs_f64() * 1e9 / body.text.len() as f64)
+        };
+        WorstRow {
+            validating_nanos_a_byte: cost(Webhook::Validating),
+            mutating_nanos_a_byte: cost(Webhook::Mutating),
+            bytes: body.text.len() as u64,
+            body: body.name,
+        }
+    });
+    rows.collect()
 }

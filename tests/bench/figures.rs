@@ -1,4 +1,4 @@
-//! The results of a run, and the goals that they are compared with.
+//! The figures of a run, the goals that they are compared with, and the results that are made of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::core::Costs;
-use crate::measure::Sample;
+use crate::measure::{Latency, Sample};
+use crate::results::{CaseRow, ContenderRow, Goal, Results, SideRow, Spread, StageRow, WorstRow, rounded};
 use crate::support::bodies::{Body, Outcome, Shape, Size};
 use scan_admission::admission::Webhook;
 
@@ -74,38 +75,16 @@ pub struct Figures {
     pub costs: Costs,
     /// The samples, one for each round.
     pub side: BTreeMap<(&'static str, Cell), Vec<Sample>>,
+    /// The processor time with h2load by protocol, in microseconds, one for each round.
+    pub h2load: BTreeMap<(&'static str, Cell, &'static str), Vec<f64>>,
     pub processes: BTreeMap<&'static str, Process>,
     /// The number of reviews before the resident memory was read.
     pub reviews: u64,
     /// All cases of ours.
     pub matrix: Vec<Row>,
+    pub worst: Vec<WorstRow>,
     /// The reason that a contender is missing.
     pub missing: Option<String>,
-}
-
-/// The median, lowest and highest value of all rounds.
-#[derive(Debug, Clone, Copy)]
-pub struct Spread {
-    pub median: f64,
-    pub low: f64,
-    pub high: f64,
-}
-
-impl Spread {
-    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut values: Vec<f64> = values.into_iter().collect();
-        values.sort_by(f64::total_cmp);
-        Some(Spread { median: *values.get(values.len() / 2)?, low: *values.first()?, high: *values.last()? })
-    }
-}
-
-/// A goal, the measured value, and whether it reaches the goal.
-pub struct Goal {
-    pub what: String,
-    pub limit: String,
-    pub measured: String,
-    /// None if it could not be measured.
-    pub is_reached: Option<bool>,
 }
 
 fn cpu(sample: &Sample) -> f64 {
@@ -117,8 +96,18 @@ fn p99(sample: &Sample) -> f64 {
 }
 
 impl Figures {
-    pub fn spread(&self, contender: &'static str, cell: Cell, of: fn(&Sample) -> f64) -> Option<Spread> {
-        Spread::of(self.side.get(&(contender, cell))?.iter().map(of))
+    fn spread(&self, contender: &'static str, cell: Cell, of: fn(&Sample) -> Option<f64>) -> Option<Spread> {
+        Spread::of(self.side.get(&(contender, cell))?.iter().filter_map(of))
+    }
+
+    /// Compares the processor time with h2load, round by round.
+    fn h2load_ratio(
+        &self,
+        one: (&'static str, Cell, &'static str),
+        other: (&'static str, Cell, &'static str),
+    ) -> Option<Spread> {
+        let (a, b) = (self.h2load.get(&one)?, self.h2load.get(&other)?);
+        Spread::of(a.iter().zip(b).map(|(a, b)| a / b))
     }
 
     /// Compares round by round, so that other load of the machine affects both values.
@@ -143,26 +132,38 @@ impl Figures {
         };
         let mut goals = Vec::new();
         for (cell, size, floor, controller_runtime) in [
-            (Cell::Allowed6Kb, "6 KB", 1.5, 12.0),
-            (Cell::Allowed110Kb, "110 KB", 2.0, 20.0),
-            (Cell::Allowed1Mb, "1.1 MB", 2.0, 20.0),
+            (Cell::Allowed6Kb, "6 KB", 1.6, 9.0),
+            (Cell::Allowed110Kb, "110 KB", 1.4, 20.0),
+            (Cell::Allowed1Mb, "1.1 MB", 1.6, 20.0),
         ] {
-            let ours = |contender| {
-                (self.ratio((OURS, cell), (contender, cell), cpu), self.ratio((contender, cell), (OURS, cell), cpu))
-            };
-            goals.push(times(&format!("CPU, {size} allowed: ours / floor"), floor, true, ours(FLOOR).0));
-            let what = format!("CPU, {size} allowed: controller-runtime / ours");
-            goals.push(times(&what, controller_runtime, false, ours(CONTROLLER_RUNTIME).1));
-            if cell == Cell::Allowed6Kb {
-                goals.push(times("CPU, 6 KB allowed: kube-rs / ours", 4.0, false, ours(KUBE).1));
-            }
+            let of = |contender| (contender, cell, "http/1.1");
+            let what = format!("CPU with h2load, {size} allowed: ours / floor");
+            goals.push(times(&what, floor, true, self.h2load_ratio(of(OURS), of(FLOOR))));
+            let what = format!("CPU with h2load, {size} allowed: controller-runtime / ours");
+            let found = self.h2load_ratio(of(CONTROLLER_RUNTIME), of(OURS));
+            goals.push(times(&what, controller_runtime, false, found));
         }
-        for (what, cell, to) in [
-            ("CPU, 6 KB: denied / allowed", Cell::Denied, Cell::Allowed6Kb),
-            ("CPU, 6 KB: mutated / allowed at the same webhook", Cell::Mutated, Cell::AllowedMutating),
+        let ours = |cell, protocol| (OURS, cell, protocol);
+        for (what, limit, one, other) in [
+            (
+                "CPU with h2load, 6 KB: mutated / allowed at the same webhook",
+                1.35,
+                ours(Cell::Mutated, "http/1.1"),
+                ours(Cell::AllowedMutating, "http/1.1"),
+            ),
+            (
+                "CPU with h2load, 6 KB allowed: HTTP/2 / HTTP/1.1",
+                1.3,
+                ours(Cell::Allowed6Kb, "h2"),
+                ours(Cell::Allowed6Kb, "http/1.1"),
+            ),
         ] {
-            goals.push(times(what, 1.3, true, self.ratio((OURS, cell), (OURS, to), cpu)));
+            goals.push(times(what, limit, true, self.h2load_ratio(one, other)));
         }
+        let denied = self.ratio((OURS, Cell::Denied), (OURS, Cell::Allowed6Kb), cpu);
+        goals.push(times("CPU, 6 KB: denied / allowed", 1.3, true, denied));
+        let cold = self.ratio((OURS, Cell::Cold), (FLOOR, Cell::Cold), cpu);
+        goals.push(times("CPU, 6 KB, a new connection for each review: ours / floor", 1.15, true, cold));
         let p99 = self.ratio((OURS, Cell::Allowed6Kb), (FLOOR, Cell::Allowed6Kb), p99);
         goals.push(times("p99 at half of capacity, 6 KB allowed: ours / floor", 2.0, true, p99));
         goals.extend(self.in_process(counts));
@@ -233,3 +234,95 @@ impl Figures {
 }
 
 pub const MIB: f64 = (1 << 20) as f64;
+
+impl Figures {
+    /// Returns the results that are kept, with the allocations of counts.json.
+    pub fn results(self, counts: &Value, machine: String, versions: String) -> Results {
+        Results {
+            machine,
+            versions,
+            reviews: self.reviews,
+            contenders: self.contenders(),
+            side_by_side: self.side_rows(),
+            goals: self.goals(counts),
+            stages: self.stages(counts),
+            cases: self.matrix.iter().map(Row::case).collect(),
+            worst: self.worst,
+            missing: self.missing,
+            writes: None,
+        }
+    }
+
+    fn contenders(&self) -> Vec<ContenderRow> {
+        let rows = CONTENDERS.iter().filter_map(|contender| {
+            let process = self.processes.get(contender)?;
+            Some(ContenderRow {
+                contender: (*contender).to_owned(),
+                start_millis: Spread::of(process.starts.iter().map(|start| start.as_secs_f64() * 1e3))?,
+                resident_bytes: process.resident_bytes,
+                peak_bytes: process.peak_bytes,
+                binary_bytes: process.binary_bytes,
+            })
+        });
+        rows.collect()
+    }
+
+    fn side_rows(&self) -> Vec<SideRow> {
+        let cells = Cell::ALL.into_iter().chain(Cell::OURS);
+        let rows = cells.flat_map(|cell| CONTENDERS.map(|contender| (cell, contender)));
+        let row = |(cell, contender)| {
+            let latency = |of: fn(&Sample) -> Option<f64>| self.spread(contender, cell, of);
+            Some(SideRow {
+                review: cell.body().name(),
+                is_cold: cell == Cell::Cold,
+                contender: contender.to_owned(),
+                cpu_micros: self.spread(contender, cell, |sample| Some(sample.cpu_micros))?,
+                h2load_cpu_micros: self
+                    .h2load
+                    .get(&(contender, cell, "http/1.1"))
+                    .and_then(|values| Spread::of(values.iter().copied())),
+                per_second: self.spread(contender, cell, |sample| Some(sample.per_second))?,
+                p50_micros: latency(|sample| Some(sample.latency?.p50_micros)),
+                p99_micros: latency(|sample| Some(sample.latency?.p99_micros)),
+                p999_micros: latency(|sample| Some(sample.latency?.p999_micros)),
+            })
+        };
+        rows.filter_map(row).collect()
+    }
+
+    fn stages(&self, counts: &Value) -> Vec<StageRow> {
+        let rows = Body::all().into_iter().filter_map(|body| {
+            let name = body.name();
+            let cost = |stage: &str| self.costs.get(&(name.clone(), stage.to_owned()));
+            let micros = |stage: &str| Some(rounded(cost(stage)?.median_nanos / 1e3));
+            Some(StageRow {
+                bytes: body.text.len() as u64,
+                decode: micros("decode")?,
+                judge: micros("validate").or_else(|| micros("mutate"))?,
+                encode: micros("encode")?,
+                answer: micros("answer")?,
+                answer_spread: rounded(cost("answer")?.spread_nanos / 1e3),
+                allocations: counts[&name]["answer"].as_u64()?,
+                review: name,
+            })
+        });
+        rows.collect()
+    }
+}
+
+impl Row {
+    fn case(&self) -> CaseRow {
+        let Sample { cpu_micros, per_second, latency } = self.sample;
+        let micros = |of: fn(Latency) -> f64| latency.map(|latency| rounded(of(latency)));
+        CaseRow {
+            review: self.body.clone(),
+            protocol: self.protocol.to_owned(),
+            connections: self.connections,
+            cpu_micros: rounded(cpu_micros),
+            per_second: rounded(per_second),
+            p50_micros: micros(|latency| latency.p50_micros),
+            p99_micros: micros(|latency| latency.p99_micros),
+            p999_micros: micros(|latency| latency.p999_micros),
+        }
+    }
+}

@@ -56,6 +56,14 @@ pub struct Review {
     parts: Vec<String>,
 }
 
+/// Returns the path at which a webhook is served.
+pub fn path(webhook: Webhook) -> &'static str {
+    match webhook {
+        Webhook::Validating => "/validate",
+        Webhook::Mutating => "/mutate",
+    }
+}
+
 impl Review {
     fn new(body: &Body, number: usize, answers: Answers) -> Self {
         let (before, after) = body.text.split_once(r#""uid":""#).expect("a review has a uid");
@@ -70,10 +78,7 @@ impl Review {
             (_, Outcome::Mutated) => vec![allowed(true), r#""patchType":"JSONPatch""#.to_owned()],
         };
         let of_uid = (answers != Answers::Constant).then(|| format!("{uid}{rest}\""));
-        let path = match body.webhook {
-            Webhook::Validating => "/validate",
-            Webhook::Mutating => "/mutate",
-        };
+        let path = path(body.webhook);
         Review { body: format!("{before}{uid}{after}").into(), path, parts: parts.into_iter().chain(of_uid).collect() }
     }
 

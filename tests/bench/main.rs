@@ -1,14 +1,16 @@
 //! Measures the speed of the webhook, and that of other webhooks for comparison.
 //!
-//!     cargo bench                   everything, in under 10 minutes; writes tests/bench/RESULTS.md and a sentence of README.md
+//!     cargo bench                   all but the writes, in under 12 minutes; keeps the results in tests/bench/results.json
 //!     cargo bench -- --quick        the same in under 1 minute and less precise; writes nothing
 //!     cargo bench -- worst          the bodies that cost the most time per byte to judge, inside the process
 //!     cargo bench -- replay         the replay of audit logs
-//!     cargo bench -- writes         writes of a status through a real API server, with webhooks and with policies
+//!     cargo bench -- writes         writes of a status through a real API server, with webhooks and with policies; kept, too
+//!     cargo bench -- report         RESULTS.md, the chart and the sentence of README.md again, from results.json
 //!     cargo bench -- core FILTER    only the stages inside the process, compared with the last run: `decode`, `answer/6 KB`, …
 //!
 //! `cargo test` takes no measurements. It tests that every contender answers every review correctly.
 
+mod chart;
 mod contender;
 mod core;
 mod figures;
@@ -17,6 +19,7 @@ mod measure;
 mod plan;
 mod replay;
 mod report;
+mod results;
 mod smoke;
 mod writes;
 #[path = "../support"]
@@ -56,7 +59,11 @@ fn main() -> ExitCode {
         return smoke::run();
     }
     if let ["worst"] = words[..] {
-        core::worst();
+        println!("{}", report::worst(&core::worst()));
+        return ExitCode::SUCCESS;
+    }
+    if let ["report"] = words[..] {
+        report::keep(&results::Results::read());
         return ExitCode::SUCCESS;
     }
     if let ["writes"] = words[..] {
@@ -72,10 +79,12 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let plan = if has("--quick") { Plan::QUICK } else { Plan::FULL };
-    let figures = plan.run();
-    report::show(&figures, plan.is_kept);
+    let counts = std::fs::read_to_string(report::root().join("tests/bench/counts.json")).expect("counts.json");
+    let counts = serde_json::from_str(&counts).expect("counts.json is JSON");
+    let results = plan.run().results(&counts, report::machine(), report::versions());
+    println!("{}", report::markdown(&results));
     if plan.is_kept {
-        core::worst();
+        report::keep(&results::Results { writes: results::Results::read().writes, ..results });
         replay::run(EVENTS);
     }
     ExitCode::SUCCESS

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use procfs::ticks_per_second;
+use procfs::process::Process;
 use rustls::ALL_VERSIONS;
 use scan_admission::tls::development::certificate;
 use time::OffsetDateTime;
@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::contender::{FLOOR, KUBE};
-use crate::load::{self, Answers, Connection, Target, WAIT_MAX};
+use crate::load::{self, Answers, Connection, Target, WAIT_MAX, path};
 use crate::support::bodies::Body;
 use crate::support::client::{connector, handshake};
 use crate::support::folder::Folder;
@@ -230,9 +230,35 @@ impl Server {
         self.status().vmhwm.expect("Linux reports it") << 10
     }
 
+    /// Measures with h2load and `count` connections, in microseconds of processor time for each review. Returns None if it is
+    /// not installed. It checks only the code of an answer.
+    pub fn h2load(&self, body: &Body, protocol: &str, count: usize, time: Duration) -> Option<f64> {
+        let folder = Folder::new();
+        std::fs::write(folder.join("body"), &body.text).expect("a folder");
+        let run = |time: Duration| {
+            let before = self.cpu();
+            let output = Command::new("h2load")
+                .args(if protocol == "h2" { &[][..] } else { &["--h1"] })
+                .args(["-t", "1", "-c", &count.to_string(), "-D", &time.as_secs_f64().to_string()])
+                .args(["-H", "content-type: application/json", "-d"])
+                .arg(folder.join("body"))
+                .arg(format!("https://{}{}", self.address, path(body.webhook)))
+                .output()
+                .ok()?;
+            let cpu = self.cpu() - before;
+            let text = String::from_utf8_lossy(&output.stdout);
+            // requests: 9 total, 9 started, 9 done, 9 succeeded, 0 failed, 0 errored, 0 timeout
+            let line = text.lines().find(|line| line.starts_with("requests: ")).expect("h2load counts");
+            assert!(line.contains(" 0 failed, 0 errored, 0 timeout"), "{line}");
+            let done = line.split(", ").find_map(|part| part.strip_suffix(" succeeded")).expect("a count");
+            Some(cpu.as_secs_f64() * 1e6 / done.parse::<f64>().expect("a number"))
+        };
+        run(time / 5)?;
+        run(time)
+    }
+
     fn cpu(&self) -> Duration {
-        let stat = self.proc().stat().expect("it runs");
-        Duration::from_secs_f64((stat.utime + stat.stime) as f64 / ticks_per_second() as f64)
+        cpu(self.pid())
     }
 
     fn resident_bytes(&self) -> u64 {
@@ -243,9 +269,21 @@ impl Server {
         self.proc().status().expect("it runs")
     }
 
-    fn proc(&self) -> procfs::process::Process {
-        procfs::process::Process::new(self.child.id() as i32).expect("it runs")
+    fn proc(&self) -> Process {
+        process(self.pid())
     }
+}
+
+fn process(pid: u32) -> Process {
+    Process::new(pid.try_into().expect("a process")).expect("it runs")
+}
+
+/// Returns the processor time of a process, to the nanosecond. Without that of threads that have ended, which no server
+/// here has many of.
+pub fn cpu(pid: u32) -> Duration {
+    let process = process(pid);
+    let threads = process.tasks().expect("it runs").filter_map(|thread| thread.ok()?.schedstat().ok());
+    Duration::from_nanos(threads.map(|thread| thread.sum_exec_runtime).sum())
 }
 
 impl Drop for Server {

@@ -75,8 +75,12 @@ impl Plan {
             self.processes(&workspace, &all, &mut figures).await;
             log("ours in full");
             self.matrix(&workspace, &mut figures).await;
-            log("done");
         });
+        if self.is_kept {
+            log("the worst bodies");
+            figures.worst = core::worst();
+        }
+        log("done");
         figures
     }
 
@@ -97,6 +101,15 @@ impl Plan {
                         _ => server.keep_alive(&body, "http/1.1", CONNECTIONS, self.side).await,
                     };
                     figures.side.entry((contender.name(), cell)).or_default().push(sample);
+                    if cell == Cell::Cold {
+                        continue;
+                    }
+                    let has_both = **contender == Contender::Ours && cell == Cell::Allowed6Kb;
+                    for protocol in if has_both { &["http/1.1", "h2"][..] } else { &["http/1.1"] } {
+                        if let Some(micros) = server.h2load(&body, protocol, CONNECTIONS, self.side.closed) {
+                            figures.h2load.entry((contender.name(), cell, protocol)).or_default().push(micros);
+                        }
+                    }
                 }
             }
         }

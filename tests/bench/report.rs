@@ -1,4 +1,4 @@
-//! Formats the results as Markdown: on the terminal, in tests/bench/RESULTS.md, and as a sentence in README.md.
+//! Formats the results: as Markdown on the terminal and in tests/bench/RESULTS.md, as a chart, and as a sentence in README.md.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use procfs::{CpuInfo, Current as _, Meminfo};
-use serde_json::Value;
 
-use crate::figures::{AT_ONCE, CONTENDERS, CONTROLLER_RUNTIME, Cell, Figures, Goal, KUBE, MIB, OURS, Spread};
-use crate::measure::{Latency, Sample};
-use crate::support::bodies::Body;
+use crate::chart;
+use crate::figures::{AT_ONCE, CONTENDERS, CONTROLLER_RUNTIME, Cell, KUBE, MIB, OURS};
+use crate::results::{ContenderRow, Goal, Results, SideRow, Spread, WorstRow, WriteResults, WriteRow};
 
 /// The marks around the sentence in README.md.
 pub const MARKS: [&str; 2] = ["<!-- cargo bench writes this -->\n\n", "\n<!-- until here -->"];
@@ -19,43 +18,43 @@ const EXPLAINED: &str = "\
 What each does: *floor* is axum and rustls with our settings, and answers a constant when it has received the body.
 *kube-rs* is the same server; it decodes the body to `AdmissionReview<DynamicObject>` and checks the total.
 *controller-runtime* decodes both objects to unstructured and checks the total, the phase and a few types. Ours evaluates
-all rules and compares with the old object: **the last two do less work**. The load generator and the servers share the
-machine, so the reviews per second measure both. Latencies are measured at half of that rate, from the time at which a
-review is due, whether or not the reviews before it are answered. For the peak, ours runs with `bodiesBytes: 256Mi`,
-since 64 bodies of 1.1 MB are a little more than the default allows.";
+all rules and compares with the old object: **the last two do less work**.
 
-/// Prints the results, and writes them to files if they are kept.
-pub fn show(figures: &Figures, is_kept: bool) {
-    let text = results(figures);
-    println!("{text}");
-    if is_kept {
-        let readme = fs::read_to_string(readme_path()).expect("README.md");
-        let (before, _, after) = around(&readme).expect("README.md has the marks");
-        fs::write(readme_path(), format!("{before}{}{after}", headline(figures))).expect("README.md");
-        let (_, writes) = split_results();
-        fs::write(results_path(), text + &writes).expect("RESULTS.md");
+CPU is measured twice. Our own client checks every answer. It takes most of a core, so on two cores the server shares its caches
+with the client and often waits. h2load only checks the code of an answer and takes a quarter of a core, so that the server is never
+idle. The first is closer to a busy node, and the second to a busy server.
+
+Latencies are measured at half of the rate that is reached, from the time at which a review is due, whether or not the reviews before
+it are answered. For the peak, ours runs with `bodiesBytes: 256Mi`, since 64 bodies of 1.1 MB are a little more than the default allows.";
+
+const WRITES_EXPLAINED: &str = "\
+A client updates the status of scans like that of the 6 KB review with a merge patch. *API server* and *webhook* are the processor
+time of a write; the API server has its etcd in the same process, and is built without inlining, so a released one takes less.
+*Added* is the difference to no admission, and *× floor* the ratio to a floor with as many calls, each in the same
+round. The median of all rounds is followed by the lowest and the highest. A latency is measured from the time at which a write is
+due. kube-rs and controller-runtime have one webhook and do less work, ours has two.";
+
+/// The number of the worst bodies in RESULTS.md.
+const WORST: usize = 10;
+
+/// Writes the files of the results: results.json, and those that are made of it.
+pub fn keep(results: &Results) {
+    results.write();
+    let readme = fs::read_to_string(readme_path()).expect("README.md");
+    let (before, _, after) = around(&readme).expect("README.md has the marks");
+    fs::write(readme_path(), format!("{before}{}{after}", headline(results))).expect("README.md");
+    fs::write(results_path(), markdown(results)).expect("RESULTS.md");
+    if let Some(writes) = &results.writes {
+        fs::write(chart_path(), chart::svg(writes)).expect("writes.svg");
     }
-}
-
-/// The heading of the results of `cargo bench -- writes`, at the end of RESULTS.md.
-const WRITES: &str = "\n## What a write of a status costs\n";
-
-/// Returns RESULTS.md up to the results of `cargo bench -- writes`, and these.
-fn split_results() -> (String, String) {
-    let text = fs::read_to_string(results_path()).expect("RESULTS.md");
-    let at = text.find(WRITES).unwrap_or(text.len());
-    (text[..at].to_owned(), text[at..].to_owned())
-}
-
-/// Writes the results of `cargo bench -- writes`.
-pub fn keep_writes(tables: &str) {
-    let (before, _) = split_results();
-    let command = format!("\nWritten by `cargo bench -- writes` on {}; do not edit.\n\n{}\n", machine(), versions());
-    fs::write(results_path(), before + WRITES + &command + "\n" + tables).expect("RESULTS.md");
 }
 
 pub fn results_path() -> PathBuf {
     root().join("tests/bench/RESULTS.md")
+}
+
+pub fn chart_path() -> PathBuf {
+    root().join("tests/bench/writes.svg")
 }
 
 pub fn readme_path() -> PathBuf {
@@ -69,47 +68,41 @@ pub fn around(readme: &str) -> Option<(&str, &str, &str)> {
     Some((&readme[..begin], &readme[begin..end], &readme[end..]))
 }
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn results(figures: &Figures) -> String {
-    let counts = fs::read_to_string(root().join("tests/bench/counts.json")).expect("counts.json");
-    let counts: Value = serde_json::from_str(&counts).expect("counts.json is JSON");
-    let mut out = String::from("# What a review costs\n\nWritten by `cargo bench`; do not edit.\n\n");
-    let _ = writeln!(out, "{}", headline(figures));
-    out += &table(figures);
-    if let Some(why) = &figures.missing {
+/// Returns RESULTS.md.
+pub fn markdown(results: &Results) -> String {
+    let mut out = String::from(
+        "# What a review costs\n\nWritten by `cargo bench`; do not edit. [results.json](results.json) has all figures.\n\n",
+    );
+    let _ = writeln!(out, "{}", headline(results));
+    if results.writes.is_some() {
+        out +=
+            "![The processor time that admission adds to a write of a status, by the rate of writes](writes.svg)\n\n";
+    }
+    contenders(results, &mut out);
+    if let Some(why) = &results.missing {
         let _ = writeln!(out, "\n{CONTROLLER_RUNTIME} is missing: {why}.");
     }
-    let _ = writeln!(out, "\n{EXPLAINED}\n\n{}\n", versions());
-    let _ = writeln!(
-        out,
-        "## Goals\n\nEach ratio compares values of the same round. The median of all rounds is followed by the lowest and the highest.\n"
-    );
-    out += "| goal | limit | measured | |\n|---|---|---|---|\n";
-    for Goal { what, limit, measured, is_reached } in figures.goals(&counts) {
-        let result = match is_reached {
-            Some(true) => "reached",
-            Some(false) => "**not reached**",
-            None => "not measured",
-        };
-        let _ = writeln!(out, "| {what} | {limit} | {measured} | {result} |");
+    let _ = writeln!(out, "\n{EXPLAINED}\n\n{}\n", results.versions);
+    goals(results, &mut out);
+    if let Some(writes) = &results.writes {
+        self::writes(writes, &mut out);
     }
-    out += "\n## Side by side\n\nHTTP/1.1, 8 connections. The median of all rounds is followed by the lowest and the highest.\n\n";
-    side_by_side(figures, &mut out);
-    out += "\n## In process\n\n";
-    in_process(figures, &counts, &mut out);
-    out += "\n## All cases of ours\n\n";
-    matrix(figures, &mut out);
+    stages(results, &mut out);
+    if !results.worst.is_empty() {
+        out += &worst(&results.worst);
+    }
     out
 }
 
 /// Returns the sentence of README.md, on one line.
-fn headline(figures: &Figures) -> String {
+pub fn headline(results: &Results) -> String {
     let [ours, kube, controller_runtime] = [OURS, KUBE, CONTROLLER_RUNTIME].map(|contender| {
-        let spread = figures.spread(contender, Cell::Allowed6Kb, |sample| sample.cpu_micros);
-        spread.map_or("–".to_owned(), |spread| format!("{:.0} µs", spread.median))
+        let row = side_row(results, contender, Cell::Allowed6Kb);
+        row.map_or("–".to_owned(), |row| format!("{:.0} µs", row.cpu_micros.median))
     });
     format!(
         "A status update of 6 KB costs {ours} of CPU. A webhook with kube-rs takes {kube}, one with controller-runtime \
@@ -117,116 +110,164 @@ fn headline(figures: &Figures) -> String {
     )
 }
 
-/// Returns a table of the main results.
-fn table(figures: &Figures) -> String {
-    let mut out = format!("| status update, HTTP/1.1 | {} |\n|---|{}\n", CONTENDERS.join(" | "), "---|".repeat(4));
+fn side_row<'r>(results: &'r Results, contender: &str, cell: Cell) -> Option<&'r SideRow> {
+    let review = cell.body().name();
+    let is_cold = cell == Cell::Cold;
+    results.side_by_side.iter().find(|row| row.contender == contender && row.review == review && row.is_cold == is_cold)
+}
+
+/// Adds the table of the main results.
+fn contenders(results: &Results, out: &mut String) {
+    let _ = writeln!(out, "| status update, HTTP/1.1 | {} |\n|---|{}", CONTENDERS.join(" | "), "---|".repeat(4));
     let mut row = |what: &str, of: &dyn Fn(&'static str) -> Option<String>| {
         let cells = CONTENDERS.map(|contender| of(contender).unwrap_or("–".to_owned()));
         let _ = writeln!(out, "| {what} | {} |", cells.join(" | "));
     };
-    for (cell, size) in [(Cell::Allowed6Kb, "6 KB"), (Cell::Allowed110Kb, "110 KB"), (Cell::Allowed1Mb, "1.1 MB")] {
-        let cpu =
-            |contender| Some(format!("{:.0} µs", figures.spread(contender, cell, |sample| sample.cpu_micros)?.median));
-        row(&format!("{size}: CPU per review"), &cpu);
+    let micros = |value: f64| format!("{value:.0} µs");
+    let cells = [(Cell::Allowed6Kb, "6 KB"), (Cell::Allowed110Kb, "110 KB"), (Cell::Allowed1Mb, "1.1 MB")];
+    for (cell, size) in cells {
+        row(&format!("{size}: CPU, our client"), &|contender| {
+            Some(micros(side_row(results, contender, cell)?.cpu_micros.median))
+        });
+        row(&format!("{size}: CPU, h2load"), &|contender| {
+            Some(micros(side_row(results, contender, cell)?.h2load_cpu_micros?.median))
+        });
     }
-    let p99 = |contender| Some(format!("{:.0} µs", figures.spread(contender, Cell::Allowed6Kb, p99)?.median));
-    row("6 KB: p99 at half of capacity", &p99);
-    let start = |contender| {
-        let starts = figures.processes.get(contender)?.starts.iter().map(|start| start.as_secs_f64() * 1e3);
-        Some(format!("{:.0} ms", Spread::of(starts)?.median))
-    };
-    row("start to first answer", &start);
-    let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / MIB);
-    let resident = |contender| Some(mib(figures.processes.get(contender)?.resident_bytes));
-    row(&format!("resident after {} reviews of 6 KB", figures.reviews), &resident);
-    row(&format!("peak with {AT_ONCE} concurrent bodies of 1.1 MB"), &|contender| {
-        Some(mib(figures.processes.get(contender)?.peak_bytes))
+    row("6 KB, a new connection for each: CPU", &|contender| {
+        Some(micros(side_row(results, contender, Cell::Cold)?.cpu_micros.median))
     });
-    row("binary", &|contender| figures.processes.get(contender)?.binary_bytes.map(mib));
-    let _ = writeln!(out, "\n`cargo bench` on {}.", machine());
+    row("6 KB: p99 at half of capacity", &|contender| {
+        Some(micros(side_row(results, contender, Cell::Allowed6Kb)?.p99_micros?.median))
+    });
+    let process = |contender: &str| results.contenders.iter().find(|row| row.contender == contender);
+    row("start to first answer", &|contender| Some(format!("{:.0} ms", process(contender)?.start_millis.median)));
+    let mib = |contender: &str, bytes: fn(&ContenderRow) -> Option<u64>| {
+        Some(format!("{:.1} MiB", bytes(process(contender)?)? as f64 / MIB))
+    };
+    row(&format!("resident after {} reviews of 6 KB", results.reviews), &|contender| {
+        mib(contender, |row| Some(row.resident_bytes))
+    });
+    row(&format!("peak with {AT_ONCE} concurrent bodies of 1.1 MB"), &|contender| {
+        mib(contender, |row| Some(row.peak_bytes))
+    });
+    row("binary", &|contender| mib(contender, |row| row.binary_bytes));
+    let _ = writeln!(out, "\n`cargo bench` on {}.", results.machine);
+}
+
+fn goals(results: &Results, out: &mut String) {
+    *out += "## Goals\n\nEach ratio compares values of the same round. The median of all rounds is followed by the lowest and the highest.\n\n";
+    *out += "| goal | limit | measured | |\n|---|---|---|---|\n";
+    for Goal { what, limit, measured, is_reached } in &results.goals {
+        let result = match is_reached {
+            Some(true) => "reached",
+            Some(false) => "**not reached**",
+            None => "not measured",
+        };
+        let _ = writeln!(out, "| {what} | {limit} | {measured} | {result} |");
+    }
+    *out += "\n";
+}
+
+/// Returns the name of a rate of writes.
+pub fn rate_name(rate: Option<u64>) -> String {
+    rate.map_or("As many writes as possible".to_owned(), |rate| format!("{rate} writes a second"))
+}
+
+/// Adds the results of `cargo bench -- writes`.
+pub fn writes(results: &WriteResults, out: &mut String) {
+    let WriteResults { machine, versions, rates, idle, memory } = results;
+    let _ = writeln!(
+        out,
+        "## What a write of a status costs\n\n{WRITES_EXPLAINED}\n\n`cargo bench -- writes` on {machine}. {versions}\n"
+    );
+    for rate in rates {
+        let _ = writeln!(
+            out,
+            "### {}\n\n| | API server µs | added µs | webhook µs | × floor | writes/s | p50 ms | added | p99 ms | added |\n|---|{}",
+            rate_name(rate.rate),
+            "--:|".repeat(9)
+        );
+        for row in &rate.rows {
+            let WriteRow { setup, api_server_micros, added_micros, webhook_micros, times_floor, per_second, .. } = row;
+            let optional = |value: &Option<_>, digits| {
+                value.as_ref().map_or("–".to_owned(), |spread: &Spread| spread.text(digits))
+            };
+            let _ = writeln!(
+                out,
+                "| {setup} | {} | {} | {} | {} | {:.0} | {} | {:.1} | {} | {:.1} |",
+                api_server_micros.text(0),
+                added_micros.text(0),
+                optional(webhook_micros, 0),
+                optional(times_floor, 2),
+                per_second.median,
+                row.p50_millis.text(1),
+                row.added_p50_millis.median,
+                row.p99_millis.text(1),
+                row.added_p99_millis.median,
+            );
+        }
+        *out += "\n";
+    }
+    *out += "### Without writes\n\n| | processor time an hour | share of a core |\n|---|--:|--:|\n";
+    for row in idle {
+        let seconds = row.seconds_an_hour;
+        let _ = writeln!(out, "| {} | {seconds:.2} s | {:.3} % |", row.server, seconds / 36.0);
+    }
+    if let Some(memory) = memory {
+        let _ = writeln!(
+            out,
+            "\nThe resident memory of ours was {:.1} MiB after {} reviews, and {:.1} MiB after {}, which are two for each write of a \
+             day at 20 a second.",
+            memory.first_bytes as f64 / MIB,
+            memory.first_reviews,
+            memory.last_bytes as f64 / MIB,
+            memory.last_reviews
+        );
+    }
+    *out += "\n";
+}
+
+fn stages(results: &Results, out: &mut String) {
+    *out += "## In process\n\nMedians on one thread. `answer` is the whole function. The allocations are those of counts.json, which `cargo test` \
+             compares.\n\n| review | decode µs | validate or mutate µs | encode µs | answer µs | allocations |\n|---|--:|--:|--:|--:|--:|\n";
+    let small = Cell::Allowed6Kb.body().text.len() as u64;
+    for row in results.stages.iter().filter(|row| row.bytes < 2 * small) {
+        let _ = writeln!(
+            out,
+            "| {} | {:.1} | {:.1} | {:.1} | {:.1} | {} |",
+            row.review, row.decode, row.judge, row.encode, row.answer, row.allocations
+        );
+    }
+    *out += "\n";
+}
+
+/// Returns a table of the worst bodies.
+pub fn worst(rows: &[WorstRow]) -> String {
+    let mut out = String::new();
+    let mut all: Vec<&WorstRow> = rows.iter().collect();
+    let most = |row: &WorstRow| row.validating_nanos_a_byte.max(row.mutating_nanos_a_byte);
+    all.sort_by(|a, b| most(b).total_cmp(&most(a)));
+    let _ = writeln!(
+        out,
+        "## The worst bodies\n\nThe {WORST} bodies of {} that cost the most time for each byte, in process.\n\n\
+         | body | KB | ns a byte, validating | ns a byte, mutating |\n|---|--:|--:|--:|",
+        all.len()
+    );
+    for row in all.iter().take(WORST) {
+        let _ = writeln!(
+            out,
+            "| {} | {:.0} | {:.1} | {:.1} |",
+            row.body,
+            row.bytes as f64 / 1e3,
+            row.validating_nanos_a_byte,
+            row.mutating_nanos_a_byte
+        );
+    }
     out
 }
 
-fn p99(sample: &Sample) -> f64 {
-    sample.latency.map_or(f64::NAN, |latency| latency.p99_micros)
-}
-
-fn side_by_side(figures: &Figures, out: &mut String) {
-    *out +=
-        "| review | | CPU µs | × floor | reviews/s | p50 µs | p99 µs | p99.9 µs |\n|---|---|--:|--:|--:|--:|--:|--:|\n";
-    for cell in Cell::ALL.into_iter().chain(Cell::OURS) {
-        let cold = if cell == Cell::Cold { ", new connections" } else { "" };
-        let name = cell.body().name();
-        for contender in CONTENDERS {
-            let shown = |of: fn(&Sample) -> f64| {
-                let Some(Spread { median, low, high }) = figures.spread(contender, cell, of) else {
-                    return "–".to_owned();
-                };
-                if median.is_nan() { "–".to_owned() } else { format!("{median:.0} ({low:.0}–{high:.0})") }
-            };
-            let Some(cpu) = figures.spread(contender, cell, |sample| sample.cpu_micros) else { continue };
-            let floor = figures.spread(CONTENDERS[0], cell, |sample| sample.cpu_micros);
-            let times = floor.map_or("–".to_owned(), |floor| format!("{:.2}", cpu.median / floor.median));
-            let per_second = shown(|sample| sample.per_second);
-            let latency = [
-                shown(|sample| sample.latency.map_or(f64::NAN, |latency| latency.p50_micros)),
-                shown(p99),
-                shown(|sample| sample.latency.map_or(f64::NAN, |latency| latency.p999_micros)),
-            ];
-            let cpu = format!("{:.1} ({:.1}–{:.1})", cpu.median, cpu.low, cpu.high);
-            let _ = writeln!(
-                out,
-                "| {name}{cold} | {contender} | {cpu} | {times} | {per_second} | {} |",
-                latency.join(" | ")
-            );
-        }
-    }
-}
-
-fn in_process(figures: &Figures, counts: &Value, out: &mut String) {
-    *out += "Medians on one thread, with half of their 95 % confidence intervals. `answer` is the whole\n\
-             function. The allocations are those of tests/bench/counts.json, which `cargo test` compares.\n\n\
-             | review | decode µs | validate or mutate µs | encode µs | answer µs | ± | reviews/s | MB/s | allocations |\n\
-             |---|--:|--:|--:|--:|--:|--:|--:|--:|\n";
-    for body in Body::all() {
-        let name = body.name();
-        let cost = |stage: &str| figures.costs.get(&(name.clone(), stage.to_owned()));
-        let micros =
-            |stage: &str| cost(stage).map_or("–".to_owned(), |cost| format!("{:.1}", cost.median_nanos / 1e3));
-        let Some(answer) = cost("answer") else { continue };
-        let judge = if cost("validate").is_some() { "validate" } else { "mutate" };
-        let _ = writeln!(
-            out,
-            "| {name} | {} | {} | {} | {} | {:.1} | {:.0} | {:.0} | {} |",
-            micros("decode"),
-            micros(judge),
-            micros("encode"),
-            micros("answer"),
-            answer.spread_nanos / 1e3,
-            1e9 / answer.median_nanos,
-            body.text.len() as f64 * 1e3 / answer.median_nanos,
-            counts[&name]["answer"],
-        );
-    }
-}
-
-fn matrix(figures: &Figures, out: &mut String) {
-    *out += "| review | protocol | connections | CPU µs | reviews/s | p50 µs | p99 µs | p99.9 µs |\n|---|---|--:|--:|--:|--:|--:|--:|\n";
-    for row in &figures.matrix {
-        let connections = row.connections.map_or("new".to_owned(), |count| count.to_string());
-        let Sample { cpu_micros, per_second, latency } = row.sample;
-        let latency =
-            latency.map_or("– | – | –".to_owned(), |Latency { p50_micros, p99_micros, p999_micros }| {
-                format!("{p50_micros:.0} | {p99_micros:.0} | {p999_micros:.0}")
-            });
-        let (body, protocol) = (&row.body, row.protocol);
-        let _ =
-            writeln!(out, "| {body} | {protocol} | {connections} | {cpu_micros:.1} | {per_second:.0} | {latency} |");
-    }
-}
-
 /// Describes the machine without its name.
-fn machine() -> String {
+pub fn machine() -> String {
     let cpus = CpuInfo::current().expect("Linux reports it");
     let model = cpus.model_name(0).unwrap_or("an unknown processor").trim().to_owned();
     let memory = Meminfo::current().expect("Linux reports it").mem_total;
@@ -237,7 +278,7 @@ fn machine() -> String {
 }
 
 /// Returns the versions of our program and of the libraries that the servers use.
-fn versions() -> String {
+pub fn versions() -> String {
     let output_of = |program: &str, argument: &str| {
         let output = Command::new(program).arg(argument).output().ok();
         output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -2,16 +2,19 @@
 //! the results.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use crate::chart;
 use crate::figures::Cell;
 use crate::load::Answers;
 use crate::measure::{Contender, Times, Workspace, first_answer};
 use crate::replay::replay_finds_the_planted_errors;
-use crate::report::{around, readme_path, results_path};
+use crate::report::{around, chart_path, headline, markdown, readme_path, results_path};
+use crate::results::Results;
 use crate::support::bodies::{Body, Outcome};
 
 const TIMES: Times = Times { warm: Duration::ZERO, closed: Duration::from_millis(20), open: Duration::from_millis(20) };
@@ -29,7 +32,7 @@ pub fn run() -> ExitCode {
         trial("a_wrong_answer_is_detected", a_wrong_answer_is_detected),
         trial("memory_and_starts_are_measured", memory_and_starts_are_measured),
         trial("replay_finds_the_planted_errors", replay_finds_the_planted_errors),
-        trial("the_readme_has_the_results", the_readme_has_the_results),
+        trial("the_files_have_the_results", the_files_have_the_results),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -96,10 +99,19 @@ fn memory_and_starts_are_measured() {
     });
 }
 
-/// `cargo bench` writes both files.
-fn the_readme_has_the_results() {
-    let readme = fs::read_to_string(readme_path()).expect("README.md");
-    let results = fs::read_to_string(results_path()).expect("RESULTS.md");
+/// `cargo bench` writes these files.
+fn the_files_have_the_results() {
+    let results = Results::read();
+    let read = |path: PathBuf| fs::read_to_string(path).expect("a file of the results");
+    let readme = read(readme_path());
     let (_, sentence, _) = around(&readme).expect("README.md has the marks");
-    assert!(!sentence.is_empty() && results.contains(sentence), "README.md differs from RESULTS.md: run cargo bench");
+    assert_eq!(sentence, headline(&results), "README.md differs from results.json: run cargo bench");
+    assert_eq!(read(results_path()), markdown(&results), "RESULTS.md differs from results.json: run cargo bench");
+    if let Some(writes) = &results.writes {
+        assert_eq!(
+            read(chart_path()),
+            chart::svg(writes),
+            "writes.svg differs from results.json: run cargo bench -- writes"
+        );
+    }
 }

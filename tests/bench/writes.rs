@@ -4,7 +4,6 @@
 mod setups;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::iter;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,15 +12,15 @@ use hdrhistogram::Histogram;
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
-use procfs::process::Process;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::figures::{Cell, MIB};
-use crate::measure::{Contender, Workspace};
+use crate::figures::Cell;
+use crate::measure::{Contender, Server, Workspace, cpu};
 use crate::plan::controller_runtime;
-use crate::report::keep_writes;
+use crate::report::{self, machine, rate_name, versions};
+use crate::results::{IdleRow, MemoryOfWrites, RateResults, Results, Spread, WriteResults, WriteRow, rounded};
 use crate::support::controlplane::{ClusterError, ControlPlane, User};
 use setups::{Installed, NONE, SCANS, scan_name, status};
 
@@ -77,25 +76,28 @@ pub fn run(is_quick: bool) {
                 }
             }
         }
-        let mut out = tables(&all, &samples, &idle);
+        let rates = (0..RATES.len()).map(|at| rate_results(&all, &samples, at)).collect();
+        let mut results = WriteResults { machine: machine(), versions: versions(), rates, idle, memory: None };
         if !is_quick {
             log("the writes of a day");
-            let server = workspace.start(&Contender::Ours);
-            let body = Cell::Allowed6Kb.body();
-            let first = server.resident_bytes_after(&body, 1_000).await as f64 / MIB;
-            let last = server.resident_bytes_after(&body, 2 * DAY).await as f64 / MIB;
-            let _ = writeln!(
-                out,
-                "\nThe resident memory of ours was {first:.1} MiB after 1,000 reviews, and {last:.1} MiB after {} more, which is two for \
-                 each write of a day at 20 a second.",
-                2 * DAY
-            );
+            results.memory = Some(memory(&workspace.start(&Contender::Ours)).await);
         }
-        println!("{out}");
+        let mut text = String::new();
+        report::writes(&results, &mut text);
+        println!("{text}");
         if !is_quick {
-            keep_writes(&out);
+            report::keep(&Results { writes: Some(results), ..Results::read() });
         }
     });
+}
+
+/// Measures the memory of a server after few reviews, and after those of a day.
+async fn memory(server: &Server) -> MemoryOfWrites {
+    const FIRST: u64 = 1_000;
+    let body = Cell::Allowed6Kb.body();
+    let first_bytes = server.resident_bytes_after(&body, FIRST).await;
+    let last_bytes = server.resident_bytes_after(&body, 2 * DAY - FIRST).await;
+    MemoryOfWrites { first_bytes, first_reviews: FIRST, last_bytes, last_reviews: 2 * DAY }
 }
 
 /// Writes scans, with its own numbers, so that each write changes something.
@@ -199,84 +201,42 @@ async fn write(client: &Client, namespace: &str, number: u64) {
 }
 
 /// Returns the processor time that each server takes in an hour without writes, in seconds; first the API server's.
-async fn idle(cluster: &ControlPlane, all: &[Installed], seconds: u64) -> Vec<(&'static str, f64)> {
+async fn idle(cluster: &ControlPlane, all: &[Installed], seconds: u64) -> Vec<IdleRow> {
     let servers = all.iter().filter_map(|installed| Some((installed.setup.title, installed.server.as_ref()?.pid())));
     let processes: Vec<(&str, u32)> = iter::once(("API server", cluster.pid())).chain(servers).collect();
     let before: Vec<Duration> = processes.iter().map(|(_, pid)| cpu(*pid)).collect();
     sleep(Duration::from_secs(seconds)).await;
     let used = processes.into_iter().zip(before).map(|((name, pid), before)| (name, cpu(pid).saturating_sub(before)));
-    used.map(|(name, used)| (name, used.as_secs_f64() * 3600.0 / seconds as f64)).collect()
+    let row = |(name, used): (&str, Duration)| IdleRow {
+        server: name.to_owned(),
+        seconds_an_hour: rounded(used.as_secs_f64() * 3600.0 / seconds as f64),
+    };
+    used.map(row).collect()
 }
 
-/// Returns the processor time of a process, to the nanosecond. Without that of threads that have ended, which no server
-/// here has many of.
-fn cpu(pid: u32) -> Duration {
-    let process = Process::new(pid.try_into().expect("a process")).expect("it runs");
-    let threads = process.tasks().expect("it runs").filter_map(|thread| thread.ok()?.schedstat().ok());
-    Duration::from_nanos(threads.map(|thread| thread.sum_exec_runtime).sum())
-}
-
-fn capitalised(text: &str) -> String {
-    let (first, rest) = text.split_at(1);
-    first.to_uppercase() + rest
-}
-
-fn rate_name(rate: Option<u64>) -> String {
-    rate.map_or("as many writes as possible".to_owned(), |rate| format!("{rate} writes a second"))
-}
-
-const EXPLAINED: &str = "\
-A client updates the status of scans like that of the 6 KB review with a merge patch. *API server* and *webhook* are the processor
-time of a write; the API server has its etcd in the same process, and is built without inlining, so a released one takes less.
-*Added* is the difference to no admission, and *× floor* the ratio to a floor with as many calls, each in the same
-round. The median of all rounds is followed by the lowest and the highest. A latency is measured from the time at which a write is
-due. kube-rs and controller-runtime have one webhook, and do less work ([side by side](#side-by-side)).
-
-";
-
-fn tables(all: &[Installed], samples: &Samples, idle: &[(&str, f64)]) -> String {
-    let mut out = EXPLAINED.to_owned();
-    for (at, rate) in RATES.into_iter().enumerate() {
-        let _ = writeln!(
-            out,
-            "### {}\n\n| | API server µs | added µs | webhook µs | × floor | writes/s | p50 ms | p99 ms |\n|---|--:|--:|--:|--:|--:|--:|--:|",
-            capitalised(&rate_name(rate))
-        );
-        for (index, Installed { setup, .. }) in all.iter().enumerate() {
-            let own = &samples[&(at, index)];
-            // Values of the same round are compared.
-            let shown = |other: usize, digits: usize, of: &dyn Fn(&Sample, &Sample) -> f64| {
-                let pairs = own.iter().zip(&samples[&(at, other)]);
-                let mut values: Vec<f64> = pairs.map(|(own, other)| of(own, other)).collect();
-                values.sort_by(f64::total_cmp);
-                let (low, median, high) = (values[0], values[values.len() / 2], values[values.len() - 1]);
-                format!("{median:.digits$} ({low:.digits$}–{high:.digits$})")
-            };
-            let alone = |digits, of: fn(&Sample) -> f64| shown(index, digits, &|own, _| of(own));
-            let dash = "–".to_owned();
-            let (webhook, floor) = match setup.calls() {
-                0 => (dash.clone(), dash),
-                floor => (
-                    alone(0, |own| own.webhook_micros),
-                    shown(floor, 2, &|own, floor| own.webhook_micros / floor.webhook_micros),
-                ),
-            };
-            let _ = writeln!(
-                out,
-                "| {} | {} | {} | {webhook} | {floor} | {} | {} | {} |",
-                setup.title,
-                alone(0, |own| own.api_server_micros),
-                shown(NONE, 0, &|own, none| own.api_server_micros - none.api_server_micros),
-                alone(0, |own| own.per_second),
-                alone(1, |own| own.p50_micros / 1e3),
-                alone(1, |own| own.p99_micros / 1e3),
-            );
+/// Returns the results of a rate. Values of the same round are compared.
+fn rate_results(all: &[Installed], samples: &Samples, at: usize) -> RateResults {
+    let rows = all.iter().enumerate().map(|(index, Installed { setup, .. })| {
+        let own = &samples[&(at, index)];
+        let compared = |other: usize, of: &dyn Fn(&Sample, &Sample) -> f64| {
+            let pairs = own.iter().zip(&samples[&(at, other)]);
+            Spread::of(pairs.map(|(own, other)| of(own, other))).expect("a round")
+        };
+        let alone = |of: fn(&Sample) -> f64| compared(index, &|own, _| of(own));
+        let added = |of: fn(&Sample) -> f64| compared(NONE, &|own, none| of(own) - of(none));
+        let floor = (setup.calls() > 0).then_some(setup.calls());
+        WriteRow {
+            setup: setup.title.to_owned(),
+            api_server_micros: alone(|own| own.api_server_micros),
+            added_micros: added(|own| own.api_server_micros),
+            webhook_micros: floor.map(|_| alone(|own| own.webhook_micros)),
+            times_floor: floor.map(|floor| compared(floor, &|own, floor| own.webhook_micros / floor.webhook_micros)),
+            per_second: alone(|own| own.per_second),
+            p50_millis: alone(|own| own.p50_micros / 1e3),
+            p99_millis: alone(|own| own.p99_micros / 1e3),
+            added_p50_millis: added(|own| own.p50_micros / 1e3),
+            added_p99_millis: added(|own| own.p99_micros / 1e3),
         }
-        out += "\n";
-    }
-    out += "### Without writes\n\n| | processor time an hour | share of a core |\n|---|--:|--:|\n";
-    for (name, seconds) in idle {
-        let _ = writeln!(out, "| {name} | {seconds:.2} s | {:.3} % |", seconds / 36.0);
-    }
-    out
+    });
+    RateResults { rate: RATES[at], rows: rows.collect() }
 }
