@@ -6,7 +6,10 @@
 //!     cargo bench -- replay         the replay of audit logs
 //!     cargo bench -- writes         writes of a status through a real API server, with webhooks and with policies; kept, too
 //!     cargo bench -- report         RESULTS.md, the chart and the sentence of README.md again, from results.json
+//!     cargo bench -- train          the reviews of the profile that .ci/profile makes; measures nothing
 //!     cargo bench -- core FILTER    only the stages inside the process, compared with the last run: `decode`, `answer/6 KB`, …
+//!
+//! The variable BINARY names the program to measure, instead of the one that cargo has built.
 //!
 //! `cargo test` takes no measurements. It tests that every contender answers every review correctly.
 
@@ -21,6 +24,7 @@ mod replay;
 mod report;
 mod results;
 mod smoke;
+mod train;
 mod writes;
 #[path = "../support"]
 mod support {
@@ -60,6 +64,10 @@ fn main() -> ExitCode {
     }
     if let ["worst"] = words[..] {
         println!("{}", report::worst(&core::worst()));
+        return ExitCode::SUCCESS;
+    }
+    if let ["train"] = words[..] {
+        train::run();
         return ExitCode::SUCCESS;
     }
     if let ["report"] = words[..] {

@@ -86,7 +86,7 @@ impl Contender {
     pub fn program(&self) -> Option<PathBuf> {
         match self {
             Contender::Floor | Contender::Kube => None,
-            Contender::Ours | Contender::OursWithRoom => Some(env!("CARGO_BIN_EXE_scan-admission").into()),
+            Contender::Ours | Contender::OursWithRoom => Some(program::path()),
             Contender::ControllerRuntime(program) => Some(program.clone()),
         }
     }
@@ -156,6 +156,18 @@ impl Server {
         self.address.port()
     }
 
+    /// Sends this many reviews, over eight connections.
+    pub async fn review_many(&self, body: &Body, protocol: &str, count: u64) {
+        let mut connections = load::connect(&self.target(protocol), body, 8).await;
+        load::closed(&mut connections, count, Duration::MAX).await;
+    }
+
+    /// Stops the server as Kubernetes does, and waits for it.
+    pub fn stop(mut self) {
+        let killed = Command::new("kill").arg(self.pid().to_string()).status().expect("kill");
+        assert!(killed.success() && self.child.wait().expect("its end").success());
+    }
+
     /// Returns a target that expects other answers than the server's own.
     pub fn expecting(&self, answers: Answers) -> ReviewTarget {
         ReviewTarget(Target { answers, ..self.target("http/1.1") })
@@ -190,8 +202,7 @@ impl Server {
 
     /// Returns the resident memory after this many reviews.
     pub async fn resident_bytes_after(&self, body: &Body, count: u64) -> u64 {
-        let mut connections = load::connect(&self.target("http/1.1"), body, 8).await;
-        load::closed(&mut connections, count, Duration::MAX).await;
+        self.review_many(body, "http/1.1", count).await;
         self.resident_bytes()
     }
 

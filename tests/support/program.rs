@@ -1,12 +1,17 @@
 //! The command that starts the program, without settings from the environment of the tests.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+/// The program: the one that cargo has built, or the one that the variable BINARY names.
+pub fn path() -> PathBuf {
+    std::env::var_os("BINARY").map_or(env!("CARGO_BIN_EXE_scan-admission").into(), PathBuf::from)
+}
 
 /// Returns the command `scan-admission serve` with these arguments, on free ports, in `folder`.
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
+    let mut command = Command::new(path());
     command.current_dir(folder).arg("serve").args(arguments).stdin(Stdio::null());
     clean(&mut command);
     // The program must not find a cluster of the user who runs the tests.
