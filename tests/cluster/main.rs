@@ -39,6 +39,7 @@ mod stand_in_webhook;
 mod support {
     pub mod client;
     pub mod controlplane;
+    pub mod count_names;
     pub mod fixtures;
     pub mod folder;
     pub mod http;

@@ -8,6 +8,7 @@ mod damaged_statuses;
 mod engine;
 mod events;
 mod findings;
+mod fuzzed_inputs;
 mod house;
 mod json_reader;
 mod messages;
@@ -20,7 +21,11 @@ mod states;
 mod status_writer;
 #[path = "../support"]
 mod support {
+    pub mod count_names;
+    pub mod fuzzed;
+    pub mod json_checks;
     pub mod panicking_rule;
+    pub mod review_checks;
     pub mod review_context;
     pub mod review_edits;
     pub mod reviews;

@@ -13,6 +13,7 @@ mod soak;
 #[path = "../support"]
 mod support {
     pub mod client;
+    pub mod count_names;
     pub mod fixtures;
     pub mod folder;
     pub mod frames;

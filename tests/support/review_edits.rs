@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::Value;
 
+use super::count_names::{DOCUMENTED_COUNTS, WIRE_COUNTS};
+
 /// A captured review.
 pub struct Captured {
     pub name: String,
@@ -130,9 +132,6 @@ pub fn status_fields() -> &'static [String] {
         all
     })
 }
-
-pub const WIRE_COUNTS: &[&str] = &["critical", "high", "medium", "low", "unknown", "total"];
-pub const DOCUMENTED_COUNTS: &[&str] = &["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN", "CVETOTAL"];
 
 /// JSON texts that some rule compares with, so that edits often lead to a legal value.
 const KNOWN: &[&str] = &[

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::case::{Case, NOW, Request};
 use super::corpora::share;
 use super::values::values;
-use crate::support::review_edits::{Captured, DOCUMENTED_COUNTS, WIRE_COUNTS};
+use crate::support::count_names::{DOCUMENTED_COUNTS, WIRE_COUNTS};
+use crate::support::review_edits::Captured;
 use crate::support::status_edits::updates;
 
 /// Returns each captured update with each value in each field that it has, and without the field.
