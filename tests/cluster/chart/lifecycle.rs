@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use kube::api::{Patch, PatchParams};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::chart;
@@ -45,6 +45,7 @@ pub fn no_write_is_lost() -> Result<(), ClusterError> {
     one.helm(&["test", "scan-admission", "--logs=false"]);
     let trust = one.trust();
     assert_eq!(trust.len(), 4);
+    one.replicas_own_only_the_ca_bundles();
 
     one.helm(&["upgrade", "scan-admission", chart, "--reuse-values", "--set=mode=warn"]);
     eventually("the write is warned of", || one.write_bad().1.contains("(not denied: the rule is set to").then_some(()));
@@ -146,6 +147,22 @@ impl Installation {
         let bundles = "-o=jsonpath={range .items[*].webhooks[*]}{.clientConfig.caBundle}{'\\n'}{end}";
         let printed = self.kubectl(User::Admin).args(get).args([bundles]).run();
         printed.ok().lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// The page about GitOps says which fields differ from the manifests: those that the replicas own.
+    fn replicas_own_only_the_ca_bundles(&self) {
+        for kind in ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"] {
+            let get = ["get", kind, "scan-admission", "--show-managed-fields", "-o=json"];
+            let found: Value = serde_json::from_str(self.kubectl(User::Admin).args(get).run().ok()).unwrap();
+            let managers = found["metadata"]["managedFields"].as_array().unwrap();
+            let ours = managers.iter().find(|manager| manager["manager"] == "scan-admission").unwrap();
+            let webhooks = ours["fieldsV1"]["f:webhooks"].as_object().unwrap();
+            assert_eq!(ours["fieldsV1"].as_object().unwrap().len(), 1);
+            for webhook in webhooks.values() {
+                assert_eq!(*webhook, json!({".": {}, "f:name": {}, "f:clientConfig": {"f:caBundle": {}}}));
+            }
+            assert_eq!(managers.iter().map(|manager| &manager["manager"]).collect::<Vec<_>>(), ["helm", "scan-admission"]);
+        }
     }
 
     fn image(&self) -> String {
