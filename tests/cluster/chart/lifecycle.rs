@@ -48,7 +48,9 @@ pub fn no_write_is_lost() -> Result<(), ClusterError> {
     one.replicas_own_only_the_ca_bundles();
 
     one.helm(&["upgrade", "scan-admission", chart, "--reuse-values", "--set=mode=warn"]);
-    eventually("the write is warned of", || one.write_bad().1.contains("(not denied: the rule is set to").then_some(()));
+    eventually("the write is warned of", || {
+        one.write_bad().1.contains("(not denied: the rule is set to").then_some(())
+    });
     one.helm(&["upgrade", "scan-admission", chart, "--reuse-values", "--set=mode=deny", "--set=replicas=3"]);
     eventually("the write is denied", || (!one.write_bad().0).then_some(()));
     one.helm(&["test", "scan-admission", "--logs=false"]);
@@ -116,7 +118,7 @@ impl Installation {
     /// Runs Helm as its README says, and asserts that no write was lost while it ran and shortly after.
     #[track_caller]
     fn helm(&self, arguments: &[&str]) {
-        let mut more = vec!["--namespace=scan-admission", "--timeout=1m"];
+        let mut more = vec!["--namespace=scan-admission", "--timeout=5m"];
         if ["install", "upgrade", "rollback", "uninstall"].contains(&arguments[0]) {
             more.push("--wait");
         }
@@ -125,11 +127,11 @@ impl Installation {
         }
         let printed = self.helm.run(arguments.iter().copied().chain(more));
         assert!(printed.is_success, "{}{}\n{}", printed.stdout, printed.stderr, self.nodes.log());
-        let until = self.written.load(Relaxed) + WRITES_AFTER_STEP;
-        eventually("more is written", || {
-            let is_enough = self.written.load(Relaxed) >= until;
-            (is_enough || self.writers.iter().any(JoinHandle::is_finished)).then_some(())
-        });
+        for _ in 0..WRITES_AFTER_STEP {
+            let before = self.written.load(Relaxed);
+            let is_over = || self.writers.iter().any(JoinHandle::is_finished);
+            eventually("more is written", || (self.written.load(Relaxed) > before || is_over()).then_some(()));
+        }
         assert!(!self.writers.iter().any(JoinHandle::is_finished), "{arguments:?} has lost a write");
     }
 
@@ -161,7 +163,10 @@ impl Installation {
             for webhook in webhooks.values() {
                 assert_eq!(*webhook, json!({".": {}, "f:name": {}, "f:clientConfig": {"f:caBundle": {}}}));
             }
-            assert_eq!(managers.iter().map(|manager| &manager["manager"]).collect::<Vec<_>>(), ["helm", "scan-admission"]);
+            assert_eq!(
+                managers.iter().map(|manager| &manager["manager"]).collect::<Vec<_>>(),
+                ["helm", "scan-admission"]
+            );
         }
     }
 
@@ -189,7 +194,7 @@ impl Installation {
         eventually("the writers end", || self.writers.iter().all(JoinHandle::is_finished).then_some(()));
         self.kubectl(User::Admin).args(["delete", "crd", "--all"]).run().ok();
         let set = ["--set=crds.install=true,mode=audit", port];
-        let install = ["install", "scan-admission", chart, "--namespace=scan-admission", "--wait", "--timeout=1m"];
+        let install = ["install", "scan-admission", chart, "--namespace=scan-admission", "--wait", "--timeout=5m"];
         self.helm.run(install.into_iter().chain(set)).ok();
         eventually("the kinds are served", || {
             let create = self.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("kept").to_string());
@@ -221,7 +226,9 @@ fn next_version(chart: &Path, folder: &Folder) -> String {
         }
     }
     let file = next.join("Chart.yaml");
-    let text = fs::read_to_string(&file).unwrap().replace(&format!("ersion: {}\n", env!("CARGO_PKG_VERSION")), "ersion: 0.2.0\n");
+    let text = fs::read_to_string(&file)
+        .unwrap()
+        .replace(&format!("ersion: {}\n", env!("CARGO_PKG_VERSION")), "ersion: 0.2.0\n");
     fs::write(file, text).unwrap();
     next.to_str().unwrap().to_owned()
 }

@@ -54,7 +54,8 @@ fn apply(cluster: &ControlPlane, objects: Vec<&Value>) {
         return;
     }
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-    let apply = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
+    // The API server compiles policies for some seconds each.
+    let apply = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "--request-timeout=5m", "-f", "-"];
     let printed = cluster.kubectl(User::Admin).args(apply).input(list.to_string()).run();
     printed.ok();
     assert!(!printed.stderr.contains("Warning"), "{}", printed.stderr);
