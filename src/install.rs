@@ -1,9 +1,9 @@
-//! The files to install on a cluster: manifests, generated from the templates in `install/` with the names, paths and
-//! ports of the code, and the Grafana dashboard.
+//! The files to install on a cluster: manifests and the Helm chart, generated from the templates in `install/` with the
+//! names, paths and ports of the code, and the Grafana dashboard.
 
+pub mod chart;
 mod dashboard;
-
-use std::fmt;
+mod template;
 
 use crate::admission::{Decision, Fault};
 use crate::config::Limits;
@@ -13,11 +13,18 @@ use crate::scan::{GROUP, Kind};
 use crate::server::{handler, health};
 
 pub use dashboard::dashboard;
+use template::{Target, Values, filled};
 
 /// The name of the namespace, the Service, the Deployment, the webhook configurations and the image.
 pub const NAME: &str = "scan-admission";
 /// How long a terminating pod still accepts reviews. kube-proxy on every node stops sending them within 1 to 2 s.
 const STOP_DELAY_SECONDS: u64 = 5;
+
+/// The port of the Service, which the API server calls. Some network policies let it call no other one.
+const SERVICE_PORT: u16 = 443;
+
+/// The class of the pods. Without the webhook no status can be written, so its pods come before those that depend on it.
+const PRIORITY_CLASS: &str = "system-cluster-critical";
 
 /// The memory limit of the container. It is above `server::limits::most_bytes`.
 pub const MEMORY_MIB: usize = 256;
@@ -68,46 +75,73 @@ pub struct ManifestFile {
     pub text: String,
 }
 
-/// Returns every file, with its template filled in.
+/// Returns every manifest, with its template filled in.
 pub fn files() -> Vec<ManifestFile> {
-    let drain = Limits::default().drain.as_secs();
-    let resources = Kind::ALL.map(|kind| format!("{0}, {0}/status", kind.plural())).join(", ");
-    let values: &[(&str, &dyn fmt::Display)] = &[
-        ("name", &NAME),
-        ("version", &env!("CARGO_PKG_VERSION")),
-        ("domain", &DOMAIN),
-        ("break_glass", &BREAK_GLASS),
-        ("group", &GROUP),
-        ("resources", &format!("[{resources}]")),
-        ("plurals", &Kind::ALL.map(Kind::plural).join(", ")),
-        ("validate", &handler::VALIDATE),
-        ("mutate", &handler::MUTATE),
-        ("livez", &health::LIVEZ),
-        ("readyz", &health::READYZ),
-        ("metrics", &health::METRICS),
-        ("decision_error", &Decision::Error(Fault::Internal).name()),
-        ("severity_error", &Severity::Error.name()),
-        ("action_deny", &Action::Deny.name()),
-        ("reviews_port", &handler::REVIEWS_PORT),
-        ("admin_port", &health::ADMIN_PORT),
-        ("stop_delay_s", &STOP_DELAY_SECONDS),
-        ("drain_s", &drain),
-        ("memory_mib", &MEMORY_MIB),
-    ];
-    let template = |(path, text): &(&str, &str)| ManifestFile { path: (*path).to_owned(), text: (*text).to_owned() };
-    let files = TEMPLATES.iter().map(template).chain(Kind::ALL.map(definition));
-    let filled = |file: ManifestFile| {
-        let text = format!("{HEAD}{}", filled(file.text, values));
-        ManifestFile { text, ..file }
+    let values = [names(), code()].concat();
+    let file = |(path, text): &(&str, &str)| {
+        let text = format!("{HEAD}{}", filled(text, Target::Kustomize, &values));
+        ManifestFile { path: (*path).to_owned(), text }
+    };
+    let kind = |kind: Kind| {
+        let values = [definition(kind), values.clone()].concat();
+        let text = format!("{HEAD}{}", filled(DEFINITION, Target::Kustomize, &values));
+        ManifestFile { path: format!("base/crds/{}.yaml", kind.plural()), text }
     };
     // JSON has no comments, so the dashboard has no first line.
     let dashboard = ManifestFile { path: "monitoring/dashboard.json".to_owned(), text: dashboard() };
-    files.map(filled).chain([dashboard]).collect()
+    TEMPLATES.iter().map(file).chain(Kind::ALL.map(kind)).chain([dashboard]).collect()
 }
 
-/// Returns the CustomResourceDefinition of a kind. Those of both kinds differ only in names, the spec, and the printer
-/// columns of the scanned artifact.
-fn definition(kind: Kind) -> ManifestFile {
+/// Returns the values that an installation may choose: here those of the manifests.
+fn names() -> Values {
+    let label = format!("app.kubernetes.io/name: {NAME}");
+    let mut values = vec![
+        ("name", NAME.to_owned()),
+        ("configuration", NAME.to_owned()),
+        ("namespace", NAME.to_owned()),
+        ("image", NAME.to_owned()),
+        ("port", handler::REVIEWS_PORT.to_string()),
+        ("service_port", SERVICE_PORT.to_string()),
+        ("priority_class", PRIORITY_CLASS.to_owned()),
+    ];
+    values.extend(["labels", "labels_only", "pod_labels", "selector"].map(|name| (name, label.clone())));
+    let reports = ["reports_labels", "reports_pod_labels", "reports_selector"];
+    values.extend(reports.map(|name| (name, format!("{label}-reports"))));
+    values
+}
+
+/// Returns the values that the code decides.
+fn code() -> Values {
+    let resources = Kind::ALL.map(|kind| format!("{0}, {0}/status", kind.plural())).join(", ");
+    vec![
+        ("app", NAME.to_owned()),
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("domain", DOMAIN.to_owned()),
+        ("break_glass", BREAK_GLASS.to_owned()),
+        ("group", GROUP.to_owned()),
+        ("resources", format!("[{resources}]")),
+        ("plurals", Kind::ALL.map(Kind::plural).join(", ")),
+        ("validate", handler::VALIDATE.to_owned()),
+        ("mutate", handler::MUTATE.to_owned()),
+        ("livez", health::LIVEZ.to_owned()),
+        ("readyz", health::READYZ.to_owned()),
+        ("metrics", health::METRICS.to_owned()),
+        ("decision_error", Decision::Error(Fault::Internal).name().to_owned()),
+        ("severity_error", Severity::Error.name().to_owned()),
+        ("action_deny", Action::Deny.name().to_owned()),
+        ("admin_port", health::ADMIN_PORT.to_string()),
+        ("stop_delay_s", STOP_DELAY_SECONDS.to_string()),
+        ("drain_s", Limits::default().drain.as_secs().to_string()),
+        ("memory_mib", MEMORY_MIB.to_string()),
+    ]
+}
+
+/// The CustomResourceDefinitions of both kinds, which differ only in names, the spec, and the printer columns of the scanned
+/// artifact.
+const DEFINITION: &str = include_str!("install/crd/definition.yaml");
+
+/// Returns the values of the CustomResourceDefinition of a kind.
+fn definition(kind: Kind) -> Values {
     let (description, spec, columns) = match kind {
         Kind::SourceScan => (
             "A scan of source code for vulnerabilities.",
@@ -120,20 +154,13 @@ fn definition(kind: Kind) -> ManifestFile {
             include_str!("install/crd/imagescan.columns.yaml"),
         ),
     };
-    let values: &[(&str, &dyn fmt::Display)] = &[
-        ("kind", &kind.name()),
-        ("plural", &kind.plural()),
-        ("singular", &kind.name().to_lowercase()),
-        ("short", &kind.short_name()),
-        ("description", &description),
-        ("spec", &spec.trim_end()),
-        ("columns", &columns.trim_end()),
-    ];
-    let text = include_str!("install/crd/definition.yaml").to_owned();
-    ManifestFile { path: format!("base/crds/{}.yaml", kind.plural()), text: filled(text, values) }
-}
-
-/// Returns the template with each `{{name}}` replaced.
-fn filled(template: String, values: &[(&str, &dyn fmt::Display)]) -> String {
-    values.iter().fold(template, |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), &value.to_string()))
+    vec![
+        ("kind", kind.name().to_owned()),
+        ("plural", kind.plural().to_owned()),
+        ("singular", kind.name().to_lowercase()),
+        ("short", kind.short_name().to_owned()),
+        ("description", description.to_owned()),
+        ("spec", spec.trim_end().to_owned()),
+        ("columns", columns.trim_end().to_owned()),
+    ]
 }

@@ -16,10 +16,11 @@ use crate::rules::RULES;
 use crate::scan::json::printable;
 use crate::{docs, install};
 
-/// Write generated files: manifests, policies, docs, shell completions, man pages
+/// Write generated files: manifests, chart, policies, docs, shell completions, man pages
 #[derive(Args)]
 #[command(after_help = "Examples:
   scan-admission generate manifests
+  scan-admission generate chart
   scan-admission generate policies --config config.yaml
   scan-admission generate completions --to ~/.local/share/scan-admission
   scan-admission generate plugin --to ~/.local/bin")]
@@ -27,8 +28,8 @@ pub struct GenerateCommand {
     /// Files to generate
     #[arg(value_enum)]
     target: GenerateTarget,
-    /// Folder to write to [default: docs for docs, manifests for manifests, manifests/policies for policies,
-    /// manifests/static-policies for static policies, otherwise the current folder]
+    /// Folder to write to [default: docs for docs, manifests for manifests, manifests/chart for the chart,
+    /// manifests/policies for policies, manifests/static-policies for static policies, otherwise the current folder]
     #[arg(long, value_name = "DIR", env = "SCAN_ADMISSION_TO")]
     to: Option<PathBuf>,
     /// For policies: write static manifests, which an API server reads from a folder
@@ -44,6 +45,8 @@ enum GenerateTarget {
     Docs,
     /// Manifests to install on a cluster with kubectl apply -k
     Manifests,
+    /// Helm chart
+    Chart,
     /// Admission policies in CEL, which enforce the rules without a server, to install with kubectl apply -k
     Policies,
     /// Grafana dashboard, to import by hand
@@ -72,6 +75,10 @@ impl GenerateCommand {
             GenerateTarget::Manifests => {
                 install::files().iter().try_for_each(|file| write(&to, &file.path, &file.text))?;
             }
+            GenerateTarget::Chart => {
+                let files = install::chart::files().map_err(io::Error::other)?;
+                files.iter().try_for_each(|file| write(&to, &file.path, &file.text))?;
+            }
             GenerateTarget::Policies => {
                 policies.iter().try_for_each(|file| write(&to, &file.path, &file.text))?;
             }
@@ -95,6 +102,7 @@ impl GenerateTarget {
             GenerateTarget::Policies => "manifests/policies",
             GenerateTarget::Docs => "docs",
             GenerateTarget::Manifests => "manifests",
+            GenerateTarget::Chart => "manifests/chart",
             GenerateTarget::Dashboard | GenerateTarget::Completions | GenerateTarget::Plugin | GenerateTarget::Man => {
                 "."
             }

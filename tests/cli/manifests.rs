@@ -44,20 +44,20 @@ pub fn files(folder: &Path) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn generate(folder: &Path) {
+fn generate(target: &str, folder: &Path) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_scan-admission"));
-    assert!(program.args(["generate", "manifests", "--to"]).arg(folder).output().unwrap().status.success());
+    assert!(program.args(["generate", target, "--to"]).arg(folder).output().unwrap().status.success());
 }
 
 #[test]
 fn the_committed_manifests_are_the_generated_ones() {
     let folder = Folder::new();
-    generate(folder.path());
+    generate("manifests", folder.path());
     if env::var_os("UPDATE").is_some() {
         for folder in FOLDERS {
             let _ = fs::remove_dir_all(Path::new("manifests").join(folder));
         }
-        generate(Path::new("manifests"));
+        generate("manifests", Path::new("manifests"));
     }
     let (generated, mut committed) = (files(folder.path()), files(Path::new("manifests")));
     committed.retain(|path, _| FOLDERS.iter().any(|folder| path.starts_with(folder)));
@@ -69,6 +69,43 @@ fn the_committed_manifests_are_the_generated_ones() {
         );
         // Templates of Prometheus and Grafana have a space after the braces.
         assert!(!text.replace("{{ ", "").contains("{{"), "{path}: a value is missing");
+    }
+}
+
+#[test]
+fn the_committed_chart_is_the_generated_one() {
+    let (folder, chart) = (Folder::new(), Path::new("manifests/chart"));
+    generate("chart", folder.path());
+    if env::var_os("UPDATE").is_some() {
+        let _ = fs::remove_dir_all(chart);
+        generate("chart", chart);
+    }
+    let (generated, committed) = (files(folder.path()), files(chart));
+    assert_eq!(generated.keys().collect::<Vec<_>>(), committed.keys().collect::<Vec<_>>());
+    for (path, text) in &generated {
+        let how = "run UPDATE=1 cargo test --test cli manifests";
+        assert!(*text == committed[path], "{path} differs from the generated file: {how}");
+        // Placeholders have no space after the braces, and Helm's expressions do.
+        let is_placeholder = |rest: &str| rest.starts_with(|c: char| c.is_ascii_lowercase());
+        assert!(!text.split("{{").skip(1).any(is_placeholder), "{path}: a value is missing");
+    }
+}
+
+/// Both the kustomize base and the chart get names, ports and paths from the code, so that they cannot differ.
+#[test]
+fn the_templates_take_names_ports_and_paths_from_the_code() {
+    let from_code =
+        ["8443", "8080", "/validate", "/mutate", "/readyz", "/livez", "/metrics", "scanning.apps.tanzu.vmware.com"];
+    for (path, text) in files(Path::new("src/install")) {
+        let is_template = path.ends_with(".yaml") && !path.ends_with("values.table.yaml") && path != "look.rules.yaml";
+        let lines = text.lines().filter(|line| is_template && !line.trim_start().starts_with('#'));
+        for line in lines {
+            let literal = from_code.iter().find(|literal| line.contains(**literal));
+            assert_eq!(literal, None, "{path}: {line}");
+            // Helm's names of templates begin with the name of the chart.
+            let is_name = line.contains("scan-admission") && !line.contains("{{- fail ");
+            assert!(!is_name || line.contains("include \"scan-admission."), "{path}: {line}");
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::PoisonError;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use crate::support::controlplane::go;
 use crate::support::controlplane::programs;
 pub use crate::support::controlplane::{ClusterError, ControlPlane, Kubectl, KubectlOutput, Namespace, User};
 
@@ -102,6 +104,12 @@ pub fn eventually<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
         assert!(start.elapsed() < Duration::from_secs(10), "timed out after 10 s: {what}");
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Returns a kubectl that has no cluster, for `kubectl kustomize`.
+pub fn kubectl() -> Result<Kubectl, ClusterError> {
+    let programs = programs().map_err(ClusterError::clone)?;
+    Ok(Kubectl { command: Command::new(&programs.kubectl), stdin: Vec::new() })
 }
 
 /// Returns the path of the program that evaluates policies in CEL.

@@ -6,6 +6,7 @@ mod bare_cluster;
 mod ca_rotation;
 mod captured_review;
 mod certificates;
+mod chart;
 mod client_auth;
 mod controlplane;
 mod denials;
@@ -15,6 +16,7 @@ mod events;
 mod failing_webhooks;
 mod faulty_proxy;
 mod forwarder;
+mod helm;
 mod installed;
 mod kubectl_messages;
 mod lifecycle_fixtures;
@@ -141,7 +143,13 @@ fn main() -> ExitCode {
             Err(error) => result_without_cluster(error),
         })
     });
-    let all = pages.chain(tests).chain(programs).chain(policies).chain(measurements).collect();
+    let chart = chart::TESTS.iter().map(|&(name, test)| {
+        Trial::ignorable_test(name, move || match test() {
+            Ok(()) => Ok(Completion::Completed),
+            Err(error) => result_without_cluster(&error),
+        })
+    });
+    let all = pages.chain(tests).chain(chart).chain(programs).chain(policies).chain(measurements).collect();
     let conclusion = libtest_mimic::run(&Arguments::from_args(), all);
     // These are the last references: the clusters stop here, before the process reports its result.
     drop((shared, with_policies));

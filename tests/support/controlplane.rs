@@ -25,11 +25,13 @@ pub enum User {
     Webhook,
     /// The ServiceAccount of `audit --watch`.
     Reports,
+    /// The ServiceAccount of `helm test`.
+    Doctor,
 }
 
 impl User {
     /// The users besides the admin, whom the control plane always has.
-    const CONFIGURED: [User; 4] = [User::ScanController, User::Developer, User::Webhook, User::Reports];
+    const CONFIGURED: [User; 5] = [User::ScanController, User::Developer, User::Webhook, User::Reports, User::Doctor];
 
     fn name(self) -> &'static str {
         match self {
@@ -38,6 +40,7 @@ impl User {
             User::Developer => "developer",
             User::Webhook => "webhook",
             User::Reports => "reports",
+            User::Doctor => "doctor",
         }
     }
 
@@ -57,6 +60,10 @@ impl User {
             }
             User::Reports => {
                 "system:serviceaccount:scan-admission:scan-admission-reports,\
+                 system:serviceaccounts,system:serviceaccounts:scan-admission"
+            }
+            User::Doctor => {
+                "system:serviceaccount:scan-admission:scan-admission-doctor,\
                  system:serviceaccounts,system:serviceaccounts:scan-admission"
             }
         }
@@ -186,7 +193,7 @@ impl Namespace<'_> {
 /// One call of kubectl.
 pub struct Kubectl {
     pub command: Command,
-    stdin: Vec<u8>,
+    pub stdin: Vec<u8>,
 }
 
 impl Kubectl {
@@ -245,7 +252,7 @@ impl KubectlOutput {
 pub struct Programs {
     folder: PathBuf,
     pub controlplane: PathBuf,
-    kubectl: PathBuf,
+    pub kubectl: PathBuf,
 }
 
 pub fn programs() -> Result<&'static Programs, &'static ClusterError> {
@@ -253,15 +260,20 @@ pub fn programs() -> Result<&'static Programs, &'static ClusterError> {
     PROGRAMS.get_or_init(build).as_ref()
 }
 
-/// Builds missing or outdated programs. `go build` detects these; it takes about 2 s if there are none.
-fn build() -> Result<Programs, ClusterError> {
+/// Returns the command of Go, which builds the programs.
+pub fn go() -> Result<Command, ClusterError> {
     let go = env::var_os("GO").unwrap_or_else(|| "go".into());
     let found = Command::new(&go).arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !found.is_ok_and(|status| status.success()) {
-        return Err(ClusterError::MissingTools(
-            "Go is missing, which builds the control plane: install Go 1.26 or newer".to_owned(),
-        ));
+        let why = "Go is missing, which builds the control plane: install Go 1.26 or newer";
+        return Err(ClusterError::MissingTools(why.to_owned()));
     }
+    Ok(Command::new(&go))
+}
+
+/// Builds missing or outdated programs. `go build` detects these; it takes about 2 s if there are none.
+fn build() -> Result<Programs, ClusterError> {
+    let mut command = go()?;
     let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
     let kubectl = assets.as_ref().map(|folder| folder.join("kubectl")).filter(|kubectl| kubectl.exists());
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("controlplane");
@@ -279,7 +291,6 @@ fn build() -> Result<Programs, ClusterError> {
     };
     eprintln!("building the control plane of the tests (tests/controlplane, Go): {time} …");
     let start = Instant::now();
-    let mut command = Command::new(&go);
     command
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/controlplane"))
         .env("GOGC", "400") // trades memory for time: the compiler collects garbage less often

@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, RuleWithOperations};
 
-use crate::admission::Webhook;
+use crate::admission::{FaultPolicy, ReviewSettings, Webhook};
 use crate::doctor::check::{Check, Diagnostics};
 use crate::doctor::expected::configuration_kind;
 use crate::doctor::lookup::Lookup;
 use crate::doctor::snapshot::{OurWebhook, Snapshot};
 use crate::doctor::target::path;
+use crate::engine::{Mode, Part, Rule};
+use crate::policies::DOMAIN;
+use crate::rules::RULES;
 use crate::scan::{GROUP, Kind};
 
 pub const CHECKS: &[Check] = &[
@@ -51,7 +54,7 @@ pub const CHECKS: &[Check] = &[
     Check {
         id: "failure-policy",
         title: "The failurePolicy of each webhook is that of the manifests.",
-        causes: "With Ignore on the status webhook, contradictory statuses are stored whenever no replica answers in time, and no client is told. With Fail on another webhook, an outage blocks changes of specs, finalizers and the deletion of namespaces.",
+        causes: "With Ignore on the status webhook, which is correct while the configuration denies nothing, contradictory statuses are stored whenever no replica answers in time, and no client is told. With Fail on another webhook, an outage blocks changes of specs, finalizers and the deletion of namespaces.",
         remedy: "Apply the manifests again. Fail on the spec webhook is correct only for kinds without a status subresource.",
         run: failure_policy,
     },
@@ -215,10 +218,31 @@ fn compare(
 fn failure_policy(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     // Where a status is written with the scan itself, the webhook that judges scans may also have Fail.
     let may_be_strict = |webhook: &MutatingWebhook| snapshot.lacks_status_subresource() && judges_scans(webhook);
+    // Where a finding denies nothing, an outage need not deny either.
+    let denies = snapshot.settings.found().is_none_or(|settings| denies(settings));
+    let may_be_lenient = |webhook: &MutatingWebhook| !denies && webhook.name == format!("status.validate.{DOMAIN}");
     compare(snapshot, diagnostics, "failurePolicy", |webhook| {
         let policy = webhook.failure_policy.clone().unwrap_or("Fail".to_owned());
-        if policy == "Fail" && may_be_strict(webhook) { "Ignore".to_owned() } else { policy }
+        match policy.as_str() {
+            "Fail" if may_be_strict(webhook) => "Ignore".to_owned(),
+            "Ignore" if may_be_lenient(webhook) => "Fail".to_owned(),
+            _ => policy,
+        }
     });
+}
+
+/// Returns whether a review can be denied with these settings.
+fn denies(settings: &ReviewSettings) -> bool {
+    let is_judged = |rule: &&Rule| match rule.part {
+        Part::Create => false,
+        Part::Writer => !settings.status_writers.is_empty(),
+        Part::Status | Part::Spec => true,
+    };
+    let is_denied = |rule: &Rule| Mode::of(rule.id, &[&settings.modes]) == Mode::Deny;
+    let overrides = settings.overrides.iter().flat_map(|over| &over.modes);
+    RULES.iter().filter(is_judged).any(is_denied)
+        || overrides.into_iter().any(|set| set.mode == Mode::Deny)
+        || settings.faults == FaultPolicy::Deny
 }
 
 /// Returns whether a webhook matches updates of the scans themselves.

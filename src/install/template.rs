@@ -1,0 +1,45 @@
+//! The templates of manifests, from which both the kustomize base and the Helm chart are made.
+//!
+//! A template is YAML with two additions. `{{name}}`, without spaces, is a value of the code. The lines `#base`, `#chart` and
+//! `#end` delimit sections: what follows `#base` is left out of the chart, what follows `#chart` is left out of the base,
+//! and `#end` returns to the lines of both. Sections of the chart are Helm's templates.
+
+/// What is made from a template.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    Kustomize,
+    Chart,
+}
+
+/// Values by their names in templates.
+pub type Values = Vec<(&'static str, String)>;
+
+/// Returns the template with the sections of the target, and with each `{{name}}` replaced.
+pub fn filled(template: &str, target: Target, values: &Values) -> String {
+    let mut text = String::new();
+    let mut section = None;
+    for line in template.lines() {
+        match line {
+            "#base" => section = Some(Target::Kustomize),
+            "#chart" => section = Some(Target::Chart),
+            "#end" => section = None,
+            _ if section.is_some_and(|section| section != target) => {}
+            // Prometheus has templates too, which are no templates of Helm.
+            _ if section.is_none() && target == Target::Chart => {
+                text += &indented(&line.replace("{{ $", "{{`{{ $`}}"), values);
+            }
+            _ => text += &indented(line, values),
+        }
+    }
+    text
+}
+
+/// Returns the line with its values. A value of several lines gets the indentation of its first line.
+fn indented(line: &str, values: &Values) -> String {
+    let indentation = &line[..line.len() - line.trim_start().len()];
+    let replaced = |line: String, (name, value): &(&str, String)| {
+        line.replace(&format!("{{{{{name}}}}}"), &value.replace('\n', &format!("\n{indentation}")))
+    };
+    let line = values.iter().fold(line.to_owned(), replaced);
+    format!("{line}\n")
+}
