@@ -5,7 +5,6 @@ mod config;
 mod decides;
 #[cfg(feature = "cluster")]
 mod doctor;
-mod examples;
 mod policies;
 pub mod rules;
 mod schemas;

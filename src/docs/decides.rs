@@ -2,10 +2,10 @@
 //! rules.
 
 use super::Page;
-use super::examples::parsed;
 use super::rules::{NOTE, mutates};
 use crate::engine::cel::capitalised;
 use crate::engine::{Downgrade, Expectation, Part, Rule, Severity};
+use crate::offline::example::parsed;
 use crate::rules::tables::conditions::{ErrorText, Message, VOCABULARIES};
 use crate::rules::tables::phases::{self, PhaseMeaning};
 use crate::scan::Phase;

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::Page;
-use super::examples::parsed;
 use crate::engine::cel::capitalised;
 use crate::engine::{Cel, Example, Expectation, Rule};
+use crate::offline::example::parsed;
 use crate::policies::{policies_of, variable_name};
 
 /// Returns the page of a rule, in Markdown with fixed headings.
@@ -68,7 +68,7 @@ fn example(rule: &Rule, example: &Example) -> String {
 }
 
 fn findings(rule: &Rule, example: &Example) -> String {
-    format!("```text\n{}\n```", super::examples::findings(rule, example).join("\n"))
+    format!("```text\n{}\n```", crate::offline::example::findings(rule, example).join("\n"))
 }
 
 /// Returns a page for each rule.

@@ -1,8 +1,6 @@
 //! The reports of one run. Each finding goes to every report, and is counted.
 
-use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::finding::{ReportedError, ReportedObject};
@@ -64,6 +62,12 @@ impl Reports {
             }
         }
         Ok(Self { open, totals, progress: Progress::start() })
+    }
+
+    /// Reports only to `report`, which a destination is not needed for.
+    pub fn to(report: Box<dyn Report>, totals: Totals) -> Self {
+        let open = vec![OpenReport { destination: String::new(), report }];
+        Self { open, totals, progress: Progress::start() }
     }
 
     /// Whether a report has the edits that repair findings.
@@ -155,7 +159,16 @@ impl Reports {
 }
 
 /// Returns what identifies a regular file; `None` for a device, which several reports may be written to.
+#[cfg(unix)]
 fn regular_file(file: &Path) -> Option<(u64, u64)> {
-    let metadata = file.metadata().ok().filter(Metadata::is_file)?;
+    use std::os::unix::fs::MetadataExt as _;
+
+    let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
     Some((metadata.dev(), metadata.ino()))
+}
+
+/// WebAssembly, for which the playground is built, has no files.
+#[cfg(not(unix))]
+fn regular_file(_: &Path) -> Option<(u64, u64)> {
+    None
 }
