@@ -12,14 +12,14 @@ use crate::manifest::{
     Document, Documents, Edit, FieldEdit, FoundObject, Manifest, ManifestError, Position, ScanManifest, ScanPart, path,
 };
 use crate::report::finding::Replacement;
-use crate::report::{Location, ReportedError, ReportedFinding, ReportedObject, Reports, Subject};
+use crate::report::{FindingSink, Location, ReportedError, ReportedFinding, ReportedObject, Subject};
 use crate::scan::{Kind, Scan};
 
 /// Judges every scan of a file. A file that an argument names must hold objects; a file that was found in a folder may
 /// hold anything. If the fixer has a kind, a status alone in a named file is judged as the status of a scan of this
 /// kind. A finding that the fixer repairs is reported with the edit. `contents` are those of the input, if it was read
 /// before.
-pub fn check_file(input: &Input, contents: Option<&[u8]>, fixer: &Fixer<'_>, reports: &mut Reports) -> io::Result<()> {
+pub fn check_file(input: &Input, contents: Option<&[u8]>, fixer: &Fixer<'_>, reports: &mut impl FindingSink) -> io::Result<()> {
     let name = &input.name();
     let opened: io::Result<Box<dyn Read + '_>> = match contents {
         Some(contents) => Ok(Box::new(contents)),
@@ -59,7 +59,7 @@ struct CheckedFile<'a> {
 }
 
 impl CheckedFile<'_> {
-    fn check(&self, reader: impl Read, reports: &mut Reports) -> io::Result<()> {
+    fn check(&self, reader: impl Read, reports: &mut impl FindingSink) -> io::Result<()> {
         let mut documents = Documents::new(reader);
         let mut is_empty = true;
         loop {
@@ -86,7 +86,7 @@ impl CheckedFile<'_> {
     }
 
     /// Judges the scans of a document, and returns whether the document has contents.
-    fn document(&self, document: &Document<'_>, reports: &mut Reports) -> io::Result<bool> {
+    fn document(&self, document: &Document<'_>, reports: &mut impl FindingSink) -> io::Result<bool> {
         let manifest = match Manifest::read(document) {
             Ok(manifest) => manifest,
             Err(error) => {
@@ -120,7 +120,7 @@ impl CheckedFile<'_> {
         manifest: &Manifest<'_>,
         found: &ScanManifest<'_>,
         fixes: &[FieldFix],
-        reports: &mut Reports,
+        reports: &mut impl FindingSink,
     ) -> io::Result<()> {
         let scan = match found.scan() {
             Ok(scan) => scan,
@@ -163,7 +163,7 @@ impl CheckedFile<'_> {
         &self,
         manifest: &Manifest<'_>,
         objects: &[FoundObject<'_>],
-        reports: &mut Reports,
+        reports: &mut impl FindingSink,
     ) -> io::Result<()> {
         let mut warnings = Vec::new();
         let mut start = 0;

@@ -1,8 +1,6 @@
 //! Judges the texts of the page: a file as `check` does, and a write as the webhooks do.
 
-use std::cell::RefCell;
 use std::io;
-use std::rc::Rc;
 
 use scan_admission::admission::{Context, EventReasons, Webhook, answer};
 use scan_admission::engine::PatchOperation;
@@ -12,7 +10,7 @@ use scan_admission::offline::contents::contents;
 use scan_admission::offline::documents::{check_file, located_findings};
 use scan_admission::offline::fix::Fixer;
 use scan_admission::offline::input::Input;
-use scan_admission::report::{Report, ReportedError, ReportedObject, Reports, Totals};
+use scan_admission::report::{FindingSink, ReportedError, ReportedObject};
 use scan_admission::rules::RULES;
 use scan_admission::scan::{Container, Scan, reader, time};
 use serde::Deserialize;
@@ -203,39 +201,40 @@ fn answered(review: &str, webhook: Webhook, judge: &Judge) -> String {
 fn check(text: &str, judge: &Judge, judgement: &mut Judgement) {
     let fixer = Fixer::new(judge, Some(STATUS_KIND), true);
     let input = Input::Stdin(NAME.to_owned());
-    let collected = Rc::new(RefCell::new(Collected::default()));
-    let mut reports = Reports::to(Box::new(Collector(Rc::clone(&collected))), Totals::of_files());
-    // Neither the text in memory nor the collector can fail.
-    let _ = check_file(&input, Some(text.as_bytes()), &fixer, &mut reports);
-    let Collected { findings, errors } = collected.take();
-    (judgement.findings, judgement.errors, judgement.scans) = (findings, errors, reports.totals.tally.scans);
+    let mut report = PageReport::default();
+    // Neither the text in memory nor the report can fail.
+    let _ = check_file(&input, Some(text.as_bytes()), &fixer, &mut report);
+    (judgement.findings, judgement.errors, judgement.scans) = (report.findings, report.errors, report.scans);
     let fixed = fixer.fix(&input, text.as_bytes());
     judgement.not_fixed = fixed.left.into_iter().map(ShownError::from).collect();
     judgement.fixed = fixed.contents.and_then(|contents| String::from_utf8(contents).ok());
 }
 
-/// What `check` reports.
+/// What `check` reports to the page.
 #[derive(Default)]
-struct Collected {
+struct PageReport {
     findings: Vec<ShownFinding>,
     errors: Vec<ShownError>,
+    scans: usize,
 }
 
-/// The report to the page.
-struct Collector(Rc<RefCell<Collected>>);
+impl FindingSink for PageReport {
+    fn need_fixes(&self) -> bool {
+        false
+    }
 
-impl Report for Collector {
+    fn count_file(&mut self) {}
+
+    fn skip_object(&mut self) {}
+
     fn object(&mut self, object: &ReportedObject<'_>) -> io::Result<()> {
-        self.0.borrow_mut().findings.extend(object.findings.iter().map(ShownFinding::from));
+        self.scans += usize::from(object.subject.is_some());
+        self.findings.extend(object.findings.iter().map(ShownFinding::from));
         Ok(())
     }
 
     fn error(&mut self, error: &ReportedError) -> io::Result<()> {
-        self.0.borrow_mut().errors.push(error.into());
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>, _: &Totals) -> io::Result<()> {
+        self.errors.push(error.into());
         Ok(())
     }
 }
