@@ -117,8 +117,9 @@ const ACTIONS = { deny: "denies the write", warn: "is shown as a warning", audit
 const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
 function showFindings({ errors, findings, scans }) {
+  const sorted = findings.toSorted((a, b) => ORDER.indexOf(b.action) - ORDER.indexOf(a.action));
   const items = errors.map((error) => item({ ...error, action: "deny", severity: "error", path: "", isUnread: true }));
-  get("findings").replaceChildren(...items, ...findings.map(item));
+  get("findings").replaceChildren(...items, ...sorted.map(item));
   const [denied, warned, audited] = ["deny", "warn", "audit"].map((of) => findings.filter(({ action }) => action === of).length);
   const parts = [
     denied && `${count(denied, "error")}: the write is denied`,
@@ -159,7 +160,7 @@ function showMutations({ fixed, notFixed, answers, review }) {
   if (fixed !== null) {
     const take = make("button", { type: "button", id: "take" }, "Take it over");
     take.addEventListener("click", () => replace([0, editor.text.length], fixed));
-    const lines = diff(editor.text.split("\n"), fixed.split("\n")).map(([sign, text]) =>
+    const lines = diff(...[editor.text, fixed].map((text) => text.replace(/\n$/, "").split("\n"))).map(([sign, text]) =>
       make("span", { className: { "+": "add", "-": "remove" }[sign] ?? "" }, `${sign} ${text}\n`));
     parts.push(make("pre", { className: "diff", tabIndex: 0, role: "region", ariaLabel: "Difference" }, ...lines), take);
   } else if (answers || review) {
@@ -212,8 +213,8 @@ function showScan({ scan }) {
   const known = catalog.phases.find((row) => row.phase === phase);
   const isStep = hasOld && oldPhase && phase && oldPhase !== phase;
   const step = isStep ? `From ${oldPhase} to ${phase}. ` : "";
-  const said = known ? [make("b", {}, phase), `: ${meaning}. ${known.next}`] : [make("b", {}, phase ?? "No phase"), meaning ? `: ${meaning}.` : ""];
-  get("phase").replaceChildren(...(scan ? [step, ...said, ` Verdict: ${verdict}.`] : ["There is no scan to show."]));
+  const parts = [step, ...(phase ? [make("b", {}, phase), ": "] : []), `${meaning}. `, known ? `${known.next} ` : "", `Verdict: ${verdict}.`];
+  get("phase").replaceChildren(...(scan ? parts : ["There is no scan to show."]));
 
   for (const mark of document.querySelectorAll(".is-now, .is-step")) mark.classList.remove("is-now", "is-step");
   const light = (selector, name) => document.querySelectorAll(selector).forEach((found) => found.classList.add(name));
@@ -274,8 +275,13 @@ function showRule(id) {
   const rule = catalog.rules.find((known) => known.id === id);
   get("rule").hidden = !rule;
   if (!rule) return;
-  const title = make("p", {}, make("b", {}, rule.id), `: ${rule.title}`);
-  get("rule").replaceChildren(title, make("p", {}, rule.checks), make("p", {}, "How to repair: ", rule.repair));
+  const title = make("p", {}, make("b", {}, rule.id), ": ", ...prose(rule.title));
+  get("rule").replaceChildren(title, make("p", {}, ...prose(rule.checks)), make("p", {}, "How to repair: ", ...prose(rule.repair)));
+}
+
+/** Returns the parts of a sentence in which backticks mark code. */
+function prose(text) {
+  return text.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
 }
 
 // ---- State -------------------------------------------------------------------------------------------------------------
@@ -327,6 +333,8 @@ function judge() {
   oldEditor.show(oldErrors.map((error) => ({ ...error, action: "deny" })));
   get("old-errors").replaceChildren(...oldErrors.map(({ line, message }) => make("li", {}, `Line ${line}: ${message}`)));
   get("split").hidden = !review?.object;
+  // A review says itself what is written.
+  get("write").disabled = review !== null;
   get("split").querySelector("button").onclick = () => restore({ ...state(), ...review, text: review.object });
   showFindings(judgement);
   showMutations(judgement);
@@ -368,7 +376,7 @@ async function keepLink() {
 }
 
 /** Opens a fragment: a state, or the example of a rule such as `#cve-total` or `#cve-total/2`. */
-async function open(hash) {
+async function openLink(hash) {
   if (hash.startsWith("#~")) {
     try {
       const text = atob(hash.slice(2).replaceAll("-", "+").replaceAll("_", "/"));
@@ -439,8 +447,8 @@ async function start() {
     if (isShown && get("write").value === "file") get("write").value = "status";
     edited();
   });
-  addEventListener("hashchange", () => open(location.hash));
-  await open(location.hash);
+  addEventListener("hashchange", () => openLink(location.hash));
+  await openLink(location.hash);
   document.body.dataset.ready = "";
 }
 

@@ -73,8 +73,11 @@ fn findings(rule: &Rule, example: &Example) -> String {
 
 /// Returns a page for each rule.
 pub fn pages(rules: &[Rule]) -> Vec<Page> {
-    let head = format!("{NOTE}[Start here](../README.md) · [How it decides](../decides.md)\n\n");
-    let page = |rule: &Rule| Page { path: format!("rules/{}.md", rule.id), text: format!("{head}{}", page(rule)) };
+    let head = format!("{NOTE}[Start here](../README.md) · [How it decides](../decides.md)");
+    let page = |rule: &Rule| {
+        let playground = format!("[In the playground](../playground/playground.html#{})", rule.id);
+        Page { path: format!("rules/{}.md", rule.id), text: format!("{head} · {playground}\n\n{}", page(rule)) }
+    };
     rules.iter().map(page).collect()
 }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use scan_admission::admission::{Context, EventReasons, Webhook, answer};
 use scan_admission::engine::PatchOperation;
-use scan_admission::manifest::{Document, Manifest, ScanManifest};
+use scan_admission::manifest::{Document, Manifest, ScanManifest, path};
 use scan_admission::offline::Judge;
 use scan_admission::offline::contents::contents;
 use scan_admission::offline::documents::{check_file, located_findings};
@@ -57,7 +57,12 @@ pub fn judge(request: &Request<'_>) -> Judgement {
         judgement.scan.is_some()
     });
     judgement.errors.extend(errors.into_iter().map(ShownError::from));
-    if request.write == Write::File && judgement.review.is_none() {
+    if judgement.scan.is_none() && judgement.answers.is_none() && request.text.contains("\"AdmissionReview\"") {
+        // The server answers a review that it cannot read, too.
+        let [mutating, validating] =
+            [Webhook::Mutating, Webhook::Validating].map(|webhook| answered(&request.text, webhook, &judge));
+        judgement.answers = Some(Answers { mutating, validating });
+    } else if request.write == Write::File && judgement.review.is_none() {
         check(&request.text, &judge, &mut judgement);
     }
     judgement
@@ -141,17 +146,11 @@ struct ReviewedUser {
     groups: Vec<String>,
 }
 
-/// Returns the request of a document that is an AdmissionReview. A request of another form is empty.
+/// Returns the request of a document that is an AdmissionReview, whatever its other members are: only a review has a request. A
+/// request of another form is empty.
 fn review(json: &str) -> Option<ReviewedRequest<'_>> {
-    #[derive(Deserialize)]
-    struct Head<'a> {
-        kind: &'a str,
-        #[serde(borrow)]
-        request: Option<&'a RawValue>,
-    }
-    let head: Head<'_> = serde_json::from_str(json).ok().filter(|head: &Head<'_>| head.kind == "AdmissionReview")?;
-    let request = head.request.and_then(|request| serde_json::from_str(request.get()).ok());
-    Some(request.unwrap_or_default())
+    let request = path::value(json, "request")?;
+    Some(serde_json::from_str(request).unwrap_or_default())
 }
 
 /// Judges the write of an AdmissionReview as it is.
