@@ -21,6 +21,15 @@ fn names(is: impl Fn(&Expectation) -> bool) -> Vec<String> {
     RULES.iter().flat_map(of_rule).filter(|(_, example)| is(&example.expect)).map(|(name, _)| name).collect()
 }
 
+/// Returns findings without what `check` adds about a value that YAML reads as another type.
+fn without_hints(findings: Vec<String>) -> Vec<String> {
+    let without = |finding: String| match finding.split_once("; quote it, since YAML reads ") {
+        Some((finding, rest)) => format!("{finding} [{}", rest.split_once(" [").unwrap().1),
+        None => finding,
+    };
+    findings.into_iter().map(without).collect()
+}
+
 #[test]
 fn each_example_of_each_rule_shows_its_findings() {
     let names = names(|_| true);
@@ -30,7 +39,7 @@ fn each_example_of_each_rule_shows_its_findings() {
         for (index, example) in rule.examples.iter().enumerate() {
             let name = format!("{}/{}", rule.id, index + 1);
             let shown = &all[&name];
-            assert_eq!(shown.of_rule(rule.id), findings(rule, example), "{name}");
+            assert_eq!(without_hints(shown.of_rule(rule.id)), findings(rule, example), "{name}");
             let of_rule = shown.findings.iter().filter(|finding| finding.rule == rule.id);
             let actions: Vec<&str> = of_rule.clone().map(|finding| finding.action.as_str()).collect();
             let (expected, denies) = match example.expect {
@@ -96,7 +105,9 @@ fn the_mutations_that_are_taken_over_give_a_clean_status() {
         let rule = RULES.iter().find(|known| known.id == rule).unwrap();
         let example = &rule.examples[number.parse::<usize>().unwrap() - 1];
         let TakenOver { shown, is_left } = &all[name];
-        assert!(!is_left && shown.of_rule(rule.id).is_empty(), "{name}: {shown:?}");
+        // Of a message with a number, only the number of the CVEs is known to the controller, so it is left as a warning.
+        let is_error = |finding: &super::tools::ShownFinding| finding.rule == rule.id && finding.action == "deny";
+        assert!(!is_left && !shown.findings.iter().any(is_error), "{name}: {shown:?}");
         let Expectation::Mutates(patch) = example.expect else { unreachable!() };
         let mut documents = Documents::new(shown.text.as_bytes());
         let document = documents.next_document().unwrap().unwrap();
