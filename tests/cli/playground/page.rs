@@ -32,7 +32,7 @@ fn a_link_opens_what_the_page_showed() {
     assert_eq!((&states[0]["user"], &states[0]["write"]), (&json!("somebody"), &json!("status")));
     assert!(
         states[0]["text"].as_str().unwrap().contains("é 漢 🦀")
-            && states[0]["old"].as_str().unwrap().contains("Pending")
+            && states[0]["old"].as_str().unwrap().contains("phase: Scanning")
     );
     assert_eq!(shown[0], shown[1]);
 }
