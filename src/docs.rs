@@ -5,10 +5,12 @@ mod config;
 mod decides;
 #[cfg(feature = "cluster")]
 mod doctor;
-mod examples;
+mod lifecycle;
+mod phase_conditions;
 mod policies;
 pub mod rules;
 mod schemas;
+mod svg;
 
 pub use config::EXAMPLE_CONFIG;
 
@@ -25,6 +27,8 @@ pub struct Page {
 pub fn pages(rules: &[Rule]) -> Vec<Page> {
     let mut pages = rules::pages(rules);
     pages.push(decides::page(rules));
+    pages.push(lifecycle::page());
+    pages.push(phase_conditions::page(rules));
     pages.push(policies::page(rules));
     pages.extend(config::pages());
     pages.extend(schemas::pages());

@@ -11,7 +11,7 @@
 //! | module | what it is | feature |
 //! |---|---|---|
 //! | [`cli`] | the command line: one file per command, from its flags to its exit code | `server` |
-//! | [`docs`] | the pages that are generated from tables: rules, how a status is judged, configuration, checks of `doctor` | `server` |
+//! | [`docs`] | the pages and pictures that are generated from tables: rules, how a status is judged, configuration, checks of `doctor` | `server` |
 //! | [`doctor`] | the checks of an installation | `cluster` |
 //! | [`install`] | the manifests and the Grafana dashboard | `server` |
 //! | [`cluster`] | the client of the API server: the CA controller, caBundles, listing, the watch of scans, their reports and Events | `cluster` |

@@ -2,9 +2,11 @@
 //! the writes in audit logs. Fixes scans in documents.
 
 pub mod audit_log;
+pub mod contents;
 #[cfg(feature = "cluster")]
 pub mod describe;
 pub mod documents;
+pub mod example;
 pub mod fix;
 pub mod input;
 pub mod judge;

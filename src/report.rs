@@ -57,6 +57,24 @@ pub trait Report {
     }
 }
 
+/// What a check of files reports to.
+pub trait FindingSink {
+    /// Whether a report has the edits that repair findings.
+    fn need_fixes(&self) -> bool;
+
+    /// Counts a file that could be opened.
+    fn count_file(&mut self);
+
+    /// Counts an object that is not a scan.
+    fn skip_object(&mut self);
+
+    /// Reports an object, whose findings are in the order of their positions.
+    fn object(&mut self, object: &ReportedObject<'_>) -> io::Result<()>;
+
+    /// Reports an input that cannot be read.
+    fn error(&mut self, error: &ReportedError) -> io::Result<()>;
+}
+
 /// Returns a number with its noun: `1 file` or `2 files`.
 pub fn counted<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
     let plural = if count == N::from(1) { "" } else { "s" };

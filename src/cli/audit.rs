@@ -26,7 +26,7 @@ use crate::offline::stuck::stuck_scan;
 use crate::report::format::Stdout;
 use crate::report::stuck::StuckScans;
 use crate::report::totals::Tally;
-use crate::report::{Output, ReportedError, ReportedObject, Reports, Totals, print_warning};
+use crate::report::{FindingSink as _, Output, ReportedError, ReportedObject, Reports, Totals, print_warning};
 use crate::scan::Kind;
 
 /// Judge every scan that a cluster stores, without changing anything

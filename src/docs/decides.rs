@@ -2,13 +2,12 @@
 //! rules.
 
 use super::Page;
-use super::examples::parsed;
 use super::rules::{NOTE, mutates};
 use crate::engine::cel::capitalised;
 use crate::engine::{Downgrade, Expectation, Part, Rule, Severity};
+use crate::offline::example::parsed;
 use crate::rules::tables::conditions::{ErrorText, Message, VOCABULARIES};
 use crate::rules::tables::phases::{self, PhaseMeaning};
-use crate::scan::Phase;
 
 const BEGINNING: &str = "\
 # How it decides
@@ -147,6 +146,10 @@ fn lifecycle() -> String {
         condition is not later than that of `Scanning`; it is a `PolicySucceeded` whose time is earlier than that of `Scanning` \
         or `Succeeded`. Every other condition is *current*. On Completed and Failed the run has ended, so only a \
         `PolicySucceeded` can be stale, and only while `spec.scanPolicy` is not set.\n\n\
+        The picture shows whether a phase and a status of one condition can go together. Each is judged with the other \
+        conditions at their best.\n\n\
+        ![For each phase, the statuses of each condition that fit, those that are a warning, and those that are an \
+        error](phases.svg)\n\n\
         The table lists what contradicts each phase. A row applies if everything in its second column is true. Where a rule \
         requires a condition, a stale one is enough. A stale condition never causes an error or a warning. A malformed \
         condition counts neither as present nor as absent. The table uses these terms:\n\n\
@@ -167,19 +170,14 @@ fn lifecycle() -> String {
     text
 }
 
-/// Returns the diagram of the phase transitions that do not skip a run, and the meanings of the phases.
+/// Returns the picture of the changes between phases, and the meanings of the phases.
 fn diagram() -> String {
     let mut text = "\n## The lifecycle\n\n\
-        A scan can leave every phase again. The diagram shows the changes of phase that are expected. Any other change skips a run \
+        A scan can leave every phase again. The picture shows the changes of phase that are expected. Any other change skips a run \
         and is a warning (`phase-jump`).\n\n\
-        ```mermaid\nstateDiagram-v2\n    [*] --> Pending\n"
+        ![The phases and the expected changes between them](lifecycle.svg)\n\n\
+        | phase | what it means | what happens next |\n|---|---|---|\n"
         .to_owned();
-    for from in Phase::ALL {
-        for to in Phase::ALL.into_iter().filter(|to| *to != from && !phases::JUMPS.contains(&(from, *to))) {
-            text += &format!("    {} --> {}\n", from.name(), to.name());
-        }
-    }
-    text += "```\n\n| phase | what it means | what happens next |\n|---|---|---|\n";
     for PhaseMeaning { phase, meaning, next } in phases::MEANINGS {
         text += &format!("| {} | {meaning} | {next} |\n", phase.name());
     }

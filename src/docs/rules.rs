@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::Page;
-use super::examples::parsed;
 use crate::engine::cel::capitalised;
 use crate::engine::{Cel, Example, Expectation, Rule};
+use crate::offline::example::parsed;
 use crate::policies::{policies_of, variable_name};
 
 /// Returns the page of a rule, in Markdown with fixed headings.
@@ -68,13 +68,16 @@ fn example(rule: &Rule, example: &Example) -> String {
 }
 
 fn findings(rule: &Rule, example: &Example) -> String {
-    format!("```text\n{}\n```", super::examples::findings(rule, example).join("\n"))
+    format!("```text\n{}\n```", crate::offline::example::findings(rule, example).join("\n"))
 }
 
 /// Returns a page for each rule.
 pub fn pages(rules: &[Rule]) -> Vec<Page> {
-    let head = format!("{NOTE}[Start here](../README.md) · [How it decides](../decides.md)\n\n");
-    let page = |rule: &Rule| Page { path: format!("rules/{}.md", rule.id), text: format!("{head}{}", page(rule)) };
+    let head = format!("{NOTE}[Start here](../README.md) · [How it decides](../decides.md)");
+    let page = |rule: &Rule| {
+        let playground = format!("[In the playground](../playground/playground.html#{})", rule.id);
+        Page { path: format!("rules/{}.md", rule.id), text: format!("{head} · {playground}\n\n{}", page(rule)) }
+    };
     rules.iter().map(page).collect()
 }
 

@@ -12,14 +12,14 @@ use crate::manifest::{
     Document, Documents, Edit, FieldEdit, FoundObject, Manifest, ManifestError, Position, ScanManifest, ScanPart, path,
 };
 use crate::report::finding::Replacement;
-use crate::report::{Location, ReportedError, ReportedFinding, ReportedObject, Reports, Subject};
+use crate::report::{FindingSink, Location, ReportedError, ReportedFinding, ReportedObject, Subject};
 use crate::scan::{Kind, Scan};
 
 /// Judges every scan of a file. A file that an argument names must hold objects; a file that was found in a folder may
 /// hold anything. If the fixer has a kind, a status alone in a named file is judged as the status of a scan of this
 /// kind. A finding that the fixer repairs is reported with the edit. `contents` are those of the input, if it was read
 /// before.
-pub fn check_file(input: &Input, contents: Option<&[u8]>, fixer: &Fixer<'_>, reports: &mut Reports) -> io::Result<()> {
+pub fn check_file(input: &Input, contents: Option<&[u8]>, fixer: &Fixer<'_>, reports: &mut impl FindingSink) -> io::Result<()> {
     let name = &input.name();
     let opened: io::Result<Box<dyn Read + '_>> = match contents {
         Some(contents) => Ok(Box::new(contents)),
@@ -59,7 +59,7 @@ struct CheckedFile<'a> {
 }
 
 impl CheckedFile<'_> {
-    fn check(&self, reader: impl Read, reports: &mut Reports) -> io::Result<()> {
+    fn check(&self, reader: impl Read, reports: &mut impl FindingSink) -> io::Result<()> {
         let mut documents = Documents::new(reader);
         let mut is_empty = true;
         loop {
@@ -86,7 +86,7 @@ impl CheckedFile<'_> {
     }
 
     /// Judges the scans of a document, and returns whether the document has contents.
-    fn document(&self, document: &Document<'_>, reports: &mut Reports) -> io::Result<bool> {
+    fn document(&self, document: &Document<'_>, reports: &mut impl FindingSink) -> io::Result<bool> {
         let manifest = match Manifest::read(document) {
             Ok(manifest) => manifest,
             Err(error) => {
@@ -120,7 +120,7 @@ impl CheckedFile<'_> {
         manifest: &Manifest<'_>,
         found: &ScanManifest<'_>,
         fixes: &[FieldFix],
-        reports: &mut Reports,
+        reports: &mut impl FindingSink,
     ) -> io::Result<()> {
         let scan = match found.scan() {
             Ok(scan) => scan,
@@ -129,25 +129,11 @@ impl CheckedFile<'_> {
                 return reports.error(&ReportedError::in_document(self.name, manifest.error(found.json, message)));
             }
         };
-        let mut findings = match found.part {
+        let findings = match found.part {
             ScanPart::Whole => self.findings(found, &scan, &[Part::Spec, Part::Status]),
             ScanPart::Status | ScanPart::StatusMembers => self.findings_in_status(found, scan),
         };
-        non_strings::add_warnings(found, &mut findings);
-        let mut located = self.repeated_keys(manifest, found.json, found.json);
-        for mut finding in findings {
-            non_strings::explain(manifest, found, &mut finding);
-            let path = found.path(&finding.path).unwrap_or_default();
-            let (position, region) =
-                (manifest.field_position(found.json, path), manifest.value_region(found.json, path));
-            let edit = fixes.iter().filter(|fix| fix.path == finding.path).find_map(|fix| fix.edit.as_ref().ok());
-            finding.fix = edit.map(|FieldEdit { document: Edit { range, text }, .. }| Replacement {
-                region: manifest.region(range),
-                text: text.clone(),
-            });
-            located.push(finding.at(Location { position, region }));
-        }
-        located.sort_by_key(|finding| finding.location.map(|location| location.position));
+        let located = located_findings(self.name, manifest, found, findings, fixes);
         let subject = Subject { kind: found.kind, namespace: &found.namespace, name: &found.name };
         let position = Some(manifest.field_position(found.json, ""));
         reports.object(&ReportedObject { file: Some(self.name), subject: Some(subject), position, findings: &located })
@@ -177,7 +163,7 @@ impl CheckedFile<'_> {
         &self,
         manifest: &Manifest<'_>,
         objects: &[FoundObject<'_>],
-        reports: &mut Reports,
+        reports: &mut impl FindingSink,
     ) -> io::Result<()> {
         let mut warnings = Vec::new();
         let mut start = 0;
@@ -191,26 +177,51 @@ impl CheckedFile<'_> {
                 FoundObject::EmptyList | FoundObject::Error(_) => continue,
             };
             let at = object.as_ptr().addr() - json.as_ptr().addr();
-            warnings.extend(self.repeated_keys(manifest, &json[start..at], json));
+            warnings.extend(repeated_keys(self.name, manifest, &json[start..at], json));
             start = at + object.len();
         }
-        warnings.extend(self.repeated_keys(manifest, &json[start..], json));
+        warnings.extend(repeated_keys(self.name, manifest, &json[start..], json));
         warnings.truncate(FINDINGS_SHOWN);
         reports.object(&ReportedObject { file: Some(self.name), subject: None, position: None, findings: &warnings })
     }
+}
 
-    /// Returns warnings about the repeated keys in a part of an object, each at the position of the last occurrence.
-    fn repeated_keys(&self, manifest: &Manifest<'_>, part: &str, object: &str) -> Vec<ReportedFinding> {
-        let warnings = manifest.repeated_keys(part).take(FINDINGS_SHOWN).map(|(json, position, first)| {
-            let Position { line, column } = first;
-            let message = format!(
-                "duplicate field: first set at {}:{line}:{column}, but only the last value is used; remove the others",
-                self.name
-            );
-            let path = path::to(object, json);
-            let region = manifest.value_region(object, &path);
-            ReportedFinding::warning(path, message).at(Location { position, region })
+/// Returns the findings of the rules in a scan, and those about how it is written, in the order of their positions. A finding
+/// that one of the fixes repairs has the edit.
+pub fn located_findings(
+    name: &str,
+    manifest: &Manifest<'_>,
+    found: &ScanManifest<'_>,
+    mut findings: Vec<ReportedFinding>,
+    fixes: &[FieldFix],
+) -> Vec<ReportedFinding> {
+    non_strings::add_warnings(found, &mut findings);
+    let mut located = repeated_keys(name, manifest, found.json, found.json);
+    for mut finding in findings {
+        non_strings::explain(manifest, found, &mut finding);
+        let path = found.path(&finding.path).unwrap_or_default();
+        let (position, region) = (manifest.field_position(found.json, path), manifest.value_region(found.json, path));
+        let edit = fixes.iter().filter(|fix| fix.path == finding.path).find_map(|fix| fix.edit.as_ref().ok());
+        finding.fix = edit.map(|FieldEdit { document: Edit { range, text }, .. }| Replacement {
+            region: manifest.region(range),
+            text: text.clone(),
         });
-        warnings.collect()
+        located.push(finding.at(Location { position, region }));
     }
+    located.sort_by_key(|finding| finding.location.map(|location| location.position));
+    located
+}
+
+/// Returns warnings about the repeated keys in a part of an object, each at the position of the last occurrence.
+fn repeated_keys(name: &str, manifest: &Manifest<'_>, part: &str, object: &str) -> Vec<ReportedFinding> {
+    let warnings = manifest.repeated_keys(part).take(FINDINGS_SHOWN).map(|(json, position, first)| {
+        let Position { line, column } = first;
+        let message = format!(
+            "duplicate field: first set at {name}:{line}:{column}, but only the last value is used; remove the others"
+        );
+        let path = path::to(object, json);
+        let region = manifest.value_region(object, &path);
+        ReportedFinding::warning(path, message).at(Location { position, region })
+    });
+    warnings.collect()
 }

@@ -161,36 +161,13 @@ impl<'j> Fixer<'j> {
     /// Returns the writes of the mutating webhook to a scan of a document, as edits.
     fn fixes(&self, manifest: &Manifest<'_>, found: &ScanManifest<'_>) -> Vec<FieldFix> {
         let Ok(scan) = found.scan() else { return Vec::new() };
-        let conditions = Conditions::of(&scan);
-        let fixes = self.mutations(found, &scan).into_iter().filter_map(|operation| {
-            let PatchOperation { field, value, .. } = operation;
-            let pointer = field.pointer()?;
-            let pointer =
-                if found.part == ScanPart::StatusMembers { pointer.strip_prefix("/status")? } else { &pointer };
-            let order = order(&field);
-            let edit = manifest.edit(found.json, &FieldToSet { pointer, value: &value.to_json(), order: &order });
-            let path = match field {
-                Field::ConditionMember { entry: Entry::Index(index), member } => {
-                    Field::ConditionMember { entry: conditions.name(index), member }.to_string()
-                }
-                _ => field.to_string(),
-            };
-            Some(FieldFix { path, edit })
-        });
-        fixes.collect()
+        field_fixes(manifest, found, &scan, self.mutations(found, &scan))
     }
 
     /// Returns the last write to each field. The spec of a status alone is unknown, so only those writes are made that are
     /// the same with and without a policy.
     fn mutations(&self, found: &ScanManifest<'_>, scan: &Scan<'_>) -> Vec<PatchOperation> {
-        let of = |scan: &Scan<'_>| {
-            let mut operations = self.judge.mutations(found.kind, scan, &found.namespace, &self.rules);
-            let mut later = HashSet::new();
-            operations.reverse();
-            operations.retain(|operation| later.insert(operation.field));
-            operations.reverse();
-            operations
-        };
+        let of = |scan: &Scan<'_>| last_writes(self.judge.mutations(found.kind, scan, &found.namespace, &self.rules));
         let mut operations = of(scan);
         if found.part != ScanPart::Whole {
             let with_policy = of(&with_any_policy(scan.clone()));
@@ -201,8 +178,42 @@ impl<'j> Fixer<'j> {
     }
 }
 
+/// Returns the last write to each field.
+pub fn last_writes(mut operations: Vec<PatchOperation>) -> Vec<PatchOperation> {
+    let mut later = HashSet::new();
+    operations.reverse();
+    operations.retain(|operation| later.insert(operation.field));
+    operations.reverse();
+    operations
+}
+
+/// Returns writes to a scan of a document as edits. There is one write to each field.
+pub fn field_fixes(
+    manifest: &Manifest<'_>,
+    found: &ScanManifest<'_>,
+    scan: &Scan<'_>,
+    operations: Vec<PatchOperation>,
+) -> Vec<FieldFix> {
+    let conditions = Conditions::of(scan);
+    let fixes = operations.into_iter().filter_map(|operation| {
+        let PatchOperation { field, value, .. } = operation;
+        let pointer = field.pointer()?;
+        let pointer = if found.part == ScanPart::StatusMembers { pointer.strip_prefix("/status")? } else { &pointer };
+        let order = order(&field);
+        let edit = manifest.edit(found.json, &FieldToSet { pointer, value: &value.to_json(), order: &order });
+        let path = match field {
+            Field::ConditionMember { entry: Entry::Index(index), member } => {
+                Field::ConditionMember { entry: conditions.name(index), member }.to_string()
+            }
+            _ => field.to_string(),
+        };
+        Some(FieldFix { path, edit })
+    });
+    fixes.collect()
+}
+
 /// Turns edits that cannot be made together with the others into errors.
-fn keep_checked(manifest: &Manifest<'_>, document: &Document<'_>, fixes: &mut [&mut FieldFix]) {
+pub fn keep_checked(manifest: &Manifest<'_>, document: &Document<'_>, fixes: &mut [&mut FieldFix]) {
     let edits: Vec<FieldEdit> = fixes.iter().filter_map(|fix| fix.edit.clone().ok()).collect();
     let with_edits = fixes.iter_mut().filter(|fix| fix.edit.is_ok());
     for (fix, can_be_made) in with_edits.zip(manifest.check_edits(document, &edits)) {

@@ -1,8 +1,6 @@
 //! The reports of one run. Each finding goes to every report, and is counted.
 
-use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::finding::{ReportedError, ReportedObject};
@@ -15,7 +13,7 @@ use super::progress::Progress;
 use super::sarif::SarifReport;
 use super::text::TextReport;
 use super::totals::Totals;
-use super::{Report, print_error, print_warning};
+use super::{FindingSink, Report, print_error, print_warning};
 
 /// The reports that a command writes.
 pub struct Reports {
@@ -64,45 +62,6 @@ impl Reports {
             }
         }
         Ok(Self { open, totals, progress: Progress::start() })
-    }
-
-    /// Whether a report has the edits that repair findings.
-    pub fn need_fixes(&self) -> bool {
-        self.open.iter().any(|open| open.report.needs_fixes())
-    }
-
-    /// Counts a file that could be opened.
-    pub fn count_file(&mut self) {
-        self.totals.files = self.totals.files.map(|files| files + 1);
-    }
-
-    /// Counts an object that is not a scan.
-    pub fn skip_object(&mut self) {
-        self.totals.skipped = self.totals.skipped.map(|skipped| skipped + 1);
-    }
-
-    /// Reports an object, whose findings are in the order of their positions.
-    pub fn object(&mut self, object: &ReportedObject<'_>) -> io::Result<()> {
-        if let Some(subject) = &object.subject {
-            self.totals.tally.count(object.findings.iter().map(|finding| finding.action));
-            for finding in object.findings {
-                let Some(rule) = finding.rule else { continue };
-                finding.origin.iter().for_each(|origin| self.totals.origins.count(origin));
-                self.totals.rules.entry((subject.namespace.to_owned(), rule)).or_default().count(finding.action);
-            }
-        }
-        if !object.findings.is_empty() {
-            self.progress.clear();
-        }
-        self.each(|report| report.object(object))
-    }
-
-    /// Reports an input that cannot be read. The error is printed on stderr too.
-    pub fn error(&mut self, error: &ReportedError) -> io::Result<()> {
-        self.totals.errors += 1;
-        self.progress.clear();
-        print_error(error.printable());
-        self.each(|report| report.error(error))
     }
 
     /// Draws the progress line if it is due. Findings may be on the same terminal, so they are written first, and the
@@ -154,8 +113,53 @@ impl Reports {
     }
 }
 
+impl FindingSink for Reports {
+    fn need_fixes(&self) -> bool {
+        self.open.iter().any(|open| open.report.needs_fixes())
+    }
+
+    fn count_file(&mut self) {
+        self.totals.files = self.totals.files.map(|files| files + 1);
+    }
+
+    fn skip_object(&mut self) {
+        self.totals.skipped = self.totals.skipped.map(|skipped| skipped + 1);
+    }
+
+    fn object(&mut self, object: &ReportedObject<'_>) -> io::Result<()> {
+        if let Some(subject) = &object.subject {
+            self.totals.tally.count(object.findings.iter().map(|finding| finding.action));
+            for finding in object.findings {
+                let Some(rule) = finding.rule else { continue };
+                finding.origin.iter().for_each(|origin| self.totals.origins.count(origin));
+                self.totals.rules.entry((subject.namespace.to_owned(), rule)).or_default().count(finding.action);
+            }
+        }
+        if !object.findings.is_empty() {
+            self.progress.clear();
+        }
+        self.each(|report| report.object(object))
+    }
+
+    fn error(&mut self, error: &ReportedError) -> io::Result<()> {
+        self.totals.errors += 1;
+        self.progress.clear();
+        print_error(error.printable());
+        self.each(|report| report.error(error))
+    }
+}
+
 /// Returns what identifies a regular file; `None` for a device, which several reports may be written to.
+#[cfg(unix)]
 fn regular_file(file: &Path) -> Option<(u64, u64)> {
-    let metadata = file.metadata().ok().filter(Metadata::is_file)?;
+    use std::os::unix::fs::MetadataExt as _;
+
+    let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
     Some((metadata.dev(), metadata.ino()))
+}
+
+/// WebAssembly, for which the playground is built, has no files.
+#[cfg(not(unix))]
+fn regular_file(_: &Path) -> Option<(u64, u64)> {
+    None
 }

@@ -10,6 +10,8 @@ mod fix;
 mod generated_pages;
 mod manifests;
 mod monitoring;
+mod packages;
+mod playground;
 mod policies;
 mod replay;
 mod reports;
@@ -26,6 +28,7 @@ mod support {
     pub mod process;
     pub mod program;
     pub mod review_context;
+    pub mod review_edits;
     pub mod reviews;
     pub mod session;
     pub mod signals;

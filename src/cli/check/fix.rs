@@ -12,7 +12,7 @@ use crate::offline::replace_file::{ReplaceError, ReplaceableFile, read_whole};
 use crate::report::diff;
 use crate::report::format::stdout;
 use crate::report::relative_path::RelativePath;
-use crate::report::{ReportedError, Reports, counted, print_warning};
+use crate::report::{FindingSink as _, ReportedError, Reports, counted, print_warning};
 use crate::scan::json::printable;
 
 #[derive(clap::Args)]

@@ -5,25 +5,23 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
 
 use serde_json::Value;
 
+use crate::packages::{self, REGISTRY_MAX_S, install, or_skipped, printed, version};
 use crate::support::folder::Folder;
 
 const ACTIONLINT: &str = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12";
 
 /// The folder of the committed files, from the root of the repository.
 const FILES: &str = "tests/cli/reports/validators";
-/// The programs from npm need 104 MB and 2 s, those from PyPI 12 MB and 2 s, on a line of 100 MB/s. A registry that does not
-/// answer costs each at most three tries of this time.
-const REGISTRY_MAX_S: &str = "60";
 /// sarif-multitool leaves out files above a limit, 10,000 KB by default, with exit code 0. No report is as large as this.
 const SARIF_MAX_KB: &str = "1000000";
 /// Jenkins' schema lacks this attribute, which pytest, nextest and others write, too.
@@ -41,13 +39,9 @@ pub fn npm() -> Option<&'static Npm> {
     or_skipped(INSTALLED.get_or_init(|| {
         let node = version("node", "--version", "install Node.js 20 or newer")?;
         let files = ["package.json", "package-lock.json"];
-        let folder = install("npm", &node, &files, |folder| {
-            let mut command = Command::new("npm");
+        let folder = install("validators/npm", &node, Path::new(FILES), &files, |folder| {
             // The only install script makes the validator executable.
-            command.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=2"]);
-            command.args(["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]);
-            command.arg(format!("--fetch-timeout={REGISTRY_MAX_S}000")).current_dir(folder);
-            command
+            packages::npm_ci(folder)
         })?;
         let npm = Npm(folder.join("node_modules"));
         fs::set_permissions(npm.multitool(), fs::Permissions::from_mode(0o755)).map_err(|error| error.to_string())?;
@@ -60,7 +54,7 @@ pub fn python() -> Option<&'static Python> {
     static INSTALLED: OnceLock<Result<Python, String>> = OnceLock::new();
     or_skipped(INSTALLED.get_or_init(|| {
         let python = version("python3", "--version", "install Python 3.11 or newer with pip")?;
-        let folder = install("python", &python, &["requirements.txt"], |folder| {
+        let folder = install("validators/python", &python, Path::new(FILES), &["requirements.txt"], |folder| {
             let mut command = Command::new("python3");
             command.args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--upgrade"]);
             command.args(["--retries=2", "--timeout", REGISTRY_MAX_S, "--target", "packages"]);
@@ -77,7 +71,7 @@ pub fn actionlint() -> Option<&'static PathBuf> {
     or_skipped(INSTALLED.get_or_init(|| {
         let go = env::var("GO").unwrap_or_else(|_| "go".to_owned());
         let version = version(&go, "version", "install Go 1.26 or newer")?;
-        let folder = install("go", &format!("{version}{ACTIONLINT}"), &[], |folder| {
+        let folder = install("validators/go", &format!("{version}{ACTIONLINT}"), Path::new(FILES), &[], |folder| {
             let mut command = Command::new(&go);
             command.args(["install", "-trimpath", ACTIONLINT]).env("GOBIN", folder.canonicalize().unwrap());
             command.env("GOFLAGS", "").current_dir(folder);
@@ -85,61 +79,6 @@ pub fn actionlint() -> Option<&'static PathBuf> {
         })?;
         Ok(folder.join("actionlint"))
     }))
-}
-
-fn or_skipped<T>(installed: &'static Result<T, String>) -> Option<&'static T> {
-    if let Err(why) = installed {
-        assert!(env::var_os("CI").is_none(), "{why}");
-        eprintln!("skipped: {why}");
-    }
-    installed.as_ref().ok()
-}
-
-/// Returns the version of a program, or how to get the program.
-fn version(program: &str, flag: &str, remedy: &str) -> Result<String, String> {
-    match Command::new(program).arg(flag).output() {
-        Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        _ => Err(format!("{program} is missing, which validates the reports: {remedy}")),
-    }
-}
-
-/// Installs packages into a folder of the target folder, unless they are there for this version of the interpreter, and
-/// returns the folder. The command runs in the folder, beside copies of the committed files.
-fn install(
-    name: &str,
-    interpreter: &str,
-    files: &[&str],
-    command: impl FnOnce(&Path) -> Command,
-) -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("validators").join(name);
-    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
-    fs::create_dir_all(&folder).map_err(failed)?;
-    // Other test processes wait here. The lock is released when the process that holds it ends.
-    let lock = File::create(folder.join("lock")).map_err(failed)?;
-    lock.lock().map_err(failed)?;
-
-    let mut wanted = interpreter.to_owned();
-    for file in files {
-        wanted += &fs::read_to_string(Path::new(FILES).join(file)).map_err(failed)?;
-    }
-    // Written last, so it is there only after a complete installation.
-    let installed = folder.join("installed");
-    if fs::read_to_string(&installed).is_ok_and(|found| found == wanted) {
-        return Ok(folder);
-    }
-    for file in files {
-        fs::copy(Path::new(FILES).join(file), folder.join(file)).map_err(failed)?;
-    }
-    let output = command(&folder).stdin(Stdio::null()).output().map_err(failed)?;
-    if !output.status.success() {
-        return Err(format!("the validators of {name} cannot be installed: {}", printed(&output)));
-    }
-    fs::write(installed, wanted).map_err(failed)?;
-    Ok(folder)
-}
-
-fn printed(output: &Output) -> String {
-    [output.stdout.as_slice(), &output.stderr].map(String::from_utf8_lossy).concat()
 }
 
 impl Npm {

@@ -1,15 +1,13 @@
-//! The findings of an example, in the words that clients get.
+//! The examples of the rules as whole scans, and their findings in the words that clients get.
 
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 
 use crate::engine::rule::EXAMPLE_WRITER;
 use crate::engine::{Change, Example, Findings, Rule, validate};
-use crate::scan::{Container, Kind, Scan, reader};
+use crate::scan::{Container, Kind, Scan, reader, time};
 
-/// The time at which examples are judged, in seconds since 1970: 2026-11-24T12:00:00Z. It is later than all times in them, except
-/// those that are meant to be in the future.
-const NOW: i64 = 1_795_521_600;
+/// The time at which examples are judged. It is later than all times in them, except those that are meant to be in the future.
+pub const NOW: &str = "2026-11-24T12:00:00Z";
 
 /// Returns `path: message [rule-id]` for each finding of the rule.
 pub fn findings(rule: &Rule, example: &Example) -> Vec<String> {
@@ -21,7 +19,7 @@ pub fn findings(rule: &Rule, example: &Example) -> Vec<String> {
         return Vec::new();
     };
     let Some(new) = new.present() else { return Vec::new() };
-    let Ok(now) = OffsetDateTime::from_unix_timestamp(NOW) else { return Vec::new() };
+    let Some(now) = time::parse(NOW) else { return Vec::new() };
     let writers = [EXAMPLE_WRITER.to_owned()];
     let change = Change::new(kind, new, old.present(), now).with_user(&user, &writers);
     let mut findings = Findings::default();
@@ -31,9 +29,10 @@ pub fn findings(rule: &Rule, example: &Example) -> Vec<String> {
     findings.list().iter().map(line).collect()
 }
 
-/// Returns a valid object with the members of an example.
-fn object(members: &str) -> Value {
+/// Returns a valid scan with the members of an example.
+pub fn object(members: &str) -> Value {
     let mut object = json!({
+        "apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1",
         "kind": "SourceScan",
         "metadata": {"name": "sample", "namespace": "default", "generation": 1},
         "spec": {"blob": {"url": "https://example.com/code.tar.gz"}, "scanTemplate": "blob-source-scan-template"},
