@@ -20,6 +20,7 @@ mod scan_view;
 #[path = "../support"]
 mod support {
     pub mod client;
+    pub mod count_names;
     pub mod failed_start;
     pub mod fixtures;
     pub mod folder;
