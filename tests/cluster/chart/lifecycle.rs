@@ -127,6 +127,11 @@ impl Installation {
         }
         let printed = self.helm.run(arguments.iter().copied().chain(more));
         assert!(printed.is_success, "{}{}\n{}", printed.stdout, printed.stderr, self.nodes.log());
+        // The notes name the next command.
+        let notes = printed.stdout.split_once("\nNOTES:\n").map_or("", |(_, notes)| notes);
+        let is_whole =
+            notes.contains("helm upgrade scan-admission CHART --namespace scan-admission") && !notes.contains("{{");
+        assert!(is_whole || !["install", "upgrade"].contains(&arguments[0]), "{}", printed.stdout);
         for _ in 0..WRITES_AFTER_STEP {
             let before = self.written.load(Relaxed);
             let is_over = || self.writers.iter().any(JoinHandle::is_finished);
