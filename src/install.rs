@@ -3,6 +3,7 @@
 
 pub mod chart;
 mod dashboard;
+pub mod krew;
 mod template;
 
 use crate::admission::{Decision, Fault};

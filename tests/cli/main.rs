@@ -11,6 +11,7 @@ mod generated_pages;
 mod manifests;
 mod monitoring;
 mod policies;
+mod release;
 mod replay;
 mod reports;
 mod review;
