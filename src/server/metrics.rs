@@ -86,6 +86,11 @@ pub struct Metrics {
     events: EventMetrics,
 }
 
+fn build() -> Info<[(&'static str, String); 3]> {
+    let Release { version, commit, rules } = RELEASE.clone();
+    Info::new([("version", version), ("commit", commit), ("rules", rules)])
+}
+
 /// The metrics of the connections to a port.
 #[derive(Clone, Default)]
 pub struct PortMetrics {
@@ -304,13 +309,7 @@ impl Metrics {
         let help = "Rounds of the CA controller that failed";
         registry.register("ca_failures", help, failures);
         self.events.register(registry);
-        let Release { version, commit, rules } = RELEASE.clone();
-        let labels = [("version", version), ("commit", commit), ("rules", rules)];
-        registry.register(
-            "build",
-            "The version of the program, its commit and the digest of its rules",
-            Info::new(labels),
-        );
+        registry.register("build", "The version of the program, its commit and the digest of its rules", build());
         all
     }
 
