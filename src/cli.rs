@@ -24,10 +24,12 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::builder::Resettable;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::policies::release::RELEASE;
 use crate::report::print_error;
 
 /// The exit code if something is denied.
@@ -35,8 +37,11 @@ const DENIED: u8 = 1;
 /// The exit code for wrong usage or unreadable input.
 const UNUSABLE: u8 = 2;
 
+/// What `--version` prints; `-V` prints only the version.
+static LONG_VERSION: LazyLock<String> = LazyLock::new(|| RELEASE.to_string());
+
 #[derive(Parser)]
-#[command(name = "scan-admission", version, about, max_term_width = 100, propagate_version = true)]
+#[command(name = "scan-admission", version, long_version = LONG_VERSION.as_str(), about, max_term_width = 100, propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

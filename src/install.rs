@@ -3,6 +3,7 @@
 
 pub mod chart;
 mod dashboard;
+pub mod krew;
 mod template;
 
 use crate::admission::{Decision, Fault};
@@ -13,7 +14,7 @@ use crate::scan::{GROUP, Kind};
 use crate::server::{handler, health};
 
 pub use dashboard::dashboard;
-use template::{Target, Values, filled};
+use template::{TemplateTarget, TemplateValues, filled};
 
 /// The name of the namespace, the Service, the Deployment, the webhook configurations and the image.
 pub const NAME: &str = "scan-admission";
@@ -79,12 +80,12 @@ pub struct ManifestFile {
 pub fn files() -> Vec<ManifestFile> {
     let values = [names(), code()].concat();
     let file = |(path, text): &(&str, &str)| {
-        let text = format!("{HEAD}{}", filled(text, Target::Kustomize, &values));
+        let text = format!("{HEAD}{}", filled(text, TemplateTarget::Kustomize, &values));
         ManifestFile { path: (*path).to_owned(), text }
     };
     let kind = |kind: Kind| {
         let values = [definition(kind), values.clone()].concat();
-        let text = format!("{HEAD}{}", filled(DEFINITION, Target::Kustomize, &values));
+        let text = format!("{HEAD}{}", filled(DEFINITION, TemplateTarget::Kustomize, &values));
         ManifestFile { path: format!("base/crds/{}.yaml", kind.plural()), text }
     };
     // JSON has no comments, so the dashboard has no first line.
@@ -93,7 +94,7 @@ pub fn files() -> Vec<ManifestFile> {
 }
 
 /// Returns the values that an installation may choose: here those of the manifests.
-fn names() -> Values {
+fn names() -> TemplateValues {
     let label = format!("app.kubernetes.io/name: {NAME}");
     let mut values = vec![
         ("name", NAME.to_owned()),
@@ -111,7 +112,7 @@ fn names() -> Values {
 }
 
 /// Returns the values that the code decides.
-fn code() -> Values {
+fn code() -> TemplateValues {
     let resources = Kind::ALL.map(|kind| format!("{0}, {0}/status", kind.plural())).join(", ");
     vec![
         ("app", NAME.to_owned()),
@@ -141,7 +142,7 @@ fn code() -> Values {
 const DEFINITION: &str = include_str!("install/crd/definition.yaml");
 
 /// Returns the values of the CustomResourceDefinition of a kind.
-fn definition(kind: Kind) -> Values {
+fn definition(kind: Kind) -> TemplateValues {
     let (description, spec, columns) = match kind {
         Kind::SourceScan => (
             "A scan of source code for vulnerabilities.",

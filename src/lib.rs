@@ -13,7 +13,7 @@
 //! | [`cli`] | the command line: one file per command, from its flags to its exit code | `server` |
 //! | [`docs`] | the pages and pictures that are generated from tables: rules, how a status is judged, configuration, checks of `doctor` | `server` |
 //! | [`doctor`] | the checks of an installation | `cluster` |
-//! | [`install`] | the manifests and the Grafana dashboard | `server` |
+//! | [`install`] | the manifests, the Helm chart and the Grafana dashboard | `server` |
 //! | [`cluster`] | the client of the API server: the CA controller, caBundles, listing, the watch of scans, their reports and Events | `cluster` |
 //! | [`server`] | the HTTPS server: connections, limits, memory, handler, health, metrics | `server` |
 //! | [`policies`] | the admission policies in CEL, generated from the rules | `server` |
@@ -43,7 +43,8 @@
 //! | a check of a certificate | [`tls::verify`] for a server's, [`tls::client_auth`] for a client's, [`tls::key_pair`] for one that is about to be served, [`tls::bundle`] for a caBundle |
 //! | a limit | [`server::limits`] if it is fixed, [`config::limits`] if it is configurable; the size of a body is [`admission::BODY_MAX_BYTES`] |
 //! | a format of reports | a file in `src/report/` that implements [`report::Report`], its variant in [`report::format`] and its arm in [`report::reports`] |
-//! | an alert, a manifest | its template in `src/install/`, its row in [`install`] |
+//! | an alert, a manifest | its template in `src/install/`, its rows in [`install`] and [`install::chart`] |
+//! | a value of the chart | a row in `src/install/chart/values.table.yaml` |
 //! | a generated page | [`docs`] |
 //!
 //! To write the generated pages and manifests, run `UPDATE=1 cargo test --test cli`.

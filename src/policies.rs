@@ -9,6 +9,7 @@ pub mod metadata;
 pub mod modes;
 pub mod mutating;
 mod prefilter;
+pub mod release;
 
 use serde_json::{Value, json};
 

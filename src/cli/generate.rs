@@ -35,6 +35,12 @@ pub struct GenerateCommand {
     /// For policies: write static manifests, which an API server reads from a folder
     #[arg(long = "static", env = "SCAN_ADMISSION_STATIC")]
     is_static: bool,
+    /// For the plugin: write its manifest for krew, with these checksums of the archives of a release, as sha256sum prints them
+    #[arg(long, value_name = "FILE", env = "SCAN_ADMISSION_CHECKSUMS", requires = "url")]
+    checksums: Option<PathBuf>,
+    /// Folder that the archives are downloaded from
+    #[arg(long, value_name = "URL", env = "SCAN_ADMISSION_URL", requires = "checksums")]
+    url: Option<String>,
     #[command(flatten)]
     config: ConfigFlags,
 }
@@ -65,6 +71,11 @@ impl GenerateCommand {
         if !is_policies && (self.is_static || self.config.file().is_some()) {
             return Err(io::Error::other("--config and --static are for policies"));
         }
+        let krew = self.checksums.as_ref().zip(self.url.as_ref());
+        if krew.is_some() && !matches!(self.target, GenerateTarget::Plugin) {
+            return Err(io::Error::other("--checksums and --url are for the plugin"));
+        }
+        let krew = krew.map(|(file, url)| krew_manifest(file, url)).transpose()?;
         let to = self.to.unwrap_or_else(|| PathBuf::from(self.target.folder(self.is_static)));
         let policies = if is_policies { policies(&self.config, self.is_static)? } else { Vec::new() };
         fs::create_dir_all(&to)?;
@@ -86,6 +97,7 @@ impl GenerateCommand {
             GenerateTarget::Completions => {
                 complete::scripts(cli.get_name())?.iter().try_for_each(|(file, script)| write(&to, file, script))?;
             }
+            GenerateTarget::Plugin if let Some(manifest) = &krew => write(&to, "scan-admission.yaml", manifest)?,
             GenerateTarget::Plugin => PLUGIN_NAMES.iter().try_for_each(|name| link(&to.join(name)))?,
             GenerateTarget::Man => clap_mangen::generate_to(cli, &to)?,
         }
@@ -108,6 +120,14 @@ impl GenerateTarget {
             }
         }
     }
+}
+
+/// Returns the manifest for krew of the archives with these checksums.
+fn krew_manifest(file: &Path, url: &str) -> io::Result<String> {
+    let name = printable(&file.to_string_lossy(), usize::MAX);
+    let failed = |error: &dyn std::fmt::Display| io::Error::other(format!("{name}: {error}"));
+    let checksums = fs::read_to_string(file).map_err(|error| failed(&error))?;
+    install::krew::manifest(&checksums, url).map_err(|error| failed(&error))
 }
 
 /// Returns the policies for a configuration. An error names the first mode that no policy can apply.

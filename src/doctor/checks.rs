@@ -1,5 +1,5 @@
 //! The checks, in the order of an investigation: the registration of the webhooks, the requests that match them, the
-//! connection to the endpoints, the certificates, the replicas, the kinds, and the policies.
+//! connection to the endpoints, the certificates, the replicas and their releases, the kinds, and the policies.
 
 mod calls;
 mod certificates;
@@ -8,6 +8,7 @@ mod matching;
 mod policies;
 mod registration;
 mod replicas;
+mod versions;
 
 use super::check::Check;
 
@@ -19,6 +20,7 @@ pub const CHECKS: &[&[Check]] = &[
     calls::CHECKS,
     certificates::CHECKS,
     replicas::CHECKS,
+    versions::CHECKS,
     kinds::CHECKS,
     policies::CHECKS,
 ];

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::header::{CONTENT_TYPE, DATE, HOST};
+use axum::http::header::{CONTENT_TYPE, DATE, HOST, SERVER};
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::target::Endpoint;
+use crate::policies::release::Release;
 use crate::scan::{GROUP, Kind};
 
 /// The longest time to connect. Within a cluster it takes a millisecond, so an endpoint that takes longer is
@@ -74,6 +75,8 @@ pub struct Served {
     pub chain: Vec<CertificateDer<'static>>,
     pub answers: Vec<Answered>,
     pub clock: Option<ClockReading>,
+    /// `None` if the endpoint does not say it.
+    pub release: Option<Release>,
 }
 
 /// The result of a review at a path.
@@ -141,7 +144,7 @@ async fn ask(
         stream.map_err(|_| failed(&format!("no handshake within {ANSWER:?}")))?.map_err(|error| failed(&error))?;
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let chain = chain.iter().map(|one| one.clone().into_owned()).collect();
-    let mut served = Served { chain, answers: Vec::new(), clock: None };
+    let mut served = Served { chain, answers: Vec::new(), clock: None, release: None };
     let connected = timeout(ANSWER, http1::handshake(TokioIo::new(stream))).await;
     let Ok(Ok((mut send, connection))) = connected else {
         return Err(HandshakeError::Handshake("the endpoint does not speak HTTP/1.1".to_owned()));
@@ -152,6 +155,7 @@ async fn ask(
         let result = answer.unwrap_or_else(|_| Err(AnswerError::Wrong(format!("no answer within {ANSWER:?}"))));
         served.answers.push(Answered { path: path.clone(), result });
     }
+    served.release = timeout(ANSWER, release(&mut send, host)).await.ok().flatten();
     connection.abort();
     Ok(served)
 }
@@ -265,6 +269,14 @@ async fn review(
         Ok(answer) if answer["response"]["uid"] == UID && answer["response"]["allowed"].is_boolean() => Ok(()),
         _ => wrong("the response does not match the request".to_owned()),
     }
+}
+
+/// Asks an endpoint for its release, which its error responses name.
+async fn release(send: &mut http1::SendRequest<Full<Bytes>>, host: &str) -> Option<Release> {
+    send.ready().await.ok()?;
+    let request = Request::get("/").header(HOST, host).body(Full::default()).ok()?;
+    let response = send.send_request(request).await.ok()?;
+    Release::parse(response.headers().get(SERVER)?.to_str().ok()?)
 }
 
 /// Returns why a connection was closed. A TLS alert is the reason that the replica gives.

@@ -2,7 +2,7 @@
 
 mod values;
 
-use super::template::{Target, Values, filled};
+use super::template::{TemplateTarget, TemplateValues, filled};
 use super::{DEFINITION, ManifestFile, NAME, code, dashboard, definition};
 use crate::admission::ReviewSettings;
 use crate::policies::files::files as policies;
@@ -45,7 +45,7 @@ const TEMPLATES: &[(&str, &str)] = &[
 pub fn files() -> Result<Vec<ManifestFile>, ChartError> {
     let file = |path: &str, text: String| ManifestFile { path: path.to_owned(), text };
     let (table, values) = (values::values()?, [names(), code()].concat());
-    let fill = |text: &str| filled(text, Target::Chart, &values);
+    let fill = |text: &str| filled(text, TemplateTarget::Chart, &values);
     let readme = fill(include_str!("chart/README.md")).replace("{{values}}\n", &values::table(&table));
     let mut files = vec![
         file("Chart.yaml", fill(include_str!("chart/Chart.yaml"))),
@@ -61,7 +61,7 @@ pub fn files() -> Result<Vec<ManifestFile>, ChartError> {
     files.extend(TEMPLATES.iter().map(template));
     files.extend(Kind::ALL.map(|kind| {
         let values = [definition(kind), values.clone()].concat();
-        let text = format!("{HEAD}{}", filled(DEFINITION, Target::Chart, &values));
+        let text = format!("{HEAD}{}", filled(DEFINITION, TemplateTarget::Chart, &values));
         file(&format!("templates/crds/{}.yaml", kind.plural()), text)
     }));
     let policies = policies(RULES, &ReviewSettings::default(), false).map_err(ChartError::new)?;
@@ -72,7 +72,7 @@ pub fn files() -> Result<Vec<ManifestFile>, ChartError> {
 }
 
 /// Returns the values that an installation may choose, as expressions of Helm.
-fn names() -> Values {
+fn names() -> TemplateValues {
     let include = |name: &str| format!("{{{{ include \"{NAME}.{name}\" . }}}}");
     let selector =
         |app: &str| format!("app.kubernetes.io/name: {app}\napp.kubernetes.io/instance: {{{{ .Release.Name }}}}");

@@ -6,26 +6,26 @@
 
 /// What is made from a template.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Target {
+pub enum TemplateTarget {
     Kustomize,
     Chart,
 }
 
-/// Values by their names in templates.
-pub type Values = Vec<(&'static str, String)>;
+/// TemplateValues by their names in templates.
+pub type TemplateValues = Vec<(&'static str, String)>;
 
 /// Returns the template with the sections of the target, and with each `{{name}}` replaced.
-pub fn filled(template: &str, target: Target, values: &Values) -> String {
+pub fn filled(template: &str, target: TemplateTarget, values: &TemplateValues) -> String {
     let mut text = String::new();
     let mut section = None;
     for line in template.lines() {
         match line {
-            "#base" => section = Some(Target::Kustomize),
-            "#chart" => section = Some(Target::Chart),
+            "#base" => section = Some(TemplateTarget::Kustomize),
+            "#chart" => section = Some(TemplateTarget::Chart),
             "#end" => section = None,
             _ if section.is_some_and(|section| section != target) => {}
             // Prometheus has templates too, which are no templates of Helm.
-            _ if section.is_none() && target == Target::Chart => {
+            _ if section.is_none() && target == TemplateTarget::Chart => {
                 text += &indented(&line.replace("{{ $", "{{`{{ $`}}"), values);
             }
             _ => text += &indented(line, values),
@@ -35,7 +35,7 @@ pub fn filled(template: &str, target: Target, values: &Values) -> String {
 }
 
 /// Returns the line with its values. A value of several lines gets the indentation of its first line.
-fn indented(line: &str, values: &Values) -> String {
+fn indented(line: &str, values: &TemplateValues) -> String {
     let indentation = &line[..line.len() - line.trim_start().len()];
     let replaced = |line: String, (name, value): &(&str, String)| {
         line.replace(&format!("{{{{{name}}}}}"), &value.replace('\n', &format!("\n{indentation}")))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, SERVER};
 use axum::response::Response;
 use axum::routing::post;
 use axum::{Extension, Router};
@@ -20,6 +20,7 @@ use super::events::EventAfterAnswer;
 use super::review::PendingReview;
 use crate::admission::{Decision, Fault, RequestInfo, Summary, Webhook};
 use crate::engine::Action;
+use crate::policies::release::RELEASE;
 
 /// The default port for reviews.
 pub const REVIEWS_PORT: u16 = 8443;
@@ -147,7 +148,10 @@ fn status(connection: &ConnectionContext, (code, reason, message): ErrorStatus<'
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": code.as_u16(),
     });
-    response(connection, code, format!("{body}\n").into_bytes(), None)
+    let mut response = response(connection, code, format!("{body}\n").into_bytes(), None);
+    // `doctor` compares the releases. Answers to reviews are sent to API servers only, which ignore the header.
+    response.headers_mut().extend(HeaderValue::try_from(RELEASE.header()).ok().map(|value| (SERVER, value)));
+    response
 }
 
 fn response(

@@ -17,6 +17,7 @@ use super::process;
 use super::reload::ReloadCounts;
 use crate::admission::{Decision, Fault, RuleFinding, Summary, Webhook};
 use crate::engine::{Action, Downgrade, Rule, Severity};
+use crate::policies::release::{RELEASE, Release};
 
 /// From the fastest reviews to the default timeout of a webhook, 10 s.
 const LATENCY_BUCKETS_SECONDS: [f64; 17] =
@@ -83,6 +84,11 @@ pub struct Metrics {
     pub config: ConfigMetrics,
     pub ca: CaMetrics,
     events: EventMetrics,
+}
+
+fn build() -> Info<[(&'static str, String); 3]> {
+    let Release { version, commit, rules } = RELEASE.clone();
+    Info::new([("version", version), ("commit", commit), ("rules", rules)])
 }
 
 /// The metrics of the connections to a port.
@@ -303,7 +309,7 @@ impl Metrics {
         let help = "Rounds of the CA controller that failed";
         registry.register("ca_failures", help, failures);
         self.events.register(registry);
-        registry.register("build", "The version of the program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register("build", "The version of the program, its commit and the digest of its rules", build());
         all
     }
 

@@ -13,6 +13,7 @@ mod monitoring;
 mod packages;
 mod playground;
 mod policies;
+mod release;
 mod replay;
 mod reports;
 mod review;

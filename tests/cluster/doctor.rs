@@ -356,6 +356,18 @@ const SABOTAGES: &[Sabotage] = &[
         1,
         &["replicas-differ"],
     ),
+    (
+        "a replica of another release",
+        Endpoint(StandInServer::Served(Leaf::Good, Answer::OtherRelease)),
+        1,
+        &["releases-differ", "other-release"],
+    ),
+    (
+        "the chart is of another release",
+        Change(DEPLOYMENT, |it| it["metadata"]["labels"]["app.kubernetes.io/version"] = json!("0.0.1")),
+        0,
+        &["other-release"],
+    ),
     ("the rights are missing", Delete(BINDING), 1, &["rights-missing"]),
     ("the rights on Events are missing", Delete(EVENTS_BINDING), 1, &["rights-missing"]),
     ("a kind is missing", Delete(IMAGES), 1, &["kind-missing"]),

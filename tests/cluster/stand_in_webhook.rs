@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::DATE;
+use hyper::header::{DATE, SERVER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -29,6 +29,8 @@ pub enum Answer {
     Good,
     /// Right, but with a clock that is ten minutes slow.
     SlowClock,
+    /// Right, but of another release.
+    OtherRelease,
     NotFound,
     OtherUid,
     /// This code and body, in which UID is replaced by the uid of the request.
@@ -93,5 +95,9 @@ async fn reply(request: Request<hyper::body::Incoming>, answer: Answer) -> Resul
     let code = if matches!(answer, Answer::NotFound) { 404 } else { 200 };
     let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
         "response": {"uid": uid, "allowed": true}});
-    Ok(Response::builder().status(code).header(DATE, date).body(Full::from(body.to_string())).unwrap())
+    let mut response = Response::builder().status(code).header(DATE, date);
+    if matches!(answer, Answer::OtherRelease) {
+        response = response.header(SERVER, "scan-admission/0.0.1 (commit 0123456; rules 0123456789ab)");
+    }
+    Ok(response.body(Full::from(body.to_string())).unwrap())
 }

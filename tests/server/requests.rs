@@ -697,7 +697,11 @@ async fn the_admin_address_serves_health_and_metrics() {
         let sample = format!("scan_admission_mutations_total{{rule=\"{}\"}} 0\n", rule.id);
         assert_eq!(all.contains(&sample), rule.mutate.is_some(), "{sample}");
     }
-    assert!(all.contains("scan_admission_build_info{version="));
+    assert!(
+        all.contains("scan_admission_build_info{version=")
+            && all.contains("\",commit=\"")
+            && all.contains("\",rules=\"")
+    );
 
     let mut client = server.client("h2").await;
     for (path, _) in WEBHOOKS {

@@ -12,7 +12,8 @@ use crate::doctor::lookup::Lookup;
 use crate::doctor::policies::{PolicyKind, StoredPolicy};
 use crate::doctor::snapshot::Snapshot;
 use crate::engine::{Mode, Part};
-use crate::policies::{Policy, digest_of_spec, objects, rules_digest};
+use crate::policies::release::RELEASE;
+use crate::policies::{Policy, digest_of_spec, objects};
 use crate::rules::RULES;
 
 pub const CHECKS: &[Check] = &[
@@ -95,7 +96,7 @@ fn denies_a_status(settings: &ReviewSettings) -> bool {
 }
 
 fn is_of_this_release(stored: &StoredPolicy) -> bool {
-    stored.annotation("version") == env!("CARGO_PKG_VERSION") && stored.annotation("rules") == rules_digest(RULES)
+    stored.annotation("version") == RELEASE.version && stored.annotation("rules") == RELEASE.rules
 }
 
 fn policy_version(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
@@ -113,8 +114,8 @@ fn policy_version(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
         diagnostics.problem(format!(
             "the release {version} with the rules {rules} generated {}: this program is {} with the rules {}",
             names.join(", "),
-            env!("CARGO_PKG_VERSION"),
-            rules_digest(RULES)
+            RELEASE.version,
+            RELEASE.rules
         ));
     }
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::super::template::{Target, filled};
+use super::super::template::{TemplateTarget, filled};
 use super::super::{MEMORY_MIB, PRIORITY_CLASS, SERVICE_PORT};
 use crate::config;
 use crate::server::handler;
@@ -61,7 +61,7 @@ pub fn values() -> Result<Vec<ChartValue>, ChartError> {
         ("reviews_port", handler::REVIEWS_PORT.to_string()),
         ("service_port", SERVICE_PORT.to_string()),
     ];
-    let text = filled(include_str!("values.table.yaml"), Target::Chart, &code);
+    let text = filled(include_str!("values.table.yaml"), TemplateTarget::Chart, &code);
     serde_saphyr::from_str(&text).map_err(ChartError::new)
 }
 
