@@ -149,8 +149,12 @@ function item(finding) {
   const end = isUnread ? "The text cannot be judged." : `It ${ACTIONS[action]}.`;
   const note = make("p", { className: "soft" }, end);
   if (rule) {
-    const explain = make("a", { href: `#${rule}` }, rule);
-    note.prepend("Rule ", explain, ". ");
+    const explain = make("button", { type: "button", className: "small rule-id" }, rule);
+    explain.addEventListener("click", () => {
+      showRule(rule);
+      get("rule").focus();
+    });
+    note.prepend("Rule ", explain, " ");
   }
   return make("li", { className: action }, head, make("p", {}, message), note);
 }
@@ -276,7 +280,9 @@ function showRule(id) {
   get("rule").hidden = !rule;
   if (!rule) return;
   const title = make("p", {}, make("b", {}, rule.id), ": ", ...prose(rule.title));
-  get("rule").replaceChildren(title, make("p", {}, ...prose(rule.checks)), make("p", {}, "How to repair: ", ...prose(rule.repair)));
+  const example = make("p", {}, make("a", { href: `#${rule.id}` }, "Show an example of this rule"));
+  get("rule").replaceChildren(title, ...["checks", "why"].map((name) => make("p", {}, ...prose(rule[name]))),
+    make("p", {}, "How to repair: ", ...prose(rule.repair)), example);
 }
 
 /** Returns the parts of a sentence in which backticks mark code. */
@@ -390,7 +396,10 @@ async function openLink(hash) {
     }
   }
   const [id, number] = hash.slice(1).split("/");
-  const rule = catalog.rules.find((known) => known.id === id) ?? catalog.rules.find((known) => known.id === "phase-disagrees");
+  const known = catalog.rules.find((rule) => rule.id === id);
+  // Another fragment is a place in the page.
+  if (!known && editor.text) return;
+  const rule = known ?? catalog.rules.find((rule) => rule.id === "phase-disagrees");
   const first = rule.examples.findIndex(({ expect }) => expect !== "passes");
   const index = rule.examples[number - 1] ? number - 1 : first;
   const { text, old, write, user, statusWriters } = rule.examples[index];

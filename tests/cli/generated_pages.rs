@@ -74,3 +74,48 @@ fn the_rule_in_contributing_is_the_one_in_the_source() {
         .collect();
     assert_eq!(shown, fs::read_to_string("src/rules/scan_template.rs").unwrap());
 }
+
+/// The statuses that fit each phase at best, from the rules' specification: `✓` fits, `!` is a warning, `✕` is an error. Each
+/// column has the statuses True, False, Unknown if the condition may have it, and absent.
+const FITS: &str = "
+    Pending    ✕!✓  !!✓  !!!✓  !!!✓  ✓✓✓✓
+    Scanning   ✓✓!  ✓✓✓  ✓✓✓✓  ✓✓✓✓  ✓✓✓✓
+    Completed  ✕✓✓  ✓✕✕  ✓✕✕✕  ✓✕✕✓  ✓✓✓✓
+    Failed     ✕✓✓  ✓✕✕  ✕✓✕✕  ✕✓✕✕  ✓✓✓✓
+    Error      ✕✓✓  ✓✓✓  ✓✓✓✓  ✓✓✓✓  ✓✓✓✓";
+
+#[test]
+fn the_picture_of_the_phases_shows_which_conditions_fit() {
+    let picture = fs::read_to_string("docs/phases.svg").unwrap();
+    let signs = |text: &str| text.chars().filter(|c| "✓!✕".contains(*c)).collect::<String>();
+    let row = |row: &str| {
+        let name = row.split_once("data-phase=\"").unwrap().1.split_once('"').unwrap().0;
+        let columns: Vec<String> =
+            row.split("<g data-condition=").skip(1).map(|it| signs(it.split("\n</g>").next().unwrap())).collect();
+        [vec![name.to_owned()], columns].concat()
+    };
+    let shown: Vec<_> = picture.split("<g class=\"row\"").skip(1).map(row).collect();
+    let expected: Vec<Vec<String>> =
+        FITS.trim().lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect();
+    assert_eq!(shown, expected);
+}
+
+/// A write that skips a run is a warning of `phase-jump`: from Pending or Error to Completed or Failed, and between these two.
+#[test]
+fn the_picture_of_the_lifecycle_shows_all_changes_that_skip_no_run() {
+    let picture = fs::read_to_string("docs/lifecycle.svg").unwrap();
+    let arrows = |class: &str| picture.matches(&format!("<g class=\"{class}\" data-from=")).count();
+    assert_eq!((arrows("edge"), arrows("edge jump")), (14, 6));
+    for (from, to) in [("Pending", "Completed"), ("Error", "Failed"), ("Completed", "Failed"), ("Failed", "Completed")]
+    {
+        assert!(
+            picture.contains(&format!("<g class=\"edge jump\" data-from=\"{from}\" data-to=\"{to}\">")),
+            "{from} {to}"
+        );
+    }
+    assert!(picture.contains("<g class=\"edge\" data-from=\"Failed\" data-to=\"Error\">"));
+    assert!(
+        picture
+            .contains("Pending becomes Scanning or Error. Scanning becomes Pending or Completed or Failed or Error.")
+    );
+}

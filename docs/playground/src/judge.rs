@@ -110,7 +110,7 @@ fn judge_write(
     let fixed = edited(place.text, place.document, place.manifest, found, operations.clone());
     judgement.not_fixed = fixed.left.into_iter().map(ShownError::from).collect();
     judgement.fixed = fixed.text;
-    let old = write.old.as_deref().map(|old| reader::read::<Container<'_, Scan<'_>>>(old));
+    let old = write.old.as_deref().map(reader::read::<Container<'_, Scan<'_>>>);
     let old = old.and_then(Result::ok).and_then(|old| old.value());
     judgement.scans = 1;
     judgement.scan = found.scan().ok().map(|scan| ShownScan {

@@ -82,7 +82,7 @@ impl ScanWrite<'_> {
     pub fn judge(&self, judge: &Judge) -> (Vec<ReportedFinding>, Vec<PatchOperation>) {
         let (stored, old) = (self.stored(&self.new), self.old.as_deref().filter(|_| self.write != Write::Create));
         let texts = [self.new.as_str(), &stored, old.unwrap_or("null")];
-        let [Ok(sent), Ok(stored), Ok(old)] = texts.map(|text| reader::read::<Container<'_, Scan<'_>>>(text)) else {
+        let [Ok(sent), Ok(stored), Ok(old)] = texts.map(reader::read::<Container<'_, Scan<'_>>>) else {
             return Default::default();
         };
         let (sent, stored) = (sent.value().unwrap_or_default(), stored.value().unwrap_or_default());

@@ -34,7 +34,7 @@ const shown = (page) => page.evaluate(() => {
   const findings = [...document.querySelectorAll("#findings li")].map((item) => {
     const [message] = [...item.querySelectorAll("p")].map((paragraph) => paragraph.textContent);
     const [line, action] = [item.querySelector(".small").textContent, item.className];
-    const [path, rule] = ["code", "a"].map((name) => item.querySelector(name)?.textContent ?? "");
+    const [path, rule] = ["code", ".rule-id"].map((name) => item.querySelector(name)?.textContent ?? "");
     return { action, line, path, message, rule, badge: item.querySelector(".badge").textContent };
   });
   const diff = [...document.querySelectorAll(".diff span")].map((line) => line.textContent);
@@ -139,7 +139,13 @@ const scenarios = {
     await change(page, () => page.keyboard.press("Enter"));
     const used = await shown(page);
     await change(page, () => page.keyboard.press("Control+z"));
-    return { order, at, selected, used, undone: await shown(page) };
+    const undone = await shown(page);
+    await page.locator(".rule-id").first().focus();
+    await page.keyboard.press("Enter");
+    const explained = await focused();
+    await page.focus(".skip");
+    await page.keyboard.press("Enter");
+    return { order, at, selected, used, undone, explained, skipped: await focused(), after: await shown(page) };
   },
 
   async modes() {

@@ -69,17 +69,25 @@ struct Typed {
     selected: String,
     used: Shown,
     undone: Shown,
+    explained: String,
+    skipped: String,
+    after: Shown,
 }
 
 #[test]
 fn the_page_is_usable_with_the_keyboard_alone() {
-    let Some(Typed { order, at, selected, used, undone }) = browse::<Typed>("keyboard", &()) else { return };
-    let expected = ["Skip to the findings", "example", "write", "compare", "share", "text"];
+    let Some(typed) = browse::<Typed>("keyboard", &()) else { return };
+    let Typed { order, at, selected, used, undone, explained, skipped, after } = typed;
+    let expected =
+        ["Skip to the findings", "example", "write", "compare", "share", "Show an example of this rule", "text"];
     assert_eq!(order[..expected.len()], expected);
     // A finding leads to its value, and "did you mean" replaces it, which can be undone.
     assert_eq!((at.as_str(), selected.as_str()), ("text", "Complete"));
     assert!(used.text.contains("phase: \"Completed\"") && used.of_rule("phase-unknown").is_empty(), "{used:?}");
     assert!(undone.text.contains("phase: Complete\n") && undone.of_rule("phase-unknown").len() == 1, "{undone:?}");
+    // Neither the description of a rule nor the way to the findings changes the text.
+    assert_eq!((explained.as_str(), skipped.as_str()), ("rule", "results"));
+    assert_eq!(after, undone);
 }
 
 #[test]
