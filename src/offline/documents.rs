@@ -19,7 +19,12 @@ use crate::scan::{Kind, Scan};
 /// hold anything. If the fixer has a kind, a status alone in a named file is judged as the status of a scan of this
 /// kind. A finding that the fixer repairs is reported with the edit. `contents` are those of the input, if it was read
 /// before.
-pub fn check_file(input: &Input, contents: Option<&[u8]>, fixer: &Fixer<'_>, reports: &mut impl FindingSink) -> io::Result<()> {
+pub fn check_file(
+    input: &Input,
+    contents: Option<&[u8]>,
+    fixer: &Fixer<'_>,
+    reports: &mut impl FindingSink,
+) -> io::Result<()> {
     let name = &input.name();
     let opened: io::Result<Box<dyn Read + '_>> = match contents {
         Some(contents) => Ok(Box::new(contents)),
