@@ -39,7 +39,8 @@ pub fn files(folder: &Path) -> BTreeMap<String, String> {
         .filter(|entry| entry.file_type().is_file())
         .map(|entry| {
             let path = entry.path().strip_prefix(folder).unwrap().display().to_string();
-            (path, fs::read_to_string(entry.path()).unwrap())
+            // The profile of the release is not text.
+            (path, String::from_utf8_lossy(&fs::read(entry.path()).unwrap()).into_owned())
         })
         .collect()
 }
