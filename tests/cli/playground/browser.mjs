@@ -82,8 +82,8 @@ const scenarios = {
       await example(page, name);
       await take(name);
     }
+    await change(page, () => page.selectOption("#write", "file"));
     for (const [name, text] of Object.entries(texts)) {
-      await page.selectOption("#write", "file");
       await paste(page, text);
       await take(name);
     }
