@@ -41,7 +41,7 @@ const UNUSABLE: u8 = 2;
 static LONG_VERSION: LazyLock<String> = LazyLock::new(|| RELEASE.to_string());
 
 #[derive(Parser)]
-#[command(name = "scan-admission", version, long_version = LONG_VERSION.as_str(), about, max_term_width = 100, propagate_version = true)]
+#[command(name = "scan-admission", version, about, max_term_width = 100, propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -70,7 +70,10 @@ const PLUGIN_NAMES: [&str; 2] = ["kubectl-scan_admission", "kubectl_complete-sca
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
-    let command = without_empty_variables(Cli::command());
+    // Shells start the program for each completion, so the digest of the rules is computed only where it is printed.
+    let asks_for_release = std::env::args_os().any(|argument| argument == "--version");
+    let command = if asks_for_release { with_release(Cli::command()) } else { Cli::command() };
+    let command = without_empty_variables(command);
     let command = match PLUGIN_NAMES.iter().position(|name| is_called(name)) {
         Some(0) => as_plugin(command),
         Some(_) => return exit_code(complete::answer_kubectl(&command).map(|()| ExitCode::SUCCESS)),
@@ -94,7 +97,7 @@ pub fn run() -> ExitCode {
         Command::Doctor(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Rules(command) => command.run(),
-        Command::Generate(command) => command.run(Cli::command()),
+        Command::Generate(command) => command.run(with_release(Cli::command())),
         Command::Config(command) => command.run(),
     })
 }
@@ -109,6 +112,11 @@ fn exit_code(done: io::Result<ExitCode>) -> ExitCode {
             ExitCode::from(UNUSABLE)
         }
     }
+}
+
+/// Makes `--version` print the release.
+fn with_release(command: clap::Command) -> clap::Command {
+    command.long_version(LONG_VERSION.as_str())
 }
 
 /// Whether the program is called by this name.
