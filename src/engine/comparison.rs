@@ -43,11 +43,11 @@ impl<'c, 'a> Comparison<'c, 'a> {
         };
         let Some(old) = self.counterpart(new) else { return false };
         let condition = |conditions: &Conditions<'a>, index: usize| conditions.entries()[index].condition;
-        match (field, condition(self.new_conditions, new), condition(self.old_conditions, old), entry) {
-            (Field::ConditionMember { member, .. }, Some(new), Some(old), Entry::Type(_)) => {
+        match (field, condition(self.new_conditions, new), condition(self.old_conditions, old)) {
+            (Field::ConditionMember { member, .. }, Some(new), Some(old)) => {
                 member_key(new, member) == member_key(old, member)
             }
-            // An entry that is named by its index was paired by its contents, so both entries are the same.
+            // Entries that are not objects are paired by their contents, so both are the same.
             _ => true,
         }
     }

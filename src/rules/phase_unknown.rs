@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: "phase-unknown",
     title: "The phase is one of the five phases.",
     checks: "`status.phase` is exactly Pending, Scanning, Completed, Failed or Error. Anything else is an error. A missing \
-             phase is a warning if the status has conditions.",
+             phase is a warning if the status has well-formed conditions.",
     why: "People, the GUI and `kubectl wait` look at the phase first.",
     breaks: "A reader that waits for `Completed` never sees `completed`.",
     repair: "Write one of the five phases, in this spelling. If the phase is missing and the conditions allow only one phase, \
@@ -56,7 +56,7 @@ fn check<'a>(change: &Change<'a>, findings: &mut Findings<'a>) {
     let Some(status) = change.new.status() else { return };
     let names = Phase::ALL.map(Phase::name);
     if status.phase.string() == Member::Absent {
-        if status.conditions().iter().any(|entry| !matches!(entry, Member::Absent)) {
+        if change.conditions().well_formed().next().is_some() {
             let names = quoted_list(&names, ", ");
             let error = FieldError::required(format_args!("must be one of {names} beside conditions"));
             findings.warning(Field::Phase, error);

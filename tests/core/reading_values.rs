@@ -288,3 +288,19 @@ fn a_source_of_a_wrong_type_in_the_spec_does_not_parse() {
         assert_eq!(image.of("scan-target"), [vec![], vec!["spec.registry.image"]], "{wrong}: {image:?}");
     }
 }
+
+/// "A condition entry in which `condition-fields` finds an error is left out of all other rules."
+#[test]
+fn malformed_conditions_do_not_ask_for_a_phase() {
+    let warned = |conditions: Value| {
+        let object = scan(&json!({"status": {"conditions": conditions}}).to_string());
+        found(&review(&object, None)).has_warned("phase-unknown", "status.phase")
+    };
+    let malformed = json!({"type": "Scanning", "status": "True"});
+    let well_formed =
+        json!({"type": "Ready", "status": "True", "reason": "R", "lastTransitionTime": "2026-11-20T08:01:00Z"});
+    for conditions in [json!([]), json!([null]), json!([7]), json!([malformed])] {
+        assert!(!warned(conditions.clone()), "{conditions}");
+    }
+    assert!(warned(json!([malformed, well_formed])));
+}

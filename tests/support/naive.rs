@@ -5,6 +5,7 @@ mod artifacts;
 mod conditions;
 mod counts;
 mod lifecycle;
+mod ratchet;
 mod read;
 mod results;
 mod spec;
@@ -22,11 +23,19 @@ pub type Judged = BTreeSet<(&'static str, bool, bool)>;
 
 /// Where a finding is.
 enum Place<'a> {
-    Field(&'static str),
-    /// A member of a container of counts or of an artifact.
-    Member(&'static str, &'static str, &'static str),
+    Field(String),
     /// A member of a condition; empty for the whole condition.
     Condition(Entry<'a>, &'static str),
+}
+
+/// A field that a rule reads.
+#[derive(Clone)]
+enum Field {
+    Path(String),
+    /// A member of the condition that the finding is at.
+    Own(&'static str),
+    /// A member of the condition of a type.
+    Of(&'static str, &'static str),
 }
 
 struct Finding<'a> {
@@ -35,8 +44,8 @@ struct Finding<'a> {
     place: Place<'a>,
     /// Tells the rows of a table apart.
     row: &'static str,
-    /// The values that the rule read, in an order that its row fixes.
-    reads: Vec<Value>,
+    /// What the rule read for an error.
+    reads: Vec<Field>,
 }
 
 /// One evaluation of a scan.
@@ -50,12 +59,30 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn error(&mut self, rule: &'static str, place: Place<'a>, row: &'static str, reads: &[Value]) {
-        self.findings.push(Finding { rule, is_error: true, place, row, reads: reads.to_vec() });
+    /// An error at a field of the object, for which the rule read that field and others.
+    fn error(&mut self, rule: &'static str, path: &str, row: &'static str, others: Vec<Field>) {
+        let reads = std::iter::once(Field::Path(path.to_owned())).chain(others).collect();
+        self.findings.push(Finding { rule, is_error: true, place: Place::Field(path.to_owned()), row, reads });
+    }
+
+    fn condition_error(
+        &mut self,
+        rule: &'static str,
+        at: (Entry<'a>, &'static str),
+        row: &'static str,
+        own: Vec<Field>,
+    ) {
+        self.findings.push(Finding { rule, is_error: true, place: Place::Condition(at.0, at.1), row, reads: own });
     }
 
     fn warning(&mut self, rule: &'static str) {
-        self.findings.push(Finding { rule, is_error: false, place: Place::Field(""), row: "", reads: Vec::new() });
+        self.findings.push(Finding {
+            rule,
+            is_error: false,
+            place: Place::Field(String::new()),
+            row: "",
+            reads: Vec::new(),
+        });
     }
 
     fn warn_if(&mut self, rule: &'static str, holds: bool) {
@@ -95,33 +122,29 @@ pub fn judge(request: &Value, writers: &[String], now: OffsetDateTime) -> Judged
         return Judged::new();
     }
     let is_update = operation == "UPDATE" && !old.is_null();
-    // "The status is judged only if it differs at all from the old one, as JSON."
-    let is_changed = match is_update {
-        true => new.get("status") != old.get("status"),
-        false => !read::is_empty_status(&new["status"]),
-    };
+    // "The status is judged only if it differs at all from the old one, as JSON." "On CREATE … any status differs."
+    let is_changed = in_status(new) != if is_update { in_status(old) } else { &Value::Null };
     let (parts, is_image) = ([!is_status, is_status || is_changed], request["kind"]["kind"] == "ImageScan");
     let judged = |new, old, is_silent| {
         let now = now.unix_timestamp_nanos();
-        let mut judge = Judge { new: Scan::read(new), old, now, is_silent, findings: Vec::new() };
+        let mut judge = Judge { new: Scan::read(new, is_silent), old, now, is_silent, findings: Vec::new() };
         if parts[0] {
             judge.spec_rules(is_image);
         }
         if parts[1] {
             judge.status_rules();
         }
-        judge.findings
+        judge
     };
-    let found = judged(new, is_update.then(|| Scan::read(old)), true);
-    let found_in_old = if is_update { judged(old, None, false) } else { Vec::new() };
+    let found = judged(new, is_update.then(|| Scan::read(old, true)), true);
+    let found_in_old = is_update.then(|| judged(old, None, false));
     let is_deleting = !new["metadata"]["deletionTimestamp"].is_null();
-    let mut all: Judged = found
-        .iter()
-        .map(|found| {
-            let is_pre_existing = || found_in_old.iter().any(|old| is_same(found, old));
-            (found.rule, found.is_error, found.is_error && !is_deleting && !is_pre_existing())
-        })
-        .collect();
+    let is_pre_existing = |finding: &Finding<'_>| {
+        let before = found_in_old.as_ref();
+        before.is_some_and(|old| ratchet::is_pre_existing(finding, &found.new, &old.new, &old.findings))
+    };
+    let is_denied = |finding: &Finding<'_>| finding.is_error && !is_deleting && !is_pre_existing(finding);
+    let mut all: Judged = found.findings.iter().map(|it| (it.rule, it.is_error, is_denied(it))).collect();
     let user = request["userInfo"]["username"].as_str().unwrap_or_default();
     if !writers.is_empty() && !writers.iter().any(|writer| writer == user) && is_changed {
         all.insert(("status-writer", true, true));
@@ -129,16 +152,12 @@ pub fn judge(request: &Value, writers: &[String], now: OffsetDateTime) -> Judged
     all
 }
 
-/// §6 "Ratchet": "the old object breaks the same rule at the same path in the same way (the same row of a table) and none
-/// of the fields that the rule read for it changed".
-fn is_same(new: &Finding<'_>, old: &Finding<'_>) -> bool {
-    let is_same_place = match (&new.place, &old.place) {
-        (Place::Field(new), Place::Field(old)) => new == old,
-        (Place::Member(a, b, c), Place::Member(x, y, z)) => (a, b, c) == (x, y, z),
-        (Place::Condition(new, member), Place::Condition(old, other)) => member == other && new.is_same_as(old),
-        _ => false,
-    };
-    old.is_error && (new.rule, new.row) == (old.rule, old.row) && is_same_place && new.reads == old.reads
+/// The status as JSON. An empty one is absent.
+fn in_status(object: &Value) -> &Value {
+    match &object["status"] {
+        Value::Object(members) if members.is_empty() => &Value::Null,
+        status => status,
+    }
 }
 
 /// A value as §2 reads it, for the comparison of what a rule read: what counts as absent is null.

@@ -63,14 +63,3 @@ fn answer(review: &Value, writers: &[String], webhook: Webhook) -> Answer {
     assert_eq!(answer.http, 200, "{review:#}");
     answer
 }
-
-pub fn survey(bytes: &[u8]) -> Option<(String, Value)> {
-    let scans::Sent { review, writers, .. } = scans::sent(bytes);
-    let answer = answer(&review, &writers, Webhook::Validating);
-    let finding = |it: &admission::RuleFinding| (it.rule, it.severity == Severity::Error, it.action == Action::Deny);
-    let judged: Judged = answer.summary.findings.iter().map(finding).collect();
-    let expected = naive::judge(&review["request"], &writers, now());
-    let only = |a: &Judged, b: &Judged| a.difference(b).copied().collect::<Vec<_>>();
-    let key = format!("engine only {:?}, naive only {:?}", only(&judged, &expected), only(&expected, &judged));
-    (judged != expected).then_some((key, review))
-}

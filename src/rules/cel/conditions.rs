@@ -83,11 +83,7 @@ pub fn fields(view: View) -> Vec<Row> {
         let when = format!("type(e.entry) == map && {is_malformed_entry} && {}", is_malformed("e.entry", member));
         let row = Row::error("", "", malformed_message("e.entry", member));
         let row = suspect_rows(view, row, &when, &format!(".{name}"), name);
-        rows.push(row.unchanged([format!(
-            "!e.named || {old}.all(d, {} == {})",
-            text("e.entry", name),
-            text("d", name)
-        )]));
+        rows.push(row.unchanged([format!("{old}.all(d, {} == {})", text("e.entry", name), text("d", name))]));
     }
     let reason = ConditionMember::Reason;
     let when = format!("type(e.entry) == map && {}", lacks_reason("e.entry"));
@@ -244,11 +240,11 @@ pub fn policy_without_scan_policy(view: View) -> Vec<Row> {
     ]
 }
 
-/// Whether a status has an entry of conditions.
-pub fn has_entry(view: View) -> String {
+/// Whether a status has a well-formed condition.
+pub fn has_well_formed(view: View) -> String {
     format!(
-        "({}.exists(c, c != null) || {} && type({2}.conditions) == list && size({2}.conditions) > {CONDITIONS_MAX})",
-        view.variable("conditions"),
+        "(size({}) > 0 || {} && type({2}.conditions) == list && size({2}.conditions) > {CONDITIONS_MAX})",
+        view.variable("wellFormed"),
         is_there(&view.variable("status"), "conditions"),
         view.variable("status")
     )

@@ -21,7 +21,7 @@ pub fn unknown(view: View) -> Vec<Row> {
         )
         .unchanged([is_same_in_status("phase")]),
         Row::warning(
-            format!("{phase} == '' && {}", super::conditions::has_entry(view)),
+            format!("{phase} == '' && {}", super::conditions::has_well_formed(view)),
             "status.phase",
             message(&required, "", ""),
         ),

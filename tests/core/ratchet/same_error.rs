@@ -281,6 +281,22 @@ const ENTRIES: &[Case] = &[
         DENIED,
     ),
     case(
+        "a malformed time in an entry without a type that had none",
+        r#"{"conditions": [{"status": "True", "reason": "R"}]}"#,
+        r#"{"conditions": [{"status": "True", "reason": "R", "lastTransitionTime": "yesterday"}]}"#,
+        "condition-fields",
+        "conditions[0].lastTransitionTime",
+        DENIED,
+    ),
+    case(
+        "no time in an entry without a type that had a malformed one",
+        r#"{"conditions": [{"status": "True", "reason": "R", "lastTransitionTime": "yesterday"}]}"#,
+        r#"{"conditions": [{"status": "True", "reason": "R"}]}"#,
+        "condition-fields",
+        "conditions[0].lastTransitionTime",
+        DENIED,
+    ),
+    case(
         "a malformed entry whose time is filled in",
         r#"{"conditions": [{"status": "True", "reason": "R"}]}"#,
         r#"{"conditions": [{"status": "True", "reason": "R", "lastTransitionTime": "2026-11-24T12:00:00Z"}]}"#,

@@ -1,9 +1,9 @@
 //! §3: `status-shape`, `compliant-artifact` and `artifact-source`.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::read::{Read, text};
-use super::{Judge, Place, as_read};
+use super::{Field, Judge, as_read};
 
 /// The judged members of an artifact.
 const MEMBERS: [(&str, &str); 6] = [
@@ -20,19 +20,28 @@ fn member(artifact: &Value, (part, name): (&str, &str)) -> Value {
     as_read(&artifact[part][name])
 }
 
+const SOURCES: [&str; 3] = ["blob", "git", "registry"];
+
+fn is_object(value: &Value) -> bool {
+    value.is_null() || value.is_object()
+}
+
+/// An artifact as it is read: its members that a rule names, and what is of a wrong type.
+pub fn as_shipped(artifact: &Value) -> Value {
+    let wrong = SOURCES.iter().map(|source| &artifact[*source]).filter(|source| !is_object(source)).cloned();
+    wrong.chain(MEMBERS.map(|at| member(artifact, at))).collect()
+}
+
+/// Whether `status-shape` has an error in a source of an artifact.
+fn is_misshapen(artifact: &Value, source: &str) -> bool {
+    let is_wrong = |(part, name): (&str, &str)| part == source && text(&artifact[part][name]).is_wrong();
+    !is_object(artifact) || !is_object(&artifact[source]) || MEMBERS.into_iter().any(is_wrong)
+}
+
 /// "An object without any member that a rule names counts as empty", and empty objects as absent.
 fn is_there(artifact: &Value) -> bool {
-    if artifact.is_null() { false } else { shape_errors(artifact) || values(artifact).iter().any(|it| !it.is_null()) }
-}
-
-fn values(artifact: &Value) -> Vec<Value> {
-    MEMBERS.iter().map(|at| member(artifact, *at)).collect()
-}
-
-fn shape_errors(artifact: &Value) -> bool {
-    let is_object = |value: &Value| value.is_null() || value.is_object();
-    let parts = ["blob", "git", "registry"].iter().all(|part| is_object(&artifact[*part]));
-    !is_object(artifact) || !parts || MEMBERS.iter().any(|(part, name)| text(&artifact[*part][*name]).is_wrong())
+    SOURCES.iter().any(|source| is_misshapen(artifact, source))
+        || MEMBERS.into_iter().any(|at| !member(artifact, at).is_null())
 }
 
 /// An image: its host, its path, its tag and its digest. The last two may be empty.
@@ -89,44 +98,50 @@ fn compared(one: &str, other: &str) -> Images {
     {
         return Images::Other;
     }
-    if one.tag != other.tag && are_both(one.tag, other.tag) { Images::AnotherTag } else { Images::Same }
+    // "Tag vs digest is fine."
+    let is_without_digest = one.digest.is_empty() && other.digest.is_empty();
+    let is_another_tag = one.tag != other.tag && (are_both(one.tag, other.tag) || is_without_digest);
+    if is_another_tag { Images::AnotherTag } else { Images::Same }
 }
 
 impl Judge<'_> {
     pub fn status_shape(&mut self) {
         let status = self.new.status;
-        let is_object = |value: &Value| value.is_null() || value.is_object();
-        let mut error = |place, value: &Value| self.error("status-shape", place, "", std::slice::from_ref(value));
+        let rule = "status-shape";
         if !is_object(status) {
-            return error(Place::Field("status"), status);
+            return self.error(rule, "status", "", vec![]);
         }
         if !(status["conditions"].is_null() || status["conditions"].is_array()) {
-            error(Place::Field("conditions"), &status["conditions"]);
+            self.error(rule, "status/conditions", "", vec![]);
         }
         for field in ["artifact", "compliantArtifact"] {
             let artifact = &status[field];
             if !is_object(artifact) {
-                error(Place::Field(field), artifact);
+                self.error(rule, &format!("status/{field}"), "", vec![]);
             }
-            for part in ["blob", "git", "registry"].into_iter().filter(|part| !is_object(&artifact[*part])) {
-                error(Place::Member(field, part, ""), &artifact[part]);
+            for source in SOURCES.into_iter().filter(|source| !is_object(&artifact[*source])) {
+                self.error(rule, &format!("status/{field}/{source}"), "", vec![]);
             }
-            for (part, name) in MEMBERS.into_iter().filter(|(part, name)| text(&artifact[*part][*name]).is_wrong()) {
-                error(Place::Member(field, part, name), &artifact[part][name]);
+            for (source, name) in
+                MEMBERS.into_iter().filter(|(source, name)| text(&artifact[*source][*name]).is_wrong())
+            {
+                self.error(rule, &format!("status/{field}/{source}/{name}"), "", vec![]);
             }
         }
     }
 
     pub fn artifact_rules(&mut self) {
         let [artifact, compliant] = ["artifact", "compliantArtifact"].map(|field| &self.new.status[field]);
-        if !(self.is_silent && shape_errors(compliant)) {
+        if !(self.is_silent && SOURCES.iter().any(|source| is_misshapen(compliant, source))) {
             self.compliant_artifact(compliant);
-            if !(self.is_silent && shape_errors(artifact)) && is_there(compliant) {
-                self.shipped(artifact, compliant);
-            }
         }
-        if !(self.is_silent && shape_errors(artifact)) {
-            self.scanned(artifact);
+        if is_object(compliant) && is_there(compliant) {
+            self.shipped(artifact, compliant);
+        }
+        self.scanned(artifact);
+        for artifact in [artifact, compliant] {
+            let text = artifact["registry"]["image"].as_str().filter(|image| !image.is_empty());
+            self.warn_if("artifact-source", text.is_some_and(|text| image(text).is_none()));
         }
     }
 
@@ -140,16 +155,21 @@ impl Judge<'_> {
         let is_without_verdict = is_present && is_done && has_scan_policy && any_p.is_absent();
         let is_error = scan.is_caught_up() || scan.observed.is_absent();
         let (is_completed, is_errored) = (scan.is_on(&["Completed"]), scan.is_on(&["Error"]));
-        let reads = |others: &[Value]| [&values(compliant)[..], others].concat();
-        let phase = as_read(&scan.status["phase"]);
-        let mut error = |row, holds: bool, others: &[Value]| {
+        let (is_failed, policy) = (scan.is_on(&["Failed"]), "spec/scanPolicy");
+        let path = |path: &str| Field::Path(path.to_owned());
+        let p_status = || Field::Of("PolicySucceeded", "status");
+        let mut error = |row, holds: bool, others: Vec<Field>| {
             if holds {
-                self.error(rule, Place::Field("compliantArtifact"), row, &reads(others));
+                self.error(rule, "status/compliantArtifact", row, others);
             }
         };
-        error("on Failed", is_present && phase == "Failed", &[]);
-        error("p=False", is_present && has_scan_policy && any_p == Read::Is("False"), &[]);
-        error("no verdict", is_without_verdict && is_error, &[phase]);
+        error("on Failed", is_present && is_failed, vec![path("status/phase")]);
+        let is_violating = is_present && has_scan_policy && any_p == Read::Is("False");
+        error("p=False", is_violating, vec![p_status(), path(policy)]);
+        // Whether the status is caught up is read, too.
+        let generations = ["status/observedGeneration", "metadata/generation"].map(path);
+        let reads = [p_status(), path("status/phase"), path(policy)].into_iter().chain(generations);
+        error("no verdict", is_without_verdict && is_error, reads.collect());
         self.warn_if(rule, is_present && (is_errored || p == Some("Unknown")) || is_without_verdict && !is_error);
         self.warn_if(rule, !is_present && is_completed && has_scan_policy);
     }
@@ -158,6 +178,9 @@ impl Judge<'_> {
     fn shipped(&mut self, artifact: &Value, compliant: &Value) {
         let is_completed = self.new.is_on(&["Completed"]);
         for (part, name) in MEMBERS {
+            if self.is_silent && [artifact, compliant].iter().any(|artifact| is_misshapen(artifact, part)) {
+                continue;
+            }
             let (scanned, shipped) = (member(artifact, (part, name)), member(compliant, (part, name)));
             let images = match (scanned.as_str(), shipped.as_str()) {
                 (Some(scanned), Some(shipped)) if name == "image" => Some(compared(scanned, shipped)),
@@ -172,8 +195,9 @@ impl Judge<'_> {
                 None => scanned != shipped,
             };
             if is_other && is_completed {
-                let place = Place::Member("compliantArtifact", part, name);
-                self.error("artifact-source", place, "", &[json!("Completed"), scanned, shipped]);
+                let path = |field: &str| format!("status/{field}/{part}/{name}");
+                let others = vec![Field::Path(path("artifact")), Field::Path("status/phase".to_owned())];
+                self.error("artifact-source", &path("compliantArtifact"), "", others);
             } else {
                 self.warn_if("artifact-source", is_different);
             }
@@ -189,7 +213,7 @@ impl Judge<'_> {
             let (scanned, wanted) = (member(artifact, at), member(self.new.spec, at));
             let (Some(scanned), Some(wanted)) = (scanned.as_str(), wanted.as_str()) else { continue };
             let is_other = match at.1 {
-                "image" => matches!(compared(scanned, wanted), Images::Other | Images::Unreadable),
+                "image" => compared(scanned, wanted) == Images::Other,
                 _ => scanned != wanted,
             };
             self.warn_if("artifact-source", is_other);

@@ -1,9 +1,9 @@
 //! §3: the rules of single conditions: `condition-…`, `…-vocabulary`, `transition-time` and `observed-generation`.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::read::{Read, count, seconds, text, time};
-use super::{Judge, Place, as_read};
+use super::{Field, Judge};
 
 const KNOWN: [&str; 4] = ["Scanning", "Succeeded", "SendingResults", "PolicySucceeded"];
 
@@ -29,8 +29,9 @@ impl<'a> Entry<'a> {
         text(&self.json["type"])
     }
 
-    fn is_named_by_index(&self) -> bool {
-        self.is_doubled || !self.name().is_there()
+    /// "By index where the type is missing or doubled." A type that is no type counts as missing.
+    pub fn is_named_by_index(&self) -> bool {
+        self.is_doubled || !is_qualified(self.name()) || self.json["type"].as_str().is_some_and(|name| name.len() > 316)
     }
 
     pub fn status(&self) -> &'a str {
@@ -48,23 +49,6 @@ impl<'a> Entry<'a> {
     /// "A condition entry in which `condition-fields` finds an error is left out of all other rules."
     pub fn is_whole(&self) -> bool {
         self.field_errors().is_empty()
-    }
-
-    /// "List items by key; by index where the type is missing or doubled. … An entry named by its index is the same entry
-    /// where its JSON, less what our mutations filled in, is the same."
-    pub fn is_same_as(&self, old: &Entry<'_>) -> bool {
-        if !self.is_named_by_index() && !old.is_named_by_index() {
-            return self.name() == old.name();
-        }
-        let (Some(new), Some(old)) = (self.json.as_object(), old.json.as_object()) else {
-            return self.json == old.json;
-        };
-        let is_filled = |key: &str| ["lastTransitionTime", "reason", "message"].contains(&key);
-        let absent = json!(null);
-        new.keys().chain(old.keys()).all(|key| {
-            let (new, old) = (new.get(key).unwrap_or(&absent), old.get(key).unwrap_or(&absent));
-            as_read(new) == as_read(old) || is_filled(key) && as_read(old).is_null()
-        })
     }
 
     /// The members in which `condition-fields` finds an error, and what is wrong there.
@@ -130,8 +114,7 @@ impl<'a> Judge<'a> {
         let entries = self.new.entries.clone();
         for (number, entry) in entries.iter().enumerate() {
             for (member, row) in entry.field_errors() {
-                let read = if member.is_empty() { entry.json } else { &entry.json[member] };
-                self.error("condition-fields", Place::Condition(*entry, member), row, &[as_read(read)]);
+                self.condition_error("condition-fields", (*entry, member), row, vec![Field::Own(member)]);
             }
             let has_rows = ["Scanning", "Succeeded", "PolicySucceeded"].map(Read::Is).contains(&entry.name());
             let is_reason_absent = entry.json.is_object() && text(&entry.json["reason"]).is_absent();
@@ -140,7 +123,7 @@ impl<'a> Judge<'a> {
             self.warn_if("condition-unknown-type", !KNOWN.contains(&name));
             // "Of two entries of one type the first counts."
             if entries[..number].iter().any(|other| other.is_whole() && other.name() == entry.name()) {
-                self.error("condition-duplicate", Place::Condition(*entry, "type"), "", &[]);
+                self.condition_error("condition-duplicate", (*entry, "type"), "", vec![Field::Own("type")]);
             } else {
                 self.vocabulary(name, entry);
             }
@@ -183,20 +166,18 @@ impl<'a> Judge<'a> {
                 (Some("Error"), !begins("An error has occurred"), false, message.is_none() || error.is_none())
             }
             _ => {
-                let reads = [json!(entry.status())];
-                return self.error(rule, Place::Condition(*entry, "status"), "no row", &reads);
+                return self.condition_error(rule, (*entry, "status"), "", vec![Field::Own("status")]);
             }
         };
-        let status = json!(entry.status());
-        if row_reason.is_some() && reason != row_reason {
-            self.error(rule, Place::Condition(*entry, "reason"), "", &[status.clone(), json!(reason)]);
-        }
         // "A missing explanation is a warning, a contradicting one an error."
-        if message.is_some() && is_other_message {
-            self.error(rule, Place::Condition(*entry, "message"), "", &[status.clone(), json!(message)]);
-        }
-        if is_without_error && error.is_some() {
-            self.error(rule, Place::Condition(*entry, "error"), "", &[status, json!(error)]);
+        for (member, is_wrong) in [
+            ("reason", row_reason.is_some() && reason != row_reason),
+            ("message", message.is_some() && is_other_message),
+            ("error", error.is_some() && is_without_error),
+        ] {
+            if is_wrong {
+                self.condition_error(rule, (*entry, member), "", vec![Field::Own("status"), Field::Own(member)]);
+            }
         }
         self.warn_if(rule, is_warned);
     }
@@ -213,17 +194,22 @@ impl<'a> Judge<'a> {
     }
 
     pub fn transition_time(&mut self) {
-        let Some(old) = &self.old else { return };
-        let (old, new) = (Self::counting(&old.entries), Self::counting(&self.new.entries));
+        let old = self.old.as_ref().map(|old| Self::counting(&old.entries)).unwrap_or_default();
+        let new = Self::counting(&self.new.entries);
         for entry in new {
-            let Some(before) = old.iter().find(|old| old.name() == entry.name()) else { continue };
-            let (was, is) = (before.time().unwrap(), entry.time().unwrap());
+            let is = entry.time().unwrap();
+            let is_in_future = is > self.now + seconds(300);
+            let Some(before) = old.iter().find(|old| old.name() == entry.name()) else {
+                self.warn_if("transition-time", is_in_future);
+                continue;
+            };
+            let was = before.time().unwrap();
             let is_other_status = before.status() != entry.status();
             let is_just_now = is <= self.now && self.now - is <= seconds(2);
             self.warn_if("transition-time", is_other_status && was == is && !is_just_now);
             self.warn_if("transition-time", !is_other_status && was != is);
             self.warn_if("transition-time", is < was);
-            self.warn_if("transition-time", was != is && is > self.now + seconds(300));
+            self.warn_if("transition-time", was != is && is_in_future);
         }
     }
 
@@ -231,8 +217,7 @@ impl<'a> Judge<'a> {
         let rule = "observed-generation";
         let observed = self.new.observed;
         if observed.is_wrong() {
-            let reads = [as_read(&self.new.status["observedGeneration"])];
-            self.error(rule, Place::Field("observedGeneration"), "", &reads);
+            self.error(rule, "status/observedGeneration", "", vec![]);
         }
         let is_less = |one: Read<i64>, other: Read<i64>| match (one, other) {
             (Read::Is(one), Read::Is(other)) => one < other,
@@ -242,8 +227,10 @@ impl<'a> Judge<'a> {
         self.warn_if(rule, is_less(generation, observed));
         let before = self.old.as_ref().map_or(Read::Absent, |old| old.observed);
         self.warn_if(rule, is_less(observed, before));
-        for entry in Self::counting(&self.new.entries) {
+        for entry in self.new.entries.clone().iter().filter(|entry| entry.is_whole()) {
             self.warn_if(rule, is_less(generation, entry.generation()));
+        }
+        for entry in Self::counting(&self.new.entries) {
             let is_done = self.new.is_on(&["Completed", "Failed"]);
             self.warn_if(rule, is_done && !self.new.is_stale(&entry) && is_less(entry.generation(), observed));
         }

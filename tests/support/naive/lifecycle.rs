@@ -1,9 +1,7 @@
 //! §3 and §4: the rules that compare the phase and the conditions.
 
-use serde_json::{Value, json};
-
 use super::read::{Read, Scan};
-use super::{Judge, Place, as_read};
+use super::{Field, Judge};
 
 const PHASES: [&str; 5] = ["Pending", "Scanning", "Completed", "Failed", "Error"];
 
@@ -38,13 +36,23 @@ impl<'a> Letters<'a> {
     }
 }
 
+/// The field of a letter or a path.
+fn field(name: &str) -> Field {
+    match name {
+        "s" => Field::Of("Scanning", "status"),
+        "u" => Field::Of("Succeeded", "status"),
+        "p" => Field::Of("PolicySucceeded", "status"),
+        "d" => Field::Of("SendingResults", "status"),
+        path => Field::Path(path.to_owned()),
+    }
+}
+
 impl Judge<'_> {
     pub fn phase_unknown(&mut self) {
         let scan = &self.new;
         let is_known = scan.is_on(&PHASES);
         if !scan.phase.is_absent() && !is_known {
-            let reads = [as_read(&scan.status["phase"])];
-            self.error("phase-unknown", Place::Field("phase"), "", &reads);
+            self.error("phase-unknown", "status/phase", "", vec![]);
         }
         let has_conditions = self.new.entries.iter().any(|entry| entry.is_whole());
         self.warn_if("phase-unknown", self.new.phase.is_absent() && has_conditions);
@@ -67,43 +75,47 @@ impl Judge<'_> {
         let has_scan_policy = self.new.has_scan_policy;
         let is_caught_up = self.new.is_caught_up();
         let rule = "phase-disagrees";
-        let mut error = |row, holds: bool, reads: &[Value]| {
+        let mut error = |row, holds: bool, reads: &[&'static str]| {
             if holds {
-                self.error(rule, Place::Field("phase"), row, &[&[json!(phase)][..], reads].concat());
+                self.error(rule, "status/phase", row, reads.iter().map(|letter| field(letter)).collect());
             }
         };
-        let (status, absent) = (|it: Read<&str>| json!(it.there()), json!(null));
         match phase {
             "Pending" => {
-                error("s=True", s == Some("True"), &[json!(s)]);
+                error("s=True", s == Some("True"), &["s"]);
                 self.warn_if(rule, u.is_some() || p.is_some() || s == Some("False"));
             }
             "Scanning" => {
                 let is_running = any_s == Read::Is("True") || any_s.is_wrong();
                 self.warn_if(rule, (u == Some("False") || p.is_some()) && !is_running);
                 self.warn_if(rule, any_s.is_absent());
-                let is_policy_to_come = policy && p.is_none();
+                // Of a malformed PolicySucceeded the row says nothing.
+                let is_policy_to_come = policy && p.is_none() || any_p.is_wrong();
                 self.warn_if(rule, (s == Some("False") || u == Some("True")) && !is_policy_to_come);
             }
             "Completed" => {
-                error("s=True", s == Some("True"), &[json!(s)]);
-                error("u not True", any_u != Read::Is("True") && !any_u.is_wrong(), &[status(any_u)]);
-                error("p", matches!(p, Some("False" | "Unknown")), &[json!(p)]);
+                error("s=True", s == Some("True"), &["s"]);
+                error("u not True", any_u != Read::Is("True") && !any_u.is_wrong(), &["u"]);
+                error("p=False", p == Some("False"), &["p"]);
+                error("p=Unknown", p == Some("Unknown"), &["p"]);
                 let is_without = has_scan_policy && any_p.is_absent();
-                error("P and p absent", is_without && is_caught_up, &[absent]);
+                error(
+                    "P and p absent",
+                    is_without && is_caught_up,
+                    &["p", "spec/scanPolicy", "status/observedGeneration", "metadata/generation"],
+                );
                 self.warn_if(rule, is_without && !is_caught_up);
             }
             "Failed" => {
-                error("s=True", s == Some("True"), &[json!(s)]);
-                error("u not True", any_u != Read::Is("True") && !any_u.is_wrong(), &[status(any_u)]);
-                error("p not False", any_p != Read::Is("False") && !any_p.is_wrong(), &[status(any_p)]);
+                error("s=True", s == Some("True"), &["s"]);
+                error("u not True", any_u != Read::Is("True") && !any_u.is_wrong(), &["u"]);
+                error("p not False", any_p != Read::Is("False") && !any_p.is_wrong(), &["p"]);
             }
             "Error" => {
-                error("s=True", s == Some("True"), &[json!(s)]);
+                error("s=True", s == Some("True"), &["s"]);
                 let says_nothing = u == Some("True") && any_p != Read::Is("Unknown") && !any_p.is_wrong();
                 let is_unsent = any_d == Read::Is("False");
-                let reads = [json!(u), status(any_p), status(any_d)];
-                error("nothing says error", says_nothing && !is_unsent && !any_d.is_wrong(), &reads);
+                error("nothing says error", says_nothing && !is_unsent && !any_d.is_wrong(), &["u", "p", "d"]);
                 self.warn_if(rule, any_u.is_absent() && any_p.is_absent());
                 self.warn_if(rule, says_nothing && is_unsent);
             }
@@ -111,14 +123,23 @@ impl Judge<'_> {
         }
     }
 
+    /// An error at the status of a condition that is there.
+    fn error_at(&mut self, name: &str, rule: &'static str, reads: Vec<Field>) {
+        let entry = *self.new.condition(name).there().expect("a condition");
+        self.condition_error(rule, (entry, "status"), "", reads);
+    }
+
     pub fn running_with_result(&mut self) {
         let scan = &self.new;
         if scan.current("Scanning") != Some("True") {
             return;
         }
-        for name in ["Succeeded", "PolicySucceeded"] {
-            let Some(status) = self.new.current(name) else { continue };
-            self.error("running-with-result", Place::Field("conditions"), name, &[json!(status)]);
+        // "Beside a current Succeeded or PolicySucceeded" is one row.
+        let results = [("u", "Succeeded"), ("p", "PolicySucceeded")];
+        let current = results.iter().filter(|(_, name)| self.new.current(name).is_some());
+        let reads: Vec<Field> = current.map(|(letter, _)| field(letter)).collect();
+        if !reads.is_empty() {
+            self.error_at("Scanning", "running-with-result", [reads, vec![field("s")]].concat());
         }
     }
 
@@ -128,18 +149,20 @@ impl Judge<'_> {
             return;
         }
         if self.new.current("Succeeded") == Some("False") {
-            self.error("policy-without-success", Place::Field("conditions"), "", &[json!(p)]);
+            self.error_at("PolicySucceeded", "policy-without-success", vec![field("p"), field("u")]);
         }
         self.warn_if("policy-without-success", self.new.condition("Succeeded").is_absent());
     }
 
     pub fn policy_without_scanpolicy(&mut self) {
         let scan = &self.new;
-        let Some(p) = scan.current("PolicySucceeded").filter(|_| !scan.has_scan_policy) else { return };
+        if scan.has_scan_policy || scan.current("PolicySucceeded").is_none() {
+            return;
+        }
         let is_phase = scan.phase.is_absent() || scan.is_on(&["Completed", "Failed", "Error"]);
         if is_phase && scan.is_caught_up() {
-            let reads = [json!(p), as_read(&scan.status["phase"])];
-            self.error("policy-without-scanpolicy", Place::Field("conditions"), "", &reads);
+            let reads = ["p", "status/phase", "spec/scanPolicy", "status/observedGeneration", "metadata/generation"];
+            self.error_at("PolicySucceeded", "policy-without-scanpolicy", reads.map(field).into());
         } else {
             self.warning("policy-without-scanpolicy");
         }

@@ -43,11 +43,19 @@ pub fn text(value: &Value) -> Read<&str> {
     }
 }
 
-/// An integer ≥ 0: "Integers are JSON integers that fit int64."
-pub fn count(value: &Value) -> Read<i64> {
+/// "Integers are JSON integers that fit int64."
+fn integer(value: &Value) -> Read<i64> {
     match value {
         Value::Null => Read::Absent,
-        value => value.as_i64().filter(|integer| *integer >= 0).map_or(Read::Wrong, Read::Is),
+        value => value.as_i64().map_or(Read::Wrong, Read::Is),
+    }
+}
+
+/// An integer ≥ 0.
+pub fn count(value: &Value) -> Read<i64> {
+    match integer(value) {
+        Read::Is(integer) if integer < 0 => Read::Wrong,
+        other => other,
     }
 }
 
@@ -106,57 +114,37 @@ pub fn seconds(count: i128) -> i128 {
     count * 1_000_000_000
 }
 
-/// The members of a status that a rule names.
-const STATUS: [&str; 11] = [
-    "observedGeneration",
-    "phase",
-    "conditions",
-    "cveCount",
-    "CVECount",
-    "metadataUrl",
-    "metadataURL",
-    "scannedBy",
-    "scannedAt",
-    "artifact",
-    "compliantArtifact",
-];
-
-/// "Empty objects (`status: {}` on CREATE) count as absent. … An object without any member that a rule names counts as
-/// empty."
-pub fn is_empty_status(status: &Value) -> bool {
-    match status {
-        Value::Null => true,
-        Value::Object(_) => STATUS.iter().all(|key| status[*key].is_null()),
-        _ => false,
-    }
-}
-
 /// What the rules ask of an object.
 pub struct Scan<'a> {
+    pub object: &'a Value,
     pub spec: &'a Value,
     pub status: &'a Value,
     pub entries: Vec<Entry<'a>>,
-    pub has_conditions_list: bool,
+    has_conditions_list: bool,
     pub phase: Read<&'a str>,
     /// status.observedGeneration and metadata.generation.
     pub observed: Read<i64>,
     pub generation: Read<i64>,
     pub has_scan_policy: bool,
+    /// Whether the rules say nothing of a malformed condition; otherwise it counts as absent.
+    is_silent: bool,
 }
 
 impl<'a> Scan<'a> {
-    pub fn read(object: &'a Value) -> Scan<'a> {
+    pub fn read(object: &'a Value, is_silent: bool) -> Scan<'a> {
         let status = &object["status"];
         let conditions = &status["conditions"];
         Scan {
+            object,
+            is_silent,
             spec: &object["spec"],
             status,
             entries: entries(conditions),
             has_conditions_list: conditions.is_null() || conditions.is_array(),
             phase: text(&status["phase"]),
             observed: count(&status["observedGeneration"]),
-            generation: count(&object["metadata"]["generation"]),
-            has_scan_policy: text(&object["spec"]["scanPolicy"]).is_there(),
+            generation: integer(&object["metadata"]["generation"]),
+            has_scan_policy: !text(&object["spec"]["scanPolicy"]).is_absent(),
         }
     }
 
@@ -174,7 +162,7 @@ impl<'a> Scan<'a> {
         let mut named = self.entries.iter().filter(|entry| entry.name() == Read::Is(name));
         match named.clone().find(|entry| entry.is_whole()) {
             Some(entry) => Read::Is(entry),
-            None if named.next().is_some() || !self.has_conditions_list => Read::Wrong,
+            None if self.is_silent && (named.next().is_some() || !self.has_conditions_list) => Read::Wrong,
             None => Read::Absent,
         }
     }

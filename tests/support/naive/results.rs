@@ -1,7 +1,7 @@
 //! §3: `metadata-url`, `scanned-by` and `scanned-at`.
 
+use super::Judge;
 use super::read::{Read, seconds, text, time};
-use super::{Judge, Place, as_read};
 
 const NAMES: [&str; 3] = ["name", "vendor", "version"];
 
@@ -23,7 +23,7 @@ impl Judge<'_> {
             let url = text(&status[field]);
             is_set |= !url.is_absent();
             if !url.is_absent() && !url.there().is_some_and(is_web) {
-                self.error("metadata-url", Place::Field(field), "", &[as_read(&status[field])]);
+                self.error("metadata-url", &format!("status/{field}"), "", vec![]);
             }
         }
         self.warn_if("metadata-url", is_set && sending == Some("False"));
@@ -34,28 +34,28 @@ impl Judge<'_> {
         let by = &self.new.status["scannedBy"];
         let rule = "scanned-by";
         if !by.is_null() && !by.is_object() {
-            return self.error(rule, Place::Field("scannedBy"), "", std::slice::from_ref(by));
+            return self.error(rule, "status/scannedBy", "", vec![]);
         }
         let scanner = &by["scanner"];
         if !scanner.is_null() && !scanner.is_object() {
-            self.error(rule, Place::Field("scanner"), "", std::slice::from_ref(scanner));
+            self.error(rule, "status/scannedBy/scanner", "", vec![]);
         }
-        for (object, part) in [(by, "flat"), (scanner, "scanner")] {
+        for (object, path) in [(by, "status/scannedBy"), (scanner, "status/scannedBy/scanner")] {
             for name in NAMES.iter().filter(|name| text(&object[**name]).is_wrong()) {
-                self.error(rule, Place::Member("scannedBy", part, name), "", std::slice::from_ref(&object[*name]));
+                self.error(rule, &format!("{path}/{name}"), "", vec![]);
             }
         }
         let is_there = |name: &str| [by, scanner].iter().any(|object| !text(&object[name]).is_absent());
         let is_whole = is_there("name") && is_there("version");
         let is_done = self.new.is_on(&["Completed", "Failed"]);
-        self.warn_if(rule, is_done && !is_whole && (scanner.is_null() || scanner.is_object()));
+        self.warn_if(rule, is_done && !is_whole);
     }
 
     pub fn scanned_at(&mut self) {
         let rule = "scanned-at";
         let value = &self.new.status["scannedAt"];
         let at = match time(value) {
-            Read::Wrong => return self.error(rule, Place::Field("scannedAt"), "", &[as_read(value)]),
+            Read::Wrong => return self.error(rule, "status/scannedAt", "", vec![]),
             Read::Absent => return self.warn_if(rule, self.new.is_on(&["Completed", "Failed"])),
             Read::Is(at) => at,
         };

@@ -58,7 +58,7 @@ fn build(u: &mut Unstructured<'_>) -> Result<Sent> {
         0..=11 => ("UPDATE", "status"),
         12 | 13 => ("UPDATE", ""),
         14 => ("CREATE", ""),
-        _ => ("CREATE", "status"),
+        _ => ("DELETE", ""),
     };
     // In an update of the status the API server takes all else from the old object.
     if sub_resource == "status" && base < 4 {
@@ -74,19 +74,25 @@ fn build(u: &mut Unstructured<'_>) -> Result<Sent> {
         _ => Vec::new(),
     };
     let is_case = base < 2 && edits == 0 && request < 12 && !is_deleting && writers.is_empty();
+    let kind = new["kind"].clone();
+    match operation {
+        "CREATE" => old = json!(null),
+        "DELETE" => new = json!(null),
+        _ => {}
+    }
     let review = json!({
         "kind": "AdmissionReview",
         "apiVersion": "admission.k8s.io/v1",
         "request": {
             "uid": "1f661b25-f893-42af-8e36-d8c81ef6d774",
-            "kind": {"group": "scanning.apps.tanzu.vmware.com", "version": "v1beta1", "kind": new["kind"]},
+            "kind": {"group": "scanning.apps.tanzu.vmware.com", "version": "v1beta1", "kind": kind},
             "subResource": sub_resource,
             "name": "sample",
             "namespace": "default",
             "operation": operation,
             "userInfo": {"username": CONTROLLER},
             "object": new,
-            "oldObject": if operation == "CREATE" { json!(null) } else { old },
+            "oldObject": old,
         },
     });
     Ok(Sent { review, writers, expected: is_case.then(|| case.facts().expected()) })
@@ -152,6 +158,10 @@ fn move_entry(object: &mut Value, entry: usize, other: usize, is_swap: bool) {
 fn write(object: &mut Value, path: &str, value: Option<Value>) {
     let (first, rest) = path.split_once('/').map_or((path, None), |(first, rest)| (first, Some(rest)));
     let target = match object {
+        Value::Null if first.parse::<usize>().is_ok() => {
+            *object = json!([null]);
+            &mut object[0]
+        }
         Value::Null => {
             *object = json!({first: null});
             &mut object[first]
