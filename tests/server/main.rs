@@ -1,5 +1,6 @@
 //! Tests `serve` over real sockets, as a program or inside the test process: requests, limits, certificates, reloading.
 
+mod cancellation;
 mod certificate_files;
 mod certificate_renewal;
 mod certificates;
