@@ -24,13 +24,17 @@ mod support {
     pub mod count_names;
     pub mod fuzzed;
     pub mod json_checks;
+    pub mod naive;
     pub mod panicking_rule;
     pub mod review_checks;
     pub mod review_context;
     pub mod review_edits;
     pub mod reviews;
+    pub mod state_facts;
+    pub mod state_rules;
     pub mod states;
     pub mod status_edits;
+    pub mod structured;
 }
 mod timestamps;
 mod transitions;

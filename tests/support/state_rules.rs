@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use super::Phase::{self, Completed, Error, Failed, Pending, Scanning};
-use super::Status::{self, False, True, Unknown};
+use super::states::Phase::{self, Completed, Error, Failed, Pending, Scanning};
+use super::states::Status::{self, False, True, Unknown};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
