@@ -7,6 +7,7 @@
 import json
 import sys
 from pathlib import Path
+from urllib.parse import urljoin
 from xml.parsers import expat
 
 
@@ -19,9 +20,10 @@ def of_schema(path):
             return json.load(file)
 
     schema = load(path)
-    # A schema may refer to others of its folder.
-    others = [load(other) for other in Path(path).parent.glob("*.schema.json")]
-    registry = Registry().with_resources((other["$id"], Resource.from_contents(other)) for other in others)
+    # A schema may refer to others of its folder by their names.
+    others = {other.name: load(other) for other in Path(path).parent.glob("*.schema.json")}
+    resources = ((urljoin(schema["$id"], name), Resource.from_contents(other)) for name, other in others.items())
+    registry = Registry().with_resources(resources)
     validator = validator_for(schema)
     validator.check_schema(schema)
 
