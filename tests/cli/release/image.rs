@@ -37,8 +37,14 @@ impl Image {
             assert!(output.status.success(), "{}", printed(&output));
         };
         // With layers, as podman has them.
-        let arguments =
-            ["--layers", "--timestamp=0", "--identity-label=false", "--build-arg=VERSION=1.2.3", "--build-arg=REVISION=abc", "--tag=i"];
+        let arguments = [
+            "--layers",
+            "--timestamp=0",
+            "--identity-label=false",
+            "--build-arg=VERSION=1.2.3",
+            "--build-arg=REVISION=abc",
+            "--tag=i",
+        ];
         let recipe = ["build", "--file=manifests/Containerfile.release"];
         buildah(&[&recipe[..], &arguments].concat(), context.as_os_str());
         let layout = format!("oci:{}", folder.join("layout").display());
