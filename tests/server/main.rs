@@ -11,6 +11,7 @@ mod connection_timeouts;
 mod development_certificate;
 mod event_series;
 mod events;
+mod fuzzed_inputs;
 mod logs;
 mod requests;
 mod serve;
@@ -23,6 +24,8 @@ mod support {
     pub mod fixtures;
     pub mod folder;
     pub mod frames;
+    pub mod fuzz_corpus;
+    pub mod fuzzed_connection;
     pub mod http;
     pub mod in_process;
     pub mod json_reply;
