@@ -101,6 +101,7 @@ fn names() -> TemplateValues {
         ("configuration", NAME.to_owned()),
         ("namespace", NAME.to_owned()),
         ("image", NAME.to_owned()),
+        ("domain", DOMAIN.to_owned()),
         ("port", handler::REVIEWS_PORT.to_string()),
         ("service_port", SERVICE_PORT.to_string()),
         ("priority_class", PRIORITY_CLASS.to_owned()),
@@ -117,7 +118,7 @@ fn code() -> TemplateValues {
     vec![
         ("app", NAME.to_owned()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("domain", DOMAIN.to_owned()),
+        ("domain_pattern", DOMAIN.replace('.', "[.]")),
         ("break_glass", BREAK_GLASS.to_owned()),
         ("group", GROUP.to_owned()),
         ("resources", format!("[{resources}]")),

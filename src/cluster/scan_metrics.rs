@@ -10,7 +10,6 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use time::OffsetDateTime;
 
@@ -20,6 +19,7 @@ use crate::engine::Severity;
 use crate::rules::RULES;
 use crate::scan::{Count, Kind, Spelling};
 use crate::server::exposition::{Exposition, to_text};
+use crate::server::metrics::register_build;
 #[cfg(target_os = "linux")]
 use crate::server::process::ProcessCollector;
 
@@ -95,7 +95,7 @@ impl ScanMetrics {
         registry.register("scans_unreadable", "Scans that could not be read", counts.unreadable.clone());
         let help = "Log lines that could not be written because stderr is full or stuck";
         registry.register("log_lines_lost", help, log_lines_lost);
-        registry.register("build", "The version of the program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        register_build(registry);
         Self(all)
     }
 

@@ -22,9 +22,9 @@ pub async fn settings(
         Lookup::Unknown(why) => return Lookup::Unknown(why.clone()),
     };
     let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-    let Some((pod, container, path)) =
-        pod.and_then(|pod| pod.containers.iter().find_map(|container| Some((pod, container, config_path(container)?))))
-    else {
+    let Some((pod, container, path)) = pod.and_then(|pod| {
+        pod.containers.iter().find_map(|container| Some((pod, container, argument(container, "--config")?)))
+    }) else {
         return Lookup::Found(Box::default());
     };
     let Some(MountedKey { config_map, key }) = mounted_key(pod, container, path) else {
@@ -43,11 +43,11 @@ pub async fn settings(
     }
 }
 
-/// Returns the file of `--config` in the arguments of a container.
-fn config_path(container: &Container) -> Option<&str> {
+/// Returns the value of a flag in the arguments of a container.
+pub fn argument<'c>(container: &'c Container, flag: &str) -> Option<&'c str> {
     let arguments = container.args.as_deref().unwrap_or_default();
-    let joined = arguments.iter().find_map(|argument| argument.strip_prefix("--config="));
-    joined.or_else(|| Some(arguments.iter().skip_while(|argument| *argument != "--config").nth(1)?.as_str()))
+    let joined = arguments.iter().find_map(|argument| argument.strip_prefix(flag)?.strip_prefix('='));
+    joined.or_else(|| Some(arguments.iter().skip_while(|argument| *argument != flag).nth(1)?.as_str()))
 }
 
 /// The ConfigMap and the key that a file is mounted from.

@@ -42,6 +42,13 @@ pub fn configuration_kind(webhook: Webhook) -> &'static str {
     }
 }
 
+/// Returns the part of a webhook's name that says what it does, such as `status.validate`. The rest is a domain, which the chart
+/// lets its user choose.
+pub fn function(name: &str) -> &str {
+    let ends = name.match_indices('.').map(|(index, _)| index);
+    ends.take(2).last().map_or(name, |end| &name[..end])
+}
+
 impl Expected {
     /// Reads the built-in manifests.
     pub fn new(namespace: &str, service: &str, configuration: &str) -> Result<Self, ExpectedError> {

@@ -149,7 +149,7 @@ async fn rights(client: &Client, snapshot: &Snapshot) -> Vec<Right> {
         };
         let answer = reviews.create(&PostParams::default(), &review).await;
         let is_allowed = Lookup::of(answer.map(|answer| Some(answer.status.is_some_and(|status| status.allowed))));
-        rights.push(Right { wanted: wanted.clone(), is_allowed });
+        rights.push(Right { wanted, is_allowed });
     }
     rights
 }

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhook;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Container, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, CustomResourceDefinitionVersion,
 };
 use time::OffsetDateTime;
 
+use super::configured::argument;
 use super::dry_run::{DryRun, DryRunError};
 use super::endpoint::Probe;
-use super::expected::{Expected, configuration_kind};
+use super::expected::{Expected, configuration_kind, function};
 use super::lookup::Lookup;
 use super::policies::{PolicyKind, StoredPolicy};
 use super::target::CallTarget;
@@ -80,7 +81,7 @@ impl Snapshot {
         self.ours().flat_map(|configuration| {
             let expected = &self.expected.webhooks[configuration.kind as usize];
             configuration.webhooks.iter().map(move |webhook| {
-                let expected = expected.iter().find(|expected| expected.name == webhook.name);
+                let expected = expected.iter().find(|expected| function(&expected.name) == function(&webhook.name));
                 OurWebhook { configuration, webhook, expected }
             })
         })
@@ -102,17 +103,32 @@ impl Snapshot {
     }
 
     /// Returns the rights that the replicas need for their arguments.
-    pub fn needed_rights(&self) -> impl Iterator<Item = &ResourceAttributes> {
+    pub fn needed_rights(&self) -> impl Iterator<Item = ResourceAttributes> {
         let Expected { certificate_rights, event_rights, .. } = &self.expected;
-        let certificate_rights = certificate_rights.iter().filter(|_| self.has_argument("--certs=cluster"));
-        certificate_rights.chain(event_rights.iter().filter(|_| self.has_argument("--events")))
+        let certificate_rights = certificate_rights.iter().filter(|_| self.argument("--certs") == Some("cluster"));
+        let rights = certificate_rights.chain(event_rights.iter().filter(|_| self.has_flag("--events")));
+        rights.cloned().map(|mut right| {
+            // The Secret has the name of the installation.
+            if right.resource.as_deref() == Some("secrets") && right.name.is_some() {
+                right.name = self.argument("--ca-secret").map(str::to_owned).or(right.name);
+            }
+            right
+        })
     }
 
-    /// Returns whether a container of the Deployment has an argument that begins with `start`.
-    fn has_argument(&self, start: &str) -> bool {
+    fn containers(&self) -> impl Iterator<Item = &Container> {
         let template = self.deployment.found().and_then(|deployment| deployment.spec.as_ref()?.template.spec.as_ref());
-        let mut arguments = template.into_iter().flat_map(|spec| &spec.containers).flat_map(|one| &one.args).flatten();
-        arguments.any(|argument| argument.starts_with(start))
+        template.into_iter().flat_map(|spec| &spec.containers)
+    }
+
+    /// Returns the value of a flag of the replicas.
+    fn argument(&self, flag: &str) -> Option<&str> {
+        self.containers().find_map(|container| argument(container, flag))
+    }
+
+    /// Returns whether the replicas have a flag, with or without a value.
+    fn has_flag(&self, flag: &str) -> bool {
+        self.containers().flat_map(|container| &container.args).flatten().any(|argument| argument.starts_with(flag))
     }
 
     /// Returns each kind that has a definition, with its served versions.
@@ -144,7 +160,7 @@ impl Snapshot {
 pub struct OurWebhook<'s> {
     pub configuration: &'s RegisteredConfiguration,
     pub webhook: &'s MutatingWebhook,
-    /// The webhook of this name in the manifests; `None` if they have none.
+    /// The webhook of the manifests with the same function; `None` if they have none.
     pub expected: Option<&'s MutatingWebhook>,
 }
 

@@ -74,21 +74,23 @@ pub fn files() -> Result<Vec<ManifestFile>, ChartError> {
 /// Returns the values that an installation may choose, as expressions of Helm.
 fn names() -> TemplateValues {
     let include = |name: &str| format!("{{{{ include \"{NAME}.{name}\" . }}}}");
-    let selector =
-        |app: &str| format!("app.kubernetes.io/name: {app}\napp.kubernetes.io/instance: {{{{ .Release.Name }}}}");
+    let selector = |app: &str| {
+        format!("app.kubernetes.io/name: {app}\napp.kubernetes.io/instance: {{{{ .Release.Name | quote }}}}")
+    };
     let labels = |app: &str| format!("{}\n{{{{- include \"{NAME}.labels\" . | nindent 4 }}}}", selector(app));
     let pod_labels = |app: &str| {
         format!("{}\n{{{{- with .Values.podLabels }}}}\n{{{{- toYaml . | nindent 8 }}}}\n{{{{- end }}}}", selector(app))
     };
     // Annotations are beside the labels, two columns further left.
     let annotations = "\n{{- with .Values.commonAnnotations }}\n{{- printf \"annotations:%s\" (toYaml . | nindent 2) | nindent 2 }}\n{{- end }}";
-    let reports = format!("{NAME}-reports");
+    let (reports, doctor) = (format!("{NAME}-reports"), format!("{NAME}-doctor"));
     let ids: Vec<&str> = RULES.iter().map(|rule| rule.id).filter(|id| *id != "status-writer").collect();
     vec![
         ("name", include("name")),
         ("configuration", include("configuration")),
         ("namespace", "{{ .Release.Namespace }}".to_owned()),
         ("image", include("image")),
+        ("domain", "{{ .Values.webhooks.domain }}".to_owned()),
         ("port", "{{ .Values.port }}".to_owned()),
         ("service_port", "{{ .Values.service.port }}".to_owned()),
         ("priority_class", "{{ .Values.placement.priorityClassName }}".to_owned()),
@@ -99,6 +101,8 @@ fn names() -> TemplateValues {
         ("reports_labels", labels(&reports) + annotations),
         ("reports_pod_labels", pod_labels(&reports)),
         ("reports_selector", selector(&reports)),
+        ("doctor_labels", labels(&doctor)),
+        ("doctor_selector", selector(&doctor)),
         ("rule_ids", ids.join(" ")),
         ("look_rules", include_str!("look.rules.yaml").trim_end().to_owned()),
     ]

@@ -11,6 +11,9 @@ pub enum TemplateTarget {
     Chart,
 }
 
+/// The names of objects. In the chart they are chosen by its user: YAML would read the namespace `2026` as a number.
+const NAMES: [&str; 5] = ["name", "namespace", "configuration", "image", "priority_class"];
+
 /// TemplateValues by their names in templates.
 pub type TemplateValues = Vec<(&'static str, String)>;
 
@@ -26,12 +29,25 @@ pub fn filled(template: &str, target: TemplateTarget, values: &TemplateValues) -
             _ if section.is_some_and(|section| section != target) => {}
             // Prometheus has templates too, which are no templates of Helm.
             _ if section.is_none() && target == TemplateTarget::Chart => {
-                text += &indented(&line.replace("{{ $", "{{`{{ $`}}"), values);
+                text += &indented(&quoted(&line.replace("{{ $", "{{`{{ $`}}")), values);
             }
+            _ if target == TemplateTarget::Chart => text += &indented(&quoted(line), values),
             _ => text += &indented(line, values),
         }
     }
     text
+}
+
+/// Returns the line with quotes around a name that is a whole value.
+fn quoted(line: &str) -> String {
+    NAMES.iter().fold(line.to_owned(), |line, name| {
+        let name = format!("{{{{{name}}}}}");
+        let line = line.replace(&format!("[{name}]"), &format!("[\"{name}\"]"));
+        match line.strip_suffix(&format!(": {name}")) {
+            Some(start) => format!("{start}: \"{name}\""),
+            None => line,
+        }
+    })
 }
 
 /// Returns the line with its values. A value of several lines gets the indentation of its first line.

@@ -4,7 +4,9 @@
 //! The known differences concern YAML that no tool writes: U+0085, U+2028 and U+2029 do not break lines; `{a:}` has the
 //! key `a` rather than `a:`; `[?a]` and `[:a]` hold text; `[-]`, `{# c` and an entry of a flow collection that a tab
 //! indents are errors; a comment that a tab indents is none. kubectl adds a line end to a file that has none, which becomes
-//! part of a block scalar at its end.
+//! part of a block scalar at its end. It has errors where names of anchors have other characters than letters, digits, `-`
+//! and `_`, where a tag has no space before the next indicator, and where `:` or `?` begin a text in a flow collection. A
+//! block scalar without indentation that is a document is empty for it.
 
 mod scalar;
 pub mod span;

@@ -86,9 +86,11 @@ pub struct Metrics {
     events: EventMetrics,
 }
 
-fn build() -> Info<[(&'static str, String); 3]> {
+/// Registers the release of this program, the metric `build_info`.
+pub fn register_build(registry: &mut Registry) {
     let Release { version, commit, rules } = RELEASE.clone();
-    Info::new([("version", version), ("commit", commit), ("rules", rules)])
+    let release = Info::new([("version", version), ("commit", commit), ("rules", rules)]);
+    registry.register("build", "The version of the program, its commit and the digest of its rules", release);
 }
 
 /// The metrics of the connections to a port.
@@ -309,7 +311,7 @@ impl Metrics {
         let help = "Rounds of the CA controller that failed";
         registry.register("ca_failures", help, failures);
         self.events.register(registry);
-        registry.register("build", "The version of the program, its commit and the digest of its rules", build());
+        register_build(registry);
         all
     }
 

@@ -8,6 +8,7 @@ use memchr::memmem;
 use rustls::pki_types::CertificateDer;
 
 use super::certificate::CertificateInfo;
+use super::error::shown;
 use super::pem::{BEGIN, END};
 
 /// Decodes base64 as Go does: with padding, and ignoring unused bits at the end.
@@ -25,13 +26,13 @@ pub struct SkippedBlock {
 pub enum SkipReason {
     #[error("its -----BEGIN and -----END are not on lines of their own, or do not match")]
     Lines,
-    #[error("it is a {0}, not a CERTIFICATE")]
+    #[error("it is a {}, not a CERTIFICATE", shown(.0))]
     Label(String),
     #[error("it has headers")]
     Headers,
     #[error("it is not base64")]
     Base64,
-    #[error("it is not a certificate: {0}")]
+    #[error("it is not a certificate: {}", shown(.0))]
     Certificate(String),
 }
 
@@ -149,6 +150,8 @@ mod tests {
             let found: Vec<_> = parsed.skipped.iter().map(|one| format!("{}: {}", one.line, one.reason)).collect();
             assert_eq!(found, skipped, "{text}");
         }
+        let long = format!("-----BEGIN {0}-----\n-----END {0}-----\n", "A".repeat(5_000));
+        assert!(parse(long.as_bytes()).skipped[0].reason.to_string().len() < 400);
         let no_certificate = parse(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
         assert!(matches!(no_certificate.skipped[..], [SkippedBlock { line: 1, reason: SkipReason::Certificate(_) }]));
     }

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use webpki::EndEntityCert;
 
 use super::certificate::CertificateInfo;
-use super::error::TlsFileError;
+use super::error::{TlsFileError, shown};
 use super::files::ContentsError;
 use super::key_pair::check_dates;
 use super::pem;
@@ -130,8 +130,12 @@ fn rejected(error: webpki::Error) -> Error {
 
 /// The error for a certificate that is signed by a trusted CA, but has no name of `--client-name`.
 #[derive(Debug, thiserror::Error)]
-#[error("none of the names of its certificate is a --client-name: {0:?}")]
+#[error("none of the names of its certificate is a --client-name: {}", shown_names(.0))]
 struct OtherName(Vec<String>);
+
+fn shown_names(names: &[String]) -> String {
+    shown(&format!("{names:?}"))
+}
 
 /// Returns why the client was rejected, if a handshake failed because of client authentication.
 pub fn rejection(failed: &io::Error) -> Option<String> {
@@ -150,5 +154,16 @@ pub fn rejection(failed: &io::Error) -> Option<String> {
             error => format!("its certificate is not accepted: {error}"),
         }),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_shows_only_the_beginning_of_many_names() {
+        let error = OtherName(vec!["name".to_owned(); 1_000]).to_string();
+        assert!(error.ends_with('…') && error.len() < 500, "{error}");
     }
 }

@@ -2,7 +2,12 @@
 
 use time::OffsetDateTime;
 
+use crate::scan::json::printable;
 use crate::scan::time::format;
+
+/// The most characters that a message shows of a certificate or of a library's error: four lines of a terminal. The names and
+/// usages of a certificate can be as long as its file.
+const SHOWN_MAX_CHARS: usize = 320;
 
 /// Each message continues a sentence that begins with `the file `, and says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +16,7 @@ pub enum TlsFileError {
     Empty,
     #[error("contains no certificate: a PEM file with -----BEGIN CERTIFICATE----- is required")]
     NoCertificate,
-    #[error("contains a certificate that cannot be parsed: {0}")]
+    #[error("contains a certificate that cannot be parsed: {}", shown(.0))]
     BadCertificate(String),
     #[error("has an error on line {line}: put each -----BEGIN and each -----END on a line of its own")]
     JoinedBlocks { line: usize },
@@ -22,18 +27,23 @@ pub enum TlsFileError {
     #[error("has a {label} on line {line}, which is not supported: convert it to a CERTIFICATE with openssl")]
     OtherCertificate { line: usize, label: &'static str },
     #[error(
-        "contains a certificate with the critical extension {0}, which clients do not support: use a certificate \
-         without it"
+        "contains a certificate with the critical extension {}, which clients do not support: use a certificate \
+         without it",
+        shown(.0)
     )]
     CriticalExtension(String),
     #[error(
-        "contains a certificate that is not for servers: its extendedKeyUsage is {0}; add serverAuth, or omit \
-         extendedKeyUsage"
+        "contains a certificate that is not for servers: its extendedKeyUsage is {}; add serverAuth, or omit \
+         extendedKeyUsage",
+        shown(.0)
     )]
     NotForServers(String),
     #[error("does not begin with the certificate of the key: {ORDER}")]
     Order,
-    #[error("contains the certificate of {0:?}, which is not a CA: use the CA that signs the clients' certificates")]
+    #[error(
+        "contains the certificate of {:?}, which is not a CA: use the CA that signs the clients' certificates",
+        shown(.0)
+    )]
     NoCa(String),
     #[error(
         "contains a certificate without a host: add the name that clients use to its subjectAltName; for a Service \
@@ -61,8 +71,9 @@ pub enum TlsFileError {
     )]
     Encrypted,
     #[error(
-        "contains a private key that cannot be used: {0}; supported keys are RSA of 2048 bits or more, ECDSA on P-256 \
-         or P-384, and Ed25519"
+        "contains a private key that cannot be used: {}; supported keys are RSA of 2048 bits or more, ECDSA on P-256 \
+         or P-384, and Ed25519",
+        shown(.0)
     )]
     BadKey(String),
     #[error("is not the key of the first certificate: use the key that belongs to it, and {ORDER}")]
@@ -71,6 +82,31 @@ pub enum TlsFileError {
 
 const ORDER: &str = "put the server's own certificate first, then its chain";
 
+/// Returns the beginning of a text from a file.
+pub fn shown(text: &str) -> String {
+    printable(text, SHOWN_MAX_CHARS)
+}
+
 fn time(time: &OffsetDateTime) -> String {
     format(*time).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_shows_only_the_beginning_of_a_long_text() {
+        let text = || "a\n".repeat(5_000);
+        for error in [
+            TlsFileError::BadCertificate(text()),
+            TlsFileError::CriticalExtension(text()),
+            TlsFileError::NotForServers(text()),
+            TlsFileError::NoCa(text()),
+            TlsFileError::BadKey(text()),
+        ] {
+            let message = error.to_string();
+            assert!(message.contains('…') && message.len() < 600 && !message.contains('\n'), "{message}");
+        }
+    }
 }

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
 use procfs::process::Process;
 use rustls::ALL_VERSIONS;
 use scan_admission::tls::development::certificate;
@@ -250,7 +252,7 @@ impl Server {
             let before = self.cpu();
             let output = Command::new("h2load")
                 .args(if protocol == "h2" { &[][..] } else { &["--h1"] })
-                .args(["-t", "1", "-c", &count.to_string(), "-D", &time.as_secs_f64().to_string()])
+                .args(["-t", "1", "-c", &count.to_string(), "-D", &format!("{}ms", time.as_millis())])
                 .args(["-H", "content-type: application/json", "-d"])
                 .arg(folder.join("body"))
                 .arg(format!("https://{}{}", self.address, path(body.webhook)))
@@ -259,7 +261,9 @@ impl Server {
             let cpu = self.cpu() - before;
             let text = String::from_utf8_lossy(&output.stdout);
             // requests: 9 total, 9 started, 9 done, 9 succeeded, 0 failed, 0 errored, 0 timeout
-            let line = text.lines().find(|line| line.starts_with("requests: ")).expect("h2load counts");
+            let line = text.lines().find(|line| line.starts_with("requests: ")).unwrap_or_else(|| {
+                panic!("h2load: {text}{}", String::from_utf8_lossy(&output.stderr));
+            });
             assert!(line.contains(" 0 failed, 0 errored, 0 timeout"), "{line}");
             let done = line.split(", ").find_map(|part| part.strip_suffix(" succeeded")).expect("a count");
             Some(cpu.as_secs_f64() * 1e6 / done.parse::<f64>().expect("a number"))
@@ -289,12 +293,10 @@ fn process(pid: u32) -> Process {
     Process::new(pid.try_into().expect("a process")).expect("it runs")
 }
 
-/// Returns the processor time of a process, to the nanosecond. Without that of threads that have ended, which no server
-/// here has many of.
+/// Returns the processor time of a process, to the nanosecond. It includes that of threads that have ended.
 pub fn cpu(pid: u32) -> Duration {
-    let process = process(pid);
-    let threads = process.tasks().expect("it runs").filter_map(|thread| thread.ok()?.schedstat().ok());
-    Duration::from_nanos(threads.map(|thread| thread.sum_exec_runtime).sum())
+    let clock = clock_getcpuclockid(Pid::from_raw(pid.try_into().expect("a process"))).expect("it runs");
+    clock_gettime(clock).expect("it runs").into()
 }
 
 impl Drop for Server {

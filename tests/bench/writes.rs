@@ -30,6 +30,10 @@ const RATES: [Option<u64>; 3] = [Some(20), Some(200), None];
 /// The number of clients that write as much as they can.
 const CLIENTS: usize = 8;
 
+/// How often a write is tried. The API server closes connections that were idle for 90 s, and a client may just have begun to use
+/// one of them.
+const WRITE_TRIES: usize = 3;
+
 /// The number of writes of a day at 20 a second.
 const DAY: u64 = 20 * 24 * 3600;
 
@@ -197,7 +201,14 @@ async fn write(client: &Client, namespace: &str, number: u64) {
     let kind = GroupVersionKind::gvk("scanning.apps.tanzu.vmware.com", "v1beta1", "SourceScan");
     let scans: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &ApiResource::from_gvk(&kind));
     let patch = Patch::Merge(json!({"status": status(number)}));
-    scans.patch_status(&scan_name(number), &PatchParams::default(), &patch).await.expect("the write is allowed");
+    for _ in 0..WRITE_TRIES {
+        match scans.patch_status(&scan_name(number), &PatchParams::default(), &patch).await {
+            Ok(_) => return,
+            Err(kube::Error::Api(denied)) => panic!("the write is denied: {denied}"),
+            Err(error) => eprintln!("a write is repeated: {error}"),
+        }
+    }
+    panic!("the API server does not answer");
 }
 
 /// Returns the processor time that each server takes in an hour without writes, in seconds; first the API server's.

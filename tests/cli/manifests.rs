@@ -227,7 +227,7 @@ fn the_image_recipe_has_the_versions_and_ports_of_the_code() {
     let rust = cargo.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap().trim_matches('"');
     let version = env!("CARGO_PKG_VERSION");
     for line in [
-        format!("ARG RUST={rust}"),
+        format!("ARG RUST={rust}-slim"),
         "EXPOSE 8443 8080".to_owned(),
         "USER 65532:65532".to_owned(),
         format!("#     podman build -f manifests/Containerfile -t scan-admission:{version} ."),

@@ -99,8 +99,13 @@ async fn every_metric_and_label_in_manifests_and_pages_exists() {
     let server = Process::start(command(folder.path(), &["--config=config.yaml"]), folder.join("errors"));
     let review = fixture("sourcescan-failed-5-completed.validate.json");
     Client::new(&folder.join("certs/ca.crt"), server.address, "http/1.1").await.post("/validate", review).await;
-    let mut all = exposed(&String::from_utf8(get(server.admin, "/metrics").await.body).unwrap());
-    all.append(&mut exposed(&metrics_of_scans()));
+    let (of_server, of_scans) =
+        (String::from_utf8(get(server.admin, "/metrics").await.body).unwrap(), metrics_of_scans());
+    let release =
+        |text: &str| text.lines().find(|line| line.starts_with("scan_admission_build_info")).map(str::to_owned);
+    assert!(release(&of_server).is_some() && release(&of_server) == release(&of_scans), "{of_scans}");
+    let mut all = exposed(&of_server);
+    all.append(&mut exposed(&of_scans));
     for expr in expressions() {
         let named = named(&expr);
         for (name, labels) in named.iter().filter(|(name, _)| name.starts_with("scan_admission_")) {

@@ -5,7 +5,7 @@ mod junit;
 mod runs;
 mod sarif;
 mod schema;
-mod validators;
+pub mod validators;
 mod workflow_commands;
 
 use std::fs;

@@ -1,6 +1,7 @@
 //! Tests of the Helm chart, with the real Helm.
 
 mod lifecycle;
+mod names;
 mod rendered;
 mod switches;
 mod values;
@@ -16,6 +17,7 @@ pub const TESTS: &[(&str, ChartTest)] = &[
     ("the-chart-renders-the-objects-of-the-manifests", rendered::objects_are_those_of_the_manifests),
     ("the-chart-rejects-bad-values-by-their-paths", values::bad_values_are_rejected),
     ("the-chart-has-an-effect-of-each-value", switches::each_value_can_be_applied),
+    ("the-chart-can-have-any-name-and-labels", names::any_name_and_labels_can_be_applied),
     ("the-chart-can-be-upgraded-without-a-lost-write", lifecycle::no_write_is_lost),
 ];
 

@@ -14,6 +14,7 @@ use serde_json::Value;
 pub use crate::support::controlplane::go;
 use crate::support::controlplane::programs;
 pub use crate::support::controlplane::{ClusterError, ControlPlane, Kubectl, KubectlOutput, Namespace, User};
+use crate::support::waits::WAIT_MAX;
 
 /// The line that the control plane prints when it is ready.
 #[derive(Debug, Deserialize)]
@@ -101,7 +102,7 @@ pub fn eventually<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
         if let Some(value) = done() {
             return value;
         }
-        assert!(start.elapsed() < Duration::from_secs(10), "timed out after 10 s: {what}");
+        assert!(start.elapsed() < WAIT_MAX, "timed out after {WAIT_MAX:?}: {what}");
         thread::sleep(Duration::from_millis(20));
     }
 }

@@ -102,6 +102,17 @@ const SABOTAGES: &[Sabotage] = &[
         &["webhook-unknown"],
     ),
     (
+        "another domain in the names, as the chart can set it",
+        Change(VALIDATING, |it| {
+            for webhook in webhooks(it) {
+                let name = webhook["name"].as_str().unwrap().replace("scan-admission.dev", "scans.example.com");
+                webhook["name"] = json!(name);
+            }
+        }),
+        0,
+        &[],
+    ),
+    (
         "no /status in the rules",
         Change(VALIDATING, |it| webhooks(it)[0]["rules"][0]["resources"] = json!(["sourcescans", "imagescans"])),
         1,
@@ -369,6 +380,18 @@ const SABOTAGES: &[Sabotage] = &[
         &["other-release"],
     ),
     ("the rights are missing", Delete(BINDING), 1, &["rights-missing"]),
+    (
+        "another Secret of the CA, for which there are no rights",
+        Change(DEPLOYMENT, |it| {
+            for argument in it["spec"]["template"]["spec"]["containers"][0]["args"].as_array_mut().unwrap() {
+                if *argument == "--ca-secret=scan-admission-ca" {
+                    *argument = json!("--ca-secret=another-ca");
+                }
+            }
+        }),
+        1,
+        &["rights-missing"],
+    ),
     ("the rights on Events are missing", Delete(EVENTS_BINDING), 1, &["rights-missing"]),
     ("a kind is missing", Delete(IMAGES), 1, &["kind-missing"]),
     (

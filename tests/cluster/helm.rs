@@ -54,10 +54,15 @@ impl Helm {
 
     /// Renders the chart with these values. The release and the namespace have the names of the kustomize base.
     pub fn template(&self, chart: &Path, values: &Value) -> HelmOutput {
+        self.template_of("scan-admission", "scan-admission", chart, values)
+    }
+
+    /// Renders the chart with these values, as a release of this name in this namespace.
+    pub fn template_of(&self, release: &str, namespace: &str, chart: &Path, values: &Value) -> HelmOutput {
         let file = self.home.join("values.json");
         fs::write(&file, values.to_string()).unwrap();
-        let release = ["template", "scan-admission", "--namespace=scan-admission", "--kube-version=1.36.0", "--values"];
-        self.run(release.map(OsStr::new).into_iter().chain([file.as_os_str(), chart.as_os_str()]))
+        let arguments = ["template", release, "--namespace", namespace, "--kube-version=1.36.0", "--values"];
+        self.run(arguments.map(OsStr::new).into_iter().chain([file.as_os_str(), chart.as_os_str()]))
     }
 }
 

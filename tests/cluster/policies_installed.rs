@@ -12,12 +12,10 @@ mod static_manifests;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::controlplane::{ClusterError, ControlPlane, Kubectl, KubectlOutput, Namespace, User};
+use crate::controlplane::{ClusterError, ControlPlane, Kubectl, KubectlOutput, Namespace, User, eventually};
 use crate::installed::{install_kinds, program};
 use crate::policies::ProgramTest;
 use crate::{Test, break_glass, scan};
@@ -43,10 +41,6 @@ pub const OTHERS: &[(&str, ProgramTest)] = &[
 
 /// A measurement that takes minutes: `cargo test --test cluster -- --ignored what-policies-cost`.
 pub const MEASUREMENTS: &[(&str, ProgramTest)] = &[("what-policies-cost", cost::measure)];
-
-/// The API server takes 10 s of processor time to compile the policies when they are stored, and again before they are
-/// in force. On a busy machine, this can take minutes.
-const INSTALL_MAX: Duration = Duration::from_secs(300);
 
 /// The requests of `kubectl apply` that store policies, since each waits until its policy is compiled.
 const TIMEOUT: &str = "--request-timeout=120s";
@@ -105,7 +99,7 @@ pub fn until_in_force(namespace: &Namespace<'_>) {
     let status = json!({"status": {"metadataUrl": "ftp://x", "conditions": [{"type": "Other", "status": "True", "reason": "A"}]}});
     let spec = json!({"apiVersion": "scanning.apps.tanzu.vmware.com/v1beta1", "kind": "SourceScan",
         "metadata": {"name": "other"}, "spec": {}});
-    poll("all policies are in force", INSTALL_MAX, || {
+    eventually("all policies are in force", || {
         let written = patch_status(namespace, PROBE, &status.to_string(), &["--dry-run=server"]);
         let created = dry_run(namespace.kubectl(User::Admin), &spec.to_string());
         let shown = format!("{}{}", written.stderr, created.stderr);
@@ -123,17 +117,4 @@ fn dry_run(kubectl: Kubectl, object: &str) -> KubectlOutput {
 pub fn patch_status(namespace: &Namespace<'_>, name: &str, patch: &str, arguments: &[&str]) -> KubectlOutput {
     let command = ["patch", "sourcescan", name, "--subresource=status", "--type=merge", "--patch", patch];
     namespace.kubectl(User::ScanController).args(command).args(arguments).run()
-}
-
-/// Retries until `done` returns a value.
-#[track_caller]
-pub fn poll<T>(what: &str, limit: Duration, mut done: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(value) = done() {
-            return value;
-        }
-        assert!(start.elapsed() < limit, "timed out after {limit:?}: {what}");
-        thread::sleep(Duration::from_millis(100));
-    }
 }

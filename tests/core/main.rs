@@ -22,6 +22,7 @@ mod status_writer;
 #[path = "../support"]
 mod support {
     pub mod count_names;
+    pub mod fuzz_corpus;
     pub mod fuzzed;
     pub mod json_checks;
     pub mod naive;

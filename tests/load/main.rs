@@ -19,6 +19,7 @@ mod support {
     pub mod frames;
     pub mod http;
     pub mod json_reply;
+    pub mod pki;
     pub mod process;
     pub mod program;
     pub mod request_head;

@@ -1,5 +1,6 @@
 //! Tests `serve` over real sockets, as a program or inside the test process: requests, limits, certificates, reloading.
 
+mod cancellation;
 mod certificate_files;
 mod certificate_renewal;
 mod certificates;
@@ -10,6 +11,7 @@ mod connection_timeouts;
 mod development_certificate;
 mod event_series;
 mod events;
+mod fuzzed_inputs;
 mod logs;
 mod requests;
 mod serve;
@@ -22,6 +24,8 @@ mod support {
     pub mod fixtures;
     pub mod folder;
     pub mod frames;
+    pub mod fuzz_corpus;
+    pub mod fuzzed_connection;
     pub mod http;
     pub mod in_process;
     pub mod json_reply;

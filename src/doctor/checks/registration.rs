@@ -6,12 +6,11 @@ use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, RuleWithOpera
 
 use crate::admission::{FaultPolicy, ReviewSettings, Webhook};
 use crate::doctor::check::{Check, Diagnostics};
-use crate::doctor::expected::configuration_kind;
+use crate::doctor::expected::{configuration_kind, function};
 use crate::doctor::lookup::Lookup;
 use crate::doctor::snapshot::{OurWebhook, Snapshot};
 use crate::doctor::target::path;
 use crate::engine::{Mode, Part, Rule};
-use crate::policies::DOMAIN;
 use crate::rules::RULES;
 use crate::scan::{GROUP, Kind};
 
@@ -102,7 +101,7 @@ fn configuration_missing(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
 fn webhook_missing(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     for found in snapshot.ours() {
         for expected in &snapshot.expected.webhooks[found.kind as usize] {
-            if !found.webhooks.iter().any(|webhook| webhook.name == expected.name) {
+            if !found.webhooks.iter().any(|webhook| function(&webhook.name) == function(&expected.name)) {
                 diagnostics.problem(format!("{} has no webhook {}", found.id(), expected.name));
             }
         }
@@ -220,7 +219,7 @@ fn failure_policy(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     let may_be_strict = |webhook: &MutatingWebhook| snapshot.lacks_status_subresource() && judges_scans(webhook);
     // Where a finding denies nothing, an outage need not deny either.
     let denies = snapshot.settings.found().is_none_or(|settings| denies(settings));
-    let may_be_lenient = |webhook: &MutatingWebhook| !denies && webhook.name == format!("status.validate.{DOMAIN}");
+    let may_be_lenient = |webhook: &MutatingWebhook| !denies && function(&webhook.name) == "status.validate";
     compare(snapshot, diagnostics, "failurePolicy", |webhook| {
         let policy = webhook.failure_policy.clone().unwrap_or("Fail".to_owned());
         match policy.as_str() {

@@ -7,6 +7,7 @@ use k8s_openapi::api::authorization::v1::ResourceAttributes;
 use crate::doctor::check::{Check, Diagnostics};
 use crate::doctor::lookup::Lookup;
 use crate::doctor::snapshot::Snapshot;
+use crate::install::NAME;
 
 pub const CHECKS: &[Check] = &[
     Check {
@@ -68,7 +69,7 @@ fn replicas_differ(snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
     let container = |pod: &k8s_openapi::api::core::v1::Pod| {
         let containers = &pod.spec.as_ref()?.containers;
         // Other containers may be sidecars with other images.
-        let ours = containers.iter().find(|one| one.name == snapshot.expected.service).or(containers.first());
+        let ours = containers.iter().find(|one| one.name == NAME).or(containers.first());
         ours.and_then(|one| one.image.clone())
     };
     let mut images: BTreeMap<String, Vec<String>> = BTreeMap::new();

@@ -1,11 +1,14 @@
-{{- /* The name of the objects: that of the release, with the name of the chart. */ -}}
+{{- /* The name of the objects: that of the release, with the name of the chart. The name of a Service begins with a letter and has no
+dot, which the name of a release may have. */ -}}
 {{- define "scan-admission.name" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
-{{- else if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 45 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 45 | trimSuffix "-" -}}
+{{- $name := contains .Chart.Name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) -}}
+{{- if regexMatch "^[0-9]" $name -}}
+{{- $name = printf "%s-%s" .Chart.Name .Release.Name -}}
+{{- end -}}
+{{- $name | replace "." "-" | trunc 45 | trimAll "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -30,6 +33,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with .Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{- /* The labels of a part, without those that every object has. */ -}}
+{{- define "scan-admission.otherLabels" -}}
+{{- $labels := deepCopy .labels -}}
+{{- range $name, $_ := .common -}}
+{{- $_ := unset $labels $name -}}
+{{- end -}}
+{{- with $labels -}}
+{{ toYaml . }}
+{{- end -}}
 {{- end -}}
 
 {{- /* The Secret with the serving certificate, if the replicas do not make it. */ -}}

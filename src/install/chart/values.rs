@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::super::template::{TemplateTarget, filled};
 use super::super::{MEMORY_MIB, PRIORITY_CLASS, SERVICE_PORT};
 use crate::config;
+use crate::policies::DOMAIN;
 use crate::server::handler;
 
 /// The longest line of values.yaml.
@@ -56,6 +57,7 @@ impl ChartValue {
 /// Returns the rows of the table, with the values of the code.
 pub fn values() -> Result<Vec<ChartValue>, ChartError> {
     let code = vec![
+        ("domain", DOMAIN.to_owned()),
         ("memory_mib", MEMORY_MIB.to_string()),
         ("priority_class", PRIORITY_CLASS.to_owned()),
         ("reviews_port", handler::REVIEWS_PORT.to_string()),
@@ -115,6 +117,7 @@ pub fn schema(values: &[ChartValue]) -> Result<String, ChartError> {
         ["$defs", "$schema", "title"].iter().for_each(|name| drop(config.remove(*name)));
     }
     definitions["config"] = config;
+    definitions["labels"] = labels();
     let mut schema = object("The values of the chart.");
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("scan-admission");
@@ -143,6 +146,17 @@ fn property(value: &ChartValue) -> Value {
     ]);
     members.extend(schema.as_object().cloned().unwrap_or_default());
     Value::Object(members)
+}
+
+/// Returns the schema of labels, as the API server validates them.
+fn labels() -> Value {
+    let name = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?";
+    let prefix = "[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/";
+    json!({
+        "type": "object",
+        "propertyNames": {"pattern": format!("^({prefix})?{name}$")},
+        "additionalProperties": {"type": "string", "pattern": format!("^({name})?$")},
+    })
 }
 
 /// Returns the schema of an object that has no other members than its properties.

@@ -16,7 +16,8 @@ pub const CONDITIONS_MAX: usize = 16;
 pub const MEMBERS_MAX: usize = 64;
 
 /// The longest text that is matched with a long pattern, in characters: the cost of a match is the product of both
-/// lengths. A time has at most 35 characters, and URLs and images have about 130.
+/// lengths. URLs and images have about 130 characters. A time has 35 or fewer, but RFC 3339 allows any number of digits after the
+/// second. Longer texts are taken for valid, and a longer time tells nothing.
 pub const MATCHED_MAX_CHARS: usize = 1024;
 
 /// A time as `scan::time` reads it: RFC 3339 with upper-case letters, a day that exists, and no second 60.
@@ -54,7 +55,12 @@ pub fn is_same(map: &str, old: &str, key: &str) -> String {
     format!("{} == {}", text(map, key), text(old, key))
 }
 
-/// Whether a value is a time.
+/// Whether a value is a text that is too long to be matched.
+pub fn is_too_long(value: &str) -> String {
+    format!("type({value}) == string && size({value}) > {MATCHED_MAX_CHARS}")
+}
+
+/// Whether a value is a time that is not too long.
 pub fn is_time(value: &str) -> String {
     format!(
         "type({value}) == string && size({value}) <= {MATCHED_MAX_CHARS} && ({value}.matches({}) || {value}.matches({}))",
@@ -115,7 +121,9 @@ pub fn is_malformed(entry: &str, member: ConditionMember) -> String {
                 is_there(entry, member.name())
             )
         }
-        ConditionMember::LastTransitionTime => format!("!(has({value}) && {})", is_time(&value)),
+        ConditionMember::LastTransitionTime => {
+            format!("!(has({value}) && ({} || {}))", is_time(&value), is_too_long(&value))
+        }
         ConditionMember::ObservedGeneration => {
             format!("({} && !({}))", is_there(entry, member.name()), is_count(&value))
         }
@@ -161,9 +169,16 @@ pub fn lacks_reason(entry: &str) -> String {
     format!("{reason} == '' && !(has({entry}.type) && {entry}.type in {})", types_with_reason())
 }
 
-/// Whether an entry is well-formed.
+/// Whether an entry is well-formed and its time is not too long. One with a longer time is treated like a malformed one,
+/// but without a finding.
 pub fn is_well_formed(entry: &str) -> String {
-    let members = ConditionMember::ALL.map(|member| negated(&is_malformed(entry, member)));
+    let members = ConditionMember::ALL.map(|member| match member {
+        ConditionMember::LastTransitionTime => {
+            let time = format!("{entry}.{}", member.name());
+            format!("has({time}) && {}", is_time(&time))
+        }
+        _ => negated(&is_malformed(entry, member)),
+    });
     format!("type({entry}) == map && {}", members.join(" && "))
 }
 

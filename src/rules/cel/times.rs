@@ -4,7 +4,7 @@
 //! need the time do not hold.
 
 use super::reading::{
-    is_count, is_current, is_phase, is_same_in_status, is_there, not_an_integer, of_type, text, transition,
+    is_count, is_current, is_phase, is_same_in_status, is_there, is_too_long, not_an_integer, of_type, text, transition,
 };
 use crate::engine::cel::{OTHER, VALUE, literal, message, shown};
 use crate::engine::{FieldError, Row, View};
@@ -49,8 +49,12 @@ pub fn scanned_at(view: View) -> Vec<Row> {
             "status.scannedAt",
             message(&FieldError::required(required), "", &shown(view.variable("phase"))),
         ),
-        Row::error(format!("{is_set} && size({times}) == 0"), "status.scannedAt", invalid(MUST_BE_TIME, ""))
-            .unchanged([is_same_in_status("scannedAt")]),
+        Row::error(
+            format!("{is_set} && size({times}) == 0 && !({})", is_too_long(&value)),
+            "status.scannedAt",
+            invalid(MUST_BE_TIME, ""),
+        )
+        .unchanged([is_same_in_status("scannedAt")]),
         Row::warning(
             format!("{is_valid} && {}", is_ahead(&at)),
             "status.scannedAt",

@@ -1,13 +1,11 @@
 //! Proves on generated manifests, on the examples of all rules and on the fixtures that `--fix` writes what the mutating
 //! webhook writes, and nothing else, as kubectl reads the files.
 //!
-//! `tests/controlplane/documents` is kubectl's reader, which needs Go. Without Go, our own reader takes its place.
+//! Without Go, our own reader takes the place of kubectl's.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::{env, fs, thread};
+use std::{env, fs};
 
 use scan_admission::admission::{self, Webhook};
 use scan_admission::manifest::{Documents, Manifest, encoding};
@@ -18,6 +16,7 @@ use scan_admission::rules::RULES;
 use serde_json::{Value, json};
 
 use super::generator::{Generator, Stream, node};
+use crate::kubectl_reader;
 use crate::support::review_context::{context, now};
 use crate::support::reviews::{patch, review, scan};
 
@@ -35,33 +34,9 @@ fn seed() -> u64 {
 
 /// Returns the documents of each stream as kubectl reads them.
 fn read_by_kubectl(streams: &[&str]) -> Vec<Vec<Value>> {
-    let go = env::var_os("GO").unwrap_or_else(|| "go".into());
-    if Command::new(&go).arg("version").output().is_err() {
-        assert!(env::var_os("CI").is_none(), "Go was not found: install Go 1.26 or newer");
-        eprintln!("skipped: Go was not found, so the manifests were not read by kubectl's reader");
-        return read_by_us(streams);
-    }
-    let mut child = Command::new(&go)
-        .current_dir("tests/controlplane")
-        .args(["run", "-trimpath", "-buildvcs=false", "./documents"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let lines: String = streams.iter().map(|stream| format!("{}\n", json!(stream))).collect();
-    let writer = thread::spawn(move || stdin.write_all(lines.as_bytes()));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap().unwrap();
-    assert!(output.status.success(), "{}", output.status);
-    let lines = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let read = lines.zip(streams).map(|(line, stream)| match serde_json::from_slice(line).unwrap() {
-        Value::Array(documents) => documents,
-        error => panic!("{error}:\n{stream}"),
-    });
-    let read: Vec<_> = read.collect();
-    assert_eq!(read.len(), streams.len());
-    read
+    let Some(read) = kubectl_reader::read(streams) else { return read_by_us(streams) };
+    let each = read.into_iter().zip(streams);
+    each.map(|(read, stream)| read.unwrap_or_else(|error| panic!("{error}:\n{stream}"))).collect()
 }
 
 fn read_by_us(streams: &[&str]) -> Vec<Vec<Value>> {

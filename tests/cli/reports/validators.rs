@@ -155,6 +155,11 @@ impl Python {
         self.0.join("check_jsonschema/builtin_schemas/vendor/gitlab-ci.json")
     }
 
+    /// The JSON Schema of CycloneDX 1.5, which the library of CycloneDX brings along.
+    pub fn cyclonedx_schema(&self) -> PathBuf {
+        self.0.join("cyclonedx/schema/_res/bom-1.5.SNAPSHOT.schema.json")
+    }
+
     /// Validates JSON files against a JSON Schema, and returns the errors.
     pub fn schema_errors(&self, schema: &Path, reports: &[PathBuf]) -> Vec<String> {
         errors(&self.read("schema", schema, reports))

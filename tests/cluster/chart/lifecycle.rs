@@ -24,6 +24,13 @@ const WRITERS: usize = 2;
 /// The writes that must follow each step, so that its effects reach some.
 const WRITES_AFTER_STEP: usize = 50;
 
+const NAMES_OF_WEBHOOKS: [&str; 4] = [
+    "status.validate.scans.example.com",
+    "spec.validate.scans.example.com",
+    "status.mutate.scans.example.com",
+    "create.mutate.scans.example.com",
+];
+
 /// A release on a cluster, and what writes to it.
 struct Installation {
     nodes: Nodes,
@@ -150,9 +157,14 @@ impl Installation {
 
     /// Returns the caBundle of each webhook.
     fn trust(&self) -> Vec<String> {
+        self.webhooks("{.clientConfig.caBundle}")
+    }
+
+    /// Returns a field of each webhook.
+    fn webhooks(&self, field: &str) -> Vec<String> {
         let get = ["get", "validatingwebhookconfiguration,mutatingwebhookconfiguration", "scan-admission"];
-        let bundles = "-o=jsonpath={range .items[*].webhooks[*]}{.clientConfig.caBundle}{'\\n'}{end}";
-        let printed = self.kubectl(User::Admin).args(get).args([bundles]).run();
+        let fields = format!("-o=jsonpath={{range .items[*].webhooks[*]}}{field}{{'\\n'}}{{end}}");
+        let printed = self.kubectl(User::Admin).args(get).args(["--ignore-not-found", &fields]).run();
         printed.ok().lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }
 
@@ -193,7 +205,8 @@ impl Installation {
         printed.ok().lines().filter(is_ours).map(str::to_owned).collect()
     }
 
-    /// Installs the kinds with the chart, and asserts that they and the scans outlive it.
+    /// Installs the kinds with the chart, and asserts that they and the scans outlive it. Before, the names of the webhooks and the
+    /// source of the certificates are changed, and nothing else outlives that.
     fn keeps_kinds(&self, chart: &str, port: &str) {
         self.is_over.store(true, Relaxed);
         eventually("the writers end", || self.writers.iter().all(JoinHandle::is_finished).then_some(()));
@@ -205,7 +218,17 @@ impl Installation {
             let create = self.kubectl(User::Developer).args(["create", "-f", "-"]).input(scan("kept").to_string());
             (create.run().code == Some(0)).then_some(())
         });
+        for (set, names) in [
+            ("webhooks.enabled=false", vec![]),
+            ("webhooks.enabled=true,webhooks.domain=scans.example.com", NAMES_OF_WEBHOOKS.to_vec()),
+            ("certificates.source=secret", NAMES_OF_WEBHOOKS.to_vec()),
+        ] {
+            let upgrade = ["upgrade", "scan-admission", chart, "--namespace=scan-admission", "--wait", "--timeout=5m"];
+            self.helm.run(upgrade.into_iter().chain(["--reuse-values", "--set", set])).ok();
+            assert_eq!(self.webhooks("{.name}"), names, "{set}");
+        }
         self.helm.run(["uninstall", "scan-admission", "--namespace=scan-admission", "--wait"]).ok();
+        assert_eq!(self.left(), Vec::<String>::new());
         self.kubectl(User::Admin).args(["get", "sourcescan", "kept"]).run().ok();
     }
 

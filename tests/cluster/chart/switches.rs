@@ -11,7 +11,7 @@ use crate::controlplane::{ClusterError, ControlPlane, User, eventually};
 use crate::helm::{Helm, module};
 
 /// The values with every optional part, since a value of a part has no effect without it.
-fn everything() -> Value {
+pub fn everything() -> Value {
     json!({
         "certificates": {"source": "cert-manager"},
         "reports": {"enabled": true},
@@ -49,7 +49,7 @@ pub fn each_value_can_be_applied() -> Result<(), ClusterError> {
 }
 
 /// Applies objects as a dry run.
-fn apply(cluster: &ControlPlane, objects: Vec<&Value>) {
+pub fn apply(cluster: &ControlPlane, objects: Vec<&Value>) {
     if objects.is_empty() {
         return;
     }
@@ -62,7 +62,7 @@ fn apply(cluster: &ControlPlane, objects: Vec<&Value>) {
 }
 
 /// Installs the kinds of cert-manager and of the Prometheus operator.
-fn install_kinds(cluster: &ControlPlane) {
+pub fn install_kinds(cluster: &ControlPlane) {
     for (path, folder) in [
         ("github.com/cert-manager/cert-manager", "deploy/crds"),
         ("github.com/prometheus-operator/prometheus-operator", "example/prometheus-operator-crd"),
@@ -83,7 +83,7 @@ fn install_kinds(cluster: &ControlPlane) {
 }
 
 /// Merges the members of `from` into `into`.
-fn merge(into: &mut Value, from: &Value) {
+pub fn merge(into: &mut Value, from: &Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
             for (name, value) in from {

@@ -82,20 +82,26 @@ pub fn program_findings(case: &Case) -> Findings {
     let has_several_unnamed = unnamed_conditions(&case.new) > 1;
     Findings {
         has_long_text,
-        has_long_list: has_long_list(case),
-        has_long_old_list: case.old.as_ref().is_some_and(is_long_list),
+        is_read_in_part: is_read_in_part(case),
+        is_old_read_in_part: case.old.as_ref().is_some_and(has_unread_conditions),
         has_several_unnamed,
         ..Findings::of_program(&case.answer(Webhook::Validating))
     }
 }
 
-/// Whether an object has more conditions than the policies read.
-pub fn has_long_list(case: &Case) -> bool {
-    is_long_list(&case.new) || case.old.as_ref().is_some_and(is_long_list)
+/// Whether an object has conditions or a time of the scan that the policies do not read.
+pub fn is_read_in_part(case: &Case) -> bool {
+    [Some(&case.new), case.old.as_ref()]
+        .into_iter()
+        .flatten()
+        .any(|object| has_unread_conditions(object) || has_long_text(&object["status"]["scannedAt"]))
 }
 
-fn is_long_list(object: &Value) -> bool {
-    object["status"]["conditions"].as_array().is_some_and(|all| all.len() > CONDITIONS_MAX)
+/// Whether an object has more conditions than the policies read, or a condition with a longer time.
+fn has_unread_conditions(object: &Value) -> bool {
+    object["status"]["conditions"].as_array().is_some_and(|all| {
+        all.len() > CONDITIONS_MAX || all.iter().any(|entry| has_long_text(&entry["lastTransitionTime"]))
+    })
 }
 
 /// Returns the number of conditions without a type, or with one that others have too.
@@ -115,11 +121,12 @@ fn has_long_text(value: &Value) -> bool {
     }
 }
 
-/// Whether the policies may miss findings of a rule: of any where a list is long, and of those that say so where a text is.
+/// Whether the policies may miss findings of a rule: of any where a list or a time is long, and of those that say so where another
+/// text is.
 /// They may not deny what the program does not deny.
 fn may_miss(rule: &str, program: &Findings) -> bool {
     let is_near = RULES.iter().any(|other| other.id == rule && matches!(other.cel, Cel::Near(..)));
-    program.has_long_list || is_near && program.has_long_text
+    program.is_read_in_part || is_near && program.has_long_text
 }
 
 /// Compares the findings of the rules that these policies have, the errors of expressions, and the audit annotations.
@@ -132,8 +139,8 @@ pub fn compare_findings(policies: &Policies, program: &Findings, result: &Value)
     found.extend(wrong.map(|how| mismatch("annotation", "a wrong annotation", how)));
     let (rules, of_policies) = (policies.rules(), policies.findings(result));
     let (near, rules): (BTreeSet<_>, BTreeSet<_>) = rules.into_iter().partition(|rule| may_miss(rule, program));
-    // Errors of an old list that the policies do not read are no errors that the new object had before.
-    let may_deny = |rule: &str| program.has_long_old_list && program.warned.contains_key(rule);
+    // Errors of old conditions that the policies do not read are no errors that the new object had before.
+    let may_deny = |rule: &str| program.is_old_read_in_part && program.warned.contains_key(rule);
     for rule in near.iter().filter(|rule| !program.denied.contains_key(*rule) && !may_deny(rule)) {
         let denied = of_policies.denied.get(rule);
         found.extend(denied.map(|_| mismatch(rule, "denied by the policies only", "a text or a list is long")));

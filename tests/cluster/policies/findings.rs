@@ -35,10 +35,10 @@ pub struct Findings {
     pub warned: ByRule,
     /// Whether the object has a text that some policies do not read, since it is long.
     pub has_long_text: bool,
-    /// Whether the object has more conditions than the policies read.
-    pub has_long_list: bool,
-    /// Whether the old object has.
-    pub has_long_old_list: bool,
+    /// Whether an object has conditions or a time of the scan that the policies do not read.
+    pub is_read_in_part: bool,
+    /// Whether the old object has such conditions.
+    pub is_old_read_in_part: bool,
     /// Whether several conditions have no type, or one that others have too. If the old object has fewer of them, the program
     /// and the policies may differ in which ones are new. Both deny the write.
     pub has_several_unnamed: bool,

@@ -176,7 +176,11 @@ fn strings(texts: &[&str]) -> Vec<Value> {
 pub fn values(name: &str) -> Vec<Value> {
     let mut all: Vec<Value> = WRONG.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
     all.extend(match name {
-        "lastTransitionTime" | "scannedAt" => strings(TIMES),
+        "lastTransitionTime" | "scannedAt" => {
+            let long =
+                [1003, 1004, 1005, 1006].map(|digits| json!(format!("2026-11-20T08:01:00.{}Z", "7".repeat(digits))));
+            [strings(TIMES), long.into()].concat()
+        }
         "phase" => strings(PHASES),
         "type" => [strings(TYPES), vec![json!("x".repeat(316)), json!("x".repeat(64))]].concat(),
         "status" => strings(STATUSES),

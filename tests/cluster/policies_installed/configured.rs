@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use scan_admission::admission::ReviewSettings;
 use scan_admission::config::Config;
@@ -11,9 +10,9 @@ use serde_json::{Value, json};
 use super::in_process::{Answers, Write};
 use super::install::{annotation, listed};
 use super::printed::Printed;
-use super::{INSTALL_MAX, TIMEOUT, generate, patch_status, poll, start};
+use super::{TIMEOUT, generate, patch_status, start};
 use crate::break_glass;
-use crate::controlplane::{ControlPlane, Namespace, User};
+use crate::controlplane::{ControlPlane, Namespace, User, eventually};
 use crate::requests_and_answers::stored;
 use crate::scan;
 use crate::support::folder::Folder;
@@ -89,7 +88,7 @@ fn until_in_force(namespace: &Namespace<'_>) {
     break_glass(namespace).args(["create", "-f", "-"]).input(scan("probe").to_string()).run().ok();
     let error = json!({"status": {"phase": "Complete", "scannedBy": 1, "cveCount": {"low": 1, "more": 1},
         "conditions": [{"type": "Other", "status": "True", "reason": "A"}]}});
-    poll("all policies are in force", INSTALL_MAX, || {
+    eventually("all policies are in force", || {
         let shown = patch_status(namespace, "probe", &error.to_string(), &["--dry-run=server"]).stderr;
         let rules = ["scanned-by", "phase-unknown", "condition-unknown-type"];
         let all = rules.iter().all(|rule| shown.contains(&format!("[{rule}]")));
@@ -126,7 +125,7 @@ fn compare(namespace: &Namespace<'_>, user: User, name: &str, status: &Value, se
     // The webhook writes out the messages, the policies list the rules.
     let expected = listed(|rule| answers.audited.contains(&format!("[{rule}]")));
     let audited = || annotation(namespace, name, "scan-warnings/audited").unwrap_or_default();
-    poll(&format!("{expected} is audited: {case}"), Duration::from_secs(10), || (audited() == expected).then_some(()));
+    eventually(&format!("{expected} is audited: {case}"), || (audited() == expected).then_some(()));
     answers
 }
 
@@ -156,7 +155,7 @@ fn a_user_who_is_no_writer_is_denied(namespace: &Namespace<'_>, settings: &Revie
         r#"{"status": {"phase": "Pending"}}"#,
     ];
     let as_user = ["--as=somebody", "--as-group=writers"];
-    let output = poll("the rights are granted", Duration::from_secs(10), || {
+    let output = eventually("the rights are granted", || {
         let output = namespace.kubectl(User::Admin).args(patch).args(as_user).run();
         (!output.stderr.contains("cannot patch resource") && !output.stderr.contains("cannot get resource"))
             .then_some(output)

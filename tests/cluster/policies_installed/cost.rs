@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::runtime::{self, Runtime};
 
 use super::limits::cpu;
-use super::{INSTALL_MAX, TIMEOUT, committed, poll, seed_probe, until_in_force};
-use crate::controlplane::{ControlPlane, User};
+use super::{TIMEOUT, committed, seed_probe, until_in_force};
+use crate::controlplane::{ControlPlane, User, eventually};
 use crate::installed::{OWN, install, replica};
 use crate::replicas::client;
 use crate::scan;
@@ -53,7 +53,7 @@ pub fn measure(_: &Path) {
     let probes = cluster.namespace("probes", &json!({LABEL: "ours", OWN: ""}));
     seed_probe(&probes);
     until_in_force(&probes);
-    poll("the webhooks answer", INSTALL_MAX, || {
+    eventually("the webhooks answer", || {
         let mut bad = scan("bad");
         bad["status"] = json!({"phase": "Completed"});
         let create = ["create", "--dry-run=server", "-f", "-"];

@@ -4,7 +4,6 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use scan_admission::admission::ReviewSettings;
 use scan_admission::policies;
@@ -13,9 +12,9 @@ use serde_json::{Value, json};
 
 use super::in_process::{Answers, Write};
 use super::printed::Printed;
-use super::{TIMEOUT, committed, patch_status, poll};
+use super::{TIMEOUT, committed, patch_status};
 use crate::break_glass;
-use crate::controlplane::{Namespace, User};
+use crate::controlplane::{Namespace, User, eventually};
 use crate::requests_and_answers::stored;
 use crate::scan;
 
@@ -82,7 +81,7 @@ pub fn listed(rules: impl Fn(&str) -> bool) -> String {
 }
 
 fn annotation_is(namespace: &Namespace<'_>, name: &str, key: &str, expected: &str) {
-    poll(&format!("{key} is {expected}"), Duration::from_secs(10), || {
+    eventually(&format!("{key} is {expected}"), || {
         (annotation(namespace, name, key).as_deref() == Some(expected)).then_some(())
     });
 }

@@ -2,21 +2,17 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::install::annotation;
-use super::{committed, generate, patch_status, poll, start};
-use crate::controlplane::{ClusterError, ControlPlane, User};
+use super::{committed, generate, patch_status, start};
+use crate::controlplane::{ClusterError, ControlPlane, User, eventually};
 use crate::scan;
 use crate::support::folder::Folder;
 
 /// The feature gate, which is alpha in 1.36.
 const GATE: &str = "--feature-gates=ManifestBasedAdmissionControlConfig=true";
-
-/// The API server looks for new kinds from time to time.
-const KIND_MAX: Duration = Duration::from_secs(120);
 
 const PLUGINS: [(&str, &str); 2] = [("Validating", "validating"), ("Mutating", "mutating")];
 
@@ -50,7 +46,7 @@ pub fn are_enforced_and_not_listed(_: &Path) {
     // The mutating policy needs the schema of the kind. Until the API server has it, no status that lacks a field can be
     // written.
     let status = json!({"status": {"phase": "Pending", "cveCount": {"low": 2, "total": 3}}}).to_string();
-    let warned = poll("the API server knows the kind", KIND_MAX, || {
+    let warned = eventually("the API server knows the kind", || {
         let warned = patch_status(&namespace, "one", &status, &[]);
         (!warned.stderr.contains("(ServiceUnavailable)")).then_some(warned)
     });
@@ -59,7 +55,7 @@ pub fn are_enforced_and_not_listed(_: &Path) {
     let denied = patch_status(&namespace, "one", r#"{"status": {"phase": "Complete"}}"#, &[]);
     let policy = "ValidatingAdmissionPolicy 'scan-errors.static.k8s.io' with binding 'scan-errors.static.k8s.io'";
     assert!(denied.failed().contains(policy) && denied.stderr.contains("[phase-unknown]"), "{denied:?}");
-    poll("the annotation is in the audit log", Duration::from_secs(10), || {
+    eventually("the annotation is in the audit log", || {
         (annotation(&namespace, "one", "scan-errors.static.k8s.io/rules")? == "phase-unknown").then_some(())
     });
     let stored: Value = serde_json::from_str(

@@ -6,21 +6,31 @@
 
 import json
 import sys
+from pathlib import Path
+from urllib.parse import urljoin
 from xml.parsers import expat
 
 
 def of_schema(path):
     from jsonschema.validators import validator_for
+    from referencing import Registry, Resource
 
-    with open(path, encoding="utf-8-sig") as file:
-        schema = json.load(file)
+    def load(path):
+        with open(path, encoding="utf-8-sig") as file:
+            return json.load(file)
+
+    schema = load(path)
+    # A schema may refer to others of its folder by their names.
+    others = {other.name: load(other) for other in Path(path).parent.glob("*.schema.json")}
+    resources = ((urljoin(schema["$id"], name), Resource.from_contents(other)) for name, other in others.items())
+    registry = Registry().with_resources(resources)
     validator = validator_for(schema)
     validator.check_schema(schema)
 
     def read(report):
         with open(report, encoding="utf-8") as file:
             document = json.load(file)
-        found = validator(schema).iter_errors(document)
+        found = validator(schema, registry=registry).iter_errors(document)
         return {"errors": [f"{error.json_path}: {error.message:.300}" for error in found]}
 
     return read

@@ -1,0 +1,15 @@
+//! Any bytes on a connection that speaks HTTP/1.1.
+
+#![no_main]
+
+#[path = "../../support"]
+mod support {
+    pub mod frames;
+    pub mod fuzzed_connection;
+    pub mod request_head;
+    pub mod review_context;
+}
+
+use scan_admission::server::timeouts::Protocol;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| support::fuzzed_connection::check_connection(Protocol::Http1, bytes));
