@@ -25,7 +25,7 @@ fn random_scans_have_the_findings_of_the_rules() {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     };
-    for _ in 0..20_000 {
+    for _ in 0..10_000 {
         let bytes: Vec<u8> = (0..12).flat_map(|_| random().to_le_bytes()).collect();
         structured::scans(&bytes);
     }

@@ -59,8 +59,8 @@ pub fn count(value: &Value) -> Read<i64> {
     }
 }
 
-/// A time in nanoseconds since 1970: "RFC 3339 with a `T` and `Z` or an offset, upper case, and nothing that Go's
-/// `time.Parse` refuses: no second 60."
+/// A time in nanoseconds since 1970: RFC 3339 in upper case with a `T` and `Z` or an offset, and nothing that Go does not
+/// parse, such as the second 60.
 pub fn time(value: &Value) -> Read<i128> {
     match text(value) {
         Read::Is(text) => parsed_time(text).map_or(Read::Wrong, Read::Is),
