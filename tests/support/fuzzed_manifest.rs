@@ -68,12 +68,12 @@ fn check_values(old: &[u8], new: &[u8]) {
         for operation in json_patch::diff(old, new).0 {
             let path = operation.path().to_string();
             let names: Vec<&str> = path.rsplit('/').collect();
-            let is_derived = match names[..] {
-                ["phase" | "scannedAt", ..] => true,
-                ["lastTransitionTime" | "reason" | "message", _, "conditions", ..] => true,
-                [_, "cveCount" | "CVECount", ..] => true,
-                _ => false,
-            };
+            let is_derived = matches!(
+                names[..],
+                ["phase" | "scannedAt", ..]
+                    | ["lastTransitionTime" | "reason" | "message", _, "conditions", ..]
+                    | [_, "cveCount" | "CVECount", ..]
+            );
             assert!(is_derived, "{path}");
         }
     }
