@@ -22,7 +22,7 @@ def of_schema(path):
     schema = load(path)
     # A schema may refer to others of its folder by their names.
     others = {other.name: load(other) for other in Path(path).parent.glob("*.schema.json")}
-    resources = ((urljoin(schema["$id"], name), Resource.from_contents(other)) for name, other in others.items())
+    resources = ((urljoin(schema.get("$id", ""), name), Resource.from_contents(other)) for name, other in others.items())
     registry = Registry().with_resources(resources)
     validator = validator_for(schema)
     validator.check_schema(schema)
