@@ -75,7 +75,7 @@ pub fn files() -> Result<Vec<ManifestFile>, ChartError> {
 fn names() -> TemplateValues {
     let include = |name: &str| format!("{{{{ include \"{NAME}.{name}\" . }}}}");
     let selector = |app: &str| {
-        format!("app.kubernetes.io/name: {app}\napp.kubernetes.io/instance: {{{{ .Release.Name | quote }}}}")
+        format!("app.kubernetes.io/name: {app}\napp.kubernetes.io/instance: {{{{ $.Release.Name | quote }}}}")
     };
     let labels = |app: &str| format!("{}\n{{{{- include \"{NAME}.labels\" . | nindent 4 }}}}", selector(app));
     let pod_labels = |app: &str| {

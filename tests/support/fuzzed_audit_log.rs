@@ -71,25 +71,29 @@ fn document(report: &ReplayReport) -> Value {
     serde_json::from_slice(&json).unwrap()
 }
 
-/// Returns the objects of a log with one object a line, none of which holds an event or a list itself.
-fn parsed(bytes: &[u8]) -> Option<Vec<Value>> {
+/// Returns the lines of a log with one object a line, none of which holds an event or a list itself, and the objects.
+fn parsed(bytes: &[u8]) -> Option<Vec<(&str, Value)>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let lines = text.lines().filter(|line| !line.trim_ascii().is_empty());
     lines
         .map(|line| {
             let value: Value = serde_json::from_str(line).ok()?;
             let is_single = line.matches("{\"kind\":\"Event").count() <= 1 && !line.contains("items");
-            (value.is_object() && is_single).then_some(value)
+            (value.is_object() && is_single).then_some((line.trim_ascii(), value))
         })
         .collect()
 }
 
 /// Expects that each line is an event or unread, and each write of a status is counted once.
-fn check_lines(values: &[Value], report: &ReplayReport) {
+fn check_lines(lines: &[(&str, Value)], report: &ReplayReport) {
     let counts = report.counts;
-    let is_event = |value: &&Value| value["kind"] == "Event" && value["apiVersion"] == "audit.k8s.io/v1";
-    let events: Vec<&Value> = values.iter().filter(is_event).collect();
-    assert_eq!((counts.events, counts.unread), (events.len() as u64, (values.len() - events.len()) as u64));
+    // A line that begins as an API server begins an event is one, whatever follows.
+    let is_event = |(line, value): &&(&str, Value)| {
+        line.starts_with("{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",")
+            || value["kind"] == "Event" && value["apiVersion"] == "audit.k8s.io/v1"
+    };
+    let events: Vec<&Value> = lines.iter().filter(is_event).map(|(_, value)| value).collect();
+    assert_eq!((counts.events, counts.unread), (events.len() as u64, (lines.len() - events.len()) as u64));
     let writes: Vec<&&Value> = events.iter().filter(|event| is_write(event)).collect();
     let of_status = writes.iter().filter(|event| event["objectRef"]["subresource"] == "status").count() as u64;
     let counted = counts.status_writes + counts.dry_runs + counts.failed + counts.not_replayed;
